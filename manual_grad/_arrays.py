@@ -1,0 +1,88 @@
+"""What the formulas need to know about arrays, whichever library they come from."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""An array of any array-API library: NumPy's, JAX's, a tracer. Its shape stands in the annotation around it."""
+
+
+def namespace(*values: Any) -> Any:
+    """The array namespace of the first value that is not NumPy's; NumPy where there is none.
+
+    So a NumPy table may be combined with traced weights: `jax.grad(log_likelihood)(w, numpy_x, numpy_y)`.
+    """
+    for leaf in leaves(values):
+        own = getattr(leaf, "__array_namespace__", None)
+        if own is not None and not isinstance(leaf, np.ndarray | np.generic):
+            return own()
+    return np
+
+
+def parts(value: Any) -> dict[Any, Any] | None:
+    """The parts of a tuple, list or dict by index or key, in JAX's order (dict keys sorted); None for anything else."""
+    if isinstance(value, dict):
+        by_key = cast("dict[Any, Any]", value)
+        return {key: by_key[key] for key in sorted(by_key)}
+    if isinstance(value, tuple | list):
+        return dict(enumerate(cast("list[Any]", value)))
+    return None
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What stands inside nested tuples, lists and dicts, in JAX's order."""
+    inside = parts(value)
+    if inside is None:
+        yield value
+    else:
+        for part in inside.values():
+            yield from leaves(part)
+
+
+def map_leaves(f: Callable[[Any], Any], value: Any) -> Any:
+    """`value` with f applied to each of its leaves."""
+    inside = parts(value)
+    if inside is None:
+        return f(value)
+    mapped = {key: map_leaves(f, part) for key, part in inside.items()}
+    if isinstance(value, dict):
+        return mapped
+    return type(value)(*mapped.values()) if hasattr(value, "_fields") else type(value)(mapped.values())
+
+
+def floats(*values: Any) -> tuple[Any, ...]:
+    """(namespace, *values as floating arrays of that namespace).
+
+    Integers and booleans take the floating dtype of the other values, or the namespace's default one where every
+    value is an integer. Floating values keep their dtype.
+    """
+    xp = namespace(*values)
+    arrays = [xp.asarray(value) for value in values]
+    real = [array.dtype for array in arrays if xp.isdtype(array.dtype, "real floating")]
+    default = xp.result_type(*real) if real else xp.asarray(0.0).dtype
+    for array in arrays:
+        if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
+            raise TypeError(f"expected real numbers, got an array of dtype {array.dtype} and shape {array.shape}")
+    return xp, *(a if xp.isdtype(a.dtype, "real floating") else xp.astype(a, default) for a in arrays)
+
+
+def is_traced(array: Any) -> bool:
+    """Whether `array` is a JAX tracer, which has a shape and no values. Does not import JAX."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(array, jax.core.Tracer)
+
+
+def require_finite(**arrays: Array) -> None:
+    """Raises ValueError at the first array with NaN or infinity in it, by name. Traced arrays pass."""
+    for name, array in arrays.items():
+        if is_traced(array):
+            continue
+        xp = namespace(array)
+        finite = xp.isfinite(array)
+        if not bool(xp.all(finite)):
+            where = tuple(int(axis[0]) for axis in xp.nonzero(xp.atleast_1d(~finite)))
+            value = float(xp.atleast_1d(array)[where])
+            raise ValueError(f"{name} must be finite, got {value} at index {where}: drop or fill such entries first")

@@ -1,0 +1,213 @@
+"""Bert Huang's "Notes on backprop slides" (March 2019), line by line.
+
+Each line is a function of the weights, the examples, their labels and ∇: what the notes leave under a ∇ is left to the
+`nabla` argument, the rest is by hand. It returns the gradient of the log-likelihood, summed over the examples, as that line
+writes it. The formulas stand in the notes' textbook form; those of `manual_grad.gradients` keep their digits.
+
+Arguments of every line for w11, w12 and w21:
+
+    w       weights w11 (d,), w12 (d,), w21 (2,)
+    x       (n, d), one example a row
+    y       (n,), labels −1 or +1
+    nabla   ∇: nabla(f)(w, x) is f's Jacobian by the weight vector in question, one row an example
+
+Lines 0a to 2b are the same for all three weight vectors: the ∇ that is handed in says which one is meant (with `by_hand`,
+w11). They return (d,) for w11 and w12, (2,) for w21, in log-likelihood per unit of weight.
+"""
+
+from functools import partial
+from typing import Any
+
+from jaxtyping import Float
+
+from manual_grad._arrays import Array
+from manual_grad.derivation import Derivation, reals, signs
+from manual_grad.jacobians import by_hand
+from manual_grad.network import (
+    Weights,
+    hidden,
+    indicator,
+    log_likelihood,
+    margin,
+    preactivation,
+    probability,
+    residual,
+    score,
+)
+from manual_grad.sigmoid import log_sigmoid, sigmoid
+
+Nabla = Any
+Vector = Float[Array, " d"]
+Examples = Float[Array, "n d"]
+Labels = Float[Array, " n"]
+
+
+# ∇ ll, line by line: from the slides' expression to equation (2)
+
+
+def line_0a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ 1/p(y|x) ∇p(y|x)"""
+    return (1 / probability(w, x, y)) @ nabla(probability)(w, x, y)
+
+
+def sigmoid_of_margin(w: Weights[Array], x: Examples, y: Labels) -> Float[Array, " n"]:
+    """σ(m)"""
+    return sigmoid(margin(w, x, y))
+
+
+def line_0b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ 1/σ(m) ∇σ(m),  m = y w21ᵀh"""
+    return (1 / sigmoid(margin(w, x, y))) @ nabla(sigmoid_of_margin)(w, x, y)
+
+
+def line_1a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ σ(m)(1 − σ(m))/σ(m) ∇m"""
+    s = sigmoid(margin(w, x, y))
+    return (s * (1 - s) / s) @ nabla(margin)(w, x, y)
+
+
+def line_1b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ (1 − σ(m)) ∇m"""
+    return (1 - sigmoid(margin(w, x, y))) @ nabla(margin)(w, x, y)
+
+
+def line_1c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ (1 − σ(m)) y ∇ w21ᵀh"""
+    return ((1 - sigmoid(margin(w, x, y))) * y) @ nabla(score)(w, x)
+
+
+def line_2b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ (I(y=1) − σ(w21ᵀh)) ∇ w21ᵀh"""
+    return (indicator(y) - sigmoid(score(w, x))) @ nabla(score)(w, x)
+
+
+equation_1 = line_1c
+equation_2 = line_2b
+
+
+# The notes stop there. What is left under the ∇, for w11
+
+
+def line_3a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ (I(y=1) − σ(z)) w21[0] ∇h1"""
+    return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0]) @ nabla(hidden)(w, x)[:, 0]
+
+
+def line_3b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) ∇ w11ᵀx"""
+    h1 = hidden(w, x)[:, 0]
+    return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0] * h1 * (1 - h1)) @ nabla(preactivation)(w, x)[:, 0]
+
+
+def line_3c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
+    """Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) x"""
+    h1 = hidden(w, x)[:, 0]
+    return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0] * h1 * (1 - h1)) @ x
+
+
+# … for w12, the mirror image
+
+by_hand_w12 = partial(by_hand, wrt="w12")
+
+
+def line_3a_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
+    """Σ (I(y=1) − σ(z)) w21[1] ∇h2"""
+    return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1]) @ nabla(hidden)(w, x)[:, 1]
+
+
+def line_3b_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
+    """Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) ∇ w12ᵀx"""
+    h2 = hidden(w, x)[:, 1]
+    return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1] * h2 * (1 - h2)) @ nabla(preactivation)(w, x)[:, 1]
+
+
+def line_3c_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
+    """Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) x"""
+    h2 = hidden(w, x)[:, 1]
+    return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1] * h2 * (1 - h2)) @ x
+
+
+# … and for w21, of which w21ᵀh is linear
+
+
+def line_3_w21(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Float[Array, "2"]:
+    """Σ (I(y=1) − σ(z)) h"""
+    return (indicator(y) - sigmoid(score(w, x))) @ hidden(w, x)
+
+
+# The notes' last claim, for one score z (a number) and one label y: d log σ(yz)/dz = I(y=1) − σ(z)
+
+Number = Float[Array, ""]
+
+
+def log_probability(z: Number, y: Number) -> Number:
+    """log σ(yz)"""
+    return log_sigmoid(y * z)
+
+
+def sigmoid_of_yz(z: Number, y: Number) -> Number:
+    """σ(yz)"""
+    return sigmoid(y * z)
+
+
+def product_yz(z: Number, y: Number) -> Number:
+    """yz"""
+    return y * z
+
+
+def claim_a(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
+    """1/σ(yz) d σ(yz)/dz"""
+    return 1 / sigmoid(y * z) * nabla(sigmoid_of_yz)(z, y)
+
+
+def claim_b(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
+    """(1 − σ(yz)) d(yz)/dz"""
+    return (1 - sigmoid(y * z)) * nabla(product_yz)(z, y)
+
+
+def claim_c(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
+    """(1 − σ(yz)) y"""
+    return (1 - sigmoid(y * z)) * y
+
+
+def claim_d(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
+    """I(y=1) − σ(z)"""
+    return indicator(y) - sigmoid(z)
+
+
+def claim_e(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
+    """y σ(−yz), the form that keeps its digits"""
+    return residual(z, y)
+
+
+DOMAIN = (Weights(reals("d"), reals("d"), reals(2)), reals("n", "d"), signs("n"))
+TO_EQUATION_2 = (line_0a, line_0b, line_1a, line_1b, line_1c, line_2b)
+
+W11 = Derivation(
+    "∇_{w11} ll",
+    of=log_likelihood,
+    wrt="w11",
+    domain=DOMAIN,
+    lines=[*TO_EQUATION_2, line_3a, line_3b, line_3c],
+)
+W12 = Derivation(
+    "∇_{w12} ll",
+    of=log_likelihood,
+    wrt="w12",
+    domain=DOMAIN,
+    lines=[*TO_EQUATION_2, line_3a_w12, line_3b_w12, line_3c_w12],
+)
+W21 = Derivation(
+    "∇_{w21} ll",
+    of=log_likelihood,
+    wrt="w21",
+    domain=DOMAIN,
+    lines=[*TO_EQUATION_2, line_3_w21],
+)
+RESIDUAL = Derivation(
+    "d log σ(yz)/dz",
+    of=log_probability,
+    wrt="z",
+    domain=(reals(), signs()),
+    lines=[claim_a, claim_b, claim_c, claim_d, claim_e],
+)
