@@ -132,8 +132,7 @@ def _judge(bench: "_Bench", entry: LineReport, line: Line, ladder: list[_Rung]) 
         if to_right.verdict == "agrees" or relation.verdict == "undecided":
             if relation.verdict == "refuted":
                 entry.reason = (
-                    f"differs from {above.label}, which is wrong, and equals {last_right.label} again: "
-                    f"it puts the mistake right, or makes another that cancels it"
+                    f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
                 )
             relation, against = to_right, last_right
     entry.against = against.label
@@ -148,7 +147,7 @@ def _judge(bench: "_Bench", entry: LineReport, line: Line, ladder: list[_Rung]) 
             return _Rung(entry.label, line, value_is_right=False)
         case "agrees":
             entry.verdict = "agrees"
-            if not against.value_is_right:
+            if against.value_is_right is False:
                 entry.reason = f"follows from {against.label}, and carries its mistake on"
             return _Rung(entry.label, line, value_is_right=against.value_is_right)
         case _:
