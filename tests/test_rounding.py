@@ -1,0 +1,204 @@
+"""The bounds of `tests.rounding` judged: never below what is seen, not far above it, and sharp enough to see mistakes.
+
+The sweeps stretch ordinary inputs until Σ|w x| and Σ|w21 h| reach 8, for n = 4, d = 3. In float32 a thousand of them are
+judged by float64, in float64 forty by mpmath.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import mpmath
+import numpy as np
+import pytest
+
+from autodiff_ref import nabla, network
+from manual_grad import Weights, grad_w11, grad_w12, grad_w21
+from tests.evaluation import DERIVATIONS, DTYPES, WRT, Args, as_dtype, in_jax, many, stacked
+from tests.rounding import Bounds, assert_within, bounds, exceeds
+from tests.wrong import WRONG_LINES, Wrong
+
+Gradient = Callable[..., Any]
+CLOSED = {"w11": grad_w11, "w12": grad_w12, "w21": grad_w21}
+
+
+@cache
+def sweep(count: int = 1000, largest: float = 8.0) -> tuple[list[Args], Any]:
+    inputs = list(many(count, n=4, d=3, largest=largest))
+    return inputs, stacked(inputs)
+
+
+def candidates(wrt: str) -> dict[str, tuple[Gradient, Callable[[Bounds], Any]]]:
+    """Every line, the closed form and jax.grad: how to compute it, and its bound."""
+    lines = {
+        line.__name__: (
+            lambda w, x, y, line=line: line(w, x, y, nabla(wrt)),
+            lambda b, label=line.__name__: b.of_line(label, wrt),
+        )
+        for line in DERIVATIONS[wrt].lines
+    }
+    return lines | {
+        "closed form": (CLOSED[wrt], lambda b: b.of_closed_form(wrt)),
+        "jax.grad": (
+            lambda w, x, y: getattr(jax.grad(network.log_likelihood)(w, x, y), wrt),
+            lambda b: b.of_jax_grad(wrt),
+        ),
+    }
+
+
+def exact_gradient(args: Args, wrt: str) -> list[Any]:
+    """Σ_i t_i in mpmath at 50 digits."""
+    (w11, w12, w21), x, y = args
+    with mpmath.workdps(50):
+
+        def sigmoid(z: Any) -> Any:
+            return 1 / (1 + mpmath.exp(-z))
+
+        def dot(a: Any, b: Any) -> Any:
+            return mpmath.fsum(mpmath.mpf(float(p)) * mpmath.mpf(float(q)) for p, q in zip(a, b, strict=True))
+
+        total = [mpmath.mpf(0)] * len(getattr(args[0], wrt))
+        for row, label in zip(x, y, strict=True):
+            h = [sigmoid(dot(w11, row)), sigmoid(dot(w12, row))]
+            z = float(w21[0]) * h[0] + float(w21[1]) * h[1]
+            r = float(label) * sigmoid(-float(label) * z)
+            if wrt == "w21":
+                terms = [r * h[0], r * h[1]]
+            else:
+                j = ("w11", "w12").index(wrt)
+                terms = [r * float(w21[j]) * h[j] * (1 - h[j]) * float(v) for v in row]
+            total = [a + b for a, b in zip(total, terms, strict=True)]
+    return total
+
+
+@pytest.mark.parametrize("wrt", WRT)
+def test_the_float64_terms_are_exact_enough_to_judge_float32(wrt: str):
+    for args in sweep()[0][:20]:
+        b = bounds(args, np.float32)
+        for k, exact in enumerate(exact_gradient(args, wrt)):
+            assert abs(float(b.terms(wrt).sum(axis=0)[k]) - exact) < 1e-4 * b.of_closed_form(wrt)[k]
+
+
+@pytest.mark.parametrize("wrt", WRT)
+def test_no_float32_error_exceeds_its_bound_and_the_bound_is_at_most_30_times_the_worst(wrt: str):
+    """The worst of 1000 inputs reaches 5 to 12% of its bound: signs of errors differ, and no function is at its worst."""
+    inputs, batch = sweep()
+    judged = [bounds(args, np.float32) for args in inputs]
+    exact = np.stack([b.terms(wrt).sum(axis=0) for b in judged])
+    for name, (f, bound) in candidates(wrt).items():
+        allowed = np.stack([bound(b) for b in judged])
+        got = in_jax(jax.vmap(f), batch, np.float32)
+        used = np.abs(got - exact) / allowed
+        assert used.max() <= 1, (name, inputs[int(used.max(axis=1).argmax())])
+        assert used.max() >= 1 / 30, f"{name}: the bound is {1 / used.max():.0f} times the worst error seen"
+
+
+@pytest.mark.parametrize("wrt", WRT)
+def test_no_float64_error_exceeds_its_bound(wrt: str):
+    inputs = sweep()[0][:40]
+    exact = [exact_gradient(args, wrt) for args in inputs]
+    for name, (f, bound) in candidates(wrt).items():
+        got = in_jax(jax.vmap(f), stacked(inputs), np.float64)
+        for i, args in enumerate(inputs):
+            for k, allowed in enumerate(bound(bounds(args, np.float64))):
+                assert abs(float(got[i, k]) - exact[i][k]) <= allowed, (name, k, args)
+
+
+def refuted(wrong: Wrong, dtype: Any, args: Args, got: Any, want: Weights[Any]) -> bool:
+    """By the check that the right line passes in `tests/manual_grad/test_notes.py`."""
+    b, wrt = bounds(args, dtype), wrong.derivation.wrt or ""
+    return exceeds(got, getattr(want, wrt), b.of_line(wrong.instead_of, wrt) + b.of_jax_grad(wrt))
+
+
+# 1e-8 is below float32's resolution of 1 + 1e-8: floats cannot see log(p + 1e-8) there
+SEEN = [(w, t) for w in WRONG_LINES for t in DTYPES if not (w.mistake == "log(p + 1e-8)" and t == np.float32)]
+
+
+@pytest.mark.parametrize(("wrong", "dtype"), SEEN, ids=lambda value: getattr(value, "mistake", None) or value.__name__)
+def test_every_wrong_version_is_refuted_at_every_input_of_the_sweep(wrong: Wrong, dtype: Any):
+    inputs = sweep(200)[0]
+    if wrong.sees == "saturated":
+        inputs = [saturated(args) for args in inputs]
+    wrt = wrong.derivation.wrt or ""
+    batch = stacked(inputs)
+    got = in_jax(jax.vmap(lambda w, x, y: wrong.line(w, x, y, nabla(wrt))), batch, dtype)
+    right = in_jax(jax.vmap(lambda w, x, y: wrong.right(w, x, y, nabla(wrt))), batch, dtype)
+    want = in_jax(jax.vmap(jax.grad(network.log_likelihood)), batch, dtype)
+    for i, args in enumerate(inputs):
+        of_this = jax.tree.map(lambda leaf, i=i: leaf[i], want)
+        assert refuted(wrong, dtype, args, got[i], of_this), args
+        assert not refuted(wrong, dtype, args, right[i], of_this), args
+
+
+def saturated(args: Args) -> Args:
+    """w21 stretched to max |z| = 20, and there the label that makes p = e^−20, which a clip at 1e-7 holds up."""
+    w, x, y = args
+    m = bounds(args, np.float64).m
+    worst = int(np.abs(m).argmax())
+    w = w._replace(w21=np.float64(np.float32(w.w21 * 20 / np.abs(m[worst]))))
+    return w, x, np.where(np.arange(len(y)) == worst, -np.sign(m) * y, y)
+
+
+@pytest.mark.parametrize("wrong", [w for w in WRONG_LINES if w.mistake == "log(p + 1e-8)"], ids=["log(p + 1e-8)"])
+def test_float32_cannot_see_an_epsilon_of_1e_8_where_p_is_ordinary(wrong: Wrong):
+    """Written down so that nobody takes the silence of float32 for a proof."""
+    inputs, batch = sweep(200)
+    got = in_jax(jax.vmap(lambda w, x, y: wrong.line(w, x, y, nabla("w11"))), batch, np.float32)
+    want = in_jax(jax.vmap(jax.grad(network.log_likelihood)), batch, np.float32)
+    seen = [refuted(wrong, np.float32, args, got[i], Weights(*(v[i] for v in want))) for i, args in enumerate(inputs)]
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("wrt", WRT)
+def test_a_relative_change_of_1e_9_is_refuted_in_float64_at_every_input_and_component(wrt: str):
+    """For each line and the closed form: a change by 1e-9 exceeds both bounds and what rounding has already used."""
+    inputs, batch = sweep(200)
+    want = in_jax(jax.vmap(jax.grad(network.log_likelihood)), batch, np.float64)
+    for name, (f, bound) in candidates(wrt).items():
+        got = in_jax(jax.vmap(f), batch, np.float64) * (1 + 1e-9)
+        for i, args in enumerate(inputs):
+            b = bounds(args, np.float64)
+            allowed = bound(b) + b.of_jax_grad(wrt)
+            difference = np.abs(got[i] - getattr(want, wrt)[i])
+            assert np.all(difference > allowed), (name, args)
+
+
+def test_the_largest_constant_on_the_domain_is_the_one_on_the_page():
+    """K = Σ|t| K_i / Σ|t|: usual values and the largest, from the bounds themselves at one example each."""
+    inputs = [(w, x[:1], y[:1]) for w, x, y in sweep()[0]]
+    u = np.finfo(np.float64).eps / 2
+    k = [
+        b.of_line("line_3c", "w11") / np.abs(b.terms("w11")).sum(axis=0) / u for b in (bounds(a, np.float64) for a in inputs)
+    ]
+    assert 30 < np.median(k) < 300
+    worst = Weights(np.array([8.0]), np.array([8.0]), np.array([4.0, 4.0])), np.array([[1.0]]), np.array([1.0])
+    b = bounds(worst, np.float64)
+    largest = float(b.of_line("line_3c", "w11")[0] / abs(b.terms("w11")[0, 0]) / u)
+    assert 1e4 < largest < 5e4
+
+
+def test_assert_within_fails_with_the_component_both_values_and_what_is_allowed():
+    assert_within(np.array([1.0, 2.0]), np.array([1.0, 2.25]), 0.25, "∇")
+    with pytest.raises(
+        AssertionError, match=r"∇, component \[1\]: .*2\.0.* against .*2\.5.*, 0\.5 apart where .* 0\.25; at here"
+    ):
+        assert_within(np.array([1.0, 2.0]), np.array([1.0, 2.5]), 0.25, "∇", "here")
+    with pytest.raises(AssertionError, match="nan"):
+        assert_within(np.array([np.nan]), np.array([1.0]), 1e300, "∇")
+    with pytest.raises(AssertionError, match="shape"):
+        assert_within(np.array([1.0]), np.array(1.0), 1.0, "∇")
+    assert exceeds(np.array([np.nan]), np.array([0.0]), np.inf)
+
+
+@pytest.mark.parametrize("wrong", WRONG_LINES, ids=lambda wrong: wrong.mistake)
+def test_a_wrong_line_is_planted_between_right_ones(wrong: Wrong):
+    planted, derivation = wrong.planted, wrong.derivation
+    assert [*wrong.before, wrong.right, *wrong.after] == list(derivation.lines)
+    assert len(planted.lines) == len(derivation.lines)
+    assert [label for label in planted.labels if label not in derivation.labels] == [wrong.label]
+    assert planted.labels.index(wrong.label) == derivation.labels.index(wrong.instead_of)
+    assert wrong.line.__doc__
+    args = as_dtype(sweep(200)[0][0], np.float64)
+    got = in_jax(lambda w, x, y: wrong.line(w, x, y, nabla(derivation.wrt)), args, np.float64, jit=False)
+    assert got.shape == getattr(args[0], derivation.wrt or "").shape
