@@ -8,12 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autodiff_ref import nabla, network
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments
-from manual_grad import Weights, notes
+from manual_grad import Weights, grad_w11, grad_w12, grad_w21, notes
+from tests.rounding import Bounds
 
 DTYPES = [np.float32, np.float64]
 WRT = ("w11", "w12", "w21")
 DERIVATIONS = {"w11": notes.W11, "w12": notes.W12, "w21": notes.W21}
+
+CLOSED_FORMS = {"w11": grad_w11, "w12": grad_w12, "w21": grad_w21}
 
 Args = tuple[Any, Any, Any]
 
@@ -33,6 +37,36 @@ def in_jax(f: Callable[..., Any], args: Any, dtype: Any, jit: bool = True) -> An
     with jax.enable_x64(dtype == np.float64):
         arrays = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=dtype), args)
         return jax.tree.map(np.asarray, (_jitted(f) if jit else f)(*arrays))
+
+
+@cache
+def every_gradient(wrt: str) -> Callable[..., dict[str, Any]]:
+    """All that claims to be ∇_{wrt} ll, in one function, since each compilation costs: lines, closed form, jax.grad."""
+
+    def gradients(w: Any, x: Any, y: Any) -> dict[str, Any]:
+        found = {line.__name__: line(w, x, y, nabla(wrt)) for line in DERIVATIONS[wrt].lines}
+        found["closed form"] = CLOSED_FORMS[wrt](w, x, y)
+        found["jax.grad"] = getattr(jax.grad(network.log_likelihood)(w, x, y), wrt)
+        return found
+
+    return gradients
+
+
+@cache
+def mapped(f: Callable[..., Any]) -> Callable[..., Any]:
+    """jax.vmap(f), the same one each time, so that it is compiled once."""
+    return jax.vmap(f)
+
+
+def bound_of(name: str, b: Bounds, wrt: str) -> Any:
+    """The rounding bound of an entry of `every_gradient`."""
+    match name:
+        case "closed form":
+            return b.of_closed_form(wrt)
+        case "jax.grad":
+            return b.of_jax_grad(wrt)
+        case _:
+            return b.of_line(name, wrt)
 
 
 def many(count: int, n: int, d: int, largest: float = 8.0, seed: int = 0) -> Iterator[Args]:

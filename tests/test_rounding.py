@@ -4,7 +4,6 @@ The sweeps stretch ordinary inputs until Σ|w x| and Σ|w21 h| reach 8, for n = 
 judged by float64, in float64 forty by mpmath.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,37 +13,16 @@ import numpy as np
 import pytest
 
 from autodiff_ref import nabla, network
-from manual_grad import Weights, grad_w11, grad_w12, grad_w21
-from tests.evaluation import DERIVATIONS, DTYPES, WRT, Args, as_dtype, in_jax, many, stacked
-from tests.rounding import Bounds, assert_within, bounds, exceeds
+from manual_grad import Weights
+from tests.evaluation import DTYPES, WRT, Args, as_dtype, bound_of, every_gradient, in_jax, many, mapped, stacked
+from tests.rounding import assert_within, bounds, exceeds
 from tests.wrong import WRONG_LINES, Wrong
-
-Gradient = Callable[..., Any]
-CLOSED = {"w11": grad_w11, "w12": grad_w12, "w21": grad_w21}
 
 
 @cache
-def sweep(count: int = 1000, largest: float = 8.0) -> tuple[list[Args], Any]:
+def sweep(count: int, largest: float = 8.0) -> tuple[list[Args], Any]:
     inputs = list(many(count, n=4, d=3, largest=largest))
     return inputs, stacked(inputs)
-
-
-def candidates(wrt: str) -> dict[str, tuple[Gradient, Callable[[Bounds], Any]]]:
-    """Every line, the closed form and jax.grad: how to compute it, and its bound."""
-    lines = {
-        line.__name__: (
-            lambda w, x, y, line=line: line(w, x, y, nabla(wrt)),
-            lambda b, label=line.__name__: b.of_line(label, wrt),
-        )
-        for line in DERIVATIONS[wrt].lines
-    }
-    return lines | {
-        "closed form": (CLOSED[wrt], lambda b: b.of_closed_form(wrt)),
-        "jax.grad": (
-            lambda w, x, y: getattr(jax.grad(network.log_likelihood)(w, x, y), wrt),
-            lambda b: b.of_jax_grad(wrt),
-        ),
-    }
 
 
 def exact_gradient(args: Args, wrt: str) -> list[Any]:
@@ -74,7 +52,7 @@ def exact_gradient(args: Args, wrt: str) -> list[Any]:
 
 @pytest.mark.parametrize("wrt", WRT)
 def test_the_float64_terms_are_exact_enough_to_judge_float32(wrt: str):
-    for args in sweep()[0][:20]:
+    for args in sweep(40)[0][:10]:
         b = bounds(args, np.float32)
         for k, exact in enumerate(exact_gradient(args, wrt)):
             assert abs(float(b.terms(wrt).sum(axis=0)[k]) - exact) < 1e-4 * b.of_closed_form(wrt)[k]
@@ -83,12 +61,11 @@ def test_the_float64_terms_are_exact_enough_to_judge_float32(wrt: str):
 @pytest.mark.parametrize("wrt", WRT)
 def test_no_float32_error_exceeds_its_bound_and_the_bound_is_at_most_30_times_the_worst(wrt: str):
     """The worst of 1000 inputs reaches 5 to 12% of its bound: signs of errors differ, and no function is at its worst."""
-    inputs, batch = sweep()
+    inputs, batch = sweep(1000)
     judged = [bounds(args, np.float32) for args in inputs]
     exact = np.stack([b.terms(wrt).sum(axis=0) for b in judged])
-    for name, (f, bound) in candidates(wrt).items():
-        allowed = np.stack([bound(b) for b in judged])
-        got = in_jax(jax.vmap(f), batch, np.float32)
+    for name, got in in_jax(mapped(every_gradient(wrt)), batch, np.float32).items():
+        allowed = np.stack([bound_of(name, b, wrt) for b in judged])
         used = np.abs(got - exact) / allowed
         assert used.max() <= 1, (name, inputs[int(used.max(axis=1).argmax())])
         assert used.max() >= 1 / 30, f"{name}: the bound is {1 / used.max():.0f} times the worst error seen"
@@ -96,12 +73,11 @@ def test_no_float32_error_exceeds_its_bound_and_the_bound_is_at_most_30_times_th
 
 @pytest.mark.parametrize("wrt", WRT)
 def test_no_float64_error_exceeds_its_bound(wrt: str):
-    inputs = sweep()[0][:40]
+    inputs = sweep(40)[0]
     exact = [exact_gradient(args, wrt) for args in inputs]
-    for name, (f, bound) in candidates(wrt).items():
-        got = in_jax(jax.vmap(f), stacked(inputs), np.float64)
+    for name, got in in_jax(mapped(every_gradient(wrt)), stacked(inputs), np.float64).items():
         for i, args in enumerate(inputs):
-            for k, allowed in enumerate(bound(bounds(args, np.float64))):
+            for k, allowed in enumerate(bound_of(name, bounds(args, np.float64), wrt)):
                 assert abs(float(got[i, k]) - exact[i][k]) <= allowed, (name, k, args)
 
 
@@ -117,18 +93,26 @@ SEEN = [(w, t) for w in WRONG_LINES for t in DTYPES if not (w.mistake == "log(p 
 
 @pytest.mark.parametrize(("wrong", "dtype"), SEEN, ids=lambda value: getattr(value, "mistake", None) or value.__name__)
 def test_every_wrong_version_is_refuted_at_every_input_of_the_sweep(wrong: Wrong, dtype: Any):
-    inputs = sweep(200)[0]
-    if wrong.sees == "saturated":
-        inputs = [saturated(args) for args in inputs]
+    inputs, (want, right, got) = evaluated(dtype, wrong.sees)
     wrt = wrong.derivation.wrt or ""
-    batch = stacked(inputs)
-    got = in_jax(jax.vmap(lambda w, x, y: wrong.line(w, x, y, nabla(wrt))), batch, dtype)
-    right = in_jax(jax.vmap(lambda w, x, y: wrong.right(w, x, y, nabla(wrt))), batch, dtype)
-    want = in_jax(jax.vmap(jax.grad(network.log_likelihood)), batch, dtype)
     for i, args in enumerate(inputs):
         of_this = jax.tree.map(lambda leaf, i=i: leaf[i], want)
-        assert refuted(wrong, dtype, args, got[i], of_this), args
-        assert not refuted(wrong, dtype, args, right[i], of_this), args
+        assert refuted(wrong, dtype, args, got[wrong.label][i], of_this), args
+        assert not refuted(wrong, dtype, args, right[wrt][wrong.instead_of][i], of_this), args
+
+
+def all_versions(w: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """jax.grad; the right lines by weight vector; the wrong ones."""
+    wrong = {v.label: v.line(w, x, y, nabla(v.derivation.wrt)) for v in WRONG_LINES}
+    return jax.grad(network.log_likelihood)(w, x, y), {wrt: every_gradient(wrt)(w, x, y) for wrt in WRT}, wrong
+
+
+@cache
+def evaluated(dtype: Any, stratum: str) -> tuple[list[Args], tuple[Any, Any, Any]]:
+    inputs = sweep(100)[0]
+    if stratum == "saturated":
+        inputs = [saturated(args) for args in inputs]
+    return inputs, in_jax(mapped(all_versions), stacked(inputs), dtype)
 
 
 def saturated(args: Args) -> Args:
@@ -143,30 +127,28 @@ def saturated(args: Args) -> Args:
 @pytest.mark.parametrize("wrong", [w for w in WRONG_LINES if w.mistake == "log(p + 1e-8)"], ids=["log(p + 1e-8)"])
 def test_float32_cannot_see_an_epsilon_of_1e_8_where_p_is_ordinary(wrong: Wrong):
     """Written down so that nobody takes the silence of float32 for a proof."""
-    inputs, batch = sweep(200)
-    got = in_jax(jax.vmap(lambda w, x, y: wrong.line(w, x, y, nabla("w11"))), batch, np.float32)
-    want = in_jax(jax.vmap(jax.grad(network.log_likelihood)), batch, np.float32)
-    seen = [refuted(wrong, np.float32, args, got[i], Weights(*(v[i] for v in want))) for i, args in enumerate(inputs)]
+    inputs, (want, _, got) = evaluated(np.float32, "ordinary")
+    found = got[wrong.label]
+    seen = [refuted(wrong, np.float32, args, found[i], Weights(*(v[i] for v in want))) for i, args in enumerate(inputs)]
     assert not any(seen)
 
 
 @pytest.mark.parametrize("wrt", WRT)
 def test_a_relative_change_of_1e_9_is_refuted_in_float64_at_every_input_and_component(wrt: str):
     """For each line and the closed form: a change by 1e-9 exceeds both bounds and what rounding has already used."""
-    inputs, batch = sweep(200)
-    want = in_jax(jax.vmap(jax.grad(network.log_likelihood)), batch, np.float64)
-    for name, (f, bound) in candidates(wrt).items():
-        got = in_jax(jax.vmap(f), batch, np.float64) * (1 + 1e-9)
+    inputs, (want, right, _) = evaluated(np.float64, "ordinary")
+    for name, values in right[wrt].items():
+        changed = values * (1 + 1e-9)
         for i, args in enumerate(inputs):
             b = bounds(args, np.float64)
-            allowed = bound(b) + b.of_jax_grad(wrt)
-            difference = np.abs(got[i] - getattr(want, wrt)[i])
+            allowed = bound_of(name, b, wrt) + b.of_jax_grad(wrt)
+            difference = np.abs(changed[i] - getattr(want, wrt)[i])
             assert np.all(difference > allowed), (name, args)
 
 
 def test_the_largest_constant_on_the_domain_is_the_one_on_the_page():
     """K = Σ|t| K_i / Σ|t|: usual values and the largest, from the bounds themselves at one example each."""
-    inputs = [(w, x[:1], y[:1]) for w, x, y in sweep()[0]]
+    inputs = [(w, x[:1], y[:1]) for w, x, y in sweep(200)[0]]
     u = np.finfo(np.float64).eps / 2
     k = [
         b.of_line("line_3c", "w11") / np.abs(b.terms("w11")).sum(axis=0) / u for b in (bounds(a, np.float64) for a in inputs)
@@ -199,6 +181,6 @@ def test_a_wrong_line_is_planted_between_right_ones(wrong: Wrong):
     assert [label for label in planted.labels if label not in derivation.labels] == [wrong.label]
     assert planted.labels.index(wrong.label) == derivation.labels.index(wrong.instead_of)
     assert wrong.line.__doc__
-    args = as_dtype(sweep(200)[0][0], np.float64)
-    got = in_jax(lambda w, x, y: wrong.line(w, x, y, nabla(derivation.wrt)), args, np.float64, jit=False)
-    assert got.shape == getattr(args[0], derivation.wrt or "").shape
+    w, x, y = as_dtype(sweep(40)[0][0], np.float32)
+    shape = jax.eval_shape(lambda: wrong.line(w, x, y, nabla(derivation.wrt))).shape
+    assert shape == getattr(w, derivation.wrt or "").shape
