@@ -20,24 +20,25 @@ The arguments of these functions carry errors too, here absolute and in units of
 
     a_ij = Σ_k w_k x_ik        da = d Σ_k |w_k x_ik|                          d products, d − 1 sums
     h_ij = σ(a_ij)             relative: SIGMA + da (1 − h)                   d log σ/da = 1 − σ
-    z_i  = Σ_j w21[j] h_ij     dz = Σ_j |w21[j]| h_ij (ρ(h_ij) + 2)           y z has the error of z
+    z_i  = Σ_j w21[j] h_ij     dz = Σ_j |w21[j]| h_ij (ρ(h_ij) + 2)
+    m_i  = y_i z_i             dm = |y| dz, and |m| for the product where y is not ±1
 
-and no factor below amplifies them: |d log f| ≤ 1 for f = σ, 1 − σ and σ'. With m = yz, the factors are
+and no factor below amplifies them: |d log f| ≤ 1 for f = σ, 1 − σ and σ'. The factors are
 
-    1/p                        SIGMA + dz + 1
-    y σ(−m)                    SIGMA + dz
-    1 − σ(m)                   SIGMA e^m + 1 + dz                             σ/(1−σ) = e^m: the subtraction's loss
+    1/p                        SIGMA + dm + 1
+    y σ(−m)                    SIGMA + dm
+    1 − σ(m)                   SIGMA e^m + 1 + dm                             σ/(1−σ) = e^m: the subtraction's loss
     I(y=1) − σ(z)              as 1 − σ(m) for y = +1; as σ(−m) for y = −1
-    σ(1−σ)/σ, of m             SIGMA (2 + e^m) + 3 + 3 dz
+    σ(1−σ)/σ, of m             SIGMA (2 + e^m) + 3 + 3 dm
     h (1 − h)                  SIGMA (1 + e^a) + 2 + da
     σ'(a)                      SLOPE + da
     exp(−m − L), L = log(1+e^−m), which is JAX's derivative of logaddexp
-                               EXP + L (SIGMA + 1) + |m| + dz                 −m − L: error of L, rounded; e^… of it
+                               EXP + L (SIGMA + 1) + |m| + dm                 −m − L: error of L, rounded; e^… of it
 
 At most P = 4 multiplications join the factors of a term; where σ' comes from JAX's transposition, its two summands are
 scaled before they are added, 3 more each. XLA may also turn e^b e^c into e^{b+c}, which rounds its argument: 2(|a| + |m|).
 
-What was left out, products of errors (dz u < 1e-4 in float32), is covered by a factor 1.001. The bound holds for every m and
+What was left out, products of errors (dm u < 1e-4 in float32), is covered by a factor 1.001. The bound holds for every m and
 a until something underflows; it is useful while e^m u ≪ 1. On |a|, |m| ≤ 8 the largest K is about 2 · 10⁴, that of y = +1 at
 m = 8, and usual values are 100 to 2000. `test_rounding.py` compares it with what is seen.
 """
@@ -111,6 +112,10 @@ class Bounds:
     def dz(self) -> Values:
         return (self.h * (self.rho_h + 2)) @ np.abs(self.w[2])
 
+    @cached_property
+    def dm(self) -> Values:
+        return np.abs(self.y) * self.dz + np.where(np.abs(self.y) == 1, 0, np.abs(self.m))
+
     # Relative errors of factors, in units of u
 
     @cached_property
@@ -119,15 +124,15 @@ class Bounds:
 
     @property
     def rho_reciprocal_p(self) -> Values:
-        return SIGMA + self.dz + 1
+        return SIGMA + self.dm + 1
 
     @property
     def rho_accurate(self) -> Values:
-        return SIGMA + self.dz
+        return SIGMA + self.dm
 
     @property
     def rho_one_minus(self) -> Values:
-        return SIGMA * np.exp(self.m) + 1 + self.dz
+        return SIGMA * np.exp(self.m) + 1 + self.dm
 
     @property
     def rho_indicator(self) -> Values:
@@ -135,16 +140,16 @@ class Bounds:
 
     @property
     def rho_quotient(self) -> Values:
-        return SIGMA * (2 + np.exp(self.m)) + 3 + 3 * self.dz
+        return SIGMA * (2 + np.exp(self.m)) + 3 + 3 * self.dm
 
     @property
     def rho_exp_of_difference(self) -> Values:
         loss = np.logaddexp(0, -self.m)
-        return EXP + loss * (SIGMA + 1) + np.abs(self.m) + self.dz
+        return EXP + loss * (SIGMA + 1) + np.abs(self.m) + self.dm
 
     @property
     def rho_sigma_of_m_by_jax(self) -> Values:
-        return SLOPE + 3 + self.dz
+        return SLOPE + 3 + self.dm
 
     def rho_rest(self, wrt: str, slope: str) -> Values:
         """What follows the residual: the hidden unit's slope, or h for w21."""
@@ -191,7 +196,7 @@ class Bounds:
     def of_log_likelihood(self) -> Values:
         """Σ_i log σ(m_i): SIGMA and n for the sum, relative; dz σ(−m), absolute, since d log σ/dm = σ(−m)."""
         loss, u = np.logaddexp(0, -self.m), unit_roundoff(self.dtype)
-        return HIGHER_ORDER * float(np.sum(loss * (SIGMA + len(self.y)) + np.abs(self.r) * self.dz)) * u
+        return HIGHER_ORDER * float(np.sum(loss * (SIGMA + len(self.y)) + np.abs(self.r) * self.dm)) * u
 
 
 def bounds(args: tuple[Any, Any, Any], dtype: Any) -> Bounds:

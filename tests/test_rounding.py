@@ -8,13 +8,24 @@ from functools import cache
 from typing import Any
 
 import jax
-import mpmath
 import numpy as np
 import pytest
 
 from autodiff_ref import nabla, network
 from manual_grad import Weights
-from tests.evaluation import DTYPES, WRT, Args, as_dtype, bound_of, every_gradient, in_jax, many, mapped, stacked
+from tests.evaluation import (
+    DTYPES,
+    WRT,
+    Args,
+    as_dtype,
+    bound_of,
+    every_gradient,
+    exact_gradient,
+    in_jax,
+    many,
+    mapped,
+    stacked,
+)
 from tests.rounding import assert_within, bounds, exceeds
 from tests.wrong import WRONG_LINES, Wrong
 
@@ -23,31 +34,6 @@ from tests.wrong import WRONG_LINES, Wrong
 def sweep(count: int, largest: float = 8.0) -> tuple[list[Args], Any]:
     inputs = list(many(count, n=4, d=3, largest=largest))
     return inputs, stacked(inputs)
-
-
-def exact_gradient(args: Args, wrt: str) -> list[Any]:
-    """Σ_i t_i in mpmath at 50 digits."""
-    (w11, w12, w21), x, y = args
-    with mpmath.workdps(50):
-
-        def sigmoid(z: Any) -> Any:
-            return 1 / (1 + mpmath.exp(-z))
-
-        def dot(a: Any, b: Any) -> Any:
-            return mpmath.fsum(mpmath.mpf(float(p)) * mpmath.mpf(float(q)) for p, q in zip(a, b, strict=True))
-
-        total = [mpmath.mpf(0)] * len(getattr(args[0], wrt))
-        for row, label in zip(x, y, strict=True):
-            h = [sigmoid(dot(w11, row)), sigmoid(dot(w12, row))]
-            z = float(w21[0]) * h[0] + float(w21[1]) * h[1]
-            r = float(label) * sigmoid(-float(label) * z)
-            if wrt == "w21":
-                terms = [r * h[0], r * h[1]]
-            else:
-                j = ("w11", "w12").index(wrt)
-                terms = [r * float(w21[j]) * h[j] * (1 - h[j]) * float(v) for v in row]
-            total = [a + b for a, b in zip(total, terms, strict=True)]
-    return total
 
 
 @pytest.mark.parametrize("wrt", WRT)
