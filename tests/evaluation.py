@@ -98,7 +98,7 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 def _in_mpmath(value: Any) -> Any:
-    return [mpmath.mpf(float(v)) for v in value]
+    return [v if isinstance(v, mpmath.mpf) else mpmath.mpf(float(v)) for v in value]
 
 
 def exact_gradient(args: Args, wrt: str) -> list[Any]:
