@@ -136,7 +136,7 @@ def holds_when(condition: Callable[..., Any]) -> Callable[[L], L]:
 
     Example:
         >>> @holds_when(lambda x: x > 0)
-        ... def line_2(x, nabla=by_hand): ...
+        ... def line_2(x, nabla): ...
     """
 
     def mark(line: L) -> L:

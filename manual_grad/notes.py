@@ -8,7 +8,7 @@ Arguments of every line for w11, w12 and w21:
 
     w       weights w11 (d,), w12 (d,), w21 (2,)
     x       (n, d), one example a row
-    y       (n,), labels −1 or +1
+    y       (n,), labels −1 or +1; shapes and values are checked as in `log_likelihood`, traced ones for shapes alone
     nabla   ∇: nabla(f)(w, x) is f's Jacobian by the weight vector in question, one row an example
 
 Lines 0a to 2b are the same for all three weight vectors: the ∇ that is handed in says which one is meant (with `by_hand`,
@@ -25,6 +25,7 @@ from manual_grad.derivation import Derivation, reals, signs
 from manual_grad.jacobians import by_hand
 from manual_grad.network import (
     Weights,
+    checked_arguments,
     hidden,
     indicator,
     log_likelihood,
@@ -73,11 +74,13 @@ def line_1b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -
 
 def line_1c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
     """Σ (1 − σ(m)) y ∇ w21ᵀh"""
+    w, x, y = checked_arguments(w, x, y)
     return ((1 - sigmoid(margin(w, x, y))) * y) @ nabla(score)(w, x)
 
 
 def line_2b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
     """Σ (I(y=1) − σ(w21ᵀh)) ∇ w21ᵀh"""
+    w, x, y = checked_arguments(w, x, y)
     return (indicator(y) - sigmoid(score(w, x))) @ nabla(score)(w, x)
 
 
@@ -90,17 +93,20 @@ equation_2 = line_2b
 
 def line_3a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
     """Σ (I(y=1) − σ(z)) w21[0] ∇h1"""
+    w, x, y = checked_arguments(w, x, y)
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0]) @ nabla(hidden)(w, x)[:, 0]
 
 
 def line_3b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
     """Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) ∇ w11ᵀx"""
+    w, x, y = checked_arguments(w, x, y)
     h1 = hidden(w, x)[:, 0]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0] * h1 * (1 - h1)) @ nabla(preactivation)(w, x)[:, 0]
 
 
 def line_3c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
     """Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) x"""
+    w, x, y = checked_arguments(w, x, y)
     h1 = hidden(w, x)[:, 0]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0] * h1 * (1 - h1)) @ x
 
@@ -112,17 +118,20 @@ by_hand_w12 = partial(by_hand, wrt="w12")
 
 def line_3a_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
     """Σ (I(y=1) − σ(z)) w21[1] ∇h2"""
+    w, x, y = checked_arguments(w, x, y)
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1]) @ nabla(hidden)(w, x)[:, 1]
 
 
 def line_3b_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
     """Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) ∇ w12ᵀx"""
+    w, x, y = checked_arguments(w, x, y)
     h2 = hidden(w, x)[:, 1]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1] * h2 * (1 - h2)) @ nabla(preactivation)(w, x)[:, 1]
 
 
 def line_3c_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
     """Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) x"""
+    w, x, y = checked_arguments(w, x, y)
     h2 = hidden(w, x)[:, 1]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1] * h2 * (1 - h2)) @ x
 
@@ -132,6 +141,7 @@ def line_3c_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_han
 
 def line_3_w21(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Float[Array, "2"]:
     """Σ (I(y=1) − σ(z)) h"""
+    w, x, y = checked_arguments(w, x, y)
     return (indicator(y) - sigmoid(score(w, x))) @ hidden(w, x)
 
 

@@ -1,0 +1,72 @@
+"""`nabla`: JAX's ∇, by a field, an argument, or everything; what it refuses."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref import nabla
+from manual_grad import Weights
+
+# Small integers, so that products and sums are exact and compared with ==
+small = st.integers(-8, 8).map(float)
+
+
+def bilinear(w: Any, z: Any) -> Any:
+    """[w11 z², w12 z, w21·w21 z], of shape (3,)"""
+    return jnp.stack([w.w11 * z**2, w.w12 * z, jnp.sum(w.w21 * w.w21) * z])
+
+
+@settings(max_examples=10)
+@given(w11=small, w12=small, a=small, b=small, z=small)
+def test_nabla_is_the_jacobian_by_a_field_an_argument_or_all_of_the_first_argument(
+    w11: float, w12: float, a: float, b: float, z: float
+):
+    """f's shape, then that of what it is differentiated by; a pytree where that is one"""
+    w = Weights(np.float32(w11), np.float32(w12), np.array([a, b], np.float32))
+    z32 = np.float32(z)
+    by_w11 = [z**2, 0, 0]
+    by_w12 = [0, z, 0]
+    by_w21 = [[0, 0], [0, 0], [2 * a * z, 2 * b * z]]
+    by_z = [2 * w11 * z, w12, a * a + b * b]
+    for wrt, want in (("w11", by_w11), ("w12", by_w12), ("w21", by_w21), ("z", by_z)):
+        assert nabla(wrt)(bilinear)(w, z32).tolist() == want
+        assert nabla("w12")(bilinear, wrt=wrt)(w, z32).tolist() == want
+    whole = nabla(None)(bilinear)(w, z32)
+    assert isinstance(whole, Weights)
+    assert [leaf.tolist() for leaf in whole] == [by_w11, by_w12, by_w21]
+    assert [leaf.tolist() for leaf in nabla("w")(bilinear)(w, z32)] == [by_w11, by_w12, by_w21]
+
+
+def test_nabla_by_a_key_of_a_dict():
+    got = nabla("b")(lambda p, z: p["a"] * p["b"] * z)({"a": 2.0, "b": 3.0}, 4.0)
+    assert float(got) == 8.0
+
+
+def test_nabla_is_handed_on_to_a_function_that_takes_it():
+    """A Hessian's `of` is itself a gradient: ∇(∇ z³) = 6z"""
+
+    def slope(z: Any, nabla: Any) -> Any:
+        return nabla(lambda z: z**3)(z)
+
+    assert float(nabla("z")(slope)(2.0)) == 12.0
+
+
+def test_a_field_comes_before_an_argument_of_the_same_name():
+    got = nabla("w11")(lambda w, w11: w.w11 * w11)(Weights(2.0, 0.0, 0.0), 5.0)
+    assert float(got) == 5.0
+
+
+def test_a_function_without_such_an_argument_gets_an_error_that_names_both():
+    def f(z: Any, y: Any) -> Any:
+        return y * z
+
+    with pytest.raises(
+        TypeError, match=r"∇ is by 'w11', and `f` has no argument of that name \(z, y\), nor a first argument"
+    ):
+        nabla("w11")(f)(1.0, 2.0)
+    with pytest.raises(TypeError, match=r"∇f was called without arguments: pass those of `f`"):
+        nabla("z")(f)()
