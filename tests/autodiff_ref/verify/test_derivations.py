@@ -1,0 +1,80 @@
+"""Derivations of other kinds, and broken versions of each: the judge finds what was planted, and nothing else."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import autodiff_ref
+from manual_grad import Derivation
+from tests.derivations import MODULES
+from tests.derivations._draw import drawn
+
+DERIVATIONS = [
+    pytest.param(value, id=f"{module.__name__.rpartition('.')[2]}-{name}")
+    for module in MODULES
+    for name, value in vars(module).items()
+    if isinstance(value, Derivation) and value.of.__module__ == module.__name__
+]
+BROKEN = [
+    pytest.param(derivation, label, id=f"{module.__name__.rpartition('.')[2]}-{label}-{derivation.name.rpartition(', ')[2]}")
+    for module in MODULES
+    for derivation, label in module.BROKEN
+]
+DRAWS = 4
+
+
+def line_values(derivation: Derivation, args: tuple[Any, ...]) -> list[Any]:
+    """JAX's gradient of `of`, then each line's, as vectors in float64; None for a line that does not claim to hold there."""
+    with jax.enable_x64(True):
+        nabla = autodiff_ref.nabla(derivation.wrt)
+        traced = jax.tree.map(jax.numpy.asarray, args)
+
+        def value(line: Any) -> Any:
+            if not np.all(getattr(line, "valid", lambda *_: True)(*args)):
+                return None
+            result = jax.jit(lambda *a: line(*a, nabla=nabla))(*traced)
+            return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(result)])
+
+        gradient = jax.tree.leaves(nabla(derivation.of)(*traced))
+        return [np.concatenate([np.ravel(leaf) for leaf in gradient]), *map(value, derivation.lines)]
+
+
+def wrong_lines(derivation: Derivation, seed: int) -> set[str]:
+    """The lines that differ from JAX's gradient in floats, on any of a few inputs."""
+    rng = np.random.default_rng(seed)
+    wrong: set[str] = set()
+    for _ in range(DRAWS):
+        gradient, *values = line_values(derivation, drawn(derivation, rng))
+        assert np.all(np.isfinite(gradient)), derivation.name
+        size = 1 + np.max(np.abs(gradient))
+        for label, value in zip(derivation.labels, values, strict=True):
+            if value is not None and not np.allclose(value, gradient, rtol=1e-10, atol=1e-10 * size):
+                wrong.add(label)
+    return wrong
+
+
+@pytest.mark.parametrize("derivation", DERIVATIONS)
+def test_every_line_equals_jax_in_floats(derivation: Derivation) -> None:
+    wrong = wrong_lines(derivation, seed=3)
+    assert not wrong, f"{derivation.name}: {sorted(wrong)} differ from JAX's gradient"
+
+
+@pytest.mark.parametrize(("derivation", "label"), BROKEN)
+def test_the_broken_line_alone_differs_in_floats(derivation: Derivation, label: str) -> None:
+    wrong = wrong_lines(derivation, seed=3)
+    assert wrong == {label}, f"{derivation.name}: {label} was broken, {sorted(wrong)} differ from JAX's gradient"
+
+
+def test_each_derivation_is_broken_in_three_ways() -> None:
+    assert len(MODULES) >= 9
+    for module in MODULES:
+        assert len(module.BROKEN) >= 3, module.__name__
+        assert len({derivation.name for derivation, _ in module.BROKEN}) == len(module.BROKEN), module.__name__
+
+
+def test_lines_have_equations() -> None:
+    for parameter in DERIVATIONS:
+        for line in parameter.values[0].lines:
+            assert line.__doc__, line.__name__
