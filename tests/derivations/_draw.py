@@ -9,9 +9,8 @@ from manual_grad._arrays import map_leaves
 from manual_grad.derivation import Bits, Classes, Constants, Intervals, OneHot, Positives, Reals, Signs
 
 
-def drawn(derivation: Derivation, rng: np.random.Generator) -> tuple[Any, ...]:
-    """Random arguments in the derivation's domain that fulfil its `where`."""
-    sizes = _sizes(derivation, rng)
+def drawn(derivation: Derivation, sizes: dict[str, int], rng: np.random.Generator) -> tuple[Any, ...]:
+    """Random arguments of these sizes, in the derivation's domain, that fulfil its `where`."""
     for _ in range(1000):
         args = tuple(map_leaves(lambda domain: _value(domain, sizes, rng), part) for part in derivation.domain)
         if derivation.where is None or derivation.where(*args):
@@ -19,7 +18,8 @@ def drawn(derivation: Derivation, rng: np.random.Generator) -> tuple[Any, ...]:
     raise ValueError(f"{derivation.name}: no arguments in 1,000 draws that fulfil its `where`")
 
 
-def _sizes(derivation: Derivation, rng: np.random.Generator) -> dict[str, int]:
+def drawn_sizes(derivation: Derivation, rng: np.random.Generator) -> dict[str, int]:
+    """A size from 2 on for each named dimension, no two the same."""
     sizes: dict[str, int] = {}
     for name in sorted(derivation.dim_names):
         low, high = derivation.sizes.get(name, (2, 6))
