@@ -1,7 +1,14 @@
 """The gradients of the notes by machine: the nested function in JAX, differentiated by `jax.grad`; and the judge."""
 
+from typing import TYPE_CHECKING
+
 from autodiff_ref.gradients import grad, hessian_vector_product, log_likelihood, per_example_grad, value_and_grad
 from autodiff_ref.nabla import nabla
+
+if TYPE_CHECKING:
+    from autodiff_ref.verify.judge import verify
+else:
+    from autodiff_ref import verify
 
 __all__ = [
     "grad",
@@ -10,4 +17,5 @@ __all__ = [
     "nabla",
     "per_example_grad",
     "value_and_grad",
+    "verify",
 ]

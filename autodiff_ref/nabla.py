@@ -32,7 +32,7 @@ def nabla(wrt: str | None) -> Nabla:
 
     def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
-            value, rebuild = _split(f, wrt, args)
+            value, rebuild = split_arguments(f, wrt, args)
             takes_nabla = "nabla" in _parameters(f)
             keywords: dict[str, Any] = {"nabla": gradient_of} if takes_nabla else {}
             return jax.jacobian(lambda v: f(*rebuild(v), **keywords))(value)  # pyright: ignore[reportUnknownLambdaType]
@@ -42,7 +42,9 @@ def nabla(wrt: str | None) -> Nabla:
     return gradient_of
 
 
-def _split(f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def split_arguments(
+    f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...]
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """The value that f is differentiated by, and f's arguments as a function of it."""
     if not args:
         raise TypeError(f"∇{_name(f)} was called without arguments: pass those of `{_name(f)}`")

@@ -1,0 +1,155 @@
+"""The reference judged: JAX's derivatives against a difference quotient in balls, which knows nothing of autodiff.
+
+(f(v + h e) − f(v − h e)) / 2h with h = 2^-300 differs from the derivative by h²f'''/6, so that it is good to some 100 digits
+wherever f''' is no larger than 10^80 times f'. Its truncation error is not enclosed: evidence, not a certificate.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from flint import arb
+
+from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.nabla import split_arguments
+from autodiff_ref.verify.balls import BALLS, Context, exact, precision
+from autodiff_ref.verify.trace import NablaCall
+from autodiff_ref.verify.verdict import DIGITS, digits
+from autodiff_ref.verify.walk import Array, Plan, plan
+
+_STEP_BITS = 300
+_BITS = 2400
+"""enough for the quotient to keep 30 digits of a value near e^-700 after 300 bits are cancelled"""
+
+MOST_VARIABLES = 64
+"""a function of more variables is differentiated by so many of them, evenly spread"""
+
+
+@dataclass(frozen=True)
+class WrongReference:
+    """Where JAX's derivative of a function is not what the difference quotient says."""
+
+    name: str
+    component: str
+    by_jax: str
+    by_quotient: str
+
+    def __str__(self) -> str:
+        return (
+            f"reference wrong: ∇{self.name}: JAX's derivative is {self.by_jax}, a difference quotient of `{self.name}` "
+            f"in balls gives {self.by_quotient} ({self.component})"
+        )
+
+
+def arguments_of(call: NablaCall, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The arguments a line differentiates a function at, rounded to floats; None where they are not finite."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    with precision(128):
+        found = call.arguments.run(Context(), *balls)
+    floats = [np.vectorize(float, otypes=[float])(x) if x.dtype == object else x for x in found]
+    if not all(np.all(np.isfinite(x)) for x in floats):
+        return None
+    return jax.tree.unflatten(call.structure, floats)
+
+
+def check_derivative(
+    f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], name: str, labels: Sequence[bool]
+) -> WrongReference | None:
+    """JAX's ∇f at `args` against the difference quotient; None where they agree, or where nothing can be said.
+
+    Args:
+        f: the function that was differentiated.
+        wrt: by what.
+        args: where, as NumPy arrays.
+        name: what the report calls it.
+        labels: for each leaf of `args`, whether it holds labels.
+
+    Raises:
+        NoRuleError: f or its derivative holds a primitive that balls have no rule for.
+    """
+    nabla = jax_nabla(wrt)
+    value_plan, leaves, positions = _plan_function(f, wrt, args, labels)
+    with jax.enable_x64(True):
+        gradient = jax.make_jaxpr(lambda *args: jax.tree.leaves(nabla(f)(*args)))(*args)
+        sizes = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda *args: _value(f, nabla, args), *args))]
+    by_jax = _run(plan(gradient, BALLS, labels=labels), leaves, constants="balls")
+    if by_jax is None:
+        return None
+    wrt_leaves = [leaves[k] for k in positions]
+    per_leaf = len(wrt_leaves)
+    for which, variable in enumerate(positions):
+        # the Jacobian's leaves run over f's outputs first, then over the variables differentiated by
+        parts = by_jax[which::per_leaf]
+        for entry in _spread(leaves[variable].size, MOST_VARIABLES // per_leaf + 1):
+            quotient = _quotient(value_plan, leaves, variable, entry)
+            if quotient is None:
+                continue
+            jacobian = np.concatenate([part.reshape(size, -1)[:, entry] for part, size in zip(parts, sizes, strict=True)])
+            for k, (ours, theirs) in enumerate(zip(jacobian, quotient, strict=True)):
+                if not _same(ours, theirs):
+                    where = f"output {k} by entry {entry} of variable {which}"
+                    return WrongReference(name, where, digits(ours), digits(theirs))
+    return None
+
+
+def _value(f: Callable[..., Any], nabla: Any, args: tuple[Any, ...]) -> Any:
+    """f at its arguments, handed ∇ if it takes it."""
+    takes = "nabla" in inspect.signature(f).parameters
+    return f(*args, nabla=nabla) if takes else f(*args)
+
+
+def _plan_function(
+    f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], labels: Sequence[bool]
+) -> tuple[Plan, list[Array], list[int]]:
+    """A plan for f, the leaves of its arguments, and which of these are differentiated by."""
+    nabla = jax_nabla(wrt)
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(lambda *args: jax.tree.leaves(_value(f, nabla, args)))(*args)
+    leaves, structure = jax.tree.flatten(args)
+    numbered = jax.tree.unflatten(structure, list(range(len(leaves))))
+    marked, _ = split_arguments(f, wrt, numbered)
+    return plan(closed, BALLS, labels=labels), [np.asarray(leaf) for leaf in leaves], jax.tree.leaves(marked)
+
+
+def _spread(size: int, most: int) -> Iterator[int]:
+    yield from range(0, size, max(1, -(-size // most)))
+
+
+def _run(made: Plan, leaves: list[Array], constants: str) -> list[Array] | None:
+    context = Context(constants=constants)  # pyright: ignore[reportArgumentType]
+    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    with precision(_BITS):
+        outputs = made.run(context, *balls)
+    usable = not (context.tied or context.unresolved)
+    return [np.ravel(output) for output in outputs] if usable else None
+
+
+def _quotient(value_plan: Plan, leaves: list[Array], variable: int, entry: int) -> list[arb] | None:
+    """(f(v + h e) − f(v − h e)) / 2h, by one entry of one variable; None next to a tie."""
+    with precision(_BITS):
+        h = arb(2) ** -_STEP_BITS
+        ends: list[list[arb]] = []
+        for sign in (1, -1):
+            balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+            moved = balls[variable].copy()
+            moved.flat[entry] = moved.flat[entry] + sign * h
+            balls[variable] = moved
+            context = Context(constants="exact")
+            outputs = value_plan.run(context, *balls)
+            if context.tied or context.unresolved:
+                return None
+            ends.append([value for output in outputs for value in np.ravel(output)])
+        return [(up - down) / (2 * h) for up, down in zip(*ends, strict=True)]
+
+
+def _same(by_jax: arb, quotient: arb) -> bool:
+    """Whether the derivatives agree to 30 digits, or to what JAX's constants leave, or are both far below 2^-200."""
+    if not (by_jax.is_finite() and quotient.is_finite()) or by_jax.overlaps(quotient):
+        return True
+    with precision(_BITS):
+        gap, size = abs(by_jax - quotient), abs(by_jax).max(abs(quotient))
+        return bool(gap <= size * arb(10) ** -DIGITS) or bool(gap < arb(2) ** -_STEP_BITS)

@@ -1,0 +1,199 @@
+"""What the judge says: a report a derivation, as a table, as JSON, in a notebook."""
+
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+Verdict = Literal["proved", "agrees", "refuted", "undecided"]
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """An input at which two lines certainly differ."""
+
+    stratum: str
+    names: tuple[str, ...]
+    """of the arguments, or of the first one's fields, leaf by leaf"""
+    leaves: tuple[Any, ...]
+    component: int
+    label: str
+    against: str
+    value: str
+    expected: str
+    difference: str
+
+    def __str__(self) -> str:
+        at = "  ".join(f"{name}={_short(leaf)}" for name, leaf in zip(self.names, self.leaves, strict=True))
+        return (
+            f"at {at}\n{self.against} = {self.expected}\n{self.label} = {self.value}\n"
+            f"component {self.component}, certified: they differ by at least {self.difference}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "stratum": self.stratum,
+            "input": {name: np.asarray(leaf).tolist() for name, leaf in zip(self.names, self.leaves, strict=True)},
+            "component": self.component,
+            "values": {self.against: self.expected, self.label: self.value},
+        }
+
+
+def _short(leaf: Any) -> str:
+    """An array as a reader would write it."""
+    if np.ndim(leaf):
+        return "[" + " ".join(_short(part) for part in np.asarray(leaf)) + "]"
+    value = float(leaf)
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+@dataclass
+class LineReport:
+    """The verdict on one line."""
+
+    label: str
+    formula: str
+    verdict: Verdict = "undecided"
+    against: str = ""
+    """the line it was judged against"""
+    reason: str = ""
+    inputs: dict[str, int] = field(default_factory=dict[str, int])
+    """by stratum, how many inputs it was equal at"""
+    kinks: int = 0
+    """inputs that say nothing: a tie that matters, or a value that does not exist"""
+    shapes: list[str] = field(default_factory=list[str])
+    resolution: float = 0.0
+    """where constants are inexact, the relative difference they would hide"""
+    counterexample: Counterexample | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON. `power`, `ulps` and `diagnosis` are null until something measures them."""
+        found = self.counterexample
+        return {
+            "label": self.label,
+            "formula": self.formula,
+            "verdict": self.verdict,
+            "against": self.against,
+            "reason": self.reason,
+            "inputs": self.inputs,
+            "shapes": self.shapes,
+            "power": None,
+            "ulps": None,
+            "counterexample": found.to_dict() if found else None,
+            "difference": found.difference if found else None,
+            "diagnosis": None,
+        }
+
+
+@dataclass
+class Report:
+    """The verdict on a derivation. Prints as a table, in a terminal, a log or a notebook."""
+
+    name: str
+    lines: list[LineReport]
+    seed: int
+    dtype: str = "float64"
+    reference: str = ""
+    """how the reference was checked, or what is wrong with it"""
+    reference_is_right: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Every line proved or agreeing, and the reference in order."""
+        return self.reference_is_right and all(line.verdict in ("proved", "agrees") for line in self.lines)
+
+    @property
+    def first_wrong_line(self) -> str | None:
+        """The label of the first refuted line."""
+        return next((line.label for line in self.lines if line.verdict == "refuted"), None)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all right, 1 a line refuted or the reference wrong, 3 something undecided and nothing refuted."""
+        if self.first_wrong_line or not self.reference_is_right:
+            return 1
+        return 0 if self.ok else 3
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: one entry of the command's `derivations`."""
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "first_wrong_line": self.first_wrong_line,
+            "reference": self.reference,
+            "seed": self.seed,
+            "dtype": self.dtype,
+            "lines": [line.to_dict() for line in self.lines],
+        }
+
+    def __str__(self) -> str:
+        console = Console(file=StringIO(), width=100, color_system=None, legacy_windows=False)
+        console.print(self)
+        assert isinstance(console.file, StringIO)
+        return console.file.getvalue().rstrip()
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.name, style="bold")
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0), expand=False)
+        for _ in range(4):
+            table.add_column(overflow="fold")
+        for line in self.lines:
+            table.add_row(
+                Text("  " + line.label, no_wrap=True),
+                Text(line.formula),
+                Text(_VERDICTS[line.verdict][0], style=_VERDICTS[line.verdict][1], no_wrap=True),
+                Text(f"against {line.against}" if line.against else "", style="dim"),
+            )
+        yield table
+        for line in self.lines:
+            if line.reason:
+                yield Text(f"  {line.label}: {line.reason}")
+            if line.counterexample:
+                yield Text("\n".join("    " + row for row in str(line.counterexample).splitlines()))
+        yield Text("  " + self.summary)
+
+    @property
+    def summary(self) -> str:
+        """One or two sentences: the outcome, and on what it rests."""
+        if not self.reference_is_right:
+            return self.reference
+        tried = [sum(line.inputs.values()) for line in self.lines if line.verdict in ("agrees", "proved")]
+        if self.first_wrong_line:
+            outcome = f"wrong first at {self.first_wrong_line}"
+        else:
+            outcome = "all lines right" if self.ok else "undecided"
+        strata = list(dict.fromkeys(stratum for line in self.lines for stratum in line.inputs))
+        rests = f"; equal to 30 digits at {min(tried)} inputs or more ({', '.join(strata)})" if tried else ""
+        coarse = max((line.resolution for line in self.lines), default=0.0)
+        limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
+        return f"{outcome}{rests}{limit}; {self.reference}; seed {self.seed}"
+
+
+_VERDICTS = {
+    "proved": ("proved", "green"),
+    "agrees": ("agrees", "green"),
+    "refuted": ("REFUTED", "bold red"),
+    "undecided": ("undecided", "yellow"),
+}
+
+
+def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
+    """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument."""
+    names: list[str] = []
+    for argument, name in zip(args, argument_names, strict=True):
+        for path, _ in jax.tree_util.tree_leaves_with_path(argument):
+            parts = [getattr(key, "name", None) or str(getattr(key, "key", getattr(key, "idx", key))) for key in path]
+            is_named = bool(path) and not hasattr(path[-1], "idx")
+            names.append(parts[-1] if is_named else name + "".join(f"[{part}]" for part in parts))
+    return tuple(names)

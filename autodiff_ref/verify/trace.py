@@ -1,0 +1,191 @@
+"""From the lines of a derivation to plans: each line is traced once a shape, with JAX's ∇ handed in."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.verify.balls import BALLS
+from autodiff_ref.verify.walk import NoRuleError, Plan, plan
+from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
+
+LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
+
+REFERENCE = "jax.grad"
+"""the label of the gradient that the first line is judged against"""
+
+
+class LineError(ValueError):
+    """A line, or `of`, cannot be evaluated as it stands: it raises, or returns the wrong shape."""
+
+
+@dataclass(frozen=True)
+class NablaCall:
+    """One use of ∇ in a line: the function, by what, and a plan for the arguments it was differentiated at."""
+
+    f: Callable[..., Any]
+    wrt: str | None
+    structure: Any
+    arguments: Plan
+
+    @property
+    def key(self) -> Any:
+        """Equal for uses of the same function by the same variable."""
+        return getattr(self.f, "__code__", self.f), self.wrt
+
+
+@dataclass
+class Traced:
+    """A line at one shape: its plan, or why there is none; and what it handed to ∇."""
+
+    label: str
+    plan: Plan | None
+    reason: str = ""
+    calls: list[NablaCall] = field(default_factory=list[NablaCall])
+    closed: Any = None
+
+
+@dataclass(frozen=True)
+class _Call:
+    f: Callable[..., Any]
+    wrt: str | None
+    args: tuple[Any, ...]
+
+
+def label_flags(domain: tuple[Any, ...]) -> list[bool]:
+    """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
+    leaves = jax.tree.leaves(domain, is_leaf=lambda value: isinstance(value, Domain))
+    return [isinstance(leaf, LABEL_DOMAINS) for leaf in leaves]
+
+
+def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Equal for arguments that one trace serves."""
+    return tuple((np.shape(leaf), np.asarray(leaf).dtype.str) for leaf in jax.tree.leaves(args))
+
+
+def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> tuple[Traced, Any]:
+    """JAX's own gradient of `of`, and the structure of shapes that every line must return."""
+
+    def reference(*args: Any) -> Any:
+        return jax_nabla(derivation.wrt)(derivation.of)(*args)
+
+    shapes = _shapes(reference, args, f"∇{label_of(derivation.of)}", derivation)
+    return _trace(reference, REFERENCE, derivation, args, None), shapes
+
+
+def trace_of(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
+    """`of` itself, and what it hands to ∇."""
+    return _trace(_with_nabla(derivation.of), label_of(derivation.of), derivation, args, derivation.wrt)
+
+
+def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any) -> Traced:
+    """One line at the shapes of `args`.
+
+    Raises:
+        LineError: the line raises, or returns something of another shape than the gradient.
+    """
+    label = label_of(line)
+    call = _with_nabla(line)
+    returned = _shapes(lambda *args: call(*args, nabla=jax_nabla(derivation.wrt)), args, label, derivation)
+    if _flat_shapes(returned) != _flat_shapes(shapes):
+        raise LineError(
+            f"{derivation.name}: {label} returns {_describe(returned)}, and the gradient is {_describe(shapes)}: "
+            f"a line returns the whole gradient, of the shape of what it is differentiated by"
+        )
+    return _trace(call, label, derivation, args, derivation.wrt)
+
+
+def _with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f`, handed ∇ if it takes it."""
+    try:
+        takes = "nabla" in inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        takes = False
+    return f if takes else lambda *args, nabla: f(*args)
+
+
+def _shapes(f: Callable[..., Any], args: tuple[Any, ...], label: str, derivation: Derivation) -> Any:
+    try:
+        with jax.enable_x64(True):
+            return jax.eval_shape(f, *_abstract(args))
+    except NoRuleError:
+        raise
+    except Exception as error:
+        hint = ""
+        if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+            hint = " Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
+        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise LineError(f"{derivation.name}: {label} raised {type(error).__name__}: {first}{hint}") from error
+
+
+def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype), args)
+
+
+def _flat_shapes(shapes: Any) -> tuple[Any, list[Any]]:
+    leaves, structure = jax.tree.flatten(shapes)
+    return (None if len(leaves) == 1 else structure), [tuple(leaf.shape) for leaf in leaves]
+
+
+def _describe(shapes: Any) -> str:
+    leaves = jax.tree.leaves(shapes)
+    if len(leaves) == 1:
+        return f"of shape {tuple(leaves[0].shape)}"
+    return str(jax.tree.map(lambda leaf: tuple(leaf.shape), shapes))
+
+
+def _trace(f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], wrt: str | None) -> Traced:
+    try:
+        closed, calls = _jaxpr(f, args, wrt, is_reference=label == REFERENCE, record=label != REFERENCE)
+    except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
+        closed, calls = _jaxpr(f, args, wrt, is_reference=False, record=False)
+    widths = [len(jax.tree.leaves(call.args)) for call in calls]
+    flags, value = label_flags(derivation.domain), _with_outputs(closed, 0, len(closed.out_avals) - sum(widths))
+    try:
+        made = plan(value, BALLS, labels=flags)
+    except NotImplementedError as error:
+        return Traced(label, None, str(error), closed=value)
+    found, start = list[NablaCall](), len(value.out_avals)
+    for call, width in zip(calls, widths, strict=True):
+        part = plan(_with_outputs(closed, start, start + width), BALLS, labels=flags)
+        found.append(NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part))
+        start += width
+    return Traced(label, made, calls=found, closed=value)
+
+
+def _jaxpr(
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, is_reference: bool, record: bool
+) -> tuple[Any, list[_Call]]:
+    """The jaxpr of a line: its value, then the arguments of every use of ∇; and these uses."""
+    leaves, structure = jax.tree.flatten(_abstract(args))
+    calls: list[_Call] = []
+    keywords = {} if is_reference else {"nabla": _recording(wrt, calls) if record else jax_nabla(wrt)}
+
+    def flat(*leaves: Any) -> Any:
+        calls.clear()
+        value = f(*jax.tree.unflatten(structure, leaves), **keywords)
+        return jax.tree.leaves(value), [jax.tree.leaves(call.args) for call in calls]
+
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(flat)(*leaves), calls
+
+
+def _recording(wrt: str | None, calls: list[_Call]) -> Callable[..., Any]:
+    nabla = jax_nabla(wrt)
+
+    def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
+        def jacobian(*args: Any) -> Any:
+            calls.append(_Call(f, wrt, args))
+            return nabla(f, wrt)(*args)
+
+        return jacobian
+
+    return recording
+
+
+def _with_outputs(closed: Any, start: int, stop: int) -> Any:
+    return closed.replace(jaxpr=closed.jaxpr.replace(outvars=closed.jaxpr.outvars[start:stop], debug_info=None))

@@ -1,0 +1,158 @@
+"""Whether two lines are equal at one input, decided in balls: no tolerance, only digits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from flint import arb
+
+from autodiff_ref.verify.balls import Context, exact, precision
+from autodiff_ref.verify.walk import Plan
+
+DIGITS = 30
+"""two values are equal when they agree to so many digits"""
+
+_BITS = 102
+"""relative accuracy of both balls, in bits, at which overlapping ones agree to 30 digits: 2^-102 + 2^-102 < 10^-30"""
+
+PRECISIONS = (128, 512, 2048, 8192)
+"""bits: 1 − σ(1000) needs 1,443 to have digits at all"""
+
+COARSE = 1e-6
+"""Where constants are c ± ulp(c), two lines agree to what that leaves; less than this share is no evidence."""
+
+Outcome = Literal["equal", "different", "kink", "undefined", "unclear"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A line's value at one input and precision: one ball for each component, and what happened on the way."""
+
+    values: tuple[arb, ...]
+    tied: bool
+    unresolved: bool
+
+
+Evaluator = Callable[[int, str, str], Evaluation]
+"""(bits, constants, ties) -> value of a line at an input"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What balls say of two lines at one input."""
+
+    outcome: Outcome
+    component: int = 0
+    values: tuple[str, str] = ("", "")
+    """for a difference: both values of the component, to 30 digits"""
+    difference: str = ""
+    """for a difference: a certified lower bound of it"""
+    resolution: float = 0.0
+    """for equal ones: the relative width that inexact constants leave"""
+    vanishes: bool = False
+    """for equal ones: both are exactly 0 throughout"""
+
+
+def evaluator(plan: Plan, args: tuple[Any, ...]) -> Evaluator:
+    """The line behind a plan, at one input; each precision is computed once."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+
+    @cache
+    def evaluate(bits: int, constants: str, ties: str) -> Evaluation:
+        context = Context(constants=constants, ties=ties)  # pyright: ignore[reportArgumentType]
+        with precision(bits):
+            outputs = plan.run(context, *balls)
+        values = tuple(_as_ball(value) for output in outputs for value in np.ravel(output))
+        return Evaluation(values, context.tied, context.unresolved)
+
+    return evaluate
+
+
+def _as_ball(value: Any) -> arb:
+    return value if isinstance(value, arb) else arb(int(value))
+
+
+def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Comparison:
+    """Decides whether two lines are equal at an input, at growing precision.
+
+    - different: the balls of some component are disjoint; certified.
+    - equal: all components agree to 30 digits, or as far as inexact constants allow, or vanish.
+    - kink: reals compared in a line tie, and what the line is depends on how the tie is decided.
+    - undefined: a value does not exist, as 1/0.
+    - unclear: the highest precision did not decide.
+    """
+    widths: list[list[float]] = []
+    for bits in PRECISIONS:
+        with precision(bits):
+            at_a, at_b = a(bits, "balls", "exact"), b(bits, "balls", "exact")
+            pairs = list(zip(at_a.values, at_b.values, strict=True))
+            if at_a.unresolved or at_b.unresolved or not all(u.is_finite() and v.is_finite() for u, v in pairs):
+                continue
+            apart = [k for k, (u, v) in enumerate(pairs) if not u.overlaps(v)]
+            decided = bool(apart) or all(_agree(u, v) for u, v in pairs)
+            if not decided and not constants_are_exact:
+                widths.append([float((u - v).rad()) for u, v in pairs])
+                decided = len(widths) > 1 and not _narrower(*widths[-2:])
+            if not decided and bits == PRECISIONS[-1]:
+                decided = all(_agree(u, v) or _both_vanish(u, v, bits) for u, v in pairs)
+            if not decided:
+                continue
+            if not (_ties_do_not_matter(a, at_a, bits) and _ties_do_not_matter(b, at_b, bits)):
+                return Comparison("kink")
+            return _different(pairs, apart) if apart else _equal(pairs)
+    last_a, last_b = (line(PRECISIONS[-1], "balls", "exact") for line in (a, b))
+    if last_a.unresolved or last_b.unresolved:
+        return Comparison("kink")
+    is_finite = all(value.is_finite() for value in (*last_a.values, *last_b.values))
+    return Comparison("unclear" if is_finite else "undefined")
+
+
+def _agree(u: arb, v: arb) -> bool:
+    return u.overlaps(v) and u.rel_accuracy_bits() >= _BITS and v.rel_accuracy_bits() >= _BITS
+
+
+def _both_vanish(u: arb, v: arb, bits: int) -> bool:
+    """Whether both hold 0 and nothing as large as 2^-bits/2: a sum that cancels, of which no digit will ever show."""
+    limit = arb(2) ** (-bits // 2)
+    return bool(abs(u) < limit) and bool(abs(v) < limit)
+
+
+def _narrower(before: Sequence[float], now: Sequence[float]) -> bool:
+    """Whether more precision still makes balls narrower, so that constants are not yet what limits them."""
+    return any(new < 0.5 * old for old, new in zip(before, now, strict=True))
+
+
+def _ties_do_not_matter(line: Evaluator, at: Evaluation, bits: int) -> bool:
+    """Whether a line's value is the same however its ties are decided: σ in two branches at 0, but not ReLU's slope."""
+    if not at.tied:
+        return True
+    others = [line(bits, "balls", ties) for ties in ("left", "right")]
+    return all(
+        not other.unresolved and all(u.overlaps(v) for u, v in zip(at.values, other.values, strict=True)) for other in others
+    )
+
+
+def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
+    gaps = [(abs(u - v)).abs_lower() for u, v in pairs]
+    k = max(apart, key=lambda k: float(gaps[k] / (abs(pairs[k][0]).abs_upper() + abs(pairs[k][1]).abs_upper())))
+    values = (digits(pairs[k][0]), digits(pairs[k][1]))
+    return Comparison("different", k, values, gaps[k].mid().str(2, radius=False))
+
+
+def _equal(pairs: list[tuple[arb, arb]]) -> Comparison:
+    scale = max((float(abs(u).abs_upper()) for u, _ in pairs), default=0.0)
+    wide = [float((u - v).rad()) for u, v in pairs if not _agree(u, v)]
+    resolution = max(wide, default=0.0) / scale if scale else 0.0
+    if resolution > COARSE:
+        return Comparison("unclear", resolution=resolution)
+    vanishes = all(u == 0 and v == 0 for u, v in pairs)
+    return Comparison("equal", resolution=resolution, vanishes=vanishes)
+
+
+def digits(value: arb) -> str:
+    """A ball's first 30 digits, fewer where it holds fewer."""
+    return value.str(DIGITS, radius=False)
