@@ -138,10 +138,10 @@ class Values:
 
     Args:
         known: what is given or held fixed: parameters, x and y, intermediates.
-        steps: for each cotangent that may be asked for, the factor its step is multiplied by (1 where it is right).
+        steps: for each cotangent that may be asked for, the factor its step is multiplied by (None where it is right).
     """
 
-    def __init__(self, known: dict[str, Any], steps: dict[str, float] | None = None) -> None:
+    def __init__(self, known: dict[str, Any], steps: dict[str, Any] | None = None) -> None:
         """Starts from what is known."""
         self._known = dict(known)
         self._steps = steps or {}
@@ -154,7 +154,7 @@ class Values:
 
     def _cotangent(self, name: str) -> Any:
         value, factor = self._made(HAND[name]), self._steps[name]
-        return value if factor == 1 else factor * value
+        return value if factor is None else factor * value
 
     def _made(self, rule: Callable[..., Any]) -> Any:
         return rule(**{name: self[name] for name in inspect.signature(rule).parameters})
@@ -185,13 +185,13 @@ def added(first: Parameters, second: Parameters) -> Parameters:
     return {name: first[name] + second[name] for name in first}
 
 
-def step_line(k: int, factors: dict[str, float]) -> Callable[..., Any]:
-    """Line k: the gradient through the cut after k steps."""
+def step_line(k: int, factors: dict[str, Any]) -> Callable[..., Any]:
+    """Line k: the gradient through the cut after k steps; `factors` multiply the cotangents they name."""
     done = STEPS[:k]
     name = STEPS[k - 1]
 
     def line(theta: Parameters, x: Any, y: Any, nabla: Nabla) -> Parameters:
-        values = Values({**theta, "x": x, "y": y}, {step: factors.get(step, 1) for step in done})
+        values = Values({**theta, "x": x, "y": y}, {step: factors.get(step) for step in done})
         gradient = {p: values[f"d{p}"] if p in done else jnp.zeros_like(theta[p]) for p in theta}
         for v in crossing(done):
             held = {u: values[u] for u in uses(v) if u in done}
