@@ -1,5 +1,6 @@
 """The judge: evaluates every line of a derivation on the same inputs and names the lines that do not follow."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ def verify(
     seed: int = 0,
     examples: int = 64,
     inputs: Sequence[Input] | None = None,
+    timeout: float | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
@@ -37,6 +39,7 @@ def verify(
         seed: of the inputs; the same seed gives the same report.
         examples: how many inputs at least, over all strata.
         inputs: these inputs and no others.
+        timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
 
     Returns:
@@ -65,8 +68,12 @@ def verify(
         f"∇ of {', '.join(bench.checked)} checked by difference quotients" if bench.checked else "∇ not checked"
     )
     ladder = [_Rung(REFERENCE, None, value_is_right=True)]
+    began = time.monotonic()
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
+        if timeout is not None and time.monotonic() - began > timeout:
+            entry.reason = f"not judged: the time limit of {timeout:g} s was over"
+            continue
         ladder.append(_judge(bench, entry, line, ladder))
     return report
 

@@ -1,0 +1,156 @@
+"""The `manual-grad` command."""
+
+import json
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from autodiff_ref import targets
+from autodiff_ref.table import TableError, read_table
+from autodiff_ref.verify import LineError, Report, verify
+from autodiff_ref.verify.judge import Progress as Tell
+from manual_grad import Derivation
+
+app = typer.Typer(
+    name="manual-grad",
+    help="Hand-derived gradients, verified line by line against autodiff.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+NOTES = "manual_grad.notes"
+
+
+@app.callback()
+def manual_grad() -> None:
+    """Hand-derived gradients, verified line by line against autodiff."""
+
+
+@app.command("verify")
+def verify_command(
+    target: Annotated[
+        list[str] | None,
+        typer.Argument(help="A module or a file, with :NAME for one derivation of it. None: the notes.", show_default=False),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Judge the notes at rows of this CSV file.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column of --data that holds the class: any two values.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the inputs; the same seed gives the same report.")] = 0,
+    examples: Annotated[int, typer.Option(min=1, help="How many inputs at least, for each derivation.")] = 64,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List the derivations and their lines, and judge nothing.")
+    ] = False,
+) -> None:
+    r"""Judge derivations: is every line right, and if not, which one is wrong?
+
+    Each line is judged against the line above it, the first against jax.grad, in ball arithmetic: without a tolerance.
+
+    \b
+    manual-grad verify                         the notes: equations (1) and (2), and how they come about
+    manual-grad verify mine.py                 every Derivation at the module level of mine.py
+    manual-grad verify package.module:NAME     one derivation of a module
+    manual-grad verify --data t.csv --label c  the notes, at rows of a table
+
+    Running a file executes it with your rights, as `python FILE` would: judge only what you would run. Data files are read
+    and never executed.
+
+    Exit code: 0 all right, 1 a line is refuted or the reference is wrong, 3 something is undecided and nothing refuted,
+    2 bad usage or input.
+    """
+    console = Console()
+    with _input_errors():
+        if data is not None or label is not None:
+            reports = _on_data(console, target, data, label, seed, quiet=as_json)
+        else:
+            chosen = {f"{t}:{name}": d for t in target or [NOTES] for name, d in targets.derivations_of(t).items()}
+            if only_list:
+                _list(console, chosen, as_json=as_json)
+                return
+            reports = _judge(console, chosen, quiet=as_json, seed=seed, examples=examples, timeout=timeout)
+    if as_json:
+        print(json.dumps({"derivations": [report.to_dict() for report in reports]}, ensure_ascii=False, indent=1))
+    codes = [report.exit_code for report in reports]
+    raise typer.Exit(1 if 1 in codes else max(codes))
+
+
+def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **options: Any) -> list[Report]:
+    reports: list[Report] = []
+    for derivation in chosen.values():
+        with _progress(derivation.name) as tell:
+            report = verify(derivation, progress=tell, **options)
+        reports.append(report)
+        if not quiet:
+            console.print(report, end="\n\n")
+    return reports
+
+
+def _on_data(
+    console: Console, target: list[str] | None, data: Path | None, label: str | None, seed: int, *, quiet: bool
+) -> list[Report]:
+    if data is None or label is None:
+        raise TableError("--data FILE and --label COLUMN go together")
+    if target:
+        raise TableError("--data judges the notes: give no TARGET with it")
+    from autodiff_ref.on_data import verify_on_data
+
+    table = read_table(data, label)
+    with _progress(data.name) as tell:
+        found = verify_on_data(table, seed=seed, progress=tell)
+    if not quiet:
+        for sentence in found.log:
+            console.print(Text(sentence))
+        for report in found.reports:
+            console.print()
+            console.print(report)
+    return found.reports
+
+
+def _list(console: Console, chosen: dict[str, Derivation], *, as_json: bool) -> None:
+    if as_json:
+        listed = [{"target": key, "name": d.name, "lines": d.labels} for key, d in chosen.items()]
+        print(json.dumps({"derivations": listed}, ensure_ascii=False, indent=1))
+        return
+    for key, derivation in chosen.items():
+        console.print(Text(f"{key}   {derivation.name}"))
+        console.print(Text("  " + ", ".join(derivation.labels)))
+
+
+@contextmanager
+def _input_errors() -> Generator[None]:
+    """Bad input ends with a sentence on stderr and exit code 2."""
+    try:
+        yield
+    except (TableError, targets.TargetError, LineError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+@contextmanager
+def _progress(name: str) -> Generator[Tell]:
+    """A bar on stderr while it runs; nothing where that is not a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{name}: {what}")
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

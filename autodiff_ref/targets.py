@@ -1,0 +1,112 @@
+"""What `manual-grad verify` is pointed at: the derivations of a module or of a file."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import jax
+
+from manual_grad.derivation import Derivation
+
+
+class TargetError(ValueError):
+    """A target that cannot be loaded, or that holds no derivation."""
+
+
+def derivations_of(target: str) -> dict[str, Derivation]:
+    """The derivations that a target names, by the names they have in their module.
+
+    Args:
+        target: `package.module`, or `path/to/file.py`, and perhaps `:NAME` for one derivation of it. A package stands for
+            all its modules. Only what a module defines itself counts, not what it imports.
+
+    Raises:
+        TargetError: there is no such module or file, it raises when it runs, or it holds no such derivation.
+    """
+    place, name = _split_name(target)
+    found = {key: value for module in _modules(place) for key, value in _defined_in(module)}
+    if name is not None:
+        if name not in found:
+            raise TargetError(f"{place} defines no derivation {name!r}; it defines {', '.join(found) or 'none'}")
+        return {name: found[name]}
+    if not found:
+        raise TargetError(f"{place} defines no Derivation at its module level")
+    return found
+
+
+def _split_name(target: str) -> tuple[str, str | None]:
+    place, colon, name = target.rpartition(":")
+    return (place, name) if colon and name.isidentifier() else (target, None)
+
+
+def _modules(place: str) -> Iterator[ModuleType]:
+    path = Path(place)
+    if path.suffix == ".py" or path.exists():
+        yield _run_file(path)
+        return
+    module = _import(place)
+    yield module
+    for inside in pkgutil.walk_packages(getattr(module, "__path__", ()), prefix=f"{place}."):
+        yield _import(inside.name)
+
+
+def _run_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TargetError(f"there is no file {path}")
+    name = f"_manual_grad_target_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent.resolve()) not in sys.path:
+        sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        with jax.enable_x64(True):
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{path} cannot be run:\n{_short_traceback(error, str(path))}") from error
+    return module
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        with jax.enable_x64(True):
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise TargetError(f"there is no module {name!r}, and no file of that name either") from error
+        raise TargetError(f"{name} cannot be imported:\n{_short_traceback(error, name)}") from error
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{name} cannot be imported:\n{_short_traceback(error, name)}") from error
+
+
+def _short_traceback(error: BaseException, place: str) -> str:
+    """The target's own frames, and the error."""
+    tail = Path(place).name if place.endswith(".py") else place.rpartition(".")[2] + ".py"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == tail]
+    return "".join([*traceback.format_list(frames[-3:]), *traceback.format_exception_only(error)]).rstrip()
+
+
+def _defined_in(module: ModuleType) -> Iterator[tuple[str, Derivation]]:
+    imported = _imported_names(module)
+    for name, value in vars(module).items():
+        if isinstance(value, Derivation) and name not in imported:
+            yield name, value
+
+
+def _imported_names(module: ModuleType) -> set[str]:
+    """What a module's `from … import …` statements bind."""
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError, SyntaxError):
+        return set()
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {alias.asname or alias.name for statement in statements for alias in statement.names}
