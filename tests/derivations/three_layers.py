@@ -135,8 +135,8 @@ def forgot_the_label(w: Layers, x: Examples, y: Labels, nabla: Nabla) -> Matrix:
     return contract(1 - sigmoid(z(w, x)), nabla(z)(w, x))
 
 
-def swapped_the_layers(w: Layers, x: Examples, y: Labels, nabla: Nabla) -> Matrix:
-    """Σ δ1 ∇a1 with h1 taken before the sum over units, δ1 = (w2 h1 (1 − h1) summed)ᵀδ2"""
+def averaged_the_slopes(w: Layers, x: Examples, y: Labels, nabla: Nabla) -> Matrix:
+    """Σ w2ᵀδ2 mean(h1 (1 − h1)) ∇a1: one slope for all units"""
     slope = h1(w, x) * (1 - h1(w, x))
     return contract(delta2(w, x, y) @ w.w2 * jnp.mean(slope, axis=1, keepdims=True), nabla(a1)(w, x))
 
@@ -150,6 +150,6 @@ BROKEN = [
     planted(THREE_LAYERS, "line_1", forgot_the_label),
     planted(THREE_LAYERS, "line_3", took_tanh_for_sigmoid),
     planted(THREE_LAYERS, "line_3", forgot_the_square),
-    planted(THREE_LAYERS, "line_5", swapped_the_layers),
+    planted(THREE_LAYERS, "line_5", averaged_the_slopes),
     planted(THREE_LAYERS, "line_6", used_the_last_example_only),
 ]

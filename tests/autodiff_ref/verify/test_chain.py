@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import autodiff_ref
+from autodiff_ref.verify import Input, verify
+from manual_grad import Derivation
 from tests.derivations import chain
 from tests.derivations._draw import drawn
 
@@ -91,3 +93,26 @@ def test_the_zeros_are_zero_in_floats() -> None:
 def test_a_step_that_does_not_exist_is_refused(step: int) -> None:
     with pytest.raises(ValueError, match="from 1 to 27"):
         chain.chain(step)
+
+
+FEW = [Input("ordinary", arguments(seed)) for seed in range(2)]
+"""A tenth of a step shows at both. The judge has 27 × 27 lines to read: its own inputs are for the right chain."""
+
+
+def test_the_judge_finds_every_line_of_the_chain_right() -> None:
+    report = verify(chain.CHAIN)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("k", range(27), ids=chain.STEPS)
+def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
+    report = verify(chain.chain(k + 1), inputs=FEW)
+    wrong = [line.label for line in report.lines if line.verdict not in ("proved", "agrees")]
+    assert wrong == ([] if chain.STEPS[k] in chain.MATHEMATICALLY_ZERO else [f"d{chain.STEPS[k]}"]), str(report)
+    assert report.reference_is_right, str(report)
+
+
+@pytest.mark.parametrize(("derivation", "label"), chain.BROKEN, ids=[label for _, label in chain.BROKEN])
+def test_the_judge_names_a_mistake_that_the_next_line_puts_right(derivation: Derivation, label: str) -> None:
+    report = verify(derivation, inputs=FEW)
+    assert [line.label for line in report.lines if line.verdict not in ("proved", "agrees")] == [label], str(report)

@@ -1,5 +1,7 @@
 """Derivations of other kinds, and broken versions of each: the judge finds what was planted, and nothing else."""
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 import autodiff_ref
+from autodiff_ref.verify import verify
 from manual_grad import Derivation
 from tests.derivations import MODULES, chain
 from tests.derivations._draw import drawn, drawn_sizes
@@ -31,6 +34,7 @@ BROKEN = [
     for module in OTHERS
     for derivation, label in module.BROKEN
 ]
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.py"))
 DRAWS = 4
 
 
@@ -69,6 +73,33 @@ def test_every_line_equals_jax_in_floats(derivation: Derivation) -> None:
 def test_the_broken_line_alone_differs_in_floats(derivation: Derivation, label: str) -> None:
     wrong = wrong_lines(derivation, seed=3)
     assert wrong == {label}, f"{derivation.name}: {label} was broken, {sorted(wrong)} differ from JAX's gradient"
+
+
+@pytest.mark.parametrize("derivation", DERIVATIONS)
+def test_the_judge_finds_every_line_right(derivation: Derivation) -> None:
+    report = verify(derivation)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize(("derivation", "label"), BROKEN)
+def test_the_judge_names_the_broken_line_and_no_other(derivation: Derivation, label: str) -> None:
+    report = verify(derivation)
+    assert report.reference_is_right, str(report)
+    assert {line.label for line in report.lines if line.verdict not in ("proved", "agrees")} == {label}, str(report)
+    assert report.first_wrong_line == label, str(report)
+
+
+def test_there_are_examples_to_copy() -> None:
+    assert len(EXAMPLES) >= 3, EXAMPLES
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_judge_finds_the_examples_right(path: Path) -> None:
+    derivations = [value for value in runpy.run_path(str(path)).values() if isinstance(value, Derivation)]
+    assert derivations, f"{path.name} defines no derivation"
+    for derivation in derivations:
+        report = verify(derivation)
+        assert report.ok, str(report)
 
 
 def test_each_derivation_is_broken_in_three_ways() -> None:
