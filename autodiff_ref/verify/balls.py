@@ -34,7 +34,9 @@ class Context:
     zero: Any = ZERO
 
     def compare(self, a: arb, b: arb, *, label: bool) -> int:
-        """−1, 0 or 1 as a < b, a = b or a > b, ties decided as `ties` says."""
+        """−1, 0 or 1 as a < b, a = b or a > b, ties decided as `ties` says; a ball is equal to itself."""
+        if a is b:
+            return 0
         if a < b:
             return -1
         if a > b:
@@ -148,7 +150,7 @@ def _round_half(equation: Equation) -> Step:
 
 
 def _clamp(_: Equation) -> Step:
-    return lambda _, low, x, high: _map(lambda a, u, b: a.max(u).min(b), low, x, high)
+    return lambda _, low, x, high: _map(lambda a, u, b: _least(_greatest(a, u), b), low, x, high)
 
 
 # Reductions and sorting by value
@@ -242,6 +244,16 @@ def _function(f: Callable[..., arb]) -> Rule:
     return rule
 
 
+def _greatest(x: arb, y: arb) -> arb:
+    """max(x, y): the very ball that is larger, since JAX differentiates it by asking which operand equals the result."""
+    return x if x is y or x > y else y if y > x else x.max(y)
+
+
+def _least(x: arb, y: arb) -> arb:
+    """min(x, y), as `_greatest`."""
+    return x if x is y or x < y else y if y < x else x.min(y)
+
+
 def _logistic(z: arb) -> arb:
     return ONE / (ONE + (-z).exp())
 
@@ -297,8 +309,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "digamma": arb.digamma,
     "polygamma": lambda m, x: (m + 1).gamma() * (m + 1).zeta(x) * (1 if int(float(m)) % 2 else -1),
     "abs": lambda x: abs(x),
-    "max": lambda x, y: x.max(y),
-    "min": lambda x, y: x.min(y),
+    "max": _greatest,
+    "min": _least,
 }
 """functions of balls by the names of the primitives that apply them entry by entry"""
 
@@ -326,16 +338,16 @@ class BallTable:
             "clamp": _clamp,
             "reduce_sum": reduction(lambda rows: np.add.reduce(rows, axis=-1, initial=ZERO)),
             "reduce_prod": reduction(lambda rows: np.multiply.reduce(rows, axis=-1, initial=ONE)),
-            "reduce_max": _reduce_pairwise(lambda x, y: x.max(y)),
-            "reduce_min": _reduce_pairwise(lambda x, y: x.min(y)),
+            "reduce_max": _reduce_pairwise(_greatest),
+            "reduce_min": _reduce_pairwise(_least),
             "argmax": _extreme(1),
             "argmin": _extreme(-1),
-            "cummax": _accumulate_pairwise(lambda x, y: x.max(y)),
-            "cummin": _accumulate_pairwise(lambda x, y: x.min(y)),
+            "cummax": _accumulate_pairwise(_greatest),
+            "cummin": _accumulate_pairwise(_least),
             "cumlogsumexp": _accumulate_pairwise(lambda x, y: (x.exp() + y.exp()).log()),
             "sort": _sort,
-            "scatter-min": scatter(lambda x, y: x.min(y)),
-            "scatter-max": scatter(lambda x, y: x.max(y)),
+            "scatter-min": scatter(_least),
+            "scatter-max": scatter(_greatest),
             "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),
         }
 

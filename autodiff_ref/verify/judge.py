@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
 from autodiff_ref.verify.reference import WrongReference, arguments_of, check_derivative
-from autodiff_ref.verify.report import Counterexample, LineReport, Report, leaf_names
+from autodiff_ref.verify.report import Counterexample, LineReport, Report, leaf_names, readable
+from autodiff_ref.verify.shrink import literal, simplest
+from autodiff_ref.verify.snippet import snippet
 from autodiff_ref.verify.trace import REFERENCE, Traced, label_flags, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.verify.verdict import Comparison, Evaluator, compare, evaluator
 from autodiff_ref.verify.walk import NoRuleError
@@ -26,6 +29,7 @@ def verify(
     seed: int = 0,
     examples: int = 64,
     inputs: Sequence[Input] | None = None,
+    shrink: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -39,6 +43,7 @@ def verify(
         seed: of the inputs; the same seed gives the same report.
         examples: how many inputs at least, over all strata.
         inputs: these inputs and no others.
+        shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
 
@@ -55,7 +60,8 @@ def verify(
     """
     report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
     try:
-        bench = _Bench(derivation, sweep(derivation, seed=seed, at_least=examples) if inputs is None else inputs)
+        tried = sweep(derivation, seed=seed, at_least=examples) if inputs is None else inputs
+        bench = _Bench(derivation, tried, may_shrink=shrink and inputs is None)
     except NoInputError as error:
         return _undecided(report, str(error))
     tell = progress or (lambda done, total, what: None)
@@ -132,8 +138,7 @@ def _judge(bench: "_Bench", entry: LineReport, line: Line, ladder: list[_Rung]) 
         if to_right.verdict == "agrees" or relation.verdict == "undecided":
             if relation.verdict == "refuted":
                 entry.reason = (
-                    f"differs from {above.label}, which is wrong, and equals {last_right.label} again: "
-                    f"it puts the mistake right, or makes another that cancels it"
+                    f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
                 )
             relation, against = to_right, last_right
     entry.against = against.label
@@ -144,11 +149,11 @@ def _judge(bench: "_Bench", entry: LineReport, line: Line, ladder: list[_Rung]) 
     match relation.verdict:
         case "refuted":
             entry.verdict = "refuted"
-            entry.counterexample = bench.counterexample(entry.label, against.label, relation)
+            entry.counterexample = bench.counterexample(line, against.line, relation)
             return _Rung(entry.label, line, value_is_right=False)
         case "agrees":
             entry.verdict = "agrees"
-            if not against.value_is_right:
+            if against.value_is_right is False:
                 entry.reason = f"follows from {against.label}, and carries its mistake on"
             return _Rung(entry.label, line, value_is_right=against.value_is_right)
         case _:
@@ -159,9 +164,10 @@ def _judge(bench: "_Bench", entry: LineReport, line: Line, ladder: list[_Rung]) 
 class _Bench:
     """The inputs, and every line traced and evaluated at them, each once."""
 
-    def __init__(self, derivation: Derivation, inputs: Sequence[Input]) -> None:
+    def __init__(self, derivation: Derivation, inputs: Sequence[Input], *, may_shrink: bool) -> None:
         if not inputs:
             raise NoInputError("no inputs were given")
+        self.may_shrink = may_shrink
         self.derivation, self.inputs = derivation, list(inputs)
         self.checked: list[str] = []
         self._traced: dict[tuple[Any, ...], Traced] = {}
@@ -212,27 +218,55 @@ class _Bench:
         """The sizes of the named dimensions: n=4 d=3."""
         domains = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: hasattr(value, "dims"))
         sizes: dict[str, int] = {}
-        for domain, leaf in zip(domains, jax.tree.leaves(args), strict=True):
+        pairs = zip(domains, jax.tree.leaves(args), strict=True)
+        for domain, leaf in sorted(pairs, key=lambda pair: -len(pair[0].dims)):
             sizes.update({dim: size for dim, size in zip(domain.dims, leaf.shape, strict=False) if isinstance(dim, str)})
         return " ".join(f"{name}={size}" for name, size in sizes.items())
 
-    def counterexample(self, label: str, against: str, relation: _Relation) -> Counterexample:
-        """The smallest input found at which the lines differ."""
-        given, compared = min(
-            relation.differences, key=lambda pair: sum(leaf.size for leaf in jax.tree.leaves(pair[0].args))
-        )
-        names = leaf_names(given.args, self.argument_names)
+    def differ(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
+        """What certifies that two lines differ at an input; None where they do not, or that cannot be told."""
+        if not all(_claims_to_hold(each, args) for each in (line, other)):
+            return None
+        ours, theirs = self.traced(line, args), self.traced(other, args)
+        if ours.plan is None or theirs.plan is None:
+            return None
+        exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
+        compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+        return compared if compared.outcome == "different" else None
+
+    def counterexample(self, line: Line, other: Line | None, relation: _Relation) -> Counterexample:
+        """The simplest input found at which the lines differ."""
+        smallest = min(relation.differences, key=lambda pair: sum(leaf.size for leaf in jax.tree.leaves(pair[0].args)))
+        stratum, args, compared = smallest[0].stratum, smallest[0].args, smallest[1]
+        if self.may_shrink:
+            shrunk = simplest(self.derivation, lambda args: self.differ(line, other, args) is not None)
+            at_shrunk = None if shrunk is None else self.differ(line, other, shrunk)
+            if shrunk is not None and at_shrunk is not None:
+                stratum, args, compared = "simplest", shrunk, at_shrunk
+        sizes, names = self._shape_name(args), leaf_names(args, self.argument_names)
         return Counterexample(
-            given.stratum,
-            names,
-            tuple(jax.tree.leaves(given.args)),
-            compared.component,
-            label,
-            against,
+            args,
+            f"{sizes}  {readable(args, names)}" if sizes else readable(args, names),
+            stratum,
+            self._component(args, compared.component),
+            label_of(line),
+            REFERENCE if other is None else label_of(other),
             value=compared.values[0],
             expected=compared.values[1],
             difference=compared.difference,
+            example=f"@example({literal(args)})",
+            snippet=snippet(self.derivation, line, other, args),
         )
+
+    def _component(self, args: tuple[Any, ...], flat: int) -> str:
+        """The name of an entry of the gradient."""
+        by = self.derivation.wrt or "gradient"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(args)]):
+            if flat < leaf.size:
+                index = "".join(f"[{i}]" for i in np.unravel_index(flat, leaf.shape)) if leaf.shape else ""
+                return by + jax.tree_util.keystr(path) + index
+            flat -= leaf.size
+        raise AssertionError("a component beyond the gradient")
 
     @property
     def argument_names(self) -> list[str]:

@@ -1,5 +1,6 @@
 """What the judge says: a report a derivation, as a table, as JSON, in a notebook."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
@@ -15,34 +16,55 @@ Verdict = Literal["proved", "agrees", "refuted", "undecided"]
 
 @dataclass(frozen=True)
 class Counterexample:
-    """An input at which two lines certainly differ."""
+    """An input at which two lines certainly differ, and what they are there."""
 
+    args: tuple[Any, ...]
+    """NumPy arrays in the structure of the domain"""
+    at: str
+    """the input as a reader would write it"""
     stratum: str
-    names: tuple[str, ...]
-    """of the arguments, or of the first one's fields, leaf by leaf"""
-    leaves: tuple[Any, ...]
-    component: int
+    """"simplest" where the input was shrunk, else the stratum it was drawn in"""
+    component: str
+    """which entry of the gradient: w11[0]"""
     label: str
     against: str
     value: str
+    """the line's value, to 30 digits"""
     expected: str
+    """the other line's"""
     difference: str
+    """a certified lower bound"""
+    example: str
+    """a decorator for a Hypothesis test"""
+    snippet: str
+    """a program that prints both values in floats"""
 
     def __str__(self) -> str:
-        at = "  ".join(f"{name}={_short(leaf)}" for name, leaf in zip(self.names, self.leaves, strict=True))
+        found = "smallest input found" if self.stratum == "simplest" else f"input found ({self.stratum})"
+        width = max(len(self.label), len(self.against))
         return (
-            f"at {at}\n{self.against} = {self.expected}\n{self.label} = {self.value}\n"
-            f"component {self.component}, certified: they differ by at least {self.difference}"
+            f"{found}   {self.at}\n"
+            f"{self.against:{width}}  {self.component} = {self.expected}\n"
+            f"{self.label:{width}}  {self.component} = {self.value}\n"
+            f"certified: they differ by at least {self.difference}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
+            "at": self.at,
             "stratum": self.stratum,
-            "input": {name: np.asarray(leaf).tolist() for name, leaf in zip(self.names, self.leaves, strict=True)},
             "component": self.component,
             "values": {self.against: self.expected, self.label: self.value},
+            "example": self.example,
+            "snippet": self.snippet,
         }
+
+
+def readable(args: tuple[Any, ...], names: Sequence[str]) -> str:
+    """An input on one line: w11=[0] w12=[1] x=[[1]]."""
+    leaves = jax.tree.leaves(args)
+    return "  ".join(f"{name}={_short(leaf)}" for name, leaf in zip(names, leaves, strict=True))
 
 
 def _short(leaf: Any) -> str:
@@ -162,6 +184,11 @@ class Report:
             if line.counterexample:
                 yield Text("\n".join("    " + row for row in str(line.counterexample).splitlines()))
         yield Text("  " + self.summary)
+        first = next((line.counterexample for line in self.lines if line.counterexample), None)
+        if first:
+            yield Text(f"  as a test     {first.example}")
+            yield Text("  as a program")
+            yield Text("\n".join("    " + row for row in first.snippet.splitlines()))
 
     @property
     def summary(self) -> str:

@@ -138,6 +138,7 @@ MOVEMENT: dict[str, Rule] = {
     "concatenate": _mover(lambda eqn: lambda *parts: np.concatenate(parts, eqn.params["dimension"])),
     "rev": _mover(lambda eqn: lambda x: np.flip(x, eqn.params["dimensions"])),
     "pad": _mover(_pad),
+    "stop_gradient": _mover(lambda _: lambda x: x),
     "copy": _mover(lambda _: lambda x: x),
     "copy_p": _mover(lambda _: lambda x: x),
     "reduce_precision": _mover(lambda _: lambda x: x),

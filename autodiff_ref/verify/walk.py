@@ -231,7 +231,7 @@ class _Planner:
             step = self.table.rules[name](equation)
         else:
             raise NoRuleError(name, self.table.name)
-        widens = name == "convert_element_type" and not any(operand.is_real for operand in operands)
+        widens = name == "convert_element_type" and not operands[0].is_real and results[0].is_real
         if all_known and name not in _CONTROL and (is_discrete or name in self.table.movement or widens):
             if widens:
                 made: Any = [self.known[sources[0]].astype(np.float64)]

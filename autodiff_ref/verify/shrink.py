@@ -1,0 +1,130 @@
+"""From any input at which two lines differ to the simplest one: fewest examples and dimensions, small integers, zeros."""
+
+import itertools
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
+
+from autodiff_ref.verify.inputs import main_sizes
+from manual_grad.derivation import (
+    Bits,
+    Classes,
+    Constants,
+    Derivation,
+    Dim,
+    Domain,
+    Intervals,
+    OneHot,
+    Positives,
+    Signs,
+)
+
+Differs = Callable[[tuple[Any, ...]], bool]
+"""whether balls certify that two lines differ at these arguments"""
+
+_QUIET = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
+)
+
+
+def simplest(derivation: Derivation, differs: Differs) -> tuple[Any, ...] | None:
+    """The simplest arguments that Hypothesis finds at which two lines differ; None where only intricate ones do.
+
+    The smallest sizes come first; then integers −2 … 2 and quarters; for mistakes that take saturation, up to ±60.
+    """
+    sizes = _from_smallest(derivation)
+    for values, tries, these in ((_SMALL, 60, sizes), (_LARGE, 200, (*sizes[:1], *sizes[-1:]))):
+        for chosen in these:
+            found = _find(derivation, _arguments(derivation.domain, chosen, values), differs, tries)
+            if found is not None:
+                return found
+    return None
+
+
+def _from_smallest(derivation: Derivation) -> list[dict[str, int]]:
+    """All sizes up to those of the ordinary inputs, the smallest first."""
+    largest = main_sizes(derivation.domain, derivation.sizes)[0]
+    ranges = [range(min(derivation.sizes.get(name, (1, 1))[0], size), size + 1) for name, size in largest.items()]
+    choices = sorted(itertools.product(*ranges), key=lambda sizes: (np.prod(sizes), sizes))
+    return [dict(zip(largest, sizes, strict=True)) for sizes in choices]
+
+
+def _find(
+    derivation: Derivation, strategy: st.SearchStrategy[tuple[Any, ...]], differs: Differs, tries: int
+) -> tuple[Any, ...] | None:
+    where = derivation.where
+    wanted = strategy if where is None else strategy.filter(lambda args: bool(where(*args)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        try:
+            return find(wanted, differs, settings=settings(_QUIET, max_examples=tries))
+        except (NoSuchExample, Unsatisfiable):
+            return None
+
+
+_SMALL = st.one_of(st.integers(-2, 2).map(float), st.integers(-8, 8).map(lambda k: k / 4))
+_LARGE = st.one_of(st.integers(-3, 3).map(float), st.integers(-60, 60).map(float))
+
+
+def _arguments(
+    domain: tuple[Any, ...], sizes: Mapping[str, int], values: st.SearchStrategy[float]
+) -> st.SearchStrategy[tuple[Any, ...]]:
+    leaves, structure = jax.tree.flatten(domain, is_leaf=lambda value: isinstance(value, Domain))
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> tuple[Any, ...]:
+        return jax.tree.unflatten(structure, [_leaf(draw, leaf, sizes, values) for leaf in leaves])
+
+    return drawn()
+
+
+def _leaf(draw: st.DrawFn, leaf: Domain, sizes: Mapping[str, int], values: st.SearchStrategy[float]) -> Any:
+    shape = tuple(_size(dim, sizes) for dim in leaf.dims)
+
+    def filled(entries: st.SearchStrategy[Any], shape: tuple[int, ...] = shape) -> Any:
+        return np.array([draw(entries) for _ in range(int(np.prod(shape)))]).reshape(shape)
+
+    match leaf:
+        case Constants(value=value):
+            return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), shape))
+        case Signs():
+            return filled(st.sampled_from([1.0, -1.0]))
+        case Bits():
+            return filled(st.sampled_from([0.0, 1.0]))
+        case Classes(k=k):
+            return filled(st.integers(0, _size(k, sizes) - 1)).astype(np.int64)
+        case OneHot():
+            return np.eye(shape[-1])[filled(st.integers(0, shape[-1] - 1), shape[:1])]
+        case Intervals(low=low, high=high):
+            return low + (high - low) * filled(st.sampled_from([0.5, 0.25, 0.75, 0.125, 0.875, 1 / 64, 63 / 64]))
+        case Positives():
+            return filled(st.sampled_from([1.0, 2.0, 0.5, 3.0, 4.0, 0.25, 10.0, 100.0, 0.125]))
+        case _:
+            return filled(values)
+
+
+def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
+    return sizes[dim] if isinstance(dim, str) else dim
+
+
+def literal(value: Any) -> str:
+    """A nested structure of arrays as Python."""
+    if hasattr(value, "_fields"):
+        fields = ", ".join(f"{name}={literal(getattr(value, name))}" for name in value._fields)
+        return f"{type(value).__name__}({fields})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {literal(part)}" for key, part in value.items()) + "}"  # pyright: ignore
+    if isinstance(value, tuple | list):
+        inside = ", ".join(literal(part) for part in value)  # pyright: ignore
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' * (len(value) == 1)})"  # pyright: ignore
+    return f"np.array({np.asarray(value).tolist()!r})"
