@@ -5,15 +5,16 @@ What two lines' balls say is certified: disjoint ones differ; whatever overlaps 
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import flint
 import numpy as np
 from flint import arb
 
+from autodiff_ref.verify.plans import Array, Equation, Rule, Step, is_short
 from autodiff_ref.verify.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, reduction, scatter
-from autodiff_ref.verify.walk import Array, Equation, Rule, Step, is_short
 
 ZERO, ONE, NAN = arb(0), arb(1), arb.nan()
 
@@ -24,14 +25,19 @@ class Context:
 
     constants: Literal["balls", "exact"] = "balls"
     """a float constant of more than 24 bits is c ± ulp(c), or exactly its double"""
-    ties: Literal["exact", "left", "right"] = "exact"
-    """comparisons of reals that tie: as they are, or as if the left operand were a little smaller, or the right one"""
+    ties: Literal["exact", "left", "right", "mixed", "mixed back"] = "exact"
+    """comparisons of reals that tie: as they are, or as if the left operand were smaller, or the right one, or in turns"""
     tied: bool = False
     """two reals compared were equal"""
     unresolved: bool = False
     """two reals compared could not be told apart at this precision"""
     undefined: Any = NAN
     zero: Any = ZERO
+
+    decisions: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    """how each pair of reals that tied was decided, so that x > 0 and 0 < x are decided alike"""
+    kept: list[Any] = field(default_factory=list[Any])
+    """the reals of `decisions`: as long as they live, nothing else has their id"""
 
     def compare(self, a: arb, b: arb, *, label: bool) -> int:
         """−1, 0 or 1 as a < b, a = b or a > b, ties decided as `ties` says; a ball is equal to itself."""
@@ -45,8 +51,35 @@ class Context:
             self.unresolved = True
         elif label:
             return 0
+        return self.tie(a, b)
+
+    def tie(self, a: Any, b: Any) -> int:
+        """Decides a tie: the same pair always in the same way, whichever comes first."""
         self.tied = True
-        return {"exact": 0, "left": -1, "right": 1}[self.ties]
+        if self.ties == "exact":
+            return 0
+        if (id(b), id(a)) in self.decisions:
+            return -self.decisions[id(b), id(a)]
+        if (id(a), id(b)) not in self.decisions:
+            odd = len(self.decisions).bit_count() % 2 == 1
+            side = {"left": -1, "right": 1, "mixed": 1 if odd else -1, "mixed back": -1 if odd else 1}[self.ties]
+            self.decisions[id(a), id(b)] = side
+            self.kept.extend((a, b))
+        return self.decisions[id(a), id(b)]
+
+    def number(self, value: Any) -> arb:
+        """The real that a constant among a primitive's parameters stands for."""
+        return _constant(value, self)
+
+    @contextmanager
+    def deciding(self) -> Generator[Callable[[], bool]]:
+        """Notices comparisons that tie or cannot be told; these make the whole run unresolved."""
+        before = self.tied, self.unresolved
+        self.tied = self.unresolved = False
+        clear = True
+        yield lambda: clear
+        clear = not (self.tied or self.unresolved)
+        self.tied, self.unresolved = before[0], before[1] or not clear
 
 
 @contextmanager
@@ -57,19 +90,23 @@ def precision(bits: int) -> Generator[None]:
 
 
 def exact(values: Array) -> Array:
-    """Floats as balls of radius 0."""
-    return _map(lambda value: arb(float(value)), np.asarray(values, dtype=np.float64))
+    """Numbers as balls of radius 0, integers beyond 2^53 too."""
+    array = np.asarray(values)
+    if np.issubdtype(array.dtype, np.floating):
+        return _map(lambda value: arb(float(value)), array)
+    return _map(lambda value: arb(int(value)), array)
 
 
 def _map(f: Callable[..., Any], *arrays: Array) -> Array:
     return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
 
 
-def _constant(value: float, context: Context | None) -> arb:
-    value = float(value)
+def _constant(value: Any, context: Context | None) -> arb:
+    if value == 0:
+        return ZERO
     if not np.isfinite(value) or context is None or context.constants == "exact" or is_short(value):
-        return arb(value)
-    return arb(value, float(np.spacing(abs(value))))
+        return arb(float(value))
+    return arb(float(value), float(np.spacing(np.abs(value))))
 
 
 # Comparisons
@@ -112,41 +149,78 @@ def _convert(equation: Equation) -> Step:
         return lambda _, x: exact(x)
     if target.is_real:
         return lambda _, x: x
+    label = equation.label
     if target.dtype == np.bool_:
-        return lambda context, x: _map(lambda u: context.compare(u, ZERO, label=True) != 0, x).astype(bool)
-    return lambda context, x: _map(lambda u: _truncate(context, u), x).astype(target.dtype)
+        return lambda context, x: np.asarray(_map(lambda u: context.compare(u, ZERO, label=label) != 0, x), dtype=bool)
+    low, high = np.iinfo(target.dtype).min, np.iinfo(target.dtype).max
+
+    def to_integer(context: Context, value: arb) -> int:
+        return min(max(as_integer(_truncate(context, value, label=label)), low), high)
+
+    return lambda context, x: np.asarray(_map(lambda u: to_integer(context, u), x)).astype(target.dtype)
 
 
-def _truncate(context: Context, value: arb) -> int:
+def as_integer(value: arb) -> int:
+    """An exact integer as Python's."""
+    found = value.unique_fmpz()
+    return 0 if found is None else int(found)
+
+
+def _floor(context: Context, value: arb, *, label: bool, at_jump: Callable[[arb], arb] = lambda low: low) -> arb:
+    """The largest integer up to a real. It jumps: at an integer the run is tied, across one it is unresolved.
+
+    `at_jump` says which integer is taken at the very jump, as rounding to even does otherwise than floor.
+    """
+    low = value.floor()
+    if not (value.is_finite() and low.is_exact()):
+        context.unresolved = True
+        return low.mid().floor() if value.is_finite() else ZERO
+    if not (value.is_exact() and value == low):
+        return low
+    side = 0 if label else context.tie(value, low)
+    return low - 1 if side < 0 else low if side > 0 else at_jump(low)
+
+
+def _ceil(context: Context, value: arb, *, label: bool) -> arb:
+    return -_floor(context, -value, label=label)
+
+
+def _truncate(context: Context, value: arb, *, label: bool) -> arb:
     """The integer part, as a cast to int takes it."""
-    return int(float(_integral(context, value.floor() if value > 0 else value.ceil())))
+    if abs(value) < 1:
+        return ZERO
+    return _floor(context, value, label=label) if value > 0 else _ceil(context, value, label=label)
 
 
-def _integral(context: Context, value: arb) -> arb:
-    """The integer a rounding function gave; where its ball holds several, the middle one, and the run is unresolved."""
-    if value.is_exact():
-        return value
-    context.unresolved = True
-    return value.mid().floor() if value.is_finite() else ZERO
+def _round(context: Context, value: arb, *, label: bool, to_even: bool) -> arb:
+    def at_half(up: arb) -> arb:
+        if to_even:
+            return up if as_integer(up) % 2 == 0 else up - 1
+        return up if value > 0 else up - 1
+
+    return _floor(context, value + arb(0.5), label=label, at_jump=at_half)
 
 
-def _rounding(f: Callable[[arb], arb]) -> Rule:
-    """floor and ceil jump, so that a ball across a jump decides nothing."""
-    return lambda _: lambda context, x: _map(lambda u: _integral(context, f(u)), x)
+def _rounding(f: Callable[..., arb]) -> Rule:
+    """floor and the like jump, so that a ball across a jump decides nothing."""
+
+    def rule(equation: Equation) -> Step:
+        label = equation.label
+        return lambda context, x: _map(lambda u: f(context, u, label=label), x)
+
+    return rule
 
 
 def _round_half(equation: Equation) -> Step:
     to_even = int(equation.params["rounding_method"]) == 1
+    return _rounding(partial(_round, to_even=to_even))(equation)
 
-    def one(context: Context, value: arb) -> arb:
-        below = _integral(context, value.floor())
-        order = context.compare(value - below, arb(0.5), label=equation.label)
-        if order == 0:
-            up = int(float(below)) % 2 != 0 if to_even else value > 0
-            return below + 1 if up else below
-        return below + 1 if order > 0 else below
 
-    return lambda context, x: _map(lambda u: one(context, u), x)
+def _is_finite(context: Context, value: arb) -> bool:
+    """An infinite constant is not finite; a ball without a bound may be anything."""
+    if not value.is_finite() and not (value == arb.pos_inf() or value == arb.neg_inf()):
+        context.unresolved = True
+    return value.is_finite()
 
 
 def _clamp(_: Equation) -> Step:
@@ -200,11 +274,12 @@ def _sort(equation: Equation) -> Step:
     """Sorts the rows of all operands by the first `num_keys` ones."""
     axis, n_keys = equation.params["dimension"], equation.params["num_keys"]
     reals = [operand.is_real for operand in equation.operands]
+    label = all(operand.label for operand in equation.operands[:n_keys])
 
     def comes_before(context: Context, rows: list[Array], i: int, j: int) -> bool:
         for row, is_real in zip(rows[:n_keys], reals, strict=False):
             a, b = row[i], row[j]
-            order = context.compare(a, b, label=equation.label) if is_real else int(a > b) - int(a < b)
+            order = context.compare(a, b, label=label) if is_real else int(a > b) - int(a < b)
             if order:
                 return order < 0
         return False
@@ -259,10 +334,19 @@ def _logistic(z: arb) -> arb:
 
 
 def _cbrt(x: arb) -> arb:
+    if x.contains(0):
+        return arb(0, x.abs_upper().root(3).upper()) if x != 0 else ZERO
     return -((-x).root(3)) if x < 0 else x.root(3)
 
 
-def _power(x: arb, y: arb) -> arb:
+def _lgamma(x: arb) -> arb:
+    """log |Γ(x)|"""
+    return x.lgamma() if x > 0 else abs(x.gamma()).log()
+
+
+def _power(x: arb, y: Any) -> arb:
+    if not isinstance(y, arb):  # lax.pow takes integers
+        return x ** int(y)
     if y.is_exact() and y.is_integer() and abs(y) < 2**31:
         return x ** int(float(y))
     return x**y
@@ -270,9 +354,10 @@ def _power(x: arb, y: arb) -> arb:
 
 def _remainder(equation: Equation) -> Step:
     """The remainder with the sign of the dividend."""
+    label = equation.label
 
     def one(context: Context, a: arb, b: arb) -> arb:
-        return a - b * arb(_truncate(context, a / b))
+        return a - b * _truncate(context, a / b, label=label)
 
     return lambda context, a, b: _map(lambda u, v: one(context, u, v), a, b)
 
@@ -305,8 +390,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "erf": arb.erf,
     "erfc": arb.erfc,
     "erf_inv": arb.erfinv,
-    "lgamma": arb.lgamma,
+    "lgamma": _lgamma,
     "digamma": arb.digamma,
+    "igamma": lambda a, x: x.gamma_lower(a, 1),
+    "igammac": lambda a, x: x.gamma_upper(a, 1),
+    "regularized_incomplete_beta": lambda a, b, x: x.beta_lower(a, b, 1),
+    "zeta": lambda s, a: s.zeta(a),
     "polygamma": lambda m, x: (m + 1).gamma() * (m + 1).zeta(x) * (1 if int(float(m)) % 2 else -1),
     "abs": lambda x: abs(x),
     "max": _greatest,
@@ -330,9 +419,9 @@ class BallTable:
             **{name: _function(f) for name, f in FUNCTIONS.items()},
             "sign": _sign,
             "convert_element_type": _convert,
-            "is_finite": lambda _: lambda _, x: np.asarray(_map(lambda u: u.is_finite(), x), dtype=bool),
-            "floor": _rounding(arb.floor),
-            "ceil": _rounding(arb.ceil),
+            "is_finite": lambda _: lambda context, x: np.asarray(_map(lambda u: _is_finite(context, u), x), dtype=bool),
+            "floor": _rounding(_floor),
+            "ceil": _rounding(_ceil),
             "round": _round_half,
             "rem": _remainder,
             "clamp": _clamp,
@@ -353,7 +442,7 @@ class BallTable:
 
     def constant(self, values: Array, context: Context | None) -> Array:
         """Float constants as balls: exact with at most 24 significant bits, else c ± ulp(c), so that 0.1 may mean 1/10."""
-        return _map(lambda value: _constant(value, context), values)
+        return _map(lambda value: _constant(value, context), np.frompyfunc(values.dtype.type, 1, 1)(values))
 
 
 BALLS = BallTable()

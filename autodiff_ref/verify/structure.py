@@ -1,8 +1,4 @@
-"""Rules that hold in every arithmetic on arrays of objects: moving data, summing, contracting.
-
-They use nothing of a value but `+` and `*`, so that balls and symbols share them. What only moves data serves discrete and
-known values as well.
-"""
+"""Rules that hold in every arithmetic on arrays of objects: summing and contracting, with nothing but `+` and `*`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,195 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from autodiff_ref.verify.walk import Array, Equation, Rule, Step
+from autodiff_ref.verify.discrete import DISCRETE
+from autodiff_ref.verify.movement import INDEXED, MOVEMENT, as_objects, select
+from autodiff_ref.verify.plans import Array, Equation, Rule, Step
 
-
-def as_objects(value: Any) -> Array:
-    """An array of objects, also where NumPy unwrapped a single one."""
-    return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
-
-
-# Moving data
-
-
-def _mover(move: Callable[[Equation], Callable[..., Array]]) -> Rule:
-    def rule(equation: Equation) -> Step:
-        moved = move(equation)
-        return lambda _, *operands: moved(*operands)
-
-    return rule
-
-
-def _broadcast(equation: Equation) -> Callable[..., Array]:
-    shape, kept = equation.params["shape"], equation.params["broadcast_dimensions"]
-    between = [1] * len(shape)
-    for axis, size in zip(kept, equation.operands[0].shape, strict=True):
-        between[int(axis)] = size
-    return lambda x, *_: np.broadcast_to(np.reshape(x, between), shape)
-
-
-def _reshape(equation: Equation) -> Callable[..., Array]:
-    shape = equation.results[0].shape
-    return lambda x, *_: np.reshape(x, shape)
-
-
-def _slice(equation: Equation) -> Callable[..., Array]:
-    starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
-    strides = equation.params["strides"] or [1] * len(starts)
-    window = tuple(slice(int(a), int(b), int(s)) for a, b, s in zip(starts, limits, strides, strict=True))
-    return lambda x: x[window] if window else x
-
-
-def _split(equation: Equation) -> Callable[..., Any]:
-    borders, axis = np.cumsum(equation.params["sizes"])[:-1], equation.params["axis"]
-    return lambda x: list(np.split(x, borders, axis))
-
-
-def _unstack(equation: Equation) -> Callable[..., Any]:
-    axis = equation.params["axis"]
-    return lambda x: [np.asarray(part) for part in np.moveaxis(x, axis, 0)]
-
-
-def _pad(equation: Equation) -> Callable[..., Array]:
-    shape, config = equation.results[0].shape, equation.params["padding_config"]
-    sources = np.ix_(*[_kept(c, size)[0] for c, size in zip(config, equation.operands[0].shape, strict=True)])
-    targets = np.ix_(*[_kept(c, size)[1] for c, size in zip(config, equation.operands[0].shape, strict=True)])
-
-    def pad(x: Array, value: Array) -> Array:
-        padded = np.empty(shape, dtype=x.dtype)
-        padded[...] = value
-        if x.ndim:
-            padded[targets] = x[sources]
-        return padded
-
-    return pad
-
-
-def _kept(config: tuple[int, int, int], size: int) -> tuple[Array, Array]:
-    """Which entries along an axis survive padding (it may be negative), and where they go."""
-    low, high, interior = config
-    places = low + np.arange(size) * (interior + 1)
-    length = low + high + size + max(0, size - 1) * interior
-    stays = (places >= 0) & (places < length)
-    return np.flatnonzero(stays), places[stays]
-
-
-def _transpose(equation: Equation) -> Callable[..., Array]:
-    order = [int(axis) for axis in equation.params["permutation"]]
-    return lambda x: np.transpose(x, order)
-
-
-def _by_index_map(data: int) -> Rule:
-    """A primitive whose first `data` operands are data, and the others integers that say what goes where.
-
-    JAX runs it once on the data's positions; the result says which entry each output entry is.
-    """
-
-    def rule(equation: Equation) -> Step:
-        params = dict(equation.params)
-        if "fill_value" in params:
-            params["fill_value"] = -1
-        sizes = [int(np.prod(operand.shape)) for operand in equation.operands[:data]]
-        offsets = np.cumsum([0, *sizes])
-        positions = [
-            (offset + np.arange(size)).reshape(operand.shape)
-            for offset, size, operand in zip(offsets, sizes, equation.operands[:data], strict=False)
-        ]
-        maps: dict[bytes, Array] = {}
-
-        def step(context: Any, *operands: Array) -> Array:
-            key = b"|".join(np.ascontiguousarray(index).tobytes() for index in operands[data:])
-            if key not in maps:
-                with jax.enable_x64(True):
-                    arrays = [jnp.asarray(array) for array in (*positions, *operands[data:])]
-                    maps[key] = np.asarray(equation.primitive.bind(*arrays, **params))
-            flat = np.concatenate([np.ravel(operand) for operand in operands[:data]])
-            picked = flat[maps[key]]
-            if np.any(maps[key] < 0):
-                picked[maps[key] < 0] = context.undefined
-            return as_objects(picked)
-
-        return step
-
-    return rule
-
-
-MOVEMENT: dict[str, Rule] = {
-    "broadcast_in_dim": _mover(_broadcast),
-    "reshape": _mover(_reshape),
-    "squeeze": _mover(_reshape),
-    "expand_dims": _mover(_reshape),
-    "transpose": _mover(_transpose),
-    "slice": _mover(_slice),
-    "split": _mover(_split),
-    "unstack": _mover(_unstack),
-    "stack": _mover(lambda eqn: lambda *parts: np.stack(parts, eqn.params["axis"])),
-    "concatenate": _mover(lambda eqn: lambda *parts: np.concatenate(parts, eqn.params["dimension"])),
-    "rev": _mover(lambda eqn: lambda x: np.flip(x, eqn.params["dimensions"])),
-    "pad": _mover(_pad),
-    "stop_gradient": _mover(lambda _: lambda x: x),
-    "copy": _mover(lambda _: lambda x: x),
-    "copy_p": _mover(lambda _: lambda x: x),
-    "reduce_precision": _mover(lambda _: lambda x: x),
-    "sharding_constraint": _mover(lambda _: lambda x: x),
-    "optimization_barrier": _mover(lambda _: lambda *parts: list(parts)),
-    "device_put": _mover(lambda _: lambda *parts: list(parts)),
-}
-
-INDEXED: dict[str, Rule] = {
-    "gather": _by_index_map(1),
-    "dynamic_slice": _by_index_map(1),
-    "dynamic_update_slice": _by_index_map(2),
-}
-
-
-# Discrete work that NumPy does as JAX would; everything else of this kind is left to JAX
-
-
-def _numpy(f: Callable[..., Array]) -> Rule:
-    return lambda equation: lambda _, *operands: np.asarray(f(*operands), dtype=equation.results[0].dtype)
-
-
-def _iota(equation: Equation) -> Step:
-    shape, axis = equation.params["shape"], equation.params["dimension"]
-    values = np.broadcast_to(
-        np.arange(shape[axis]).reshape([-1 if k == axis else 1 for k in range(len(shape))]), shape
-    ).astype(equation.results[0].dtype)
-    return lambda _: values
-
-
-DISCRETE: dict[str, Rule] = {
-    **MOVEMENT,
-    "iota": _iota,
-    "add": _numpy(np.add),
-    "sub": _numpy(np.subtract),
-    "mul": _numpy(np.multiply),
-    "neg": _numpy(np.negative),
-    "max": _numpy(np.maximum),
-    "min": _numpy(np.minimum),
-    "eq": _numpy(np.equal),
-    "ne": _numpy(np.not_equal),
-    "lt": _numpy(np.less),
-    "le": _numpy(np.less_equal),
-    "gt": _numpy(np.greater),
-    "ge": _numpy(np.greater_equal),
-    "and": _numpy(np.bitwise_and),
-    "or": _numpy(np.bitwise_or),
-    "xor": _numpy(np.bitwise_xor),
-    "not": _numpy(np.invert),
-    "convert_element_type": _numpy(lambda x: x),
-    "select_n": _numpy(lambda which, *cases: select(which, *cases)),
-}
-
+__all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "elementwise", "reduction", "scatter"]
 
 # Sums, products and contractions
-
-
-def select(which: Array, *cases: Array) -> Array:
-    """cases[which], entry by entry; `which` may be one for all."""
-    if len(cases) == 2:
-        return np.where(which, cases[1], cases[0])
-    return np.choose(which, np.broadcast_arrays(*cases))
 
 
 def axes_last(x: Array, axes: tuple[int, ...]) -> Array:
@@ -231,8 +45,12 @@ def _dot_general(equation: Equation) -> Step:
     left_shape = [*batch, int(np.prod([left.shape[k] for k in left_free])), summed]
     right_shape = [*batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
     shape = equation.results[0].shape
+    if not (left.is_real and right.is_real):
+        raise NotImplementedError("no rule for `dot_general` of integers into floats: convert them first")
 
-    def step(_: Any, x: Array, y: Array) -> Array:
+    def step(context: Any, x: Array, y: Array) -> Array:
+        if not summed:
+            return np.full(shape, context.zero, dtype=object)
         a = np.transpose(x, left_order).reshape(left_shape)
         b = np.transpose(y, right_order).reshape(right_shape)
         return np.reshape(np.matmul(a, b), shape)
@@ -260,6 +78,8 @@ def scatter(combine: Callable[[Any, Any], Any]) -> Rule:
     def rule(equation: Equation) -> Step:
         target, _, update = equation.operands
         dimensions, mode = equation.params["dimension_numbers"], equation.params["mode"]
+        if equation.primitive.name == "scatter" and equation.params["update_jaxpr"] is not None:
+            raise NotImplementedError("no rule for `x.at[i].apply(f)`: write x.at[i].set(f(x[i]))")
         maps: dict[bytes, Array] = {}
 
         def places(indices: Array) -> Array:
@@ -329,7 +149,7 @@ ALGEBRA: dict[str, Rule] = {
     "cumsum": _cumulative(np.add),
     "cumprod": _cumulative(np.multiply),
     "scatter-add": scatter(lambda old, new: old + new),
-    "scatter_add": scatter(lambda old, new: old + new),
+    "scatter-sub": scatter(lambda old, new: old - new),
     "scatter-mul": scatter(lambda old, new: old * new),
     "scatter": scatter(lambda _, new: new),
 }

@@ -1,6 +1,6 @@
 """Whether two lines are equal at one input, decided in balls: no tolerance, only digits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls import Context, exact, precision
-from autodiff_ref.verify.walk import Plan
+from autodiff_ref.verify.plans import Plan
 
 DIGITS = 30
 """two values are equal when they agree to so many digits"""
@@ -93,22 +93,28 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
             if at_a.unresolved or at_b.unresolved or not all(u.is_finite() and v.is_finite() for u, v in pairs):
                 continue
             apart = [k for k, (u, v) in enumerate(pairs) if not u.overlaps(v)]
-            decided = bool(apart) or all(_agree(u, v) for u, v in pairs)
-            if not decided and not constants_are_exact:
+            settled = [_agree(u, v) for u, v in pairs]
+            if not constants_are_exact:
                 widths.append([float((u - v).rad()) for u, v in pairs])
-                decided = len(widths) > 1 and not _narrower(*widths[-2:])
-            if not decided and bits == PRECISIONS[-1]:
-                decided = all(_agree(u, v) or _both_vanish(u, v, bits) for u, v in pairs)
-            if not decided:
+                if len(widths) > 1:  # what more precision does not make narrower, constants limit
+                    stuck = [new >= 0.5 * old for old, new in zip(*widths[-2:], strict=True)]
+                    settled = [is_settled or is_stuck for is_settled, is_stuck in zip(settled, stuck, strict=True)]
+            if bits == PRECISIONS[-1]:
+                settled = [done or _both_vanish(u, v, bits) for done, (u, v) in zip(settled, pairs, strict=True)]
+            if not (apart or all(settled)):
                 continue
-            if not (_ties_do_not_matter(a, at_a, bits) and _ties_do_not_matter(b, at_b, bits)):
+            variants_a, variants_b = _variants(a, at_a, bits), _variants(b, at_b, bits)
+            if variants_a is None or variants_b is None:
                 return Comparison("kink")
+            if apart:  # whichever way the ties are decided
+                apart = [k for k in apart if not any(u[k].overlaps(v[k]) for u in variants_a for v in variants_b)]
+                if not apart:
+                    continue
             return _different(pairs, apart) if apart else _equal(pairs)
     last_a, last_b = (line(PRECISIONS[-1], "balls", "exact") for line in (a, b))
-    if last_a.unresolved or last_b.unresolved:
-        return Comparison("kink")
-    is_finite = all(value.is_finite() for value in (*last_a.values, *last_b.values))
-    return Comparison("unclear" if is_finite else "undefined")
+    if not all(value.is_finite() for value in (*last_a.values, *last_b.values)):
+        return Comparison("undefined")
+    return Comparison("kink" if last_a.unresolved or last_b.unresolved else "unclear")
 
 
 def _agree(u: arb, v: arb) -> bool:
@@ -121,19 +127,17 @@ def _both_vanish(u: arb, v: arb, bits: int) -> bool:
     return bool(abs(u) < limit) and bool(abs(v) < limit)
 
 
-def _narrower(before: Sequence[float], now: Sequence[float]) -> bool:
-    """Whether more precision still makes balls narrower, so that constants are not yet what limits them."""
-    return any(new < 0.5 * old for old, new in zip(before, now, strict=True))
-
-
-def _ties_do_not_matter(line: Evaluator, at: Evaluation, bits: int) -> bool:
-    """Whether a line's value is the same however its ties are decided: σ in two branches at 0, but not ReLU's slope."""
+def _variants(line: Evaluator, at: Evaluation, bits: int) -> list[tuple[arb, ...]] | None:
+    """A line's value with its ties decided in several ways: None where it differs, as ReLU's slope at 0 does, but not σ."""
     if not at.tied:
-        return True
-    others = [line(bits, "balls", ties) for ties in ("left", "right")]
-    return all(
-        not other.unresolved and all(u.overlaps(v) for u, v in zip(at.values, other.values, strict=True)) for other in others
-    )
+        return [at.values]
+    others = [line(bits, "balls", ties) for ties in ("left", "right", "mixed", "mixed back")]
+    for other in others:
+        if other.unresolved or not all(
+            v.is_finite() and u.overlaps(v) for u, v in zip(at.values, other.values, strict=True)
+        ):
+            return None
+    return [at.values, *(other.values for other in others)]
 
 
 def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
