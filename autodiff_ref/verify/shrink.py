@@ -52,12 +52,17 @@ def simplest(derivation: Derivation, differs: Differs) -> tuple[Any, ...] | None
     return None
 
 
+MOST_SHAPES = 16
+"""sizes that are tried, since each is a trace of both lines"""
+
+
 def _from_smallest(derivation: Derivation) -> list[dict[str, int]]:
     """All sizes up to those of the ordinary inputs, the smallest first."""
     largest = main_sizes(derivation.domain, derivation.sizes)[0]
     ranges = [range(min(derivation.sizes.get(name, (1, 1))[0], size), size + 1) for name, size in largest.items()]
     choices = sorted(itertools.product(*ranges), key=lambda sizes: (np.prod(sizes), sizes))
-    return [dict(zip(largest, sizes, strict=True)) for sizes in choices]
+    few = choices if len(choices) <= MOST_SHAPES else [*choices[: MOST_SHAPES - 1], choices[-1]]
+    return [dict(zip(largest, sizes, strict=True)) for sizes in few]
 
 
 def _find(

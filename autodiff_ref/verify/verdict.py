@@ -97,7 +97,7 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
             if not decided and not constants_are_exact:
                 widths.append([float((u - v).rad()) for u, v in pairs])
                 decided = len(widths) > 1 and not _narrower(*widths[-2:])
-            if not decided and bits == PRECISIONS[-1]:
+            if not decided and bits >= 2048:
                 decided = all(_agree(u, v) or _both_vanish(u, v, bits) for u, v in pairs)
             if not decided:
                 continue
@@ -116,7 +116,10 @@ def _agree(u: arb, v: arb) -> bool:
 
 
 def _both_vanish(u: arb, v: arb, bits: int) -> bool:
-    """Whether both hold 0 and nothing as large as 2^-bits/2: a sum that cancels, of which no digit will ever show."""
+    """Whether both hold 0 and nothing as large as 2^-bits/2: a sum that cancels, of which no digit shows.
+
+    At 2048 bits that is the smallest normal float64, and what is smaller than it beside larger terms is no gradient.
+    """
     limit = arb(2) ** (-bits // 2)
     return bool(abs(u) < limit) and bool(abs(v) < limit)
 
