@@ -41,7 +41,8 @@ from tests.evaluation import (
 from tests.rounding import SIGMA, SLOPE, assert_within, bounds, exceeds, unit_roundoff
 
 inputs = arguments(notes.DOMAIN)
-by_wrt = pytest.mark.parametrize("wrt", WRT)
+# Each weight vector in a process of its own, which compiles its lines once
+by_wrt = pytest.mark.parametrize("wrt", [pytest.param(wrt, marks=pytest.mark.xdist_group(f"notes {wrt}")) for wrt in WRT])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
@@ -89,7 +90,7 @@ def test_every_line_and_the_closed_form_equal_jax_grad(args: Args, wrt: str, dty
         assert_within(got, want, bound_of(name, b, wrt) + b.of_jax_grad(wrt), f"{name} by {wrt}", args)
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(args=arguments(notes.DOMAIN, sizes={"n": 4, "d": 3}))
 def test_every_line_equals_jax_grad_where_nothing_is_compiled(args: Args):
     """Operation by operation, as one would type it, where XLA cannot rearrange anything. Slow, so for w11 alone."""
