@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.extend
 import numpy as np
 from flint import arb
 
@@ -19,6 +20,10 @@ from autodiff_ref.verify.balls import BALLS, Context, exact, precision
 from autodiff_ref.verify.trace import NablaCall
 from autodiff_ref.verify.verdict import DIGITS, digits
 from autodiff_ref.verify.walk import Array, Plan, plan
+
+COARSE_BITS = 40
+"""In balls of so few bits each operation may err by 2^-40, some 10^4 ulps of a float64: what XLA compiles, in whatever order
+it sums, stays inside them unless it computes something else."""
 
 _STEP_BITS = 300
 _BITS = 2400
@@ -153,3 +158,57 @@ def _same(by_jax: arb, quotient: arb) -> bool:
     with precision(_BITS):
         gap, size = abs(by_jax - quotient), abs(by_jax).max(abs(quotient))
         return bool(gap <= size * arb(10) ** -DIGITS) or bool(gap < arb(2) ** -_STEP_BITS)
+
+
+# Compiled code
+
+
+@dataclass(frozen=True)
+class Miscompiled:
+    """Where compiled code leaves the balls of the very jaxpr it was compiled from."""
+
+    name: str
+    compiled: float
+    eager: float
+    balls: str
+
+    def __str__(self) -> str:
+        blamed = "op by op it is right" if self.eager_is_right else f"op by op {self.eager!r}"
+        return (
+            f"reference wrong: compiled ∇{self.name} is {self.compiled!r}, balls over the same jaxpr say {self.balls}, "
+            f"{blamed}: a fault of the installed jaxlib, not of any line; its other results cannot be trusted either"
+        )
+
+    @property
+    def eager_is_right(self) -> bool:
+        """Whether running the operations one by one gives what the balls say."""
+        return bool(arb(self.balls).overlaps(arb(self.eager, abs(self.eager) * 1e-6 + 1e-300)))
+
+
+def compiled_values(closed: Any, args: tuple[Any, ...]) -> list[Any]:
+    """What XLA makes of a jaxpr, as one compiled program."""
+    with jax.enable_x64(True):
+        return [np.asarray(x) for x in jax.jit(jax.extend.core.jaxpr_as_fun(closed))(*jax.tree.leaves(args))]
+
+
+def eager_values(closed: Any, args: tuple[Any, ...]) -> list[Any]:
+    """What JAX makes of a jaxpr, operation by operation."""
+    with jax.enable_x64(True), jax.disable_jit():
+        return [np.asarray(x) for x in jax.extend.core.jaxpr_as_fun(closed)(*jax.tree.leaves(args))]
+
+
+def check_compiled(closed: Any, made: Plan, args: tuple[Any, ...], name: str) -> Miscompiled | None:
+    """Compares a compiled gradient with coarse balls at one input; None where it is inside, or nothing can be said."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    context = Context()
+    with precision(COARSE_BITS):
+        wanted = [ball for output in made.run(context, *balls) for ball in np.ravel(output)]
+    if context.tied or context.unresolved or not all(isinstance(b, arb) and b.is_finite() for b in wanted):
+        return None
+    compiled = np.concatenate([np.ravel(x) for x in compiled_values(closed, args)])
+    for k, (ball, value) in enumerate(zip(wanted, compiled, strict=True)):
+        if not ball.overlaps(arb(float(value), np.finfo(np.float64).tiny)):
+            eager = np.concatenate([np.ravel(x) for x in eager_values(closed, args)])
+            return Miscompiled(name, float(value), float(eager[k]), ball.str(10, radius=False))
+    return None

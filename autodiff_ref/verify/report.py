@@ -124,6 +124,8 @@ class Report:
     reference: str = ""
     """how the reference was checked, or what is wrong with it"""
     reference_is_right: bool = True
+    notes: list[str] = field(default_factory=list[str])
+    """what else a reader wants to know"""
 
     @property
     def ok(self) -> bool:
@@ -151,6 +153,7 @@ class Report:
             "reference": self.reference,
             "seed": self.seed,
             "dtype": self.dtype,
+            "notes": self.notes,
             "lines": [line.to_dict() for line in self.lines],
         }
 
@@ -183,7 +186,7 @@ class Report:
                 yield Text(f"  {line.label}: {line.reason}")
             if line.counterexample:
                 yield Text("\n".join("    " + row for row in str(line.counterexample).splitlines()))
-        yield Text("  " + self.summary)
+        yield Text("\n".join("  " + sentence for sentence in [*self.notes, self.summary]))
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         if first:
             yield Text(f"  as a test     {first.example}")

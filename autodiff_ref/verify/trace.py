@@ -1,8 +1,10 @@
 """From the lines of a derivation to plans: each line is traced once a shape, with JAX's ∇ handed in."""
 
 import inspect
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -117,9 +119,20 @@ def _shapes(f: Callable[..., Any], args: tuple[Any, ...], label: str, derivation
     except Exception as error:
         hint = ""
         if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
-            hint = " Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
-        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        raise LineError(f"{derivation.name}: {label} raised {type(error).__name__}: {first}{hint}") from error
+            hint = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
+        first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
+        raise LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}") from error
+
+
+def _place(error: Exception) -> str:
+    """The innermost place of an error outside of libraries: in mine.py:12."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    return f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+
+
+def _is_library(filename: str) -> bool:
+    return "site-packages" in filename or filename.startswith("<") or Path(filename).parent == Path(__file__).parent
 
 
 def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:

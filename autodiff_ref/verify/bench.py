@@ -1,0 +1,170 @@
+"""The bench: a derivation's lines, traced and evaluated at all inputs, each once, and compared."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.verify.inputs import Input, NoInputError
+from autodiff_ref.verify.report import Counterexample, leaf_names, readable
+from autodiff_ref.verify.shrink import literal, simplest
+from autodiff_ref.verify.snippet import snippet
+from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key, trace_line, trace_reference
+from autodiff_ref.verify.verdict import Comparison, Evaluator, compare, evaluator
+from manual_grad.derivation import Derivation, Line, argument_names, label_of
+
+
+@dataclass
+class Relation:
+    """What all inputs together say of two lines."""
+
+    equal: Counter[str] = field(default_factory=Counter[str])
+    silent: Counter[str] = field(default_factory=Counter[str])
+    """inputs that say nothing, by why"""
+    shapes: dict[str, None] = field(default_factory=dict[str, None])
+    resolution: float = 0.0
+    differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
+    no_rule: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Refuted by one input; agreeing if some input says so and none is beyond the rules; else undecided."""
+        if self.differences:
+            return "refuted"
+        return "agrees" if self.equal and not self.no_rule else "undecided"
+
+    @property
+    def reason(self) -> str:
+        """Why it is undecided."""
+        if self.no_rule:
+            return self.no_rule
+        counted = ", ".join(f"{count} {why}" for why, count in self.silent.items())
+        return f"no input with information: {counted or 'none fulfils what the lines claim to need'}"
+
+
+class Bench:
+    """The inputs of a derivation, and its lines at them."""
+
+    def __init__(self, derivation: Derivation, inputs: Sequence[Input], *, may_shrink: bool) -> None:
+        if not inputs:
+            raise NoInputError("no inputs were given")
+        self.may_shrink = may_shrink
+        self.derivation, self.inputs = derivation, list(inputs)
+        self.checked: list[str] = []
+        self._traced: dict[tuple[Any, ...], Traced] = {}
+        self._evaluators: dict[tuple[str, int], Evaluator] = {}
+        self._shapes: dict[Any, Any] = {}
+
+    def traced(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
+        """A line at the shapes of `args`; None is the reference."""
+        shape, label = shape_key(args), REFERENCE if line is None else label_of(line)
+        if (label, shape) not in self._traced:
+            if line is None:
+                self._traced[label, shape], self._shapes[shape] = trace_reference(self.derivation, args)
+            else:
+                self.traced(None, args)
+                self._traced[label, shape] = trace_line(self.derivation, line, args, self._shapes[shape])
+        return self._traced[label, shape]
+
+    def relation(self, line: Line, other: Line | None) -> Relation:
+        """Compares two lines at every input where both claim to hold."""
+        found = Relation()
+        for k, given in enumerate(self.inputs):
+            if not all(_claims_to_hold(each, given.args) for each in (line, other)):
+                continue
+            ours, theirs = self.traced(line, given.args), self.traced(other, given.args)
+            if ours.plan is None or theirs.plan is None:
+                found.no_rule = ours.reason or theirs.reason
+                break
+            exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
+            compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), constants_are_exact=exact)
+            match compared.outcome:
+                case "equal":
+                    found.equal[given.stratum] += 1
+                    found.resolution = max(found.resolution, compared.resolution)
+                    found.shapes[self._shape_name(given.args)] = None
+                case "different":
+                    found.differences.append((given, compared))
+                case why:
+                    found.silent[why] += 1
+        return found
+
+    def _evaluator(self, traced: Traced, k: int) -> Evaluator:
+        if (traced.label, k) not in self._evaluators:
+            assert traced.plan is not None
+            self._evaluators[traced.label, k] = evaluator(traced.plan, self.inputs[k].args)
+        return self._evaluators[traced.label, k]
+
+    def _shape_name(self, args: tuple[Any, ...]) -> str:
+        """The sizes of the named dimensions: n=4 d=3."""
+        domains = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: hasattr(value, "dims"))
+        sizes: dict[str, int] = {}
+        pairs = zip(domains, jax.tree.leaves(args), strict=True)
+        for domain, leaf in sorted(pairs, key=lambda pair: -len(pair[0].dims)):
+            sizes.update({dim: size for dim, size in zip(domain.dims, leaf.shape, strict=False) if isinstance(dim, str)})
+        return " ".join(f"{name}={size}" for name, size in sizes.items())
+
+    def differ(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
+        """What certifies that two lines differ at an input; None where they do not, or that cannot be told."""
+        if not all(_claims_to_hold(each, args) for each in (line, other)):
+            return None
+        ours, theirs = self.traced(line, args), self.traced(other, args)
+        if ours.plan is None or theirs.plan is None:
+            return None
+        exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
+        compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+        return compared if compared.outcome == "different" else None
+
+    def counterexample(self, line: Line, other: Line | None, relation: Relation) -> Counterexample:
+        """The simplest input found at which the lines differ."""
+        smallest = min(relation.differences, key=lambda pair: sum(leaf.size for leaf in jax.tree.leaves(pair[0].args)))
+        stratum, args, compared = smallest[0].stratum, smallest[0].args, smallest[1]
+        if self.may_shrink:
+            shrunk = simplest(self.derivation, lambda args: self.differ(line, other, args) is not None)
+            at_shrunk = None if shrunk is None else self.differ(line, other, shrunk)
+            if shrunk is not None and at_shrunk is not None:
+                stratum, args, compared = "simplest", shrunk, at_shrunk
+        sizes, names = self._shape_name(args), leaf_names(args, self.argument_names)
+        return Counterexample(
+            args,
+            f"{sizes}  {readable(args, names)}" if sizes else readable(args, names),
+            stratum,
+            self._component(args, compared.component),
+            label_of(line),
+            REFERENCE if other is None else label_of(other),
+            value=compared.values[0],
+            expected=compared.values[1],
+            difference=compared.difference,
+            example=f"@example({literal(args)})",
+            snippet=snippet(self.derivation, line, other, args),
+        )
+
+    def _component(self, args: tuple[Any, ...], flat: int) -> str:
+        """The name of an entry of the gradient."""
+        by = self.derivation.wrt or "gradient"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(args)]):
+            if flat < leaf.size:
+                index = "".join(f"[{i}]" for i in np.unravel_index(flat, leaf.shape)) if leaf.shape else ""
+                return by + jax.tree_util.keystr(path) + index
+            flat -= leaf.size
+        raise AssertionError("a component beyond the gradient")
+
+    def arguments_used(self, line: Line | None) -> set[str]:
+        """The arguments, or fields of the first one, that a line's value is computed from."""
+        args = self.inputs[0].args
+        plan, names = self.traced(line, args).plan, leaf_names(args, self.argument_names)
+        return set() if plan is None else {names[k] for k in plan.depends_on}
+
+    @property
+    def argument_names(self) -> list[str]:
+        """What the arguments are called, by `of` or by position."""
+        names = argument_names(self.derivation.of) or []
+        return [names[k] if k < len(names) else f"argument {k}" for k in range(len(self.derivation.domain))]
+
+
+def _claims_to_hold(line: Line | None, args: tuple[Any, ...]) -> bool:
+    valid = getattr(line, "valid", None)
+    return valid is None or bool(valid(*args))
