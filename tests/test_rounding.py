@@ -1,7 +1,7 @@
 """The bounds of `tests.rounding` judged: never below what is seen, not far above it, and sharp enough to see mistakes.
 
 The sweep stretches 300 ordinary inputs until Σ|w x| and Σ|w21 h| reach 8, for n = 4, d = 3. In float32 they are judged by
-float64, in float64 forty of them by mpmath. Compiling everything at once takes seconds, so one process does it (`group`).
+float64, in float64 forty of them by mpmath. What takes compiling is compiled together, once a process.
 """
 
 from functools import cache
@@ -29,8 +29,6 @@ from tests.evaluation import (
 from tests.rounding import assert_within, bounds, exceeds
 from tests.wrong import WRONG_LINES, Wrong
 
-group = {dtype: pytest.mark.xdist_group(f"rounding in {dtype.__name__}") for dtype in DTYPES}
-
 
 @cache
 def sweep() -> list[Args]:
@@ -45,7 +43,6 @@ def test_the_float64_terms_are_exact_enough_to_judge_float32(wrt: str):
             assert abs(float(b.terms(wrt).sum(axis=0)[k]) - exact) < 1e-4 * b.of_closed_form(wrt)[k]
 
 
-@group[np.float32]
 @pytest.mark.parametrize("wrt", WRT)
 def test_no_float32_error_exceeds_its_bound_and_the_bound_is_at_most_30_times_the_worst(wrt: str):
     """The worst of 300 inputs reaches 5 to 12% of its bound: signs of errors differ, and no function is at its worst."""
@@ -59,7 +56,6 @@ def test_no_float32_error_exceeds_its_bound_and_the_bound_is_at_most_30_times_th
         assert used.max() >= 1 / 30, f"{name}: the bound is {1 / used.max():.0f} times the worst error seen"
 
 
-@group[np.float64]
 @pytest.mark.parametrize("wrt", WRT)
 def test_no_float64_error_exceeds_its_bound(wrt: str):
     inputs, (_, found, _) = evaluated(np.float64, "ordinary")
@@ -78,7 +74,7 @@ def refuted(wrong: Wrong, dtype: Any, args: Args, got: Any, want: Weights[Any]) 
 
 # 1e-8 is below float32's resolution of 1 + 1e-8: floats cannot see log(p + 1e-8) there
 SEEN = [
-    pytest.param(wrong, dtype, marks=group[dtype], id=f"{wrong.mistake}, {dtype.__name__}")
+    pytest.param(wrong, dtype, id=f"{wrong.mistake}, {dtype.__name__}")
     for wrong in WRONG_LINES
     for dtype in DTYPES
     if not (wrong.mistake == "log(p + 1e-8)" and dtype == np.float32)
@@ -118,7 +114,6 @@ def saturated(args: Args) -> Args:
     return w, x, np.where(np.arange(len(y)) == worst, -np.sign(m) * y, y)
 
 
-@group[np.float32]
 @pytest.mark.parametrize("wrong", [w for w in WRONG_LINES if w.mistake == "log(p + 1e-8)"], ids=["log(p + 1e-8)"])
 def test_float32_cannot_see_an_epsilon_of_1e_8_where_p_is_ordinary(wrong: Wrong):
     """Written down so that nobody takes the silence of float32 for a proof."""
@@ -128,7 +123,6 @@ def test_float32_cannot_see_an_epsilon_of_1e_8_where_p_is_ordinary(wrong: Wrong)
     assert not any(seen)
 
 
-@group[np.float64]
 @pytest.mark.parametrize("wrt", WRT)
 def test_a_relative_change_of_1e_9_is_refuted_in_float64_at_every_input_and_component(wrt: str):
     """For each line and the closed form: a change by 1e-9 exceeds both bounds and what rounding has already used."""

@@ -41,8 +41,7 @@ from tests.evaluation import (
 from tests.rounding import SIGMA, SLOPE, assert_within, bounds, exceeds, unit_roundoff
 
 inputs = arguments(notes.DOMAIN)
-# Each weight vector in a process of its own, which compiles its lines once
-by_wrt = pytest.mark.parametrize("wrt", [pytest.param(wrt, marks=pytest.mark.xdist_group(f"notes {wrt}")) for wrt in WRT])
+by_wrt = pytest.mark.parametrize("wrt", WRT)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
