@@ -22,6 +22,8 @@ class Relation:
     """What all inputs together say of two lines."""
 
     equal: Counter[str] = field(default_factory=Counter[str])
+    vanishing: int = 0
+    """of the equal ones, how many where both lines are 0"""
     silent: Counter[str] = field(default_factory=Counter[str])
     """inputs that say nothing, by why"""
     shapes: dict[str, None] = field(default_factory=dict[str, None])
@@ -31,18 +33,25 @@ class Relation:
 
     @property
     def verdict(self) -> str:
-        """Refuted by one input; agreeing if some input says so and none is beyond the rules; else undecided."""
+        """Refuted by one input; agreeing where enough inputs say so; else undecided.
+
+        Two lines that both vanish at the only inputs that are no kinks have not shown that they are equal.
+        """
         if self.differences:
             return "refuted"
-        return "agrees" if self.equal and not self.no_rule else "undecided"
+        doubtful = self.silent["kink"] + self.silent["unclear"]
+        informative = self.equal.total() - self.vanishing
+        enough = informative >= doubtful if informative or doubtful else bool(self.equal)
+        return "agrees" if enough and self.equal and not self.no_rule else "undecided"
 
     @property
     def reason(self) -> str:
         """Why it is undecided."""
         if self.no_rule:
             return self.no_rule
-        counted = ", ".join(f"{count} {why}" for why, count in self.silent.items())
-        return f"no input with information: {counted or 'none fulfils what the lines claim to need'}"
+        counts = {**self.silent, "where both vanish": self.vanishing, "equal": self.equal.total() - self.vanishing}
+        counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
+        return f"too few inputs with information: {counted or 'none fulfils what the lines claim to need'}"
 
 
 class Bench:
@@ -84,6 +93,7 @@ class Bench:
             match compared.outcome:
                 case "equal":
                     found.equal[given.stratum] += 1
+                    found.vanishing += compared.vanishes
                     found.resolution = max(found.resolution, compared.resolution)
                     found.shapes[self._shape_name(given.args)] = None
                 case "different":
@@ -151,6 +161,12 @@ class Bench:
                 return by + jax.tree_util.keystr(path) + index
             flat -= leaf.size
         raise AssertionError("a component beyond the gradient")
+
+    def check_lines(self) -> None:
+        """Raises LineError unless every line can be traced at every shape."""
+        for args in {shape_key(given.args): given.args for given in self.inputs}.values():
+            for line in self.derivation.lines:
+                self.traced(line, args)
 
     def arguments_used(self, line: Line | None) -> set[str]:
         """The arguments, or fields of the first one, that a line's value is computed from."""

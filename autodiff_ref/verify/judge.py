@@ -54,6 +54,7 @@ def verify(
     try:
         tried = sweep(derivation, seed=seed, at_least=examples) if inputs is None else inputs
         bench = Bench(derivation, tried, may_shrink=shrink and inputs is None)
+        bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
     tell = progress or (lambda done, total, what: None)
@@ -79,6 +80,18 @@ def verify(
     return report
 
 
+def check(derivation: Derivation) -> None:
+    """Whether a derivation can be judged at all, found out at one input.
+
+    Raises:
+        LineError: a line raises, or returns something of another shape than the gradient.
+    """
+    try:
+        Bench(derivation, sweep(derivation, seed=0, at_least=1)[:1], may_shrink=False).check_lines()
+    except NoInputError:
+        return
+
+
 def _undecided(report: Report, reason: str) -> Report:
     for line in report.lines:
         line.reason = reason
@@ -99,16 +112,17 @@ def _judge(bench: Bench, entry: LineReport, line: Line, ladder: list[_Rung]) -> 
     """Fills in a line's report, and says whether its value is the gradient."""
     above = ladder[-1]
     last_right = next(rung for rung in reversed(ladder) if rung.value_is_right)
-    relation = bench.relation(line, above.line)
-    against = above
+    relation, against = bench.relation(line, above.line), above
     if above is not last_right and relation.verdict != "agrees":
         # the line above is wrong, or cannot be judged: a line that puts it right again is not to blame
         to_right = bench.relation(line, last_right.line)
+        if relation.verdict == "refuted" and to_right.verdict == "undecided":
+            entry.against = above.label
+            entry.reason = f"differs from {above.label}, which could not be judged: one of the two is wrong"
+            return _Rung(entry.label, line, value_is_right=None)
+        if to_right.verdict == "agrees" and relation.verdict == "refuted":
+            entry.reason = f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
         if to_right.verdict == "agrees" or relation.verdict == "undecided":
-            if relation.verdict == "refuted":
-                entry.reason = (
-                    f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
-                )
             relation, against = to_right, last_right
     entry.against = against.label
     entry.inputs = dict(relation.equal)

@@ -3,11 +3,12 @@
 import itertools
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
-from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
 
@@ -64,12 +65,20 @@ def _find(
 ) -> tuple[Any, ...] | None:
     where = derivation.where
     wanted = strategy if where is None else strategy.filter(lambda args: bool(where(*args)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HypothesisWarning)
-        try:
-            return find(wanted, differs, settings=settings(_QUIET, max_examples=tries))
-        except (NoSuchExample, Unsatisfiable):
-            return None
+
+    def search() -> tuple[Any, ...] | None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)
+            try:
+                return find(wanted, differs, settings=settings(_QUIET, max_examples=tries))
+            except (NoSuchExample, Unsatisfiable):
+                return None
+
+    if not currently_in_test_context():
+        return search()
+    # inside someone's @given Hypothesis refuses a nested search; this one is bounded and draws nothing of theirs
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(search).result()
 
 
 _SMALL = st.one_of(st.integers(-2, 2).map(float), st.integers(-8, 8).map(lambda k: k / 4))

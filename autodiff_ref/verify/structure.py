@@ -106,7 +106,7 @@ def _by_index_map(data: int) -> Rule:
             (offset + np.arange(size)).reshape(operand.shape)
             for offset, size, operand in zip(offsets, sizes, equation.operands[:data], strict=False)
         ]
-        maps: dict[bytes, Array] = {}
+        maps = _maps_of(equation)
 
         def step(context: Any, *operands: Array) -> Array:
             key = b"|".join(np.ascontiguousarray(index).tobytes() for index in operands[data:])
@@ -124,6 +124,14 @@ def _by_index_map(data: int) -> Rule:
 
     return rule
 
+
+def _maps_of(equation: Equation) -> dict[bytes, Array]:
+    """The index maps found so far for equations of this kind, by the bytes of their indices: lines share them."""
+    shapes = tuple(operand.shape for operand in equation.operands)
+    return _MAPS.setdefault((equation.primitive.name, shapes, repr(sorted(equation.params.items(), key=str))), {})
+
+
+_MAPS: dict[Any, dict[bytes, Array]] = {}
 
 MOVEMENT: dict[str, Rule] = {
     "broadcast_in_dim": _mover(_broadcast),
@@ -260,7 +268,7 @@ def scatter(combine: Callable[[Any, Any], Any]) -> Rule:
     def rule(equation: Equation) -> Step:
         target, _, update = equation.operands
         dimensions, mode = equation.params["dimension_numbers"], equation.params["mode"]
-        maps: dict[bytes, Array] = {}
+        maps = _maps_of(equation)
 
         def places(indices: Array) -> Array:
             """For each update the position it goes to, −1 where it is dropped."""

@@ -139,9 +139,9 @@ def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype), args)
 
 
-def _flat_shapes(shapes: Any) -> tuple[Any, list[Any]]:
+def _flat_shapes(shapes: Any) -> tuple[str, list[Any]]:
     leaves, structure = jax.tree.flatten(shapes)
-    return (None if len(leaves) == 1 else structure), [tuple(leaf.shape) for leaf in leaves]
+    return ("" if len(leaves) == 1 else str(structure)), [tuple(leaf.shape) for leaf in leaves]
 
 
 def _describe(shapes: Any) -> str:
@@ -157,17 +157,18 @@ def _trace(f: Callable[..., Any], label: str, derivation: Derivation, args: tupl
     except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
         closed, calls = _jaxpr(f, args, wrt, is_reference=False, record=False)
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
-    flags, value = label_flags(derivation.domain), _with_outputs(closed, 0, len(closed.out_avals) - sum(widths))
+    first_call = len(closed.out_avals) - sum(widths)
+    flags = label_flags(derivation.domain)
     try:
-        made = plan(value, BALLS, labels=flags)
+        made = plan(closed, BALLS, labels=flags, outputs=slice(0, first_call))
     except NotImplementedError as error:
-        return Traced(label, None, str(error), closed=value)
-    found, start = list[NablaCall](), len(value.out_avals)
+        return Traced(label, None, str(error), closed=closed)
+    found, start = list[NablaCall](), first_call
     for call, width in zip(calls, widths, strict=True):
-        part = plan(_with_outputs(closed, start, start + width), BALLS, labels=flags)
+        part = plan(closed, BALLS, labels=flags, outputs=slice(start, start + width))
         found.append(NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part))
         start += width
-    return Traced(label, made, calls=found, closed=value)
+    return Traced(label, made, calls=found, closed=closed)
 
 
 def _jaxpr(
@@ -198,7 +199,3 @@ def _recording(wrt: str | None, calls: list[_Call]) -> Callable[..., Any]:
         return jacobian
 
     return recording
-
-
-def _with_outputs(closed: Any, start: int, stop: int) -> Any:
-    return closed.replace(jaxpr=closed.jaxpr.replace(outvars=closed.jaxpr.outvars[start:stop], debug_info=None))

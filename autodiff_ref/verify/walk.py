@@ -126,7 +126,7 @@ class Plan:
         return self._templates[key].copy()
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
+def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), outputs: slice = slice(None)) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
@@ -134,14 +134,15 @@ def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
         table: the arithmetic.
         labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
 
+        outputs: which of the jaxpr's outputs to compute.
+
     Raises:
         NoRuleError: the jaxpr holds a primitive that the table has no rule for.
     """
     planner = _Planner(table)
     flags = labels or [False] * len(closed.jaxpr.invars)
     inputs = [planner.new_slot(_operand(v.aval, flag)) for v, flag in zip(closed.jaxpr.invars, flags, strict=True)]
-    outputs = planner.inline(closed.jaxpr, closed.consts, inputs)
-    return planner.finish(inputs, outputs)
+    return planner.finish(inputs, planner.inline(closed.jaxpr, closed.consts, inputs)[outputs])
 
 
 _CALLS = {
