@@ -8,6 +8,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -183,15 +184,15 @@ class Report:
         yield table
         for line in self.lines:
             if line.reason:
-                yield Text(f"  {line.label}: {line.reason}")
+                yield _indented(f"{line.label}: {line.reason}")
             if line.counterexample:
-                yield Text("\n".join("    " + row for row in str(line.counterexample).splitlines()))
-        yield Text("\n".join("  " + sentence for sentence in [*self.notes, self.summary]))
+                yield _indented(str(line.counterexample), by=4)
+        for sentence in (*self.notes, self.summary):
+            yield _indented(sentence)
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         if first:
-            yield Text(f"  as a test     {first.example}")
-            yield Text("  as a program")
-            yield Text("\n".join("    " + row for row in first.snippet.splitlines()))
+            yield _indented(f"as a test\n  {first.example}\nas a program")
+            yield _indented(first.snippet, by=4)
 
     @property
     def summary(self) -> str:
@@ -216,6 +217,10 @@ _VERDICTS = {
     "refuted": ("REFUTED", "bold red"),
     "undecided": ("undecided", "yellow"),
 }
+
+
+def _indented(text: str, by: int = 2) -> Padding:
+    return Padding(Text(text), (0, 0, 0, by))
 
 
 def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
