@@ -1,5 +1,6 @@
 """The bench: a derivation's lines, traced and evaluated at all inputs, each once, and compared."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from autodiff_ref.verify.report import Counterexample, leaf_names, readable
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
 from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key, trace_line, trace_reference
-from autodiff_ref.verify.verdict import Comparison, Evaluator, compare, evaluator
+from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compare, evaluator
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
 
@@ -167,6 +168,20 @@ class Bench:
         for args in {shape_key(given.args): given.args for given in self.inputs}.values():
             for line in self.derivation.lines:
                 self.traced(line, args)
+
+    def vanishing_parts(self) -> list[str]:
+        """The parts of the gradient, one a leaf, whose balls hold 0 at every input."""
+        parts: dict[str, bool] = {}
+        for k, given in enumerate(self.inputs):
+            traced = self.traced(None, given.args)
+            if traced.plan is None:
+                return []
+            values = iter(self._evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(given.args)]):
+                name = (self.derivation.wrt or "") + jax.tree_util.keystr(path, simple=True, separator=".")
+                zero = all([value.contains(0) for value in itertools.islice(values, leaf.size)])
+                parts[name] = parts.get(name, True) and zero
+        return [name or "everything" for name, zero in parts.items() if zero]
 
     def arguments_used(self, line: Line | None) -> set[str]:
         """The arguments, or fields of the first one, that a line's value is computed from."""

@@ -76,7 +76,7 @@ def verify(
             entry.reason = f"not judged: the time limit of {timeout:g} s was over"
             continue
         ladder.append(_judge(bench, entry, line, ladder))
-    report.notes = _unfinished(bench)
+    report.notes = [*_unfinished(bench), *_vanishing(bench)]
     return report
 
 
@@ -161,3 +161,13 @@ def _unfinished(bench: Bench) -> list[str]:
         if left
         else []
     )
+
+
+def _vanishing(bench: Bench) -> list[str]:
+    """Parts of the gradient that are 0 at every input, where no factor could be seen."""
+    zero = bench.vanishing_parts()
+    if not zero:
+        return []
+    return [
+        f"the gradient by {', '.join(zero)} is 0 at every input tried: a wrong factor in front of it makes no difference"
+    ]

@@ -199,13 +199,14 @@ class Report:
         """One or two sentences: the outcome, and on what it rests."""
         if not self.reference_is_right:
             return self.reference
-        tried = [sum(line.inputs.values()) for line in self.lines if line.verdict in ("agrees", "proved")]
+        right = [line.inputs for line in self.lines if line.verdict in ("agrees", "proved")]
         if self.first_wrong_line:
             outcome = f"wrong first at {self.first_wrong_line}"
         else:
             outcome = "all lines right" if self.ok else "undecided"
-        strata = list(dict.fromkeys(stratum for line in self.lines for stratum in line.inputs))
-        rests = f"; equal to 30 digits at {min(tried)} inputs or more ({', '.join(strata)})" if tried else ""
+        fewest = min(right, key=lambda inputs: sum(inputs.values()), default={})
+        by_stratum = ", ".join(f"{count} {stratum}" for stratum, count in fewest.items())
+        rests = f"; equal to 30 digits at {sum(fewest.values())} inputs or more ({by_stratum})" if fewest else ""
         coarse = max((line.resolution for line in self.lines), default=0.0)
         limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
         return f"{outcome}{rests}{limit}; {self.reference}; seed {self.seed}"

@@ -402,3 +402,15 @@ def test_after_a_line_that_cannot_be_judged_nobody_is_blamed():
     report = verify(Derivation("d x²/dx", of, "x", (reals(),), [tripled, right]))
     assert [line.verdict for line in report.lines] == ["undecided", "undecided"]
     assert "one of the two is wrong" in report.lines[1].reason
+
+
+def test_a_part_of_the_gradient_that_is_always_zero_is_named():
+    def of(w):
+        return jnp.sum(w["a"] ** 2) + jnp.sum(jnp.exp(w["b"]) * jnp.exp(-w["b"]))
+
+    def line(w, nabla):
+        return {"a": 2 * w["a"], "b": 5.0 * (jnp.exp(w["b"]) * jnp.exp(-w["b"]) - 1)}
+
+    report = verify(Derivation("∇ (a² + n)", of, None, ({"a": reals("n"), "b": reals("n")},), [line]))
+    assert report.ok
+    assert report.notes == ["the gradient by b is 0 at every input tried: a wrong factor in front of it makes no difference"]
