@@ -179,8 +179,8 @@ class Bench:
             values = iter(self._evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
             for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(given.args)]):
                 name = (self.derivation.wrt or "") + jax.tree_util.keystr(path, simple=True, separator=".")
-                zero = all([value.contains(0) for value in itertools.islice(values, leaf.size)])
-                parts[name] = parts.get(name, True) and zero
+                entries = [value.contains(0) for value in itertools.islice(values, leaf.size)]
+                parts[name] = parts.get(name, True) and all(entries)
         return [name or "everything" for name, zero in parts.items() if zero]
 
     def arguments_used(self, line: Line | None) -> set[str]:
