@@ -95,7 +95,8 @@ def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **op
             report = verify(derivation, progress=tell, **options)
         reports.append(report)
         if not quiet:
-            console.print(report, end="\n\n")
+            console.print(report)
+            console.print()
     return reports
 
 

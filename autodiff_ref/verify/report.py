@@ -1,6 +1,6 @@
 """What the judge says: a report a derivation, as a table, as JSON, in a notebook."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
@@ -8,7 +8,6 @@ from typing import Any, Literal
 import jax
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -182,17 +181,16 @@ class Report:
                 Text(f"against {line.against}" if line.against else "", style="dim"),
             )
         yield table
+        paragraphs: list[tuple[str, int]] = []
         for line in self.lines:
-            if line.reason:
-                yield _indented(f"{line.label}: {line.reason}")
-            if line.counterexample:
-                yield _indented(str(line.counterexample), by=4)
-        for sentence in (*self.notes, self.summary):
-            yield _indented(sentence)
+            paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
+            paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
+        paragraphs += [(sentence, 2) for sentence in (*self.notes, self.summary)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         if first:
-            yield _indented(f"as a test\n  {first.example}\nas a program")
-            yield _indented(first.snippet, by=4)
+            paragraphs += [(f"as a test\n  {first.example}\nas a program", 2), (first.snippet, 4)]
+        for text, by in paragraphs:
+            yield from _indented(console, options, text, by)
 
     @property
     def summary(self) -> str:
@@ -220,8 +218,11 @@ _VERDICTS = {
 }
 
 
-def _indented(text: str, by: int = 2) -> Padding:
-    return Padding(Text(text), (0, 0, 0, by))
+def _indented(console: Console, options: ConsoleOptions, text: str, by: int = 2) -> Iterator[Text]:
+    """A paragraph, wrapped and indented, without spaces at the ends of its rows."""
+    for row in Text(text).wrap(console, options.max_width - by):
+        row.rstrip()
+        yield Text(" " * by).append_text(row)
 
 
 def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
