@@ -63,7 +63,8 @@ class Bench:
             raise NoInputError("no inputs were given")
         self.may_shrink = may_shrink
         self.derivation, self.inputs = derivation, list(inputs)
-        self.checked: list[str] = []
+        self.checked: dict[str, None] = {}
+        self.unchecked: dict[str, str] = {}
         self._traced: dict[tuple[Any, ...], Traced] = {}
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
         self._shapes: dict[Any, Any] = {}
@@ -90,7 +91,11 @@ class Bench:
                 found.no_rule = ours.reason or theirs.reason
                 break
             exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
-            compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), constants_are_exact=exact)
+            try:
+                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), constants_are_exact=exact)
+            except Exception as error:  # the judge's own, or flint's: never a verdict on the line
+                found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
+                break
             match compared.outcome:
                 case "equal":
                     found.equal[given.stratum] += 1
@@ -126,7 +131,10 @@ class Bench:
         if ours.plan is None or theirs.plan is None:
             return None
         exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
-        compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+        try:
+            compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+        except Exception:  # while shrinking: another input will do
+            return None
         return compared if compared.outcome == "different" else None
 
     def counterexample(self, line: Line, other: Line | None, relation: Relation) -> Counterexample:

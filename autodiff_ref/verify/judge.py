@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autodiff_ref.verify.audit import miscompiled, wrong_reference
+from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
 from autodiff_ref.verify.report import LineReport, Report
@@ -65,9 +65,7 @@ def verify(
         return _undecided(report, f"∇{wrong.name} is wrong, so that nothing can be said of the lines")
     broken = miscompiled(bench)
     report.reference_is_right = broken is None
-    report.reference = str(broken or "") or (
-        f"∇ of {', '.join(bench.checked)} checked by difference quotients" if bench.checked else "∇ not checked"
-    )
+    report.reference = str(broken) if broken else audited(bench)
     ladder = [_Rung(REFERENCE, None, value_is_right=True)]
     began = time.monotonic()
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):

@@ -36,8 +36,10 @@ class NablaCall:
 
     @property
     def key(self) -> Any:
-        """Equal for uses of the same function by the same variable."""
-        return getattr(self.f, "__code__", self.f), self.wrt
+        """Equal for uses of the same function by the same variable; functions made anew by each trace are the same."""
+        cells = [cell.cell_contents for cell in getattr(self.f, "__closure__", None) or ()]
+        held = tuple(cell if isinstance(cell, int | float | str | None) else type(cell).__name__ for cell in cells)
+        return getattr(self.f, "__code__", self.f), held, self.wrt
 
 
 @dataclass
@@ -163,6 +165,8 @@ def _trace(f: Callable[..., Any], label: str, derivation: Derivation, args: tupl
         made = plan(closed, BALLS, labels=flags, outputs=slice(0, first_call))
     except NotImplementedError as error:
         return Traced(label, None, str(error), closed=closed)
+    except Exception as error:  # a rule that cannot serve this equation: never a verdict on the line
+        return Traced(label, None, f"the judge cannot plan this line: {type(error).__name__}: {error}", closed=closed)
     found, start = list[NablaCall](), first_call
     for call, width in zip(calls, widths, strict=True):
         part = plan(closed, BALLS, labels=flags, outputs=slice(start, start + width))

@@ -414,3 +414,36 @@ def test_a_part_of_the_gradient_that_is_always_zero_is_named():
     report = verify(Derivation("∇ (a² + n)", of, None, ({"a": reals("n"), "b": reals("n")},), [line]))
     assert report.ok
     assert report.notes == ["the gradient by b is 0 at every input tried: a wrong factor in front of it makes no difference"]
+
+
+def test_a_judge_that_fails_says_so_and_blames_nobody(monkeypatch):
+    from autodiff_ref.verify.balls import BALLS
+
+    def broken(equation):
+        def step(context, x):
+            raise ZeroDivisionError("planted")
+
+        return step
+
+    monkeypatch.setitem(BALLS.rules, "exp", broken)
+    report = verify(notes.RESIDUAL)
+    assert {line.verdict for line in report.lines} == {"undecided"}
+    assert "the judge failed at an input: ZeroDivisionError: planted" in report.lines[0].reason
+    assert "∇log_probability not checked (ZeroDivisionError: planted)" in report.reference
+
+
+def test_a_function_that_closes_over_what_was_computed_is_judged_and_said_not_to_be_checked():
+    def of(w, x):
+        return jnp.sum(jnp.tanh(x @ w) ** 2)
+
+    def line(w, x, nabla):
+        t = jnp.tanh(x @ w)
+
+        def contracted(w):
+            return (2 * t) @ jnp.tanh(x @ w)
+
+        return nabla(contracted)(w)
+
+    report = verify(Derivation("∇ Σ tanh²", of, "w", (reals("d"), reals("n", "d")), [line]))
+    assert report.ok
+    assert "∇contracted not checked" in report.reference
