@@ -74,7 +74,8 @@ def verify(
             entry.reason = f"not judged: the time limit of {timeout:g} s was over"
             continue
         ladder.append(_judge(bench, entry, line, ladder))
-    report.notes = [*_unfinished(bench), *_vanishing(bench)]
+    if any(line.verdict == "agrees" for line in report.lines):
+        report.notes = [*_unfinished(bench), *_vanishing(bench)]
     return report
 
 
