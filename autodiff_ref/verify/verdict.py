@@ -1,6 +1,6 @@
 """Whether two lines are equal at one input, decided in balls: no tolerance, only digits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -85,7 +85,7 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
     - undefined: a value does not exist, as 1/0.
     - unclear: the highest precision did not decide.
     """
-    widths: list[list[float]] = []
+    before: list[float] | None = None
     for bits in PRECISIONS:
         with precision(bits):
             at_a, at_b = a(bits, "balls", "exact"), b(bits, "balls", "exact")
@@ -93,13 +93,15 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
             if at_a.unresolved or at_b.unresolved or not all(u.is_finite() and v.is_finite() for u, v in pairs):
                 continue
             apart = [k for k, (u, v) in enumerate(pairs) if not u.overlaps(v)]
-            decided = bool(apart) or all(_agree(u, v) for u, v in pairs)
-            if not decided and not constants_are_exact:
-                widths.append([float((u - v).rad()) for u, v in pairs])
-                decided = len(widths) > 1 and not _narrower(*widths[-2:])
-            if not decided and bits >= 2048:
-                decided = all(_agree(u, v) or _both_vanish(u, v, bits) for u, v in pairs)
-            if not decided:
+            widths = [float((u - v).rad()) for u, v in pairs]
+            # where constants are inexact, more precision stops making a ball narrower: it is as wide as they leave it
+            limits = [
+                not constants_are_exact and before is not None and width > 0.5 * before[k] for k, width in enumerate(widths)
+            ]
+            before = widths
+            if not apart and not all(
+                _agree(u, v) or limit or _both_vanish(u, v, bits) for (u, v), limit in zip(pairs, limits, strict=True)
+            ):
                 continue
             if not (_ties_do_not_matter(a, at_a, bits) and _ties_do_not_matter(b, at_b, bits)):
                 return Comparison("kink")
@@ -121,12 +123,7 @@ def _both_vanish(u: arb, v: arb, bits: int) -> bool:
     At 2048 bits that is the smallest normal float64, and what is smaller than it beside larger terms is no gradient.
     """
     limit = arb(2) ** (-bits // 2)
-    return bool(abs(u) < limit) and bool(abs(v) < limit)
-
-
-def _narrower(before: Sequence[float], now: Sequence[float]) -> bool:
-    """Whether more precision still makes balls narrower, so that constants are not yet what limits them."""
-    return any(new < 0.5 * old for old, new in zip(before, now, strict=True))
+    return bits >= 2048 and bool(abs(u) < limit) and bool(abs(v) < limit)
 
 
 def _ties_do_not_matter(line: Evaluator, at: Evaluation, bits: int) -> bool:

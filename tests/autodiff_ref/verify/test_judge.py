@@ -447,3 +447,15 @@ def test_a_function_that_closes_over_what_was_computed_is_judged_and_said_not_to
     report = verify(Derivation("∇ Σ tanh²", of, "w", (reals("d"), reals("n", "d")), [line]))
     assert report.ok
     assert "∇contracted not checked" in report.reference
+
+
+def test_a_component_that_vanishes_beside_one_that_constants_limit_is_still_evidence():
+    def of(w):
+        return 0.1 * w["a"] ** 2 + jnp.exp(w["b"]) * jnp.exp(-w["b"])
+
+    def line(w, nabla):
+        return {"a": w["a"] / 5, "b": jnp.exp(w["b"]) * jnp.exp(-w["b"]) - 1}
+
+    report = verify(Derivation("∇", of, None, ({"a": reals(), "b": reals()},), [line]))
+    assert report.ok, str(report)
+    assert report.lines[0].kinks == 0
