@@ -67,17 +67,16 @@ class Bench:
         self.unchecked: dict[str, str] = {}
         self._traced: dict[tuple[Any, ...], Traced] = {}
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
-        self._shapes: dict[Any, Any] = {}
 
     def traced(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
         """A line at the shapes of `args`; None is the reference."""
         shape, label = shape_key(args), REFERENCE if line is None else label_of(line)
         if (label, shape) not in self._traced:
             if line is None:
-                self._traced[label, shape], self._shapes[shape] = trace_reference(self.derivation, args)
+                self._traced[label, shape] = trace_reference(self.derivation, args)
             else:
-                self.traced(None, args)
-                self._traced[label, shape] = trace_line(self.derivation, line, args, self._shapes[shape])
+                shapes = self.traced(None, args).shapes
+                self._traced[label, shape] = trace_line(self.derivation, line, args, shapes)
         return self._traced[label, shape]
 
     def relation(self, line: Line, other: Line | None) -> Relation:
@@ -164,7 +163,7 @@ class Bench:
     def _component(self, args: tuple[Any, ...], flat: int) -> str:
         """The name of an entry of the gradient."""
         by = self.derivation.wrt or "gradient"
-        for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(args)]):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.traced(None, args).shapes):
             if flat < leaf.size:
                 index = "".join(f"[{i}]" for i in np.unravel_index(flat, leaf.shape)) if leaf.shape else ""
                 return by + jax.tree_util.keystr(path) + index
@@ -185,7 +184,7 @@ class Bench:
             if traced.plan is None:
                 return []
             values = iter(self._evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
-            for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(given.args)]):
+            for path, leaf in jax.tree_util.tree_leaves_with_path(traced.shapes):
                 name = (self.derivation.wrt or "") + jax.tree_util.keystr(path, simple=True, separator=".")
                 entries = [value.contains(0) for value in itertools.islice(values, leaf.size)]
                 parts[name] = parts.get(name, True) and all(entries)
