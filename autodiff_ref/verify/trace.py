@@ -105,7 +105,8 @@ def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
-            f"and the gradient is {_describe(shapes)}: a line returns the whole gradient, of the shape of what it is differentiated by"
+            f"and the gradient is {_describe(shapes)}: "
+            f"a line returns the whole gradient, of the shape of what it is differentiated by"
         )
     return traced
 
