@@ -16,6 +16,7 @@ from autodiff_ref import targets
 from autodiff_ref.table import TableError, read_table
 from autodiff_ref.verify import LineError, Report, verify
 from autodiff_ref.verify.judge import Progress as Tell
+from autodiff_ref.verify.judge import check
 from manual_grad import Derivation
 
 app = typer.Typer(
@@ -87,12 +88,15 @@ def verify_command(
 
 def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **options: Any) -> list[Report]:
     reports: list[Report] = []
+    for derivation in chosen.values():  # bad input of any of them stops all, before anything is printed
+        check(derivation)
     for derivation in chosen.values():
         with _progress(derivation.name) as tell:
             report = verify(derivation, progress=tell, **options)
         reports.append(report)
         if not quiet:
-            console.print(report, end="\n\n")
+            console.print(report)
+            console.print()
     return reports
 
 

@@ -8,7 +8,6 @@ from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.reference import Miscompiled, WrongReference, arguments_of, check_compiled, check_derivative
 from autodiff_ref.verify.trace import label_flags, shape_key, trace_of
-from autodiff_ref.verify.walk import NoRuleError
 from manual_grad.derivation import label_of
 
 _REFERENCE_INPUTS = 3
@@ -35,21 +34,36 @@ def miscompiled(bench: Bench) -> Miscompiled | None:
     """Where compiled `jax.grad(of)` is not what its own jaxpr says."""
     for given in _some_ordinary(bench.inputs)[:1]:
         traced = bench.traced(None, given.args)
-        if traced.plan is not None:
+        if traced.plan is None:
+            return None
+        try:
             return check_compiled(traced.closed, traced.plan, given.args, label_of(bench.derivation.of))
+        except Exception as error:  # the judge's own: said in the report
+            bench.unchecked.setdefault(f"{label_of(bench.derivation.of)} compiled", f"{type(error).__name__}: {error}")
     return None
 
 
 def _check(
     bench: Bench, f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], labels: Sequence[bool]
 ) -> WrongReference | None:
+    name = label_of(f)
     try:
-        wrong = check_derivative(f, wrt, args, label_of(f), labels)
-    except NoRuleError:
+        found = check_derivative(f, wrt, args, name, labels)
+    except Exception as error:  # a primitive without a rule, a closure over traced values: said in the report
+        bench.unchecked.setdefault(name, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
         return None
-    if label_of(f) not in bench.checked:
-        bench.checked.append(label_of(f))
-    return wrong
+    if found.entries:
+        bench.checked.setdefault(name)
+    else:
+        bench.unchecked.setdefault(name, "on a kink, or undefined, at the inputs tried")
+    return found.wrong
+
+
+def audited(bench: Bench) -> str:
+    """Which functions' derivatives were compared with difference quotients, and which could not be."""
+    left = {name: why for name, why in bench.unchecked.items() if name not in bench.checked}
+    done = f"∇ of {', '.join(bench.checked)} checked by difference quotients" if bench.checked else ""
+    return "; ".join([done] * bool(done) + [f"∇{name} not checked ({why})" for name, why in left.items()])
 
 
 def _functions_handed_to_nabla(bench: Bench, shown: list[Input]) -> Iterator[tuple[Any, ...]]:

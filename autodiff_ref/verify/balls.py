@@ -101,12 +101,14 @@ def _map(f: Callable[..., Any], *arrays: Array) -> Array:
     return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
 
 
-def _constant(value: Any, context: Context | None) -> arb:
-    if value == 0:
+def _constant(value: Any, context: Context | None, dtype: Any = np.float64) -> arb:
+    double = float(value)  # NumPy's scalars lose their type on the way here
+    if double == 0:
         return ZERO
-    if not np.isfinite(value) or context is None or context.constants == "exact" or is_short(value):
-        return arb(float(value))
-    return arb(float(value), float(np.spacing(np.abs(value))))
+    number = np.dtype(dtype).type(double)
+    if not np.isfinite(double) or context is None or context.constants == "exact" or is_short(number):
+        return arb(double)
+    return arb(double, float(np.spacing(np.abs(number))))
 
 
 # Comparisons
@@ -442,7 +444,7 @@ class BallTable:
 
     def constant(self, values: Array, context: Context | None) -> Array:
         """Float constants as balls: exact with at most 24 significant bits, else c ± ulp(c), so that 0.1 may mean 1/10."""
-        return _map(lambda value: _constant(value, context), np.frompyfunc(values.dtype.type, 1, 1)(values))
+        return _map(lambda value: _constant(value, context, values.dtype), values)
 
 
 BALLS = BallTable()

@@ -1,5 +1,6 @@
 """The bench: a derivation's lines, traced and evaluated at all inputs, each once, and compared."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from autodiff_ref.verify.report import Counterexample, leaf_names, readable
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
 from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key, trace_line, trace_reference
-from autodiff_ref.verify.verdict import Comparison, Evaluator, compare, evaluator
+from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compare, evaluator
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
 
@@ -22,6 +23,8 @@ class Relation:
     """What all inputs together say of two lines."""
 
     equal: Counter[str] = field(default_factory=Counter[str])
+    vanishing: int = 0
+    """of the equal ones, how many where both lines are 0"""
     silent: Counter[str] = field(default_factory=Counter[str])
     """inputs that say nothing, by why"""
     shapes: dict[str, None] = field(default_factory=dict[str, None])
@@ -31,18 +34,25 @@ class Relation:
 
     @property
     def verdict(self) -> str:
-        """Refuted by one input; agreeing if some input says so and none is beyond the rules; else undecided."""
+        """Refuted by one input; agreeing where enough inputs say so; else undecided.
+
+        Two lines that both vanish at the only inputs that are no kinks have not shown that they are equal.
+        """
         if self.differences:
             return "refuted"
-        return "agrees" if self.equal and not self.no_rule else "undecided"
+        doubtful = self.silent["kink"] + self.silent["unclear"]
+        informative = self.equal.total() - self.vanishing
+        enough = informative >= doubtful if informative or doubtful else bool(self.equal)
+        return "agrees" if enough and self.equal and not self.no_rule else "undecided"
 
     @property
     def reason(self) -> str:
         """Why it is undecided."""
         if self.no_rule:
             return self.no_rule
-        counted = ", ".join(f"{count} {why}" for why, count in self.silent.items())
-        return f"no input with information: {counted or 'none fulfils what the lines claim to need'}"
+        counts = {**self.silent, "where both vanish": self.vanishing, "equal": self.equal.total() - self.vanishing}
+        counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
+        return f"too few inputs with information: {counted or 'none fulfils what the lines claim to need'}"
 
 
 class Bench:
@@ -53,20 +63,20 @@ class Bench:
             raise NoInputError("no inputs were given")
         self.may_shrink = may_shrink
         self.derivation, self.inputs = derivation, list(inputs)
-        self.checked: list[str] = []
+        self.checked: dict[str, None] = {}
+        self.unchecked: dict[str, str] = {}
         self._traced: dict[tuple[Any, ...], Traced] = {}
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
-        self._shapes: dict[Any, Any] = {}
 
     def traced(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
         """A line at the shapes of `args`; None is the reference."""
         shape, label = shape_key(args), REFERENCE if line is None else label_of(line)
         if (label, shape) not in self._traced:
             if line is None:
-                self._traced[label, shape], self._shapes[shape] = trace_reference(self.derivation, args)
+                self._traced[label, shape] = trace_reference(self.derivation, args)
             else:
-                self.traced(None, args)
-                self._traced[label, shape] = trace_line(self.derivation, line, args, self._shapes[shape])
+                shapes = self.traced(None, args).shapes
+                self._traced[label, shape] = trace_line(self.derivation, line, args, shapes)
         return self._traced[label, shape]
 
     def relation(self, line: Line, other: Line | None) -> Relation:
@@ -80,10 +90,15 @@ class Bench:
                 found.no_rule = ours.reason or theirs.reason
                 break
             exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
-            compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), constants_are_exact=exact)
+            try:
+                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), constants_are_exact=exact)
+            except Exception as error:  # the judge's own, or flint's: never a verdict on the line
+                found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
+                break
             match compared.outcome:
                 case "equal":
                     found.equal[given.stratum] += 1
+                    found.vanishing += compared.vanishes
                     found.resolution = max(found.resolution, compared.resolution)
                     found.shapes[self._shape_name(given.args)] = None
                 case "different":
@@ -115,7 +130,10 @@ class Bench:
         if ours.plan is None or theirs.plan is None:
             return None
         exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
-        compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+        try:
+            compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+        except Exception:  # while shrinking: another input will do
+            return None
         return compared if compared.outcome == "different" else None
 
     def counterexample(self, line: Line, other: Line | None, relation: Relation) -> Counterexample:
@@ -145,12 +163,32 @@ class Bench:
     def _component(self, args: tuple[Any, ...], flat: int) -> str:
         """The name of an entry of the gradient."""
         by = self.derivation.wrt or "gradient"
-        for path, leaf in jax.tree_util.tree_leaves_with_path(self._shapes[shape_key(args)]):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.traced(None, args).shapes):
             if flat < leaf.size:
                 index = "".join(f"[{i}]" for i in np.unravel_index(flat, leaf.shape)) if leaf.shape else ""
                 return by + jax.tree_util.keystr(path) + index
             flat -= leaf.size
         raise AssertionError("a component beyond the gradient")
+
+    def check_lines(self) -> None:
+        """Raises LineError unless every line can be traced at every shape."""
+        for args in {shape_key(given.args): given.args for given in self.inputs}.values():
+            for line in self.derivation.lines:
+                self.traced(line, args)
+
+    def vanishing_parts(self) -> list[str]:
+        """The parts of the gradient, one a leaf, whose balls hold 0 at every input."""
+        parts: dict[str, bool] = {}
+        for k, given in enumerate(self.inputs):
+            traced = self.traced(None, given.args)
+            if traced.plan is None:
+                return []
+            values = iter(self._evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(traced.shapes):
+                name = (self.derivation.wrt or "") + jax.tree_util.keystr(path, simple=True, separator=".")
+                entries = [value.contains(0) for value in itertools.islice(values, leaf.size)]
+                parts[name] = parts.get(name, True) and all(entries)
+        return [name or "everything" for name, zero in parts.items() if zero]
 
     def arguments_used(self, line: Line | None) -> set[str]:
         """The arguments, or fields of the first one, that a line's value is computed from."""

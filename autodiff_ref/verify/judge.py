@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autodiff_ref.verify.audit import miscompiled, wrong_reference
+from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
 from autodiff_ref.verify.report import LineReport, Report
@@ -54,6 +54,7 @@ def verify(
     try:
         tried = sweep(derivation, seed=seed, at_least=examples) if inputs is None else inputs
         bench = Bench(derivation, tried, may_shrink=shrink and inputs is None)
+        bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
     tell = progress or (lambda done, total, what: None)
@@ -64,9 +65,7 @@ def verify(
         return _undecided(report, f"∇{wrong.name} is wrong, so that nothing can be said of the lines")
     broken = miscompiled(bench)
     report.reference_is_right = broken is None
-    report.reference = str(broken or "") or (
-        f"∇ of {', '.join(bench.checked)} checked by difference quotients" if bench.checked else "∇ not checked"
-    )
+    report.reference = str(broken) if broken else audited(bench)
     ladder = [_Rung(REFERENCE, None, value_is_right=True)]
     began = time.monotonic()
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
@@ -75,8 +74,21 @@ def verify(
             entry.reason = f"not judged: the time limit of {timeout:g} s was over"
             continue
         ladder.append(_judge(bench, entry, line, ladder))
-    report.notes = _unfinished(bench)
+    if any(line.verdict == "agrees" for line in report.lines):
+        report.notes = [*_unfinished(bench), *_vanishing(bench)]
     return report
+
+
+def check(derivation: Derivation) -> None:
+    """Whether a derivation can be judged at all, found out at one input.
+
+    Raises:
+        LineError: a line raises, or returns something of another shape than the gradient.
+    """
+    try:
+        Bench(derivation, sweep(derivation, seed=0, at_least=1)[:1], may_shrink=False).check_lines()
+    except NoInputError:
+        return
 
 
 def _undecided(report: Report, reason: str) -> Report:
@@ -99,16 +111,17 @@ def _judge(bench: Bench, entry: LineReport, line: Line, ladder: list[_Rung]) -> 
     """Fills in a line's report, and says whether its value is the gradient."""
     above = ladder[-1]
     last_right = next(rung for rung in reversed(ladder) if rung.value_is_right)
-    relation = bench.relation(line, above.line)
-    against = above
+    relation, against = bench.relation(line, above.line), above
     if above is not last_right and relation.verdict != "agrees":
         # the line above is wrong, or cannot be judged: a line that puts it right again is not to blame
         to_right = bench.relation(line, last_right.line)
+        if relation.verdict == "refuted" and to_right.verdict == "undecided":
+            entry.against = above.label
+            entry.reason = f"differs from {above.label}, which could not be judged: one of the two is wrong"
+            return _Rung(entry.label, line, value_is_right=None)
+        if to_right.verdict == "agrees" and relation.verdict == "refuted":
+            entry.reason = f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
         if to_right.verdict == "agrees" or relation.verdict == "undecided":
-            if relation.verdict == "refuted":
-                entry.reason = (
-                    f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
-                )
             relation, against = to_right, last_right
     entry.against = against.label
     entry.inputs = dict(relation.equal)
@@ -147,3 +160,13 @@ def _unfinished(bench: Bench) -> list[str]:
         if left
         else []
     )
+
+
+def _vanishing(bench: Bench) -> list[str]:
+    """Parts of the gradient that are 0 at every input, where no factor could be seen."""
+    zero = bench.vanishing_parts()
+    if not zero:
+        return []
+    return [
+        f"the gradient by {', '.join(zero)} is 0 at every input tried: a wrong factor in front of it makes no difference"
+    ]

@@ -96,6 +96,15 @@ def _transpose(equation: Equation) -> Callable[..., Array]:
     return lambda x: np.transpose(x, order)
 
 
+def maps_of(equation: Equation) -> dict[bytes, Array]:
+    """The index maps found so far for equations of this kind, by the bytes of their indices: lines share them."""
+    shapes = tuple(operand.shape for operand in equation.operands)
+    return _MAPS.setdefault((equation.primitive.name, shapes, repr(sorted(equation.params.items(), key=str))), {})
+
+
+_MAPS: dict[Any, dict[bytes, Array]] = {}
+
+
 def _by_index_map(data: int) -> Rule:
     """A primitive whose first `data` operands are data, and the others integers that say what goes where.
 
@@ -113,7 +122,7 @@ def _by_index_map(data: int) -> Rule:
             (offset + np.arange(size)).reshape(operand.shape)
             for offset, size, operand in zip(offsets, sizes, equation.operands[:data], strict=False)
         ]
-        maps: dict[bytes, Array] = {}
+        maps = maps_of(equation)
 
         def step(context: Any, *operands: Array) -> Array:
             key = b"|".join(np.ascontiguousarray(index).tobytes() for index in operands[data:])

@@ -105,11 +105,7 @@ class Plan:
     _templates: dict[Any, list[Any]] = field(default_factory=dict[Any, list[Any]])
 
     def run(self, context: Any, *args: Array) -> list[Array]:
-        """The outputs at one input.
-
-        Raises:
-            RuleError: a rule failed; it names the primitive.
-        """
+        """The outputs at one input; where a rule fails, a note on its exception names the primitive."""
         values = self._template(context)
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
@@ -122,10 +118,9 @@ class Plan:
                 else:
                     for target, part in zip(targets, result, strict=True):
                         values[target] = part
-        except NotImplementedError:
-            raise
         except Exception as error:
-            raise RuleError(name, error) from error
+            error.add_note(f"in the rule for the primitive `{name}`")
+            raise
         return [values[slot] for slot in self.outputs]
 
     def _template(self, context: Any) -> list[Any]:
@@ -159,7 +154,7 @@ def operand_of(aval: Any, *, label: bool) -> Operand:
     dtype = aval.dtype
     if dtype == jax.dtypes.float0:
         dtype = np.dtype(bool)
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if jax.numpy.issubdtype(dtype, jax.dtypes.extended):
         raise NotImplementedError(f"random keys ({dtype}) are not judged: pass random numbers as arguments")
     if jax.numpy.issubdtype(dtype, np.complexfloating):
         raise NotImplementedError(f"complex numbers ({dtype}) are not judged: split them into real and imaginary part")

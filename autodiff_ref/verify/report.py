@@ -1,6 +1,6 @@
 """What the judge says: a report a derivation, as a table, as JSON, in a notebook."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
@@ -181,30 +181,30 @@ class Report:
                 Text(f"against {line.against}" if line.against else "", style="dim"),
             )
         yield table
+        paragraphs: list[tuple[str, int]] = []
         for line in self.lines:
-            if line.reason:
-                yield Text(f"  {line.label}: {line.reason}")
-            if line.counterexample:
-                yield Text("\n".join("    " + row for row in str(line.counterexample).splitlines()))
-        yield Text("\n".join("  " + sentence for sentence in [*self.notes, self.summary]))
+            paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
+            paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
+        paragraphs += [(sentence, 2) for sentence in (*self.notes, self.summary)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         if first:
-            yield Text(f"  as a test     {first.example}")
-            yield Text("  as a program")
-            yield Text("\n".join("    " + row for row in first.snippet.splitlines()))
+            paragraphs += [(f"as a test\n  {first.example}\nas a program", 2), (first.snippet, 4)]
+        for text, by in paragraphs:
+            yield from _indented(console, options, text, by)
 
     @property
     def summary(self) -> str:
         """One or two sentences: the outcome, and on what it rests."""
         if not self.reference_is_right:
             return self.reference
-        tried = [sum(line.inputs.values()) for line in self.lines if line.verdict in ("agrees", "proved")]
+        right = [line.inputs for line in self.lines if line.verdict in ("agrees", "proved")]
         if self.first_wrong_line:
             outcome = f"wrong first at {self.first_wrong_line}"
         else:
             outcome = "all lines right" if self.ok else "undecided"
-        strata = list(dict.fromkeys(stratum for line in self.lines for stratum in line.inputs))
-        rests = f"; equal to 30 digits at {min(tried)} inputs or more ({', '.join(strata)})" if tried else ""
+        fewest = min(right, key=lambda inputs: sum(inputs.values()), default={})
+        by_stratum = ", ".join(f"{count} {stratum}" for stratum, count in fewest.items())
+        rests = f"; equal to 30 digits at {sum(fewest.values())} inputs or more ({by_stratum})" if fewest else ""
         coarse = max((line.resolution for line in self.lines), default=0.0)
         limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
         return f"{outcome}{rests}{limit}; {self.reference}; seed {self.seed}"
@@ -216,6 +216,13 @@ _VERDICTS = {
     "refuted": ("REFUTED", "bold red"),
     "undecided": ("undecided", "yellow"),
 }
+
+
+def _indented(console: Console, options: ConsoleOptions, text: str, by: int = 2) -> Iterator[Text]:
+    """A paragraph, wrapped and indented, without spaces at the ends of its rows."""
+    for row in Text(text).wrap(console, options.max_width - by):
+        row.rstrip()
+        yield Text(" " * by).append_text(row)
 
 
 def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:

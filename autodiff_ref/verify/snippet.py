@@ -1,6 +1,7 @@
 """A counterexample as a program that anyone can run: it prints both lines' values, in floats."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 from autodiff_ref.verify.shrink import literal
@@ -23,7 +24,8 @@ def snippet(derivation: Derivation, line: Line, other: Line | None, args: tuple[
         f"    print({first})",
         f"    print({label_of(line)}(*args{_keyword(line)}))",
     ]
-    return "\n".join([*dict.fromkeys(imports), *body])
+    rows = [row for statement in imports for row in statement.splitlines()]
+    return "\n".join([*dict.fromkeys(rows), *body])
 
 
 def _keyword(f: Line) -> str:
@@ -35,8 +37,9 @@ def _import_of(f: Line) -> str:
     if place is None or getattr(f, "__qualname__", "<locals>") != name:
         return f"# … and `{name}`, which is defined inside another function"
     if place.startswith("_manual_grad_target_"):
-        path = inspect.getfile(f)
-        return f"from runpy import run_path; {name} = run_path({path!r})[{name!r}]"
+        path = Path(inspect.getfile(f))
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        return f"import runpy\n{name} = runpy.run_path({str(shown)!r})[{name!r}]"
     return f"from {place} import {name}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from autodiff_ref.verify.discrete import DISCRETE
-from autodiff_ref.verify.movement import INDEXED, MOVEMENT, as_objects, select
+from autodiff_ref.verify.movement import INDEXED, MOVEMENT, as_objects, maps_of, select
 from autodiff_ref.verify.plans import Array, Equation, Rule, Step
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "elementwise", "reduction", "scatter"]
@@ -80,7 +80,7 @@ def scatter(combine: Callable[[Any, Any], Any]) -> Rule:
         dimensions, mode = equation.params["dimension_numbers"], equation.params["mode"]
         if equation.primitive.name == "scatter" and equation.params["update_jaxpr"] is not None:
             raise NotImplementedError("no rule for `x.at[i].apply(f)`: write x.at[i].set(f(x[i]))")
-        maps: dict[bytes, Array] = {}
+        maps = maps_of(equation)
 
         def places(indices: Array) -> Array:
             """For each update the position it goes to, −1 where it is dropped."""

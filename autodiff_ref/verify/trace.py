@@ -3,7 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
-from autodiff_ref.verify.walk import NoRuleError, Plan, plan
+from autodiff_ref.verify.walk import Plan, plan
 from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
 
 LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
@@ -36,19 +36,26 @@ class NablaCall:
 
     @property
     def key(self) -> Any:
-        """Equal for uses of the same function by the same variable."""
-        return getattr(self.f, "__code__", self.f), self.wrt
+        """Equal for uses of the same function by the same variable; functions made anew by each trace are the same."""
+        cells = [cell.cell_contents for cell in getattr(self.f, "__closure__", None) or ()]
+        held = tuple(cell if isinstance(cell, int | float | str | None) else type(cell).__name__ for cell in cells)
+        return getattr(self.f, "__code__", self.f), held, self.wrt
 
 
-@dataclass
+@dataclass(frozen=True)
 class Traced:
     """A line at one shape: its plan, or why there is none; and what it handed to ∇."""
 
     label: str
     plan: Plan | None
+    """for its value"""
+    closed: Any
+    """its jaxpr: its value, then the arguments of every use of ∇"""
+    shapes: Any
+    """what it returns"""
     reason: str = ""
+    """why there is no plan"""
     calls: list[NablaCall] = field(default_factory=list[NablaCall])
-    closed: Any = None
 
 
 @dataclass(frozen=True)
@@ -69,19 +76,23 @@ def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((np.shape(leaf), np.asarray(leaf).dtype.str) for leaf in jax.tree.leaves(args))
 
 
-def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> tuple[Traced, Any]:
-    """JAX's own gradient of `of`, and the structure of shapes that every line must return."""
+def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
+    """JAX's own gradient of `of`; its shapes are what every line must return.
 
-    def reference(*args: Any) -> Any:
-        return jax_nabla(derivation.wrt)(derivation.of)(*args)
+    Raises:
+        LineError: `of` raises.
+    """
 
-    shapes = _shapes(reference, args, f"∇{label_of(derivation.of)}", derivation)
-    return _trace(reference, REFERENCE, derivation, args, None), shapes
+    def gradient(*args: Any, nabla: Any) -> Any:
+        return nabla(derivation.of)(*args)
+
+    traced = _trace(gradient, f"∇{label_of(derivation.of)}", derivation, args, record=False)
+    return replace(traced, label=REFERENCE)
 
 
 def trace_of(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
     """`of` itself, and what it hands to ∇."""
-    return _trace(_with_nabla(derivation.of), label_of(derivation.of), derivation, args, derivation.wrt)
+    return _trace(_with_nabla(derivation.of), label_of(derivation.of), derivation, args)
 
 
 def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any) -> Traced:
@@ -90,15 +101,14 @@ def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any
     Raises:
         LineError: the line raises, or returns something of another shape than the gradient.
     """
-    label = label_of(line)
-    call = _with_nabla(line)
-    returned = _shapes(lambda *args: call(*args, nabla=jax_nabla(derivation.wrt)), args, label, derivation)
-    if _flat_shapes(returned) != _flat_shapes(shapes):
+    traced = _trace(_with_nabla(line), label_of(line), derivation, args)
+    if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
-            f"{derivation.name}: {label} returns {_describe(returned)}, and the gradient is {_describe(shapes)}: "
+            f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
+            f"and the gradient is {_describe(shapes)}: "
             f"a line returns the whole gradient, of the shape of what it is differentiated by"
         )
-    return _trace(call, label, derivation, args, derivation.wrt)
+    return traced
 
 
 def _with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,18 +120,12 @@ def _with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
     return f if takes else lambda *args, nabla: f(*args)
 
 
-def _shapes(f: Callable[..., Any], args: tuple[Any, ...], label: str, derivation: Derivation) -> Any:
-    try:
-        with jax.enable_x64(True):
-            return jax.eval_shape(f, *_abstract(args))
-    except NoRuleError:
-        raise
-    except Exception as error:
-        hint = ""
-        if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
-            hint = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
-        first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
-        raise LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}") from error
+def _line_error(error: Exception, label: str, derivation: Derivation) -> LineError:
+    hint = ""
+    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+        hint = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
+    first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
+    return LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}")
 
 
 def _place(error: Exception) -> str:
@@ -139,9 +143,9 @@ def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype), args)
 
 
-def _flat_shapes(shapes: Any) -> tuple[Any, list[Any]]:
+def _flat_shapes(shapes: Any) -> tuple[str, list[Any]]:
     leaves, structure = jax.tree.flatten(shapes)
-    return (None if len(leaves) == 1 else structure), [tuple(leaf.shape) for leaf in leaves]
+    return ("" if len(leaves) == 1 else str(structure)), [tuple(leaf.shape) for leaf in leaves]
 
 
 def _describe(shapes: Any) -> str:
@@ -151,40 +155,47 @@ def _describe(shapes: Any) -> str:
     return str(jax.tree.map(lambda leaf: tuple(leaf.shape), shapes))
 
 
-def _trace(f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], wrt: str | None) -> Traced:
+def _trace(
+    f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, record: bool = True
+) -> Traced:
     try:
-        closed, calls = _jaxpr(f, args, wrt, is_reference=label == REFERENCE, record=label != REFERENCE)
-    except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
-        closed, calls = _jaxpr(f, args, wrt, is_reference=False, record=False)
+        try:
+            closed, shapes, calls = _jaxpr(f, args, derivation.wrt, record=record)
+        except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
+            closed, shapes, calls = _jaxpr(f, args, derivation.wrt, record=False)
+    except Exception as error:
+        raise _line_error(error, label, derivation) from error
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
-    flags, value = label_flags(derivation.domain), _with_outputs(closed, 0, len(closed.out_avals) - sum(widths))
+    first_call = len(closed.out_avals) - sum(widths)
+    flags = label_flags(derivation.domain)
+    found, start = list[NablaCall](), first_call
     try:
-        made = plan(value, BALLS, labels=flags)
+        made = plan(closed, BALLS, labels=flags, outputs=slice(0, first_call))
+        for call, width in zip(calls, widths, strict=True):
+            part = plan(closed, BALLS, labels=flags, outputs=slice(start, start + width))
+            found.append(NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part))
+            start += width
     except NotImplementedError as error:
-        return Traced(label, None, str(error), closed=value)
-    found, start = list[NablaCall](), len(value.out_avals)
-    for call, width in zip(calls, widths, strict=True):
-        part = plan(_with_outputs(closed, start, start + width), BALLS, labels=flags)
-        found.append(NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part))
-        start += width
-    return Traced(label, made, calls=found, closed=value)
+        return Traced(label, None, closed, shapes, str(error))
+    except Exception as error:  # a rule that cannot serve this equation: never a verdict on the line
+        return Traced(label, None, closed, shapes, f"the judge cannot plan this line: {type(error).__name__}: {error}")
+    return Traced(label, made, closed, shapes, calls=found)
 
 
-def _jaxpr(
-    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, is_reference: bool, record: bool
-) -> tuple[Any, list[_Call]]:
-    """The jaxpr of a line: its value, then the arguments of every use of ∇; and these uses."""
+def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, record: bool) -> tuple[Any, Any, list[_Call]]:
+    """The jaxpr of a line: its value, then the arguments of every use of ∇; the value's shapes; and these uses."""
     leaves, structure = jax.tree.flatten(_abstract(args))
     calls: list[_Call] = []
-    keywords = {} if is_reference else {"nabla": _recording(wrt, calls) if record else jax_nabla(wrt)}
+    nabla = _recording(wrt, calls) if record else jax_nabla(wrt)
 
     def flat(*leaves: Any) -> Any:
         calls.clear()
-        value = f(*jax.tree.unflatten(structure, leaves), **keywords)
-        return jax.tree.leaves(value), [jax.tree.leaves(call.args) for call in calls]
+        value = f(*jax.tree.unflatten(structure, leaves), nabla=nabla)
+        return value, [jax.tree.leaves(call.args) for call in calls]
 
     with jax.enable_x64(True):
-        return jax.make_jaxpr(flat)(*leaves), calls
+        closed, (shapes, _) = jax.make_jaxpr(flat, return_shape=True)(*leaves)
+    return closed, shapes, calls
 
 
 def _recording(wrt: str | None, calls: list[_Call]) -> Callable[..., Any]:
@@ -198,7 +209,3 @@ def _recording(wrt: str | None, calls: list[_Call]) -> Callable[..., Any]:
         return jacobian
 
     return recording
-
-
-def _with_outputs(closed: Any, start: int, stop: int) -> Any:
-    return closed.replace(jaxpr=closed.jaxpr.replace(outvars=closed.jaxpr.outvars[start:stop], debug_info=None))

@@ -85,7 +85,7 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
     - undefined: a value does not exist, as 1/0.
     - unclear: the highest precision did not decide.
     """
-    widths: list[list[float]] = []
+    before: list[float] | None = None
     for bits in PRECISIONS:
         with precision(bits):
             at_a, at_b = a(bits, "balls", "exact"), b(bits, "balls", "exact")
@@ -93,15 +93,15 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
             if at_a.unresolved or at_b.unresolved or not all(u.is_finite() and v.is_finite() for u, v in pairs):
                 continue
             apart = [k for k, (u, v) in enumerate(pairs) if not u.overlaps(v)]
-            settled = [_agree(u, v) for u, v in pairs]
-            if not constants_are_exact:
-                widths.append([float((u - v).rad()) for u, v in pairs])
-                if len(widths) > 1:  # what more precision does not make narrower, constants limit
-                    stuck = [new >= 0.5 * old for old, new in zip(*widths[-2:], strict=True)]
-                    settled = [is_settled or is_stuck for is_settled, is_stuck in zip(settled, stuck, strict=True)]
-            if bits == PRECISIONS[-1]:
-                settled = [done or _both_vanish(u, v, bits) for done, (u, v) in zip(settled, pairs, strict=True)]
-            if not (apart or all(settled)):
+            widths = [float((u - v).rad()) for u, v in pairs]
+            # where constants are inexact, more precision stops making a ball narrower: it is as wide as they leave it
+            limits = [
+                not constants_are_exact and before is not None and width > 0.5 * before[k] for k, width in enumerate(widths)
+            ]
+            before = widths
+            if not apart and not all(
+                _agree(u, v) or limit or _both_vanish(u, v, bits) for (u, v), limit in zip(pairs, limits, strict=True)
+            ):
                 continue
             variants_a, variants_b = _variants(a, at_a, bits), _variants(b, at_b, bits)
             if variants_a is None or variants_b is None:
@@ -122,9 +122,12 @@ def _agree(u: arb, v: arb) -> bool:
 
 
 def _both_vanish(u: arb, v: arb, bits: int) -> bool:
-    """Whether both hold 0 and nothing as large as 2^-bits/2: a sum that cancels, of which no digit will ever show."""
+    """Whether both hold 0 and nothing as large as 2^-bits/2: a sum that cancels, of which no digit shows.
+
+    At 2048 bits that is the smallest normal float64, and what is smaller than it beside larger terms is no gradient.
+    """
     limit = arb(2) ** (-bits // 2)
-    return bool(abs(u) < limit) and bool(abs(v) < limit)
+    return bits >= 2048 and bool(abs(u) < limit) and bool(abs(v) < limit)
 
 
 def _variants(line: Evaluator, at: Evaluation, bits: int) -> list[tuple[arb, ...]] | None:

@@ -36,13 +36,14 @@ from autodiff_ref.verify.plans import (
 __all__ = ["Array", "NoRuleError", "Plan", "RuleError", "plan"]
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
+def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), outputs: slice = slice(None)) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
         closed: what `jax.make_jaxpr` returns.
         table: the arithmetic.
         labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
+        outputs: which of the jaxpr's outputs to compute.
 
     Raises:
         NoRuleError: an output needs a primitive that the table has no rule for.
@@ -51,8 +52,7 @@ def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
     planner = Planner(table)
     flags = labels or [False] * len(closed.jaxpr.invars)
     inputs = [planner.new_slot(operand_of(v.aval, label=flag)) for v, flag in zip(closed.jaxpr.invars, flags, strict=True)]
-    outputs = planner.inline(closed.jaxpr, closed.consts, inputs)
-    return planner.finish(inputs, outputs)
+    return planner.finish(inputs, planner.inline(closed.jaxpr, closed.consts, inputs)[outputs])
 
 
 _CALLS = {
@@ -206,14 +206,16 @@ class Planner:
 
 def _as_known(value: Any) -> Array:
     """A constant as a NumPy array of a type that NumPy itself has."""
-    if jax.dtypes.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended):
-        return np.zeros(np.shape(value))  # of no use to any rule: whatever needs it is refused by its type
+    if jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended):
+        return np.zeros(
+            np.shape(value)
+        )  # random keys, as complex numbers below: of no use to any rule: whatever needs it is refused by its type
     array = np.asarray(value)
     if array.dtype == jax.dtypes.float0:
         return np.zeros(array.shape, dtype=bool)
     if array.dtype.kind == "V":  # bfloat16, int4 and other extension types
         return array.astype(np.float32 if jax.numpy.issubdtype(array.dtype, np.floating) else np.int64)
-    return array.astype(np.float64) if array.dtype.kind == "c" else array
+    return np.zeros(array.shape) if array.dtype.kind == "c" else array
 
 
 def _merge_key(eqn: Any, sources: list[int]) -> Any:

@@ -1,0 +1,186 @@
+"""The command: what it prints, its exit codes, and what it says to bad input."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from typer.testing import CliRunner
+
+from autodiff_ref.cli import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def breast_cancer(tmp_path_factory):
+    data = load_breast_cancer()
+    path = tmp_path_factory.mktemp("data") / "breast_cancer.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*data.feature_names, "diagnosis"])
+        writer.writerows([*row, data.target_names[target]] for row, target in zip(data.data, data.target, strict=True))
+    return path
+
+
+MINE = '''
+"""A derivation in a file, with a mistake in its second line."""
+from manual_grad import Derivation, reals
+from manual_grad.notes import W11
+
+def square(z):
+    return z * z
+
+def line_1(z, nabla):
+    """z ∇z + z ∇z"""
+    return 2 * z
+
+def line_2(z, nabla):
+    """3 z"""
+    return 3 * z
+
+RIGHT = Derivation("d z²/dz", of=square, wrt="z", domain=(reals(),), lines=[line_1])
+WRONG = Derivation("d z²/dz, wrong", of=square, wrt="z", domain=(reals(),), lines=[line_1, line_2])
+'''
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def test_without_a_target_the_notes_are_judged():
+    result = run("verify", "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)["derivations"]
+    assert [each["name"] for each in found] == ["∇_{w11} ll", "∇_{w12} ll", "∇_{w21} ll", "d log σ(yz)/dz"]
+    assert all(each["ok"] for each in found)
+
+
+def test_a_file_is_judged_without_what_it_imports(mine):
+    result = run("verify", mine)
+    assert result.exit_code == 1
+    assert "REFUTED" in result.stdout
+    assert "smallest input found   z=1" in result.stdout
+    assert "∇_{w11} ll" not in result.stdout
+
+
+def test_one_derivation_of_a_file_is_judged_alone(mine):
+    assert run("verify", f"{mine}:RIGHT").exit_code == 0
+    result = run("verify", f"{mine}:WRONG", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["derivations"][0]["first_wrong_line"] == "line_2"
+
+
+def test_a_list_names_derivations_and_lines(mine):
+    result = run("verify", "--list", mine)
+    assert result.exit_code == 0
+    assert "WRONG" in result.stdout
+    assert "line_1, line_2" in result.stdout
+
+
+def test_undecided_is_exit_code_3():
+    assert run("verify", "manual_grad.notes:RESIDUAL", "--timeout", 0).exit_code == 3
+
+
+def test_the_notes_at_rows_of_a_real_table(breast_cancer):
+    result = run("verify", "--data", breast_cancer, "--label", "diagnosis")
+    assert result.exit_code == 0, result.stdout
+    said = " ".join(result.stdout.split())
+    assert "569 rows × 30 columns" in said
+    assert "benign → −1, malignant → +1" in said
+    assert "balls decided at the 4 rows where floats differ most" in said
+    assert float(said.split("by the hand gradient: ")[1].split("accuracy ")[1][:5]) >= 0.97
+
+
+# Bad input: one sentence on stderr, exit code 2, nothing on stdout
+
+
+def refused(*arguments):
+    result = run("verify", *arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import nothing_like_this\n", "No module named 'nothing_like_this'"),
+        ("x = = 3\n", "SyntaxError"),
+        ("x = 3\n", "defines no Derivation"),
+        ("raise SystemExit(0)\n", "SystemExit"),
+        (MINE.replace("lines=[line_1, line_2]", "lines=[line_1, line_1]"), "two lines are named 'line_1'"),
+        (MINE.replace("return 3 * z", "return [z, z]"), "line_2 returns"),
+        (MINE.replace("return 3 * z", "return z.missing"), "line_2 raised AttributeError in mine.py:15"),
+        (MINE.replace('wrt="z"', 'wrt="v"'), "wrt='v' is neither a field"),
+    ],
+)
+def test_a_file_that_cannot_be_judged(mine, source, said):
+    mine.write_text(source)
+    assert said in refused(mine)
+
+
+def test_targets_that_do_not_exist(mine, tmp_path):
+    assert "there is no module 'nothing.here'" in refused("nothing.here")
+    assert "there is no file" in refused(tmp_path / "absent.py")
+    assert "defines no derivation 'ABSENT'; it defines RIGHT, WRONG" in refused(f"{mine}:ABSENT")
+
+
+def table(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([["a", "b"], [1, 2], [3, 4]], "has no column 'y'; its columns are a, b"),
+        ([["a", "y"], [1, 0], [2, 1], [3, 2]], "must hold two different values, it holds 3: '0', '1', '2'"),
+        ([["a", "y"], [1, 0], [2, 0]], "must hold two different values, it holds 1: '0'"),
+        ([["a", "y"], ["red", 0], [2, 1]], "column 'a' is not numeric, row 2 holds 'red'"),
+        ([["a", "y"], ["nan", 0], [2, 1]], "column 'a' holds nan in row 2"),
+        ([["a", "y"], [1, 0], ["inf", 1]], "column 'a' holds inf in row 3"),
+        ([["a", "y"], [1, 0], [2]], "row 3: 1 values, the header has 2"),
+        ([["a", "y"]], "has a header and no rows"),
+        ([], "is empty"),
+        ([["y"], [0], [1]], "has no column beside 'y'"),
+    ],
+)
+def test_a_table_that_cannot_be_used(tmp_path, rows, said):
+    assert said in refused("--data", table(tmp_path / "table.csv", rows), "--label", "y")
+
+
+def test_a_missing_table_and_missing_options(tmp_path):
+    assert "cannot be read" in refused("--data", tmp_path / "absent.csv", "--label", "y")
+    assert "go together" in refused("--data", tmp_path / "absent.csv")
+    assert "No such option" in refused("--bogus")
+
+
+@pytest.mark.parametrize(("low", "high"), [("0", "1"), ("1", "2"), ("no", "yes"), ("-1", "1"), ("9", "10")])
+def test_any_two_label_values_are_mapped_and_said_so(tmp_path, low, high):
+    from autodiff_ref.table import read_table
+
+    path = table(tmp_path / "table.csv", [["a", "y"], [1, high], [2, low]])
+    read = read_table(path, "y")
+    assert read.classes == (low, high)
+    assert np.array_equal(read.y, [1.0, -1.0])
+
+
+def test_standardising_leaves_a_constant_column_at_zero(tmp_path):
+    from autodiff_ref.table import read_table
+
+    path = table(tmp_path / "table.csv", [["a", "b", "y"], [1, 5, 0], [3, 5, 1]])
+    assert read_table(path, "y").standardised().x.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+
+
+def test_help_says_what_running_a_file_means():
+    result = run("verify", "--help")
+    assert "executes it with your rights" in " ".join(result.stdout.split())

@@ -1,0 +1,154 @@
+"""Inputs reach what they are made to reach."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import autodiff_ref
+from autodiff_ref.verify import STRATA, strategies
+from autodiff_ref.verify.inputs import NoInputError, main_sizes, sweep
+from manual_grad import (
+    Derivation,
+    bits,
+    classes,
+    constants,
+    hidden,
+    intervals,
+    notes,
+    one_hot,
+    positives,
+    preactivation,
+    reals,
+    score,
+    signs,
+)
+
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def by_stratum(derivation, seed=0):
+    found = {}
+    for given_input in sweep(derivation, seed=seed):
+        found.setdefault(given_input.stratum, []).append(given_input.args)
+    return found
+
+
+def test_a_sweep_of_the_notes_covers_every_stratum():
+    found = by_stratum(notes.W11)
+    assert set(found) == {*STRATA, "n=1", "d=1", "all=1"}
+    assert sum(map(len, found.values())) >= 64
+
+
+def test_a_sweep_is_reproducible_and_depends_on_its_seed():
+    first, again, other = sweep(notes.W11, seed=1), sweep(notes.W11, seed=1), sweep(notes.W11, seed=2)
+    for a, b in zip(first, again, strict=True):
+        assert all(np.array_equal(u, v) for u, v in zip(jax.tree.leaves(a.args), jax.tree.leaves(b.args), strict=True))
+    assert not np.array_equal(first[0].args[1], other[0].args[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_strata_of_the_notes_are_what_they_say(seed):
+    found = by_stratum(notes.W11, seed)
+    for w, x, y in found["ordinary"]:
+        assert np.abs(preactivation(w, x)).max() <= 5
+        assert np.abs(score(w, x)).max() <= 5
+        assert set(y) == {-1.0, 1.0}
+        assert x.shape[0] >= 2
+        assert x.shape[1] >= 3
+    assert any(np.abs(preactivation(w, x)).max() > 100 for w, x, _ in found["far"])
+    assert any(np.abs(hidden(w, x) - 0.5).max() > 0.4999 for w, x, _ in found["saturated"])
+    assert any(max(np.abs(v).max() for v in w) < 2e-3 for w, x, _ in found["small"])
+    assert all(len(set(y)) == 1 for _, _, y in found["one label"])
+    assert all(np.array_equal(w.w11, w.w12) for w, _, _ in found["equal"])
+    assert all(any(not leaf.any() for leaf in (*w, x)) for w, x, _ in found["zeros"])
+    assert all(x.shape[0] == 1 for _, x, _ in found["n=1"])
+    assert all(x.shape[1] == 1 for _, x, _ in found["d=1"])
+    assert all(x.shape == (1, 1) for _, x, _ in found["all=1"])
+
+
+def test_main_sizes_differ_from_each_other_and_from_fixed_ones():
+    for sizes in main_sizes((reals("a", 3), reals("b", "c", 4)), {}):
+        assert len({*sizes.values(), 3, 4}) == 5
+
+
+def domain_of_every_kind():
+    return (
+        {"r": reals("n"), "p": positives("n")},
+        intervals(-1, 2, "n"),
+        bits("n"),
+        signs("n"),
+        classes("n", "k"),
+        one_hot("n", "k"),
+        constants(2.5, "n"),
+    )
+
+
+@pytest.mark.parametrize("stratum", STRATA)
+def test_every_domain_holds_in_every_stratum(stratum):
+    @QUICK
+    @given(strategies.arguments(domain_of_every_kind(), stratum))
+    def check(args):
+        first, between, bit, sign, number, row, constant = args
+        k = row.shape[1]
+        assert np.all(first["p"] > 0)
+        assert np.all((between > -1) & (between < 2))
+        assert set(bit) <= {0.0, 1.0}
+        assert set(sign) <= {-1.0, 1.0}
+        assert number.dtype == np.int64
+        assert np.all((number >= 0) & (number < k))
+        assert np.array_equal(row.sum(axis=1), np.ones(len(row)))
+        assert set(row.ravel()) <= {0.0, 1.0}
+        assert np.array_equal(constant, np.full(len(row), 2.5))
+        assert np.all(np.isfinite(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(args)])))
+
+    check()
+
+
+def test_the_main_strategy_can_see_a_mistake():
+    seen = {"all": 0, "large": 0}
+
+    @settings(max_examples=200, deadline=None, database=None)
+    @given(strategies.arguments(notes.DOMAIN))
+    def look(args):
+        w, x, y = args
+        assert set(y) == {-1.0, 1.0}
+        assert x.shape[0] >= 2
+        assert x.shape[1] >= 3
+        assert not np.array_equal(w.w11, w.w12)
+        assert not np.array_equal(w.w11, w.w21)
+        assert np.abs(preactivation(w, x)).max() <= 5
+        gradient = autodiff_ref.grad(w, x, y)
+        seen["all"] += 1
+        seen["large"] += max(np.abs(part).max() for part in gradient) > 1e-3
+
+    look()
+    assert seen["large"] >= 0.95 * seen["all"]
+
+
+def test_sizes_and_predicates_are_kept():
+    @QUICK
+    @given(strategies.arguments(notes.DOMAIN, sizes={"n": 1}, where=lambda w, x, y: y[0] == 1))
+    def check(args):
+        assert args[1].shape[0] == 1
+        assert args[2][0] == 1
+
+    check()
+
+
+def test_limits_on_sizes_are_kept():
+    limited = Derivation("∇", notes.W11.of, "w11", notes.DOMAIN, notes.W11.lines, sizes={"n": (2, 3)})
+    assert {len(each.args[1]) for each in sweep(limited, seed=0)} <= {2, 3}
+
+
+def test_unknown_strata_and_sizes_are_refused():
+    with pytest.raises(ValueError, match="no stratum 'odd': choose one of 'ordinary'"):
+        strategies.arguments(notes.DOMAIN, "odd")
+    with pytest.raises(ValueError, match=r"sizes names \['m'\], the domain has \['d', 'n'\]"):
+        strategies.arguments(notes.DOMAIN, sizes={"m": 3})
+
+
+def test_a_predicate_that_nothing_fulfils_is_an_error():
+    never = Derivation("∇", notes.W11.of, "w11", notes.DOMAIN, notes.W11.lines, where=lambda w, x, y: False)
+    with pytest.raises(NoInputError, match="fulfils `where`"):
+        sweep(never, seed=0)

@@ -1,0 +1,58 @@
+"""What the README shows is what a user gets: files are written as it says, commands run, their output compared."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from autodiff_ref.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+FENCED = r"\n```\w+\n(.*?)^```"
+
+
+def marked(what: str) -> dict[str, str]:
+    """The fenced blocks that a comment above them says something of."""
+    return dict(re.findall(rf"^<!-- {what}: (.+?) -->{FENCED}", README, flags=re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """A folder with the README's files in it."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in marked("file").items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def output_of(command: str) -> tuple[str, int]:
+    program, *arguments = command.split()
+    assert program == "manual-grad"
+    result = CliRunner().invoke(app, arguments)
+    return "\n".join(row.rstrip() for row in result.stdout.splitlines()), result.exit_code
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code"), [("manual-grad verify manual_grad.notes:W11", 0), ("manual-grad verify mine.py", 1)]
+)
+def test_the_readme_shows_what_a_command_prints(there, command, exit_code):
+    printed, code = output_of(command)
+    assert code == exit_code
+    assert marked("output of")[command].strip() == printed.strip()
+
+
+def test_the_readme_shows_how_the_real_table_begins(there):
+    runpy.run_path("make_table.py")
+    ((command, shown),) = marked("beginning of the output of").items()
+    printed, code = output_of(command)
+    assert code == 0
+    # log-likelihoods after 300 steps depend on the machine's rounding in their last digits
+    without_numbers = [re.sub(r"\d+\.\d+", "#", text.strip()) for text in (printed, shown)]
+    assert without_numbers[0].startswith(without_numbers[1])
+
+
+def test_the_two_commands_stand_in_the_readme():
+    assert "python -m venv .venv && .venv/bin/pip install -e . && .venv/bin/manual-grad verify" in README
+    assert "python -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest" in README
