@@ -142,6 +142,7 @@ ALGEBRA: dict[str, Rule] = {
     "mul": elementwise(np.multiply),
     "neg": elementwise(np.negative),
     "square": elementwise(lambda x: x * x),
+    "one_minus_square": elementwise(lambda x: 1 - x * x),
     "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
     "select_n": lambda _: lambda _, which, *cases: as_objects(select(which, *cases)),
     "dot_general": _dot_general,
