@@ -59,7 +59,7 @@ class Activation(NamedTuple):
 
 
 def tanh(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """2σ(2a) − 1 = tanh(a)
+    """2σ(2a) − 1, the hyperbolic tangent
 
     Example:
         >>> float(tanh(0.0))
