@@ -1,7 +1,8 @@
 """Jit-compiled batched training of `manual_grad.mlp` with the hand-derived gradient, or with `jax.grad`."""
 
+from autodiff_ref.train.arguments import initial_layers
 from autodiff_ref.train.data import Dataset, read
-from autodiff_ref.train.fit import Epoch, Fit, fit, initial_layers
+from autodiff_ref.train.fit import Epoch, Fit, fit
 from autodiff_ref.train.kernels import mean_log_likelihood, sum_over
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start, step
 from autodiff_ref.train.model import Model, load

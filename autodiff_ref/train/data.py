@@ -78,7 +78,7 @@ def _read_text(path: Path, label: str | None, columns: Sequence[str] | None, lea
         raise ValueError(f"{path}: not a {path.suffix[1:]} file in UTF-8: {error}") from None
     if not chunks:
         raise ValueError(f"{path}: there is a header, and no example below it")
-    labels = None if label_at is None else np.concatenate([labels for _, labels in chunks])
+    labels = None if label_at is None else np.concatenate([labels for _, labels in chunks if labels is not None])
     return Dataset(np.concatenate([x for x, _ in chunks]), labels, tuple(header[k] for k in features))
 
 

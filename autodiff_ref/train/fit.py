@@ -9,6 +9,14 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from autodiff_ref.train.arguments import (
+    checked_columns,
+    checked_initial,
+    checked_weights,
+    initial_layers,
+    require_whole,
+    split,
+)
 from autodiff_ref.train.kernels import PER_THREAD, Layers, gradient_of, mean_log_likelihood
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
@@ -22,8 +30,8 @@ from autodiff_ref.train.prepare import (
     signs_of,
     table_of,
 )
-from autodiff_ref.train.shuffle import INITIAL, SPLIT, Shuffler, mode_of
-from manual_grad.mlp import Layer, activation_of
+from autodiff_ref.train.shuffle import Shuffler, mode_of
+from manual_grad.mlp import activation_of
 
 
 @dataclass(frozen=True)
@@ -150,29 +158,29 @@ def fit(
     x = as_matrix(x)
     n, d = x.shape
     signs, classes = signs_of(y, n)
-    c = _checked_weights(example_weights, n)
-    names = _checked_columns(columns, d)
+    c = checked_weights(example_weights, n)
+    names = checked_columns(columns, d)
     activation_of(hidden)
     gradient_of(gradient)
     mode_of(shuffle, n)
-    _require_whole("epochs", epochs, 1)
-    _require_whole("patience", patience, 1)
-    _require_whole("seed", seed, 0)
+    require_whole("epochs", epochs, 1)
+    require_whole("patience", patience, 1)
+    require_whole("seed", seed, 0)
     if batch_size is not None:
-        _require_whole("batch_size", batch_size, 1)
+        require_whole("batch_size", batch_size, 1)
     for width in widths:
-        _require_whole("widths", width, 1)
+        require_whole("widths", width, 1)
     if not 0 <= weight_decay < float("inf"):
         raise ValueError(f"weight_decay must be finite and at least 0, got {weight_decay}")
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     require_finite_rows(x, names)
-    training, held_out = _split(signs, validation, seed)
+    training, held_out = split(signs, validation, seed)
 
     scaling = scaling_of(x, training, standardise)
     constant = constant_columns(x, training)
     layers = (
-        _checked_initial(initial, d, widths, bias) if initial is not None else initial_layers(d, widths, hidden, bias, seed)
+        checked_initial(initial, d, widths, bias) if initial is not None else initial_layers(d, widths, hidden, bias, seed)
     )
     layers = jax.tree.map(lambda p: np.asarray(p, dtype=dtype), layers)
     table = table_of(x, signs, c, training, scaling, np.dtype(dtype))
@@ -261,7 +269,7 @@ def _minibatches(task: _Task, state: State, shuffler: Shuffler, batch: int) -> A
     while following is not None:
         segment, ends_epoch = following
         state, ll = epoch(
-            task.recipe, state, jax.device_put(segment.table), task.decay, batch_size=batch, count=segment.count
+            task.recipe, state, jax.device_put(segment.table), task.decay, batch_size=batch, count=segment.size
         )
         following = next(ordered, None)
         total += float(ll)  # waits for the segment: its memory is about to be used again
@@ -321,68 +329,3 @@ def _try_optimizer(recipe: Recipe, state: State) -> None:
         jax.eval_shape(recipe.optimizer.update, state.layers, state.optimizer, state.layers)
     except TypeError as error:
         raise TypeError(f"optimizer: its update must take (gradient, state, parameters): {error}") from None
-
-
-def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed: int) -> Layers:
-    """Weights with standard deviation 1/√inputs (√2 as large for ReLU), biases 0."""
-    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(INITIAL,)))
-    gain = 2.0 if hidden == "relu" else 1.0
-    sizes = [d, *widths, 1]
-    return tuple(
-        Layer(random.standard_normal((units, inputs)) * np.sqrt(gain / inputs), np.zeros(units) if bias else None)
-        for inputs, units in zip(sizes, sizes[1:], strict=False)
-    )
-
-
-def _split(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The rows to train on and those held out, in the order of the data; None, None for no split."""
-    if not 0 <= share < 1:
-        raise ValueError(f"validation must be a share from 0 to below 1, got {share}")
-    if share == 0:
-        return None, None
-    n = len(y)
-    count = max(1, round(share * n))
-    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
-    training, held_out = np.sort(order[count:]), np.sort(order[:count])
-    if len(np.unique(y[training])) < 2:
-        raise ValueError(
-            f"validation={share} of {n} examples leaves {len(training)} of one class to train on: hold out fewer"
-        )
-    return training, held_out
-
-
-def _checked_weights(c: Any, n: int) -> np.ndarray | None:
-    if c is None:
-        return None
-    weights = np.asarray(c)
-    if weights.dtype.kind not in "fiub":
-        raise TypeError(f"example_weights must be numbers, got dtype {weights.dtype}")
-    if weights.shape != (n,):
-        raise ValueError(f"example_weights has shape {weights.shape}, it must be ({n},): one weight for each row of x")
-    weights = weights.astype(np.float64)
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError("example_weights must be finite and at least 0, and not all 0")
-    return weights
-
-
-def _checked_columns(columns: Sequence[str] | None, d: int) -> tuple[str, ...] | None:
-    if columns is not None and len(columns) != d:
-        raise ValueError(f"columns has {len(columns)} names, x has {d} columns")
-    return None if columns is None else tuple(columns)
-
-
-def _checked_initial(initial: Any, d: int, widths: Sequence[int], bias: bool) -> Layers:
-    sizes = [d, *widths, 1]
-    wanted = [(units, inputs) for inputs, units in zip(sizes, sizes[1:], strict=False)]
-    got = [np.shape(layer.w) for layer in initial]
-    if got != wanted or any((layer.b is None) == bias for layer in initial):
-        biases = "with" if bias else "without"
-        raise ValueError(f"initial has layers of shapes {got}, it must have {wanted} {biases} biases")
-    return tuple(initial)
-
-
-def _require_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")

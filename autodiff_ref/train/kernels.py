@@ -146,7 +146,7 @@ def sum_over(
     n = table.shape[1]
     workers = workers or max(1, min(threads(), n // PER_THREAD))
     bounds = [min(n, -(-n // block // workers) * block * k) for k in range(workers)] + [n]
-    wide = bool(jax.config.jax_enable_x64)
+    wide = jnp.result_type(float) == np.float64
 
     def part(k: int) -> Sums:
         with jax.enable_x64(wide):  # a setting of the thread

@@ -1,5 +1,6 @@
 """From examples to the table that training runs on: labels to ±1, features standardised, one example a column."""
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +31,8 @@ def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     """(y, classes): labels as −1 and +1, and the two values that these stand for, in this order.
 
     Args:
-        labels: (n,), two different values: numbers, booleans or text. The larger one, or the later one in the alphabet, is +1;
-            text that reads as numbers is ordered as numbers.
+        labels: (n,), two different values: numbers, booleans or text. The larger one, or the later one in the alphabet,
+            is +1; text that reads as numbers is ordered as numbers.
         n: how many there must be.
 
     Raises:
@@ -59,10 +60,8 @@ def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
         shown = ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
         raise ValueError(f"labels must have two different values, got {len(classes)} ({shown})")
     if classes.dtype.kind == "U":
-        try:
+        with suppress(ValueError):
             classes = classes[np.argsort(classes.astype(np.float64), kind="stable")]
-        except ValueError:
-            pass
     return np.where(array == classes[1], 1.0, -1.0), classes
 
 
@@ -106,7 +105,7 @@ def constant_columns(x: np.ndarray, rows: np.ndarray | None) -> list[int]:
 def table_of(
     x: np.ndarray, y: np.ndarray, c: np.ndarray | None, rows: np.ndarray | None, scaling: Scaling, dtype: np.dtype
 ) -> Float[np.ndarray, "rows n"]:
-    """(d + 1, n) or (d + 2, n), one example a column: standardised features, label, and weight relative to the mean weight."""
+    """(d + 1, n) or (d + 2, n), one example a column: standardised features, label, weight relative to the mean weight."""
     n, d = len(x) if rows is None else len(rows), x.shape[1]
     table = aligned(d + 1 + (c is not None), n, dtype)
     first = 0

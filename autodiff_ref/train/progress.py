@@ -73,8 +73,8 @@ def summary_table(summary: dict[str, Any]) -> Table:
         "data": f"{summary['examples']:,} examples to train on, {summary['features']} features, "
         f"classes {summary['classes'][0]} (−1) and {summary['classes'][1]} (+1)",
         "net": " → ".join(map(str, [summary["features"], *summary["widths"], 1])),
-        "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, then {summary['examples_per_second']:,.0f} examples/s; "
-        f"{summary['stopped']}",
+        "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
+        f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
         "accuracy": f"{summary['training_accuracy']:.4f} on the training examples",
         "gradient": f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}",

@@ -46,8 +46,8 @@ class Segment(NamedTuple):
     """Some examples in the order they are to be trained on."""
 
     table: Table
-    """(rows, ≥ count)"""
-    count: int
+    """(rows, ≥ size)"""
+    size: int
     """How many columns of it are examples; what lies beyond them is padding."""
 
 
