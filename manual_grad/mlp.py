@@ -28,14 +28,17 @@ from manual_grad.sigmoid import log_sigmoid, sigmoid, sigmoid_derivative
 
 T = TypeVar("T")
 
-NARROW = 8
-"""Layers of up to so many units are multiplied unit by unit. Over blocks of 128 examples of 30 features, XLA on CPU needs
-1.5 ms for 100,000 examples and 2 units by vector-matrix products, 2.4 ms by one matrix product, which packs its operands
-first. `benchmarks/gradients.py --formulations` measures both."""
+NARROW, SHORT = 4, 64
+"""A layer of up to 4 units on up to 64 inputs is multiplied unit by unit. XLA on CPU packs the operands of a matrix product
+before it multiplies, which costs more than so small a product. 400,000 examples in blocks of 256, float32, unit by unit
+against one matrix product: 30 inputs and 2 units 5.9 and 9.7 ms, 4 units 7.8 and 10.8; but 8 units 7.7 and 6.8 (of 200,000),
+and 100 inputs and 2 units 18.6 and 13.4 (benchmarks/gradients.py --formulations)."""
 
 
 class Layer(NamedTuple, Generic[T]):
     """One layer: A = H wᵀ + 1 bᵀ. A NamedTuple, so to JAX it is a pytree.
+
+    w is (units, inputs), b is (units,), or None for no biases.
 
     Example:
         >>> Layer(w=[[0.5, -1.0]], b=[0.25]).b
@@ -43,9 +46,7 @@ class Layer(NamedTuple, Generic[T]):
     """
 
     w: T
-    """(units, inputs)"""
     b: T | None = None
-    """(units,), or None: no biases"""
 
 
 Layers = Sequence[Layer[Array]]
@@ -89,15 +90,15 @@ def relu(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         (0.0, 0.5)
     """
     xp, a = floats(a)
-    return xp.where(a > 0, a, xp.zeros_like(a))
+    return xp.where(a > 0, a, 0)
 
 
 def relu_derivative(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """I(a > 0): 0 at the kink, like JAX's
 
     Example:
-        >>> float(relu_derivative(0.5)), float(relu_derivative(0.0))
-        (1.0, 0.0)
+        >>> float(relu_derivative(0.0))
+        0.0
     """
     xp, a = floats(a)
     return xp.astype(a > 0, a.dtype)
@@ -244,13 +245,17 @@ def _forward(layers: Layers, xt: Array, hidden: Activation) -> tuple[list[Array]
 
 def _product(w: Float[Array, "k d"], h: Float[Array, "d n"]) -> Float[Array, "k n"]:
     """W H"""
-    return namespace(w, h).stack([w[j] @ h for j in range(w.shape[0])]) if w.shape[0] <= NARROW else w @ h
+    return namespace(w, h).stack([w[j] @ h for j in range(w.shape[0])]) if _is_narrow(w.shape) else w @ h
 
 
 def _outer(delta: Float[Array, "k n"], h: Float[Array, "d n"]) -> Float[Array, "k d"]:
     """Δ Hᵀ"""
-    k = delta.shape[0]
-    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if k <= NARROW else delta @ h.mT
+    k, d = delta.shape[0], h.shape[0]
+    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if _is_narrow((k, d)) else delta @ h.mT
+
+
+def _is_narrow(shape: tuple[int, ...]) -> bool:
+    return shape[0] <= NARROW and shape[1] <= SHORT
 
 
 def _penalty(layers: Layers, weight_decay: float) -> Any:

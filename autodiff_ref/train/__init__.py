@@ -2,11 +2,12 @@
 
 from autodiff_ref.train.arguments import initial_layers
 from autodiff_ref.train.data import Dataset, read
-from autodiff_ref.train.fit import Epoch, Fit, fit
+from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import mean_log_likelihood, sum_over
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start, step
 from autodiff_ref.train.model import Model, load
 from autodiff_ref.train.optimizers import sgd
+from autodiff_ref.train.run import Epoch
 from autodiff_ref.train.shuffle import Shuffler
 
 __all__ = [

@@ -24,10 +24,8 @@ Layers = tuple[Layer[Any], ...]
 Sums = tuple[Any, Layers]
 """ll and its gradient, summed over examples."""
 
-BLOCK = 512
-"""Columns that are worked on at a time, so that what lies between the layers stays in the cache and is as large at any n.
-Of 64 to 4,096 measured (benchmarks/gradients.py --blocks): from 256 on within a tenth of one another at 30 features; less is
-slower for 4 features, more for 64 units."""
+CACHE = 32_768
+"""Bytes that the widest layer of a block may take, so that a block stays in a core's first cache (32 to 48 KB)."""
 
 PER_THREAD = 16_384
 """Examples below which a second thread costs more than it saves: a hand-over takes about 0.1 ms, as 16,384 examples of 30
@@ -66,12 +64,23 @@ def gradient_of(name: str) -> Callable[..., Sums]:
     return GRADIENTS[name]
 
 
-def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int = BLOCK) -> Sums:
+def block_of(layers: Layers, table: Any) -> int:
+    """How many columns to work on at a time: a power of two from 128 to 2,048, by the widest layer.
+
+    Measured over 128 to 2,048 for 4 to 300 features, 2 to 64 units, both precisions (benchmarks/gradients.py --blocks):
+    within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features), 2,048 up to 2.1 (30, float64).
+    """
+    widest = max(table.shape[0], *(layer.w.shape[0] for layer in layers))
+    fits = CACHE // (widest * table.dtype.itemsize)
+    return min(2_048, max(128, 1 << max(0, fits.bit_length() - 1)))
+
+
+def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int | None = None) -> Sums:
     """ll and ∇ll over all columns of a table, block by block. To be called under `jax.jit`.
 
     The columns left over after whole blocks are a block of their own: nothing is padded and nothing dropped.
     """
-    return _sums(layers, table, 0, table.shape[1], hidden, gradient, block)
+    return _sums(layers, table, 0, table.shape[1], hidden, gradient, block or block_of(layers, table))
 
 
 def _sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradient: str, block: int) -> Sums:
@@ -112,7 +121,7 @@ def sum_over(
     *,
     hidden: str = "sigmoid",
     gradient: str = "hand",
-    block: int = BLOCK,
+    block: int | None = None,
     workers: int | None = None,
 ) -> tuple[float, Layers]:
     """(ll, ∇ll) = Σ_i (c_i log σ(y_i z_i), its gradient), over all columns of a table, on every processor
@@ -126,7 +135,7 @@ def sum_over(
         table: (d + 1, n) or (d + 2, n), one example a column: features, label, weight.
         hidden: the squashing function within.
         gradient: "hand" or "autodiff".
-        block: columns worked on at a time.
+        block: columns worked on at a time; by default as many as stay in the cache.
         workers: threads; by default one a processor, fewer where there are few examples.
 
     Returns:
@@ -143,7 +152,7 @@ def sum_over(
     Source: Σ_i of the notes' log-likelihood.
     """
     gradient_of(gradient)
-    n = table.shape[1]
+    n, block = table.shape[1], block or block_of(layers, table)
     workers = workers or max(1, min(threads(), n // PER_THREAD))
     bounds = [min(n, -(-n // block // workers) * block * k) for k in range(workers)] + [n]
     wide = jnp.result_type(float) == np.float64

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from autodiff_ref.train.kernels import BLOCK, Layers, gradient_of, sum_over, sums
+from autodiff_ref.train.kernels import Layers, gradient_of, sum_over, sums
 from manual_grad.mlp import activation_of
 
 
@@ -20,7 +20,8 @@ class Recipe:
         optimizer: a pair init, update, such as `sgd(0.5)` or any of optax's; it descends, and is handed −∇.
         hidden: the squashing function within: "sigmoid", "tanh" or "relu".
         gradient: "hand" for the δ recursion, "autodiff" for `jax.grad`.
-        block: examples worked on at a time within a batch, which bounds the memory a step needs.
+        block: examples worked on at a time within a batch, which bounds the memory
+            a step needs; by default as many as stay in the cache.
 
     Raises:
         ValueError: `hidden` or `gradient` is unknown.
@@ -29,7 +30,7 @@ class Recipe:
     optimizer: Any
     hidden: str = "sigmoid"
     gradient: str = "hand"
-    block: int = BLOCK
+    block: int | None = None
 
     def __post_init__(self) -> None:
         activation_of(self.hidden)

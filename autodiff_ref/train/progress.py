@@ -8,7 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from autodiff_ref.train.fit import Epoch, Fit
+from autodiff_ref.train.fit import Fit
+from autodiff_ref.train.run import Epoch
 
 
 class Watcher:
@@ -55,7 +56,7 @@ def summary_of(fit: Fit, accuracy: float, costs: dict[str, float], saved: str | 
         "stopped": fit.stopped,
         "ll_per_example": fit.history[-1].ll,
         "validation_ll_per_example": fit.history[-1].validation,
-        "training_accuracy": accuracy,
+        "accuracy": accuracy,
         "seconds": fit.seconds,
         "examples_per_second": sum(e.examples for e in steady) / sum(e.seconds for e in steady),
         "gradient": about["gradient"],
@@ -76,7 +77,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
         "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
         f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
-        "accuracy": f"{summary['training_accuracy']:.4f} on the training examples",
+        "accuracy": f"{summary['accuracy']:.4f} on the examples given, those held out included",
         "gradient": f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}",
     }
     if summary["validation_ll_per_example"] is not None:
