@@ -34,7 +34,7 @@ def split(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray | None, np
     training, held_out = np.sort(order[count:]), np.sort(order[:count])
     if len(np.unique(y[training])) < 2:
         raise ValueError(
-            f"validation={share} of {n} examples leaves {len(training)} of one class to train on: hold out fewer"
+            f"validation={share} of {n} examples leaves no two, or one class alone, to train on: hold out fewer"
         )
     return training, held_out
 

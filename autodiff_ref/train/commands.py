@@ -19,7 +19,7 @@ from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_matplotlib
 from autodiff_ref.train.prepare import table_of
-from autodiff_ref.train.progress import Watcher, summary_of, summary_table
+from autodiff_ref.train.progress import Watcher, summary_of, summary_text
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def train(
     if as_json:
         print(json.dumps(summary, ensure_ascii=False))
     else:
-        Console().print(summary_table(summary))
+        Console().print(summary_text(summary), soft_wrap=True)
 
 
 def predict(

@@ -5,6 +5,7 @@ Files are checked before any work is done: what is wrong is said with its row an
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -152,8 +153,8 @@ def _is_number(text: str) -> bool:
 def _read_npy(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a .npy file that can be read without unpickling: {error}") from None
+    except (ValueError, EOFError, OSError):
+        raise ValueError(f"{path}: not a .npy file, damaged, or made of pickled objects, which are not read") from None
     _require_matrix(f"{path}", table)
     header = [str(k) for k in range(table.shape[1])]
     if label is not None:
@@ -176,16 +177,16 @@ def _select(table: np.ndarray, features: list[int]) -> np.ndarray:
 
 def _read_npz(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = archive.files
-            if "x" not in names:
-                raise ValueError(f"{path}: a .npz data file has an array x, this one has {_shown(names)}")
-            if label is not None and label not in names:
-                raise ValueError(f"{path}: there is no array {label!r} for the labels; there are {_shown(names)}")
-            x = archive["x"]
-            labels = None if label is None else archive[label]
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a .npz file, or damaged: {error}") from None
+            arrays = {name: archive[name] for name in ("x", label) if name in names}
+    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError, NotImplementedError):
+        raise ValueError(f"{path}: not a .npz file, damaged, or made of pickled objects, which are not read") from None
+    if "x" not in arrays:
+        raise ValueError(f"{path}: a .npz data file has an array x, this one has {_shown(names)}")
+    if label is not None and label not in arrays:
+        raise ValueError(f"{path}: there is no array {label!r} for the labels; there are {_shown(names)}")
+    x, labels = arrays["x"], None if label is None else arrays[label]
     _require_matrix(f"{path}: x", x)
     header = [str(k) for k in range(x.shape[1])]
     features, _ = _columns_of(f"{path}: x", header, None, columns, leave_out)

@@ -97,10 +97,8 @@ def _sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradi
         return of_block(start, rest)
     total = of_block(start, block)
     if whole > 1:
-        total, _ = jax.lax.scan(
-            lambda total, k: (jax.tree.map(jnp.add, total, of_block(start + k * block, block)), None),
-            total,
-            jnp.arange(1, whole),
+        total = jax.lax.fori_loop(
+            1, whole, lambda k, total: jax.tree.map(jnp.add, total, of_block(start + k * block, block)), total
         )
     return jax.tree.map(jnp.add, total, of_block(start + whole * block, rest)) if rest else total
 

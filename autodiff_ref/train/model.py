@@ -128,10 +128,10 @@ def load(path: str | Path) -> Model:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such model; `manual-grad train … --save {path.parent}` makes one")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
-        raise ValueError(f"{path}: not a model file, or damaged: {error}") from None
+    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError, NotImplementedError):
+        raise ValueError(f"{path}: not a model file, or damaged") from None
     try:
         about = json.loads(str(arrays["about"][()]))
         name, version = about["format"], about["version"]

@@ -53,7 +53,7 @@ def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
         raise ValueError(f"y has shape {array.shape}, it must be ({n},): one label for each row of x")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(
-            f"labels must be finite, example {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
+            f"labels must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
         )
     classes = np.unique(array)
     if len(classes) != 2:

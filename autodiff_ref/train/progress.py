@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from autodiff_ref.train.fit import Fit
@@ -66,9 +65,8 @@ def summary_of(fit: Fit, accuracy: float, costs: dict[str, float], saved: str | 
     }
 
 
-def summary_table(summary: dict[str, Any]) -> Table:
-    """The same for people."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+def summary_text(summary: dict[str, Any]) -> Text:
+    """The same for people, a line each."""
     costs = summary["nanoseconds_per_example"]
     rows = {
         "data": f"{summary['examples']:,} examples to train on, {summary['features']} features, "
@@ -86,6 +84,4 @@ def summary_table(summary: dict[str, Any]) -> Table:
         rows["constant"] = f"{', '.join(summary['constant_columns'])}: one value in all examples, so without effect"
     if summary["saved"]:
         rows["saved"] = summary["saved"]
-    for name, text in rows.items():
-        table.add_row(Text(name), Text(text))
-    return table
+    return Text("\n".join(f"{name:11}{text}" for name, text in rows.items()))

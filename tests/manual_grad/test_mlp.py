@@ -1,5 +1,8 @@
 """The general net: its gradient equals `jax.grad`, is accurate where textbook forms are not, and holds the notes' net."""
 
+from functools import partial
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -29,25 +32,28 @@ def draw(seed, sizes, bias, n=6):
     random = np.random.default_rng(seed)
     layers = tuple(
         Layer(random.standard_normal((units, inputs)) / np.sqrt(inputs), random.standard_normal(units) if bias else None)
-        for inputs, units in zip(sizes, sizes[1:], strict=False)
+        for inputs, units in pairwise(sizes)
     )
     y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
     return layers, random.standard_normal((n, sizes[0])), y, random.uniform(0.5, 2.0, n)
 
 
-def by_jax(layers, x, y, hidden, decay, c):
+def penalised(layers, x, y, hidden, decay, c):
     squash = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[hidden]
+    h = x
+    for level, (w, b) in enumerate(layers):
+        a = h @ w.T + (0 if b is None else b)
+        h = squash(a) if level < len(layers) - 1 else a
+    penalty = sum(jnp.sum(layer.w**2) for layer in layers)
+    return -jnp.sum(c * jnp.logaddexp(0.0, -y * h[:, 0])) - decay / 2 * penalty
 
-    def ll(layers):
-        h = x
-        for level, (w, b) in enumerate(layers):
-            a = h @ w.T + (0 if b is None else b)
-            h = squash(a) if level < len(layers) - 1 else a
-        penalty = sum(jnp.sum(layer.w**2) for layer in layers)
-        return -jnp.sum(c * jnp.logaddexp(0.0, -y * h[:, 0])) - decay / 2 * penalty
 
+jitted = jax.jit(jax.value_and_grad(penalised), static_argnums=3)
+
+
+def by_jax(layers, x, y, hidden, decay, c):
     with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, jax.value_and_grad(ll)(jax.tree.map(jnp.asarray, layers)))
+        return jax.tree.map(np.asarray, jitted(layers, x, y, hidden, decay, c))
 
 
 def assert_close(got, want, ulps):
@@ -65,9 +71,7 @@ def assert_close(got, want, ulps):
 @given(seed=st.integers(0, 2**32), bias=st.booleans(), decay=st.sampled_from([0.0, 0.5]), weighted=st.booleans())
 def test_the_recursion_equals_jax_grad(sizes, hidden, seed, bias, decay, weighted):
     layers, x, y, c = draw(seed, sizes, bias)
-    got = mlp.value_and_grad(
-        layers, x, y, hidden=hidden, weight_decay=decay, example_weights=c if weighted else None
-    )
+    got = mlp.value_and_grad(layers, x, y, hidden=hidden, weight_decay=decay, example_weights=c if weighted else None)
     want = by_jax(layers, x, y, hidden, decay, c if weighted else np.ones_like(c))
     # each entry sums 6 products through at most 4 layers of at most 70 terms; their errors add up to well under 1000 ulps
     assert_close(got, want, ulps=1000)
@@ -150,13 +154,11 @@ def inputs(derivation, seed=0):
 def largest_difference(derivation):
     with jax.enable_x64(True):
         arguments, d = inputs(derivation), nabla(derivation.wrt)
-        want = d(derivation.of)(*arguments)
+        want = jax.jit(d(derivation.of))(*arguments)
+        got = {line.__name__: jax.jit(partial(line, nabla=d))(*arguments) for line in derivation.lines}
         return {
-            line.__name__: max(
-                float(jnp.max(jnp.abs(a - b)))
-                for a, b in zip(leaves(line(*arguments, nabla=d)), leaves(want), strict=True)
-            )
-            for line in derivation.lines
+            label: max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(leaves(value), leaves(want), strict=True))
+            for label, value in got.items()
         }
 
 
