@@ -33,9 +33,7 @@ def split(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray | None, np
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
     training, held_out = np.sort(order[count:]), np.sort(order[:count])
     if len(np.unique(y[training])) < 2:
-        raise ValueError(
-            f"validation={share} of {n} examples leaves no two, or one class alone, to train on: hold out fewer"
-        )
+        raise ValueError(f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer")
     return training, held_out
 
 

@@ -5,6 +5,7 @@ against 2 ms for the epoch that it serves. NumPy moves 16 bytes at once as fast 
 neighbours: 2 ms, hidden behind the epoch before. Who shares a group is drawn anew every `REGROUP` epochs.
 """
 
+import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ REGROUP = 16
 SMALL = 16_384
 """Up to so many examples "auto" means "examples": an epoch is then so short that no one waits for its shuffling."""
 GROUP_BYTES = 16
+LARGE = 1 << 21
+"""The size of a huge page."""
 SEGMENT = 131_072
 """Examples put in order at a time, at most: what bounds the memory for it. About 16 MB for 30 features in float32."""
 
@@ -35,11 +38,20 @@ def mode_of(shuffle: str, n: int) -> str:
 
 
 def aligned(rows: int, n: int, dtype: np.dtype) -> Table:
-    """An empty table that begins at a multiple of 64 bytes, where JAX takes it as it is, without a copy."""
+    """An empty table that begins at a multiple of 64 bytes, where JAX takes it as it is, without a copy.
+
+    A large one lies in fresh pages, huge ones where the system has them: in recycled small pages a shuffle takes twice as
+    long, 3.0 against 1.5 ms for 100,000 examples of 30 features, since every look-up of an address misses.
+    """
     size = rows * n * dtype.itemsize
-    raw = np.empty(size + 64, np.uint8)
-    first = -raw.ctypes.data % 64
-    return raw[first : first + size].view(dtype).reshape(rows, n)
+    if size < LARGE:
+        raw = np.empty(size + 64, np.uint8)
+        first = -raw.ctypes.data % 64
+        return raw[first : first + size].view(dtype).reshape(rows, n)
+    pages = mmap.mmap(-1, size)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(pages, dtype).reshape(rows, n)
 
 
 class Segment(NamedTuple):
@@ -70,8 +82,9 @@ class Shuffler:
         self.group = GROUP_BYTES // table.dtype.itemsize if self.mode == "groups" else 1
         unit = batch * self.group
         self.size = min(self.n, max(1, segment // unit) * unit)
-        self.table = table
-        if self.mode == "groups":  # every row begins at a multiple of 16 bytes
+        # one feature after the other, or a gather takes three times as long; in groups, every row begins at one
+        self.table = np.ascontiguousarray(table)
+        if self.mode == "groups":
             self.table = aligned(self.rows, self._padded(self.n), table.dtype)
             self.table[:, : self.n] = table
             self.table[:, self.n :] = 0
