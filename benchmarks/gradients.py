@@ -123,14 +123,13 @@ def growth(rounds: int, largest: int) -> list[dict[str, Any]]:
 def show_growth(found: list[dict[str, Any]]) -> None:
     """Prints the growth as Markdown."""
     for entry in found:
-        slopes = f"time ~ {entry['axis']}^{entry['exponent_of_time']:.2f}, memory ~ {entry['axis']}^{entry['exponent_of_memory']:.2f}"
-        print(
-            f"\nGrowth with {entry['axis']}: {slopes}\n\n| n | d | H | ms | KB beyond X | of X |\n|---:|---:|---:|---:|---:|---:|"
-        )
-        for (n, d, h), seconds, memory, share in zip(
+        axis, time, memory = entry["axis"], entry["exponent_of_time"], entry["exponent_of_memory"]
+        print(f"\nGrowth with {axis}: time ~ {axis}^{time:.2f}, memory ~ {axis}^{memory:.2f}\n")
+        print("| n | d | H | ms | KB beyond X | of X |\n|---:|---:|---:|---:|---:|---:|")
+        for (n, d, h), seconds, temporary, share in zip(
             entry["shapes"], entry["seconds"], entry["temporary_bytes"], entry["share_of_x"], strict=True
         ):
-            print(f"| {n:,} | {d} | {h} | {1e3 * seconds:.2f} | {memory / 1024:.0f} | {share:.2%} |")
+            print(f"| {n:,} | {d} | {h} | {1e3 * seconds:.2f} | {temporary / 1024:.0f} | {share:.2%} |")
 
 
 SHAPES = [(4, 2), (30, 2), (30, 4), (30, 8), (100, 2), (300, 2), (30, 64), (300, 64)]
