@@ -38,35 +38,31 @@ def lbfgs(
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
     on_device = jax.device_put(table)
     n, dtype = table.shape[1], table.dtype
-    seen: dict[bytes, float] = {}
 
     def unflatten(flat: np.ndarray) -> Layers:
         parts = [part.reshape(leaf.shape) for part, leaf in zip(np.split(flat, ends), leaves, strict=True)]
         return jax.tree.unflatten(shape, [part.astype(dtype) for part in parts])
 
+    def penalty(current: Layers) -> float:
+        return decay / 2 * sum(float(np.sum(np.square(layer.w, dtype=np.float64))) for layer in current)
+
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         current = unflatten(flat)
         ll, total = sum_over(current, on_device, hidden=recipe.hidden, gradient=recipe.gradient)
-        seen[flat.tobytes()] = ll / n
-        penalty = decay / 2 * sum(float(np.sum(np.square(layer.w, dtype=np.float64))) for layer in current)
-        mean = tuple(g._replace(w=g.w / n - decay * layer.w) for g, layer in zip(_mean_bias(total, n), current, strict=True))
-        gradient = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(mean)])
-        return penalty - ll / n, -gradient
+        mean = jax.tree.map(lambda g: np.asarray(g, np.float64) / n, total)
+        uphill = tuple(g._replace(w=g.w - decay * layer.w) for g, layer in zip(mean, current, strict=True))
+        return penalty(current) - ll / n, -np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(uphill)])
 
     number = 0
 
     def callback(intermediate_result: Any) -> None:
         nonlocal number
         number += 1
-        flat = intermediate_result.x
-        if after(number, unflatten(flat), seen.get(flat.tobytes(), float("nan"))):
+        current = unflatten(intermediate_result.x)
+        if after(number, current, penalty(current) - float(intermediate_result.fun)):
             raise StopIteration
 
     start = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", callback=callback, options={"maxiter": iterations})
     why = "all iterations done" if found.status == 1 else f"L-BFGS: {str(found.message).lower()}"
     return unflatten(found.x), why
-
-
-def _mean_bias(total: Layers, n: int) -> Layers:
-    return tuple(g if g.b is None else g._replace(b=g.b / n) for g in total)

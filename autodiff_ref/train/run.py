@@ -77,7 +77,11 @@ def _full_batch(task: Task, state: State) -> Any:
 
 
 def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Any:
-    """Many steps an epoch. While JAX computes on one segment, NumPy puts the next one in order."""
+    """Many steps an epoch. The next segment is put in order before the result of this one is waited for.
+
+    JAX dispatches without waiting, so that the two can overlap where a second processor is free and tasks are long; with
+    2 ms for each the measured gain on two processors was nil.
+    """
 
     def segments() -> Any:
         for number in range(task.epochs):
