@@ -27,9 +27,10 @@ Sums = tuple[Any, Layers]
 CACHE = 32_768
 """Bytes that the widest layer of a block may take, so that a block stays in a core's first cache (32 to 48 KB)."""
 
-PER_THREAD = 16_384
-"""Examples below which a second thread costs more than it saves: a hand-over takes about 0.1 ms, as 16,384 examples of 30
-features do."""
+WORK = 50_000_000
+"""The least work for a thread, in examples · Σ_l units_l (inputs_l + 20), 20 for what a unit costs beside its products. Two
+threads against one, on two processors: 65,536 × 30 with 64 units (215 million) 7.8 and 11.5 ms, 10^6 × 30 with 2 units (121
+million) 14 and 18; but 262,144 × 30 with 2 units (32 million) 5.1 and 4.3, and 16,384 (2 million) 1.4 and 0.5."""
 
 
 def by_hand(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
@@ -113,6 +114,12 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def workers_for(layers: Layers, table: Any) -> int:
+    """How many threads to share the examples among: one a processor, fewer where there is little work."""
+    work = table.shape[1] * sum(layer.w.shape[0] * (layer.w.shape[1] + 20) for layer in layers)
+    return max(1, min(threads(), work // WORK))
+
+
 def sum_over(
     layers: Layers,
     table: Float[Array, "rows n"],
@@ -134,7 +141,7 @@ def sum_over(
         hidden: the squashing function within.
         gradient: "hand" or "autodiff".
         block: columns worked on at a time; by default as many as stay in the cache.
-        workers: threads; by default one a processor, fewer where there are few examples.
+        workers: threads; by default one a processor, fewer where there is little work.
 
     Returns:
         ll and its gradient as NumPy arrays, summed over the examples and not averaged.
@@ -151,7 +158,7 @@ def sum_over(
     """
     gradient_of(gradient)
     n, block = table.shape[1], block or block_of(layers, table)
-    workers = workers or max(1, min(threads(), n // PER_THREAD))
+    workers = workers or workers_for(layers, table)
     bounds = [min(n, -(-n // block // workers) * block * k) for k in range(workers)] + [n]
     wide = jnp.result_type(float) == np.float64
 

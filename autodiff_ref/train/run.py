@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from autodiff_ref.train.kernels import PER_THREAD, Layers, mean_log_likelihood
+from autodiff_ref.train.kernels import Layers, mean_log_likelihood, workers_for
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
 from autodiff_ref.train.shuffle import Shuffler
@@ -66,10 +66,10 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
 
 
 def _full_batch(task: Task, state: State) -> Any:
-    """One step an epoch; on all processors where there are enough examples, else one compiled step."""
+    """One step an epoch; on all processors where there is enough work, else one compiled step."""
     table = jax.device_put(task.table)
     while True:
-        if task.n >= 2 * PER_THREAD:
+        if workers_for(state.layers, task.table) > 1:
             state, ll = full_step(task.recipe, state, table, task.decay)
         else:
             state, ll = epoch(task.recipe, state, table, task.decay, batch_size=task.n)

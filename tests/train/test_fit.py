@@ -50,8 +50,9 @@ def test_one_seed_gives_bitwise_the_same_weights(options, examples):
     assert any((a.w != b.w).any() for a, b in zip(first.model.layers, other.model.layers, strict=True))
 
 
-def test_large_data_take_the_same_path_to_the_same_weights_every_time():
+def test_large_data_take_the_same_path_to_the_same_weights_every_time(monkeypatch):
     """Enough examples for groups, for several segments' worth of batches and for threads."""
+    monkeypatch.setattr("autodiff_ref.train.kernels.WORK", 1_000_000)
     random = np.random.default_rng(0)
     x = random.standard_normal((40_001, 3)).astype(np.float32)
     y = x[:, 0] * x[:, 1] > 0

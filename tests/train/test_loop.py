@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodiff_ref.train import Recipe, epoch, full_step, initial_layers, mean_log_likelihood, sgd, start, step, sum_over
-from autodiff_ref.train.kernels import block_of, sums
+from autodiff_ref.train import (
+    Recipe,
+    epoch,
+    full_step,
+    initial_layers,
+    kernels,
+    mean_log_likelihood,
+    sgd,
+    start,
+    step,
+    sum_over,
+)
+from autodiff_ref.train.kernels import block_of, sums, workers_for
 from manual_grad import mlp
 from manual_grad.mlp import Layer
 
@@ -73,7 +84,9 @@ def test_an_epoch_of_one_batch_is_the_full_batch_step_exactly(n):
     assert ll == step_ll
 
 
-def test_the_full_step_on_all_processors_is_the_step_within_rounding():
+def test_the_full_step_on_all_processors_is_the_step_within_rounding(monkeypatch):
+    monkeypatch.setattr(kernels, "WORK", 1)
+    monkeypatch.setattr(kernels, "threads", lambda: 3)
     recipe = Recipe(sgd(0.5))
     with jax.enable_x64(True):
         table = jnp.asarray(table_of(3, 40_000, 5))
@@ -174,6 +187,16 @@ def test_a_block_of_the_widest_layer_fits_the_cache():
         block = block_of((Layer(np.empty((units, d), dtype)), Layer(np.empty((1, units), dtype))), table)
         assert 128 <= block <= 2048
         assert block * max(d + 1, units) * size <= 32_768 or block == 128
+
+
+def test_little_work_stays_on_one_thread_and_much_is_shared(monkeypatch):
+    monkeypatch.setattr(kernels, "threads", lambda: 4)
+    layers = layers_of(30, (2,))
+    counts = [
+        workers_for(layers, jax.ShapeDtypeStruct((31, 1), np.float32)),
+        *(workers_for(layers, jax.ShapeDtypeStruct((31, n), np.float32)) for n in (10**5, 10**6, 10**7)),
+    ]
+    assert counts == [1, 1, 2, 4]
 
 
 def test_any_optax_transformation_trains():
