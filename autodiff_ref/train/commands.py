@@ -1,0 +1,195 @@
+"""The commands `manual-grad train` and `manual-grad predict`."""
+
+import csv
+import json
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from autodiff_ref.train.costs import gradient_costs
+from autodiff_ref.train.data import Dataset, read
+from autodiff_ref.train.fit import Fit, fit
+from autodiff_ref.train.model import Model, load, model_file
+from autodiff_ref.train.plot import plot as draw
+from autodiff_ref.train.plot import require_matplotlib
+from autodiff_ref.train.prepare import table_of
+from autodiff_ref.train.progress import Watcher, summary_of, summary_text
+
+
+@contextmanager
+def refusals() -> Generator[None]:
+    """Prints what is wrong with the input as `error: …` on stderr and exits 2."""
+    try:
+        yield
+    except (ValueError, TypeError, FloatingPointError, OSError, ModuleNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Examples: .csv or .tsv with a header, .npy, or .npz with arrays x and y.")],
+    label: Annotated[
+        str, typer.Option(help="The label's column by name; its number for .npy, the name of its array for .npz.")
+    ] = "y",
+    hidden: Annotated[
+        str, typer.Option(help="Units of the hidden layers, as 2 or 64,32; 0 for none: logistic regression.")
+    ] = "2",
+    activation: Annotated[str, typer.Option(help="The squashing function within: sigmoid, tanh or relu.")] = "sigmoid",
+    bias: Annotated[bool, typer.Option(help="Whether layers have biases; with --hidden 2 and none, the notes' net.")] = True,
+    epochs: Annotated[int, typer.Option(help="Passes over the examples, at most; iterations for lbfgs.")] = 50,
+    batch: Annotated[str, typer.Option(help="Examples a step, or full.")] = "32",
+    optimizer: Annotated[
+        str, typer.Option(help="sgd, lbfgs, or with the extra train the name of one of optax's: adam, adamw, …")
+    ] = "sgd",
+    learning_rate: Annotated[float, typer.Option(help="Step length.")] = 0.1,
+    momentum: Annotated[float, typer.Option(help="Of sgd.")] = 0.9,
+    weight_decay: Annotated[float, typer.Option(help="λ of −λ/2 ‖W‖², which is added to the log-likelihood.")] = 0.0,
+    weights: Annotated[str | None, typer.Option(help="A column that says how often each example counts.")] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="A column that is no feature, such as an id; may be given again.")
+    ] = None,
+    gradient: Annotated[str, typer.Option(help="hand: the hand-derived gradient. autodiff: jax.grad.")] = "hand",
+    standardise: Annotated[bool, typer.Option(help="Centre and scale every column by the training share.")] = True,
+    validation: Annotated[float, typer.Option(help="Share of the examples held out to decide when to stop.")] = 0.0,
+    patience: Annotated[int, typer.Option(help="Epochs without a better validation ll before stopping.")] = 10,
+    shuffle: Annotated[str, typer.Option(help="examples, groups (faster), none, or auto.")] = "auto",
+    float64: Annotated[bool, typer.Option("--float64", help="Compute in float64; float32 otherwise.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights on one machine.")] = 0,
+    save: Annotated[Path | None, typer.Option(help="A folder, or a .npz file, for the model.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="A picture of the loss curve, and of the boundary for two features; extra plot.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Train a net of logistic output on labelled examples, with the hand-derived gradient.
+
+    The label may have any two values; which is −1 and which +1 is shown, and kept with the model.
+    Everything is checked before training begins. Nothing in a data file is executed.
+    """
+    with refusals():
+        widths = _widths(hidden)
+        batch_size = _batch(batch)
+        if plot is not None:
+            require_matplotlib()
+        dataset, example_weights = _training_data(data, label, weights, leave_out or [])
+        if save is not None:
+            _require_writable(model_file(save))
+        errors = Console(stderr=True)
+        watcher = Watcher(errors, epochs)
+        with watcher.running():
+            result = fit(
+                dataset.x,
+                dataset.labels,
+                widths=widths,
+                hidden=activation,
+                bias=bias,
+                epochs=epochs,
+                batch_size=batch_size,
+                optimizer=optimizer,
+                learning_rate=learning_rate,
+                momentum=momentum,
+                weight_decay=weight_decay,
+                example_weights=example_weights,
+                gradient=gradient,
+                standardise=standardise,
+                validation=validation,
+                patience=patience,
+                shuffle=shuffle,
+                seed=seed,
+                dtype="float64" if float64 else "float32",
+                columns=dataset.columns,
+                label=label,
+                on_epoch=watcher,
+            )
+        saved = None if save is None else str(result.model.save(save))
+        summary = _summary(result, dataset, batch_size, saved)
+        if plot is not None:
+            draw(result, np.asarray(dataset.x), np.asarray(dataset.labels), plot)
+    if as_json:
+        print(json.dumps(summary, ensure_ascii=False))
+    else:
+        Console().print(summary_text(summary), soft_wrap=True)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="What `manual-grad train --save` has written.")],
+    data: Annotated[Path, typer.Argument(help="Examples with the columns the model was trained on.")],
+) -> None:
+    """Predict the labels of new examples, as CSV on stdout: the label, and the probability of the second class.
+
+    Columns of CSV files are found by their names; columns that the model does not know are left aside.
+    """
+    with refusals():
+        trained = load(model)
+        x = _new_examples(trained, data)
+        p = trained.predict_probability(x)
+        labels = trained.predict(x)
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["prediction", f"p({trained.classes[1]})"])
+    out.writerows([str(name), f"{value:.9g}"] for name, value in zip(labels, p, strict=True))
+
+
+def _training_data(data: Path, label: str, weights: str | None, leave_out: list[str]) -> tuple[Dataset, Any]:
+    dataset = read(data, label, leave_out=leave_out)
+    if weights is None:
+        return dataset, None
+    if weights not in dataset.columns:
+        raise ValueError(f"{data}: there is no column {weights!r} of weights; there are {', '.join(dataset.columns)}")
+    at = dataset.columns.index(weights)
+    others = [k for k in range(len(dataset.columns)) if k != at]
+    if not others:
+        raise ValueError(f"{data}: there is no column besides the label {label!r} and the weights {weights!r}")
+    names = tuple(dataset.columns[k] for k in others)
+    return Dataset(dataset.x[:, others], dataset.labels, names), np.asarray(dataset.x[:, at])
+
+
+def _new_examples(trained: Model, data: Path) -> np.ndarray:
+    if data.suffix.lower() in (".csv", ".tsv"):
+        return read(data, columns=trained.columns).x
+    x = read(data).x
+    d = len(trained.scaling.mean)
+    if data.suffix.lower() == ".npy" and x.shape[1] == d + 1 and trained.columns is not None:
+        return read(data, columns=trained.columns).x  # the label's column is still there
+    return x
+
+
+def _widths(text: str) -> list[int]:
+    try:
+        widths = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--hidden must be whole numbers such as 2 or 64,32, got {text!r}") from None
+    return [] if widths == [0] else widths
+
+
+def _batch(text: str) -> int | None:
+    if text == "full":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--batch must be a whole number or full, got {text!r}") from None
+
+
+def _require_writable(path: Path) -> None:
+    """Raises OSError where the model could not be written, before an hour of training and not after it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    probe = path.parent / f".{path.name}.probe"
+    probe.touch()
+    probe.unlink()
+
+
+def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str | None) -> dict[str, Any]:
+    model = result.model
+    x, labels = dataset.x, np.asarray(dataset.labels)
+    accuracy = float(np.mean(model.predict(x) == labels))
+    some = x[:20_000]
+    dtype = model.layers[0].w.dtype
+    y = np.where(labels[: len(some)] == model.classes[1], 1.0, -1.0)
+    table = table_of(np.asarray(some), y, None, None, model.scaling, dtype)
+    return summary_of(result, accuracy, gradient_costs(model.layers, table, model.hidden, batch_size), saved)

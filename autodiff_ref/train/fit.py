@@ -1,0 +1,187 @@
+"""`fit`: from examples and labels to a trained model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from autodiff_ref.train.arguments import (
+    checked_columns,
+    checked_initial,
+    checked_weights,
+    initial_layers,
+    require_whole,
+    split,
+)
+from autodiff_ref.train.kernels import Layers, gradient_of
+from autodiff_ref.train.loop import Recipe
+from autodiff_ref.train.model import Model
+from autodiff_ref.train.optimizers import optimizer_of
+from autodiff_ref.train.prepare import (
+    as_matrix,
+    constant_columns,
+    require_finite_rows,
+    scaling_of,
+    signs_of,
+    table_of,
+)
+from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
+from autodiff_ref.train.shuffle import mode_of
+from manual_grad.mlp import activation_of
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model and how it came about."""
+
+    model: Model
+    history: list[Epoch]
+    stopped: str
+    """Why training ended."""
+    constant: list[str] = field(default_factory=list[str])
+    """Columns with one value in all training examples: centred to 0, so they add nothing."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the epochs took, compilation included."""
+        return sum(e.seconds for e in self.history)
+
+
+def fit(
+    x: Float[Any, "n d"],
+    y: Any,
+    *,
+    widths: Sequence[int] = (2,),
+    hidden: str = "sigmoid",
+    bias: bool = True,
+    epochs: int = 50,
+    batch_size: int | None = 32,
+    optimizer: Any = "sgd",
+    learning_rate: float = 0.1,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    example_weights: Float[Any, " n"] | None = None,
+    gradient: str = "hand",
+    standardise: bool = True,
+    validation: float = 0.0,
+    patience: int = 10,
+    shuffle: str = "auto",
+    seed: int = 0,
+    dtype: str = "float32",
+    initial: Layers | None = None,
+    columns: Sequence[str] | None = None,
+    label: str | None = None,
+    on_epoch: Callable[[Epoch], Any] | None = None,
+) -> Fit:
+    """w ← w + step along ∇ (1/n Σ_i c_i log σ(y_i z_i) − λ/2n Σ_l ‖W_l‖²), epoch by epoch
+
+    Trains the net of `manual_grad.mlp` with the hand-derived gradient, compiled. The same arguments give the same weights
+    every time on one machine. All arguments are checked before any work is done.
+
+    Args:
+        x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not.
+        y: (n,), two different values of any kind; the larger one is +1.
+        widths: units of the hidden layers, first to last; () is logistic regression.
+        hidden: the squashing function within: "sigmoid", "tanh" or "relu".
+        bias: whether layers have biases. With widths (2,) and none it is the notes' net.
+        epochs: passes over the training examples, at most; iterations for "lbfgs".
+        batch_size: examples a step; None for all of them.
+        optimizer: "sgd", "lbfgs" (SciPy's, over the full batch), the name of one of optax's, or any
+            `optax.GradientTransformation`.
+        learning_rate: for an optimiser that is named.
+        momentum: for "sgd".
+        weight_decay: λ, for the sum over all examples, on weights and not on biases.
+        example_weights: (n,), ≥ 0, how often each example counts.
+        gradient: "hand", or "autodiff" for `jax.grad`.
+        standardise: whether to centre and scale every column by its mean and standard deviation over the training share.
+        validation: the share of examples that is held out to decide when to stop, from 0 to below 1.
+        patience: epochs without a better validation ll after which to stop. The best weights are kept.
+        shuffle: "examples", "groups", "none" or "auto"; see `autodiff_ref.train.shuffle`.
+        seed: of the initial weights, the validation share and the order of the examples.
+        dtype: "float32" or "float64".
+        initial: the weights to start from instead of random ones.
+        columns: the names of x's columns, kept with the model.
+        label: the name of the label, kept with the model.
+        on_epoch: called after every epoch.
+
+    Returns:
+        The model, the history of its training, and why it ended.
+
+    Raises:
+        TypeError: x or y is not made of numbers (labels may be text).
+        ValueError: an argument is out of its range, shapes do not fit, a value is not finite, labels are not two.
+        ModuleNotFoundError: the optimiser is one of optax's, which is not installed.
+        FloatingPointError: training diverged.
+
+    Example:
+        >>> result = fit([[0.0], [1.0], [2.0], [3.0]], ["no", "no", "yes", "yes"], epochs=200, learning_rate=1.0)
+        >>> result.model.predict([[0.5], [2.5]]).tolist()
+        ['no', 'yes']
+
+    Source: gradient ascent on the notes' log-likelihood.
+    """
+    x = as_matrix(x)
+    n, d = x.shape
+    signs, classes = signs_of(y, n)
+    c = checked_weights(example_weights, n)
+    names = checked_columns(columns, d)
+    activation_of(hidden)
+    gradient_of(gradient)
+    mode_of(shuffle, n)
+    require_whole("epochs", epochs, 1)
+    require_whole("patience", patience, 1)
+    require_whole("seed", seed, 0)
+    if batch_size is not None:
+        require_whole("batch_size", batch_size, 1)
+    for width in widths:
+        require_whole("widths", width, 1)
+    if not 0 <= weight_decay < float("inf"):
+        raise ValueError(f"weight_decay must be finite and at least 0, got {weight_decay}")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    require_finite_rows(x, names)
+    training, held_out = split(signs, validation, seed)
+
+    scaling = scaling_of(x, training, standardise)
+    constant = constant_columns(x, training)
+    layers = (
+        checked_initial(initial, d, widths, bias) if initial is not None else initial_layers(d, widths, hidden, bias, seed)
+    )
+    layers = jax.tree.map(lambda p: np.asarray(p, dtype=dtype), layers)
+    table = table_of(x, signs, c, training, scaling, np.dtype(dtype))
+    task = Task(
+        recipe=Recipe(None if optimizer == "lbfgs" else optimizer_of(optimizer, learning_rate, momentum), hidden, gradient),
+        table=table,
+        validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, np.dtype(dtype)),
+        decay=weight_decay / (table.shape[1] if c is None else float((c if training is None else c[training]).sum())),
+        epochs=epochs,
+        patience=patience,
+        on_epoch=on_epoch or (lambda _: None),
+    )
+    with jax.enable_x64(dtype == "float64"):
+        if optimizer == "lbfgs":
+            layers, history, stopped = by_lbfgs(task, layers)
+        else:
+            layers, history, stopped = by_steps(task, layers, batch_size, seed, shuffle)
+    about = {
+        "widths": list(widths),
+        "optimizer": optimizer if isinstance(optimizer, str) else type(optimizer).__name__,
+        "learning_rate": learning_rate,
+        "momentum": momentum,
+        "batch_size": batch_size,
+        "weight_decay": weight_decay,
+        "gradient": gradient,
+        "shuffle": shuffle,
+        "validation": validation,
+        "seed": seed,
+        "dtype": dtype,
+        "examples": task.n,
+        "epochs": len(history),
+        "ll": history[-1].ll,
+        "stopped": stopped,
+    }
+    model = Model(layers, hidden, classes, scaling, names, label, about)
+    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant])

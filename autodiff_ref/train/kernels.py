@@ -1,0 +1,190 @@
+"""The sums that training needs over a table of examples: ll and its gradient, by hand or by `jax.grad`, jitted.
+
+A table holds one example a column, (d + 1, n) or (d + 2, n): the features, then the label, then where examples are
+weighted the weight. One example a column keeps the fast axis long however narrow the net, and lets a minibatch be cut out
+of the table without a copy of the rest.
+
+`sum_over` is the one function a native kernel would replace: layers and a table in, ll and gradient out.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from manual_grad.mlp import Layer, activation_of, value_and_grad_columns
+
+Layers = tuple[Layer[Any], ...]
+Sums = tuple[Any, Layers]
+"""ll and its gradient, summed over examples."""
+
+CACHE = 32_768
+"""Bytes that the widest layer of a block may take, so that a block stays in a core's first cache (32 to 48 KB)."""
+
+WORK = 50_000_000
+"""The least work for a thread, in examples · Σ_l units_l (inputs_l + 20), 20 for what a unit costs beside its products. Two
+threads against one, on two processors: 65,536 × 30 with 64 units (215 million) 7.8 and 11.5 ms, 10^6 × 30 with 2 units (121
+million) 14 and 18; but 262,144 × 30 with 2 units (32 million) 5.1 and 4.3, and 16,384 (2 million) 1.4 and 0.5."""
+
+
+def by_hand(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
+    """ll and its gradient by the δ recursion of `manual_grad.mlp`."""
+    return value_and_grad_columns(layers, xt, y, c, activation_of(hidden))
+
+
+def by_autodiff(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
+    """ll and its gradient by `jax.value_and_grad` of the net, written afresh."""
+    return jax.value_and_grad(_log_likelihood)(layers, xt, y, c, hidden)
+
+
+def _log_likelihood(
+    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: str
+) -> Float[Array, ""]:
+    squash = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[hidden]
+    h = xt
+    for level, (w, b) in enumerate(layers):
+        a = w @ h if b is None else w @ h + b[:, None]
+        h = a if level == len(layers) - 1 else squash(a)
+    log_p = jax.nn.log_sigmoid(y * h[0])
+    return jnp.sum(log_p if c is None else c * log_p)
+
+
+GRADIENTS: dict[str, Callable[..., Sums]] = {"hand": by_hand, "autodiff": by_autodiff}
+
+
+def gradient_of(name: str) -> Callable[..., Sums]:
+    """The function that computes ll and its gradient: "hand" or "autodiff"."""
+    if name not in GRADIENTS:
+        raise ValueError(f"gradient must be hand or autodiff, got {name!r}")
+    return GRADIENTS[name]
+
+
+def block_of(layers: Layers, table: Any) -> int:
+    """How many columns to work on at a time: a power of two from 128 to 2,048, by the widest layer.
+
+    Measured over 128 to 2,048 for 4 to 300 features, 2 to 64 units, both precisions (benchmarks/gradients.py --blocks):
+    within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features), 2,048 up to 2.1 (30, float64).
+    """
+    widest = max(table.shape[0], *(layer.w.shape[0] for layer in layers))
+    fits = CACHE // (widest * table.dtype.itemsize)
+    return min(2_048, max(128, 1 << max(0, fits.bit_length() - 1)))
+
+
+def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int | None = None) -> Sums:
+    """ll and ∇ll over all columns of a table, block by block. To be called under `jax.jit`.
+
+    The columns left over after whole blocks are a block of their own: nothing is padded and nothing dropped.
+    """
+    return _sums(layers, table, 0, table.shape[1], hidden, gradient, block or block_of(layers, table))
+
+
+def _sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradient: str, block: int) -> Sums:
+    d = layers[0].w.shape[1]
+    compute = gradient_of(gradient)
+
+    def of_block(first: Any, size: int) -> Sums:
+        columns = jax.lax.dynamic_slice_in_dim(table, first, size, axis=1)
+        c = columns[d + 1] if table.shape[0] > d + 1 else None
+        return compute(layers, columns[:d], columns[d], c, hidden)
+
+    whole, rest = divmod(count, block)
+    if whole == 0:
+        return of_block(start, rest)
+    total = of_block(start, block)
+    if whole > 1:
+        total = jax.lax.fori_loop(
+            1, whole, lambda k, total: jax.tree.map(jnp.add, total, of_block(start + k * block, block)), total
+        )
+    return jax.tree.map(jnp.add, total, of_block(start + whole * block, rest)) if rest else total
+
+
+@partial(jax.jit, static_argnames=("count", "hidden", "gradient", "block"))
+def _range(layers: Layers, table: Any, start: Any, *, count: int, hidden: str, gradient: str, block: int) -> Sums:
+    return _sums(layers, table, start, count, hidden, gradient, block)
+
+
+def threads() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers_for(layers: Layers, table: Any) -> int:
+    """How many threads to share the examples among: one a processor, fewer where there is little work."""
+    work = table.shape[1] * sum(layer.w.shape[0] * (layer.w.shape[1] + 20) for layer in layers)
+    return max(1, min(threads(), work // WORK))
+
+
+def sum_over(
+    layers: Layers,
+    table: Float[Array, "rows n"],
+    *,
+    hidden: str = "sigmoid",
+    gradient: str = "hand",
+    block: int | None = None,
+    workers: int | None = None,
+) -> tuple[float, Layers]:
+    """(ll, ∇ll) = Σ_i (c_i log σ(y_i z_i), its gradient), over all columns of a table, on every processor
+
+    Each processor takes one range of the columns and works through it block by block. XLA runs the loop over blocks on one
+    thread, so the ranges are handed to threads of their own; their sums are added in the order of the ranges, so that the
+    result is the same every time.
+
+    Args:
+        layers: the net.
+        table: (d + 1, n) or (d + 2, n), one example a column: features, label, weight.
+        hidden: the squashing function within.
+        gradient: "hand" or "autodiff".
+        block: columns worked on at a time; by default as many as stay in the cache.
+        workers: threads; by default one a processor, fewer where there is little work.
+
+    Returns:
+        ll and its gradient as NumPy arrays, summed over the examples and not averaged.
+
+    Raises:
+        ValueError: `gradient` or `hidden` is unknown.
+
+    Example:
+        >>> net = (Layer(np.zeros((2, 1), np.float32)), Layer(np.array([[4, -4]], np.float32)))
+        >>> sum_over(net, np.array([[1.0], [1.0]], np.float32))[1][0].w.tolist()
+        [[0.5], [-0.5]]
+
+    Source: Σ_i of the notes' log-likelihood.
+    """
+    gradient_of(gradient)
+    n, block = table.shape[1], block or block_of(layers, table)
+    workers = workers or workers_for(layers, table)
+    bounds = [min(n, -(-n // block // workers) * block * k) for k in range(workers)] + [n]
+    wide = jnp.result_type(float) == np.float64
+
+    def part(k: int) -> Sums:
+        with jax.enable_x64(wide):  # a setting of the thread
+            result = _range(
+                layers, table, bounds[k], count=bounds[k + 1] - bounds[k], hidden=hidden, gradient=gradient, block=block
+            )
+            return jax.tree.map(np.asarray, result)
+
+    ranges = [k for k in range(workers) if bounds[k + 1] > bounds[k]]
+    if len(ranges) == 1:
+        parts = [part(ranges[0])]
+    else:
+        with ThreadPoolExecutor(len(ranges)) as pool:
+            parts = list(pool.map(part, ranges))
+    ll, total = parts[0]
+    for more, addend in parts[1:]:
+        ll, total = ll + more, jax.tree.map(np.add, total, addend)
+    return float(ll), total
+
+
+@partial(jax.jit, static_argnames=("hidden",))
+def mean_log_likelihood(layers: Layers, table: Float[Array, "rows n"], *, hidden: str = "sigmoid") -> Float[Array, ""]:
+    """1/n Σ_i c_i log σ(y_i z_i)
+
+    XLA drops the gradient, which is not asked for.
+    """
+    return sums(layers, table, hidden=hidden, gradient="hand")[0] / table.shape[1]

@@ -1,0 +1,148 @@
+"""The plain pieces of training: `start`, `step`, `epoch`. For people who write their own loop; `fit` is made of them."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from autodiff_ref.train.kernels import Layers, gradient_of, sum_over, sums
+from manual_grad.mlp import activation_of
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a step does, fixed while a function is compiled.
+
+    Args:
+        optimizer: a pair init, update, such as `sgd(0.5)` or any of optax's; it descends, and is handed −∇.
+        hidden: the squashing function within: "sigmoid", "tanh" or "relu".
+        gradient: "hand" for the δ recursion, "autodiff" for `jax.grad`.
+        block: examples worked on at a time within a batch, which bounds the memory
+            a step needs; by default as many as stay in the cache.
+
+    Raises:
+        ValueError: `hidden` or `gradient` is unknown.
+    """
+
+    optimizer: Any
+    hidden: str = "sigmoid"
+    gradient: str = "hand"
+    block: int | None = None
+
+    def __post_init__(self) -> None:
+        activation_of(self.hidden)
+        gradient_of(self.gradient)
+
+
+class State(NamedTuple):
+    """What a step changes."""
+
+    layers: Layers
+    optimizer: Any
+
+
+def start(recipe: Recipe, layers: Layers) -> State:
+    """The state before the first step. The layers are copied: `epoch` gives their memory away."""
+    own = jax.tree.map(lambda p: jnp.array(p, copy=True), layers)
+    return State(own, recipe.optimizer.init(own))
+
+
+def ascend(recipe: Recipe, state: State, gradient: Layers, decay: Any) -> State:
+    """w ← w + step of the optimiser along ∇(mean ll) − λ/N W"""
+    uphill = tuple(g._replace(w=g.w - decay * layer.w) for g, layer in zip(gradient, state.layers, strict=True))
+    downhill = jax.tree.map(jnp.negative, uphill)
+    change, optimizer = recipe.optimizer.update(downhill, state.optimizer, state.layers)
+    return State(jax.tree.map(lambda p, u: (p + u).astype(p.dtype), state.layers, change), optimizer)
+
+
+def _step(recipe: Recipe, state: State, batch: Any, decay: Any) -> tuple[State, Any]:
+    ll, total = sums(state.layers, batch, hidden=recipe.hidden, gradient=recipe.gradient, block=recipe.block)
+    mean = jax.tree.map(lambda g: g / batch.shape[1], total)
+    return ascend(recipe, state, mean, decay), ll
+
+
+@partial(jax.jit, static_argnums=0)
+def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: float = 0.0) -> tuple[State, Float[Array, ""]]:
+    """One step along the mean gradient of a batch: w ← w + η (1/m Σ c_i ∇log σ(y_i z_i) − λ/N W)
+
+    Args:
+        recipe: what a step does.
+        state: from `start`, or the step before.
+        batch: (d + 1, m) or (d + 2, m), one example a column: features, label, and its weight relative to the mean weight.
+        decay: λ/N, the weight decay an example.
+
+    Returns:
+        The new state, and ll summed over the batch at the old weights.
+
+    Example:
+        >>> from autodiff_ref.train import sgd
+        >>> from manual_grad.mlp import Layer
+        >>> recipe = Recipe(sgd(1.0))
+        >>> state = start(recipe, (Layer(jnp.zeros((2, 1))), Layer(jnp.array([[4.0, -4.0]]))))
+        >>> state, ll = step(recipe, state, jnp.array([[1.0], [1.0]]))
+        >>> state.layers[0].w.tolist()
+        [[0.5], [-0.5]]
+    """
+    return _step(recipe, state, batch, decay)
+
+
+@partial(jax.jit, static_argnums=0, static_argnames=("batch_size", "count"), donate_argnums=1)
+def epoch(
+    recipe: Recipe,
+    state: State,
+    table: Float[Array, "rows n"],
+    decay: float = 0.0,
+    *,
+    batch_size: int,
+    count: int | None = None,
+) -> tuple[State, Float[Array, ""]]:
+    """One pass over a table in its order, one step a batch, in one compiled loop
+
+    The examples left over after whole batches are a batch of their own, with the mean over just these.
+
+    Args:
+        recipe: what a step does.
+        state: from `start`, or the epoch before. Its buffers are given away: use what comes back.
+        table: (d + 1, n) or (d + 2, n), one example a column.
+        decay: λ/N, the weight decay an example.
+        batch_size: examples a step; all of them where there are fewer.
+        count: how many columns to use, the first ones; all of them by default.
+
+    Returns:
+        The new state, and ll summed over the epoch, each batch at the weights it met.
+
+    Example:
+        >>> from autodiff_ref.train import sgd
+        >>> from manual_grad.mlp import Layer
+        >>> recipe = Recipe(sgd(1.0))
+        >>> state = start(recipe, (Layer(jnp.zeros((1, 1))),))
+        >>> state, ll = epoch(recipe, state, jnp.array([[1.0, -2.0, 4.0], [1.0, -1.0, -1.0]]), batch_size=2)
+    """
+    whole, rest = divmod(table.shape[1] if count is None else count, batch_size)
+
+    def one(carry: tuple[State, Any], k: Any) -> tuple[tuple[State, Any], None]:
+        state, ll = carry
+        state, more = _step(recipe, state, jax.lax.dynamic_slice_in_dim(table, k * batch_size, batch_size, axis=1), decay)
+        return (state, ll + more), None
+
+    carry = (state, jnp.zeros((), table.dtype))
+    if whole:
+        carry, _ = jax.lax.scan(one, carry, jnp.arange(whole))
+    if rest:
+        state, ll = carry
+        state, more = _step(recipe, state, table[:, whole * batch_size : whole * batch_size + rest], decay)
+        carry = (state, ll + more)
+    return carry
+
+
+_ascend = jax.jit(ascend, static_argnums=0)
+
+
+def full_step(recipe: Recipe, state: State, table: Float[Array, "rows n"], decay: float = 0.0) -> tuple[State, float]:
+    """The step over all examples of a large table, on every processor. Arguments as for `step`; not for use under jit."""
+    ll, total = sum_over(state.layers, table, hidden=recipe.hidden, gradient=recipe.gradient, block=recipe.block)
+    mean = jax.tree.map(lambda g: g / table.shape[1], total)
+    return _ascend(recipe, state, mean, decay), ll

@@ -1,0 +1,163 @@
+"""A trained net with all that is needed to use it: standardisation, classes, column names; saved and loaded as .npz."""
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from autodiff_ref.train.data import CHUNK
+from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
+from manual_grad import mlp
+from manual_grad.mlp import Layer
+from manual_grad.sigmoid import sigmoid
+
+FORMAT = "manual-grad model"
+VERSION = 1
+FILE = "model.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained net.
+
+    Example:
+        >>> net = (Layer(np.array([[0.0], [0.0]])), Layer(np.array([[4.0, -2.0]])))
+        >>> model = Model(net, "sigmoid", np.array(["benign", "malignant"]), Scaling(np.zeros(1), np.ones(1)))
+        >>> model.predict([[3.0]]).tolist()
+        ['malignant']
+    """
+
+    layers: tuple[Layer[Any], ...]
+    hidden: str
+    classes: np.ndarray
+    """The two labels: the one for −1, the one for +1."""
+    scaling: Scaling
+    columns: tuple[str, ...] | None = None
+    label: str | None = None
+    """The name of the label's column."""
+    training: dict[str, Any] = field(default_factory=dict[str, Any])
+    """How it was trained, for people; JSON."""
+
+    def score(self, x: Any) -> Float[np.ndarray, " n"]:
+        """z, the log-odds of the second class, one for each row of x."""
+        x = as_matrix(x)
+        d = len(self.scaling.mean)
+        if x.shape[1] != d:
+            raise ValueError(f"x has {x.shape[1]} columns, the model was trained on {d}: give it the same ones")
+        require_finite_rows(x, self.columns)
+        dtype = self.layers[0].w.dtype
+        parts = []
+        for first in range(0, len(x), CHUNK):
+            chunk = (np.asarray(x[first : first + CHUNK], np.float64) - self.scaling.mean) / self.scaling.scale
+            parts.append(mlp.score(self.layers, chunk.astype(dtype), self.hidden))
+        return np.concatenate(parts)
+
+    def predict_probability(self, x: Any) -> Float[np.ndarray, " n"]:
+        """σ(z), the probability of the second class."""
+        return sigmoid(self.score(x))
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The more probable label of each row of x; the second class at z = 0."""
+        return self.classes[(self.score(x) >= 0).astype(int)]
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the model to `path`, a .npz file or a folder for model.npz, all of it or nothing.
+
+        Returns:
+            The file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = model_file(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {
+            "format": FORMAT,
+            "version": VERSION,
+            "hidden": self.hidden,
+            "layers": [{"bias": layer.b is not None} for layer in self.layers],
+            "columns": self.columns,
+            "label": self.label,
+            "training": self.training,
+        }
+        arrays: dict[str, Any] = {
+            "about": np.array(json.dumps(about, ensure_ascii=False)),
+            "classes": self.classes,
+            "mean": self.scaling.mean,
+            "scale": self.scaling.scale,
+        }
+        for number, (w, b) in enumerate(self.layers, start=1):
+            arrays[f"w{number}"] = np.asarray(w)
+            if b is not None:
+                arrays[f"b{number}"] = np.asarray(b)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path
+
+
+def model_file(path: str | Path) -> Path:
+    """The file of a model: `path` itself where it is named .npz, else model.npz in that folder."""
+    path = Path(path)
+    return path if path.suffix == ".npz" and not path.is_dir() else path / FILE
+
+
+def load(path: str | Path) -> Model:
+    """The model in a file or folder that `Model.save` has written.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is damaged, foreign, or of a later version.
+    """
+    path = model_file(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such model; `manual-grad train … --save {path.parent}` makes one")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError, NotImplementedError):
+        raise ValueError(f"{path}: not a model file, or damaged") from None
+    try:
+        about = json.loads(str(arrays["about"][()]))
+        name, version = about["format"], about["version"]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{path}: not a model of manual-grad: it does not say its format") from None
+    if name != FORMAT:
+        raise ValueError(f"{path}: not a model of manual-grad: it says {name!r}")
+    if version != VERSION:
+        raise ValueError(f"{path}: version {version} of the model format, this program reads version {VERSION}")
+    try:
+        return _assembled(about, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: a damaged model: {error}") from None
+
+
+def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
+    layers = tuple(
+        Layer(arrays[f"w{number}"], arrays[f"b{number}"] if layer["bias"] else None)
+        for number, layer in enumerate(about["layers"], start=1)
+    )
+    mean, scale, classes = arrays["mean"], arrays["scale"], arrays["classes"]
+    mlp.activation_of(about["hidden"])
+    mlp.checked(layers, mean[None, :])
+    if classes.shape != (2,) or mean.shape != scale.shape or not np.isfinite(scale).all() or not (scale > 0).all():
+        raise ValueError("its classes or its standardisation do not fit together")
+    columns = None if about["columns"] is None else tuple(about["columns"])
+    if columns is not None and len(columns) != len(mean):
+        raise ValueError(f"{len(columns)} column names for {len(mean)} columns")
+    return Model(layers, about["hidden"], classes, Scaling(mean, scale), columns, about["label"], about["training"])

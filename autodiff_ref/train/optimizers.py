@@ -1,0 +1,96 @@
+"""Optimisers in the form of optax's `GradientTransformation`: a pair of functions, init and update, that descends.
+
+`sgd` is here so that training needs nothing beyond the core; every other name is optax's own.
+"""
+
+import importlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Optimizer(NamedTuple):
+    """init(parameters) → state;  update(gradient, state, parameters) → (step, state). optax's transformations fit."""
+
+    init: Callable[[Any], Any]
+    update: Callable[..., tuple[Any, Any]]
+
+
+@lru_cache
+def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
+    """v ← μ v + g,  step −η v
+
+    Args:
+        learning_rate: η > 0.
+        momentum: μ in [0, 1).
+
+    Returns:
+        The optimiser; the same object for the same arguments, so that what is jitted for it is kept.
+
+    Raises:
+        ValueError: η or μ is out of range.
+
+    Example:
+        >>> descend = sgd(0.5)
+        >>> float(descend.update(2.0, descend.init(1.0))[0])
+        -1.0
+    """
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum}")
+
+    def init(parameters: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, parameters) if momentum else ()
+
+    def update(gradient: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+        velocity = jax.tree.map(lambda v, g: momentum * v + g, state, gradient) if momentum else gradient
+        return jax.tree.map(lambda v: -learning_rate * v, velocity), velocity if momentum else ()
+
+    return Optimizer(init, update)
+
+
+def optimizer_of(optimizer: Any, learning_rate: float, momentum: float) -> Any:
+    """The optimiser that is named, or given.
+
+    Args:
+        optimizer: "sgd", the name of one of optax's ("adam", "adamw", "rmsprop", …), or a `GradientTransformation`.
+        learning_rate: for one that is named.
+        momentum: for "sgd".
+
+    Returns:
+        A pair init, update.
+
+    Raises:
+        ModuleNotFoundError: the name is one of optax's, and optax is not installed.
+        TypeError: it is neither a name nor a pair init, update.
+        ValueError: there is no optimiser of that name.
+    """
+    if not isinstance(optimizer, str):
+        if not callable(getattr(optimizer, "init", None)) or not callable(getattr(optimizer, "update", None)):
+            raise TypeError(f"optimizer must be a name or an optax.GradientTransformation, got {optimizer!r}")
+        return optimizer
+    if optimizer == "sgd":
+        return sgd(float(learning_rate), float(momentum))
+    return _of_optax(optimizer, float(learning_rate))
+
+
+@lru_cache
+def _of_optax(name: str, learning_rate: float) -> Any:
+    try:
+        optax: Any = importlib.import_module("optax")
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"optimizer {name!r} is optax's, which is not installed: pip install 'manual-grad[train]', or use sgd or lbfgs"
+        ) from missing
+    make = getattr(optax, name, None)
+    try:
+        made = make(learning_rate=learning_rate) if callable(make) and not name.startswith("_") else None
+    except TypeError:
+        made = None
+    if not (callable(getattr(made, "init", None)) and callable(getattr(made, "update", None))):
+        raise ValueError(f"optimizer must be sgd, lbfgs or one of optax's that takes a learning_rate, got {name!r}")
+    return made

@@ -1,0 +1,68 @@
+"""The loss curve, and the decision boundary of a net of two features. Needs matplotlib, the extra `plot`."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodiff_ref.train.fit import Fit
+
+
+def require_matplotlib() -> Any:
+    """matplotlib, or a ModuleNotFoundError that says how to install it."""
+    try:
+        matplotlib: Any = importlib.import_module("matplotlib")
+        importlib.import_module("matplotlib.figure")
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'manual-grad[plot]'") from missing
+    return matplotlib
+
+
+def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
+    """Draws ll an example against the epoch and, where x has two columns, the probability over their plane.
+
+    Args:
+        fit: what was trained.
+        x: (n, d), the examples.
+        y: (n,), their labels.
+        path: where to write; its ending says what kind of picture.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        OSError: the picture cannot be written.
+        ValueError: the ending is none that matplotlib can write.
+    """
+    matplotlib = require_matplotlib()
+    planar = x.shape[1] == 2
+    figure = matplotlib.figure.Figure(figsize=(10 if planar else 5.5, 4), layout="constrained")
+    curve, *rest = np.atleast_1d(figure.subplots(1, 2 if planar else 1))
+    numbers = [e.number for e in fit.history]
+    curve.plot(numbers, [-e.ll for e in fit.history], label="training")
+    if fit.history[0].validation is not None:
+        curve.plot(numbers, [-(e.validation or 0.0) for e in fit.history], label="validation")
+        curve.legend()
+    curve.set(xlabel="epoch", ylabel="−ll an example (nats)")
+    if planar:
+        _boundary(fit, x, y, rest[0])
+    figure.savefig(path)
+
+
+def _boundary(fit: Fit, x: np.ndarray, y: np.ndarray, axes: Any) -> None:
+    model = fit.model
+    low, high = x.min(axis=0), x.max(axis=0)
+    margin = 0.05 * np.where(high > low, high - low, 1.0)
+    across, up = (np.linspace(a, b, 200) for a, b in zip(low - margin, high + margin, strict=True))
+    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    p = model.predict_probability(grid).reshape(200, 200)
+    filled = axes.contourf(across, up, p, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
+    if p.min() < 0.5 < p.max():
+        axes.contour(across, up, p, levels=[0.5], colors="black")
+    shown = slice(None, None, max(1, len(x) // 2000))
+    for label, marker in zip(model.classes, "ox", strict=True):
+        of = y[shown] == label
+        axes.scatter(*x[shown][of].T, marker=marker, s=14, c="black", linewidths=0.8, label=str(label))
+    names = model.columns or ("x_1", "x_2")
+    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.legend()
+    axes.figure.colorbar(filled, ax=axes, label=f"p({model.classes[1]})")

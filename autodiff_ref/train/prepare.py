@@ -1,0 +1,132 @@
+"""From examples to the table that training runs on: labels to ±1, features standardised, one example a column."""
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from autodiff_ref.train.data import CHUNK
+from autodiff_ref.train.shuffle import aligned
+
+
+class Scaling(NamedTuple):
+    """(x − mean) / scale, column by column."""
+
+    mean: Float[np.ndarray, " d"]
+    scale: Float[np.ndarray, " d"]
+
+
+def as_matrix(x: Any, name: str = "x") -> np.ndarray:
+    """x as a NumPy matrix of numbers, not copied where it is one already (memory-mapped ones stay so)."""
+    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be a matrix of real numbers, got dtype {array.dtype}: encode or drop such columns")
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"{name} has shape {array.shape}: it must be (n, d), at least one example, one a row")
+    return array
+
+
+def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
+    """(y, classes): labels as −1 and +1, and the two values that these stand for, in this order.
+
+    Args:
+        labels: (n,), two different values: numbers, booleans or text. The larger one, or the later one in the alphabet,
+            is +1; text that reads as numbers is ordered as numbers.
+        n: how many there must be.
+
+    Raises:
+        TypeError: labels are neither numbers nor text.
+        ValueError: there are fewer or more than two values, a NaN, or not n labels.
+
+    Example:
+        >>> y, classes = signs_of(["malignant", "benign"], 2)
+        >>> y.tolist(), classes.tolist()
+        ([1.0, -1.0], ['benign', 'malignant'])
+    """
+    array = np.asarray(labels)
+    if array.dtype == object and all(isinstance(label, str) for label in array.ravel()):
+        array = array.astype(str)
+    if array.dtype.kind not in "fiubU":
+        raise TypeError(f"labels must be numbers or text, got dtype {array.dtype}")
+    if array.shape != (n,):
+        raise ValueError(f"y has shape {array.shape}, it must be ({n},): one label for each row of x")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(
+            f"labels must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
+        )
+    classes = np.unique(array)
+    if len(classes) != 2:
+        shown = ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
+        raise ValueError(f"labels must have two different values, got {len(classes)} ({shown})")
+    if classes.dtype.kind == "U":
+        with suppress(ValueError):
+            classes = classes[np.argsort(classes.astype(np.float64), kind="stable")]
+    return np.where(array == classes[1], 1.0, -1.0), classes
+
+
+def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None) -> None:
+    """Raises ValueError at the first NaN or infinity, by row and column."""
+    for first in range(0, len(x), CHUNK):
+        bad = ~np.isfinite(x[first : first + CHUNK])
+        if bad.any():
+            row, column = (int(k) for k in np.argwhere(bad)[0])
+            name = repr(columns[column]) if columns else f"column {column}"
+            raise ValueError(f"x: row {first + row}, {name} is {x[first + row, column]}: drop or fill such entries first")
+
+
+def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool) -> Scaling:
+    """Mean and standard deviation of every column over the given rows; a constant column is centred and not scaled."""
+    d = x.shape[1]
+    if not standardise:
+        return Scaling(np.zeros(d), np.ones(d))
+    n = len(x) if rows is None else len(rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum(chunk.sum(axis=0) / n for chunk in _chunks(x, rows))
+        squares = sum(((chunk - mean) ** 2).sum(axis=0) / n for chunk in _chunks(x, rows))
+        scale = np.sqrt(squares)
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        column = int(np.argmin(np.isfinite(mean) & np.isfinite(scale)))
+        raise ValueError(f"x: column {column} is too large to standardise in float64: rescale it first")
+    # a standard deviation that rounding alone would give is none
+    constant = scale <= 8 * np.finfo(np.float64).eps * np.abs(mean)
+    return Scaling(np.asarray(mean), np.where(constant, 1.0, scale))
+
+
+def constant_columns(x: np.ndarray, rows: np.ndarray | None) -> list[int]:
+    """The columns that have one value in all of the given rows."""
+    first = x[0 if rows is None else rows[0]]
+    varies = np.zeros(x.shape[1], bool)
+    for chunk in _chunks(x, rows):
+        varies |= (chunk != first).any(axis=0)
+    return [int(k) for k in np.flatnonzero(~varies)]
+
+
+def table_of(
+    x: np.ndarray, y: np.ndarray, c: np.ndarray | None, rows: np.ndarray | None, scaling: Scaling, dtype: np.dtype
+) -> Float[np.ndarray, "rows n"]:
+    """(d + 1, n) or (d + 2, n), one example a column: standardised features, label, weight relative to the mean weight."""
+    n, d = len(x) if rows is None else len(rows), x.shape[1]
+    table = aligned(d + 1 + (c is not None), n, dtype)
+    first = 0
+    with np.errstate(over="ignore"):
+        for chunk in _chunks(x, rows):
+            table[:d, first : first + len(chunk)] = ((chunk - scaling.mean) / scaling.scale).T
+            first += len(chunk)
+    if not np.isfinite(table[:d]).all():
+        column = int(np.argwhere(~np.isfinite(table[:d]))[0][0])
+        raise ValueError(f"x: column {column} does not fit into {dtype}: standardise, or use dtype float64")
+    table[d] = y if rows is None else y[rows]
+    if c is not None:
+        own = c if rows is None else c[rows]
+        if not own.sum() > 0:
+            raise ValueError("example_weights are 0 on every example to train on: at least one must be above 0")
+        table[d + 1] = own / own.mean()
+    return table
+
+
+def _chunks(x: np.ndarray, rows: np.ndarray | None) -> Any:
+    n = len(x) if rows is None else len(rows)
+    for first in range(0, n, CHUNK):
+        part = x[first : first + CHUNK] if rows is None else x[rows[first : first + CHUNK]]
+        yield np.asarray(part, dtype=np.float64)

@@ -1,0 +1,87 @@
+"""Training for people: a line that moves while it runs, on a terminal; a summary when it is done."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from autodiff_ref.train.fit import Fit
+from autodiff_ref.train.run import Epoch
+
+
+class Watcher:
+    """Shows epoch, ll an example, examples a second and the time left; nothing where `console` is no terminal."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.progress = (
+            Progress(
+                TextColumn("epoch {task.completed}/{task.total}"),
+                BarColumn(),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
+            )
+            if console.is_terminal
+            else None
+        )
+        self.task = None if self.progress is None else self.progress.add_task("", total=epochs, state="compiling")
+
+    def running(self) -> AbstractContextManager[Any]:
+        """The context in which the line is shown."""
+        return nullcontext() if self.progress is None else self.progress
+
+    def __call__(self, done: Epoch) -> None:
+        """Moves the line."""
+        if self.progress is not None and self.task is not None:
+            held_out = "" if done.validation is None else f" · validation {done.validation:.4f}"
+            state = f"ll {done.ll:.4f}{held_out} · {done.examples / done.seconds:,.0f} examples/s"
+            self.progress.update(self.task, completed=done.number, state=state)
+
+
+def summary_of(fit: Fit, accuracy: float, costs: dict[str, float], saved: str | None) -> dict[str, Any]:
+    """What is to be said about a training, as JSON."""
+    about = fit.model.training
+    # the first epoch compiles as well
+    steady = fit.history[1:] or fit.history
+    return {
+        "examples": about["examples"],
+        "features": len(fit.model.scaling.mean),
+        "classes": [str(c) for c in fit.model.classes],
+        "widths": about["widths"],
+        "epochs": len(fit.history),
+        "stopped": fit.stopped,
+        "ll_per_example": fit.history[-1].ll,
+        "validation_ll_per_example": fit.history[-1].validation,
+        "accuracy": accuracy,
+        "seconds": fit.seconds,
+        "examples_per_second": sum(e.examples for e in steady) / sum(e.seconds for e in steady),
+        "gradient": about["gradient"],
+        "nanoseconds_per_example": costs,
+        "constant_columns": fit.constant,
+        "saved": saved,
+    }
+
+
+def summary_text(summary: dict[str, Any]) -> Text:
+    """The same for people, a line each."""
+    costs = summary["nanoseconds_per_example"]
+    rows = {
+        "data": f"{summary['examples']:,} examples to train on, {summary['features']} features, "
+        f"classes {summary['classes'][0]} (−1) and {summary['classes'][1]} (+1)",
+        "net": " → ".join(map(str, [summary["features"], *summary["widths"], 1])),
+        "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
+        f"once compiled; {summary['stopped']}",
+        "ll": f"{summary['ll_per_example']:.4f} nats an example",
+        "accuracy": f"{summary['accuracy']:.4f} on the examples given, those held out included",
+        "gradient": f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}",
+    }
+    if summary["validation_ll_per_example"] is not None:
+        rows["validation"] = f"{summary['validation_ll_per_example']:.4f} nats an example after the last epoch"
+    if summary["constant_columns"]:
+        rows["constant"] = f"{', '.join(summary['constant_columns'])}: one value in all examples, so without effect"
+    if summary["saved"]:
+        rows["saved"] = summary["saved"]
+    return Text("\n".join(f"{name:11}{text}" for name, text in rows.items()))

@@ -1,0 +1,205 @@
+"""Minibatch epochs: ours by hand and by `jax.grad`, scikit-learn, PyTorch, a Python loop. `python benchmarks/training.py`
+
+Every contender does plain SGD on the same examples with the same batch size, and shuffles anew every epoch unless its name
+says otherwise. Those that are not installed are left out.
+"""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from timing import Job, in_turn, report
+
+from autodiff_ref.train import Recipe, Shuffler, epoch, initial_layers, sgd, start, step
+from autodiff_ref.train.kernels import Layers
+
+RATE = 0.1
+EPOCHS = 8
+"""Epochs of ours that are timed together: they overlap with the shuffling for the next, as in `fit`."""
+
+
+def data(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """(x, y): normal features, labels of a rule that a small net can learn."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((n, d), dtype=np.float32)
+    return x, np.where(np.abs(x[:, 0]) + 0.3 * x[:, 1] > 0.6, np.float32(1), np.float32(-1))
+
+
+def ours(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int, gradient: str, shuffle: str) -> Job:
+    """`EPOCHS` epochs as `fit` runs them."""
+    table = np.ascontiguousarray(np.concatenate([x.T, y[None]]))
+    recipe = Recipe(sgd(RATE), gradient=gradient)
+    shuffler = Shuffler(table, batch, 0, shuffle)
+
+    def segments() -> Any:
+        for number in range(1, EPOCHS + 1):
+            yield from shuffler.epoch(number)
+
+    fixed = jax.device_put(np.ascontiguousarray(table))
+
+    def without_shuffling() -> None:
+        state = start(recipe, layers)
+        for _ in range(EPOCHS):
+            state, ll = epoch(recipe, state, fixed, batch_size=batch)
+            ll.block_until_ready()
+
+    def shuffled() -> None:
+        state = start(recipe, layers)
+        ordered = segments()
+        following = next(ordered)
+        while following is not None:
+            state, ll = epoch(recipe, state, jax.device_put(following.table), batch_size=batch, count=following.size)
+            following = next(ordered, None)
+            ll.block_until_ready()
+
+    return without_shuffling if shuffle == "none" else shuffled
+
+
+def rows_by_grad(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int) -> Job:
+    """The net as one writes it first, one example a row, by `jax.grad` in one compiled scan over minibatches."""
+
+    def ll(layers: Layers, x: Any, y: Any) -> Any:
+        h = x
+        for layer in layers[:-1]:
+            h = jax.nn.sigmoid(h @ layer.w.T)
+        return jnp.sum(jax.nn.log_sigmoid(y * (h @ layers[-1].w.T)[:, 0]))
+
+    @jax.jit
+    def run(layers: Layers, x: Any, y: Any) -> Layers:
+        def one(layers: Layers, b: Any) -> tuple[Layers, Any]:
+            value, gradient = jax.value_and_grad(ll)(layers, *b)
+            return jax.tree.map(lambda w, g: w + RATE / batch * g, layers, gradient), value
+
+        return jax.lax.scan(one, layers, (x, y))[0]
+
+    whole = len(x) // batch
+    blocks = jnp.asarray(x[: whole * batch].reshape(whole, batch, -1)), jnp.asarray(y[: whole * batch].reshape(whole, batch))
+    return lambda: [jax.block_until_ready(run(layers, *blocks)) for _ in range(EPOCHS)]
+
+
+def python_loop(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int) -> Job:
+    """A Python loop over a jitted step."""
+    table = np.ascontiguousarray(np.concatenate([x.T, y[None]]))
+    recipe = Recipe(sgd(RATE))
+    random = np.random.default_rng(0)
+
+    def run() -> None:
+        state = start(recipe, layers)
+        order = random.permutation(table.shape[1])
+        for first in range(0, len(order), batch):
+            state, _ = step(recipe, state, table[:, order[first : first + batch]])
+        jax.block_until_ready(state)
+
+    return run
+
+
+def scikit_learn(x: np.ndarray, y: np.ndarray, units: int, batch: int) -> Job:
+    """`MLPClassifier(solver="sgd")`, one epoch."""
+    from sklearn.neural_network import MLPClassifier
+
+    def run() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            MLPClassifier(
+                (units,),
+                activation="logistic",
+                solver="sgd",
+                batch_size=batch,
+                max_iter=1,
+                alpha=0,
+                momentum=0,
+                learning_rate_init=RATE,
+            ).fit(x, y)
+
+    return run
+
+
+def pytorch(x: np.ndarray, y: np.ndarray, units: int, batch: int, compiled: bool) -> Job:
+    """PyTorch, eager or compiled, one epoch."""
+    import torch
+
+    net = torch.nn.Sequential(
+        torch.nn.Linear(x.shape[1], units, bias=False), torch.nn.Sigmoid(), torch.nn.Linear(units, 1, bias=False)
+    )
+    optimizer = torch.optim.SGD(net.parameters(), RATE)
+    loss = torch.nn.BCEWithLogitsLoss()
+    examples, labels = torch.from_numpy(x), torch.from_numpy((y + 1) / 2)[:, None]
+
+    def forward(a: Any, b: Any) -> Any:
+        return loss(net(a), b)
+
+    value = torch.compile(forward) if compiled else forward
+
+    def run() -> None:
+        order = torch.randperm(len(examples))
+        for first in range(0, len(examples) - batch + 1, batch):
+            rows = order[first : first + batch]
+            optimizer.zero_grad()
+            value(examples[rows], labels[rows]).backward()
+            optimizer.step()
+
+    return run
+
+
+def case(n: int, d: int, units: int, batch: int, rounds: int, others: set[str]) -> dict[str, Any]:
+    """The times of an epoch by every contender."""
+    x, y = data(n, d)
+    layers = jax.tree.map(lambda w: w.astype(np.float32), initial_layers(d, (units,), "sigmoid", False, 0))
+    jobs: dict[str, Job] = {
+        "by hand": ours(x, y, layers, batch, "hand", "groups"),
+        "by hand, shuffling every example": ours(x, y, layers, batch, "hand", "examples"),
+        "by jax.grad in the same loop": ours(x, y, layers, batch, "autodiff", "groups"),
+        "by hand, no shuffling": ours(x, y, layers, batch, "hand", "none"),
+        "by jax.grad in the same loop, no shuffling": ours(x, y, layers, batch, "autodiff", "none"),
+        "by jax.grad, one example a row, no shuffling": rows_by_grad(x, y, layers, batch),
+    }
+    timed_together = set(jobs)
+    if "python" in others:
+        jobs["Python loop over a jitted step"] = python_loop(x, y, layers, batch)
+    if "sklearn" in others:
+        jobs["scikit-learn"] = scikit_learn(x, y, units, batch)
+    if "torch" in others:
+        jobs["PyTorch eager"] = pytorch(x, y, units, batch, False)
+    if "compile" in others:
+        jobs["PyTorch torch.compile"] = pytorch(x, y, units, batch, True)
+    times = in_turn(jobs, rounds)
+    for name in timed_together:
+        times[name] /= EPOCHS
+    return {
+        "case": f"{n:,} × {d}, {units} units, batch {batch}, float32: one epoch",
+        "baseline": "by hand",
+        "times": times,
+    }
+
+
+def available() -> set[str]:
+    """Which contenders are installed."""
+    from importlib.util import find_spec
+
+    found = {"python"} | ({"sklearn"} if find_spec("sklearn") else set())
+    return found | ({"torch", "compile"} if find_spec("torch") else set())
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_argument("--rounds", type=int, default=5, help="how often each contender runs")
+    options.add_argument("--n", type=int, default=100_000, help="examples")
+    options.add_argument("--without", nargs="*", default=[], help="contenders to leave out: python sklearn torch compile")
+    chosen = options.parse_args()
+    others = available() - set(chosen.without)
+    cases = [(30, 2, 128), (30, 2, 32), (30, 2, 1024), (30, 64, 128)]
+    results = [case(chosen.n, d, units, batch, chosen.rounds, others) for d, units, batch in cases]
+    report("Minibatch epochs", results, chosen.json)
+
+
+if __name__ == "__main__":
+    main()

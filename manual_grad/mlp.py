@@ -1,0 +1,311 @@
+"""The notes' net in its general form: any number of layers of any width, one logistic output, gradients by hand.
+
+With one example a row, H_0 = X, and for the layers l = 1, …, L:
+
+    A_l = H_{l−1} W_lᵀ + 1 b_lᵀ        H_l = s(A_l)        z = A_L, one column        m = y z
+    ll  = Σ_i c_i log σ(m_i) − λ/2 Σ_l ‖W_l‖²
+
+The gradient is the δ recursion, from the output back to the first layer, with r_i = c_i y_i σ(−m_i):
+
+    Δ_L = r        Δ_l = (Δ_{l+1} W_{l+1}) ∘ s'(A_l)        ∂W_l = Δ_lᵀ H_{l−1} − λ W_l        ∂b_l = Δ_lᵀ 1
+
+`manual_grad.mlp_lines` derives it line by line. Two layers of widths (2, 1) without biases, σ within, are the notes' net.
+
+Arguments of all functions: `layers`, a sequence of `Layer`, the last of them with one output; x (n, d), finite, one example
+a row; y (n,), every label −1 or +1; `hidden`, the squashing function s: "sigmoid", "tanh" or "relu". All raise TypeError
+where an argument is not of the kind that is asked for, and ValueError where shapes do not fit, there are no examples, a
+value is NaN or infinite, a label is not ±1, or `hidden` is unknown.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from jaxtyping import Float
+
+from manual_grad._arrays import Array, floats, is_traced, namespace, require_finite
+from manual_grad.network import Weights, require_labels
+from manual_grad.sigmoid import log_sigmoid, sigmoid, sigmoid_derivative
+
+T = TypeVar("T")
+
+NARROW, SHORT = 4, 64
+"""A layer of up to 4 units on up to 64 inputs is multiplied unit by unit. XLA on CPU packs the operands of a matrix product
+before it multiplies, which costs more than so small a product. 400,000 examples in blocks of 256, float32, unit by unit
+against one matrix product: 30 inputs and 2 units 5.9 and 9.7 ms, 4 units 7.8 and 10.8; but 8 units 7.7 and 6.8 (of 200,000),
+and 100 inputs and 2 units 18.6 and 13.4 (benchmarks/gradients.py --formulations)."""
+
+
+class Layer(NamedTuple, Generic[T]):
+    """One layer: A = H wᵀ + 1 bᵀ. A NamedTuple, so to JAX it is a pytree.
+
+    w is (units, inputs), b is (units,), or None for no biases.
+
+    Example:
+        >>> Layer(w=[[0.5, -1.0]], b=[0.25]).b
+        [0.25]
+    """
+
+    w: T
+    b: T | None = None
+
+
+Layers = Sequence[Layer[Array]]
+
+
+class Activation(NamedTuple):
+    """A squashing function, its derivative by the pre-activation, and both at once, which costs less than one by one."""
+
+    value: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    both: Callable[[Array], tuple[Array, Array]]
+
+
+def sigmoid_and_derivative(a: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """σ(a) and σ'(a), of t = e^−|a|: with r = 1/(1+t), σ = r for a ≥ 0 and t r for a < 0, σ' = t r²
+
+    One exponential and one division for both.
+
+    Example:
+        >>> h, slope = sigmoid_and_derivative(0.0)
+        >>> float(h), float(slope)
+        (0.5, 0.25)
+    """
+    xp, a = floats(a)
+    t = xp.exp(xp.where(a < 0, a, -a))
+    r = 1 / (1 + t)
+    return xp.where(a < 0, t, 1) * r, t * r * r
+
+
+def tanh(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """2σ(2a) − 1, the hyperbolic tangent"""
+    xp, a = floats(a)
+    return xp.tanh(a)
+
+
+def tanh_derivative(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """tanh'(a) = 4σ'(2a), which keeps its digits where 1 − tanh(a)² is 0: from 19 on in float64"""
+    return 4 * sigmoid_derivative(2 * floats(a)[1])
+
+
+def relu(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """max(a, 0)"""
+    xp, a = floats(a)
+    return xp.where(a > 0, a, 0)
+
+
+def relu_derivative(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """I(a > 0): 0 at the kink, like JAX's"""
+    xp, a = floats(a)
+    return xp.astype(a > 0, a.dtype)
+
+
+ACTIVATIONS = {
+    "sigmoid": Activation(sigmoid, sigmoid_derivative, sigmoid_and_derivative),
+    "tanh": Activation(tanh, tanh_derivative, lambda a: (tanh(a), tanh_derivative(a))),
+    "relu": Activation(relu, relu_derivative, lambda a: (relu(a), relu_derivative(a))),
+}
+
+
+def from_notes(w: Weights[Array]) -> tuple[Layer[Array], Layer[Array]]:
+    """W_1 = [w11, w12]ᵀ, W_2 = w21ᵀ: the notes' net as two layers without biases
+
+    Example:
+        >>> first, second = from_notes(Weights([0.5, -1.0], [0.0, 2.0], [1.0, -1.0]))
+        >>> first.w.tolist(), second.w.tolist()
+        ([[0.5, -1.0], [0.0, 2.0]], [[1.0, -1.0]])
+    """
+    xp, w11, w12, w21 = floats(*w)
+    return Layer(xp.stack([w11, w12])), Layer(w21[None, :])
+
+
+def score(layers: Layers, x: Float[Array, "n d"], hidden: str = "sigmoid") -> Float[Array, " n"]:
+    """z = A_L
+
+    Returns:
+        (n,), log-odds of the label +1, in nats.
+
+    Example:
+        >>> score([Layer([[0.0], [0.0]]), Layer([[1.0, -2.0]], [0.25])], [[3.0]]).tolist()
+        [-0.25]
+
+    Source: w_21ᵀh_i of the notes, for any number of layers.
+    """
+    layers, x, *_ = checked(layers, x)
+    return _score(layers, x.mT, activation_of(hidden))
+
+
+def log_likelihood(
+    layers: Layers,
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    *,
+    hidden: str = "sigmoid",
+    weight_decay: float = 0.0,
+    example_weights: Float[Array, " n"] | None = None,
+) -> Float[Array, ""]:
+    """ll = Σ_i c_i log σ(y_i z_i) − λ/2 Σ_l ‖W_l‖²
+
+    Args:
+        layers: the layers, first to last.
+        x: (n, d), one example a row.
+        y: (n,), labels −1 or +1.
+        hidden: the squashing function within.
+        weight_decay: λ ≥ 0, a Gaussian prior of precision λ on every weight; biases are free of it.
+        example_weights: c (n,), ≥ 0: how often each example counts; once where not given.
+
+    Returns:
+        A scalar in nats, summed over the examples and not averaged.
+
+    Example:
+        Zero weights give every label probability 1/2, so that ll = −n log 2:
+
+        >>> round(float(log_likelihood([Layer([[0.0]])], [[3.0], [4.0]], [1, -1])), 6)
+        -1.386294
+
+    Source: the log-likelihood of the notes.
+    """
+    layers, x, y, c = checked(layers, x, y, example_weights, weight_decay)
+    m = y * _score(layers, x.mT, activation_of(hidden))
+    terms = log_sigmoid(m) if c is None else c * log_sigmoid(m)
+    return namespace(m).sum(terms) - _penalty(layers, weight_decay)
+
+
+def value_and_grad(
+    layers: Layers,
+    x: Float[Array, "n d"],
+    y: Float[Array, " n"],
+    *,
+    hidden: str = "sigmoid",
+    weight_decay: float = 0.0,
+    example_weights: Float[Array, " n"] | None = None,
+) -> tuple[Float[Array, ""], tuple[Layer[Array], ...]]:
+    """(ll, ∇ll): Δ_l = (Δ_{l+1} W_{l+1}) ∘ s'(A_l), ∂W_l = Δ_lᵀ H_{l−1} − λ W_l, ∂b_l = Δ_lᵀ 1
+
+    Arguments as for `log_likelihood`.
+
+    Returns:
+        ll and its gradient by every layer, summed over the examples and not averaged; None for a bias that is None.
+
+    Example:
+        >>> net = [Layer([[0.0], [0.0]]), Layer([[4.0, -4.0]])]
+        >>> ll, (first, second) = value_and_grad(net, [[1.0]], [1])
+        >>> first.w.tolist(), second.w.tolist()
+        ([[0.5], [-0.5]], [[0.25, 0.25]])
+
+    Source: equation (2) of the notes, its ∇ worked out through every layer.
+    """
+    layers, x, y, c = checked(layers, x, y, example_weights, weight_decay)
+    ll, gradient = value_and_grad_columns(layers, x.mT, y, c, activation_of(hidden))
+    if weight_decay:
+        gradient = tuple(g._replace(w=g.w - weight_decay * layer.w) for g, layer in zip(gradient, layers, strict=True))
+    return ll - _penalty(layers, weight_decay), gradient
+
+
+def value_and_grad_columns(
+    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: Activation
+) -> tuple[Float[Array, ""], tuple[Layer[Array], ...]]:
+    """Δ_l = (W_{l+1}ᵀ Δ_{l+1}) ∘ s'(A_l), ∂W_l = Δ_l H_{l−1}ᵀ, ∂b_l = Δ_l 1: one example a column, no decay
+
+    The form that training runs on: with the examples along the fast axis every operation is as long as the batch, however
+    narrow the layers. Nothing is checked here.
+    """
+    xp = namespace(layers, xt)
+    activations, slopes = [xt], [xt]
+    for layer in layers[:-1]:
+        h, slope = hidden.both(_preactivation(layer, activations[-1]))
+        activations.append(h)
+        slopes.append(slope)
+    m = y * _preactivation(layers[-1], activations[-1])[0]
+    log_p, r = log_sigmoid(m), y * sigmoid(-m)
+    if c is not None:
+        log_p, r = c * log_p, c * r
+    delta = r[None, :]
+    gradient: list[Layer[Array]] = []
+    for level in reversed(range(len(layers))):
+        w, b = layers[level]
+        gradient.append(Layer(_outer(delta, activations[level]), None if b is None else xp.sum(delta, axis=1)))
+        if level:
+            back = w.mT * delta if w.shape[0] == 1 else w.mT @ delta
+            delta = back * slopes[level]
+    return xp.sum(log_p), tuple(reversed(gradient))
+
+
+def _score(layers: Layers, xt: Array, hidden: Activation) -> Array:
+    """z, one example a column"""
+    h = xt
+    for layer in layers[:-1]:
+        h = hidden.value(_preactivation(layer, h))
+    return _preactivation(layers[-1], h)[0]
+
+
+def _preactivation(layer: Layer[Array], h: Array) -> Array:
+    """A = W H + b 1ᵀ"""
+    a = _product(layer.w, h)
+    return a if layer.b is None else a + layer.b[:, None]
+
+
+def _product(w: Float[Array, "k d"], h: Float[Array, "d n"]) -> Float[Array, "k n"]:
+    """W H"""
+    return namespace(w, h).stack([w[j] @ h for j in range(w.shape[0])]) if _is_narrow(w.shape) else w @ h
+
+
+def _outer(delta: Float[Array, "k n"], h: Float[Array, "d n"]) -> Float[Array, "k d"]:
+    """Δ Hᵀ"""
+    k, d = delta.shape[0], h.shape[0]
+    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if _is_narrow((k, d)) else delta @ h.mT
+
+
+def _is_narrow(shape: tuple[int, ...]) -> bool:
+    return shape[0] <= NARROW and shape[1] <= SHORT
+
+
+def _penalty(layers: Layers, weight_decay: float) -> Any:
+    """λ/2 Σ_l ‖W_l‖²"""
+    if not weight_decay:
+        return 0.0
+    return weight_decay / 2 * sum(namespace(w).sum(w * w) for w, _ in layers)
+
+
+def activation_of(hidden: str) -> Activation:
+    """The squashing function of that name and its derivative."""
+    if not isinstance(hidden, str):
+        raise TypeError(f"hidden must be one of {', '.join(ACTIVATIONS)}, by name, got {hidden!r}")
+    if hidden not in ACTIVATIONS:
+        raise ValueError(f"hidden must be one of {', '.join(ACTIVATIONS)}, got {hidden!r}")
+    return ACTIVATIONS[hidden]
+
+
+def checked(layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: float = 0.0) -> tuple[Any, Any, Any, Any]:
+    """`layers`, x, y and c as floating arrays of one namespace whose shapes and values fit; y and c may be None."""
+    if not isinstance(layers, Sequence) or not layers or not all(isinstance(layer, Layer) for layer in layers):
+        raise TypeError(f"layers must be a sequence of at least one Layer(w, b), got {layers!r}")
+    if not 0 <= weight_decay < float("inf"):
+        raise ValueError(f"weight_decay must be finite and at least 0, got {weight_decay}")
+    given = [part for layer in layers for part in layer if part is not None]
+    _, x, *arrays = floats(x, *given, *(a for a in (y, c) if a is not None))
+    rest = iter(arrays)
+    net = tuple(Layer(next(rest), None if layer.b is None else next(rest)) for layer in layers)
+    y, c = (None if a is None else next(rest) for a in (y, c))
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"x has shape {x.shape}: it must be (n, d), at least one example, one a row")
+    inputs = x.shape[1]
+    for number, (w, b) in enumerate(net, start=1):
+        if w.ndim != 2 or w.shape[1] != inputs or w.shape[0] == 0:
+            raise ValueError(f"layer {number}: w has shape {w.shape}, it must be (units, {inputs})")
+        if b is not None and b.shape != w.shape[:1]:
+            raise ValueError(f"layer {number}: b has shape {b.shape}, it must be {w.shape[:1]}, one bias a unit")
+        require_finite(**{f"layer {number}: w": w}, **({} if b is None else {f"layer {number}: b": b}))
+        inputs = w.shape[0]
+    if inputs != 1:
+        raise ValueError(f"the last layer has {inputs} units: the net has one logistic output, so it must have 1")
+    require_finite(x=x)
+    for name, array in (("y", y), ("example_weights", c)):
+        if array is not None and array.shape != x.shape[:1]:
+            raise ValueError(f"{name} has shape {array.shape} and x {x.shape}: {name} must be {x.shape[:1]}")
+    if y is not None:
+        require_labels(y)
+    if c is not None:
+        require_finite(example_weights=c)
+        if not is_traced(c) and not bool(namespace(c).all(c >= 0)):
+            raise ValueError(f"example_weights must be at least 0, got {float(namespace(c).min(c))}")
+    return net, x, y, c

@@ -1,0 +1,211 @@
+"""The general net: its gradient equals `jax.grad`, is accurate where textbook forms are not, and holds the notes' net."""
+
+from functools import partial
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import manual_grad
+from autodiff_ref import nabla
+from manual_grad import Weights, mlp, mlp_lines
+from manual_grad._arrays import leaves, map_leaves
+from manual_grad.derivation import Derivation, Positives, Signs
+from manual_grad.mlp import Layer
+
+SHAPES = {  # widths with inputs first: narrow and wide on either side of the rules in `mlp`, shallow and deep
+    "logistic regression": (3, 1),
+    "the notes' net": (3, 2, 1),
+    "deep": (4, 3, 5, 2, 1),
+    "wide": (5, 9, 1),
+    "many inputs": (70, 2, 1),
+}
+
+
+def draw(seed, sizes, bias, n=6):
+    """A net and a batch whose scores stay moderate: nothing saturates, so every weight matters."""
+    random = np.random.default_rng(seed)
+    layers = tuple(
+        Layer(random.standard_normal((units, inputs)) / np.sqrt(inputs), random.standard_normal(units) if bias else None)
+        for inputs, units in pairwise(sizes)
+    )
+    y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
+    return layers, random.standard_normal((n, sizes[0])), y, random.uniform(0.5, 2.0, n)
+
+
+def penalised(layers, x, y, hidden, decay, c):
+    squash = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[hidden]
+    h = x
+    for level, (w, b) in enumerate(layers):
+        a = h @ w.T + (0 if b is None else b)
+        h = squash(a) if level < len(layers) - 1 else a
+    penalty = sum(jnp.sum(layer.w**2) for layer in layers)
+    return -jnp.sum(c * jnp.logaddexp(0.0, -y * h[:, 0])) - decay / 2 * penalty
+
+
+jitted = jax.jit(jax.value_and_grad(penalised), static_argnums=3)
+
+
+def by_jax(layers, x, y, hidden, decay, c):
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, jitted(layers, x, y, hidden, decay, c))
+
+
+def assert_close(got, want, ulps):
+    """Componentwise, in ulps of the largest entry of each array."""
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        unit = np.finfo(np.float64).eps * max(1e-300, float(np.max(np.abs(b))))
+        assert a.shape == b.shape
+        assert float(np.max(np.abs(np.asarray(a) - b))) <= ulps * unit, f"got {a}, want {b}"
+
+
+@pytest.mark.parametrize("sizes", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("hidden", mlp.ACTIVATIONS)
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**32), bias=st.booleans(), decay=st.sampled_from([0.0, 0.5]), weighted=st.booleans())
+def test_the_recursion_equals_jax_grad(sizes, hidden, seed, bias, decay, weighted):
+    layers, x, y, c = draw(seed, sizes, bias)
+    got = mlp.value_and_grad(layers, x, y, hidden=hidden, weight_decay=decay, example_weights=c if weighted else None)
+    want = by_jax(layers, x, y, hidden, decay, c if weighted else np.ones_like(c))
+    # each entry sums 6 products through at most 4 layers of at most 70 terms; their errors add up to well under 1000 ulps
+    assert_close(got, want, ulps=1000)
+    value = mlp.log_likelihood(layers, x, y, hidden=hidden, weight_decay=decay, example_weights=c if weighted else None)
+    assert_close((value,), (got[0],), ulps=16)
+
+
+def test_the_comparison_sees_a_flipped_sign():
+    layers, x, y, c = draw(0, (3, 2, 1), True)
+    got = mlp.value_and_grad(layers, x, y)
+    wrong = got[0], (got[1][0]._replace(b=-got[1][0].b), got[1][1])
+    with pytest.raises(AssertionError):
+        assert_close(wrong, by_jax(layers, x, y, "sigmoid", 0.0, np.ones_like(c)), ulps=1000)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_two_units_and_no_biases_are_the_notes_net(seed):
+    random = np.random.default_rng(seed)
+    w = Weights(random.standard_normal(3), random.standard_normal(3), random.standard_normal(2))
+    _, x, y, _ = draw(seed, (3, 2, 1), False)
+    ll, (first, second) = mlp.value_and_grad(mlp.from_notes(w), x, y)
+    notes_ll, notes = manual_grad.value_and_grad(w, x, y)
+    assert_close((ll, first.w[0], first.w[1], second.w[0]), (notes_ll, *notes), ulps=16)
+    assert_close((mlp.score(mlp.from_notes(w), x),), (manual_grad.score(w, x),), ulps=16)
+
+
+@pytest.mark.parametrize("a", [-700.0, -40.0, 40.0, 700.0])
+@pytest.mark.parametrize("hidden", ["sigmoid", "tanh"])
+def test_gradients_keep_their_digits_where_units_saturate(a, hidden):
+    a = a if hidden == "sigmoid" else a / 2
+    layers = (Layer([[a]]), Layer([[1.0]]))
+    _, (first, _) = mlp.value_and_grad(layers, [[1.0]], [1.0], hidden=hidden)
+    with mpmath.workdps(700):
+        squash = mpmath.tanh if hidden == "tanh" else lambda v: 1 / (1 + mpmath.exp(-v))
+        slope = 1 - squash(mpmath.mpf(a)) ** 2 if hidden == "tanh" else squash(a) * (1 - squash(mpmath.mpf(a)))
+        want = slope / (1 + mpmath.exp(squash(mpmath.mpf(a))))
+        assert abs(float(first.w[0, 0] / want) - 1) < 16 * np.finfo(np.float64).eps
+
+
+def test_the_residual_keeps_its_digits_where_the_label_is_certain():
+    _, (layer,) = mlp.value_and_grad((Layer([[40.0]]),), [[1.0]], [1.0])
+    with mpmath.workdps(60):
+        assert float(layer.w[0, 0] / (1 / (1 + mpmath.exp(40)))) == pytest.approx(1, abs=1e-15)
+
+
+def test_a_weight_of_two_is_the_example_twice_and_of_zero_none():
+    layers, x, y, _ = draw(1, (3, 2, 1), True)
+    got = mlp.value_and_grad(layers, x, y, example_weights=[2, 1, 1, 1, 0, 1])
+    rows = [0, 0, 1, 2, 3, 5]
+    assert_close(got, mlp.value_and_grad(layers, x[rows], y[rows]), ulps=16)
+
+
+def test_the_same_lines_run_under_jit():
+    layers, x, y, c = draw(2, (4, 3, 2, 1), True)
+    want = mlp.value_and_grad(layers, x, y, hidden="tanh", weight_decay=0.25, example_weights=c)
+    with jax.enable_x64(True):
+        got = jax.jit(
+            lambda layers, x, y, c: mlp.value_and_grad(layers, x, y, hidden="tanh", weight_decay=0.25, example_weights=c)
+        )(layers, x, y, c)
+    assert_close(got, want, ulps=64)
+
+
+DERIVATIONS = {name: value for name, value in vars(mlp_lines).items() if isinstance(value, Derivation)}
+
+
+def inputs(derivation, seed=0):
+    random = np.random.default_rng(seed)
+    size = {"n": 4, "d": 5, "k": 3, "m": 2}
+
+    def one(domain):
+        values = random.standard_normal([size.get(dim, dim) for dim in domain.dims])
+        if isinstance(domain, Signs):
+            return jnp.asarray(np.where(values > 0, 1.0, -1.0))
+        return jnp.asarray(np.abs(values) if isinstance(domain, Positives) else values)
+
+    return tuple(map_leaves(one, argument) for argument in derivation.domain)
+
+
+def largest_difference(derivation):
+    with jax.enable_x64(True):
+        arguments, d = inputs(derivation), nabla(derivation.wrt)
+        want = jax.jit(d(derivation.of))(*arguments)
+        got = {line.__name__: jax.jit(partial(line, nabla=d))(*arguments) for line in derivation.lines}
+        return {
+            label: max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(leaves(value), leaves(want), strict=True))
+            for label, value in got.items()
+        }
+
+
+def test_the_derivations_are_all_here():
+    assert len(DERIVATIONS) == 8
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_every_line_of_the_recursion_equals_jax_grad(name):
+    for label, difference in largest_difference(DERIVATIONS[name]).items():
+        assert difference < 1e-13, f"{name}: {label} is off by {difference}"
+
+
+def test_a_wrong_line_is_seen():
+    def transposed(layer, h, c, nabla=None):
+        return Layer((c.mT @ h), jnp.sum(c, axis=0))
+
+    wrong = mlp_lines.SIGMOID_BY_LAYER.with_lines(transposed)
+    assert largest_difference(wrong)["transposed"] > 0.01
+
+
+NET = (Layer([[1.0], [1.0]], [0.0, 0.0]), Layer([[1.0, 1.0]]))
+BAD = {
+    "not a sequence": (lambda: mlp.score(Layer([[1.0]]), [[1.0]]), TypeError, "sequence"),
+    "not layers": (lambda: mlp.score([[[1.0]]], [[1.0]]), TypeError, "Layer"),
+    "no layers": (lambda: mlp.score([], [[1.0]]), TypeError, "at least one"),
+    "text": (lambda: mlp.score(NET, [["a"]]), TypeError, "real numbers"),
+    "one example": (lambda: mlp.score(NET, [1.0]), ValueError, r"\(n, d\)"),
+    "no examples": (lambda: mlp.score(NET, np.empty((0, 1))), ValueError, "at least one example"),
+    "other inputs": (lambda: mlp.score(NET, [[1.0, 2.0]]), ValueError, "layer 1: w"),
+    "layers do not fit": (lambda: mlp.score((NET[0], Layer([[1.0]])), [[1.0]]), ValueError, "layer 2: w"),
+    "bias": (lambda: mlp.score((Layer([[1.0]], [0.0, 0.0]),), [[1.0]]), ValueError, "layer 1: b"),
+    "two outputs": (lambda: mlp.score(NET[:1], [[1.0]]), ValueError, "one logistic output"),
+    "NaN in x": (lambda: mlp.score(NET, [[np.nan]]), ValueError, "x must be finite"),
+    "inf in w": (lambda: mlp.score((Layer([[np.inf]]),), [[1.0]]), ValueError, "layer 1: w must be finite"),
+    "labels 0 and 1": (lambda: mlp.log_likelihood(NET, [[1.0], [2.0]], [0, 1]), ValueError, "−1 or \\+1"),
+    "too few labels": (lambda: mlp.log_likelihood(NET, [[1.0], [2.0]], [1]), ValueError, "y has shape"),
+    "activation": (lambda: mlp.score(NET, [[1.0]], "relu6"), ValueError, "sigmoid, tanh, relu"),
+    "activation is a function": (lambda: mlp.score(NET, [[1.0]], np.tanh), TypeError, "by name"),
+    "negative decay": (lambda: mlp.log_likelihood(NET, [[1.0]], [1], weight_decay=-1), ValueError, "weight_decay"),
+    "negative weight": (lambda: mlp.log_likelihood(NET, [[1.0]], [1], example_weights=[-1]), ValueError, "at least 0"),
+    "weights' shape": (lambda: mlp.log_likelihood(NET, [[1.0]], [1], example_weights=[1, 1]), ValueError, "weights has"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_arguments_are_refused_by_name(name):
+    call, error, message = BAD[name]
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,178 @@
+"""`manual-grad train` and `manual-grad predict`, as a person calls them."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from autodiff_ref.train import commands, load
+
+app = typer.Typer()
+app.command()(commands.train)
+app.command()(commands.predict)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def data(examples, write_csv):
+    x, y = examples
+    return write_csv([["id", "a", "b", "c", "d", "kind"], *([f"n{k}", *x[k], y[k]] for k in range(len(x)))])
+
+
+def train(data, *options):
+    return run("train", data, "--label", "kind", "--leave-out", "id", "--epochs", 3, *options)
+
+
+def test_train_then_predict(data, tmp_path, examples):
+    done = train(data, "--save", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    for word in ("200 examples", "inside (−1) and outside (+1)", "4 → 2 → 1", "by hand", "by autodiff", "model.npz"):
+        assert word in done.stdout
+    assert done.stderr == "", "no progress where there is no terminal"
+    predicted = run("predict", tmp_path / "run", data)
+    assert predicted.exit_code == 0, predicted.output
+    rows = list(csv.reader(io.StringIO(predicted.stdout)))
+    assert rows[0] == ["prediction", "p(outside)"]
+    model = load(tmp_path / "run")
+    assert [row[0] for row in rows[1:]] == model.predict(examples[0]).tolist()
+    np.testing.assert_allclose([float(row[1]) for row in rows[1:]], model.predict_probability(examples[0]), rtol=1e-5)
+
+
+def test_json_is_all_there_is_on_stdout(data):
+    done = train(data, "--json", "--validation", "0.2", "--weight-decay", "0.1", "--hidden", "4,3", "--activation", "tanh")
+    summary = json.loads(done.stdout)
+    assert summary["examples"] == 160
+    assert summary["widths"] == [4, 3]
+    assert summary["classes"] == ["inside", "outside"]
+    assert set(summary["nanoseconds_per_example"]) == {"hand", "autodiff"}
+    assert summary["epochs"] == 3
+    assert 0 <= summary["accuracy"] <= 1
+
+
+def test_autodiff_trains_the_same_net(data, tmp_path):
+    for gradient in ("hand", "autodiff"):
+        assert train(data, "--gradient", gradient, "--float64", "--save", tmp_path / gradient).exit_code == 0
+    by_hand, by_autodiff = (load(tmp_path / gradient).layers for gradient in ("hand", "autodiff"))
+    for a, b in zip(by_hand, by_autodiff, strict=True):
+        assert a.w.dtype == np.float64
+        np.testing.assert_allclose(a.w, b.w, rtol=0, atol=1e-12)
+
+
+def test_predict_finds_columns_by_name(data, tmp_path, write_csv, examples):
+    train(data, "--save", tmp_path)
+    x = examples[0][:5]
+    turned = write_csv([["d", "new", "c", "b", "a"], *([r[3], "?", r[2], r[1], r[0]] for r in x)], "new.csv")
+    straight = run("predict", tmp_path, data).stdout.splitlines()[:6]
+    assert run("predict", tmp_path, turned).stdout.splitlines() == straight
+
+
+def test_predict_from_arrays(tmp_path, examples):
+    x, y = examples
+    table = np.column_stack([x, y == "outside"])
+    np.save(tmp_path / "train.npy", table)
+    done = run("train", tmp_path / "train.npy", "--label", "-1", "--epochs", 1, "--save", tmp_path)
+    assert done.exit_code == 0, done.output
+    np.save(tmp_path / "new.npy", x)
+    np.savez(tmp_path / "new.npz", x=x)
+    outputs = {run("predict", tmp_path, tmp_path / name).stdout for name in ("train.npy", "new.npy", "new.npz")}
+    assert len(outputs) == 1
+    assert outputs.pop().count("\n") == 201
+    np.save(tmp_path / "more.npy", np.ones((2, 9)))
+    refused = run("predict", tmp_path, tmp_path / "more.npy")
+    assert refused.exit_code == 2
+    assert "9 columns, the model was trained on 4" in refused.stderr
+
+
+def test_a_column_of_weights_is_no_feature(data, tmp_path, examples, write_csv):
+    x, y = examples
+    rows = [["a", "b", "c", "d", "times", "kind"], *([*x[k], k % 3, y[k]] for k in range(len(x)))]
+    weighted = write_csv(rows, "weighted.csv")
+    done = run("train", weighted, "--label", "kind", "--weights", "times", "--epochs", 1, "--save", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert load(tmp_path).columns == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize("planar", [False, True])
+def test_plot_draws_a_picture(data, tmp_path, planar):
+    pytest.importorskip("matplotlib")
+    left_out = ["--leave-out", "c", "--leave-out", "d"] if planar else []
+    done = train(data, "--plot", tmp_path / "loss.png", "--validation", "0.2", *left_out)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_without_matplotlib_says_what_to_install_before_training(data, monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("autodiff_ref.train.plot.importlib.import_module", missing)
+    monkeypatch.setattr(commands, "fit", None)
+    done = train(data, "--plot", "loss.png")
+    assert done.exit_code == 2
+    assert "manual-grad[plot]" in done.stderr
+
+
+BAD = {
+    "unknown label": (["--label", "color"], "no column 'color'"),
+    "text among the features": (["--label", "kind"], "'id' is 'n0', no number"),
+    "unknown column to leave out": (["--label", "kind", "--leave-out", "ids"], "no column 'ids'"),
+    "unknown weights": (["--label", "kind", "--leave-out", "id", "--weights", "w"], "no column 'w'"),
+    "hidden": (["--label", "kind", "--leave-out", "id", "--hidden", "two"], "--hidden must be"),
+    "negative hidden": (["--label", "kind", "--leave-out", "id", "--hidden", "-2"], "widths must be at least 1"),
+    "batch": (["--label", "kind", "--leave-out", "id", "--batch", "all"], "--batch must be"),
+    "gradient": (["--label", "kind", "--leave-out", "id", "--gradient", "magic"], "hand or autodiff"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_on_stderr_and_exit_2(name, data):
+    options, message = BAD[name]
+    done = run("train", data, *options)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_file_and_a_missing_model(tmp_path, data):
+    assert "no such file" in run("train", tmp_path / "none.csv").stderr
+    refused = run("predict", tmp_path / "none", data)
+    assert refused.exit_code == 2
+    assert "no such model" in refused.stderr
+
+
+def test_predict_needs_all_columns(data, tmp_path, write_csv):
+    train(data, "--save", tmp_path)
+    refused = run("predict", tmp_path, write_csv([["a", "b"], [1, 2]], "few.csv"))
+    assert refused.exit_code == 2
+    assert "no column 'c'" in refused.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_training(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "fit", None)
+    (tmp_path / "file").write_text("")
+    done = train(data, "--save", tmp_path / "file" / "run")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
+
+
+def test_progress_is_shown_on_a_terminal(examples):
+    from rich.console import Console
+
+    from autodiff_ref.train import Epoch
+    from autodiff_ref.train.progress import Watcher
+
+    screen = io.StringIO()
+    watcher = Watcher(Console(file=screen, force_terminal=True, width=120), 2)
+    with watcher.running():
+        watcher(Epoch(1, -0.5, -0.6, 0.01, 1000))
+    assert "epoch 1/2" in screen.getvalue()
+    assert "ll -0.5000 · validation -0.6000 · 100,000 examples/s" in screen.getvalue()

@@ -1,0 +1,195 @@
+"""Files: what is good is read as it stands, what is bad is refused with its place, nothing is ever unpickled."""
+
+import numpy as np
+import pytest
+
+from autodiff_ref.train import read
+from autodiff_ref.train.prepare import Scaling, constant_columns, scaling_of, signs_of, table_of
+
+
+def test_csv_is_read_by_column_names(write_csv):
+    path = write_csv([["a", "kind", "b"], ["1", "yes", "2.5"], [], ["-3e2", " no ", "4"]])
+    data = read(path, "kind")
+    assert data.columns == ("a", "b")
+    assert data.x.tolist() == [[1, 2.5], [-300, 4]]
+    assert data.labels.tolist() == ["yes", "no"]
+    assert read(path, columns=["b", "a"]).x.tolist() == [[2.5, 1], [4, -300]]
+    assert read(path, leave_out=["kind", "a"]).x.tolist() == [[2.5], [4]]
+
+
+def test_quotes_a_byte_order_mark_and_tabs_are_understood(tmp_path, write_csv):
+    path = write_csv([["a, b", "y"], ["1", "no\nway"]])
+    assert read(path, "y").columns == ("a, b",)
+    assert read(path, "y").labels.tolist() == ["no\nway"]
+    tsv = tmp_path / "data.tsv"
+    tsv.write_bytes("\ufeffa\ty\n1\tx\n".encode())
+    assert read(tsv, "y").columns == ("a",)
+
+
+def test_more_rows_than_a_chunk_are_read_in_order(write_csv, monkeypatch):
+    monkeypatch.setattr("autodiff_ref.train.data.CHUNK", 3)
+    path = write_csv([["a", "y"], *([k, f"l{k % 2}"] for k in range(10))])
+    assert read(path, "y").x[:, 0].tolist() == list(range(10))
+
+
+def test_npy_is_memory_mapped(tmp_path):
+    path = tmp_path / "data.npy"
+    np.save(path, np.arange(12.0).reshape(4, 3))
+    data = read(path, "-1")
+    assert isinstance(data.x, np.memmap)
+    assert data.x.tolist() == [[0, 1], [3, 4], [6, 7], [9, 10]]
+    assert data.labels.tolist() == [2, 5, 8, 11]
+    assert data.columns == ("0", "1")
+    assert read(path, "1").x.tolist() == [[0, 2], [3, 5], [6, 8], [9, 11]]
+
+
+def test_npz_holds_x_and_labels(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, x=np.eye(2), y=np.array(["a", "b"]))
+    assert read(path, "y").labels.tolist() == ["a", "b"]
+    assert read(path).labels is None
+
+
+class Trap:
+    """Unpickled, it would raise."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('unpickled')",)
+
+
+BAD_CSV = {
+    "unknown label": ([["a", "b"], [1, 2]], "there is no column 'y'"),
+    "no examples": ([["a", "y"]], "no example below it"),
+    "nothing but the label": ([["y"], ["u"]], "no column besides"),
+    "twice the same name": ([["a", "a", "y"], [1, 2, 3]], "'a' more than once"),
+    "no header": ([["1", "2"], [3, 4]], "must name the columns"),
+    "text": ([["a", "y"], [1, "u"], ["red", "v"]], r"line 3: 'a' is 'red', no number"),
+    "missing value": ([["a", "y"], ["", "u"]], r"line 2: 'a' is missing"),
+    "missing label": ([["a", "y"], [1, ""]], r"line 2: the label 'y' is missing"),
+    "NaN": ([["a", "y"], [1, "u"], ["nan", "v"]], r"line 3: 'a' is nan"),
+    "inf": ([["a", "y"], ["-inf", "u"]], r"line 2: 'a' is -inf"),
+    "too large": ([["a", "y"], ["1e999", "u"]], r"line 2: 'a' is 1e999"),
+    "too few values": ([["a", "b", "y"], [1, "u"]], r"line 2: 2 values, the header has 3"),
+    "too many values": ([["a", "y"], [1, "u", 7]], r"line 2: 3 values, the header has 2"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CSV)
+def test_a_bad_csv_is_refused_with_its_place(name, write_csv):
+    rows, message = BAD_CSV[name]
+    path = write_csv(rows)
+    with pytest.raises(ValueError, match=message) as refused:
+        read(path, "y")
+    assert str(path) in str(refused.value)
+
+
+def test_files_of_other_kinds_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read(tmp_path / "none.csv")
+    for name, content, message in (
+        ("empty.csv", b"", "empty"),
+        ("latin.csv", "a,y\n1,é\n".encode("latin-1"), "UTF-8"),
+        ("quote.csv", b'a,y\n1,"u\n', "not a csv file"),
+        ("data.pkl", b"x", ".csv, .tsv, .npy, .npz"),
+        ("noise.npy", b"noise", "not a .npy file"),
+        ("noise.npz", b"noise", "not a .npz file"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            read(path, "y")
+
+
+def test_pickles_are_never_opened(tmp_path):
+    trap = np.array([[Trap()]], dtype=object)
+    np.save(tmp_path / "trap.npy", trap, allow_pickle=True)
+    np.savez(tmp_path / "trap.npz", x=trap, allow_pickle=True)
+    for name in ("trap.npy", "trap.npz"):
+        with pytest.raises(ValueError, match="pickled objects, which are not read"):
+            read(tmp_path / name)
+
+
+def test_arrays_of_the_wrong_shape_or_kind_are_refused(tmp_path):
+    path = tmp_path / "data.npy"
+    for array, label, message in (
+        (np.arange(3.0), None, r"it must be \(n, d\)"),
+        (np.empty((0, 3)), None, "at least one example"),
+        (np.array([["a"]]), None, "must hold numbers"),
+        (np.array([[1j]]), None, "must hold numbers"),
+        (np.zeros(2, dtype=[("a", float)]), None, "must hold numbers"),
+        (np.eye(3), "3", "0 to 2"),
+        (np.eye(3), "y", "0 to 2"),
+    ):
+        np.save(path, array)
+        with pytest.raises(ValueError, match=message):
+            read(path, label)
+    archive = tmp_path / "data.npz"
+    np.savez(archive, a=np.eye(2))
+    with pytest.raises(ValueError, match="has an array x"):
+        read(archive)
+    np.savez(archive, x=np.eye(2))
+    with pytest.raises(ValueError, match="no array 'y'"):
+        read(archive, "y")
+
+
+@pytest.mark.parametrize(
+    ("labels", "y", "classes"),
+    [
+        ([0, 1, 1], [-1, 1, 1], [0, 1]),
+        ([-1.0, 1.0, -1.0], [-1, 1, -1], [-1, 1]),
+        ([True, False, True], [1, -1, 1], [False, True]),
+        (["no", "yes", "no"], [-1, 1, -1], ["no", "yes"]),
+        (["10", "9", "10"], [1, -1, 1], ["9", "10"]),
+        (np.array(["b", "a", "b"], dtype=object), [1, -1, 1], ["a", "b"]),
+    ],
+)
+def test_any_two_values_become_signs(labels, y, classes):
+    signs, got = signs_of(labels, 3)
+    assert signs.tolist() == y
+    assert got.tolist() == classes
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([1, 1, 1], ValueError, r"two different values, got 1 \(1\)"),
+        ([0, 1, 2], ValueError, r"got 3 \(0, 1, 2\)"),
+        ([0, 1], ValueError, "one label for each row"),
+        ([0.0, 1.0, np.nan], ValueError, "row 2 has nan"),
+        (np.array([0, None, 1], dtype=object), TypeError, "numbers or text"),
+        ([1j, 0, 1], TypeError, "numbers or text"),
+    ],
+)
+def test_other_labels_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        signs_of(labels, 3)
+
+
+def test_standardising_gives_mean_0_and_variance_1_over_the_training_rows():
+    random = np.random.default_rng(0)
+    x = 1e6 + random.standard_normal((500, 3)) * [1e-3, 1, 1e3]
+    rows = np.arange(0, 500, 2)
+    scaling = scaling_of(x, rows, True)
+    y = np.ones(500)
+    table = table_of(x, y, None, rows, scaling, np.dtype(np.float64))
+    np.testing.assert_allclose(table[:3].mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(table[:3].std(axis=1), 1, atol=1e-6)
+    assert table.shape == (4, 250)
+
+
+def test_a_constant_column_is_centred_and_not_scaled():
+    x = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
+    scaling = scaling_of(x, None, True)
+    assert scaling.scale[0] == 1
+    assert constant_columns(x, None) == [0]
+    assert constant_columns(x, np.array([1])) == [0, 1]
+    assert abs((0.1 - scaling.mean[0]) / scaling.scale[0]) < 1e-15
+
+
+def test_numbers_that_do_not_fit_are_refused():
+    x = np.array([[1e308], [-1e308]])
+    with pytest.raises(ValueError, match="too large to standardise"):
+        scaling_of(x, None, True)
+    none = Scaling(np.zeros(1), np.ones(1))
+    with pytest.raises(ValueError, match="column 0 does not fit into float32"):
+        table_of(x, np.ones(2), None, None, none, np.dtype(np.float32))

@@ -1,0 +1,242 @@
+"""The compiled loop: by hand it trains like autodiff, its last batch counts, it never goes downhill."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref.train import (
+    Recipe,
+    epoch,
+    full_step,
+    initial_layers,
+    kernels,
+    mean_log_likelihood,
+    sgd,
+    start,
+    step,
+    sum_over,
+)
+from autodiff_ref.train.kernels import block_of, sums, workers_for
+from manual_grad import mlp
+from manual_grad.mlp import Layer
+
+
+def table_of(seed, n, d, dtype=np.float64, weights=False):
+    random = np.random.default_rng(seed)
+    rows = [random.standard_normal((d, n)), np.where(random.standard_normal((1, n)) > 0, 1.0, -1.0)]
+    if weights:
+        rows.append(random.uniform(0.5, 1.5, (1, n)))
+    return np.concatenate(rows).astype(dtype)
+
+
+def layers_of(d, widths=(2,), bias=True, dtype=np.float64, hidden="sigmoid"):
+    return jax.tree.map(lambda p: p.astype(dtype), initial_layers(d, widths, hidden, bias, seed=1))
+
+
+def largest_difference(one, other):
+    return max(
+        float(np.max(np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64))))
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("widths", "hidden"), [((2,), "sigmoid"), ((6, 3), "tanh"), ((3,), "relu")])
+def test_by_hand_and_autodiff_give_the_same_weights_after_100_steps(dtype, widths, hidden):
+    # a step's gradient is a mean over 32 examples, off by at most about 32 u of its size, which is below 1; steps of 0.1
+    # add up, and what they add can double at each weight once more: 100 * 0.1 * 2 * 32 u
+    bound = 640 * np.finfo(dtype).eps
+    with jax.enable_x64(dtype == np.float64):
+        table = jnp.asarray(table_of(0, 3200, 5, dtype))
+        trained = []
+        for gradient in ("hand", "autodiff"):
+            recipe = Recipe(sgd(0.1), hidden, gradient)
+            state, _ = epoch(recipe, start(recipe, layers_of(5, widths, True, dtype, hidden)), table, batch_size=32)
+            trained.append(state.layers)
+        assert trained[0][0].w.dtype == dtype
+        assert largest_difference(trained[0], layers_of(5, widths, True, dtype, hidden)) > 0.05, "nothing was learned"
+        assert largest_difference(*trained) <= bound
+
+
+def test_the_comparison_sees_another_learning_rate():
+    with jax.enable_x64(True):
+        table = jnp.asarray(table_of(0, 3200, 5))
+        trained = [
+            epoch(Recipe(sgd(rate)), start(Recipe(sgd(rate)), layers_of(5)), table, batch_size=32)[0].layers
+            for rate in (0.1, 0.1001)
+        ]
+        assert largest_difference(*trained) > 640 * np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize("n", [100, 700, 5000])
+def test_an_epoch_of_one_batch_is_the_full_batch_step_exactly(n):
+    recipe = Recipe(sgd(0.5, 0.9))
+    table = table_of(3, n, 5, np.float32)
+    one_batch, ll = epoch(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25, batch_size=n)
+    larger, _ = epoch(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25, batch_size=n + 7)
+    stepped, step_ll = step(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25)
+    for other in (larger, stepped):
+        for a, b in zip(jax.tree.leaves(one_batch), jax.tree.leaves(other), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert ll == step_ll
+
+
+def test_the_full_step_on_all_processors_is_the_step_within_rounding(monkeypatch):
+    monkeypatch.setattr(kernels, "WORK", 1)
+    monkeypatch.setattr(kernels, "threads", lambda: 3)
+    recipe = Recipe(sgd(0.5))
+    with jax.enable_x64(True):
+        table = jnp.asarray(table_of(3, 40_000, 5))
+        threaded, ll = full_step(recipe, start(recipe, layers_of(5)), table, 0.25)
+        stepped, step_ll = step(recipe, start(recipe, layers_of(5)), table, 0.25)
+        assert largest_difference(threaded.layers, stepped.layers) <= 1e-15
+        assert ll == pytest.approx(float(step_ll), rel=1e-14)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 130])
+def test_the_last_partial_batch_is_a_step_over_what_is_left(n, weights):
+    recipe = Recipe(sgd(0.5, 0.9))
+    with jax.enable_x64(True):
+        table = jnp.asarray(table_of(4, n, 3, weights=weights))
+        state = start(recipe, layers_of(3))
+        ll = 0.0
+        for first in range(0, n, 64):
+            state, more = step(recipe, state, table[:, first : first + 64])
+            ll += float(more)
+        got, got_ll = epoch(recipe, start(recipe, layers_of(3)), table, batch_size=64)
+        assert largest_difference(got.layers, state.layers) <= 1e-14
+        assert float(got_ll) == pytest.approx(ll, rel=1e-13)
+        if n % 64 and n > 64:
+            dropped, _ = epoch(recipe, start(recipe, layers_of(3)), table[:, : n - n % 64], batch_size=64)
+            assert largest_difference(got.layers, dropped.layers) > 1e-3, "the last batch did not count"
+
+
+def test_padding_beyond_count_has_no_effect():
+    recipe = Recipe(sgd(0.5))
+    table = table_of(5, 90, 3, np.float32)
+    padded = np.concatenate([table, np.full((4, 6), np.nan, np.float32)], axis=1)
+    got, _ = epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), padded, batch_size=32, count=90)
+    want, _ = epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table, batch_size=32)
+    assert largest_difference(got.layers, want.layers) <= 1e-7
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), weights=st.booleans())
+def test_full_batch_ascent_never_lowers_the_log_likelihood(seed, weights):
+    """Along ∇ with a step below 1/L, L the Lipschitz constant of ∇, ll cannot fall: here ∇² of the mean is below 2."""
+    recipe = Recipe(sgd(0.05))
+    with jax.enable_x64(True):
+        table = jnp.asarray(table_of(seed, 24, 3, weights=weights))
+        state = start(recipe, layers_of(3))
+        values = []
+        for _ in range(40):
+            state, ll = epoch(recipe, state, table, batch_size=24)
+            values.append(float(ll))
+    values = np.array(values)
+    assert (np.diff(values) >= -24 * np.finfo(float).eps * np.abs(values[1:])).all(), np.diff(values).min()
+    assert values[-1] > values[0]
+
+
+def test_a_step_too_large_does_lower_it():
+    recipe = Recipe(sgd(200.0))
+    state, first = step(recipe, start(recipe, layers_of(3, dtype=np.float32)), table_of(0, 24, 3, np.float32))
+    _, second = step(recipe, state, table_of(0, 24, 3, np.float32))
+    assert second < first
+
+
+@pytest.mark.parametrize("gradient", ["hand", "autodiff"])
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize(("n", "block", "workers"), [(10, 4, 1), (10, 4, 3), (1000, 128, 2), (127, 128, 2), (9, 3, 3)])
+def test_blocks_and_threads_add_up_to_the_whole(n, block, workers, weights, gradient):
+    table = table_of(6, n, 3, weights=weights)
+    layers = layers_of(3)
+    with jax.enable_x64(True):
+        got = sum_over(layers, table, gradient=gradient, block=block, workers=workers)
+    want = mlp.value_and_grad(layers, table[:3].T, table[3], example_weights=table[4] if weights else None)
+    assert got[0] == pytest.approx(float(want[0]), rel=1e-13)
+    assert largest_difference(got[1], want[1]) <= 1e-12
+
+
+def test_the_mean_log_likelihood_is_that_of_the_notes_net():
+    table = table_of(7, 50, 3, np.float32)
+    layers = layers_of(3, bias=False, dtype=np.float32)
+    want = mlp.log_likelihood(layers, table[:3].T, table[3]) / 50
+    assert float(mean_log_likelihood(layers, table)) == pytest.approx(float(want), rel=1e-5)
+
+
+@pytest.mark.parametrize(("d", "widths"), [(4, (2,)), (30, (2,)), (30, (64,)), (300, (2,))])
+def test_memory_beyond_the_data_does_not_grow_with_n(d, widths):
+    layers = layers_of(d, widths, dtype=np.float32)
+    temporary = []
+    for n in (20_580, 204_900):  # with the same remainder over a block of any size
+        table = jax.ShapeDtypeStruct((d + 1, n), np.float32)
+        compiled = jax.jit(lambda w, t: sums(w, t, hidden="sigmoid", gradient="hand")).lower(layers, table).compile()
+        temporary.append(compiled.memory_analysis().temp_size_in_bytes)
+        assert temporary[-1] < 0.1 * (d + 1) * n * 4
+    assert temporary[1] <= 1.01 * temporary[0]
+
+
+def test_a_block_of_the_widest_layer_fits_the_cache():
+    for d, units, size in ((2, 2, 4), (30, 2, 4), (30, 2, 8), (4, 64, 4)):
+        dtype = np.float32 if size == 4 else np.float64
+        table = np.empty((d + 1, 1), dtype)
+        block = block_of((Layer(np.empty((units, d), dtype)), Layer(np.empty((1, units), dtype))), table)
+        assert 128 <= block <= 2048
+        assert block * max(d + 1, units) * size <= 32_768 or block == 128
+
+
+def test_little_work_stays_on_one_thread_and_much_is_shared(monkeypatch):
+    monkeypatch.setattr(kernels, "threads", lambda: 4)
+    layers = layers_of(30, (2,))
+    counts = [
+        workers_for(layers, jax.ShapeDtypeStruct((31, 1), np.float32)),
+        *(workers_for(layers, jax.ShapeDtypeStruct((31, n), np.float32)) for n in (10**5, 10**6, 10**7)),
+    ]
+    assert counts == [1, 1, 2, 4]
+
+
+def test_any_optax_transformation_trains():
+    optax = pytest.importorskip("optax")
+    recipe = Recipe(optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(0.05)))
+    table = table_of(8, 256, 3, np.float32)
+    before = float(mean_log_likelihood(layers_of(3, dtype=np.float32), table))
+    state = start(recipe, layers_of(3, dtype=np.float32))
+    for _ in range(5):
+        state, _ = epoch(recipe, state, table, batch_size=32)
+    assert float(mean_log_likelihood(state.layers, table)) > before
+
+
+def test_sgd_equals_optax_sgd():
+    optax = pytest.importorskip("optax")
+    table = table_of(9, 256, 3, np.float32)
+    trained = []
+    for optimizer in (sgd(0.1, 0.9), optax.sgd(0.1, 0.9)):
+        recipe = Recipe(optimizer)
+        trained.append(epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table, batch_size=32)[0].layers)
+    assert largest_difference(*trained) <= 1e-6
+
+
+def test_start_leaves_the_given_weights_alone():
+    recipe = Recipe(sgd(0.1))
+    mine = jax.tree.map(jnp.asarray, layers_of(3, dtype=np.float32))
+    epoch(recipe, start(recipe, mine), table_of(0, 8, 3, np.float32), batch_size=4)
+    assert np.isfinite(mine[0].w).all()  # raises were its buffer given away
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Recipe(sgd(0.1), hidden="step"), "sigmoid, tanh, relu"),
+        (lambda: Recipe(sgd(0.1), gradient="finite"), "hand or autodiff"),
+        (lambda: sgd(0.0), "learning_rate"),
+        (lambda: sgd(float("nan")), "learning_rate"),
+        (lambda: sgd(0.1, 1.0), "momentum"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,84 @@
+"""Every mode visits every example once an epoch, mixes them, and does the same for the same seed."""
+
+import numpy as np
+import pytest
+
+from autodiff_ref.train.shuffle import REGROUP, SMALL, Shuffler, aligned, mode_of
+
+
+def epochs(n, batch, mode, dtype=np.float32, segment=100, count=3, seed=0):
+    table = np.stack([np.arange(n), -np.arange(n)]).astype(dtype)
+    shuffler = Shuffler(table, batch, seed, mode, segment)
+    seen = []
+    for number in range(count):
+        parts = [part.table[:, : part.size].copy() for part in shuffler.epoch(number)]
+        seen.append((parts, np.concatenate(parts, axis=1)))
+    return table, seen
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mode", ["examples", "groups", "none"])
+@pytest.mark.parametrize(("n", "batch"), [(569, 32), (1000, 7), (100, 100), (5, 2), (3, 3), (1, 1)])
+def test_every_example_comes_once_an_epoch(n, batch, mode, dtype):
+    table, seen = epochs(n, batch, mode, dtype, count=REGROUP + 2)
+    for parts, whole in seen:
+        np.testing.assert_array_equal(np.sort(whole[0]), table[0])
+        np.testing.assert_array_equal(whole[0], -whole[1])
+        assert all(part.shape[1] % batch == 0 for part in parts[:-1]), "a batch was cut in two"
+
+
+@pytest.mark.parametrize("mode", ["examples", "groups"])
+def test_epochs_and_seeds_differ_and_one_seed_repeats(mode):
+    _, first = epochs(512, 32, mode)
+    _, again = epochs(512, 32, mode)
+    _, other = epochs(512, 32, mode, seed=1)
+    for (_, a), (_, b) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (first[0][1] != first[1][1]).any()
+    assert (first[0][1] != other[0][1]).any()
+
+
+def test_the_order_does_not_depend_on_the_segment_size():
+    for mode in ("examples", "groups"):
+        _, small = epochs(512, 8, mode, segment=64)
+        _, large = epochs(512, 8, mode, segment=10_000)
+        assert len(small[0][0]) == 8
+        assert len(large[0][0]) == 1
+        np.testing.assert_array_equal(small[2][1], large[2][1])
+
+
+def test_examples_are_uniformly_mixed():
+    """Over 400 epochs the first place is taken by each of 8 examples about 50 times; 6 standard deviations are 40."""
+    _, seen = epochs(8, 4, "examples", count=400)
+    counts = np.bincount([int(whole[0, 0]) for _, whole in seen], minlength=8)
+    assert np.abs(counts - 50).max() < 40
+
+
+def test_groups_stay_together_until_they_are_drawn_anew():
+    _, seen = epochs(512, 32, "groups", count=REGROUP + 1)
+
+    def groups(whole):
+        return {tuple(whole[0, k : k + 4]) for k in range(0, 512, 4)}
+
+    assert groups(seen[0][1]) == groups(seen[REGROUP - 1][1])
+    assert len(groups(seen[0][1]) & groups(seen[REGROUP][1])) < 5
+
+
+def test_the_table_given_is_left_alone():
+    table = np.arange(20, dtype=np.float32).reshape(2, 10)
+    before = table.copy()
+    for number in range(2):
+        list(Shuffler(table, 2, 0, "groups").epoch(number))
+    np.testing.assert_array_equal(table, before)
+
+
+def test_tables_begin_where_jax_takes_them_as_they_are():
+    for dtype in (np.float32, np.float64):
+        assert aligned(3, 5, np.dtype(dtype)).ctypes.data % 64 == 0
+
+
+def test_auto_takes_the_faster_way_where_there_are_many():
+    assert mode_of("auto", SMALL) == "examples"
+    assert mode_of("auto", SMALL + 1) == "groups"
+    with pytest.raises(ValueError, match="examples, groups, none"):
+        mode_of("batches", 10)
