@@ -14,6 +14,7 @@ from rich.text import Text
 
 from autodiff_ref import targets
 from autodiff_ref.table import TableError, read_table
+from autodiff_ref.train import commands
 from autodiff_ref.verify import LineError, Report, verify
 from autodiff_ref.verify.judge import Progress as Tell
 from autodiff_ref.verify.judge import check
@@ -129,6 +130,10 @@ def _list(console: Console, chosen: dict[str, Derivation], *, as_json: bool) -> 
     for key, derivation in chosen.items():
         console.print(Text(f"{key}   {derivation.name}"))
         console.print(Text("  " + ", ".join(derivation.labels)))
+
+
+app.command("train")(commands.train)
+app.command("predict")(commands.predict)
 
 
 @contextmanager
