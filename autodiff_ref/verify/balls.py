@@ -140,6 +140,18 @@ def _comparison(name: str) -> Rule:
     return rule
 
 
+def _atan2(equation: Equation) -> Step:
+    """The angle jumps from π to −π across the negative x axis: a tie of y with 0 there."""
+
+    def one(context: Context, y: arb, x: arb) -> arb:
+        on_the_cut = y == 0 and y.is_exact() and x < 0
+        if on_the_cut and context.compare(y, ZERO, label=equation.label) < 0:
+            return -arb.pi()
+        return arb.atan2(y, x)
+
+    return lambda context, y, x: _map(lambda u, v: one(context, u, v), y, x)
+
+
 def _sign(equation: Equation) -> Step:
     label = equation.label
     return lambda context, x: _map(lambda u: arb(context.compare(u, ZERO, label=label)), x)
@@ -382,7 +394,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "asin": arb.asin,
     "acos": arb.acos,
     "atan": arb.atan,
-    "atan2": lambda y, x: arb.atan2(y, x),
     "sinh": arb.sinh,
     "cosh": arb.cosh,
     "tanh": arb.tanh,
@@ -420,6 +431,7 @@ class BallTable:
             **{name: _comparison(name) for name in _OUTCOMES},
             **{name: _function(f) for name, f in FUNCTIONS.items()},
             "sign": _sign,
+            "atan2": _atan2,
             "convert_element_type": _convert,
             "is_finite": lambda _: lambda context, x: np.asarray(_map(lambda u: _is_finite(context, u), x), dtype=bool),
             "floor": _rounding(_floor),

@@ -459,3 +459,17 @@ def test_a_component_that_vanishes_beside_one_that_constants_limit_is_still_evid
     report = verify(Derivation("∇", of, None, ({"a": reals(), "b": reals()},), [line]))
     assert report.ok, str(report)
     assert report.lines[0].kinks == 0
+
+
+def test_the_cut_of_the_angle_is_a_kink():
+    def of(y, x):
+        return jax.lax.atan2(y, x) ** 2 / 2
+
+    def line(y, x, nabla):
+        return -jax.lax.atan2(-y, x) * x / (x * x + y * y)
+
+    derivation = Derivation("∂/∂y θ²/2", of, "y", (reals(), reals()), [line])
+    inputs = [Input("cut", (np.array(0.0), np.array(-1.5))), Input("beside it", (np.array(0.5), np.array(-1.5)))]
+    report = verify(derivation, inputs=inputs)
+    assert report.ok, str(report)
+    assert report.lines[0].kinks == 1
