@@ -76,7 +76,8 @@ def sigmoid_derivative(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         a: real numbers of any shape (pre-activations, not activations); ±inf give 0.
 
     Returns:
-        Slopes in [0, 1/4] up to rounding, of a's shape and floating dtype. At most 6 ulps from the true value wherever that is a
+        Slopes in [0, 1/4] up to rounding, of a's shape and floating dtype.
+        At most 6 ulps from the true value wherever that is a
         normal number: 1 + t is rounded before it is squared.
 
     Raises:
