@@ -78,7 +78,7 @@ def verify_command(
         else:
             chosen = {f"{t}:{name}": d for t in target or [NOTES] for name, d in targets.derivations_of(t).items()}
             if only_list:
-                _list(console, chosen, as_json=as_json)
+                _list(chosen, as_json=as_json)
                 return
             reports = _judge(console, chosen, quiet=as_json, seed=seed, examples=examples, timeout=timeout)
     if as_json:
@@ -96,7 +96,7 @@ def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **op
             report = verify(derivation, progress=tell, **options)
         reports.append(report)
         if not quiet:
-            console.print(report)
+            console.print(report, soft_wrap=True)  # what a reader pastes stays in one piece
             console.print()
     return reports
 
@@ -118,18 +118,19 @@ def _on_data(
             console.print(Text(sentence))
         for report in found.reports:
             console.print()
-            console.print(report)
+            console.print(report, soft_wrap=True)
     return found.reports
 
 
-def _list(console: Console, chosen: dict[str, Derivation], *, as_json: bool) -> None:
+def _list(chosen: dict[str, Derivation], *, as_json: bool) -> None:
+    """For pipes: a row is never wrapped."""
     if as_json:
         listed = [{"target": key, "name": d.name, "lines": d.labels} for key, d in chosen.items()]
         print(json.dumps({"derivations": listed}, ensure_ascii=False, indent=1))
         return
     for key, derivation in chosen.items():
-        console.print(Text(f"{key}   {derivation.name}"))
-        console.print(Text("  " + ", ".join(derivation.labels)))
+        print(f"{key}   {derivation.name}")
+        print("  " + ", ".join(derivation.labels))
 
 
 app.command("train")(commands.train)

@@ -115,7 +115,10 @@ class LineReport:
 
 @dataclass
 class Report:
-    """The verdict on a derivation. Prints as a table, in a terminal, a log or a notebook."""
+    """The verdict on a derivation. Prints as a table, in a terminal, a log or a notebook.
+
+    `rich.print(report)` folds rows that are too long; `console.print(report, soft_wrap=True)` leaves the program whole.
+    """
 
     name: str
     lines: list[LineReport]
@@ -159,7 +162,7 @@ class Report:
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=100, color_system=None, legacy_windows=False)
-        console.print(self)
+        console.print(self, soft_wrap=True)
         assert isinstance(console.file, StringIO)
         return console.file.getvalue().rstrip()
 
@@ -187,10 +190,13 @@ class Report:
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
         paragraphs += [(sentence, 2) for sentence in (*self.notes, self.summary)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
-        if first:
-            paragraphs += [(f"as a test\n  {first.example}\nas a program", 2), (first.snippet, 4)]
         for text, by in paragraphs:
             yield from _indented(console, options, text, by)
+        if first:
+            whole = options.no_wrap or False  # console.print(report, soft_wrap=True)
+            for title, text in (("as a test", first.example), ("as a program", first.snippet)):
+                yield Text(f"  {title}")
+                yield from (Text(f"    {row}", no_wrap=whole) for row in text.splitlines())
 
     @property
     def summary(self) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import textwrap
 
 import numpy as np
 import pytest
@@ -77,11 +78,31 @@ def test_one_derivation_of_a_file_is_judged_alone(mine):
     assert json.loads(result.stdout)["derivations"][0]["first_wrong_line"] == "line_2"
 
 
-def test_a_list_names_derivations_and_lines(mine):
-    result = run("verify", "--list", mine)
+@pytest.fixture
+def far_away(tmp_path):
+    """A file whose path is longer than a terminal is wide."""
+    folder = tmp_path / "a folder with a long name" / "and another one beneath it, so that no row of 80 columns holds it"
+    folder.mkdir(parents=True)
+    path = folder / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def test_a_list_names_derivations_and_lines_and_wraps_none(far_away):
+    result = run("verify", "--list", far_away)
     assert result.exit_code == 0
-    assert "WRONG" in result.stdout
-    assert "line_1, line_2" in result.stdout
+    assert result.stdout.splitlines() == [
+        f"{far_away}:RIGHT   d z²/dz",
+        "  line_1",
+        f"{far_away}:WRONG   d z²/dz, wrong",
+        "  line_1, line_2",
+    ]
+
+
+def test_the_program_that_a_report_ends_with_runs_as_printed(far_away, capsys):
+    printed = run("verify", f"{far_away}:WRONG").stdout.split("as a program\n")[1]
+    exec(textwrap.dedent(printed), {})  # what a reader would paste
+    assert capsys.readouterr().out == "2.0\n3.0\n"
 
 
 def test_undecided_is_exit_code_3():
