@@ -136,7 +136,7 @@ def _place(error: Exception) -> str:
 
 
 def _is_library(filename: str) -> bool:
-    return "site-packages" in filename or filename.startswith("<") or Path(filename).parent == Path(__file__).parent
+    return "site-packages" in filename or filename.startswith("<") or Path(__file__).parent in Path(filename).parents
 
 
 def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:

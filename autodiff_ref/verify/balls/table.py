@@ -1,0 +1,63 @@
+"""Ball arithmetic: a table for the walker in which every real is an Arb ball, an interval sure to hold the true value.
+
+What two lines' balls say is certified: disjoint ones differ; whatever overlaps at 30 digits is equal as far as 30 digits go.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from flint import arb
+
+from autodiff_ref.verify.balls.context import ONE, ZERO, Context, constant, entrywise, exact
+from autodiff_ref.verify.balls.functions import FUNCTIONS, rule_of
+from autodiff_ref.verify.balls.jumps import JUMPS
+from autodiff_ref.verify.balls.order import ORDER
+from autodiff_ref.verify.plans import Array, Rule
+from autodiff_ref.verify.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction
+
+
+class BallTable:
+    """The rules by which the walker computes in balls."""
+
+    name = "balls"
+    movement = MOVEMENT
+    discrete = DISCRETE
+    rules: dict[str, Rule]
+
+    def __init__(self) -> None:
+        self.rules = {
+            **ALGEBRA,
+            **{name: rule_of(f) for name, f in FUNCTIONS.items()},
+            **JUMPS,
+            **ORDER,
+            "reduce_sum": reduction(lambda rows: np.add.reduce(rows, axis=-1, initial=ZERO)),
+            "reduce_prod": reduction(lambda rows: np.multiply.reduce(rows, axis=-1, initial=ONE)),
+            "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),
+        }
+
+    def constant(self, values: Array, context: Context | None) -> Array:
+        """Float constants as balls: exact with at most 24 significant bits, else c ± ulp(c), so that 0.1 may mean 1/10."""
+        return entrywise(lambda value: constant(value, context, values.dtype), values)
+
+
+BALLS = BallTable()
+
+
+def register(primitive: str, function: Callable[..., arb]) -> None:
+    """Teaches the judge a primitive that works entry by entry.
+
+    Args:
+        primitive: its name, as the report says it.
+        function: the same function of balls (`flint.arb`), one for each operand; it returns a ball.
+
+    Raises:
+        TypeError: `function` is not callable.
+
+    Example:
+        The judge has no rule for the Bessel function I₀ scaled by e^−|x|; Arb has I₀:
+
+        >>> register("bessel_i0e", lambda x: x.bessel_i(0) * (-abs(x)).exp())
+    """
+    if not callable(function):
+        raise TypeError(f"the rule for {primitive!r} must be a function of balls, got {function!r}")
+    BALLS.rules[primitive] = rule_of(function)
