@@ -59,7 +59,9 @@ class Traced:
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
+    """One use of ∇ while a line is traced."""
+
     f: Callable[..., Any]
     wrt: str | None
     args: tuple[Any, ...]
@@ -73,7 +75,7 @@ def label_flags(domain: tuple[Any, ...]) -> list[bool]:
 
 def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Equal for arguments that one trace serves."""
-    return tuple((np.shape(leaf), np.asarray(leaf).dtype.str) for leaf in jax.tree.leaves(args))
+    return tuple((np.shape(leaf), _dtype(leaf).str) for leaf in jax.tree.leaves(args))
 
 
 def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
@@ -92,7 +94,7 @@ def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
 
 def trace_of(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
     """`of` itself, and what it hands to ∇."""
-    return _trace(_with_nabla(derivation.of), label_of(derivation.of), derivation, args)
+    return _trace(with_nabla(derivation.of), label_of(derivation.of), derivation, args)
 
 
 def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any) -> Traced:
@@ -101,7 +103,7 @@ def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any
     Raises:
         LineError: the line raises, or returns something of another shape than the gradient.
     """
-    traced = _trace(_with_nabla(line), label_of(line), derivation, args)
+    traced = _trace(with_nabla(line), label_of(line), derivation, args)
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
@@ -111,7 +113,7 @@ def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any
     return traced
 
 
-def _with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
+def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f`, handed ∇ if it takes it."""
     try:
         takes = "nabla" in inspect.signature(f).parameters
@@ -140,7 +142,12 @@ def _is_library(filename: str) -> bool:
 
 
 def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype), args)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), _dtype(leaf)), args)
+
+
+def _dtype(leaf: Any) -> Any:
+    """The type of an array, a tracer or a number."""
+    return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
 
 
 def _flat_shapes(shapes: Any) -> tuple[str, list[Any]]:
@@ -159,10 +166,7 @@ def _trace(
     f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, record: bool = True
 ) -> Traced:
     try:
-        try:
-            closed, shapes, calls = _jaxpr(f, args, derivation.wrt, record=record)
-        except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
-            closed, shapes, calls = _jaxpr(f, args, derivation.wrt, record=False)
+        closed, shapes, calls = jaxpr_of(f, args, derivation.wrt, record=record)
     except Exception as error:
         raise _line_error(error, label, derivation) from error
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
@@ -182,10 +186,19 @@ def _trace(
     return Traced(label, made, closed, shapes, calls=found)
 
 
-def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, record: bool) -> tuple[Any, Any, list[_Call]]:
+def jaxpr_of(
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, record: bool = True
+) -> tuple[Any, Any, list[Call]]:
     """The jaxpr of a line: its value, then the arguments of every use of ∇; the value's shapes; and these uses."""
+    try:
+        return _jaxpr(f, args, wrt, record=record)
+    except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
+        return _jaxpr(f, args, wrt, record=False)
+
+
+def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, record: bool) -> tuple[Any, Any, list[Call]]:
     leaves, structure = jax.tree.flatten(_abstract(args))
-    calls: list[_Call] = []
+    calls: list[Call] = []
     nabla = _recording(wrt, calls) if record else jax_nabla(wrt)
 
     def flat(*leaves: Any) -> Any:
@@ -198,12 +211,12 @@ def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, rec
     return closed, shapes, calls
 
 
-def _recording(wrt: str | None, calls: list[_Call]) -> Callable[..., Any]:
+def _recording(wrt: str | None, calls: list[Call]) -> Callable[..., Any]:
     nabla = jax_nabla(wrt)
 
     def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
-            calls.append(_Call(f, wrt, args))
+            calls.append(Call(f, wrt, args))
             return nabla(f, wrt)(*args)
 
         return jacobian

@@ -55,7 +55,7 @@ def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), outputs: sli
     return planner.finish(inputs, planner.inline(closed.jaxpr, closed.consts, inputs)[outputs])
 
 
-_CALLS = {
+CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
@@ -123,8 +123,8 @@ class Planner:
         name = eqn.primitive.name
         if not eqn.outvars:  # jax.debug.print and the like
             return []
-        if name in _CALLS:
-            inner = eqn.params[_CALLS[name]]
+        if name in CALLS:
+            inner = eqn.params[CALLS[name]]
             return self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
         if name == "cond" and sources[0] in self.known:
             branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
