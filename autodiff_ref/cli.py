@@ -89,11 +89,11 @@ def verify_command(
 
 def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **options: Any) -> list[Report]:
     reports: list[Report] = []
-    for derivation in chosen.values():  # bad input of any of them stops all, before anything is printed
-        check(derivation)
-    for derivation in chosen.values():
+    # bad input of any of them stops all, before anything is printed
+    checked = [(derivation, check(derivation)) for derivation in chosen.values()]
+    for derivation, traces in checked:
         with _progress(derivation.name) as tell:
-            report = verify(derivation, progress=tell, **options)
+            report = verify(derivation, progress=tell, traces=traces, **options)
         reports.append(report)
         if not quiet:
             console.print(report, soft_wrap=True)  # what a reader pastes stays in one piece

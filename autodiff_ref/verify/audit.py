@@ -7,7 +7,7 @@ from typing import Any
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.reference import Miscompiled, WrongReference, arguments_of, check_compiled, check_derivative
-from autodiff_ref.verify.trace import label_flags, shape_key, trace_of
+from autodiff_ref.verify.trace import label_flags, shape_key
 from manual_grad.derivation import label_of
 
 _REFERENCE_INPUTS = 3
@@ -48,7 +48,7 @@ def _check(
 ) -> WrongReference | None:
     name = label_of(f)
     try:
-        found = check_derivative(f, wrt, args, name, labels)
+        found = check_derivative(f, wrt, args, name, labels, bench.traces.nabla)
     except Exception as error:  # a primitive without a rule, a closure over traced values: said in the report
         bench.unchecked.setdefault(name, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
         return None
@@ -71,7 +71,7 @@ def _functions_handed_to_nabla(bench: Bench, shown: list[Input]) -> Iterator[tup
     count: Counter[Any] = Counter()
     for given in shown:
         seen_here: set[Any] = set()
-        sources = [trace_of(bench.derivation, given.args)]
+        sources = [bench.traces.of(given.args)]
         sources += [bench.traced(line, given.args) for line in bench.derivation.lines]
         for call in (call for traced in sources for call in traced.calls):
             if call.key in seen_here:

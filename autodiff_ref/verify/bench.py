@@ -13,7 +13,8 @@ from autodiff_ref.verify.inputs import Input, NoInputError
 from autodiff_ref.verify.report import Counterexample, leaf_names, readable
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
-from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key, trace_line, trace_reference
+from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key
+from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compare, evaluator
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
@@ -58,32 +59,27 @@ class Relation:
 class Bench:
     """The inputs of a derivation, and its lines at them."""
 
-    def __init__(self, derivation: Derivation, inputs: Sequence[Input], *, may_shrink: bool) -> None:
+    def __init__(
+        self, derivation: Derivation, inputs: Sequence[Input], *, may_shrink: bool, traces: Traces | None = None
+    ) -> None:
         if not inputs:
             raise NoInputError("no inputs were given")
         self.may_shrink = may_shrink
         self.derivation, self.inputs = derivation, list(inputs)
+        self.traces = traces or Traces(derivation)
         self.checked: dict[str, None] = {}
         self.unchecked: dict[str, str] = {}
-        self._traced: dict[tuple[Any, ...], Traced] = {}
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
 
     def traced(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
         """A line at the shapes of `args`; None is the reference."""
-        shape, label = shape_key(args), REFERENCE if line is None else label_of(line)
-        if (label, shape) not in self._traced:
-            if line is None:
-                self._traced[label, shape] = trace_reference(self.derivation, args)
-            else:
-                shapes = self.traced(None, args).shapes
-                self._traced[label, shape] = trace_line(self.derivation, line, args, shapes)
-        return self._traced[label, shape]
+        return self.traces.line(line, args)
 
     def relation(self, line: Line, other: Line | None) -> Relation:
         """Compares two lines at every input where both claim to hold."""
         found = Relation()
         for k, given in enumerate(self.inputs):
-            if not all(_claims_to_hold(each, given.args) for each in (line, other)):
+            if not all(claims_to_hold(each, given.args) for each in (line, other)):
                 continue
             ours, theirs = self.traced(line, given.args), self.traced(other, given.args)
             if ours.plan is None or theirs.plan is None:
@@ -124,7 +120,7 @@ class Bench:
 
     def differ(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
         """What certifies that two lines differ at an input; None where they do not, or that cannot be told."""
-        if not all(_claims_to_hold(each, args) for each in (line, other)):
+        if not all(claims_to_hold(each, args) for each in (line, other)):
             return None
         ours, theirs = self.traced(line, args), self.traced(other, args)
         if ours.plan is None or theirs.plan is None:
@@ -203,6 +199,7 @@ class Bench:
         return [names[k] if k < len(names) else f"argument {k}" for k in range(len(self.derivation.domain))]
 
 
-def _claims_to_hold(line: Line | None, args: tuple[Any, ...]) -> bool:
+def claims_to_hold(line: Line | None, args: tuple[Any, ...]) -> bool:
+    """Whether the condition under which a line claims to hold is met."""
     valid = getattr(line, "valid", None)
     return valid is None or bool(valid(*args))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
@@ -9,6 +10,7 @@ from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
 from autodiff_ref.verify.report import LineReport, Report
 from autodiff_ref.verify.trace import REFERENCE
+from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 Progress = Callable[[int, int, str], None]
@@ -24,6 +26,7 @@ def verify(
     shrink: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
+    traces: Traces | None = None,
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
 
@@ -38,6 +41,7 @@ def verify(
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
+        traces: what `check` returned, so that nothing is traced twice.
 
     Returns:
         A report: `ok`, `first_wrong_line`, a verdict for each line; prints as a table.
@@ -53,7 +57,7 @@ def verify(
     report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
     try:
         tried = sweep(derivation, seed=seed, at_least=examples) if inputs is None else inputs
-        bench = Bench(derivation, tried, may_shrink=shrink and inputs is None)
+        bench = Bench(derivation, tried, may_shrink=shrink and inputs is None, traces=traces)
         bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
@@ -79,16 +83,19 @@ def verify(
     return report
 
 
-def check(derivation: Derivation) -> None:
+def check(derivation: Derivation) -> Traces:
     """Whether a derivation can be judged at all, found out at one input.
+
+    Returns:
+        What was traced of it.
 
     Raises:
         LineError: a line raises, or returns something of another shape than the gradient.
     """
-    try:
-        Bench(derivation, sweep(derivation, seed=0, at_least=1)[:1], may_shrink=False).check_lines()
-    except NoInputError:
-        return
+    traces = Traces(derivation)
+    with suppress(NoInputError):  # `verify` says so in its report
+        Bench(derivation, sweep(derivation, seed=0, at_least=1)[:1], may_shrink=False, traces=traces).check_lines()
+    return traces
 
 
 def _undecided(report: Report, reason: str) -> Report:

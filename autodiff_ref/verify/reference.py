@@ -17,7 +17,7 @@ from flint import arb
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.nabla import split_arguments
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
-from autodiff_ref.verify.trace import NablaCall
+from autodiff_ref.verify.trace import MakeNabla, NablaCall
 from autodiff_ref.verify.verdict import DIGITS, digits
 from autodiff_ref.verify.walk import Array, Plan, plan
 
@@ -71,7 +71,12 @@ class Checked:
 
 
 def check_derivative(
-    f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], name: str, labels: Sequence[bool]
+    f: Callable[..., Any],
+    wrt: str | None,
+    args: tuple[Any, ...],
+    name: str,
+    labels: Sequence[bool],
+    make_nabla: MakeNabla = jax_nabla,
 ) -> Checked:
     """Compares JAX's ∇f at `args` with the difference quotient.
 
@@ -81,15 +86,18 @@ def check_derivative(
         args: where, as NumPy arrays.
         name: what the report calls it.
         labels: for each leaf of `args`, whether it holds labels.
+        make_nabla: JAX's ∇, or one that has traced the derivative of f already.
 
     Raises:
         NoRuleError: f or its derivative holds a primitive that balls have no rule for.
     """
-    nabla = jax_nabla(wrt)
-    value_plan, leaves, positions = _plan_function(f, wrt, args, labels)
+    nabla = make_nabla(wrt)
     with jax.enable_x64(True):
         gradient = jax.make_jaxpr(lambda *args: jax.tree.leaves(nabla(f)(*args)))(*args)
-        sizes = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda *args: _value(f, nabla, args), *args))]
+        value = jax.make_jaxpr(lambda *args: jax.tree.leaves(_value(f, nabla, args)))(*args)
+    sizes = [aval.size for aval in value.out_avals]
+    value_plan, leaves = plan(value, BALLS, labels=labels), [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    positions = _differentiated(f, wrt, args)
     by_jax = _run(plan(gradient, BALLS, labels=labels), leaves, constants="balls")
     if by_jax is None:
         return Checked()
@@ -118,17 +126,11 @@ def _value(f: Callable[..., Any], nabla: Any, args: tuple[Any, ...]) -> Any:
     return f(*args, nabla=nabla) if takes else f(*args)
 
 
-def _plan_function(
-    f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], labels: Sequence[bool]
-) -> tuple[Plan, list[Array], list[int]]:
-    """A plan for f, the leaves of its arguments, and which of these are differentiated by."""
-    nabla = jax_nabla(wrt)
-    with jax.enable_x64(True):
-        closed = jax.make_jaxpr(lambda *args: jax.tree.leaves(_value(f, nabla, args)))(*args)
+def _differentiated(f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...]) -> list[int]:
+    """Which leaves of f's arguments it is differentiated by."""
     leaves, structure = jax.tree.flatten(args)
-    numbered = jax.tree.unflatten(structure, list(range(len(leaves))))
-    marked, _ = split_arguments(f, wrt, numbered)
-    return plan(closed, BALLS, labels=labels), [np.asarray(leaf) for leaf in leaves], jax.tree.leaves(marked)
+    marked, _ = split_arguments(f, wrt, jax.tree.unflatten(structure, list(range(len(leaves)))))
+    return jax.tree.leaves(marked)
 
 
 def _spread(size: int, most: int) -> Iterator[int]:

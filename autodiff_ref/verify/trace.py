@@ -10,15 +10,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
-from autodiff_ref.verify.walk import Plan, plan
+from autodiff_ref.verify.walk import Plan, plan_parts
 from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
 
 LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
 
 REFERENCE = "jax.grad"
 """the label of the gradient that the first line is judged against"""
+
+
+MakeNabla = Callable[[str | None], Nabla]
+"""wrt -> ∇"""
 
 
 class LineError(ValueError):
@@ -78,7 +83,7 @@ def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple((np.shape(leaf), _dtype(leaf).str) for leaf in jax.tree.leaves(args))
 
 
-def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
+def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
     """JAX's own gradient of `of`; its shapes are what every line must return.
 
     Raises:
@@ -88,22 +93,24 @@ def trace_reference(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
     def gradient(*args: Any, nabla: Any) -> Any:
         return nabla(derivation.of)(*args)
 
-    traced = _trace(gradient, f"∇{label_of(derivation.of)}", derivation, args, record=False)
+    traced = _trace(gradient, f"∇{label_of(derivation.of)}", derivation, args, nabla, record=False)
     return replace(traced, label=REFERENCE)
 
 
-def trace_of(derivation: Derivation, args: tuple[Any, ...]) -> Traced:
+def trace_of(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
     """`of` itself, and what it hands to ∇."""
-    return _trace(with_nabla(derivation.of), label_of(derivation.of), derivation, args)
+    return _trace(with_nabla(derivation.of), label_of(derivation.of), derivation, args, nabla)
 
 
-def trace_line(derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any) -> Traced:
+def trace_line(
+    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla = jax_nabla
+) -> Traced:
     """One line at the shapes of `args`.
 
     Raises:
         LineError: the line raises, or returns something of another shape than the gradient.
     """
-    traced = _trace(with_nabla(line), label_of(line), derivation, args)
+    traced = _trace(with_nabla(line), label_of(line), derivation, args, nabla)
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
@@ -163,47 +170,52 @@ def _describe(shapes: Any) -> str:
 
 
 def _trace(
-    f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, record: bool = True
+    f: Callable[..., Any],
+    label: str,
+    derivation: Derivation,
+    args: tuple[Any, ...],
+    nabla: MakeNabla,
+    *,
+    record: bool = True,
 ) -> Traced:
     try:
-        closed, shapes, calls = jaxpr_of(f, args, derivation.wrt, record=record)
+        closed, shapes, calls = jaxpr_of(f, args, derivation.wrt, nabla, record=record)
     except Exception as error:
         raise _line_error(error, label, derivation) from error
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
     first_call = len(closed.out_avals) - sum(widths)
-    flags = label_flags(derivation.domain)
-    found, start = list[NablaCall](), first_call
     try:
-        made = plan(closed, BALLS, labels=flags, outputs=slice(0, first_call))
-        for call, width in zip(calls, widths, strict=True):
-            part = plan(closed, BALLS, labels=flags, outputs=slice(start, start + width))
-            found.append(NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part))
-            start += width
+        made, *arguments = plan_parts(closed, BALLS, [first_call, *widths], labels=label_flags(derivation.domain))
     except NotImplementedError as error:
         return Traced(label, None, closed, shapes, str(error))
     except Exception as error:  # a rule that cannot serve this equation: never a verdict on the line
         return Traced(label, None, closed, shapes, f"the judge cannot plan this line: {type(error).__name__}: {error}")
+    found = [
+        NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part) for call, part in zip(calls, arguments, strict=True)
+    ]
     return Traced(label, made, closed, shapes, calls=found)
 
 
 def jaxpr_of(
-    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, record: bool = True
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, nabla: MakeNabla = jax_nabla, *, record: bool = True
 ) -> tuple[Any, Any, list[Call]]:
     """The jaxpr of a line: its value, then the arguments of every use of ∇; the value's shapes; and these uses."""
     try:
-        return _jaxpr(f, args, wrt, record=record)
+        return _jaxpr(f, args, wrt, nabla, record=record)
     except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
-        return _jaxpr(f, args, wrt, record=False)
+        return _jaxpr(f, args, wrt, nabla, record=False)
 
 
-def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, record: bool) -> tuple[Any, Any, list[Call]]:
+def _jaxpr(
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, nabla: MakeNabla, *, record: bool
+) -> tuple[Any, Any, list[Call]]:
     leaves, structure = jax.tree.flatten(_abstract(args))
     calls: list[Call] = []
-    nabla = _recording(wrt, calls) if record else jax_nabla(wrt)
+    handed = _recording(wrt, nabla, calls) if record else nabla(wrt)
 
     def flat(*leaves: Any) -> Any:
         calls.clear()
-        value = f(*jax.tree.unflatten(structure, leaves), nabla=nabla)
+        value = f(*jax.tree.unflatten(structure, leaves), nabla=handed)
         return value, [jax.tree.leaves(call.args) for call in calls]
 
     with jax.enable_x64(True):
@@ -211,13 +223,13 @@ def _jaxpr(f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, *, rec
     return closed, shapes, calls
 
 
-def _recording(wrt: str | None, calls: list[Call]) -> Callable[..., Any]:
-    nabla = jax_nabla(wrt)
+def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:
+    gradient_of = nabla(wrt)
 
     def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
             calls.append(Call(f, wrt, args))
-            return nabla(f, wrt)(*args)
+            return gradient_of(f, wrt)(*args)
 
         return jacobian
 

@@ -10,6 +10,7 @@ asked once for a step with its index maps ready. The plan is then run on many in
 
 import dataclasses
 import enum
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,26 +34,31 @@ from autodiff_ref.verify.plans import (
     operand_of,
 )
 
-__all__ = ["Array", "NoRuleError", "Plan", "RuleError", "plan"]
+__all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), outputs: slice = slice(None)) -> Plan:
+def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
         closed: what `jax.make_jaxpr` returns.
         table: the arithmetic.
         labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
-        outputs: which of the jaxpr's outputs to compute.
 
     Raises:
         NoRuleError: an output needs a primitive that the table has no rule for.
         RuleError: a rule failed on the equation, or holds numbers that the judge has none for, as complex ones.
     """
+    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels)[0]
+
+
+def plan_parts(closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()) -> list[Plan]:
+    """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table)
     flags = labels or [False] * len(closed.jaxpr.invars)
     inputs = [planner.new_slot(operand_of(v.aval, label=flag)) for v, flag in zip(closed.jaxpr.invars, flags, strict=True)]
-    return planner.finish(inputs, planner.inline(closed.jaxpr, closed.consts, inputs)[outputs])
+    outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
+    return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
 
 
 CALLS = {
