@@ -27,7 +27,7 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     return step, [index and all(flags) for flags in zip(*[b.output_labels for b in branches], strict=True)]
 
 
-def _stable(
+def stable(
     subplan: Subplan, closed: Any, consts: list[bool], carry: list[bool], rows: list[bool]
 ) -> tuple[Plan, list[bool]]:
     """A plan for a loop's body, and which of what it carries are labels in every iteration."""
@@ -43,7 +43,7 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
     labels = [operand.label for operand in equation.operands]
     for_cond_labels, for_body_labels = labels[:n_cond], labels[n_cond : n_cond + n_body]
-    body, carried = _stable(subplan, equation.params["body_jaxpr"], for_body_labels, labels[n_cond + n_body :], [])
+    body, carried = stable(subplan, equation.params["body_jaxpr"], for_body_labels, labels[n_cond + n_body :], [])
     goes_on = subplan(equation.params["cond_jaxpr"], [*for_cond_labels, *carried])
 
     def step(context: Any, *operands: Array) -> list[Array]:
@@ -66,7 +66,7 @@ def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     length, backwards = equation.params["length"], equation.params["reverse"]
     labels = [operand.label for operand in equation.operands]
     consts, carry, rows = labels[:n_consts], labels[n_consts : n_consts + n_carry], labels[n_consts + n_carry :]
-    body, carried = _stable(subplan, equation.params["jaxpr"], consts, carry, rows)
+    body, carried = stable(subplan, equation.params["jaxpr"], consts, carry, rows)
     stacks = equation.results[n_carry:]
 
     def step(context: Any, *operands: Array) -> list[Array]:

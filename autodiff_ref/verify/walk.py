@@ -166,10 +166,10 @@ class Planner:
         equation = Equation(eqn.primitive, eqn.params, operands, results)
         is_discrete = not any(value.is_real for value in (*operands, *results))
         if name in CONTROL:
-            step, labels = CONTROL[name](self.subplan, equation)
+            step, labels = getattr(self.table, "control", CONTROL)[name](self.subplan, equation)
             results = tuple(replace(result, label=label) for result, label in zip(results, labels, strict=True))
         elif is_discrete:
-            step = self.table.discrete[name](equation) if name in self.table.discrete else by_jax(equation)
+            step = self.table.discrete.get(name, getattr(self.table, "fallback", by_jax))(equation)
         elif name in self.table.movement:
             step = self.table.movement[name](equation)
         elif name in self.table.rules:
