@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from autodiff_ref.gradients import grad, hessian_vector_product, log_likelihood, per_example_grad, value_and_grad
 from autodiff_ref.nabla import nabla
+from autodiff_ref.verify.assertions import UndecidedError, assert_derivation, assert_gradients_agree
 
 if TYPE_CHECKING:
     from autodiff_ref.verify.judge import verify
@@ -11,6 +12,9 @@ else:
     from autodiff_ref import verify
 
 __all__ = [
+    "UndecidedError",
+    "assert_derivation",
+    "assert_gradients_agree",
     "grad",
     "hessian_vector_product",
     "log_likelihood",
