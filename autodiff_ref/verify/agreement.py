@@ -83,7 +83,6 @@ class Pair:
             case _:  # it does something else when it is traced, or its value exists in floats only
                 return _by_value(computed, wanted)
 
-
     def of_has_changed(self, call: Call, value: Any) -> bool:
         """Whether the differentiated function's `value` is not what was traced: something it reads has changed."""
         if self.reference.of is None:

@@ -14,7 +14,7 @@ import jax
 from hypothesis import currently_in_test_context, reject
 
 from autodiff_ref.nabla import nabla as jax_nabla
-from autodiff_ref.verify.agreement import Finding, pair_of
+from autodiff_ref.verify.agreement import Finding, Pair, pair_of
 from autodiff_ref.verify.judge import verify
 from autodiff_ref.verify.message import failure, returned_wrongly
 from autodiff_ref.verify.sides import Call, asks_for_nabla
@@ -65,16 +65,22 @@ def assert_gradients_agree(
     if unusable:
         raise AssertionError(unusable)
     found = pair.settle(call, value)
-    if found is not None and found.outcome == "different" and not pair.fresh:
-        # what a function reads apart from its arguments and closures may have changed since it was traced
-        if not found.certified or pair.of_has_changed(call, _called(of, call, wrt, asks_for_nabla=asks_for_nabla(of))):
-            pair = pair_of(candidate, of, wrt, call, afresh=True)
-            found = pair.settle(call, value)
+    if found is not None and found.outcome == "different" and not pair.fresh and _stale(found, pair, of, call, wrt):
+        pair = pair_of(candidate, of, wrt, call, afresh=True)
+        found = pair.settle(call, value)
     if found is None:
         return
     if found.outcome == "different":
         raise AssertionError(failure(found, pair, candidate, of, call, wrt))
     _undecided(found, candidate, of)
+
+
+def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: str | None) -> bool:
+    """Whether what a function reads apart from its arguments and closures may have changed since it was traced.
+
+    A certified difference says that the candidate computed what was traced.
+    """
+    return not found.certified or pair.of_has_changed(call, _called(of, call, wrt, asks_for_nabla=asks_for_nabla(of)))
 
 
 def _called(f: Callable[..., Any], call: Call, wrt: str | None, *, asks_for_nabla: bool) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 Function = Callable[..., Any]
 
@@ -63,7 +64,7 @@ class _Visit:
         if isinstance(value, bool | int | float | str | bytes | None):
             self.key.append((type(value), repr(value)))
             return value
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             return self._by_identity(value)
         if isinstance(value, np.ndarray | np.generic | jax.Array):
             return self._array(value)

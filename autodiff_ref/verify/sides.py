@@ -16,7 +16,7 @@ from autodiff_ref.verify.captured import captured, with_arrays
 from autodiff_ref.verify.numpy_code import through_numpy
 from autodiff_ref.verify.plans import Plan
 from autodiff_ref.verify.verdict import Evaluator, evaluator
-from autodiff_ref.verify.walk import plan
+from autodiff_ref.verify.walk import plan_parts
 
 Function = Callable[..., Any]
 
@@ -139,8 +139,7 @@ def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool
         count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
         side = Side(labels, shapes, work=work_of(closed.jaxpr), own=partial(traced, own=True), wide=closed)
         try:
-            side.plan = plan(closed, BALLS, labels=flags, outputs=slice(0, count))
-            side.of = plan(closed, BALLS, labels=flags, outputs=slice(count, None)) if others is not None else None
+            side.plan, side.of = plan_parts(closed, BALLS, [count, len(jax.tree.leaves(others))], labels=flags)
         except NotImplementedError as error:
             side.reason = str(error)
         return side

@@ -134,7 +134,8 @@ def test_each_mistake_in_the_notes_fails(wrong: Any):
     source = RandomSource(np.random.default_rng(0))
     args = draw_arguments(notes.DOMAIN, {"n": 4, "d": 3}, wrong.sees, source)
     if wrong.sees == "saturated":  # p is clipped from |z| = 16.1 on
-        args[0].w21[:] = 20.0
+        for weights, value in zip(args[0], (0.0, 0.0, 20.0), strict=True):
+            weights[:] = value
     for dtype in (np.float64, np.float32):
         with pytest.raises(AssertionError, match=rf"(?s){wrong.label} is not ∇log_likelihood by .*at w11="):
             assert_gradients_agree(wrong.line, log_likelihood, *as_dtype(args, dtype), wrt=wrong.derivation.wrt)
