@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from autodiff_ref import targets
+from autodiff_ref.stability import stability
 from autodiff_ref.table import TableError, read_table
 from autodiff_ref.train import commands
 from autodiff_ref.verify import LineError, Report, verify
@@ -47,6 +48,9 @@ def verify_command(
     label: Annotated[str | None, typer.Option(help="The column of --data that holds the class: any two values.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs; the same seed gives the same report.")] = 0,
     examples: Annotated[int, typer.Option(min=1, help="How many inputs at least, for each derivation.")] = 64,
+    accuracy: Annotated[
+        bool, typer.Option("--accuracy", help="Measure each line's errors in ulps too: slower, since lines are compiled.")
+    ] = False,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided.")
     ] = None,
@@ -80,7 +84,9 @@ def verify_command(
             if only_list:
                 _list(chosen, as_json=as_json)
                 return
-            reports = _judge(console, chosen, quiet=as_json, seed=seed, examples=examples, timeout=timeout)
+            reports = _judge(
+                console, chosen, quiet=as_json, seed=seed, examples=examples, accuracy=accuracy, timeout=timeout
+            )
     if as_json:
         print(json.dumps({"derivations": [report.to_dict() for report in reports]}, ensure_ascii=False, indent=1))
     codes = [report.exit_code for report in reports]
@@ -135,6 +141,10 @@ def _list(chosen: dict[str, Derivation], *, as_json: bool) -> None:
 
 app.command("train")(commands.train)
 app.command("predict")(commands.predict)
+
+plots = typer.Typer(help="Pictures; they need the extra plot.", no_args_is_help=True, rich_markup_mode=None)
+plots.command("stability")(stability)
+app.add_typer(plots, name="plot")
 
 
 @contextmanager

@@ -161,6 +161,9 @@ class Derivation:
             its equation. Each is claimed to equal the line above, the first the gradient itself.
         sizes: the smallest and largest size of a named dimension, both included: {"n": (2, 5)}. Unnamed ones may be 1.
         where: a predicate on the arguments; only inputs that fulfil it are tried.
+        paths: ways through the domain along which the accuracy of the lines is reported, by what runs from −1000 to 1000:
+            {"z": f}, where f(z) returns the arguments; labels are then set to each of their values. Without any, the
+            number that is differentiated by runs where it is a single one; else the first argument's reals are scaled.
 
     Raises:
         TypeError: a line or `of` is not callable, or the domain holds something that is not a domain.
@@ -183,6 +186,7 @@ class Derivation:
     lines: Sequence[Line]
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     where: Callable[..., Any] | None = None
+    paths: Mapping[str, Callable[[float], tuple[Any, ...]]] = field(default_factory=dict[str, Callable[[float], Any]])
 
     def __post_init__(self) -> None:
         if not callable(self.of):

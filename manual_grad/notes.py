@@ -18,6 +18,7 @@ w11). They return (d,) for w11 and w12, (2,) for w21, in log-likelihood per unit
 from functools import partial
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 
 from manual_grad._arrays import Array
@@ -190,7 +191,21 @@ def claim_e(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
     return residual(z, y)
 
 
+# Ways through the domain, for reports of accuracy: one example, x = [[1]]
+
+
+def with_score(z: float) -> tuple[Any, ...]:
+    """w11 = w12 = 0, so that h = ½, and w21 = (z, z): the score is z, without rounding."""
+    return Weights(np.zeros(1), np.zeros(1), np.full(2, z)), np.ones((1, 1)), np.ones(1)
+
+
+def with_preactivation(a: float) -> tuple[Any, ...]:
+    """w11 = w12 = (a), so that both units have the pre-activation a, and w21 = (1, 1): the score stays in 0 … 2."""
+    return Weights(np.full(1, a), np.full(1, a), np.ones(2)), np.ones((1, 1)), np.ones(1)
+
+
 DOMAIN = (Weights(reals("d"), reals("d"), reals(2)), reals("n", "d"), signs("n"))
+PATHS = {"z": with_score, "a": with_preactivation}
 TO_EQUATION_2 = (line_0a, line_0b, line_1a, line_1b, line_1c, line_2b)
 
 W11 = Derivation(
@@ -198,6 +213,7 @@ W11 = Derivation(
     of=log_likelihood,
     wrt="w11",
     domain=DOMAIN,
+    paths=PATHS,
     lines=[*TO_EQUATION_2, line_3a, line_3b, line_3c],
 )
 W12 = Derivation(
@@ -205,6 +221,7 @@ W12 = Derivation(
     of=log_likelihood,
     wrt="w12",
     domain=DOMAIN,
+    paths=PATHS,
     lines=[*TO_EQUATION_2, line_3a_w12, line_3b_w12, line_3c_w12],
 )
 W21 = Derivation(
@@ -212,6 +229,7 @@ W21 = Derivation(
     of=log_likelihood,
     wrt="w21",
     domain=DOMAIN,
+    paths=PATHS,
     lines=[*TO_EQUATION_2, line_3_w21],
 )
 RESIDUAL = Derivation(

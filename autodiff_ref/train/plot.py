@@ -9,13 +9,14 @@ import numpy as np
 from autodiff_ref.train.fit import Fit
 
 
-def require_matplotlib() -> Any:
+def require_matplotlib(what: str = "--plot") -> Any:
     """matplotlib, or a ModuleNotFoundError that says how to install it."""
     try:
         matplotlib: Any = importlib.import_module("matplotlib")
         importlib.import_module("matplotlib.figure")
+        importlib.import_module("matplotlib.patches")
     except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError("--plot needs matplotlib: pip install 'manual-grad[plot]'") from missing
+        raise ModuleNotFoundError(f"{what} needs matplotlib: pip install 'manual-grad[plot]'") from missing
     return matplotlib
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from autodiff_ref.verify.accuracy import add_accuracy
 from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
@@ -24,6 +25,7 @@ def verify(
     examples: int = 64,
     inputs: Sequence[Input] | None = None,
     shrink: bool = True,
+    accuracy: bool = False,
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
@@ -39,6 +41,7 @@ def verify(
         examples: how many inputs at least, over all strata.
         inputs: these inputs and no others.
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
+        accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
         traces: what `check` returned, so that nothing is traced twice.
@@ -80,6 +83,8 @@ def verify(
         ladder.append(_judge(bench, entry, line, ladder))
     if any(line.verdict == "agrees" for line in report.lines):
         report.notes = [*_unfinished(bench), *_vanishing(bench)]
+    if accuracy:
+        add_accuracy(report, derivation, seed=seed, examples=examples)
     return report
 
 

@@ -93,9 +93,11 @@ class LineReport:
     resolution: float = 0.0
     """where constants are inexact, the relative difference they would hide"""
     counterexample: Counterexample | None = None
+    ulps: dict[str, Any] | None = None
+    """errors of the computed value by dtype and way of computing, where they were measured"""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON. `power`, `ulps` and `diagnosis` are null until something measures them."""
+        """As JSON. What was not measured is null."""
         found = self.counterexample
         return {
             "label": self.label,
@@ -106,7 +108,7 @@ class LineReport:
             "inputs": self.inputs,
             "shapes": self.shapes,
             "power": None,
-            "ulps": None,
+            "ulps": self.ulps,
             "counterexample": found.to_dict() if found else None,
             "difference": found.difference if found else None,
             "diagnosis": None,
