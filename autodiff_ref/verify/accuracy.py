@@ -12,7 +12,8 @@ from autodiff_ref.verify.inputs import STRATA, Input, NoInputError, sweep
 from autodiff_ref.verify.paths import exact_in_float32
 from autodiff_ref.verify.report import Report
 from autodiff_ref.verify.survey import Survey, Surveyor
-from autodiff_ref.verify.trace import shape_key, trace_line, trace_reference
+from autodiff_ref.verify.trace import shape_key
+from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.ulps import DTYPES, true_value, worst_component
 from manual_grad.derivation import Derivation, label_of
 
@@ -20,10 +21,10 @@ Summary = dict[str, Any]
 """worst, median, stratum (of the worst), nan, inputs, and the same by stratum"""
 
 
-def add_accuracy(report: Report, derivation: Derivation, *, seed: int = 0, examples: int = 64) -> None:
+def add_accuracy(report: Report, traces: Traces, *, seed: int = 0, examples: int = 64) -> None:
     """Fills in `ulps` of every line of a report, and notes where lines lose their digits."""
-    measured = accuracy(derivation, seed=seed, examples=examples)
-    surveyor = Surveyor(derivation, seed)
+    measured = accuracy(traces.derivation, seed=seed, examples=examples, traces=traces)
+    surveyor = Surveyor(traces.derivation, seed, traces)
     for dtype in DTYPES:
         surveys = surveyor.survey(dtype)
         for line in report.lines:
@@ -36,7 +37,12 @@ def add_accuracy(report: Report, derivation: Derivation, *, seed: int = 0, examp
 
 
 def accuracy(
-    derivation: Derivation, *, seed: int = 0, examples: int = 64, inputs: Sequence[Input] | None = None
+    derivation: Derivation,
+    *,
+    seed: int = 0,
+    examples: int = 64,
+    inputs: Sequence[Input] | None = None,
+    traces: Traces | None = None,
 ) -> dict[str, dict[str, dict[str, Summary | None]]]:
     """The errors in ulps of every line: by label, dtype and way of computing.
 
@@ -49,6 +55,7 @@ def accuracy(
         seed: of the inputs.
         examples: how many inputs, over all strata.
         inputs: these inputs and no others.
+        traces: what was traced of the derivation already.
 
     Returns:
         {"line_1c": {"float64": {"compiled": {"worst": …, "median": …, "stratum": …, "nan": …, "inputs": …, "strata": …},
@@ -71,8 +78,8 @@ def accuracy(
     if not tried:
         raise NoInputError("no input fulfils `where` once it is rounded to float32")
     args = [given.args for given in tried]
-    shapes = trace_reference(derivation, args[0]).shapes
-    traced = {label_of(line): trace_line(derivation, line, args[0], shapes) for line in derivation.lines}
+    traces = traces or Traces(derivation)
+    traced = {label_of(line): traces.line(line, args[0]) for line in derivation.lines}
     lines = {label_of(line): line for line in derivation.lines if traced[label_of(line)].plan is not None}
     found: dict[str, dict[str, dict[str, Summary | None]]] = {label: {} for label in traced}
     if not lines:

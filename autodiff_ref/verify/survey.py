@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from autodiff_ref.verify.bench import claims_to_hold
 from autodiff_ref.verify.computing import Compiled, Way, by_numpy
 from autodiff_ref.verify.paths import Path, paths_of
 from autodiff_ref.verify.regions import Region, find_regions
-from autodiff_ref.verify.trace import Traced, shape_key, trace_line, trace_reference
+from autodiff_ref.verify.trace import Traced, shape_key
+from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.ulps import LOST, Truth, true_value, worst_component
 from manual_grad.derivation import Derivation, Line, label_of
 
@@ -68,20 +69,20 @@ class Survey:
         }
 
 
-@dataclass
 class Surveyor:
     """The paths of a derivation, surveyed; what is true, and what is compiled, is kept for the next survey.
 
     Args:
         derivation: whose lines; each is measured against the real function that it is itself, right or wrong.
         seed: of the inputs that paths start from.
+        traces: what was traced of the derivation already.
     """
 
-    derivation: Derivation
-    seed: int = 0
-    _truths: dict[tuple[str, str, int, float], Truth] = field(default_factory=dict[Any, Truth])
-    _compiled: dict[Any, Compiled] = field(default_factory=dict[Any, Compiled])
-    _traced: dict[Any, dict[str, Traced]] = field(default_factory=dict[Any, Any])
+    def __init__(self, derivation: Derivation, seed: int = 0, traces: Traces | None = None) -> None:
+        self.derivation, self.seed = derivation, seed
+        self._traces = traces or Traces(derivation)
+        self._truths: dict[tuple[str, str, int, float], Truth] = {}
+        self._compiled: dict[Any, Compiled] = {}
 
     def survey(self, dtype: str = "float64", way: Way = "compiled") -> list[Survey]:
         """Every line along every path.
@@ -138,12 +139,7 @@ class Surveyor:
 
     def _lines(self, args: tuple[Any, ...]) -> dict[str, Traced]:
         """Every line, traced at the shapes of `args`."""
-        key = shape_key(args)
-        if key not in self._traced:
-            shapes = trace_reference(self.derivation, args).shapes
-            lines = self.derivation.lines
-            self._traced[key] = {label_of(line): trace_line(self.derivation, line, args, shapes) for line in lines}
-        return self._traced[key]
+        return {label_of(line): self._traces.line(line, args) for line in self.derivation.lines}
 
     def _computed(
         self,
@@ -173,7 +169,7 @@ class Surveyor:
             return None
         key = (label_of(line), *place)
         if key not in self._truths:
-            plan = self._lines(args)[label_of(line)].plan
+            plan = self._traces.line(line, args).plan
             assert plan is not None  # lines without one are left out
             self._truths[key] = true_value(plan, args)
         return worst_component(computed, self._truths[key], dtype)
