@@ -33,6 +33,19 @@ class Relation:
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
     no_rule: str = ""
 
+    def add(self, given: Input, compared: Comparison, shape: str = "") -> None:
+        """Counts what was found at one input."""
+        match compared.outcome:
+            case "equal":
+                self.equal[given.stratum] += 1
+                self.vanishing += compared.vanishes
+                self.resolution = max(self.resolution, compared.resolution)
+                self.shapes[shape] = None
+            case "different":
+                self.differences.append((given, compared))
+            case why:
+                self.silent[why] += 1
+
     @property
     def verdict(self) -> str:
         """Refuted by one input; agreeing where enough inputs say so; else undecided.
@@ -41,7 +54,7 @@ class Relation:
         """
         if self.differences:
             return "refuted"
-        doubtful = self.silent["kink"] + self.silent["unclear"]
+        doubtful = self.silent["kink"] + self.silent["unclear"] + self.silent["undefined in one"]
         informative = self.equal.total() - self.vanishing
         enough = informative >= doubtful if informative or doubtful else bool(self.equal)
         return "agrees" if enough and self.equal and not self.no_rule else "undecided"
@@ -91,16 +104,7 @@ class Bench:
             except Exception as error:  # the judge's own, or flint's: never a verdict on the line
                 found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
                 break
-            match compared.outcome:
-                case "equal":
-                    found.equal[given.stratum] += 1
-                    found.vanishing += compared.vanishes
-                    found.resolution = max(found.resolution, compared.resolution)
-                    found.shapes[self._shape_name(given.args)] = None
-                case "different":
-                    found.differences.append((given, compared))
-                case why:
-                    found.silent[why] += 1
+            found.add(given, compared, self._shape_name(given.args))
         return found
 
     def _evaluator(self, traced: Traced, k: int) -> Evaluator:

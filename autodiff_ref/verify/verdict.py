@@ -24,7 +24,7 @@ PRECISIONS = (128, 512, 2048, 8192)
 COARSE = 1e-6
 """Where constants are c ± ulp(c), two lines agree to what that leaves; less than this share is no evidence."""
 
-Outcome = Literal["equal", "different", "kink", "undefined", "unclear"]
+Outcome = Literal["equal", "different", "kink", "undefined", "undefined in one", "unclear"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
     - different: the balls of some component are disjoint; certified.
     - equal: all components agree to 30 digits, or as far as inexact constants allow, or vanish.
     - kink: reals compared in a line tie, and what the line is depends on how the tie is decided.
-    - undefined: a value does not exist, as 1/0.
+    - undefined: both lines have a value that does not exist, as 1/0.
+    - undefined in one: only one of them has: where its singularity can be removed, that is no mistake.
     - unclear: the highest precision did not decide.
     """
     before: list[float] | None = None
@@ -90,7 +91,13 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
         with precision(bits):
             at_a, at_b = a(bits, "balls", "exact"), b(bits, "balls", "exact")
             pairs = list(zip(at_a.values, at_b.values, strict=True))
-            if at_a.unresolved or at_b.unresolved or not all(u.is_finite() and v.is_finite() for u, v in pairs):
+            if at_a.unresolved or at_b.unresolved:
+                continue
+            exist = [u.is_finite() and v.is_finite() for u, v in pairs]
+            if not all(exist):  # the components that exist may differ all the same
+                apart = [k for k, (u, v) in enumerate(pairs) if exist[k] and not u.overlaps(v)]
+                if apart and not (at_a.tied or at_b.tied):
+                    return _different(pairs, apart)
                 continue
             apart = [k for k, (u, v) in enumerate(pairs) if not u.overlaps(v)]
             widths = [float((u - v).rad()) for u, v in pairs]
@@ -112,8 +119,9 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
                     continue
             return _different(pairs, apart) if apart else _equal(pairs)
     last_a, last_b = (line(PRECISIONS[-1], "balls", "exact") for line in (a, b))
-    if not all(value.is_finite() for value in (*last_a.values, *last_b.values)):
-        return Comparison("undefined")
+    exists = [all(value.is_finite() for value in last.values) for last in (last_a, last_b)]
+    if not all(exists):
+        return Comparison("undefined in one" if any(exists) else "undefined")
     return Comparison("kink" if last_a.unresolved or last_b.unresolved else "unclear")
 
 
@@ -144,7 +152,7 @@ def _variants(line: Evaluator, at: Evaluation, bits: int) -> list[tuple[arb, ...
 
 
 def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
-    gaps = [(abs(u - v)).abs_lower() for u, v in pairs]
+    gaps = {k: abs(pairs[k][0] - pairs[k][1]).abs_lower() for k in apart}
     k = max(apart, key=lambda k: float(gaps[k] / (abs(pairs[k][0]).abs_upper() + abs(pairs[k][1]).abs_upper())))
     values = (digits(pairs[k][0]), digits(pairs[k][1]))
     return Comparison("different", k, values, gaps[k].mid().str(2, radius=False))

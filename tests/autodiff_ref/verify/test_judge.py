@@ -228,6 +228,24 @@ def test_where_no_value_exists_nothing_is_decided():
     assert "undefined" in report.lines[0].reason
 
 
+def test_a_line_without_a_value_at_most_inputs_is_not_called_right():
+    """Equal at n = 1 only, where nothing is divided by 0: found by planting / for · in what JAX does for a ∇."""
+
+    def slope(z, nabla):
+        return 2 * z + 0 * jnp.sum(1 / (jnp.eye(len(z)) + 0 * z), axis=0)
+
+    report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
+    assert report.lines[0].verdict == "undecided", str(report)
+    assert "undefined in one" in report.lines[0].reason
+
+
+def test_a_singularity_that_can_be_removed_is_no_mistake():
+    def slope(z, nabla):
+        return 2 * z * z / z
+
+    assert verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope])).ok
+
+
 def test_a_predicate_that_nothing_fulfils_leaves_all_undecided():
     report = verify(Derivation("d z²/dz", square, "z", (reals(),), [line_2z], where=lambda z: z > 1e6))
     assert [line.verdict for line in report.lines] == ["undecided"]
