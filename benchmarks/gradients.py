@@ -22,6 +22,7 @@ from timing import Job, exponent, in_turn, report
 from autodiff_ref.train import initial_layers, sum_over
 from autodiff_ref.train.kernels import Layers, block_of, sums
 from manual_grad import mlp
+from manual_grad.activations import ACTIVATIONS
 
 
 def table_of(n: int, d: int, dtype: np.dtype) -> np.ndarray:
@@ -73,7 +74,7 @@ def case(n: int, d: int, units: int, dtype: np.dtype, rounds: int) -> dict[str, 
             "by hand, one thread": lambda: sum_over(layers, columns, workers=1),
             "by jax.grad over the same blocks": lambda: sum_over(layers, columns, gradient="autodiff"),
             "jit(value_and_grad)": lambda: jax.block_until_ready(rows_by_grad(layers, rows, labels)),
-            "NumPy by hand": lambda: mlp.value_and_grad_columns(layers, table[:d], y, None, mlp.ACTIVATIONS["sigmoid"]),
+            "NumPy by hand": lambda: mlp.value_and_grad_columns(layers, table[:d], y, None, ACTIVATIONS["sigmoid"]),
             "reading X once": lambda: read_once(rows).block_until_ready(),
         }
         if find_spec("torch"):

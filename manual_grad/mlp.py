@@ -17,14 +17,15 @@ where an argument is not of the kind that is asked for, and ValueError where sha
 value is NaN or infinite, a label is not ±1, or `hidden` is unknown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from jaxtyping import Float
 
 from manual_grad._arrays import Array, floats, is_traced, namespace, require_finite
+from manual_grad.activations import Activation, activation_of, log_sigmoid_and_derivative
 from manual_grad.network import Weights, require_labels
-from manual_grad.sigmoid import log_sigmoid, sigmoid, sigmoid_derivative
+from manual_grad.sigmoid import log_sigmoid
 
 T = TypeVar("T")
 
@@ -50,60 +51,6 @@ class Layer(NamedTuple, Generic[T]):
 
 
 Layers = Sequence[Layer[Array]]
-
-
-class Activation(NamedTuple):
-    """A squashing function, its derivative by the pre-activation, and both at once, which costs less than one by one."""
-
-    value: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
-    both: Callable[[Array], tuple[Array, Array]]
-
-
-def sigmoid_and_derivative(a: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """σ(a) and σ'(a), of t = e^−|a|: with r = 1/(1+t), σ = r for a ≥ 0 and t r for a < 0, σ' = t r²
-
-    One exponential and one division for both.
-
-    Example:
-        >>> h, slope = sigmoid_and_derivative(0.0)
-        >>> float(h), float(slope)
-        (0.5, 0.25)
-    """
-    xp, a = floats(a)
-    t = xp.exp(xp.where(a < 0, a, -a))
-    r = 1 / (1 + t)
-    return xp.where(a < 0, t, 1) * r, t * r * r
-
-
-def tanh(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """2σ(2a) − 1, the hyperbolic tangent"""
-    xp, a = floats(a)
-    return xp.tanh(a)
-
-
-def tanh_derivative(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """tanh'(a) = 4σ'(2a), which keeps its digits where 1 − tanh(a)² is 0: from 19 on in float64"""
-    return 4 * sigmoid_derivative(2 * floats(a)[1])
-
-
-def relu(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """max(a, 0)"""
-    xp, a = floats(a)
-    return xp.where(a > 0, a, 0)
-
-
-def relu_derivative(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """I(a > 0): 0 at the kink, like JAX's"""
-    xp, a = floats(a)
-    return xp.astype(a > 0, a.dtype)
-
-
-ACTIVATIONS = {
-    "sigmoid": Activation(sigmoid, sigmoid_derivative, sigmoid_and_derivative),
-    "tanh": Activation(tanh, tanh_derivative, lambda a: (tanh(a), tanh_derivative(a))),
-    "relu": Activation(relu, relu_derivative, lambda a: (relu(a), relu_derivative(a))),
-}
 
 
 def from_notes(w: Weights[Array]) -> tuple[Layer[Array], Layer[Array]]:
@@ -201,13 +148,13 @@ def value_and_grad(
     return ll - _penalty(layers, weight_decay), gradient
 
 
-def value_and_grad_columns(
+def terms_and_grad_columns(
     layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: Activation
-) -> tuple[Float[Array, ""], tuple[Layer[Array], ...]]:
+) -> tuple[Float[Array, " n"], tuple[Layer[Array], ...]]:
     """Δ_l = (W_{l+1}ᵀ Δ_{l+1}) ∘ s'(A_l), ∂W_l = Δ_l H_{l−1}ᵀ, ∂b_l = Δ_l 1: one example a column, no decay
 
     The form that training runs on: with the examples along the fast axis every operation is as long as the batch, however
-    narrow the layers. Nothing is checked here.
+    narrow the layers. Returns what each example adds to ll, c_i log σ(m_i), and ∇ll. Nothing is checked here.
     """
     xp = namespace(layers, xt)
     activations, slopes = [xt], [xt]
@@ -215,8 +162,8 @@ def value_and_grad_columns(
         h, slope = hidden.both(_preactivation(layer, activations[-1]))
         activations.append(h)
         slopes.append(slope)
-    m = y * _preactivation(layers[-1], activations[-1])[0]
-    log_p, r = log_sigmoid(m), y * sigmoid(-m)
+    log_p, r = log_sigmoid_and_derivative(y * _preactivation(layers[-1], activations[-1])[0])
+    r = y * r
     if c is not None:
         log_p, r = c * log_p, c * r
     delta = r[None, :]
@@ -227,7 +174,15 @@ def value_and_grad_columns(
         if level:
             back = w.mT * delta if w.shape[0] == 1 else w.mT @ delta
             delta = back * slopes[level]
-    return xp.sum(log_p), tuple(reversed(gradient))
+    return log_p, tuple(reversed(gradient))
+
+
+def value_and_grad_columns(
+    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: Activation
+) -> tuple[Float[Array, ""], tuple[Layer[Array], ...]]:
+    """(ll, ∇ll) as `terms_and_grad_columns` has them, ll summed over the examples"""
+    terms, gradient = terms_and_grad_columns(layers, xt, y, c, hidden)
+    return namespace(terms).sum(terms), gradient
 
 
 def _score(layers: Layers, xt: Array, hidden: Activation) -> Array:
@@ -264,15 +219,6 @@ def _penalty(layers: Layers, weight_decay: float) -> Any:
     if not weight_decay:
         return 0.0
     return weight_decay / 2 * sum(namespace(w).sum(w * w) for w, _ in layers)
-
-
-def activation_of(hidden: str) -> Activation:
-    """The squashing function of that name and its derivative."""
-    if not isinstance(hidden, str):
-        raise TypeError(f"hidden must be one of {', '.join(ACTIVATIONS)}, by name, got {hidden!r}")
-    if hidden not in ACTIVATIONS:
-        raise ValueError(f"hidden must be one of {', '.join(ACTIVATIONS)}, got {hidden!r}")
-    return ACTIVATIONS[hidden]
 
 
 def checked(layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: float = 0.0) -> tuple[Any, Any, Any, Any]:

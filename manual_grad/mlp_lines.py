@@ -12,8 +12,9 @@ from jaxtyping import Float
 
 from manual_grad import mlp
 from manual_grad._arrays import Array, namespace
+from manual_grad.activations import ACTIVATIONS, Activation, tanh
 from manual_grad.derivation import Derivation, contract, positives, reals, signs
-from manual_grad.mlp import ACTIVATIONS, Activation, Layer
+from manual_grad.mlp import Layer
 from manual_grad.network import residual
 from manual_grad.sigmoid import log_sigmoid, sigmoid, sigmoid_derivative
 
@@ -161,7 +162,7 @@ DECAY = 0.5
 
 def deep_score(w: Deep[Array], x: Examples) -> Float[Array, " n"]:
     """z = tanh(tanh(X W_1ᵀ) W_2ᵀ) W_3ᵀ, its one column"""
-    return (mlp.tanh(mlp.tanh(x @ w.w1.mT) @ w.w2.mT) @ w.w3.mT)[:, 0]
+    return (tanh(tanh(x @ w.w1.mT) @ w.w2.mT) @ w.w3.mT)[:, 0]
 
 
 def penalised(w: Deep[Array], x: Examples, y: Labels, c: Labels) -> Float[Array, ""]:

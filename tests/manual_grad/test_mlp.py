@@ -15,8 +15,10 @@ import manual_grad
 from autodiff_ref import nabla
 from manual_grad import Weights, mlp, mlp_lines
 from manual_grad._arrays import leaves, map_leaves
+from manual_grad.activations import ACTIVATIONS, log_sigmoid_and_derivative, sigmoid_and_derivative
 from manual_grad.derivation import Derivation, Positives, Signs
 from manual_grad.mlp import Layer
+from tests.manual_grad.test_sigmoid import SWEEP_32, SWEEP_64, ulps_float32, ulps_float64, under_jax
 
 SHAPES = {  # widths with inputs first: narrow and wide on either side of the rules in `mlp`, shallow and deep
     "logistic regression": (3, 1),
@@ -66,7 +68,7 @@ def assert_close(got, want, ulps):
 
 
 @pytest.mark.parametrize("sizes", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("hidden", mlp.ACTIVATIONS)
+@pytest.mark.parametrize("hidden", ACTIVATIONS)
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32), bias=st.booleans(), decay=st.sampled_from([0.0, 0.5]), weighted=st.booleans())
 def test_the_recursion_equals_jax_grad(sizes, hidden, seed, bias, decay, weighted):
@@ -110,6 +112,36 @@ def test_gradients_keep_their_digits_where_units_saturate(a, hidden):
         slope = 1 - squash(mpmath.mpf(a)) ** 2 if hidden == "tanh" else squash(a) * (1 - squash(mpmath.mpf(a)))
         want = slope / (1 + mpmath.exp(squash(mpmath.mpf(a))))
         assert abs(float(first.w[0, 0] / want) - 1) < 16 * np.finfo(np.float64).eps
+
+
+BOTH = {
+    "σ": lambda a: sigmoid_and_derivative(a)[0],
+    "σ'": lambda a: sigmoid_and_derivative(a)[1],
+    "log σ": lambda m: log_sigmoid_and_derivative(m)[0],
+    "d log σ": lambda m: log_sigmoid_and_derivative(m)[1],
+}
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_function_and_its_derivative_at_once_are_as_accurate_as_one_by_one(name):
+    """Within the ulps that the docstrings say, at every exponent. Worst seen: σ 3.2, σ' 4.3, log σ 3.9."""
+    ulps = {"σ": 4, "σ'": 6, "log σ": 5, "d log σ": 4}[name]
+    assert ulps_float32(name, BOTH[name](SWEEP_32), SWEEP_32).max() <= ulps
+    assert ulps_float32(name, under_jax(BOTH[name], SWEEP_32, True), SWEEP_32).max() <= ulps
+    assert ulps_float64(name, BOTH[name](SWEEP_64[::7]), SWEEP_64[::7]).max() <= ulps
+    with np.errstate(over="raise", invalid="raise"):
+        assert np.isfinite(BOTH[name](SWEEP_64)).all()
+
+
+def test_that_check_refutes_one_minus_sigma():
+    assert ulps_float32("d log σ", 1 - BOTH["σ"](SWEEP_32), SWEEP_32).max() > 1000
+
+
+@pytest.mark.parametrize(("name", "first", "second"), [("σ", 1 / 4, 0.0), ("σ'", 0.0, -1 / 8), ("log σ", 1 / 2, -1 / 4)])
+def test_derivatives_by_jax_of_both_at_once_are_exact_at_zero(name, first, second):
+    slope = jax.grad(BOTH[name])
+    assert float(slope(0.0)) == first
+    assert float(jax.grad(slope)(0.0)) == second
 
 
 def test_the_residual_keeps_its_digits_where_the_label_is_certain():
