@@ -30,7 +30,7 @@ from autodiff_ref.train.prepare import (
 )
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.shuffle import mode_of
-from manual_grad.mlp import activation_of
+from manual_grad.activations import activation_of
 
 
 @dataclass(frozen=True)

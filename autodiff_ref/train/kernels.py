@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from manual_grad.mlp import Layer, activation_of, value_and_grad_columns
+from manual_grad.activations import activation_of
+from manual_grad.mlp import Layer, terms_and_grad_columns
 
 Layers = tuple[Layer[Any], ...]
 Sums = tuple[Any, Layers]
-"""ll and its gradient, summed over examples."""
+"""ll and its gradient, summed over examples; within a loop ll by lanes, (block,), which add up to it."""
 
 CACHE = 32_768
 """Bytes that the widest layer of a block may take, so that a block stays in a core's first cache (32 to 48 KB)."""
@@ -34,25 +35,27 @@ million) 14 and 18; but 262,144 × 30 with 2 units (32 million) 5.1 and 4.3, and
 
 
 def by_hand(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
-    """ll and its gradient by the δ recursion of `manual_grad.mlp`."""
-    return value_and_grad_columns(layers, xt, y, c, activation_of(hidden))
+    """What each example adds to ll, and ∇ll, by the δ recursion of `manual_grad.mlp`."""
+    return terms_and_grad_columns(layers, xt, y, c, activation_of(hidden))
 
 
 def by_autodiff(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
-    """ll and its gradient by `jax.value_and_grad` of the net, written afresh."""
-    return jax.value_and_grad(_log_likelihood)(layers, xt, y, c, hidden)
+    """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh."""
+    gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, hidden)
+    return terms, gradient
 
 
 def _log_likelihood(
     layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: str
-) -> Float[Array, ""]:
+) -> tuple[Float[Array, ""], Float[Array, " n"]]:
     squash = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[hidden]
     h = xt
     for level, (w, b) in enumerate(layers):
         a = w @ h if b is None else w @ h + b[:, None]
         h = a if level == len(layers) - 1 else squash(a)
     log_p = jax.nn.log_sigmoid(y * h[0])
-    return jnp.sum(log_p if c is None else c * log_p)
+    terms = log_p if c is None else c * log_p
+    return jnp.sum(terms), terms
 
 
 GRADIENTS: dict[str, Callable[..., Sums]] = {"hand": by_hand, "autodiff": by_autodiff}
@@ -81,10 +84,15 @@ def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int |
 
     The columns left over after whole blocks are a block of their own: nothing is padded and nothing dropped.
     """
-    return _sums(layers, table, 0, table.shape[1], hidden, gradient, block or block_of(layers, table))
+    lanes, total = lane_sums(layers, table, 0, table.shape[1], hidden, gradient, block or block_of(layers, table))
+    return jnp.sum(lanes), total
 
 
-def _sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradient: str, block: int) -> Sums:
+def lane_sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradient: str, block: int) -> Sums:
+    """ll by lanes and ∇ll over `count` columns from `start` on: lane k adds up the k-th examples of all blocks
+
+    Whoever loops over this adds up lanes, and lanes at the end: a sum within every step takes XLA on CPU two kernels more.
+    """
     d = layers[0].w.shape[1]
     compute = gradient_of(gradient)
 
@@ -101,12 +109,19 @@ def _sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradi
         total = jax.lax.fori_loop(
             1, whole, lambda k, total: jax.tree.map(jnp.add, total, of_block(start + k * block, block)), total
         )
-    return jax.tree.map(jnp.add, total, of_block(start + whole * block, rest)) if rest else total
+    return add(total, of_block(start + whole * block, rest)) if rest else total
+
+
+def add(total: Sums, more: Sums) -> Sums:
+    """The sum of two, the second of which may have fewer lanes."""
+    (lanes, one), (few, other) = total, more
+    return lanes.at[: few.shape[0]].add(few), jax.tree.map(jnp.add, one, other)
 
 
 @partial(jax.jit, static_argnames=("count", "hidden", "gradient", "block"))
 def _range(layers: Layers, table: Any, start: Any, *, count: int, hidden: str, gradient: str, block: int) -> Sums:
-    return _sums(layers, table, start, count, hidden, gradient, block)
+    lanes, total = lane_sums(layers, table, start, count, hidden, gradient, block)
+    return jnp.sum(lanes), total
 
 
 def threads() -> int:

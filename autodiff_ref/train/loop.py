@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from autodiff_ref.train.kernels import Layers, gradient_of, sum_over, sums
-from manual_grad.mlp import activation_of
+from autodiff_ref.train.kernels import Layers, block_of, gradient_of, lane_sums, sum_over
+from manual_grad.activations import activation_of
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,12 @@ def ascend(recipe: Recipe, state: State, gradient: Layers, decay: Any) -> State:
     return State(jax.tree.map(lambda p, u: (p + u).astype(p.dtype), state.layers, change), optimizer)
 
 
-def _step(recipe: Recipe, state: State, batch: Any, decay: Any) -> tuple[State, Any]:
-    ll, total = sums(state.layers, batch, hidden=recipe.hidden, gradient=recipe.gradient, block=recipe.block)
-    mean = jax.tree.map(lambda g: g / batch.shape[1], total)
-    return ascend(recipe, state, mean, decay), ll
+def _step(recipe: Recipe, state: State, table: Any, first: Any, count: int, decay: Any) -> tuple[State, Any]:
+    """The step over `count` columns from `first` on, and ll by lanes."""
+    block = recipe.block or block_of(state.layers, table)
+    lanes, total = lane_sums(state.layers, table, first, count, recipe.hidden, recipe.gradient, block)
+    mean = jax.tree.map(lambda g: g / count, total)
+    return ascend(recipe, state, mean, decay), lanes
 
 
 @partial(jax.jit, static_argnums=0)
@@ -86,7 +88,8 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
         >>> state.layers[0].w.tolist()
         [[0.5], [-0.5]]
     """
-    return _step(recipe, state, batch, decay)
+    state, lanes = _step(recipe, state, batch, 0, batch.shape[1], decay)
+    return state, jnp.sum(lanes)
 
 
 @partial(jax.jit, static_argnums=0, static_argnames=("batch_size", "count"), donate_argnums=1)
@@ -124,18 +127,18 @@ def epoch(
     whole, rest = divmod(table.shape[1] if count is None else count, batch_size)
 
     def one(carry: tuple[State, Any], k: Any) -> tuple[tuple[State, Any], None]:
-        state, ll = carry
-        state, more = _step(recipe, state, jax.lax.dynamic_slice_in_dim(table, k * batch_size, batch_size, axis=1), decay)
-        return (state, ll + more), None
+        state, lanes = carry
+        state, more = _step(recipe, state, table, k * batch_size, batch_size, decay)
+        return (state, lanes + more), None
 
-    carry = (state, jnp.zeros((), table.dtype))
+    lanes = jnp.zeros(min(batch_size, recipe.block or block_of(state.layers, table)), table.dtype)
     if whole:
-        carry, _ = jax.lax.scan(one, carry, jnp.arange(whole))
+        (state, lanes), _ = jax.lax.scan(one, (state, lanes), jnp.arange(whole))
+    ll = jnp.sum(lanes)
     if rest:
-        state, ll = carry
-        state, more = _step(recipe, state, table[:, whole * batch_size : whole * batch_size + rest], decay)
-        carry = (state, ll + more)
-    return carry
+        state, more = _step(recipe, state, table, whole * batch_size, rest, decay)
+        ll = ll + jnp.sum(more)
+    return state, ll
 
 
 _ascend = jax.jit(ascend, static_argnums=0)

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
 from manual_grad import mlp
+from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer
 from manual_grad.sigmoid import sigmoid
 
@@ -153,7 +154,7 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
         for number, layer in enumerate(about["layers"], start=1)
     )
     mean, scale, classes = arrays["mean"], arrays["scale"], arrays["classes"]
-    mlp.activation_of(about["hidden"])
+    activation_of(about["hidden"])
     mlp.checked(layers, mean[None, :])
     if classes.shape != (2,) or mean.shape != scale.shape or not np.isfinite(scale).all() or not (scale > 0).all():
         raise ValueError("its classes or its standardisation do not fit together")

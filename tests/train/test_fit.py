@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from autodiff_ref.train import fit, initial_layers
 from autodiff_ref.train.optimizers import optimizer_of
 from manual_grad import mlp
+from manual_grad.activations import ACTIVATIONS
 
 
 def assert_same_weights(one, other):
@@ -150,7 +151,7 @@ def test_jax_arrays_and_memory_maps_train_like_numpy(examples, tmp_path):
 
 
 def test_depth_width_and_squashing_functions_train(examples):
-    for hidden in mlp.ACTIVATIONS:
+    for hidden in ACTIVATIONS:
         result = fit(*examples, widths=(8, 4), hidden=hidden, optimizer="lbfgs", epochs=200)
         assert result.history[-1].ll > result.history[0].ll
         assert float(np.mean(result.model.predict(examples[0]) == examples[1])) > 0.8
