@@ -19,6 +19,7 @@ from timing import Job, in_turn, report
 
 from autodiff_ref.train import Recipe, Shuffler, epoch, initial_layers, sgd, start, step
 from autodiff_ref.train.kernels import Layers
+from autodiff_ref.train.shuffle import one_ahead
 
 RATE = 0.1
 EPOCHS = 8
@@ -38,10 +39,6 @@ def ours(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int, gradient: str
     recipe = Recipe(sgd(RATE), gradient=gradient)
     shuffler = Shuffler(table, batch, 0, shuffle)
 
-    def segments() -> Any:
-        for number in range(1, EPOCHS + 1):
-            yield from shuffler.epoch(number)
-
     fixed = jax.device_put(np.ascontiguousarray(table))
 
     def without_shuffling() -> None:
@@ -52,11 +49,8 @@ def ours(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int, gradient: str
 
     def shuffled() -> None:
         state = start(recipe, layers)
-        ordered = segments()
-        following = next(ordered)
-        while following is not None:
-            state, ll = epoch(recipe, state, jax.device_put(following.table), batch_size=batch, count=following.size)
-            following = next(ordered, None)
+        for segment in one_ahead(segment for number in range(1, EPOCHS + 1) for segment in shuffler.epoch(number)):
+            state, ll = epoch(recipe, state, jax.device_put(segment.table), batch_size=batch, count=segment.size)
             ll.block_until_ready()
 
     return without_shuffling if shuffle == "none" else shuffled

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from autodiff_ref.train.kernels import Layers, mean_log_likelihood, workers_for
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
-from autodiff_ref.train.shuffle import Shuffler
+from autodiff_ref.train.shuffle import Shuffler, one_ahead
 
 
 @dataclass(frozen=True)
@@ -77,32 +77,14 @@ def _full_batch(task: Task, state: State) -> Any:
 
 
 def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Any:
-    """Many steps an epoch. The next segment is put in order before the result of this one is waited for.
-
-    JAX dispatches without waiting, so that the two can overlap where a second processor is free and tasks are long; with
-    2 ms for each the measured gain on two processors was nil.
-    """
-
-    def segments() -> Any:
-        for number in range(task.epochs):
-            last: Any = None
-            for segment in shuffler.epoch(number):
-                if last is not None:
-                    yield last, False
-                last = segment
-            yield last, True
-
-    ordered = segments()
-    following = next(ordered)
+    """Many steps an epoch, each segment put in order by other threads while the one before it is trained on."""
     total = 0.0
-    while following is not None:
-        segment, ends_epoch = following
+    for segment in one_ahead(segment for number in range(task.epochs) for segment in shuffler.epoch(number)):
         state, ll = epoch(
             task.recipe, state, jax.device_put(segment.table), task.decay, batch_size=batch, count=segment.size
         )
-        following = next(ordered, None)
         total += float(ll)  # waits for the segment: its memory is about to be used again
-        if ends_epoch:
+        if segment.last:
             yield state, total
             total = 0.0
 

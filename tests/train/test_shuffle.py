@@ -1,9 +1,12 @@
 """Every mode visits every example once an epoch, mixes them, and does the same for the same seed."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from autodiff_ref.train.shuffle import REGROUP, SMALL, Shuffler, aligned, mode_of
+from autodiff_ref.train import shuffle
+from autodiff_ref.train.shuffle import REGROUP, SMALL, Shuffler, aligned, mode_of, one_ahead
 
 
 def epochs(n, batch, mode, dtype=np.float32, segment=100, count=3, seed=0):
@@ -82,3 +85,60 @@ def test_auto_takes_the_faster_way_where_there_are_many():
     assert mode_of("auto", SMALL + 1) == "groups"
     with pytest.raises(ValueError, match="examples, groups, none"):
         mode_of("batches", 10)
+
+
+@pytest.mark.parametrize("mode", ["examples", "groups"])
+def test_the_order_does_not_depend_on_the_number_of_threads(mode, monkeypatch):
+    orders = []
+    for workers, large in ((1, 1), (2, 1), (5, 1), (2, 1 << 60)):
+        monkeypatch.setattr(shuffle, "threads", lambda workers=workers: workers)
+        monkeypatch.setattr(shuffle, "LARGE", large)
+        monkeypatch.setattr(shuffle, "STREAM", 1 << 30 if workers == 2 else 0)
+        orders.append([whole for _, whole in epochs(501, 16, mode)[1]])
+    for other in orders[1:]:
+        np.testing.assert_array_equal(other, orders[0])
+
+
+def test_the_next_segment_is_worked_out_while_one_is_in_use():
+    """Each item waits until its forerunner has arrived: without a second thread this would never end."""
+    arrived = [threading.Event() for _ in range(4)]
+
+    def items():
+        for k in range(4):
+            assert k == 0 or arrived[k - 1].wait(30)
+            yield k
+
+    got = []
+    for k in one_ahead(items()):
+        got.append(k)
+        arrived[k].set()
+    assert got == [0, 1, 2, 3]
+
+
+def test_at_most_one_item_is_worked_out_ahead():
+    """The memory of an item is used again for the one after next."""
+    made = []
+
+    def items():
+        for k in range(5):
+            made.append(k)
+            yield k
+
+    for k in one_ahead(items()):
+        assert max(made) <= k + 1
+
+
+def test_what_goes_wrong_in_the_other_thread_is_raised_where_it_is_used():
+    def items():
+        yield 1
+        raise FloatingPointError("in the other thread")
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(FloatingPointError, match="in the other thread"):
+        next(ahead)
+
+
+def test_only_the_last_segment_of_an_epoch_says_so():
+    table = np.zeros((2, 100), np.float32)
+    assert [segment.last for segment in Shuffler(table, 10, 0, "examples", 30).epoch(0)] == [False, False, False, True]
