@@ -1,4 +1,8 @@
-"""Whether a gradient as computed is the gradient of a function at one input: decided in balls, then in floats."""
+"""Whether a gradient as computed is the gradient of a function at one input: decided in balls, and held against floats.
+
+Small shapes are compared in balls at every input. Where that takes long, the first input of a shape is, and after it those
+at which rounding bounds leave a doubt: two values further apart than their bounds, or bounds too wide to tell.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -6,15 +10,22 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from autodiff_ref.verify.captured import captured
+from autodiff_ref.verify.computed import Allowed, Computed, coarse, floats, settled
 from autodiff_ref.verify.plans import Array
 from autodiff_ref.verify.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.verify.verdict import PRECISIONS, Evaluation, Evaluator, compare, evaluator
 
-Allowed = Callable[[], Array]
+QUICK = 10_000
+"""Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
+
+MOST = 5_000_000
+"""Operations that balls do in a second or two: beyond, floats decide alone."""
+
+TELLING = 1e-6
+"""Bounds no wider than this share of a component would have shown a mistake of that size."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both sides at one input's shapes."""
+    """Both sides at one input: as traced for its shapes, and with the arrays in their closures."""
 
     reference: Side
     candidate: Side | None
     """None where it cannot be traced"""
+    call: Call
     of_arrays: list[Any]
-    """what the differentiated function holds in its closures"""
-    candidate_arrays: list[Any]
+    """what the differentiated function and the candidate are computed from: arguments, and arrays in closures"""
+    own_arrays: list[Any]
     untraced: str = ""
     """why the candidate cannot be traced"""
     fresh: bool = True
@@ -57,100 +69,108 @@ class Pair:
         """Whether the candidate is a line of a derivation, which is handed ∇."""
         return self.candidate is not None and self.candidate.asks_for_nabla
 
-    def settle(self, call: Call, value: Any) -> Finding | None:
-        """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing."""
+    def settle(self, value: Any, again: Callable[[], Any]) -> Finding | None:
+        """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing.
+
+        Args:
+            value: what it returned.
+            again: calls it in more precise floats, where there are any.
+        """
         if self.reference.plan is None:
             raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
-        computed = _Computed.of([np.asarray(leaf) for leaf in jax.tree.leaves(value)])
-        wanted = self.reference.at(_as_numpy([*call.values, *self.of_arrays]))
+        computed = Computed.of(value)
         if self.candidate is None or self.candidate.plan is None:
-            return _by_value(computed, wanted)
-        ours = self.candidate.at(_as_numpy([*call.values, *self.candidate_arrays]))
-        exact = self.candidate.plan.constants_are_exact and self.reference.plan.constants_are_exact
+            return self._by_value(computed, again)
+        work = self.reference.work + self.candidate.work
+        if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
+            if self._floats_tell(computed):
+                return None
+            if work > MOST:
+                return Finding("undecided", _WHY["large"])
+            self.candidate.doubtful = True
+        found = self._by_balls(self.candidate, computed, again)
+        self.candidate.doubtful = self.candidate.doubtful or found is not None
+        return found
+
+    def _by_balls(self, candidate: Side, computed: Computed, again: Callable[[], Any]) -> Finding | None:
+        assert candidate.plan is not None
+        assert self.reference.plan is not None
+        ours, wanted = candidate.at(self.own_arrays), self.reference.at(self.of_arrays)
+        exact = candidate.plan.constants_are_exact and self.reference.plan.constants_are_exact
         compared = compare(ours, wanted, constants_are_exact=exact)
         outcome = compared.outcome
-        if outcome == "kink":
-            outcome = "equal" if _equal_as_decided(ours, wanted) else "kink"
-        at_ours, at_wanted = _settled(ours), _settled(wanted)
+        if outcome == "kink" and _equal_as_decided(ours, wanted):
+            outcome = "equal"
+        at_ours, at_wanted = settled(ours), settled(wanted)
         if outcome == "kink" or at_wanted is None:
             return Finding("undecided", _WHY.get(outcome, _WHY["undefined"]))
-        own = _coarse(ours, computed.dtype)
+        compiled = coarse(ours, computed.dtype)
+        own = [lambda: _bound(candidate, self.own_arrays, compiled), compiled]
         match outcome:
-            case "different" if at_ours is not None and not computed.beyond(at_ours, own):
+            case "different" if at_ours is not None and not computed.beyond(*floats(at_ours), own):
                 return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
             case "equal":
                 return _off(computed, at_wanted, own)
             case _:  # it does something else when it is traced, or its value exists in floats only
-                return _by_value(computed, wanted)
+                return self._by_value(computed, again)
 
-    def of_has_changed(self, call: Call, value: Any) -> bool:
+    def _floats_tell(self, computed: Computed) -> bool:
+        """Whether rounding bounds alone show that both sides agree, closely enough to have shown a mistake."""
+        assert self.candidate is not None
+        try:
+            ours, our_error = self.candidate.bounded(self.own_arrays, wide=True)
+            wanted, error = self.reference.bounded(self.of_arrays, wide=True)
+            own = self.candidate.bounded(self.own_arrays, wide=False)[1]
+        except NotImplementedError:
+            return False
+        with np.errstate(all="ignore"):
+            apart = np.abs(ours - wanted)
+            told = (apart <= our_error + error) & (our_error + error <= TELLING * np.abs(wanted))
+        return bool(np.all(told)) and not computed.beyond(wanted, error, [lambda: own])
+
+    def _by_value(self, computed: Computed, again: Callable[[], Any]) -> Finding | None:
+        """Judges by the value alone: it may be off by twice what the reference may, or by what more digits take away."""
+        wanted = self.reference.at(self.of_arrays)
+        at = settled(wanted)
+        if at is None:
+            return Finding("undecided", _WHY["undefined"])
+        allowed = 2 * _bound(self.reference, self.of_arrays, coarse(wanted, computed.dtype))
+        found = _off(computed, at, [lambda: allowed], assumed=True)
+        gaps, size = computed.gaps(at), np.abs(floats(at)[0])
+        if found is not None:
+            finer = again()
+            if finer is None:
+                return found
+            shrunk = Computed.of(finer).gaps(at)
+            if not all(shrunk[k] <= gaps[k] / 64 < np.inf for k in found.components):
+                return found
+        if not np.any((gaps <= 2.0**-10 * size) | (allowed <= 0.5 * size)):
+            return Finding("undecided", _WHY["drowned"])
+        return None
+
+    def of_has_changed(self, value: Any) -> bool:
         """Whether the differentiated function's `value` is not what was traced: something it reads has changed."""
         if self.reference.of is None:
             return True
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(value)]
-        traced = evaluator(self.reference.of, tuple(_as_numpy([*call.values, *self.of_arrays])))
-        at, computed = _settled(traced), _Computed.of(leaves)
-        return at is None or bool(computed.beyond(at, _coarse(traced, computed.dtype)))
+        traced, computed = evaluator(self.reference.of, tuple(self.of_arrays)), Computed.of(value)
+        at = settled(traced)
+        return at is None or bool(computed.beyond(*floats(at), [coarse(traced, computed.dtype)]))
 
 
 _WHY = {
     "kink": "it lies on a kink, where reals that are compared are equal, and the two sides decide that differently",
     "undefined": "the gradient does not exist there, or no precision gives it digits",
+    "drowned": "the whole gradient is smaller there than the rounding errors of its computation",
+    "large": "rounding bounds leave a doubt, and the shapes are too large for balls; try smaller ones",
 }
 
 
-@dataclass(frozen=True)
-class _Computed:
-    """A gradient in floats, flat."""
-
-    values: Array
-    dtype: np.dtype[Any]
-    """the least precise of its leaves"""
-
-    @classmethod
-    def of(cls, leaves: list[Any]) -> "_Computed":
-        """The entries of all leaves."""
-        coarsest = max((leaf.dtype for leaf in leaves), key=lambda dtype: float(jax.numpy.finfo(dtype).eps))
-        return cls(np.concatenate([np.ravel(leaf).astype(np.float64) for leaf in leaves]), coarsest)
-
-    def beyond(self, exact: Evaluation, allowed: Allowed) -> list[int]:
-        """The components that differ from the balls by more than is allowed, the relatively worst first."""
-        middles, radii = _floats(exact)
-        info = jax.numpy.finfo(self.dtype)
-        with np.errstate(all="ignore"):
-            own = float(info.eps) * np.abs(middles) + radii + float(info.tiny)
-            gap = np.abs(self.values - middles)
-            overflown = (self.values == np.sign(middles) * np.inf) & (np.abs(middles) >= float(info.max))
-            if np.all((gap <= 8 * own) | overflown):
-                return []
-            wrong = np.flatnonzero(~((gap <= allowed() + own) | overflown))
-            share = np.nan_to_num(gap / np.maximum(np.abs(middles), np.abs(self.values)), nan=np.inf)
-        return sorted(map(int, wrong), key=lambda k: -share[k])
-
-
-def _as_numpy(arrays: list[Any]) -> list[Any]:
-    """NumPy arrays of types that NumPy itself has."""
-    made = [np.asarray(array) for array in arrays]
-    return [array.astype(np.float64) if array.dtype.kind == "V" else array for array in made]
-
-
-def _floats(exact: Evaluation) -> tuple[Array, Array]:
-    """The middles of balls, and how far from the middle a value may be."""
-    return np.array([float(v) for v in exact.values]), np.array([float(v.rad()) for v in exact.values])
-
-
-def _settled(side: Evaluator) -> Evaluation | None:
-    """The value at the first precision at which it has 64 bits, or has none more than at the one before."""
-    before, last = None, None
-    for bits in PRECISIONS:
-        at = side(bits, "balls", "exact")
-        if at.unresolved or not all(v.is_finite() for v in at.values):
-            continue
-        accuracy = [v.rel_accuracy_bits() for v in at.values]
-        if all(a >= 64 for a in accuracy) or (before is not None and accuracy == before):
-            return at
-        before, last = accuracy, at
-    return last
+def _bound(side: Side, arrays: list[Any], otherwise: Allowed) -> Array:
+    """The rounding bounds of one side as it is called; where a primitive has none, what compiled code may be off."""
+    try:
+        return side.bounded(arrays, wide=False)[1]
+    except NotImplementedError:
+        return otherwise()
 
 
 def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
@@ -165,48 +185,19 @@ def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
     return False
 
 
-def _certified(computed: _Computed, ours: Evaluation, wanted: Evaluation, component: int, difference: str) -> Finding:
+def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, component: int, difference: str) -> Finding:
     apart = [k for k, (u, v) in enumerate(zip(ours.values, wanted.values, strict=True)) if not u.overlaps(v)]
     order = [component, *(k for k in apart if k != component)]
-    return Finding("different", "", tuple(order), computed.values, _floats(wanted)[0], difference)
+    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
 
 
-def _off(computed: _Computed, wanted: Evaluation, allowed: Allowed, *, assumed: bool = False) -> Finding | None:
-    wrong = computed.beyond(wanted, allowed)
+def _off(computed: Computed, wanted: Evaluation, allowances: list[Allowed], *, assumed: bool = False) -> Finding | None:
+    expected, widths = floats(wanted)
+    wrong = computed.beyond(expected, widths, allowances)
     if not wrong:
         return None
-    expected, widths = _floats(wanted)
-    most = float(allowed()[wrong[0]] + widths[wrong[0]])
+    most = max(float(allowed()[wrong[0]] + widths[wrong[0]]) for allowed in allowances)
     return Finding("different", "", tuple(wrong), computed.values, expected, allowed=most, assumed=assumed)
-
-
-def _by_value(computed: _Computed, wanted: Evaluator) -> Finding | None:
-    """Judges by the value alone: it may be off by twice what the reference may."""
-    at = _settled(wanted)
-    if at is None:
-        return Finding("undecided", _WHY["undefined"])
-    allowed = 2 * _coarse(wanted, computed.dtype)()
-    found = _off(computed, at, lambda: allowed, assumed=True)
-    if found is None:
-        size = np.abs(_floats(at)[0])
-        told = (np.abs(computed.values - _floats(at)[0]) <= 2.0**-10 * size) | (allowed <= 0.5 * size)
-        if not np.any(told):
-            return Finding("undecided", "the whole gradient is smaller there than the rounding errors of its computation")
-    return found
-
-
-COARSE = {53: 40, 24: 15, 11: 6, 8: 4}
-"""Bits of balls that hold what floats of so many bits compute, in whatever order and form a compiler chooses."""
-
-
-def _coarse(side: Evaluator, dtype: np.dtype[Any]) -> Allowed:
-    bits = COARSE[jax.numpy.finfo(dtype).nmant + 1]
-
-    def radii() -> Array:
-        values = side(bits, "balls", "exact").values
-        return np.array([float(v.rad()) if v.is_finite() else np.inf for v in values])
-
-    return radii
 
 
 _SIDES: OrderedDict[Any, Side | str] = OrderedDict()
@@ -237,7 +228,7 @@ def pair_of(
 
     ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, afresh)
     side, why = (ours, ours.reason) if isinstance(ours, Side) else (None, ours)
-    return Pair(reference, side, of_arrays, own_arrays, why, new or also_new)
+    return Pair(reference, side, call, call.as_numpy(of_arrays), call.as_numpy(own_arrays), why, new or also_new)
 
 
 def _kept(key: Any, make: Callable[[], Side | str], afresh: bool) -> tuple[Side | str, bool]:

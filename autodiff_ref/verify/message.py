@@ -46,9 +46,7 @@ class _Shape(tuple[int, ...]):
     __slots__ = ()
 
 
-def failure(
-    found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], call: Call, wrt: str | None
-) -> str:
+def failure(found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None) -> str:
     """The whole message."""
     ours, theirs = label_of(candidate), f"∇{label_of(of)}"
     k = found.components[0]
@@ -62,7 +60,7 @@ def failure(
         f"    {theirs:{width}}  {expected!r}",
         f"    {'difference':{width}}  {abs(computed - expected):.3g}{_allowance(found, ours)}",
         *_others(found, names),
-        f"  at {_input(call, of)}",
+        f"  at {_input(pair.call, of)}",
         *_hint(found),
         "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
     ]

@@ -2,19 +2,21 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.nabla import split_arguments
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.captured import captured, with_arrays
 from autodiff_ref.verify.numpy_code import through_numpy
-from autodiff_ref.verify.plans import Plan
+from autodiff_ref.verify.plans import Array, Plan
+from autodiff_ref.verify.rounding import bounded
 from autodiff_ref.verify.verdict import Evaluator, evaluator
 from autodiff_ref.verify.walk import plan_parts
 
@@ -47,6 +49,25 @@ class Call:
     def wide(self) -> bool:
         """Whether JAX computes in float64 here: where it is set to, and where no argument is one of its own arrays."""
         return bool(jax.config.read("jax_enable_x64")) or not any(isinstance(leaf, jax.Array) for leaf in self.leaves)
+
+    def as_numpy(self, held: list[Any]) -> list[Any]:
+        """The arrays, and those in a function's closures, as both sides compute with them: JAX's float32 rounds float64."""
+        made = [np.asarray(array) for array in (*self.values, *held)]
+        made = [array.astype(np.float64) if array.dtype.kind == "V" else array for array in made]
+        return made if self.wide else [x.astype(np.float32) if x.dtype == np.float64 else x for x in made]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The most precise NumPy floats among the arguments."""
+        return np.result_type(np.float16, *(x.dtype for x in map(np.asarray, self.values) if x.dtype.kind == "f"))
+
+    def more_precise(self) -> "Call | None":
+        """The call in the next more precise floats; None where the machine has none."""
+        wanted = np.dtype(np.float64 if self.dtype.itemsize < 8 else np.longdouble)
+        if np.finfo(wanted).nmant <= np.finfo(self.dtype).nmant:
+            return None
+        wide = [x.astype(wanted) if x.dtype.kind == "f" else x for x in map(np.asarray, self.values)]
+        return Call.of(self.rebuilt(wide))
 
     @property
     def key(self) -> Any:
@@ -83,6 +104,10 @@ class Side:
     """traces it in the precision that it is called in"""
     wide: Any = None
     """its jaxpr in float64"""
+    flags: list[bool] = field(default_factory=list[bool])
+    """`labels`, and those of the arrays in its closures"""
+    doubtful: bool = False
+    """whether it was ever found to differ, so that balls look at all its inputs from then on"""
     asks_for_nabla: bool = False
     """whether it is a line of a derivation, which is handed ∇"""
 
@@ -90,6 +115,33 @@ class Side:
         """Its value in balls."""
         assert self.plan is not None
         return evaluator(self.plan, tuple(arrays))
+
+    def bounded(self, arrays: list[Any], *, wide: bool) -> tuple[Array, Array]:
+        """(value, rounding bound) of each component, in float64 or in the precision that it is called in.
+
+        Raises:
+            NotImplementedError: a primitive has no rounding bound.
+        """
+        closed, run = self._bounded_wide if wide else self._bounded_own
+        given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
+        found = run(*given)
+        return tuple(  # pyright: ignore[reportReturnType]
+            np.concatenate([np.ravel(part).astype(np.float64) for part in parts]) for parts in zip(*found, strict=True)
+        )
+
+    @cached_property
+    def _bounded_wide(self) -> Any:
+        return self._prepared(self.wide)
+
+    @cached_property
+    def _bounded_own(self) -> Any:
+        assert self.own is not None
+        return self._prepared(self.own()[0])
+
+    def _prepared(self, closed: Any) -> Any:
+        count = len(jax.tree.leaves(self.shapes))
+        gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
+        return closed, bounded(gradient, labels=self.flags)
 
 
 def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
@@ -137,7 +189,7 @@ def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool
             errors.append(error)
             continue
         count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
-        side = Side(labels, shapes, work=work_of(closed.jaxpr), own=partial(traced, own=True), wide=closed)
+        side = Side(labels, shapes, work=work_of(closed.jaxpr), own=partial(traced, own=True), wide=closed, flags=flags)
         try:
             side.plan, side.of = plan_parts(closed, BALLS, [count, len(jax.tree.leaves(others))], labels=flags)
         except NotImplementedError as error:

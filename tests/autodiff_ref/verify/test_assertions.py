@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import autodiff_ref
 from autodiff_ref import UndecidedError, assert_derivation, assert_gradients_agree
-from autodiff_ref.verify import STRATA, strategies
+from autodiff_ref.verify import STRATA, agreement, strategies
+from autodiff_ref.verify.agreement import Pair
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments
 from manual_grad import equation_1, equation_2, grad_w11, log_likelihood, notes
 from tests.derivations import relu
@@ -427,3 +428,58 @@ def test_assert_derivation_inside_given():
             assert_derivation(relu.BROKEN[0][0], seed=seed)
 
     check()
+
+
+# Shapes for which balls take long
+
+
+def sum_of_sines(x):
+    return jnp.sin(x).sum()
+
+
+def test_large_shapes_are_compared_in_balls_once_and_then_in_floats_unless_these_leave_a_doubt(monkeypatch):
+    def of(x):
+        return (x - jnp.sin(x)).sum()
+
+    def right(x):
+        return 1 - jnp.cos(x)
+
+    def off_beyond(x):
+        return jnp.where(x > 3, 1 + 1e-13, 1.0) * right(x)
+
+    looked, by_balls = [], Pair._by_balls
+    monkeypatch.setattr(Pair, "_by_balls", lambda *args: (looked.append(1), by_balls(*args))[1])
+    x = np.linspace(0.1, 1.4, 1000)
+    for k in range(4):
+        assert_gradients_agree(right, of, x + k / 8)
+    assert len(looked) == 1
+    assert_gradients_agree(right, of, x * 1e-8)  # no digit left
+    assert len(looked) == 2
+    assert_gradients_agree(off_beyond, of, x)
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="certified"):
+            assert_gradients_agree(off_beyond, of, x + 2)
+
+
+def test_shapes_that_are_too_large_for_balls_are_decided_by_floats(monkeypatch):
+    monkeypatch.setattr(agreement, "MOST", agreement.QUICK)
+    x = np.linspace(0.1, 1.4, 1500)
+    assert_gradients_agree(jnp.cos, sum_of_sines, x)
+    with pytest.raises(UndecidedError, match="too large for balls; try smaller ones"):
+        assert_gradients_agree(lambda x: (1 + 1e-9) * jnp.cos(x), sum_of_sines, x)
+
+
+def test_the_rounding_of_what_is_not_traced_is_told_from_a_mistake_by_more_digits():
+    """1 − σ(z) in plain NumPy loses digits that JAX's σ(−z) keeps: beyond twice its bound, and right."""
+
+    def untraceable(z):
+        return np.asarray(1 - 1 / (1 + np.exp(-np.asarray(z))))
+
+    def wrong(z):
+        return untraceable(z) * (1 + 1e-3)
+
+    for dtype, largest in ((np.float32, 12.0), (np.float64, 25.0)):
+        z = np.array([largest, 0.5], dtype=dtype)
+        assert_gradients_agree(untraceable, log_sigmoid, z)
+        with pytest.raises(AssertionError, match="assumed"):
+            assert_gradients_agree(wrong, log_sigmoid, z)
