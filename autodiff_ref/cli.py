@@ -19,6 +19,7 @@ from autodiff_ref.train import commands
 from autodiff_ref.verify import LineError, Report, verify
 from autodiff_ref.verify.judge import Progress as Tell
 from autodiff_ref.verify.judge import check
+from autodiff_ref.verify.trial import Trial, trial
 from manual_grad import Derivation
 
 app = typer.Typer(
@@ -54,6 +55,9 @@ def verify_command(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided.")
     ] = None,
+    mutants: Annotated[
+        int, typer.Option(min=0, help="Plant so many mistakes in each line as well, and say how many were found.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     only_list: Annotated[
         bool, typer.Option("--list", help="List the derivations and their lines, and judge nothing.")
@@ -67,15 +71,17 @@ def verify_command(
     manual-grad verify                         the notes: equations (1) and (2), and how they come about
     manual-grad verify mine.py                 every Derivation at the module level of mine.py
     manual-grad verify package.module:NAME     one derivation of a module
+    manual-grad verify --mutants 12            … and whether 12 mistakes planted in each line are found
     manual-grad verify --data t.csv --label c  the notes, at rows of a table
 
     Running a file executes it with your rights, as `python FILE` would: judge only what you would run. Data files are read
     and never executed.
 
-    Exit code: 0 all right, 1 a line is refuted or the reference is wrong, 3 something is undecided and nothing refuted,
-    2 bad usage or input.
+    Exit code: 0 all right, 1 a line is refuted or the reference is wrong, 3 something is undecided and nothing refuted, or a
+    planted mistake was called right, 2 bad usage or input.
     """
     console = Console()
+    trials: list[Trial] = []
     with _input_errors():
         if data is not None or label is not None:
             reports = _on_data(console, target, data, label, seed, quiet=as_json)
@@ -87,9 +93,14 @@ def verify_command(
             reports = _judge(
                 console, chosen, quiet=as_json, seed=seed, examples=examples, accuracy=accuracy, timeout=timeout
             )
+            if mutants:
+                trials = _try(console, chosen, quiet=as_json, seed=seed, most=mutants)
     if as_json:
-        print(json.dumps({"derivations": [report.to_dict() for report in reports]}, ensure_ascii=False, indent=1))
-    codes = [report.exit_code for report in reports]
+        entries = [report.to_dict() for report in reports]
+        for entry, trial_of_it in zip(entries, trials, strict=False):
+            entry["mutants"] = trial_of_it.to_dict()
+        print(json.dumps({"derivations": entries}, ensure_ascii=False, indent=1))
+    codes = [report.exit_code for report in reports] + [0 if trial_of_it.ok else 3 for trial_of_it in trials]
     raise typer.Exit(1 if 1 in codes else max(codes))
 
 
@@ -105,6 +116,17 @@ def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **op
             console.print(report, soft_wrap=True)  # what a reader pastes stays in one piece
             console.print()
     return reports
+
+
+def _try(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **options: Any) -> list[Trial]:
+    trials: list[Trial] = []
+    for derivation in chosen.values():
+        with _progress(f"mistakes planted in {derivation.name}") as tell:
+            trials.append(trial(derivation, progress=tell, **options))
+        if not quiet:
+            console.print(trials[-1])
+            console.print()
+    return trials
 
 
 def _on_data(

@@ -64,7 +64,11 @@ class Relation:
         """Why it is undecided."""
         if self.no_rule:
             return self.no_rule
-        counts = {**self.silent, "where both vanish": self.vanishing, "equal": self.equal.total() - self.vanishing}
+        silent = {
+            "where only one of the lines has a value" if why == "undefined in one" else why: k
+            for why, k in self.silent.items()
+        }
+        counts = {**silent, "where both vanish": self.vanishing, "equal": self.equal.total() - self.vanishing}
         counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
         return f"too few inputs with information: {counted or 'none fulfils what the lines claim to need'}"
 

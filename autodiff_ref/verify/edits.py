@@ -26,7 +26,7 @@ from autodiff_ref.verify.jaxprs import (
     replaced,
     skeleton,
 )
-from autodiff_ref.verify.trace import LABEL_DOMAINS, Call, jaxpr_of, shape_key, with_nabla
+from autodiff_ref.verify.trace import LABEL_DOMAINS, Call, jaxpr_of, line_error, shape_key, with_nabla
 from manual_grad.derivation import Derivation, Domain, Line, formula_of, label_of
 
 
@@ -129,10 +129,17 @@ class Editable:
         self.typical = draw_arguments(derivation.domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
 
     def at(self, args: tuple[Any, ...]) -> Flat:
-        """The line at the shapes of `args`."""
+        """The line at the shapes of `args`.
+
+        Raises:
+            LineError: the line raises.
+        """
         key = shape_key(args)
         if key not in self._flat:
-            closed, shapes, calls = jaxpr_of(with_nabla(self.line), args, self.derivation.wrt)
+            try:
+                closed, shapes, calls = jaxpr_of(with_nabla(self.line), args, self.derivation.wrt)
+            except Exception as error:
+                raise line_error(error, label_of(self.line), self.derivation) from error
             self._flat[key] = Flat(flattened(closed), jax.tree.structure(shapes), calls)
         return self._flat[key]
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from autodiff_ref.verify.edits import Change, Kinds, Site
-from autodiff_ref.verify.jaxprs import is_real
+from autodiff_ref.verify.jaxprs import is_real, is_under_nabla
 
 
 def wrong_index(site: Site) -> Iterator[Change]:
@@ -51,8 +51,15 @@ def _indexed(site: Site) -> list[int]:
     return [int(k) for k in params["dimension_numbers"].scatter_dims_to_operand_dims]
 
 
+def _is_moved_by_hand(site: Site) -> bool:
+    """Whether axes matter: what JAX spreads out for a ∇ often meets an identity matrix, and a constant may be one."""
+    return len(site.eqn.outvars) == 1 and not site.body.is_constant(site.eqn.outvars[0]) and not is_under_nabla(site.eqn)
+
+
 def wrong_axis(site: Site) -> Iterator[Change]:
     """Along another axis, where the shapes let it pass."""
+    if not _is_moved_by_hand(site):
+        return
     shape = site.result.shape
     if site.name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp") and len(shape) > 1:
         axis = (int(site.eqn.params["axis"]) + 1) % len(shape)
@@ -108,9 +115,9 @@ def _reduction_behind(site: Site, operand: Any) -> Any:
 
 def transposed(site: Site) -> Iterator[Change]:
     """Mᵀ for M, where M is square."""
-    shape = site.result.shape if site.eqn.outvars else ()
-    if len(site.eqn.outvars) != 1 or not is_real(site.eqn.outvars[0]) or site.name in ("scan", "while", "cond"):
+    if not _is_moved_by_hand(site) or not is_real(site.eqn.outvars[0]) or site.name in ("scan", "while", "cond"):
         return
+    shape = site.result.shape
     for a in range(len(shape)):
         for b in range(a + 1, len(shape)):
             if shape[a] == shape[b]:

@@ -91,7 +91,7 @@ class _Builder:
             env.update(zip(eqn.outvars, made, strict=True))
             return
         for place, body in bodies_of(eqn):
-            eqn = with_body(eqn, place, flattened(body))
+            eqn = with_body(eqn, place, flattened(body, source_info or eqn.source_info))
         made = [core.Var(var.aval) for var in eqn.outvars]
         self.eqns.append(eqn.replace(invars=sources, outvars=made, source_info=source_info or eqn.source_info))
         env.update(zip(eqn.outvars, made, strict=True))
@@ -102,11 +102,12 @@ class _Builder:
         return core.ClosedJaxpr(made, self.consts)
 
 
-def flattened(closed: Any) -> Any:
+def flattened(closed: Any, called_at: Any = None) -> Any:
     """The same computation without calls: functions under `jit`, `custom_jvp` and the like stand where they are called."""
     builder = _Builder()
     inputs = [core.Var(var.aval) for var in closed.jaxpr.invars]
-    return builder.close(closed.jaxpr, inputs, builder.inline(closed.jaxpr, closed.consts, inputs))
+    outputs = builder.inline(closed.jaxpr, closed.consts, inputs, called_at=called_at)
+    return builder.close(closed.jaxpr, inputs, outputs)
 
 
 def replaced(closed: Any, position: Position, f: Callable[..., Any], extras: Sequence[int] = ()) -> Any:

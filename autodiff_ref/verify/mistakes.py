@@ -10,7 +10,7 @@ from jax import lax
 
 from autodiff_ref.verify.edits import Change, Kinds, Site
 from autodiff_ref.verify.indices import INDEX_KINDS
-from autodiff_ref.verify.jaxprs import is_real
+from autodiff_ref.verify.jaxprs import is_real, is_under_nabla
 from manual_grad.derivation import Bits, Classes, OneHot, Signs
 
 NO_ARITHMETIC = {
@@ -110,7 +110,7 @@ def swapped_operands(site: Site) -> Iterator[Change]:
         yield Change(
             "both", f"the operands of `{site.name}` are swapped", lambda x, y: site.bind(like(y, site), like(x, site))
         )
-    if site.name == "dot_general":
+    if site.name == "dot_general" and site.result.shape:  # xᵀy is yᵀx
         yield Change("both", "the factors under a sum of products are swapped", lambda x, y: site.bind(y, x))
 
 
@@ -143,6 +143,8 @@ _OPPOSITE: dict[str, tuple[str, str, Callable[..., Any]]] = {
 
 def _opposite(kind: str) -> Callable[[Site], Iterator[Change]]:
     def changes(site: Site) -> Iterator[Change]:
+        if site.name == "mul" and is_under_nabla(site.eqn):  # one factor may be an identity matrix, full of zeros
+            return
         if computes(site) and _OPPOSITE.get(site.name, ("",))[0] == kind:
             _, sentence, f = _OPPOSITE[site.name]
             yield Change("operator", sentence, f)
@@ -268,7 +270,7 @@ def _slope(site: Site) -> Iterator[Change]:
             )
         elif before is not None and before.primitive.name == "mul" and s in before.invars:
             c = before.invars[1 - before.invars.index(s)]
-            if c in body.number if not hasattr(c, "val") else False:
+            if not hasattr(c, "val"):
                 yield Change(
                     f"tanh' for σ', {j}",
                     "1 − s², the slope of tanh, stands for s (1 − s), that of σ",
@@ -303,6 +305,8 @@ def label_convention(site: Site) -> Iterator[Change]:
     for j, operand in enumerate(site.operands):
         domain = site.labels.get(operand) if not hasattr(operand, "val") else None
         for detail, f in _READINGS.get(type(domain), ()):
+            if site.name in ("eq", "ne") and detail.startswith("0 and 1"):  # they have +1 in common
+                continue
             yield Change(
                 f"operand {j}: {detail}",
                 f"labels are read as {detail} in `{site.name}`",

@@ -193,7 +193,7 @@ class Report:
         paragraphs += [(sentence, 2) for sentence in (*self.notes, self.summary)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         for text, by in paragraphs:
-            yield from _indented(console, options, text, by)
+            yield from indented(console, options, text, by)
         if first:
             whole = options.no_wrap or False  # console.print(report, soft_wrap=True)
             for title, text in (("as a test", first.example), ("as a program", first.snippet)):
@@ -226,7 +226,7 @@ _VERDICTS = {
 }
 
 
-def _indented(console: Console, options: ConsoleOptions, text: str, by: int = 2) -> Iterator[Text]:
+def indented(console: Console, options: ConsoleOptions, text: str, by: int = 2) -> Iterator[Text]:
     """A paragraph, wrapped and indented, without spaces at the ends of its rows."""
     for row in Text(text).wrap(console, options.max_width - by):
         row.rstrip()

@@ -129,7 +129,8 @@ def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
     return f if takes else lambda *args, nabla: f(*args)
 
 
-def _line_error(error: Exception, label: str, derivation: Derivation) -> LineError:
+def line_error(error: Exception, label: str, derivation: Derivation) -> LineError:
+    """What is said of a line, or of `of`, that raises."""
     hint = ""
     if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
         hint = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
@@ -181,7 +182,7 @@ def _trace(
     try:
         closed, shapes, calls = jaxpr_of(f, args, derivation.wrt, nabla, record=record)
     except Exception as error:
-        raise _line_error(error, label, derivation) from error
+        raise line_error(error, label, derivation) from error
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
     first_call = len(closed.out_avals) - sum(widths)
     try:

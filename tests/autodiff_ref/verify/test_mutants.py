@@ -16,7 +16,8 @@ from autodiff_ref.verify.jaxprs import EditError, fingerprint, flattened, replac
 from autodiff_ref.verify.mistakes import MISTAKES
 from autodiff_ref.verify.mutants import mutants
 from autodiff_ref.verify.rewrites import rewrites
-from manual_grad import Derivation, notes
+from autodiff_ref.verify.trial import trial
+from manual_grad import Derivation, intervals, notes
 from tests.derivations import batch_norm, recurrent, relu, small, softmax
 
 SHOWN = [
@@ -140,3 +141,43 @@ def test_a_change_of_another_shape_is_refused() -> None:
     closed = flattened(jax.make_jaxpr(lambda x: x * x)(np.ones((2, 3), dtype=np.float32)))
     with pytest.raises(EditError, match="returns"):
         replaced(closed, (0,), lambda a, b: (a * b).T)
+
+
+# The judge on trial
+
+
+def test_the_notes_mistakes_are_refuted_or_equal_to_their_line() -> None:
+    tried = trial(notes.RESIDUAL, seed=8, most=10)
+    assert tried.ok
+    assert set(tried.count()) <= {"refuted", "equal"}, str(tried)
+    assert tried.count()["refuted"] > 40, str(tried)
+    assert set(tried.labels) == {finding.label for finding in tried.findings}
+
+
+def test_the_same_seed_gives_the_same_trial() -> None:
+    assert trial(small.ENTROPY, seed=3, most=4).to_dict() == trial(small.ENTROPY, seed=3, most=4).to_dict()
+
+
+def test_a_mutant_without_a_value_is_not_told_apart_and_not_called_right() -> None:
+    line = small.entropy_2
+    [finding] = [
+        finding
+        for finding in trial(small.ENTROPY.with_lines(line), seed=0, most=40).findings
+        if finding.mutant.kind == "swapped operands" and finding.outcome != "refuted"
+    ]
+    assert finding.outcome == "not told apart"
+    assert "only one of the lines has a value" in finding.reason
+    assert not finding.missed
+
+
+def test_a_mistake_that_only_other_inputs_show_is_missed() -> None:
+    """A term that lives on a two-hundredth of the domain: 64 inputs may miss it, 1,000 do not."""
+
+    def slope(z: Any, nabla: Any) -> Any:
+        return 2 * z + jnp.where(jnp.abs(z - 0.5) < 0.0025, z - z, 0 * jnp.sin(z))
+
+    derivation = Derivation("d z²/dz", lambda z: z * z, "z", (intervals(0, 1),), [slope])
+    tried = trial(derivation, seed=1, most=60)
+    in_the_branch = [f for f in tried.findings if f.mutant.kind == "add↔sub" and f.mutant.edit.primitive == "sub"]
+    assert any(finding.missed for finding in in_the_branch), str(tried)
+    assert not tried.ok
