@@ -43,6 +43,13 @@ def test_the_readme_shows_what_a_command_prints(there, command, exit_code):
     assert marked("output of")[command].strip() == printed.strip()
 
 
+def test_the_readme_shows_how_a_trial_of_the_judge_ends(there):
+    ((command, shown),) = marked("end of the output of").items()
+    printed, code = output_of(command)
+    assert code == 0
+    assert printed.strip().endswith(shown.strip())
+
+
 def test_the_readme_shows_how_the_real_table_begins(there):
     runpy.run_path("make_table.py")
     ((command, shown),) = marked("beginning of the output of").items()

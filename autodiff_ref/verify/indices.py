@@ -115,12 +115,14 @@ def _reduction_behind(site: Site, operand: Any) -> Any:
 
 def transposed(site: Site) -> Iterator[Change]:
     """Mᵀ for M, where M is square."""
-    if not _is_moved_by_hand(site) or not is_real(site.eqn.outvars[0]) or site.name in ("scan", "while", "cond"):
+    if not _is_moved_by_hand(site) or not is_real(site.eqn.outvars[0]):
+        return
+    if site.name in ("scan", "while", "cond", "broadcast_in_dim"):  # what is spread out is left to `wrong_axis`
         return
     shape = site.result.shape
     for a in range(len(shape)):
         for b in range(a + 1, len(shape)):
-            if shape[a] == shape[b]:
+            if shape[a] == shape[b] > 1:
                 yield Change(
                     f"axes {a} {b}",
                     f"the result of `{site.name}` is transposed",

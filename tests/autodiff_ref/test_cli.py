@@ -9,7 +9,11 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
+from autodiff_ref import cli
 from autodiff_ref.cli import app
+from autodiff_ref.verify.mutants import mutants
+from autodiff_ref.verify.trial import Finding, Trial
+from manual_grad import notes
 
 
 def run(*arguments):
@@ -103,6 +107,25 @@ def test_the_program_that_a_report_ends_with_runs_as_printed(far_away, capsys):
     printed = run("verify", f"{far_away}:WRONG").stdout.split("as a program\n")[1]
     exec(textwrap.dedent(printed), {})  # what a reader would paste
     assert capsys.readouterr().out == "2.0\n3.0\n"
+
+
+def test_mistakes_are_planted_on_demand():
+    result = run("verify", "manual_grad.notes:RESIDUAL", "--mutants", 2, "--json")
+    assert result.exit_code == 0
+    (derivation,) = json.loads(result.stdout)["derivations"]
+    assert derivation["mutants"]["planted"] == 10
+    assert derivation["mutants"]["refuted"] + derivation["mutants"]["equal"] == 10, derivation["mutants"]
+    assert {finding["line"] for finding in derivation["mutants"]["findings"]} == {f"claim_{k}" for k in "abcde"}
+
+
+def test_a_planted_mistake_that_is_called_right_is_exit_code_3(monkeypatch):
+    mutant = mutants(notes.RESIDUAL, notes.claim_c, seed=0, most=1)[0]
+    finding = Finding("claim_c", mutant, "not told apart", "it differs at the 99th input tried", missed=True)
+    monkeypatch.setattr(cli, "trial", lambda derivation, **_: Trial(derivation.name, 0, derivation.labels, [finding]))
+    result = run("verify", "manual_grad.notes:RESIDUAL", "--mutants", 1)
+    assert result.exit_code == 3
+    assert "0 of 1 mistakes refuted, 1 called right" in result.stdout
+    assert "it differs at the 99th input tried" in " ".join(result.stdout.split())
 
 
 def test_undecided_is_exit_code_3():
