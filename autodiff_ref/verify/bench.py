@@ -119,12 +119,16 @@ class Bench:
 
     def _shape_name(self, args: tuple[Any, ...]) -> str:
         """The sizes of the named dimensions: n=4 d=3."""
+        return " ".join(f"{name}={size}" for name, size in self.sizes(args).items())
+
+    def sizes(self, args: tuple[Any, ...]) -> dict[str, int]:
+        """The sizes of the named dimensions."""
         domains = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: hasattr(value, "dims"))
         sizes: dict[str, int] = {}
         pairs = zip(domains, jax.tree.leaves(args), strict=True)
         for domain, leaf in sorted(pairs, key=lambda pair: -len(pair[0].dims)):
             sizes.update({dim: size for dim, size in zip(domain.dims, leaf.shape, strict=False) if isinstance(dim, str)})
-        return " ".join(f"{name}={size}" for name, size in sizes.items())
+        return sizes
 
     def differ(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
         """What certifies that two lines differ at an input; None where they do not, or that cannot be told."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from autodiff_ref.verify.accuracy import add_accuracy
 from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.diagnosis import diagnose
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
 from autodiff_ref.verify.report import LineReport, Report
+from autodiff_ref.verify.suspect import Diagnosis
 from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
@@ -26,6 +28,7 @@ def verify(
     inputs: Sequence[Input] | None = None,
     shrink: bool = True,
     accuracy: bool = False,
+    suspects: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
@@ -42,6 +45,7 @@ def verify(
         inputs: these inputs and no others.
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
+        suspects: whether to look for what a refuted line did; takes up to two seconds for each.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
         traces: what `check` returned, so that nothing is traced twice.
@@ -81,8 +85,11 @@ def verify(
             entry.reason = f"not judged: the time limit of {timeout:g} s was over"
             continue
         ladder.append(_judge(bench, entry, line, ladder))
+        if suspects and entry.verdict == "refuted":
+            entry.diagnosis, failure = _suspect(bench, line, ladder)
+            report.notes += failure
     if any(line.verdict == "agrees" for line in report.lines):
-        report.notes = [*_unfinished(bench), *_vanishing(bench)]
+        report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy:
         add_accuracy(report, bench.traces, seed=seed, examples=examples)
     return report
@@ -154,6 +161,15 @@ def _judge(bench: Bench, entry: LineReport, line: Line, ladder: list[_Rung]) -> 
         case _:
             entry.reason = relation.reason
             return _Rung(entry.label, line, value_is_right=None)
+
+
+def _suspect(bench: Bench, line: Line, ladder: Sequence[_Rung]) -> tuple[Diagnosis | None, list[str]]:
+    """What a refuted line seems to have done; and why that could not be looked into, where the judge failed at it."""
+    last_right = next(rung for rung in reversed(ladder) if rung.value_is_right)
+    try:
+        return diagnose(bench, line, last_right.line), []
+    except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
+        return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
 
 
 def _lost_arguments(bench: Bench, line: Line, against: _Rung) -> str:

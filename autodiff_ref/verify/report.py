@@ -11,6 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from autodiff_ref.verify.suspect import Diagnosis
+
 Verdict = Literal["proved", "agrees", "refuted", "undecided"]
 
 
@@ -96,6 +98,9 @@ class LineReport:
     ulps: dict[str, Any] | None = None
     """errors of the computed value by dtype and way of computing, where they were measured"""
 
+    diagnosis: Diagnosis | None = None
+    """of a refuted line: what it seems to have done"""
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON. What was not measured is null."""
         found = self.counterexample
@@ -111,7 +116,7 @@ class LineReport:
             "ulps": self.ulps,
             "counterexample": found.to_dict() if found else None,
             "difference": found.difference if found else None,
-            "diagnosis": None,
+            "diagnosis": self.diagnosis.to_dict() if self.diagnosis else None,
         }
 
 
@@ -190,6 +195,7 @@ class Report:
         for line in self.lines:
             paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
+            paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
         paragraphs += [(sentence, 2) for sentence in (*self.notes, self.summary)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         for text, by in paragraphs:
