@@ -66,6 +66,11 @@ def applied(
     return _by_jax(primitive, params, operands)
 
 
+def has_rule(node: Node) -> bool:
+    """Whether NumPy computes it, on floats."""
+    return node.name in _ELEMENTWISE or node.name in _RULES
+
+
 def elementwise(name: str, *operands: Array) -> Array:
     """An elementwise primitive on floats of any shapes that broadcast."""
     rank = max(operand.ndim - LEAD for operand in operands)

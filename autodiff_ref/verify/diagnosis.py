@@ -4,7 +4,6 @@ A suggestion, not a verdict: several mistakes can look alike. What it says is so
 one to 30 digits at every input tried, of two shapes where there are two.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +15,15 @@ from autodiff_ref.verify.places import file_of
 from autodiff_ref.verify.program import Program, program_of
 from autodiff_ref.verify.repairs import Repair
 from autodiff_ref.verify.report import leaf_names
-from autodiff_ref.verify.search import Late, Scene, Search, certified, without_doubles
+from autodiff_ref.verify.search import Budget, Exhausted, Scene, Search, certified, without_doubles
 from autodiff_ref.verify.suspect import Diagnosis
 from autodiff_ref.verify.trace import label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
 from autodiff_ref.verify.whole import readings, single
 from manual_grad.derivation import Domain, Line
 
-SECONDS = 2.0
-"""how long a line is looked at; after that, nothing is said"""
+WORK = 3e8
+"""how many numbers are computed for a line, some two seconds' worth; after that, nothing is said"""
 
 INPUTS = 4
 """at so many inputs of each shape candidates are filtered, and the likeliest certified"""
@@ -36,30 +35,29 @@ TRIED = 3
 """how many of the likeliest are decided in balls"""
 
 
-def diagnose(bench: Bench, line: Line, right: Line | None, *, seconds: float = SECONDS) -> Diagnosis | None:
+def diagnose(bench: Bench, line: Line, right: Line | None, *, work: float = WORK) -> Diagnosis | None:
     """What a refuted line did; None where no single small change puts it right.
 
     Args:
         bench: the inputs, and the lines traced at them.
         line: the wrong line.
         right: the right line it was judged against; None for the reference.
-        seconds: after so many, nothing is said.
+        work: after so much of it, in numbers computed, nothing is said.
     """
-    deadline = time.monotonic() + seconds
     try:
-        return _diagnose(bench, line, right, deadline)
-    except Late:
+        return _diagnose(bench, line, right, Budget(work))
+    except Exhausted:
         return None
 
 
-def _diagnose(bench: Bench, line: Line, right: Line | None, deadline: float) -> Diagnosis | None:
+def _diagnose(bench: Bench, line: Line, right: Line | None, budget: Budget) -> Diagnosis | None:
     scenes = [scene for scene in _scenes(bench, line, right) if scene is not None]
     if not scenes or any(scene.wrong.signature != scenes[0].wrong.signature for scene in scenes):
         return None
     if any(scene.right.signature != scenes[0].right.signature for scene in scenes):
         return None
     again = scenes[1].wrong if len(scenes) > 1 else None
-    searches = [Search(scene, deadline, again) for scene in scenes]
+    searches = [Search(scene, budget, again) for scene in scenes]
     if not all(search.differs for search in searches):
         return None
     flags = label_flags(bench.derivation.domain)
@@ -75,8 +73,6 @@ def _diagnose(bench: Bench, line: Line, right: Line | None, deadline: float) -> 
             kept = search.survive(kept)
         kept = without_doubles(kept)
         for repair in kept[:TRIED]:
-            if time.monotonic() > deadline:
-                raise Late
             equal = [certified(scene, repair, plan, flags, INPUTS) for scene, plan in zip(scenes, plans, strict=True)]
             if all(equal):
                 return _said(first.wrong, repair, [other for other in kept if other is not repair])

@@ -11,6 +11,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.walk import CALLS
 
 Atom = Any
@@ -71,12 +72,13 @@ class _Builder:
     ) -> list[Atom]:
         """Adds the equations of a jaxpr, calls inlined; its outputs.
 
-        They stand at `source_info` where that is given; those of a library's function stand where that was called.
+        They stand at `source_info` where that is given; those of a library's function, or of a ∇, where that was called:
+        it may have been traced for another line.
         """
         env: dict[Any, Atom] = dict(zip(jaxpr.invars, inputs, strict=True))
         env.update({var: self.constant(var, value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
         for eqn in jaxpr.eqns:
-            at = called_at if called_at is not None and not user_frames(eqn) else None
+            at = called_at if called_at is not None and (is_under_nabla(eqn) or not user_frames(eqn)) else None
             self.add(eqn, env, source_info or at)
         return [_read(env, atom) for atom in jaxpr.outvars]
 
@@ -265,10 +267,17 @@ def user_frames(eqn: Any) -> tuple[tuple[str, int], ...]:
 
 def is_under_nabla(eqn: Any) -> bool:
     """Whether an equation is JAX's work on what was left under a ∇."""
-    return any(file == _NABLA for file, _ in frames_of(eqn))
+    traceback = eqn.source_info.traceback
+    frames = [] if traceback is None else traceback.frames
+    return any(is_nabla(frame.file_name, frame.function_name) for frame in frames)
 
 
-_NABLA = jax_nabla.__code__.co_filename
+_NABLA, _TRACES = jax_nabla.__code__.co_filename, Traces.nabla.__code__.co_filename
+
+
+def is_nabla(file: str, function: str) -> bool:
+    """Whether a frame is that of a ∇, JAX's own or the one that `Traces` makes of it."""
+    return file == _NABLA or (file == _TRACES and function.endswith("jacobian"))
 
 
 def _is_library(file: str) -> bool:

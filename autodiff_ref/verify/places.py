@@ -15,10 +15,10 @@ import jaxlib
 import jaxtyping
 import numpy as np
 
-from autodiff_ref.nabla import nabla
 from autodiff_ref.verify import trace
+from autodiff_ref.verify.jaxprs import is_nabla
 
-_NABLA, _TRACE = nabla.__code__.co_filename, trace.__file__
+_TRACE = trace.__file__
 _LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (jax, jaxlib, np, jaxtyping, trace))
 _STDLIB = sysconfig.get_path("stdlib")
 
@@ -63,17 +63,17 @@ def origin_of(eqn: Any) -> Origin:
     traceback = eqn.source_info.traceback
     if traceback is None:
         return Origin()
-    found, is_nabla = list[Frame](), False
+    found, under = list[Frame](), False
     for code, instruction in zip(*traceback.raw_frames(), strict=True):
         file = code.co_filename
         if file == _TRACE and code.co_name == "flat":
             break
-        if file == _NABLA:  # what lies further in is the differentiated function, not the line
-            is_nabla = True
+        if is_nabla(file, code.co_name):  # what lies further in is the differentiated function, not the line
+            under = True
             found.clear()
         elif not _is_library(file):
             found.append(_frame(code, instruction))
-    return Origin(tuple(found), is_nabla)
+    return Origin(tuple(found), under)
 
 
 @cache

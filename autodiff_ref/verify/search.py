@@ -1,6 +1,5 @@
 """Looks for the small changes that put a wrong line right: in floats for all of them, in balls for the likeliest."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,16 +39,33 @@ class Scene:
         return [np.stack(leaves) for leaves in zip(*[jax.tree.leaves(args) for args in self.inputs], strict=True)]
 
 
-class Late(Exception):  # noqa: N818 (no error: the search just ends)
-    """The time is over."""
+class Exhausted(Exception):  # noqa: N818 (no error: the search just ends)
+    """So much work was done that nothing more is looked for."""
+
+
+class Budget:
+    """Counts work instead of time, so that a slow machine says what a fast one says."""
+
+    def __init__(self, work: float) -> None:
+        self.left = work
+
+    def spend(self, work: float) -> None:
+        """Raises Exhausted where less is left."""
+        self.left -= work
+        if self.left < 0:
+            raise Exhausted
+
+
+PER_NODE, PER_CALL_OF_JAX = 3e3, 3e6
+"""work of one step of a program, in numbers computed: what calling NumPy costs, and what compiling for JAX does"""
 
 
 class Search:
     """The repairs of a wrong line, filtered at one shape."""
 
-    def __init__(self, scene: Scene, deadline: float, again: Program | None = None) -> None:
+    def __init__(self, scene: Scene, budget: Budget, again: Program | None = None) -> None:
         """At the inputs of a scene; `again` is the wrong line at other shapes."""
-        self.scene, self.deadline = scene, deadline
+        self.scene, self.budget = scene, budget
         leaves = scene.leaves
         self.base = batched.evaluated(scene.wrong, leaves)
         self.backend = Floats(scene.wrong, scene.sizes, (self.base, batched.evaluated(scene.right, leaves)))
@@ -84,8 +100,6 @@ class Search:
 
     def _sites(self) -> Iterator[Site]:
         for node in reversed(self.scene.wrong.nodes):  # of equal ones the outermost is said
-            if time.monotonic() > self.deadline:
-                raise Late
             slot = node.targets[0]
             if not node.origin.is_nabla and len(node.targets) == 1 and self.scene.wrong.dtypes[slot].kind in "fb":
                 yield Site(self.scene.wrong, self.texts, node, self.scene.fixed)
@@ -126,7 +140,11 @@ class Search:
             start += count
 
     def _outputs(self, slot: int, values: Sequence[Any], downstream: Sequence[int]) -> Any:
-        shape = (len(self.scene.inputs), *self.scene.wrong.shapes[slot])
+        program, count = self.scene.wrong, sum(len(value) for value in values) * len(self.scene.inputs)
+        for k in downstream:
+            size = sum(int(np.prod(program.shapes[target])) for target in program.nodes[k].targets)
+            self.budget.spend((PER_NODE if batched.has_rule(program.nodes[k]) else PER_CALL_OF_JAX) + count * size)
+        shape = (len(self.scene.inputs), *program.shapes[slot])
         stacked = np.concatenate([np.broadcast_to(value, (len(value), *shape)) for value in values])
         made = batched.outputs_with(self.scene.wrong, self.base, slot, stacked, downstream)
         return np.broadcast_to(made, (len(stacked), *made.shape[1:]))
