@@ -108,9 +108,18 @@ def program_of(closed: Any, file: str, n_outputs: int) -> Program:
             targets = tuple(made.slot(var.aval) for var in eqn.outvars)
             slots.update(zip(eqn.outvars, targets, strict=True))
             program.nodes.append(Node(eqn.primitive, dict(eqn.params), sources, targets, origin_of(eqn)))
+    program.file = _file_of(program)
     program.outputs = [slot_of(atom) for atom in jaxpr.outvars[:n_outputs]]
     program.maker = {slot: k for k, node in enumerate(program.nodes) for slot in node.targets}
     return program
+
+
+def _file_of(program: Program) -> str:
+    """The file a line is written in; of one that was made by a program, the one that it was made from is."""
+    seen = [node.origin.frames for node in program.nodes if node.origin.frames]
+    if not seen or any(frame.file == program.file for frames in seen for frame in frames):
+        return program.file
+    return seen[-1][-1].file
 
 
 class _Numbering:

@@ -117,6 +117,8 @@ class Search:
                 values.append(value)
         count = len(candidates)
         values += [value for probe in probes for value in probe.values]
+        if not values:
+            return
         outputs = self._outputs(site.slot, values, self.scene.wrong.downstream(site.slot))
         for repair, right in zip(candidates, self.equal(outputs[:count]), strict=True):
             if right:
