@@ -1,8 +1,10 @@
-"""How often the judge's suggestion says what was really planted: `python benchmarks/diagnosis.py --seed 7`.
+"""How often the judge's suggestion says what was really planted.
 
-Mistakes are planted by `autodiff_ref.verify.mutants` in every line of every derivation of the notes and of the judge's tests,
-one at a time, and each is judged against the line above. Counted are those that are certified to differ from it and that are
-planted in what is written by hand, not in what JAX does under a ∇, which nobody writes.
+    python benchmarks/diagnosis.py --seed 7
+
+Mistakes are planted by `autodiff_ref.verify.mutants` in every line of every derivation of the notes and of the judge's
+tests, one at a time, and each is judged against the line above. Counted are those that are certified to differ from it and
+that are planted in what is written by hand, not in what JAX does under a ∇, which nobody writes.
 
 A suggestion is **right** if both hold, else **wrong**; **silent** if there is none:
 
