@@ -58,6 +58,7 @@ def verify_command(
     mutants: Annotated[
         int, typer.Option(min=0, help="Plant so many mistakes in each line as well, and say how many were found.")
     ] = 0,
+    no_proof: Annotated[bool, typer.Option("--no-proof", help="Do not prove lines in symbols: balls alone decide.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     only_list: Annotated[
         bool, typer.Option("--list", help="List the derivations and their lines, and judge nothing.")
@@ -91,7 +92,14 @@ def verify_command(
                 _list(chosen, as_json=as_json)
                 return
             reports = _judge(
-                console, chosen, quiet=as_json, seed=seed, examples=examples, accuracy=accuracy, timeout=timeout
+                console,
+                chosen,
+                quiet=as_json,
+                seed=seed,
+                examples=examples,
+                prove=not no_proof,
+                accuracy=accuracy,
+                timeout=timeout,
             )
             if mutants:
                 trials = _try(console, chosen, quiet=as_json, seed=seed, most=mutants)

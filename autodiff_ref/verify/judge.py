@@ -10,6 +10,7 @@ from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.diagnosis import diagnose
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
+from autodiff_ref.verify.proofs import Proofs
 from autodiff_ref.verify.report import LineReport, Report
 from autodiff_ref.verify.suspect import Diagnosis
 from autodiff_ref.verify.trace import REFERENCE
@@ -29,6 +30,7 @@ def verify(
     shrink: bool = True,
     accuracy: bool = False,
     suspects: bool = True,
+    prove: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
@@ -46,6 +48,7 @@ def verify(
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
         suspects: whether to look for what a refuted line did; takes up to two seconds for each.
+        prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
         traces: what `check` returned, so that nothing is traced twice.
@@ -68,6 +71,9 @@ def verify(
         bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
+    proofs = Proofs(bench) if prove else None
+    if proofs is not None:
+        proofs.begin()  # the prover works beside the balls
     tell = progress or (lambda done, total, what: None)
     tell(0, len(report.lines) + 1, "the reference")
     wrong = wrong_reference(bench)
@@ -92,6 +98,8 @@ def verify(
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy:
         add_accuracy(report, bench.traces, seed=seed, examples=examples)
+    if proofs is not None:
+        proofs.settle(report)
     return report
 
 

@@ -77,6 +77,26 @@ def _short(leaf: Any) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What the prover says of a line and the one it is judged against."""
+
+    reason: str
+    """why they are not proved equal; empty where they are"""
+    shape: str
+    """the sizes it was asked for: n=3 d=5; empty where the derivation names none"""
+    has_labels: bool
+    """whether there are labels, for all of which it was asked"""
+
+    @property
+    def scope(self) -> str:
+        """What a proof covers: at n=3 d=5 for all labels."""
+        return (f" at {self.shape}" if self.shape else "") + (" for all labels" if self.has_labels else "")
+
+    def __str__(self) -> str:
+        return f"not proved: {self.reason}" if self.reason else f"proved{self.scope}"
+
+
 @dataclass
 class LineReport:
     """The verdict on one line."""
@@ -97,7 +117,8 @@ class LineReport:
     counterexample: Counterexample | None = None
     ulps: dict[str, Any] | None = None
     """errors of the computed value by dtype and way of computing, where they were measured"""
-
+    proof: Proof | None = None
+    """of a line that agrees: whether it was proved; None where nobody tried"""
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
@@ -109,7 +130,7 @@ class LineReport:
             "formula": self.formula,
             "verdict": self.verdict,
             "against": self.against,
-            "reason": self.reason,
+            "reason": "; ".join(part for part in (self.reason, str(self.proof or "")) if part),
             "inputs": self.inputs,
             "shapes": self.shapes,
             "power": None,
@@ -196,7 +217,7 @@ class Report:
             paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
             paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
-        paragraphs += [(sentence, 2) for sentence in (*self.notes, self.summary)]
+        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes, self.summary)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         for text, by in paragraphs:
             yield from indented(console, options, text, by)
@@ -205,6 +226,25 @@ class Report:
             for title, text in (("as a test", first.example), ("as a program", first.snippet)):
                 yield Text(f"  {title}")
                 yield from (Text(f"    {row}", no_wrap=whole) for row in text.splitlines())
+
+    @property
+    def _not_proved(self) -> list[str]:
+        """Which lines agree and were not proved, by the reason."""
+        labels: dict[str, list[str]] = {}
+        for line in self.lines:
+            if line.verdict == "agrees" and line.proof is not None:
+                labels.setdefault(line.proof.reason, []).append(line.label)
+        return [f"{', '.join(found)}: agrees (not proved: {reason})" for reason, found in labels.items()]
+
+    @property
+    def _proved(self) -> str:
+        """How many of the right lines are proved, and for what."""
+        right = [line for line in self.lines if line.verdict in ("agrees", "proved")]
+        proofs = [line.proof for line in right if line.verdict == "proved" and line.proof is not None]
+        if not proofs:
+            return ""
+        count = "" if len(proofs) == len(self.lines) else f"{len(proofs)} of {len(self.lines)} lines "
+        return f"; {count}proved{proofs[0].scope}"
 
     @property
     def summary(self) -> str:
@@ -221,7 +261,7 @@ class Report:
         rests = f"; equal to 30 digits at {sum(fewest.values())} inputs or more ({by_stratum})" if fewest else ""
         coarse = max((line.resolution for line in self.lines), default=0.0)
         limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
-        return f"{outcome}{rests}{limit}; {self.reference}; seed {self.seed}"
+        return f"{outcome}{self._proved}{rests}{limit}; {self.reference}; seed {self.seed}"
 
 
 _VERDICTS = {

@@ -1,0 +1,138 @@
+"""The prover's process as the judge sees it: questions go in, answers come back, and it is killed when it takes too long.
+
+It is a fresh interpreter, not a fork: JAX runs threads. It loads the directory `prover` alone, without JAX, so that it is up
+in a fifth of a second, and ends when this process does, however that ends.
+"""
+
+import atexit
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_START = """
+import importlib.util, sys
+path = sys.argv[1]
+spec = importlib.util.spec_from_file_location("prover", path + "/__init__.py", submodule_search_locations=[path])
+sys.modules["prover"] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+from prover.worker import main
+main()
+"""
+"""Loads the package `prover` by its path: importing it as a part of this one would import JAX."""
+
+
+@dataclass
+class Question:
+    """Are these nodes of a graph pairwise one function? The answer is a reason why not; an empty one means that they are."""
+
+    graph: list[list[Any]]
+    known: int
+    """how many of the graph's nodes there are to know for it"""
+    pairs: list[tuple[int, int]]
+    limit: float
+    """seconds"""
+    answer: "Future[str]" = field(default_factory=lambda: Future[str]())
+
+
+class Process:
+    """A prover that is started with the first question, and again after it was killed. Questions are answered in turn."""
+
+    def __init__(self) -> None:
+        self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._running: subprocess.Popen[str] | None = None
+        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._graph: list[list[Any]] | None = None
+        self._sent = 0
+        atexit.register(self.kill)
+
+    def ask(self, graph: list[list[Any]], pairs: Sequence[tuple[int, int]], limit: float) -> "Future[str]":
+        """Asks whether nodes are pairwise equal; the answer comes while this process goes on."""
+        question = Question(graph, len(graph), list(pairs), limit)
+        self._questions.put(question)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, daemon=True, name="prover")
+            self._thread.start()
+        return question.answer
+
+    def _serve(self) -> None:
+        while True:
+            question = self._questions.get()
+            if not question.answer.set_running_or_notify_cancel():
+                continue
+            try:
+                reason = self._answer(question)
+            except Exception as error:  # never a verdict on the line
+                self.kill()
+                reason = f"the prover could not be asked: {type(error).__name__}: {error}"
+            question.answer.set_result(reason)
+
+    def _answer(self, question: Question) -> str:
+        running = self._running
+        if running is None or running.poll() is not None:
+            running = self._start()
+        message: dict[str, Any] = {}
+        if self._graph is not question.graph:
+            message["new"], self._graph, self._sent = True, question.graph, 0
+        if self._sent < question.known:
+            message["nodes"] = question.graph[self._sent : question.known]
+            self._sent = question.known
+        message["id"], message["pairs"] = 0, question.pairs
+        assert running.stdin is not None
+        running.stdin.write(json.dumps(message) + "\n")
+        running.stdin.flush()
+        try:
+            line = self._answers.get(timeout=question.limit)
+        except queue.Empty:
+            self.kill()
+            return "ran out of time"
+        if line is None:
+            return f"the prover's process ended by itself (exit code {running.wait()})"
+        return str(json.loads(line)["reason"])
+
+    def _start(self) -> "subprocess.Popen[str]":
+        self.kill()
+        command = [sys.executable, "-P", "-c", _START, str(Path(__file__).parent / "prover")]
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        running = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, text=True, encoding="utf-8")
+        self._running, self._graph, self._answers = running, None, queue.SimpleQueue()
+        threading.Thread(target=_read, args=(running, self._answers), daemon=True).start()
+        return running
+
+    def kill(self) -> None:
+        """Ends the process; the next question starts it again."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.kill()
+            running.wait()
+            for pipe in (running.stdin, running.stdout):
+                if pipe is not None:
+                    _close(pipe)
+
+
+def _close(pipe: Any) -> None:
+    try:
+        pipe.close()
+    except OSError:  # what was still to be written has no reader
+        return
+
+
+def _read(running: "subprocess.Popen[str]", answers: "queue.SimpleQueue[str | None]") -> None:
+    """Hands on what the process says, and None at its end."""
+    try:
+        for line in running.stdout or ():
+            answers.put(line)
+    except ValueError:  # closed while it was read
+        pass
+    answers.put(None)
+
+
+PROVER = Process()
+"""one for all derivations that this process judges"""

@@ -1,0 +1,62 @@
+"""The prover's process: reads questions, one a line of JSON, and answers each with a line of JSON.
+
+    {"new": true}                                forget all nodes
+    {"nodes": [[operation, …], …]}               nodes that come behind those sent before
+    {"id": 7, "pairs": [[3, 9], [4, 11], …]}     are these nodes pairwise equal?  →  {"id": 7, "reason": ""}
+
+An empty reason means that all pairs are proved equal. The process ends with its parent: as soon as nothing can be read.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from .nodes import Graph
+from .ring import UnprovableError
+
+
+def main() -> None:
+    """Answers until the parent is gone."""
+    sys.setrecursionlimit(20_000)
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    graph = Graph()
+    for message in _messages(lines):
+        if "new" in message:
+            graph = Graph()
+        graph.nodes.extend(message.get("nodes", ()))
+        if "id" in message:
+            answer = {"id": message["id"], "reason": answered(graph, message["pairs"])}
+            print(json.dumps(answer), flush=True)
+
+
+def _read(lines: "queue.SimpleQueue[str]") -> None:
+    """Reads beside the work, so that the parent's end is noticed at once."""
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
+
+
+def _messages(lines: "queue.SimpleQueue[str]") -> Iterator[dict[str, Any]]:
+    while True:
+        yield json.loads(lines.get())
+
+
+def answered(graph: Graph, pairs: list[list[int]]) -> str:
+    """Why some pair is not proved equal; empty where all are."""
+    try:
+        if all(graph.is_equal(a, b) for a, b in pairs):
+            return ""
+    except UnprovableError as error:
+        return str(error)
+    except RecursionError:
+        return "an expression is nested too deeply"
+    except MemoryError:
+        return "ran out of memory"
+    except Exception as error:
+        return f"the prover failed: {type(error).__name__}: {error}"
+    return "the normal forms differ"
