@@ -1,6 +1,7 @@
 """The command `manual-grad plot stability`: where along its own argument each line of a derivation loses its digits."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,13 +41,18 @@ def with_company(derivation: Derivation) -> Derivation:
 def table_of(survey: Survey) -> Table:
     """The regions of every line along one path."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("  line", "NaN", "no digit right", "more than 2^10 ulps off", "elsewhere, ulps"):
-        table.add_column(Text(heading), no_wrap=heading != "more than 2^10 ulps off")
+    for heading in ("  line", "NaN", "no digit right", "over 2^10 ulps", "elsewhere below"):
+        table.add_column(Text(heading), no_wrap=True)
     for curve in survey.curves:
         regions = [curve.regions["nan"], curve.without_nan("no digit"), curve.without_nan("lost")]
         cells = [", ".join(map(str, found)) or "–" for found in regions]
-        table.add_row(Text("  " + curve.label), *map(Text, cells), Text(f"{curve.elsewhere:.1f}"))
+        table.add_row(Text("  " + curve.label), *map(Text, cells), Text(_power_of_two(curve.elsewhere)))
     return table
+
+
+def _power_of_two(error: float) -> str:
+    """The power of two above an error, so that machines whose roundings differ say the same."""
+    return f"{2 ** max(1, math.frexp(error)[1])} ulps"
 
 
 def stability(

@@ -5,17 +5,15 @@ import runpy
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from autodiff_ref.cli import app
+from tests.shown import assert_alike, blocks, output_of
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-FENCED = r"\n```\w+\n(.*?)^```"
 
 
 def marked(what: str) -> dict[str, str]:
-    """The fenced blocks that a comment above them says something of."""
-    return dict(re.findall(rf"^<!-- {what}: (.+?) -->{FENCED}", README, flags=re.MULTILINE | re.DOTALL))
+    """The README's fenced blocks that a comment above them says something of."""
+    return blocks(README, what)
 
 
 @pytest.fixture
@@ -25,13 +23,6 @@ def there(tmp_path, monkeypatch):
     for name, text in marked("file").items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
-
-
-def output_of(command: str) -> tuple[str, int]:
-    program, *arguments = command.split()
-    assert program == "manual-grad"
-    result = CliRunner().invoke(app, arguments)
-    return "\n".join(row.rstrip() for row in result.stdout.splitlines()), result.exit_code
 
 
 @pytest.mark.parametrize(
@@ -48,6 +39,14 @@ def test_the_readme_shows_how_a_trial_of_the_judge_ends(there):
     printed, code = output_of(command)
     assert code == 0
     assert printed.strip().endswith(shown.strip())
+
+
+def test_the_readme_shows_where_lines_lose_their_digits(there):
+    command = "manual-grad plot stability manual_grad.notes:RESIDUAL --out claim.png"
+    printed, code = output_of(command)
+    assert code == 0
+    assert (there / "claim.png").stat().st_size > 20_000
+    assert_alike(printed, marked("output of")[command])
 
 
 def test_the_readme_shows_how_the_real_table_begins(there):

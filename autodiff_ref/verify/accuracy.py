@@ -95,7 +95,7 @@ def accuracy(
     for dtype in DTYPES:
         compiled = Compiled(lines, derivation.wrt, dtype)(args)
         for label, line in lines.items():
-            ways: dict[Way, Any] = {"compiled": compiled[label], "numpy": by_numpy(line, derivation.wrt, dtype, args)}
+            ways: dict[Way, Any] = {"compiled": compiled.get(label), "numpy": by_numpy(line, derivation.wrt, dtype, args)}
             found[label][dtype] = {
                 way: None if values is None else _summary(tried, values, truths[label], dtype)
                 for way, values in ways.items()

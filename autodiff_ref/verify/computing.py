@@ -28,13 +28,10 @@ class Compiled:
     """
 
     def __init__(self, lines: Mapping[str, Line], wrt: str | None, dtype: str) -> None:
-        self.dtype = dtype
-        nabla = jax_nabla(wrt)
-
-        def every_line(*args: Any) -> dict[str, Any]:
-            return {label: with_nabla(line)(*args, nabla=nabla) for label, line in lines.items()}
-
-        self._mapped = jax.jit(jax.vmap(every_line))
+        self.dtype, self.wrt, self.lines = dtype, wrt, dict(lines)
+        self.failed: dict[str, str] = {}
+        """lines that JAX cannot compile in this dtype, and what it says; known once inputs have been computed"""
+        self._mapped = self._together(self.lines)
 
     def __call__(self, inputs: Sequence[tuple[Any, ...]]) -> dict[str, Values]:
         """Each line at each input: (inputs, components)."""
@@ -42,10 +39,39 @@ class Compiled:
             batches = [self._batch(inputs[k : k + BATCH]) for k in range(0, len(inputs), BATCH)]
         return {label: np.concatenate([batch[label] for batch in batches]) for label in batches[0]}
 
+    def _together(self, lines: Mapping[str, Line]) -> Any:
+        nabla = jax_nabla(self.wrt)
+
+        def every_line(*args: Any) -> dict[str, Any]:
+            return {label: with_nabla(line)(*args, nabla=nabla) for label, line in lines.items()}
+
+        return jax.jit(jax.vmap(every_line))
+
     def _batch(self, inputs: Sequence[tuple[Any, ...]]) -> dict[str, Values]:
         padded = [*inputs, *[inputs[-1]] * (BATCH - len(inputs))]
         stacked = jax.tree.map(lambda *leaves: cast(np.stack(leaves), self.dtype), *padded)
-        return {label: _flat(value, BATCH)[: len(inputs)] for label, value in self._mapped(*stacked).items()}
+        try:
+            computed = self._mapped(*stacked)
+        except Exception:
+            self._leave_out_what_fails(stacked)
+            computed = self._mapped(*stacked)
+        return {label: _flat(value, BATCH)[: len(inputs)] for label, value in computed.items()}
+
+    def _leave_out_what_fails(self, stacked: tuple[Any, ...]) -> None:
+        """Finds the lines that cannot be compiled alone either.
+
+        One cause is known: while a NumPy array that a line finds outside of itself is held by a float64 trace, JAX takes it
+        as float64 in its 32-bit mode too, and then fails (as of jax 0.10).
+        """
+        for label, line in self.lines.items():
+            try:
+                self._together({label: line}).lower(*stacked)
+            except Exception as error:
+                first = str(error).strip().splitlines()[0].rstrip(":")
+                hint = "; does it use an array made outside of it? make it within, with jnp" if "lower" in first else ""
+                self.failed[label] = f"JAX cannot compile it in {self.dtype}: {first}{hint}"
+        self.lines = {label: line for label, line in self.lines.items() if label not in self.failed}
+        self._mapped = self._together(self.lines)
 
 
 def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[tuple[Any, ...]]) -> Values | None:

@@ -115,6 +115,11 @@ class Surveyor:
             silent = [label for label, f in lines.items() if by_numpy(f, self.derivation.wrt, dtype, [args]) is None]
             left_out |= dict.fromkeys(silent, "does not run on NumPy alone")
             lines = {label: f for label, f in lines.items() if label not in silent}
+        elif lines:
+            compiled = self._compiler(lines, args, dtype)
+            compiled([args])
+            left_out |= compiled.failed
+            lines = {label: f for label, f in lines.items() if label not in compiled.failed}
         errors: dict[tuple[str, float], float | None] = {}
 
         def measure(wanted: Mapping[str, Sequence[float]]) -> None:
@@ -141,6 +146,12 @@ class Surveyor:
         """Every line, traced at the shapes of `args`."""
         return {label_of(line): self._traces.line(line, args) for line in self.derivation.lines}
 
+    def _compiler(self, lines: Mapping[str, Line], args: tuple[Any, ...], dtype: str) -> Compiled:
+        key = (shape_key(args), dtype)
+        if key not in self._compiled:
+            self._compiled[key] = Compiled(lines, self.derivation.wrt, dtype)
+        return self._compiled[key]
+
     def _computed(
         self,
         lines: Mapping[str, Line],
@@ -154,10 +165,7 @@ class Surveyor:
             wrt = self.derivation.wrt
             return {f: {v: by_numpy(lines[f], wrt, dtype, inputs[v]) for v in numbers} for f, numbers in wanted.items()}
         flat = [args for at in inputs.values() for args in at]
-        key = (shape_key(flat[0]), dtype)
-        if key not in self._compiled:
-            self._compiled[key] = Compiled(lines, self.derivation.wrt, dtype)
-        computed, count = self._compiled[key](flat), len(flat) // len(inputs)
+        computed, count = self._compiler(lines, flat[0], dtype)(flat), len(flat) // len(inputs)
         rows = {value: slice(k * count, (k + 1) * count) for k, value in enumerate(inputs)}
         return {f: {value: computed[f][rows[value]] for value in numbers} for f, numbers in wanted.items()}
 

@@ -149,6 +149,28 @@ def test_compiling_lines_together_changes_none_of_them():
         np.testing.assert_array_equal(together[label], Compiled({label: line}, "z", "float64")(inputs)[label])
 
 
+TWO = np.array([2.0, 0.0])
+
+
+def twice_by_an_array(z):
+    """2 z, the 2 from an array made outside"""
+    return jnp.sum(z * TWO[None, :])
+
+
+def test_a_line_that_jax_cannot_compile_is_left_out_with_the_reason():
+    """As long as JAX fails at this; should it no longer, it must be measured."""
+    derivation = SQUARE.with_lines(twice, twice_by_an_array)
+    found, surveyor = accuracy(derivation), Surveyor(derivation)
+    assert found["twice"]["float32"]["compiled"]["worst"] == 0
+    assert found["twice_by_an_array"]["float64"]["compiled"]["worst"] == 0
+    measured = found["twice_by_an_array"]["float32"]["compiled"]
+    ((survey,),) = [surveyor.survey("float32")]
+    left_out = "twice_by_an_array" in survey.left_out
+    assert left_out == (measured is None)
+    assert left_out != ("twice_by_an_array" in [curve.label for curve in survey.curves])
+    assert not left_out or "JAX cannot compile it in float32" in survey.left_out["twice_by_an_array"]
+
+
 # Along paths
 
 
