@@ -21,9 +21,15 @@ Summary = dict[str, Any]
 """worst, median, stratum (of the worst), nan, inputs, and the same by stratum"""
 
 
-def add_accuracy(report: Report, traces: Traces, *, seed: int = 0, examples: int = 64) -> None:
+def add_accuracy(
+    report: Report, traces: Traces, *, seed: int = 0, examples: int = 64, inputs: Sequence[Input] | None = None
+) -> None:
     """Fills in `ulps` of every line of a report, and notes where lines lose their digits."""
-    measured = accuracy(traces.derivation, seed=seed, examples=examples, traces=traces)
+    try:
+        measured = accuracy(traces.derivation, seed=seed, examples=examples, inputs=inputs, traces=traces)
+    except NoInputError as error:
+        report.notes.append(f"accuracy was not measured: {error}")
+        return
     surveyor = Surveyor(traces.derivation, seed, traces)
     for dtype in DTYPES:
         surveys = surveyor.survey(dtype)
@@ -54,7 +60,7 @@ def accuracy(
         derivation: whose lines.
         seed: of the inputs.
         examples: how many inputs, over all strata.
-        inputs: these inputs and no others.
+        inputs: these inputs and no others; of several shapes, those in the shape that most have.
         traces: what was traced of the derivation already.
 
     Returns:
@@ -71,7 +77,7 @@ def accuracy(
         >>> accuracy(notes.RESIDUAL)["claim_e"]["float64"]["compiled"]["worst"] <= 4
         True
     """
-    chosen = _of_one_shape(derivation, seed, examples) if inputs is None else list(inputs)
+    chosen = _of_one_shape(derivation, seed, examples) if inputs is None else _largest_group(inputs)
     tried = [Input(given.stratum, exact_in_float32(given.args)) for given in chosen]
     where = derivation.where
     tried = [given for given in tried if where is None or bool(where(*given.args))]
@@ -105,14 +111,19 @@ def accuracy(
 
 def _of_one_shape(derivation: Derivation, seed: int, examples: int) -> list[Input]:
     """Inputs over all strata in the shape that most of them have: each shape would be compiled anew."""
-    by_shape: dict[Any, list[Input]] = defaultdict(list)
+    drawn: list[Input] = []
     for k in range(_ROUNDS):
-        for given in sweep(derivation, seed=seed + k * 10**6, at_least=1):
-            by_shape[shape_key(given.args)].append(given)
-        most = max(by_shape.values(), key=len)
-        if len(most) >= examples:
-            return most[:examples]
-    return max(by_shape.values(), key=len)
+        drawn += sweep(derivation, seed=seed + k * 10**6, at_least=1)
+        if len(_largest_group(drawn)) >= examples:
+            break
+    return _largest_group(drawn)[:examples]
+
+
+def _largest_group(inputs: Sequence[Input]) -> list[Input]:
+    by_shape: dict[Any, list[Input]] = defaultdict(list)
+    for given in inputs:
+        by_shape[shape_key(given.args)].append(given)
+    return max(by_shape.values(), key=len, default=[])
 
 
 _ROUNDS = 8

@@ -97,7 +97,7 @@ def verify(
     if any(line.verdict == "agrees" for line in report.lines):
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy:
-        add_accuracy(report, bench.traces, seed=seed, examples=examples)
+        add_accuracy(report, bench.traces, seed=seed, examples=examples, inputs=inputs)
     if proofs is not None:
         proofs.settle(report)
     return report

@@ -1,6 +1,7 @@
 """Errors of lines in ulps: small where a line keeps its digits, large where it does not, and NaN where it is NaN."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -217,7 +218,7 @@ def test_the_region_of_nan_and_that_of_lost_digits_of_a_planted_line():
 
 
 def test_a_report_has_ulps_where_they_were_asked_for():
-    report = verify(notes.RESIDUAL, examples=8, accuracy=True)
+    report = verify(notes.RESIDUAL, examples=8, accuracy=True, prove=False, suspects=False)
     written = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     ulps = {line["label"]: line["ulps"] for line in written["lines"]}
     assert ulps["claim_e"]["float64"]["compiled"]["worst"] <= 4
@@ -225,4 +226,13 @@ def test_a_report_has_ulps_where_they_were_asked_for():
     said = " ".join(str(report).split())
     assert "float64, compiled: NaN from |z| = 7" in said
     assert "nowhere more than 2^10 ulps off: claim_e" in said
-    assert all(line.ulps is None for line in verify(notes.RESIDUAL, examples=8).lines)
+    assert all(line.ulps is None for line in verify(notes.RESIDUAL, examples=8, prove=False, suspects=False).lines)
+
+
+def test_where_no_input_is_left_in_float32_a_report_says_so():
+    only = SQUARE.with_lines(twice)
+    picky = replace(only, where=lambda z: float(z) == 0.1)
+    report = verify(picky, inputs=[Input("given", (np.asarray(0.1),))], accuracy=True, prove=False, suspects=False)
+    assert report.ok
+    assert "accuracy was not measured: no input fulfils `where` once it is rounded to float32" in report.notes
+    assert report.lines[0].ulps is None
