@@ -181,12 +181,16 @@ def _sentences(dtype: str, surveys: Sequence[Survey]) -> list[str]:
 def _onsets(surveys: Sequence[Survey], label: str) -> Iterator[tuple[str, str]]:
     """Where a line is NaN, and where else it loses digits: from which distance from 0 on, where its paths pass there."""
     curves = [(survey.path, curve) for survey in surveys for curve in survey.curves if curve.label == label]
+    passes_zero = surveys[0].path.grid[0] < 0 < surveys[0].path.grid[-1]
+    along, nearest = surveys[0].path.along.split()[0], math.inf
     for what, level in (("NaN", "nan"), ("more than 2^10 ulps off", "lost")):
         regions = [(path, r) for path, c in curves for r in (c.regions[level] if level == "nan" else c.without_nan(level))]
         if not regions:
             continue
-        along, grid = surveys[0].path.along, surveys[0].path.grid
-        if grid[0] < 0 < grid[-1]:
-            yield what, f"from |{along.split()[0]}| = {min(r.distance for _, r in regions):.3g} on"
-        else:
+        if not passes_zero:
             yield what, " and ".join(dict.fromkeys(path.where(r) for path, r in regions))
+            continue
+        distance = min(r.distance for _, r in regions)
+        if distance < 0.98 * nearest:  # what is lost just where NaN begins is said already
+            yield what, f"from |{along}| = {distance:.3g} on"
+        nearest = distance
