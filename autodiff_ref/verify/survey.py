@@ -101,8 +101,8 @@ class Surveyor:
             >>> from manual_grad import notes
             >>> for found in Surveyor(notes.RESIDUAL).survey():
             ...     print(found.path.name, [curve.label for curve in found.curves if curve.regions["lost"]])
-            z, y=−1 ['claim_b', 'claim_c']
-            z, y=+1 ['claim_b', 'claim_c', 'claim_d']
+            z, y=−1 ['claim_a', 'claim_b', 'claim_c']
+            z, y=+1 ['claim_a', 'claim_b', 'claim_c', 'claim_d']
         """
         return [self._along(path, dtype, way) for path in paths_of(self.derivation, self.seed)]
 
