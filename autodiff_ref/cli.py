@@ -52,6 +52,10 @@ def verify_command(
     accuracy: Annotated[
         bool, typer.Option("--accuracy", help="Measure each line's errors in ulps too: slower, since lines are compiled.")
     ] = False,
+    floats: Annotated[
+        bool,
+        typer.Option(help="Sweep thousands of inputs in floats with rounding bounds; balls look at what these leave open."),
+    ] = True,
     timeout: Annotated[
         float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided.")
     ] = None,
@@ -98,6 +102,7 @@ def verify_command(
                 seed=seed,
                 examples=examples,
                 prove=not no_proof,
+                floats=floats,
                 accuracy=accuracy,
                 timeout=timeout,
             )

@@ -132,6 +132,11 @@ class Bench:
 
     def differ(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
         """What certifies that two lines differ at an input; None where they do not, or that cannot be told."""
+        compared = self.compared(line, other, args)
+        return compared if compared is not None and compared.outcome == "different" else None
+
+    def compared(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
+        """What balls say of two lines at any input; None where they cannot be asked."""
         if not all(claims_to_hold(each, args) for each in (line, other)):
             return None
         ours, theirs = self.traced(line, args), self.traced(other, args)
@@ -139,10 +144,9 @@ class Bench:
             return None
         exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
         try:
-            compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+            return compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
         except Exception:  # while shrinking: another input will do
             return None
-        return compared if compared.outcome == "different" else None
 
     def counterexample(self, line: Line, other: Line | None, relation: Relation) -> Counterexample:
         """The simplest input found at which the lines differ."""

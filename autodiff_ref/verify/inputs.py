@@ -105,7 +105,7 @@ def _scaled_leaves(real: list[int], first: int, source: Source) -> list[int]:
 
 
 def _draw_leaf(leaf: Domain, sizes: Sizes, stratum: str, scaled: bool, source: Source) -> Values:
-    shape = tuple(_size(dim, sizes) for dim in leaf.dims)
+    shape = tuple(size_of(dim, sizes) for dim in leaf.dims)
     match leaf:
         case Constants(value=value):
             return np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
@@ -114,7 +114,7 @@ def _draw_leaf(leaf: Domain, sizes: Sizes, stratum: str, scaled: bool, source: S
         case Bits():
             return _draw_bits(shape, stratum, source)
         case Classes(k=k):
-            return _draw_classes(shape, _size(k, sizes), stratum, source)
+            return _draw_classes(shape, size_of(k, sizes), stratum, source)
         case OneHot():
             return np.eye(shape[-1])[_draw_classes(shape[:1], shape[-1], stratum, source)]
         case Intervals(low=low, high=high):
@@ -122,16 +122,21 @@ def _draw_leaf(leaf: Domain, sizes: Sizes, stratum: str, scaled: bool, source: S
         case Positives():
             return 2.0 ** (2 * _unit(shape, source)) * (_scale(stratum, source) if scaled else 1.0)
         case _:
-            return _unit(shape, source) * _ordinary_bound(shape) * (_scale(stratum, source) if scaled else 1.0)
+            return _unit(shape, source) * ordinary_bound(shape) * (_scale(stratum, source) if scaled else 1.0)
 
 
-def _ordinary_bound(shape: tuple[int, ...]) -> float:
+def ordinary_bound(shape: tuple[int, ...]) -> float:
     """The largest entry, to 1/8, with which two arrays multiplied and summed over the last axis stay below 5."""
     return np.floor(8 * np.sqrt(5 / shape[-1])) / 8 if shape else 4.0
 
 
+def stratum_scale(stratum: str) -> tuple[int, int]:
+    """The smallest and largest multiple of ordinary values; a small one is that of 2^-10."""
+    return {"saturated": (4, 24), "far": (50, 200)}.get(stratum, (1, 1))
+
+
 def _scale(stratum: str, source: Source) -> float:
-    low, high = {"small": (1, 1), "saturated": (4, 24), "far": (50, 200)}.get(stratum, (1, 1))
+    low, high = stratum_scale(stratum)
     return int(source.integers(low, high, ())) * (2.0**-10 if stratum == "small" else 1.0)
 
 
@@ -168,7 +173,8 @@ def _put_zeros(arrays: list[Values], source: Source) -> None:
     arrays[int(source.integers(0, len(arrays) - 1, ()))][...] = 0.0
 
 
-def _size(dim: Dim, sizes: Sizes) -> int:
+def size_of(dim: Dim, sizes: Sizes) -> int:
+    """What a dimension is."""
     return sizes[dim] if isinstance(dim, str) else dim
 
 
@@ -251,15 +257,20 @@ def _plan(derivation: Derivation, at_least: int) -> list[tuple[str, str, Sizes]]
     """(name in the report, stratum, sizes) of each input to be drawn."""
     by_name = all_sizes(derivation)
     main = by_name.pop("main")
+    plan = [(s, s, main[k % len(main)]) for s in strata_of(derivation) for k in range(6)]
+    plan += [(name, stratum, sizes[0]) for name, sizes in by_name.items() for stratum in _AT_SIZE_ONE]
+    missing = max(0, at_least - len(plan))
+    return plan + [("ordinary", "ordinary", main[k % len(main)]) for k in range(missing)]
+
+
+def strata_of(derivation: Derivation) -> list[str]:
+    """The strata that differ from "ordinary" for a domain."""
     leaves = jax.tree.leaves(derivation.domain, is_leaf=_is_domain)
     has_labels = any(isinstance(leaf, Signs | Bits | Classes | OneHot) for leaf in leaves)
     of_first = [leaf.dims for leaf in jax.tree.leaves(derivation.domain[0], is_leaf=_is_domain) if isinstance(leaf, Reals)]
     has_twins = len(set(of_first)) < len(of_first)
     applies = {"one label": has_labels, "equal": has_twins}
-    plan = [(s, s, main[k % len(main)]) for s in STRATA if applies.get(s, True) for k in range(6)]
-    plan += [(name, stratum, sizes[0]) for name, sizes in by_name.items() for stratum in _AT_SIZE_ONE]
-    missing = max(0, at_least - len(plan))
-    return plan + [("ordinary", "ordinary", main[k % len(main)]) for k in range(missing)]
+    return [stratum for stratum in STRATA if applies.get(stratum, True)]
 
 
 _AT_SIZE_ONE = ("ordinary", "ordinary", "small", "saturated", "far", "zeros")

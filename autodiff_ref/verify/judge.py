@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from autodiff_ref.verify.accuracy import add_accuracy
 from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
-from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.bench import Bench, Relation
 from autodiff_ref.verify.diagnosis import diagnose
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
+from autodiff_ref.verify.power import power_of
 from autodiff_ref.verify.proofs import Proofs
 from autodiff_ref.verify.report import LineReport, Report
 from autodiff_ref.verify.suspect import Diagnosis
+from autodiff_ref.verify.sweep import Sweep, Swept
 from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
@@ -31,6 +33,7 @@ def verify(
     accuracy: bool = False,
     suspects: bool = True,
     prove: bool = True,
+    floats: bool = True,
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
@@ -49,6 +52,8 @@ def verify(
         accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
         suspects: whether to look for what a refuted line did; takes up to two seconds for each.
         prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
+        floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
+            look at those that the bounds do not explain. Of given inputs, there is no sweep.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
         traces: what `check` returned, so that nothing is traced twice.
@@ -83,6 +88,7 @@ def verify(
     broken = miscompiled(bench)
     report.reference_is_right = broken is None
     report.reference = str(broken) if broken else audited(bench)
+    floated = Sweep(bench, seed=seed) if floats and inputs is None else None
     ladder = [_Rung(REFERENCE, None, value_is_right=True)]
     began = time.monotonic()
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
@@ -90,7 +96,7 @@ def verify(
         if timeout is not None and time.monotonic() - began > timeout:
             entry.reason = f"not judged: the time limit of {timeout:g} s was over"
             continue
-        ladder.append(_judge(bench, entry, line, ladder))
+        ladder.append(_judge(bench, floated, entry, line, ladder))
         if suspects and entry.verdict == "refuted":
             entry.diagnosis, failure = _suspect(bench, line, ladder)
             report.notes += failure
@@ -134,14 +140,14 @@ class _Rung:
     """None where it could not be told"""
 
 
-def _judge(bench: Bench, entry: LineReport, line: Line, ladder: list[_Rung]) -> _Rung:
+def _judge(bench: Bench, floated: Sweep | None, entry: LineReport, line: Line, ladder: list[_Rung]) -> _Rung:
     """Fills in a line's report, and says whether its value is the gradient."""
     above = ladder[-1]
     last_right = next(rung for rung in reversed(ladder) if rung.value_is_right)
-    relation, against = bench.relation(line, above.line), above
+    (relation, swept), against = _related(bench, floated, line, above.line), above
     if above is not last_right and relation.verdict != "agrees":
         # the line above is wrong, or cannot be judged: a line that puts it right again is not to blame
-        to_right = bench.relation(line, last_right.line)
+        to_right, swept_to_right = _related(bench, floated, line, last_right.line)
         if relation.verdict == "refuted" and to_right.verdict == "undecided":
             entry.against = above.label
             entry.reason = f"differs from {above.label}, which could not be judged: one of the two is wrong"
@@ -149,12 +155,13 @@ def _judge(bench: Bench, entry: LineReport, line: Line, ladder: list[_Rung]) -> 
         if to_right.verdict == "agrees" and relation.verdict == "refuted":
             entry.reason = f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
         if to_right.verdict == "agrees" or relation.verdict == "undecided":
-            relation, against = to_right, last_right
+            relation, swept, against = to_right, swept_to_right, last_right
     entry.against = against.label
     entry.inputs = dict(relation.equal)
     entry.kinks = relation.silent.total()
     entry.shapes = list(relation.shapes)
     entry.resolution = relation.resolution
+    entry.floats = swept
     match relation.verdict:
         case "refuted":
             entry.verdict = "refuted"
@@ -163,6 +170,7 @@ def _judge(bench: Bench, entry: LineReport, line: Line, ladder: list[_Rung]) -> 
             return _Rung(entry.label, line, value_is_right=False)
         case "agrees":
             entry.verdict = "agrees"
+            entry.power = power_of(floated, line, against.line) if floated else None
             if against.value_is_right is False:
                 entry.reason = f"follows from {against.label}, and carries its mistake on"
             return _Rung(entry.label, line, value_is_right=against.value_is_right)
@@ -178,6 +186,16 @@ def _suspect(bench: Bench, line: Line, ladder: Sequence[_Rung]) -> tuple[Diagnos
         return diagnose(bench, line, last_right.line), []
     except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
         return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
+
+
+def _related(bench: Bench, floated: Sweep | None, line: Line, other: Line | None) -> tuple[Relation, Swept | None]:
+    """Two lines in balls, and where these see no difference in floats; what floats find balls have certified."""
+    relation = bench.relation(line, other)
+    if floated is None or relation.differences or relation.no_rule:
+        return relation, None
+    swept = floated.compare(line, other)
+    relation.differences += swept.differences
+    return relation, swept
 
 
 def _lost_arguments(bench: Bench, line: Line, against: _Rung) -> str:

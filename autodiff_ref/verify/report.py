@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autodiff_ref.verify.suspect import Diagnosis
+from autodiff_ref.verify.swept import Power, Swept
 
 Verdict = Literal["proved", "agrees", "refuted", "undecided"]
 
@@ -122,6 +123,11 @@ class LineReport:
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
+    floats: Swept | None = None
+    """what the sweep in floats found"""
+    power: Power | None = None
+    """what that sweep could have seen"""
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON. What was not measured is null."""
         found = self.counterexample
@@ -133,7 +139,8 @@ class LineReport:
             "reason": "; ".join(part for part in (self.reason, str(self.proof or "")) if part),
             "inputs": self.inputs,
             "shapes": self.shapes,
-            "power": None,
+            "floats": self.floats.to_dict() if self.floats else None,
+            "power": self.power.to_dict() if self.power else None,
             "ulps": self.ulps,
             "counterexample": found.to_dict() if found else None,
             "difference": found.difference if found else None,
@@ -215,6 +222,7 @@ class Report:
         paragraphs: list[tuple[str, int]] = []
         for line in self.lines:
             paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
+            paragraphs += [(f"{line.label}: {said}", 2) for said in (line.power.sentences() if line.power else [])]
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
             paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
         paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes, self.summary)]
@@ -226,6 +234,13 @@ class Report:
             for title, text in (("as a test", first.example), ("as a program", first.snippet)):
                 yield Text(f"  {title}")
                 yield from (Text(f"    {row}", no_wrap=whole) for row in text.splitlines())
+
+    def _floats(self) -> str:
+        """How much of the lines was swept in floats, and which were not, by name."""
+        swept = [line for line in self.lines if line.floats and line.verdict in ("agrees", "proved")]
+        done = [line.floats for line in swept if line.floats and not line.floats.reason]
+        left_out = [f"{line.label} {line.floats}" for line in swept if line.floats and line.floats.reason]
+        return (f", and at {Swept.of_all(done)}" if done else "") + "".join(f"; {sentence}" for sentence in left_out)
 
     @property
     def _not_proved(self) -> list[str]:
@@ -259,6 +274,7 @@ class Report:
         fewest = min(right, key=lambda inputs: sum(inputs.values()), default={})
         by_stratum = ", ".join(f"{count} {stratum}" for stratum, count in fewest.items())
         rests = f"; equal to 30 digits at {sum(fewest.values())} inputs or more ({by_stratum})" if fewest else ""
+        rests += self._floats()
         coarse = max((line.resolution for line in self.lines), default=0.0)
         limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
         return f"{outcome}{self._proved}{rests}{limit}; {self.reference}; seed {self.seed}"

@@ -30,7 +30,7 @@ from autodiff_ref.verify.rounding_moves import (
     sort,
 )
 from autodiff_ref.verify.rounding_rules import ARITHMETIC, added, greatest, least, product
-from autodiff_ref.verify.walk import plan
+from autodiff_ref.verify.walk import plan_parts
 
 __all__ = ["Bounded", "RoundingTable", "bounded"]
 
@@ -123,7 +123,7 @@ _ENTRYWISE = {*FUNCTIONS, "add", "sub", "mul", "div", "add_any", "max", "min", "
 ROUNDING = RoundingTable()
 
 
-def bounded(closed: Any, *, labels: Sequence[bool] = ()) -> Callable[..., list[Bounded]]:
+def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = None) -> Callable[..., list[Bounded]]:
     """Computes a jaxpr on many inputs at once, each value with a bound of its rounding error.
 
     The jaxpr is planned once. Its primitives are computed one by one, never fused; whatever order a sum takes, the bounds
@@ -132,6 +132,7 @@ def bounded(closed: Any, *, labels: Sequence[bool] = ()) -> Callable[..., list[B
     Args:
         closed: what `jax.make_jaxpr` returns, of float32 or float64 inputs, integers and booleans.
         labels: for each input, whether it holds labels or other exactly known values.
+        first: how many of the jaxpr's outputs to compute; all by default.
 
     Returns:
         A function of the jaxpr's inputs, each with the batch as its first axis, that returns its outputs, flat: `value` in
@@ -147,16 +148,16 @@ def bounded(closed: Any, *, labels: Sequence[bool] = ()) -> Callable[..., list[B
         >>> value.tolist(), bool(2.0**-30 <= error[0] < 1e-6)
         ([3.0, 3.0], True)
     """
-    made = plan(closed, ROUNDING, labels=labels)
-    shapes = [tuple(aval.shape) for aval in closed.out_avals]
+    shapes = [tuple(aval.shape) for aval in closed.out_avals[:first]]
+    (made,) = plan_parts(closed, ROUNDING, [len(shapes)], labels=labels)
 
     def run(*leaves: Array) -> list[Bounded]:
         inputs = [np.asarray(value) for value in leaves]
         batch = len(inputs[0]) if inputs else 1
         with np.errstate(all="ignore"), jax.enable_x64(True):
             reals = [leaf(x) if np.issubdtype(x.dtype, np.floating) else surely(x) for x in inputs]
-            outputs = made.run(Context(), *reals)
-        return [_output(out, batch, shape) for out, shape in zip(outputs, shapes, strict=True)]
+            results = made.run(Context(), *reals)
+        return [_output(result, batch, shape) for result, shape in zip(results, shapes, strict=True)]
 
     return run
 
