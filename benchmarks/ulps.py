@@ -24,7 +24,7 @@ import scipy.special as sp
 from flint import arb
 from jax import lax
 
-from autodiff_ref.verify.balls import FUNCTIONS
+from autodiff_ref.verify.balls.functions import FUNCTIONS
 from autodiff_ref.verify.granted import FROM_ZERO_ON, GRANTED
 from autodiff_ref.verify.rounding_functions import CHANGES
 
