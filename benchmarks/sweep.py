@@ -6,8 +6,8 @@
     python benchmarks/sweep.py alarms notes                   only derivations of modules named so
 
 A suspect is an input at which a line is further from the one above it than their rounding bounds explain. The balls then say
-whether the lines differ, in float32 at the same numbers. A right line that balls call different would be a false alarm. Run it
-from the root of the repository with PYTHONPATH=. since the derivations of the tests are among those judged.
+whether the lines differ, in float32 at the same numbers. A right line that balls call different would be a false alarm.
+Run it from the root of the repository with PYTHONPATH=. since the derivations of the tests are among those judged.
 """
 
 import argparse
