@@ -45,17 +45,19 @@ STRATA = {
 class Source(Protocol):
     """Where the numbers of an input come from."""
 
-    resolution: int
-
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Values:
         """Integers low, …, high in an array."""
+        ...
+
+    def units(self, shape: tuple[int, ...]) -> Values:
+        """Short dyadic numbers from −1 to 1 in an array."""
         ...
 
 
 class RandomSource:
     """Pseudo-random integers: for sweeps."""
 
-    resolution = 2**20
+    RESOLUTION = 2**20
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -63,6 +65,10 @@ class RandomSource:
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Values:
         """Integers low, …, high in an array, equally likely."""
         return self._rng.integers(low, high, shape, endpoint=True)
+
+    def units(self, shape: tuple[int, ...]) -> Values:
+        """k/2^20 in an array, equally likely."""
+        return self.integers(-self.RESOLUTION, self.RESOLUTION, shape) / self.RESOLUTION
 
 
 @dataclass(frozen=True)
@@ -120,14 +126,17 @@ def _draw_leaf(leaf: Domain, sizes: Sizes, stratum: str, scaled: bool, source: S
         case Intervals(low=low, high=high):
             return _draw_between(low, high, shape, stratum, source)
         case Positives():
-            return 2.0 ** (2 * _unit(shape, source)) * (_scale(stratum, source) if scaled else 1.0)
+            return 2.0 ** (2 * np.asarray(source.units(shape))) * (_scale(stratum, source) if scaled else 1.0)
         case _:
-            return _unit(shape, source) * ordinary_bound(shape) * (_scale(stratum, source) if scaled else 1.0)
+            return np.asarray(source.units(shape)) * ordinary_bound(shape) * (_scale(stratum, source) if scaled else 1.0)
 
 
 def ordinary_bound(shape: tuple[int, ...]) -> float:
     """The largest entry, to 1/8, with which two arrays multiplied and summed over the last axis stay below 5."""
-    return np.floor(8 * np.sqrt(5 / shape[-1])) / 8 if shape else 4.0
+    if not shape:
+        return 4.0
+    most = np.sqrt(5 / shape[-1])
+    return float(np.floor(8 * most) / 8 if most >= 0.125 else 2.0 ** np.floor(np.log2(most)))
 
 
 def stratum_scale(stratum: str) -> tuple[int, int]:
@@ -140,12 +149,8 @@ def _scale(stratum: str, source: Source) -> float:
     return int(source.integers(low, high, ())) * (2.0**-10 if stratum == "small" else 1.0)
 
 
-def _unit(shape: tuple[int, ...], source: Source) -> Values:
-    return np.asarray(source.integers(-source.resolution, source.resolution, shape) / source.resolution)
-
-
 def _draw_between(low: float, high: float, shape: tuple[int, ...], stratum: str, source: Source) -> Values:
-    share = (1 + _unit(shape, source)) / 2
+    share = (1 + np.asarray(source.units(shape))) / 2
     if stratum in ("saturated", "far"):
         share = np.where(share < 0.5, share**8, 1 - (1 - share) ** 8)
     margin = 2.0**-20 if stratum == "far" else 2.0**-6

@@ -1,14 +1,14 @@
 """Hypothesis strategies for the arguments of a derivation: inputs that can see a mistake, and shrink."""
 
-import itertools
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
 from hypothesis import strategies as st
 
-from autodiff_ref.verify.inputs import STRATA, Values, dimension_names, draw_arguments, main_sizes
+from autodiff_ref.verify.inputs import STRATA, Values, dimension_names, draw_arguments, main_sizes, ordinary_bound
 from manual_grad.derivation import Domain, Reals
 
 
@@ -48,26 +48,39 @@ def arguments(
 
     @st.composite
     def drawn(draw: st.DrawFn) -> tuple[Any, ...]:
-        return draw_arguments(domain, draw(st.sampled_from(choices)), stratum, _HypothesisSource(draw))
+        args = draw_arguments(domain, draw(st.sampled_from(choices)), stratum, _HypothesisSource(draw))
+        if stratum == "ordinary":
+            _inform(domain, args)
+        return args
 
-    strategy = drawn().filter(lambda args: _is_informative(domain, args)) if stratum == "ordinary" else drawn()
+    strategy = drawn()
     return strategy if where is None else strategy.filter(lambda args: bool(where(*args)))
 
 
-def _is_informative(domain: tuple[Any, ...], args: tuple[Any, ...]) -> bool:
-    """Whether arrays of the first argument differ, and in those of real numbers most are not small.
+def _inform(domain: tuple[Any, ...], args: tuple[Any, ...]) -> None:
+    """Makes most real entries not small, and arrays of the first argument different, where they were not.
 
-    Hypothesis is fond of zeros: without this, one draw in seven has a gradient below 1e-3.
+    Hypothesis is fond of zeros and of repeating itself: without this, one draw in seven has a gradient below 1e-3. Entries
+    are moved rather than draws refused, since it would refuse two of three.
     """
-    arrays = [array for array in jax.tree.leaves(args[0]) if array.ndim]
-    if any(np.array_equal(a, b) for a, b in itertools.combinations(arrays, 2)):
-        return False
-    leaves = zip(jax.tree.leaves(domain, is_leaf=_is_domain), jax.tree.leaves(args), strict=True)
-    return all(np.mean(np.abs(array) >= SMALL) > 0.5 for leaf, array in leaves if isinstance(leaf, Reals))
+    leaves = list(zip(jax.tree.leaves(domain, is_leaf=_is_domain), jax.tree.leaves(args), strict=True))
+    for leaf, array in leaves:
+        if isinstance(leaf, Reals) and array.size:
+            bound = ordinary_bound(array.shape)
+            small = np.abs(array) < SMALL * bound
+            if np.count_nonzero(small) >= array.size / 2:
+                array[small] += bound / 2
+    of_first = len(jax.tree.leaves(args[0]))
+    real = [array for leaf, array in leaves[:of_first] if isinstance(leaf, Reals) and array.ndim]
+    for k, array in enumerate(real):
+        for factor in (-1.0, -0.5, 0.5):
+            if not any(np.array_equal(array, earlier) for earlier in real[:k]):
+                break
+            array *= factor
 
 
-SMALL = 0.125
-"""In the ordinary stratum, more than half of the entries of an array are at least as large."""
+SMALL = 0.1
+"""In the ordinary stratum, more than half of the entries of an array are at least this share of the largest possible."""
 
 
 def _is_domain(value: Any) -> bool:
@@ -75,14 +88,50 @@ def _is_domain(value: Any) -> bool:
 
 
 class _HypothesisSource:
-    """Integers drawn by Hypothesis: they shrink towards 0."""
+    """Arrays drawn by Hypothesis, each in one choice: bytes, which shrink towards 0 one by one.
 
-    resolution = 2**10
+    One choice for every entry would take ten times as long.
+    """
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Values:
+        """Integers low, …, high in an array; they shrink towards 0, or what is nearest to it."""
+        if not shape:
+            return np.asarray(self._draw(_integers(low, high)))
+        count = high - low + 1
+        simplest = min(max(low, 0), high) - low
+        code = self._numbers(shape) if count > 256 else self._bytes(shape)
+        return low + (simplest + code.astype(np.int64)) % count
+
+    def units(self, shape: tuple[int, ...]) -> Values:
+        """A first byte says which multiple of 1/128, simple ones first; a second takes up to 1/128 away from it."""
+        number = self._numbers(shape)
+        coarse = _BY_SIMPLICITY[number >> 8]
+        return coarse - np.where(coarse < 0, -1, 1) * (number & 255) / 2.0**15
+
+    def _numbers(self, shape: tuple[int, ...]) -> Values:
+        """Two bytes an entry."""
+        pairs = self._bytes((*shape, 2)).astype(np.int64)
+        return 256 * pairs[..., 0] + pairs[..., 1]
+
+    def _bytes(self, shape: tuple[int, ...]) -> Values:
         size = int(np.prod(shape))
-        values = self._draw(st.lists(st.integers(low, high), min_size=size, max_size=size))
-        return np.reshape(np.array(values, dtype=np.int64), shape)
+        if size > MOST_BYTES:
+            return np.random.default_rng(self._draw(_integers(0, 2**32 - 1))).integers(0, 256, shape)
+        return np.frombuffer(self._draw(_binary(size)), dtype=np.uint8).reshape(shape)
+
+
+MOST_BYTES = 2_000
+"""A larger array is drawn as the seed of a generator: Hypothesis gives an example some 8,000 bytes in all."""
+
+_BY_SIMPLICITY = np.array(sorted(range(-127, 129), key=lambda k: (128 // np.gcd(k, 128), k < 0, abs(k)))) / 128
+"""0, 1, 1/2, −1/2, 1/4, 3/4, …: all k/128 from −127/128 to 1"""
+
+_integers = cache(st.integers)
+
+
+@cache
+def _binary(size: int) -> st.SearchStrategy[bytes]:
+    return st.binary(min_size=size, max_size=size)
