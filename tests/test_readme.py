@@ -3,7 +3,9 @@
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.shown import assert_alike, blocks, output_of
@@ -47,6 +49,26 @@ def test_the_readme_shows_where_lines_lose_their_digits(there):
     assert code == 0
     assert (there / "claim.png").stat().st_size > 20_000
     assert_alike(printed, marked("output of")[command])
+
+
+def test_the_tests_that_the_readme_shows_pass(there):
+    found = runpy.run_path("test_mine.py")
+    tests = [value for name, value in found.items() if name.startswith("test_")]
+    assert len(tests) == 3
+    for test in tests:
+        test()
+
+
+def test_the_readme_shows_how_its_gradient_fails_without_the_minus_sign():
+    there: dict[str, Any] = {}
+    exec(marked("file")["test_mine.py"].replace("return -x.T", "return x.T"), there)
+    with pytest.raises(AssertionError) as failed:
+        there["assert_gradients_agree"](
+            there["gradient"], there["loss"], np.full(4, 0.5), np.full((3, 4), 0.5), np.array([-1.0, -1.0, 1.0])
+        )
+    shown = marked("failure")["without the minus sign"].strip()
+    digits = r"0\.59658786794500\d+"  # the last ones are this machine's rounding
+    assert re.sub(digits, "#", str(failed.value)) == re.sub(digits, "#", shown)
 
 
 def test_the_readme_shows_how_the_real_table_begins(there):
