@@ -1,0 +1,57 @@
+"""All lines of all derivations: in every stratum their float64 values stay within their bounds of the ball values."""
+
+import numpy as np
+import pytest
+from flint import arb
+
+from autodiff_ref.verify.balls import precision
+from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.inputs import sweep as few_inputs
+from autodiff_ref.verify.sweep import Sweep
+from autodiff_ref.verify.verdict import evaluator
+from manual_grad import Derivation, mlp_lines, notes
+from tests.derivations import MODULES, chain
+
+DERIVATIONS = [
+    pytest.param(value, id=f"{module.__name__.rpartition('.')[2]}-{name}")
+    for module in (notes, mlp_lines, *MODULES)
+    if module is not chain
+    for name, value in vars(module).items()
+    if isinstance(value, Derivation)
+]
+
+BITS = 512
+
+
+def worst_excess(derivation: Derivation, shrink_bounds_by: float = 1.0) -> tuple[float, int]:
+    """The largest |value − exact| / bound over lines and one input a stratum; and how many entries were compared."""
+    bench = Bench(derivation, few_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False)
+    swept = Sweep(bench, seed=5, count=16)
+    batch, worst, compared = swept.batches[0], 0.0, 0
+    for line in (None, *derivation.lines):
+        computed = swept.values(line, 0)
+        assert not isinstance(computed, str), computed
+        for row in range(min(len(set(batch.strata)), len(batch))):
+            plan = bench.traced(line, batch.args(row)).plan
+            assert plan is not None
+            at = evaluator(plan, batch.args(row))(BITS, "balls", "exact")
+            if at.unresolved or at.tied:
+                continue
+            for value, error, ball in zip(computed[0][row], computed[1][row] / shrink_bounds_by, at.values, strict=True):
+                if error < np.inf and ball.is_finite():
+                    with precision(BITS):
+                        distance = float(abs(arb(float(value)) - ball).abs_lower())
+                    worst = max(worst, distance / error if error else np.inf if distance else 0.0)
+                    compared += 1
+    return worst, compared
+
+
+@pytest.mark.parametrize("derivation", DERIVATIONS)
+def test_values_stay_within_their_bounds_of_the_ball_values(derivation: Derivation) -> None:
+    worst, compared = worst_excess(derivation)
+    assert compared > 0
+    assert worst <= 1
+
+
+def test_bounds_a_thousandth_as_large_are_noticed() -> None:
+    assert worst_excess(notes.RESIDUAL, shrink_bounds_by=1e3)[0] > 1
