@@ -3,10 +3,10 @@
     python benchmarks/mutants.py --seeds 1 2 3
 
 prints a row a derivation and seed: how many mistakes were planted in its lines, how many the judge refutes, how many equal
-their line to 30 digits at 1,000 inputs, how many it could not tell apart, and how many it calls right that are not
-(`missed`); how many right rewrites were compared, and how many of those it refutes (none may be). Then every mutant that was
-not told apart, and every rewrite that was refuted or undecided. Of each derivation, one mutant a seed goes through the whole
-judge, which must name its line first.
+their line to 30 digits at 1,000 inputs, how many have no value at most inputs, how many it could not tell apart, and how
+many it calls right that are not (`missed`); how many right rewrites were compared, and how many of those it refutes (none
+may be). Then every mutant that was not told apart, and every rewrite that was refuted or undecided. Of each derivation, one
+mutant a seed goes through the whole judge, which must name its line first.
 
 Exit code 1 where a rewrite is refuted, a mutant missed, or a planted line not named.
 """
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="modules: notes, softmax, examples/softmax.py, …")
     parser.add_argument("--no-judge", action="store_true", help="leave out the whole judge")
     options = parser.parse_args()
-    columns = ("planted", "refuted", "equal", "not told", "missed", "rewrites", "agree", "refuted", "s")
+    columns = ("planted", "refuted", "equal", "no value", "not told", "missed", "rewrites", "agree", "refuted", "s")
     print(f"{'derivation':48} {'seed':>4} " + " ".join(f"{c:>8}" for c in columns))
     total, untold, wrong, began = Counter[str](), list[str](), list[str](), time.monotonic()
     for derivation in derivations(options.only):
@@ -103,6 +103,7 @@ def main() -> None:
                 "planted": len(tried.findings),
                 "refuted": outcomes["refuted"],
                 "equal": outcomes["equal"],
+                "no value": outcomes["no value"],
                 "not told": outcomes["not told apart"],
                 "missed": sum(finding.missed for finding in tried.findings),
                 "rewrites": verdicts.total(),

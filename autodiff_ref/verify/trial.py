@@ -19,8 +19,9 @@ from manual_grad.derivation import Derivation, label_of
 ENOUGH = 1000
 """a mutant that equals its line at so many inputs, to 30 digits, is taken to be equal to it"""
 
-Outcome = Literal["refuted", "equal", "not told apart"]
-OUTCOMES: tuple[Outcome, ...] = ("refuted", "equal", "not told apart")
+Outcome = Literal["refuted", "equal", "no value", "not told apart"]
+OUTCOMES: tuple[Outcome, ...] = ("refuted", "equal", "no value", "not told apart")
+"""no value: the mutant has none at most inputs, as log(p − 1) for a probability p; the judge says undecided, never right"""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Trial:
             yield self.reason, 2
         titles = {
             "equal": f"equal to their line, to 30 digits at {ENOUGH:,} inputs",
+            "no value": "without a value at most inputs, where their line has one",
             "not told apart": "not told apart from their line",
         }
         for outcome, title in titles.items():
@@ -123,7 +125,8 @@ class Trial:
         differ = count.total() - count["equal"]
         missed = sum(finding.missed for finding in self.findings)
         outcome = f"{count['refuted']} of {differ} mistakes refuted" if differ else "nothing was planted that differs"
-        return outcome + (f", {missed} called right" if missed else "")
+        others = {"have no value": count["no value"], "called right": missed}
+        return ", ".join([outcome, *(f"{n} {what}" for what, n in others.items() if n)])
 
 
 def trial(
@@ -137,7 +140,7 @@ def trial(
 
     A mutant that differs at one of the judge's inputs is refuted. One that the judge calls right is tried at 1,000 inputs,
     over all strata and several seeds, each constant taken for the double that it is: then it either equals its line, or the
-    judge has missed it. One that the judge calls undecided, as where the mutant has no value, is not told apart.
+    judge has missed it. One that the judge calls undecided is not told apart, or has no value at most inputs.
 
     Args:
         derivation: whose lines. They need not be right: a mutant is compared with the line that it was made from.
@@ -174,6 +177,8 @@ def _judged(label: str, variants: Variants, mutant: Mutant) -> Finding:
     match relation.verdict:
         case "refuted":
             return Finding(label, mutant, "refuted")
+        case "undecided" if 2 * relation.silent["undefined in one"] > relation.equal.total() + relation.silent.total():
+            return Finding(label, mutant, "no value")
         case "undecided":
             return Finding(label, mutant, "not told apart", f"undecided, {relation.reason}")
         case _:

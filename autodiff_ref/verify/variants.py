@@ -37,6 +37,8 @@ class Variants:
     inputs: Inputs
     _plans: dict[Any, Plan] = field(default_factory=dict[Any, Plan])
     _evaluators: dict[int, Evaluator] = field(default_factory=dict[int, Evaluator])
+    _bits: list[int] = field(default_factory=lambda: [0, 0])
+    """the precisions that showed the last two inputs' values equal: the next one is tried at the lower of them first"""
 
     def relation(self, edits: Sequence[Edit], step: int = 1) -> Relation:
         """What the judge's inputs, or each `step`-th of them, say of an edited version and the line, up to a difference."""
@@ -73,13 +75,14 @@ class Variants:
             if exact:
                 ours, theirs = _with_exact_constants(ours), _with_exact_constants(theirs)
             are_exact = exact or (edited.constants_are_exact and self._plans[key].constants_are_exact)
-            compared = compare(ours, theirs, constants_are_exact=are_exact)
+            compared = compare(ours, theirs, constants_are_exact=are_exact, start=min(self._bits) if are_exact else 0)
         except NotImplementedError as error:
             found.no_rule = str(error)
             return
         except Exception as error:  # the judge's own, or flint's
             found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
             return
+        self._bits = [self._bits[-1], compared.bits]
         found.add(given, compared)
 
     def _planned(self, closed: Any, args: tuple[Any, ...]) -> Plan | None:

@@ -54,6 +54,8 @@ class Comparison:
     """for equal ones: the relative width that inexact constants leave"""
     vanishes: bool = False
     """for equal ones: both are exactly 0 throughout"""
+    bits: int = 0
+    """for equal ones: the precision that showed it"""
 
 
 def evaluator(plan: Plan, args: tuple[Any, ...]) -> Evaluator:
@@ -76,8 +78,8 @@ def _as_ball(value: Any) -> arb:
     return value if isinstance(value, arb) else arb(int(value))
 
 
-def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Comparison:
-    """Decides whether two lines are equal at an input, at growing precision.
+def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool, start: int = PRECISIONS[0]) -> Comparison:
+    """Decides whether two lines are equal at an input, at growing precision, from `start` on.
 
     - different: the balls of some component are disjoint; certified.
     - equal: all components agree to 30 digits, or as far as inexact constants allow, or vanish.
@@ -88,6 +90,8 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
     """
     before: list[float] | None = None
     for bits in PRECISIONS:
+        if bits < start:
+            continue
         with precision(bits):
             at_a, at_b = a(bits, "balls", "exact"), b(bits, "balls", "exact")
             pairs = list(zip(at_a.values, at_b.values, strict=True))
@@ -117,7 +121,7 @@ def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool) -> Compari
                 apart = [k for k in apart if not any(u[k].overlaps(v[k]) for u in variants_a for v in variants_b)]
                 if not apart:
                     continue
-            return _different(pairs, apart) if apart else _equal(pairs)
+            return _different(pairs, apart) if apart else _equal(pairs, bits)
     last_a, last_b = (line(PRECISIONS[-1], "balls", "exact") for line in (a, b))
     exists = [all(value.is_finite() for value in last.values) for last in (last_a, last_b)]
     if not all(exists):
@@ -158,14 +162,14 @@ def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
     return Comparison("different", k, values, gaps[k].mid().str(2, radius=False))
 
 
-def _equal(pairs: list[tuple[arb, arb]]) -> Comparison:
+def _equal(pairs: list[tuple[arb, arb]], bits: int) -> Comparison:
     scale = max((float(abs(u).abs_upper()) for u, _ in pairs), default=0.0)
     wide = [float((u - v).rad()) for u, v in pairs if not _agree(u, v)]
     resolution = max(wide, default=0.0) / scale if scale else 0.0
     if resolution > COARSE:
         return Comparison("unclear", resolution=resolution)
     vanishes = all(u == 0 and v == 0 for u, v in pairs)
-    return Comparison("equal", resolution=resolution, vanishes=vanishes)
+    return Comparison("equal", resolution=resolution, vanishes=vanishes, bits=bits)
 
 
 def digits(value: arb) -> str:
