@@ -28,6 +28,7 @@ SHOWN = [
     (recurrent.RECURRENT, 1),
     (small.PROBIT, 1),
     (small.BITS, 2),
+    (small.LOG_DETERMINANT, 2),
     (notes.W11, 5),
 ]
 """derivations and lines in which all kinds occur"""
