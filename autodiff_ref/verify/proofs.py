@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.expressions import Context, Expressions, symbolic_arguments
 from autodiff_ref.verify.inputs import RandomSource, dimension_names, draw_arguments
 from autodiff_ref.verify.plans import NoRuleError
 from autodiff_ref.verify.process import PROVER
 from autodiff_ref.verify.report import Proof, Report
-from autodiff_ref.verify.symbols import SYMBOLS, Context, Expressions, symbolic_arguments
+from autodiff_ref.verify.symbols import SYMBOLS
 from autodiff_ref.verify.trace import REFERENCE, label_flags
 from autodiff_ref.verify.walk import plan_parts
 from manual_grad.derivation import Bits, Classes, Derivation, Domain, Line, OneHot, Signs, label_of
@@ -24,13 +25,14 @@ SECONDS = 10.0
 _AT_A_SHAPE = ("ran out of time", "ran out of memory", "an expression grew too large", "the normal forms differ")
 """reasons that another shape may not have"""
 
-PRIMES = (3, 5, 7, 11, 13)
+SIZES = (3, 5, 4, 2, 7, 11, 13)
+"""for dimensions in turn: small, since a proof takes longer for larger ones"""
 
 
 def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
-    """A size for each named dimension: pairwise different primes from 3 on, and none that is a fixed dimension's.
+    """A size for each named dimension: pairwise different, from 2 on, and none that is a fixed dimension's.
 
-    With a size of 1 a mean is a sum, with 2 it is off by a factor that others are too; equal sizes hide a transposed index.
+    With a size of 1 a mean is a sum; equal sizes hide a transposed index.
     Dimensions of labels come first and get the smallest sizes.
     """
     leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
@@ -39,8 +41,8 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
     taken = {dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int)}
     sizes: dict[str, int] = {}
     for name in names:
-        low, high = derivation.sizes.get(name, (2, PRIMES[-1]))
-        wanted = [*PRIMES, *range(3, high + 1), *range(low, high + 1)]
+        low, high = derivation.sizes.get(name, (2, SIZES[-1]))
+        wanted = [*SIZES, *range(low, high + 1)]
         allowed = [size for size in wanted if low <= size <= high]
         sizes[name] = next((size for size in allowed if size not in taken), allowed[0])
         taken.add(sizes[name])

@@ -1,0 +1,269 @@
+"""The prover: what is proved is true, whatever is false is not, and the derivations are proved that can be."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+from flint import arb, fmpq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref.verify import verify
+from autodiff_ref.verify.balls.functions import FUNCTIONS
+from autodiff_ref.verify.prover import ring
+from autodiff_ref.verify.prover.nodes import Graph
+from autodiff_ref.verify.prover.ring import Poly, UnprovableError
+from manual_grad import Derivation, notes, positives, reals
+from tests.derivations import (
+    batch_norm,
+    hessian,
+    hessian_vector,
+    relu,
+    small,
+    softmax,
+    temperature,
+    three_layers,
+    weight_decay,
+)
+from tests.proving import proofs_of, unproved
+
+PROVED = {
+    "W11": notes.W11,
+    "W12": notes.W12,
+    "W21": notes.W21,
+    "RESIDUAL": notes.RESIDUAL,
+    "softmax": softmax.SOFTMAX,
+    "three layers": three_layers.THREE_LAYERS,
+    "weight decay": weight_decay.WEIGHT_DECAY,
+    "hessian": hessian.LOGISTIC,
+    "hessian, a block": hessian.W21_W21,
+    "hessian, the other block": hessian.W21_W11,
+    "hessian times a vector": hessian_vector.HESSIAN_VECTOR,
+    "relu": relu.RELU,
+    "temperature": temperature.BY_TAU,
+    "batch norm": batch_norm.BATCH_NORM,
+    "labels 0 and 1": small.BITS,
+}
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_every_line_is_proved(name: str) -> None:
+    assert unproved(PROVED[name], seconds=60) == {}
+
+
+def false_versions(line: Any) -> list[Any]:
+    """Lines that are wrong by little, or by what a shape hides."""
+
+    def times_nearly_one(*args: Any, nabla: Any) -> Any:
+        return 1.000000001 * line(*args, nabla=nabla)
+
+    def decimal_for_a_third(*args: Any, nabla: Any) -> Any:
+        return 3 * 0.3333333333 * line(*args, nabla=nabla)
+
+    def mean_for_sum(*args: Any, nabla: Any) -> Any:
+        return line(*args, nabla=nabla) / args[1].shape[0]
+
+    def index_moved(*args: Any, nabla: Any) -> Any:
+        return jnp.roll(line(*args, nabla=nabla), 1, axis=-1)
+
+    def truncated(*args: Any, nabla: Any) -> Any:
+        return line(*args, nabla=nabla).astype(int).astype(float)
+
+    def sign_flipped(*args: Any, nabla: Any) -> Any:
+        return -line(*args, nabla=nabla)
+
+    return [times_nearly_one, decimal_for_a_third, mean_for_sum, index_moved, truncated, sign_flipped]
+
+
+@pytest.mark.parametrize("name", ["W11", "softmax", "relu", "hessian times a vector", "labels 0 and 1"])
+def test_what_is_false_is_never_proved(name: str) -> None:
+    derivation = PROVED[name]
+    line = derivation.lines[-1]
+    false = false_versions(line)
+    proofs = proofs_of(derivation.with_lines(line, *false), seconds=60)
+    assert [wrong.__name__ for wrong in false if not proofs.proof(wrong, line).reason] == []
+
+
+def sigmoid_by_cases(x: Any) -> Any:
+    return jnp.where(x < 0, jnp.exp(x), 1) / (1 + jnp.exp(-jnp.abs(x)))
+
+
+ROOTS = [
+    ("√x² = x", lambda x: jnp.sqrt(x * x), lambda x: x, reals(), False),
+    ("√x² = |x|", lambda x: jnp.sqrt(x * x), jnp.abs, reals(), True),
+    ("√x² = x for x > 0", lambda x: jnp.sqrt(x * x), lambda x: x, positives(), True),
+    ("√x² = −x for x > 0", lambda x: jnp.sqrt(x * x), lambda x: -x, positives(), False),
+    ("log x² = 2 log x", lambda x: jnp.log(x * x), lambda x: 2 * jnp.log(x), positives(), True),
+    ("0.1 = 1/10", lambda x: 0.1 * x, lambda x: x / 10, reals(), True),
+    ("0.3333333333333333 = 1/3", lambda x: 0.3333333333333333 * x, lambda x: x / 3, reals(), False),
+    ("a cast to float32", lambda x: x.astype(jnp.float32).astype(float), lambda x: x, reals(), True),
+    ("a cast to int", lambda x: x.astype(int).astype(float), lambda x: x, reals(), False),
+    ("σ by cases", sigmoid_by_cases, lambda x: 1 / (1 + jnp.exp(-x)), reals(), True),
+    ("x by cases", lambda x: jnp.where(x > 0, x, -x), lambda x: x, reals(), False),
+    ("relu", lambda x: jnp.maximum(x, 0), lambda x: (x + jnp.abs(x)) / 2, reals(), True),
+    ("log-sum-exp", lambda x: jnp.logaddexp(x, 0), lambda x: jnp.log1p(jnp.exp(x)), reals(), True),
+    ("1 − tanh²", lambda x: 1 - jnp.tanh(x) ** 2, lambda x: 1 / jnp.cosh(x) ** 2, reals(), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "domain", "is_true"), [case[1:] for case in ROOTS], ids=[case[0] for case in ROOTS]
+)
+def test_roots_logarithms_constants_casts_and_cases(left: Any, right: Any, domain: Any, is_true: bool) -> None:
+    def one(x: Any, nabla: Any) -> Any:
+        return left(x)
+
+    def other(x: Any, nabla: Any) -> Any:
+        return right(x)
+
+    proofs = proofs_of(Derivation("x", of=lambda x: x, wrt="x", domain=(domain,), lines=[one, other]), seconds=60)
+    assert (proofs.proof(other, one).reason == "") == is_true
+
+
+def test_a_line_that_takes_too_long_says_so() -> None:
+    reasons = unproved(three_layers.THREE_LAYERS, seconds=0.02)
+    assert "ran out of time at n=3" in reasons["line_1"]
+
+
+def test_a_report_says_what_was_proved_and_what_was_not() -> None:
+    report = verify(notes.RESIDUAL, examples=8)
+    assert [line.verdict for line in report.lines] == ["proved"] * 5
+    assert "proved for all labels" in report.summary
+    assert {line.verdict for line in verify(notes.RESIDUAL, examples=8, prove=False).lines} == {"agrees"}
+
+
+# Random expressions: a normal form has the value of the expression
+
+UNARY = ("neg", "exp", "log", "log1p", "logistic", "tanh", "abs", "sign", "sinh", "cosh")
+BINARY = ("add", "sub", "mul", "div", "max", "min", "gt", "le")
+
+
+@st.composite
+def graphs(draw: Any) -> list[list[Any]]:
+    """Three inputs (the last one positive), small numbers, and up to ten operations on them and on each other."""
+    nodes: list[list[Any]] = [["symbol", 0, None, None], ["symbol", 1, None, None], ["symbol", 2, "0", None]]
+    nodes += [["number", "1", "1"], ["number", "-3", "2"]]
+    for _ in range(draw(st.integers(2, 10))):
+        operation = draw(st.sampled_from([*UNARY, *BINARY, "pow", "select", "call"]))
+        pick = st.integers(0, len(nodes) - 1)
+        if operation == "pow":
+            nodes.append(["pow", draw(pick), draw(st.sampled_from(("2", "3", "-1", "1/2", "-1/2", "-2")))])
+        elif operation == "select":
+            nodes.append(["gt", draw(pick), draw(pick)])
+            nodes.append(["select", len(nodes) - 1, draw(pick), draw(pick)])
+        elif operation == "call":
+            nodes.append(["call", draw(st.sampled_from(("sin", "cos", "erf"))), None, draw(pick)])
+        else:
+            nodes.append([operation, *[draw(pick) for _ in range(2 if operation in BINARY else 1)]])
+    return nodes
+
+
+def sign(x: arb) -> arb:
+    return arb(1) if x > 0 else arb(-1) if x < 0 else arb(0) if x == 0 else arb.nan()
+
+
+def truth(x: arb) -> arb:
+    """1 for a positive number, 0 for a negative one; nothing where it cannot be told, or at a tie."""
+    return arb(1) if x > 0 else arb(0) if x < 0 else arb.nan()
+
+
+DIRECT = {
+    **FUNCTIONS,
+    "neg": lambda x: -x,
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "sign": sign,
+    "gt": lambda x, y: truth(x - y),
+    "le": lambda x, y: truth(y - x),
+}
+
+
+def direct(nodes: list[list[Any]], at: list[arb]) -> list[arb]:
+    """All nodes at a point, operation by operation."""
+    values: list[arb] = []
+    for operation, *rest in nodes:
+        if operation == "symbol":
+            values.append(at[rest[0]])
+        elif operation == "number":
+            values.append(arb(fmpq(int(rest[0]), int(rest[1]))))
+        elif operation == "pow":
+            x, q = values[rest[0]], fmpq(*map(int, rest[1].split("/")))
+            values.append(x ** int(q.p) if q.q == 1 else x ** arb(q))
+        elif operation == "select":
+            which, otherwise, value = (values[k] for k in rest)
+            values.append(value if which == 1 else otherwise if which == 0 else arb.nan())
+        elif operation == "call":
+            values.append(FUNCTIONS[rest[0]](values[rest[2]]))
+        else:
+            values.append(DIRECT[operation](*[values[k] for k in rest]))
+    return values
+
+
+def at_point(graph: Graph, p: Poly, at: list[arb]) -> arb:
+    """A normal form at a point, generator by generator."""
+
+    def generator(number: int, exponent: Any) -> arb:
+        made = graph.ring.generators[number]
+        match made.kind:
+            case "symbol":
+                value = at[made.key]
+            case "bit":
+                kind, terms = made.key
+                base = at_point(graph, dict(terms), at)
+                return truth(base) if kind == "above" else arb(1) if base == 0 else arb(0) if base != 0 else arb.nan()
+            case "exp":
+                value = at_point(graph, made.base, at).exp()
+            case "log":
+                value = at_point(graph, made.base, at).log()
+            case "prime":
+                value = arb(made.key)
+            case "power":
+                value = at_point(graph, made.base, at)
+            case _:
+                name, _, arguments = made.key
+                value = FUNCTIONS[name](*[at_point(graph, dict(part), at) for part in arguments])
+        return (
+            value ** int(exponent)
+            if exponent.denominator == 1
+            else value ** arb(fmpq(exponent.numerator, exponent.denominator))
+        )
+
+    total = arb(0)
+    for m, c in p.items():
+        term = arb(c)
+        for number, exponent in m:
+            factor = generator(number, exponent)
+            if factor == 0 and factor.is_exact():
+                term = arb(0)
+                break
+            term *= factor
+        total += term
+    return total
+
+
+@pytest.fixture(scope="module")
+def small_limit() -> Iterator[None]:
+    """What grows is given up soon: the prover's own limit is its process's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ring, "LARGEST", 200)
+        yield
+
+
+@pytest.mark.usefixtures("small_limit")
+@settings(max_examples=60)
+@given(graphs(), st.lists(st.integers(-24, 24), min_size=2, max_size=2), st.integers(1, 24))
+def test_a_normal_form_has_the_value_of_its_expression(nodes: list[list[Any]], first: list[int], last: int) -> None:
+    at = [arb(fmpq(k, 8)) + arb(fmpq(1, 37)) for k in (*first, last)]
+    values = direct(nodes, at)
+    graph = Graph()
+    graph.nodes = nodes
+    for k, value in enumerate(values):
+        if not value.is_finite():
+            continue
+        try:
+            found = at_point(graph, graph.value(k), at)
+        except UnprovableError:
+            continue
+        assert not found.is_finite() or found.overlaps(value), (nodes[: k + 1], at, str(graph.value(k)), found, value)
