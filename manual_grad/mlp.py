@@ -201,16 +201,17 @@ def _preactivation(layer: Layer[Array], h: Array) -> Array:
 
 def _product(w: Float[Array, "k d"], h: Float[Array, "d n"]) -> Float[Array, "k n"]:
     """W H"""
-    return namespace(w, h).stack([w[j] @ h for j in range(w.shape[0])]) if _is_narrow(w.shape) else w @ h
+    return namespace(w, h).stack([w[j] @ h for j in range(w.shape[0])]) if is_narrow(w.shape) else w @ h
 
 
 def _outer(delta: Float[Array, "k n"], h: Float[Array, "d n"]) -> Float[Array, "k d"]:
     """Δ Hᵀ"""
     k, d = delta.shape[0], h.shape[0]
-    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if _is_narrow((k, d)) else delta @ h.mT
+    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if is_narrow((k, d)) else delta @ h.mT
 
 
-def _is_narrow(shape: tuple[int, ...]) -> bool:
+def is_narrow(shape: tuple[int, ...]) -> bool:
+    """Whether a layer of this shape, (units, inputs), is multiplied unit by unit."""
     return shape[0] <= NARROW and shape[1] <= SHORT
 
 

@@ -19,14 +19,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from manual_grad.activations import activation_of
-from manual_grad.mlp import Layer, terms_and_grad_columns
+from manual_grad.mlp import Layer, is_narrow, terms_and_grad_columns
 
 Layers = tuple[Layer[Any], ...]
 Sums = tuple[Any, Layers]
 """ll and its gradient, summed over examples; within a loop ll by lanes, (block,), which add up to it."""
 
-CACHE = 32_768
-"""Bytes that the widest layer of a block may take, so that a block stays in a core's first cache (32 to 48 KB)."""
+CACHE = 65_536
+"""Bytes that the widest layer of a block may take, so that what is worked on stays in a core's caches."""
+
+SHARE = 0.08
+"""What the blocks may take of the memory of X, so that all that training needs beyond X stays below a tenth of it."""
 
 WORK = 50_000_000
 """The least work for a thread, in examples · Σ_l units_l (inputs_l + 20), 20 for what a unit costs beside its products. Two
@@ -69,14 +72,23 @@ def gradient_of(name: str) -> Callable[..., Sums]:
 
 
 def block_of(layers: Layers, table: Any) -> int:
-    """How many columns to work on at a time: a power of two from 128 to 2,048, by the widest layer.
+    """How many columns to work on at a time: a power of two, by the widest layer and by the memory of X.
 
-    Measured over 128 to 2,048 for 4 to 300 features, 2 to 64 units, both precisions (benchmarks/gradients.py --blocks):
-    within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features), 2,048 up to 2.1 (30, float64).
+    From 128 to 2,048 by the caches. Measured over these for 4 to 300 features, 2 to 64 units, both precisions
+    (benchmarks/gradients.py --blocks): within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features),
+    2,048 up to 2.5 (30, float64). Fewer, and 16 at least, where X is small or the net wide: for an example a block holds
+    about five numbers a unit, eight of its own, and where a layer is no narrow one its inputs twice more.
     """
-    widest = max(table.shape[0], *(layer.w.shape[0] for layer in layers))
-    fits = CACHE // (widest * table.dtype.itemsize)
-    return min(2_048, max(128, 1 << max(0, fits.bit_length() - 1)))
+    rows, n = table.shape
+    shapes = [layer.w.shape for layer in layers]
+    fits = CACHE // (max(rows, *(units for units, _ in shapes)) * table.dtype.itemsize)
+    numbers = 8 + sum(5 * units + (0 if is_narrow(shape) else 2 * shape[1]) for shape in shapes for units in shape[:1])
+    allowed = max(16, int(SHARE * (rows - 1) * n / numbers))
+    return min(2_048, max(128, _power_of_two(fits)), _power_of_two(allowed))
+
+
+def _power_of_two(most: int) -> int:
+    return 1 << max(0, most.bit_length() - 1)
 
 
 def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int | None = None) -> Sums:
