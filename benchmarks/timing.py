@@ -42,8 +42,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def asked(times: dict[str, float], *ratios: tuple[str, str, float]) -> list[dict[str, Any]]:
+    """How many times as fast as `slow` `fast` is, for each (slow, fast, target) that was timed, with what is asked."""
+    return [
+        {"fast": fast, "slow": slow, "ratio": times[slow] / times[fast], "target": target}
+        for slow, fast, target in ratios
+        if slow in times and fast in times
+    ]
+
+
 def report(title: str, results: list[dict[str, Any]], as_json: bool) -> None:
-    """Prints a Markdown table for each result {"case", "baseline", "times"}, or everything as JSON."""
+    """Prints a Markdown table for each result {"case", "baseline", "times", "asked"}, or everything as JSON."""
     if as_json:
         print(json.dumps({"title": title, "machine": machine(), "results": results}, ensure_ascii=False))
         return
@@ -53,6 +62,10 @@ def report(title: str, results: list[dict[str, Any]], as_json: bool) -> None:
         print(f"\n{result['case']}\n\n| | ms | times ours |\n|---|---:|---:|")
         for name, seconds in result["times"].items():
             print(f"| {name} | {1e3 * seconds:.2f} | {seconds / ours:.2f} |")
+        for ratio in result.get("asked", []):
+            verdict = "met" if ratio["ratio"] >= ratio["target"] else "MISSED"
+            print(f"\n{ratio['fast']}: {ratio['ratio']:.2f} × {ratio['slow']}; asked {ratio['target']}: {verdict}", end="")
+        print()
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from timing import Job, in_turn, report
+from timing import Job, asked, in_turn, report
 
 from autodiff_ref.train import Recipe, Shuffler, epoch, initial_layers, sgd, start, step
 from autodiff_ref.train.kernels import Layers
@@ -146,9 +146,10 @@ def case(n: int, d: int, units: int, batch: int, rounds: int, others: set[str]) 
     """The times of an epoch by every contender."""
     x, y = data(n, d)
     layers = jax.tree.map(lambda w: w.astype(np.float32), initial_layers(d, (units,), "sigmoid", False, 0))
+    every = "by hand, shuffling every example"
     jobs: dict[str, Job] = {
         "by hand": ours(x, y, layers, batch, "hand", "groups"),
-        "by hand, shuffling every example": ours(x, y, layers, batch, "hand", "examples"),
+        every: ours(x, y, layers, batch, "hand", "examples"),
         "by jax.grad in the same loop": ours(x, y, layers, batch, "autodiff", "groups"),
         "by hand, no shuffling": ours(x, y, layers, batch, "hand", "none"),
         "by jax.grad in the same loop, no shuffling": ours(x, y, layers, batch, "autodiff", "none"),
@@ -166,10 +167,18 @@ def case(n: int, d: int, units: int, batch: int, rounds: int, others: set[str]) 
     times = in_turn(jobs, rounds)
     for name in timed_together:
         times[name] /= EPOCHS
+    still = "by hand, no shuffling"
+    by_grad, by_rows = "by jax.grad in the same loop, no shuffling", "by jax.grad, one example a row, no shuffling"
+    targets = [(by_grad, still, 1.0)]
+    if (units, batch) == (2, 128):
+        targets = [("scikit-learn", name, 40.0) for name in ("by hand", every)]
+        targets += [("PyTorch eager", name, 40.0) for name in ("by hand", every)]
+        targets += [(by_grad, still, 1.8), (by_rows, still, 1.8)]
     return {
         "case": f"{n:,} × {d}, {units} units, batch {batch}, float32: one epoch",
         "baseline": "by hand",
         "times": times,
+        "asked": asked(times, *targets),
     }
 
 

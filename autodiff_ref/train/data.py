@@ -1,12 +1,12 @@
 """Examples from files and arrays: .csv, .tsv, .npy, .npz. Nothing is unpickled, nothing is executed.
 
-Files are checked before any work is done: what is wrong is said with its row and column.
+Files are checked before any work is done: what is wrong is said with its row, which is its line of the file, and its column.
 """
 
 import csv
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -78,7 +78,7 @@ def _read_text(path: Path, label: str | None, columns: Sequence[str] | None, lea
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a {path.suffix[1:]} file in UTF-8: {error}") from None
     if not chunks:
-        raise ValueError(f"{path}: there is a header, and no example below it")
+        raise ValueError(f"{path} has a header and no rows: at least one row of values is needed")
     labels = None if label_at is None else np.concatenate([labels for _, labels in chunks if labels is not None])
     return Dataset(np.concatenate([x for x, _ in chunks]), labels, tuple(header[k] for k in features))
 
@@ -93,12 +93,12 @@ def _columns_of(
     wanted = [*([] if label is None else [label]), *(columns or ()), *leave_out]
     for column in wanted:
         if column not in header:
-            raise ValueError(f"{name}: there is no column {column!r}; there are {_shown(header)}")
+            raise ValueError(f"{name} has no column {column!r}; its columns are {_shown(header, str)}")
     if columns is None:
         columns = [column for column in header if column != label and column not in leave_out]
     features = [header.index(column) for column in columns]
     if not features:
-        raise ValueError(f"{name}: there is no column besides the label {label!r} and those left out")
+        raise ValueError(f"{name} has no column beside {label!r} and those left out: at least one feature is needed")
     return features, None if label is None else header.index(label)
 
 
@@ -114,7 +114,7 @@ def _convert(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     for line, row in chunk:
         if len(row) != len(header):
-            raise ValueError(f"{path}, line {line}: {len(row)} values, the header has {len(header)} columns")
+            raise ValueError(f"{path}, row {line}: {len(row)} values, the header has {len(header)}")
     cells = [[row[k] for k in features] for _, row in chunk]
     try:
         x = np.array(cells).astype(np.float64)
@@ -126,7 +126,7 @@ def _convert(
         return x, None
     labels = [row[label_at].strip() for _, row in chunk]
     if "" in labels:
-        raise ValueError(f"{path}, line {chunk[labels.index('')][0]}: the label {header[label_at]!r} is missing")
+        raise ValueError(f"{path}, row {chunk[labels.index('')][0]}: the label {header[label_at]!r} is missing")
     return x, np.array(labels)
 
 
@@ -134,12 +134,16 @@ def _not_a_number(path: Path, header: list[str], features: list[int], chunk: lis
     for line, row in chunk:
         for k in features:
             if not row[k].strip():
-                return ValueError(f"{path}, line {line}: {header[k]!r} is missing: fill it or drop the row")
+                return ValueError(f"{path}: column {header[k]!r} is empty in row {line}: fill it or drop the row")
             if not _is_number(row[k]):
-                return ValueError(f"{path}, line {line}: {header[k]!r} is {row[k]!r}, no number: encode or drop the column")
+                return ValueError(
+                    f"{path}: column {header[k]!r} is not numeric, row {line} holds {row[k]!r}: encode it, or leave it out"
+                )
             if not np.isfinite(float(row[k])):
-                return ValueError(f"{path}, line {line}: {header[k]!r} is {row[k]}: drop or fill such entries first")
-    return ValueError(f"{path}: a value near line {chunk[0][0]} is no finite number")
+                return ValueError(
+                    f"{path}: column {header[k]!r} holds {row[k].strip()} in row {line}: drop or fill such rows first"
+                )
+    return ValueError(f"{path}: a value near row {chunk[0][0]} is no finite number")
 
 
 def _is_number(text: str) -> bool:
@@ -200,5 +204,5 @@ def _require_matrix(name: str, array: np.ndarray) -> None:
         raise ValueError(f"{name} has shape {array.shape}: it must be (n, d), at least one example, one a row")
 
 
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:12])) + (f", … ({len(names)} in all)" if len(names) > 12 else "") if names else "none"
+def _shown(names: Sequence[str], quote: Callable[[str], str] = repr) -> str:
+    return ", ".join(map(quote, names[:12])) + (f", … ({len(names)} in all)" if len(names) > 12 else "") if names else "none"

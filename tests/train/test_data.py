@@ -58,19 +58,19 @@ class Trap:
 
 
 BAD_CSV = {
-    "unknown label": ([["a", "b"], [1, 2]], "there is no column 'y'"),
-    "no examples": ([["a", "y"]], "no example below it"),
-    "nothing but the label": ([["y"], ["u"]], "no column besides"),
+    "unknown label": ([["a", "b"], [1, 2]], "has no column 'y'; its columns are a, b"),
+    "no examples": ([["a", "y"]], "has a header and no rows"),
+    "nothing but the label": ([["y"], ["u"]], "has no column beside 'y'"),
     "twice the same name": ([["a", "a", "y"], [1, 2, 3]], "'a' more than once"),
     "no header": ([["1", "2"], [3, 4]], "must name the columns"),
-    "text": ([["a", "y"], [1, "u"], ["red", "v"]], r"line 3: 'a' is 'red', no number"),
-    "missing value": ([["a", "y"], ["", "u"]], r"line 2: 'a' is missing"),
-    "missing label": ([["a", "y"], [1, ""]], r"line 2: the label 'y' is missing"),
-    "NaN": ([["a", "y"], [1, "u"], ["nan", "v"]], r"line 3: 'a' is nan"),
-    "inf": ([["a", "y"], ["-inf", "u"]], r"line 2: 'a' is -inf"),
-    "too large": ([["a", "y"], ["1e999", "u"]], r"line 2: 'a' is 1e999"),
-    "too few values": ([["a", "b", "y"], [1, "u"]], r"line 2: 2 values, the header has 3"),
-    "too many values": ([["a", "y"], [1, "u", 7]], r"line 2: 3 values, the header has 2"),
+    "text": ([["a", "y"], [1, "u"], ["red", "v"]], r"column 'a' is not numeric, row 3 holds 'red'"),
+    "missing value": ([["a", "y"], ["", "u"]], r"column 'a' is empty in row 2"),
+    "missing label": ([["a", "y"], [1, ""]], r"row 2: the label 'y' is missing"),
+    "NaN": ([["a", "y"], [1, "u"], ["nan", "v"]], r"column 'a' holds nan in row 3"),
+    "inf": ([["a", "y"], ["-inf", "u"]], r"column 'a' holds -inf in row 2"),
+    "too large": ([["a", "y"], ["1e999", "u"]], r"column 'a' holds 1e999 in row 2"),
+    "too few values": ([["a", "b", "y"], [1, "u"]], r"row 2: 2 values, the header has 3"),
+    "too many values": ([["a", "y"], [1, "u", 7]], r"row 2: 3 values, the header has 2"),
 }
 
 
