@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from autodiff_ref import targets
+from autodiff_ref.explaining import explain_command
 from autodiff_ref.stability import stability
 from autodiff_ref.table import TableError, read_table
 from autodiff_ref.train import commands
@@ -174,6 +175,7 @@ def _list(chosen: dict[str, Derivation], *, as_json: bool) -> None:
         print("  " + ", ".join(derivation.labels))
 
 
+app.command("explain")(explain_command)
 app.command("train")(commands.train)
 app.command("predict")(commands.predict)
 

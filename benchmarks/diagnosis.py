@@ -64,8 +64,8 @@ DESCRIBES: dict[str, set[str]] = {
     "last only": {"sum"},
     # x for x², say: the factor x is missing
     "wrong exponent": {"exponent", "factor", "operand", "operation", "constant"},
-    # tanh for σ, 1 − s² for s (1 − s), e^−x for e^x: another function, value or sign
-    "another function": {"function", "operand", "sign"},
+    # tanh for σ, 1 − s² for s (1 − s), e^−x for e^x, min for max: another function, value, sign or operation
+    "another function": {"function", "operand", "sign", "operation"},
     "label convention": {"label", "operand", "sign", "factor"},
     "wrong index": {"index", "operand"},
     "wrong axis": {"index", "operand"},

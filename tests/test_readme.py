@@ -28,7 +28,12 @@ def there(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("command", "exit_code"), [("manual-grad verify manual_grad.notes:W11", 0), ("manual-grad verify mine.py", 1)]
+    ("command", "exit_code"),
+    [
+        ("manual-grad verify manual_grad.notes:W11", 0),
+        ("manual-grad verify mine.py", 1),
+        ("manual-grad explain line_2b", 0),
+    ],
 )
 def test_the_readme_shows_what_a_command_prints(there, command, exit_code):
     printed, code = output_of(command)

@@ -51,6 +51,12 @@ class Program:
         """Whether a slot holds floats."""
         return self.dtypes[slot].kind == "f"
 
+    def is_constant(self, slot: int) -> bool:
+        """Whether a slot's value does not depend on the inputs."""
+        if slot in self.constants:
+            return True
+        return slot in self.maker and all(self.is_constant(source) for source in self.nodes[self.maker[slot]].sources)
+
     def frame(self, slot: int) -> Frame | None:
         """The own source text that made a slot's value."""
         return own_frame(self.nodes[self.maker[slot]].origin, self.file) if slot in self.maker else None

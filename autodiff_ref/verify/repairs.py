@@ -119,6 +119,8 @@ def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
     for name, factor in [("2", lambda _: 2.0), *[(n, lambda sizes, n=n: float(sizes[n])) for n in sizes]]:
         yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor))
         yield site.repair("constant", f"the factor {name} is one too many", 1.5, _times(site, "div", factor))
+    for name, text in (("add", "1"), ("sub", "−1")):
+        yield site.repair("term", f"the term {text} is missing beside {site.text}", 1.25, _times(site, name, lambda _: 1.0))
 
 
 def _times(site: Site, name: str, factor: Callable[[Mapping[str, int]], float]) -> Expression:
@@ -151,7 +153,7 @@ def _without(site: Site) -> Iterator[Repair]:
                 yield site.repair(
                     "function", f"{site.text} stands for {site.texts.of(kept)}", 1.2, _as(site.slot, kept, negated=False)
                 )
-    elif name == "select_n":
+    elif name == "select_n" and site.program.is_constant(node.sources[0]):
         for kept in node.sources[1:]:
             if site.fits(kept) and site.texts.number(kept) is None:
                 sentence = f"of {site.texts.of(kept)} only some entries count"
