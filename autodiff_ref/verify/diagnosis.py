@@ -13,9 +13,9 @@ from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import dimension_names
 from autodiff_ref.verify.places import file_of
 from autodiff_ref.verify.program import Program, program_of
-from autodiff_ref.verify.repairs import Repair
 from autodiff_ref.verify.report import leaf_names
 from autodiff_ref.verify.search import Budget, Exhausted, Scene, Search, certified, without_doubles
+from autodiff_ref.verify.sites import Repair
 from autodiff_ref.verify.suspect import Diagnosis
 from autodiff_ref.verify.trace import label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator

@@ -8,12 +8,14 @@ import jax
 import numpy as np
 
 from autodiff_ref.verify import batched
+from autodiff_ref.verify.backends import RIGHT, WRONG, Floats, Traced
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.batched import LEAD
 from autodiff_ref.verify.program import Program
-from autodiff_ref.verify.repairs import PASSING, Repair, Site, Texts, constants_for, repairs_of
+from autodiff_ref.verify.repairs import constants_for, repairs_of
+from autodiff_ref.verify.sites import PASSING, Repair, Site, Texts
 from autodiff_ref.verify.substitutes import Pool, families
-from autodiff_ref.verify.terms import RIGHT, WRONG, Floats, Traced, terms_of
+from autodiff_ref.verify.terms import terms_of
 from autodiff_ref.verify.verdict import compare, evaluator
 from autodiff_ref.verify.walk import plan
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from autodiff_ref.verify import batched
+from autodiff_ref.verify.backends import WRONG, Backend, Expression, Floats
 from autodiff_ref.verify.batched import LEAD
-from autodiff_ref.verify.repairs import Repair, Site
-from autodiff_ref.verify.terms import WRONG, Backend, Expression, Floats, Term, bracketed
+from autodiff_ref.verify.sites import Repair, Site
+from autodiff_ref.verify.terms import Term, bracketed
 
 NEW = 8.0
 """a factor or a term that is missing takes at most so many operations that the wrong line does not do itself"""

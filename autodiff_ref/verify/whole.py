@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.verify.repairs import Repair
-from autodiff_ref.verify.terms import WRONG
+from autodiff_ref.verify.backends import WRONG
+from autodiff_ref.verify.sites import Repair
 from manual_grad.derivation import Bits, Derivation, Domain, Signs
 
 

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from autodiff_ref.cli import app
-from autodiff_ref.verify.explain import changes, explain
+from autodiff_ref.verify.changes import changes
+from autodiff_ref.verify.explain import explain
 from manual_grad import Derivation, notes, reals
 
 W11 = {
