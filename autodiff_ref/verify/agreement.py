@@ -105,7 +105,9 @@ class Pair:
         if outcome == "kink" or at_wanted is None:
             return Finding("undecided", _WHY.get(outcome, _WHY["undefined"]))
         compiled = coarse(ours, computed.dtype)
-        own = [lambda: _bound(candidate, self.own_arrays, compiled), compiled]
+        own = [compiled, lambda: _bound(candidate, self.own_arrays, compiled)]
+        if candidate.work > QUICK / 2:  # either will do: the quicker first
+            own.reverse()
         match outcome:
             case "different" if at_ours is not None and not computed.beyond(*floats(at_ours), own):
                 return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
@@ -117,16 +119,17 @@ class Pair:
     def _floats_tell(self, computed: Computed) -> bool:
         """Whether rounding bounds alone show that both sides agree, closely enough to have shown a mistake."""
         assert self.candidate is not None
+        candidate = self.candidate
         try:
-            ours, our_error = self.candidate.bounded(self.own_arrays, wide=True)
+            ours, our_error = candidate.bounded(self.own_arrays, wide=True)
             wanted, error = self.reference.bounded(self.of_arrays, wide=True)
-            own = self.candidate.bounded(self.own_arrays, wide=False)[1]
+            with np.errstate(all="ignore"):
+                apart = np.abs(ours - wanted)
+                told = (apart <= our_error + error) & (our_error + error <= TELLING * np.abs(wanted))
+            own = [lambda: candidate.bounded(self.own_arrays, wide=False)[1]]
+            return bool(np.all(told)) and not computed.beyond(wanted, error, own)
         except NotImplementedError:
             return False
-        with np.errstate(all="ignore"):
-            apart = np.abs(ours - wanted)
-            told = (apart <= our_error + error) & (our_error + error <= TELLING * np.abs(wanted))
-        return bool(np.all(told)) and not computed.beyond(wanted, error, [lambda: own])
 
     def _by_value(self, computed: Computed, again: Callable[[], Any]) -> Finding | None:
         """Judges by the value alone: it may be off by twice what the reference may, or by what more digits take away."""
