@@ -26,12 +26,11 @@ def by_jax(equation: Equation) -> Step:
 
 
 def _numpy(f: Callable[..., Array]) -> Rule:
-    def rule(equation: Equation) -> Step:
-        def step(_: Any, *operands: Array) -> Array:
-            with np.errstate(over="ignore"):  # integers wrap around, as in JAX
-                return np.asarray(f(*operands)).astype(equation.results[0].dtype)
+    """f on arrays; ufuncs let integers wrap around, as JAX does."""
 
-        return step
+    def rule(equation: Equation) -> Step:
+        dtype = equation.results[0].dtype
+        return lambda _, *operands: np.asarray(f(*operands)).astype(dtype, copy=False)
 
     return rule
 

@@ -1,16 +1,17 @@
 """Rules that hold in every arithmetic on arrays of objects: summing and contracting, with nothing but `+` and `*`."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from autodiff_ref.verify.discrete import DISCRETE
-from autodiff_ref.verify.movement import INDEXED, MOVEMENT, as_objects, maps_of, select
+from autodiff_ref.verify.movement import INDEXED, MOVEMENT, as_objects, select
 from autodiff_ref.verify.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.scattering import scatter
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "elementwise", "reduction", "scatter"]
 
@@ -20,8 +21,18 @@ __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "elemen
 def axes_last(x: Array, axes: tuple[int, ...]) -> Array:
     """The axes to be reduced, as one at the end."""
     kept = [axis for axis in range(x.ndim) if axis not in axes]
-    moved = np.transpose(x, [*kept, *axes])
-    return moved.reshape([x.shape[axis] for axis in kept] + [int(np.prod([x.shape[axis] for axis in axes]))])
+    moved = x.transpose([*kept, *axes])
+    return moved.reshape([x.shape[axis] for axis in kept] + [math.prod(x.shape[axis] for axis in axes)])
+
+
+def reduction_by(ufunc: np.ufunc, initial: Any) -> Rule:
+    """A primitive that reduces `axes` by a ufunc whose order does not matter."""
+
+    def rule(equation: Equation) -> Step:
+        axes = tuple(int(axis) for axis in equation.params["axes"])
+        return lambda _, x: as_objects(ufunc.reduce(x, axis=axes, initial=initial))
+
+    return rule
 
 
 def reduction(f: Callable[[Array], Any]) -> Rule:
@@ -51,9 +62,9 @@ def _dot_general(equation: Equation) -> Step:
     def step(context: Any, x: Array, y: Array) -> Array:
         if not summed:
             return np.full(shape, context.zero, dtype=object)
-        a = np.transpose(x, left_order).reshape(left_shape)
-        b = np.transpose(y, right_order).reshape(right_shape)
-        return np.reshape(np.matmul(a, b), shape)
+        a = x.transpose(left_order).reshape(left_shape)
+        b = y.transpose(right_order).reshape(right_shape)
+        return np.matmul(a, b).reshape(shape)
 
     return step
 
@@ -66,42 +77,6 @@ def _cumulative(ufunc: np.ufunc) -> Rule:
             flipped = np.flip(x, axis) if backwards else x
             summed = ufunc.accumulate(flipped, axis, dtype=object)
             return np.flip(summed, axis) if backwards else summed
-
-        return step
-
-    return rule
-
-
-def scatter(combine: Callable[[Any, Any], Any]) -> Rule:
-    """Scatter: each update goes where JAX's transpose of scatter-add, a gather, finds its place."""
-
-    def rule(equation: Equation) -> Step:
-        target, _, update = equation.operands
-        dimensions, mode = equation.params["dimension_numbers"], equation.params["mode"]
-        if equation.primitive.name == "scatter" and equation.params["update_jaxpr"] is not None:
-            raise NotImplementedError("no rule for `x.at[i].apply(f)`: write x.at[i].set(f(x[i]))")
-        maps = maps_of(equation)
-
-        def places(indices: Array) -> Array:
-            """For each update the position it goes to, −1 where it is dropped."""
-            with jax.enable_x64(True):
-                numbered = jnp.arange(1.0, 1.0 + np.prod(target.shape)).reshape(target.shape)
-
-                def scatter_add(updates: Any) -> Any:
-                    return lax.scatter_add(jnp.zeros(target.shape), jnp.asarray(indices), updates, dimensions, mode=mode)
-
-                (found,) = jax.vjp(scatter_add, jnp.zeros(update.shape))[1](numbered)
-            return np.asarray(found).astype(np.int64) - 1
-
-        def step(_: Any, x: Array, indices: Array, updates: Array) -> Array:
-            key = indices.tobytes()
-            if key not in maps:
-                maps[key] = places(indices)
-            result = np.array(x).ravel()
-            for position, value in zip(maps[key].ravel(), np.ravel(updates), strict=True):
-                if position >= 0:
-                    result[position] = combine(result[position], value)
-            return result.reshape(x.shape)
 
         return step
 

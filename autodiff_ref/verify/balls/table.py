@@ -13,7 +13,7 @@ from autodiff_ref.verify.balls.functions import FUNCTIONS, rule_of
 from autodiff_ref.verify.balls.jumps import JUMPS
 from autodiff_ref.verify.balls.order import ORDER
 from autodiff_ref.verify.plans import Array, Rule
-from autodiff_ref.verify.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction
+from autodiff_ref.verify.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
 
 
 class BallTable:
@@ -30,8 +30,8 @@ class BallTable:
             **{name: rule_of(f) for name, f in FUNCTIONS.items()},
             **JUMPS,
             **ORDER,
-            "reduce_sum": reduction(lambda rows: np.add.reduce(rows, axis=-1, initial=ZERO)),
-            "reduce_prod": reduction(lambda rows: np.multiply.reduce(rows, axis=-1, initial=ONE)),
+            "reduce_sum": reduction_by(np.add, ZERO),
+            "reduce_prod": reduction_by(np.multiply, ONE),
             "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),
         }
 
