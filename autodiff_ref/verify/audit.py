@@ -32,15 +32,18 @@ def wrong_reference(bench: Bench) -> WrongReference | None:
 
 def miscompiled(bench: Bench) -> Miscompiled | None:
     """Where compiled `jax.grad(of)` is not what its own jaxpr says."""
-    for given in _some_ordinary(bench.inputs)[:1]:
-        traced = bench.traced(None, given.args)
-        if traced.plan is None:
-            return None
-        try:
-            return check_compiled(traced.closed, traced.plan, given.args, label_of(bench.derivation.of))
-        except Exception as error:  # the judge's own: said in the report
-            bench.unchecked.setdefault(f"{label_of(bench.derivation.of)} compiled", f"{type(error).__name__}: {error}")
-    return None
+    derivation, args = bench.derivation, _some_ordinary(bench.inputs)[0].args
+    traced = bench.traced(None, args)
+    made, name = traced.plan, label_of(derivation.of)
+    if made is None:
+        return None
+    try:
+        return bench.traces.once(
+            "compiled", derivation.of, derivation.wrt, args, lambda: check_compiled(traced.closed, made, args, name)
+        )
+    except Exception as error:  # the judge's own: said in the report
+        bench.unchecked.setdefault(f"{name} compiled", f"{type(error).__name__}: {error}")
+        return None
 
 
 def _check(
@@ -48,7 +51,9 @@ def _check(
 ) -> WrongReference | None:
     name = label_of(f)
     try:
-        found = check_derivative(f, wrt, args, name, labels, bench.traces.nabla)
+        found = bench.traces.once(
+            "derivative", f, wrt, args, lambda: check_derivative(f, wrt, args, name, labels, bench.traces.nabla)
+        )
     except Exception as error:  # a primitive without a rule, a closure over traced values: said in the report
         bench.unchecked.setdefault(name, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
         return None

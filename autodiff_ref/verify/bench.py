@@ -83,7 +83,7 @@ class Bench:
             raise NoInputError("no inputs were given")
         self.may_shrink = may_shrink
         self.derivation, self.inputs = derivation, list(inputs)
-        self.traces = traces or Traces(derivation)
+        self.traces = traces.shared_with(derivation) if traces else Traces(derivation)
         self.checked: dict[str, None] = {}
         self.unchecked: dict[str, str] = {}
         self._evaluators: dict[tuple[str, int], Evaluator] = {}

@@ -56,7 +56,7 @@ def verify(
             look at those that the bounds do not explain. Of given inputs, there is no sweep.
         timeout: seconds after which the lines that are left are undecided.
         progress: called before each step of the work.
-        traces: what `check` returned, so that nothing is traced twice.
+        traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
 
     Returns:
         A report: `ok`, `first_wrong_line`, a verdict for each line; prints as a table.

@@ -5,7 +5,7 @@ wherever f''' is no larger than 10^80 times f'. Its truncation error is not encl
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,6 @@ it sums, stays inside them unless it computes something else."""
 _STEP_BITS = 300
 _BITS = 2400
 """enough for the quotient to keep 30 digits of a value near e^-700 after 300 bits are cancelled"""
-
-MOST_VARIABLES = 64
-"""a function of more variables is differentiated by so many of them, evenly spread"""
 
 
 @dataclass(frozen=True)
@@ -101,16 +98,42 @@ def check_derivative(
     by_jax = _run(plan(gradient, BALLS, labels=labels), leaves, constants="balls")
     if by_jax is None:
         return Checked()
+    along = _directions([leaves[variable].shape for variable in positions])
+    quotient = _quotient(value_plan, leaves, dict(zip(positions, along, strict=True)))
+    if quotient is None:
+        return Checked()
+    # the Jacobian's leaves run over f's outputs first, then over the variables differentiated by
+    jacobian = [by_jax[k :: len(positions)] for k in range(len(positions))]
+    with precision(_BITS):
+        rows = [
+            np.concatenate([part.reshape(size, -1) for part, size in zip(parts, sizes, strict=True)]) for parts in jacobian
+        ]
+        expected = np.concatenate(rows, axis=1) @ np.concatenate([direction.ravel() for direction in along])
+    pairs = list(zip(expected, quotient, strict=True))
+    finite = [(ours, theirs) for ours, theirs in pairs if ours.is_finite() and theirs.is_finite()]
+    if len(finite) == len(pairs) and all(_same(ours, theirs) for ours, theirs in finite):
+        return Checked(entries=len(pairs))
+    return _entry_by_entry(value_plan, leaves, positions, rows, name)
+
+
+def _directions(shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """A direction in which no entry stands still, always the same: one quotient along it sees every derivative."""
+    random = np.random.default_rng(0)
+    steps = [random.integers(2**15, 2**16, shape) * random.choice([-1, 1], shape) for shape in shapes]
+    return [exact(np.asarray(step / 2**16)) for step in steps]
+
+
+def _entry_by_entry(value_plan: Plan, leaves: list[Array], positions: list[int], rows: list[Array], name: str) -> Checked:
+    """Which derivative is wrong; and those that do exist, where some do not."""
     compared = 0
     for which, variable in enumerate(positions):
-        # the Jacobian's leaves run over f's outputs first, then over the variables differentiated by
-        parts = by_jax[which :: len(positions)]
-        for entry in _spread(leaves[variable].size, MOST_VARIABLES // len(positions) + 1):
-            quotient = _quotient(value_plan, leaves, variable, entry)
+        for entry in range(leaves[variable].size):
+            unit = exact(np.zeros(leaves[variable].shape))
+            unit.flat[entry] = arb(1)
+            quotient = _quotient(value_plan, leaves, {variable: unit})
             if quotient is None:
                 continue
-            jacobian = np.concatenate([part.reshape(size, -1)[:, entry] for part, size in zip(parts, sizes, strict=True)])
-            for k, (ours, theirs) in enumerate(zip(jacobian, quotient, strict=True)):
+            for k, (ours, theirs) in enumerate(zip(rows[which][:, entry], quotient, strict=True)):
                 if not (ours.is_finite() and theirs.is_finite()):
                     continue
                 compared += 1
@@ -133,10 +156,6 @@ def _differentiated(f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...
     return jax.tree.leaves(marked)
 
 
-def _spread(size: int, most: int) -> Iterator[int]:
-    yield from range(0, size, max(1, -(-size // most)))
-
-
 def _run(made: Plan, leaves: list[Array], constants: str) -> list[Array] | None:
     context = Context(constants=constants)  # pyright: ignore[reportArgumentType]
     balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
@@ -146,16 +165,15 @@ def _run(made: Plan, leaves: list[Array], constants: str) -> list[Array] | None:
     return [np.ravel(output) for output in outputs] if usable else None
 
 
-def _quotient(value_plan: Plan, leaves: list[Array], variable: int, entry: int) -> list[arb] | None:
-    """(f(v + h e) − f(v − h e)) / 2h, by one entry of one variable; None next to a tie."""
+def _quotient(value_plan: Plan, leaves: list[Array], along: Mapping[int, Array]) -> list[arb] | None:
+    """(f(v + h e) − f(v − h e)) / 2h, where `along` holds e for each variable that moves; None next to a tie."""
     with precision(_BITS):
         h = arb(2) ** -_STEP_BITS
         ends: list[list[arb]] = []
-        for sign in (1, -1):
+        for step in (h, -h):
             balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
-            moved = balls[variable].copy()
-            moved.flat[entry] = moved.flat[entry] + sign * h
-            balls[variable] = moved
+            for variable, direction in along.items():
+                balls[variable] = np.asarray(balls[variable] + direction * step)
             context = Context(constants="exact")
             outputs = value_plan.run(context, *balls)
             if context.tied or context.unresolved:

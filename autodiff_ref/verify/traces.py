@@ -1,25 +1,47 @@
 """What has been traced of a derivation, each once: its lines at every shape, and ∇ of every function the lines share."""
 
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from typing import Any, TypeVar
 
 import jax
+import numpy as np
 from jax.core import Tracer
 
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
-from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key, trace_line, trace_of, trace_reference
-from manual_grad.derivation import Derivation, Line, label_of
+from autodiff_ref.verify.trace import Traced, shape_key, trace_line, trace_of, trace_reference
+from manual_grad.derivation import Derivation, Line
+
+T = TypeVar("T")
 
 
 class Traces:
-    """The traces of one derivation. They hold what its functions were when they were traced: not to be kept for long."""
+    """The traces of one derivation, and of others that differ from it in some lines only.
+
+    They hold what its functions were when they were traced: not to be kept for long.
+    """
 
     def __init__(self, derivation: Derivation) -> None:
         self.derivation = derivation
         self._traced: dict[tuple[Any, ...], Traced] = {}
-        self._gradients: dict[tuple[int, str | None], tuple[Callable[..., Any], Callable[..., Any]]] = {}
-        """by the id of a function and by what: the function, so that its id stays its own, and its compiled derivative"""
+        self._gradients: dict[tuple[int, str | None], Callable[..., Any]] = {}
+        self._found: dict[tuple[Any, ...], Any] = {}
+        self._kept: list[Any] = []
+        """the functions that are known by their ids, so that these stay their own"""
+
+    def shared_with(self, derivation: Derivation) -> "Traces":
+        """The same traces, for a derivation with other lines.
+
+        Raises:
+            ValueError: it differentiates another function, by something else or over another domain.
+        """
+        own = self.derivation
+        if (own.of, own.wrt) != (derivation.of, derivation.wrt) or own.domain is not derivation.domain:
+            raise ValueError(f"the traces are those of {own.name}: {derivation.name} has another `of`, `wrt` or domain")
+        shared = copy(self)
+        shared.derivation = derivation
+        return shared
 
     def line(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
         """A line at the shapes of `args`; None is the reference.
@@ -27,8 +49,9 @@ class Traces:
         Raises:
             LineError: the line raises, or returns something of another shape than the gradient.
         """
-        key = REFERENCE if line is None else label_of(line), shape_key(args)
+        key = id(line), shape_key(args)
         if key not in self._traced:
+            self._kept.append(line)
             if line is None:
                 self._traced[key] = trace_reference(self.derivation, args, self.nabla)
             else:
@@ -37,7 +60,7 @@ class Traces:
 
     def of(self, args: tuple[Any, ...]) -> Traced:
         """The function that is differentiated, and what it hands to ∇ itself."""
-        key = "of", None, shape_key(args)
+        key = "of", shape_key(args)
         if key not in self._traced:
             self._traced[key] = trace_of(self.derivation, args, self.nabla)
         return self._traced[key]
@@ -52,9 +75,20 @@ class Traces:
             def jacobian(*args: Any) -> Any:
                 if not all(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
                     return plain(*args)  # numbers among them may be meant to be known, and under jit are not
-                _, compiled = self._gradients.setdefault((id(f), wrt), (f, jax.jit(plain)))
-                return compiled(*args)
+                if (id(f), wrt) not in self._gradients:
+                    self._kept.append(f)
+                    self._gradients[id(f), wrt] = jax.jit(plain)
+                return self._gradients[id(f), wrt](*args)
 
             return jacobian
 
         return gradient_of
+
+    def once(self, what: str, f: Any, wrt: str | None, args: tuple[Any, ...], find: Callable[[], T]) -> T:
+        """What `find` finds out of a function at its arguments; asked a second time, the same."""
+        values = tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(args))
+        key = what, id(f), wrt, shape_key(args), values
+        if key not in self._found:
+            self._kept.append(f)
+            self._found[key] = find()
+        return self._found[key]

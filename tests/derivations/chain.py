@@ -20,6 +20,7 @@ Two steps cannot be seen, whatever they are multiplied by: `MATHEMATICALLY_ZERO`
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import jax
@@ -170,6 +171,7 @@ def loss(theta: Parameters, x: Any, y: Any) -> Any:
     return Values({**theta, "x": x, "y": y})["loss"]
 
 
+@cache
 def with_held(name: str) -> Callable[..., Any]:
     """The intermediate `name` as a function of the parameters, those in `held` fixed."""
 
@@ -183,6 +185,12 @@ def with_held(name: str) -> Callable[..., Any]:
 def added(first: Parameters, second: Parameters) -> Parameters:
     """The sum of two sets of parameters."""
     return {name: first[name] + second[name] for name in first}
+
+
+@cache
+def right_line(k: int) -> Callable[..., Any]:
+    """Line k of the chain as it is; the same function for all chains that are right so far."""
+    return step_line(k, {})
 
 
 def step_line(k: int, factors: dict[str, Any]) -> Callable[..., Any]:
@@ -210,6 +218,21 @@ def crossing(done: Iterable[str]) -> list[str]:
     return [v for v in STEPS if v in done and any(u not in done and u not in ("x", "y") for u in uses(v))]
 
 
+DOMAIN = (
+    {
+        "c": reals(VOCABULARY, EMBEDDING),
+        "w1": reals(BLOCK * EMBEDDING, HIDDEN),
+        "b1": reals(HIDDEN),
+        "bngain": reals(HIDDEN),
+        "bnbias": reals(HIDDEN),
+        "w2": reals(HIDDEN, VOCABULARY),
+        "b2": reals(VOCABULARY),
+    },
+    classes(N * BLOCK, VOCABULARY),
+    classes(N, VOCABULARY),
+)
+
+
 def chain(broken_step: int | None = None, factor: float = 1.1) -> Derivation:
     """The exercise as a derivation of 27 lines; with the cotangent of step `broken_step` (from 1) multiplied by `factor`.
 
@@ -222,20 +245,11 @@ def chain(broken_step: int | None = None, factor: float = 1.1) -> Derivation:
         "∇L, back through 27 intermediates" + "".join(f", d{name} times {times}" for name, times in factors.items()),
         of=loss,
         wrt=None,
-        domain=(
-            {
-                "c": reals(VOCABULARY, EMBEDDING),
-                "w1": reals(BLOCK * EMBEDDING, HIDDEN),
-                "b1": reals(HIDDEN),
-                "bngain": reals(HIDDEN),
-                "bnbias": reals(HIDDEN),
-                "w2": reals(HIDDEN, VOCABULARY),
-                "b2": reals(VOCABULARY),
-            },
-            classes(N * BLOCK, VOCABULARY),
-            classes(N, VOCABULARY),
-        ),
-        lines=[step_line(k, factors) for k in range(1, len(STEPS) + 1)],
+        domain=DOMAIN,
+        lines=[
+            right_line(k) if broken_step is None or k < broken_step else step_line(k, factors)
+            for k in range(1, len(STEPS) + 1)
+        ],
     )
 
 

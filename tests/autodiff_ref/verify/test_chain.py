@@ -12,6 +12,7 @@ from autodiff_ref.verify import Input, verify
 from manual_grad import Derivation
 from tests.derivations import chain
 from tests.derivations._draw import drawn
+from tests.derivations._traces import traces
 
 
 def arguments(seed: int) -> tuple[Any, ...]:
@@ -100,13 +101,14 @@ FEW = [Input("ordinary", arguments(seed)) for seed in range(2)]
 
 
 def test_the_judge_finds_every_line_of_the_chain_right() -> None:
-    report = verify(chain.CHAIN)
+    report = verify(chain.CHAIN, examples=36, traces=traces(chain.CHAIN))
     assert report.ok, str(report)
+    assert all(sum(line.inputs.values()) >= 30 for line in report.lines)
 
 
 @pytest.mark.parametrize("k", range(27), ids=chain.STEPS)
 def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
-    report = verify(chain.chain(k + 1), inputs=FEW, suspects=False)
+    report = verify(chain.chain(k + 1), inputs=FEW, traces=traces(chain.CHAIN), suspects=False)
     wrong = [line.label for line in report.lines if line.verdict not in ("proved", "agrees")]
     assert wrong == ([] if chain.STEPS[k] in chain.MATHEMATICALLY_ZERO else [f"d{chain.STEPS[k]}"]), str(report)
     assert report.reference_is_right, str(report)
@@ -114,5 +116,5 @@ def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
 
 @pytest.mark.parametrize(("derivation", "label"), chain.BROKEN, ids=[label for _, label in chain.BROKEN])
 def test_the_judge_names_a_mistake_that_the_next_line_puts_right(derivation: Derivation, label: str) -> None:
-    report = verify(derivation, inputs=FEW, suspects=False)
+    report = verify(derivation, inputs=FEW, traces=traces(chain.CHAIN), suspects=False)
     assert [line.label for line in report.lines if line.verdict not in ("proved", "agrees")] == [label], str(report)

@@ -14,6 +14,7 @@ from autodiff_ref.verify import verify
 from manual_grad import Derivation
 from tests.derivations import MODULES, chain
 from tests.derivations._draw import drawn, drawn_sizes
+from tests.derivations._traces import traces
 
 OTHERS = [module for module in MODULES if module is not chain]
 """test_chain.py has the chain"""
@@ -77,13 +78,13 @@ def test_the_broken_line_alone_differs_in_floats(derivation: Derivation, label: 
 
 @pytest.mark.parametrize("derivation", DERIVATIONS)
 def test_the_judge_finds_every_line_right(derivation: Derivation) -> None:
-    report = verify(derivation, floats=False)  # test_sweep.py sweeps them
+    report = verify(derivation, traces=traces(derivation), floats=False)  # test_sweep.py sweeps them
     assert report.ok, str(report)
 
 
 @pytest.mark.parametrize(("derivation", "label"), BROKEN)
 def test_the_judge_names_the_broken_line_and_no_other(derivation: Derivation, label: str) -> None:
-    report = verify(derivation, shrink=False, suspects=False, floats=False)
+    report = verify(derivation, shrink=False, traces=traces(derivation), suspects=False, floats=False)
     assert report.reference_is_right, str(report)
     assert {line.label for line in report.lines if line.verdict not in ("proved", "agrees")} == {label}, str(report)
     assert report.first_wrong_line == label, str(report)
