@@ -1,6 +1,6 @@
 """Branches and loops, in every arithmetic: the body is planned once, and run as often as the values say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,16 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     return step, [ends_alike and label for label in carried]
 
 
+def scan_widths(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many are carried; jax 0.12 says so in another way."""
+    if "num_carry" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = params["ft_in"].unpack()
+    return len(consts), len(carry)
+
+
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    n_consts, n_carry = equation.params["num_consts"], equation.params["num_carry"]
+    n_consts, n_carry = scan_widths(equation.params)
     length, backwards = equation.params["length"], equation.params["reverse"]
     labels = [operand.label for operand in equation.operands]
     consts, carry, rows = labels[:n_consts], labels[n_consts : n_consts + n_carry], labels[n_consts + n_carry :]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from autodiff_ref.verify.bounded import Bounded, Discrete, is_exact, is_sure, lifted, surely, without_error
-from autodiff_ref.verify.control import Control, Subplan, stable
+from autodiff_ref.verify.control import Control, Subplan, scan_widths, stable
 from autodiff_ref.verify.plans import Array, Equation, Step
 from autodiff_ref.verify.rounding_moves import together
 from autodiff_ref.verify.rounding_rules import either, spread_over
@@ -82,7 +82,7 @@ def _forgotten(x: Any, unknown: Array) -> Any:
 
 
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    n_consts, n_carry = equation.params["num_consts"], equation.params["num_carry"]
+    n_consts, n_carry = scan_widths(equation.params)
     length, backwards = equation.params["length"], equation.params["reverse"]
     labels = [operand.label for operand in equation.operands]
     consts, carry, rows = labels[:n_consts], labels[n_consts : n_consts + n_carry], labels[n_consts + n_carry :]

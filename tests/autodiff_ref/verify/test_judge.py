@@ -212,7 +212,7 @@ def test_the_same_seed_gives_the_same_report_and_json_holds_it():
     first, second = verify(wrong, seed=3).to_dict(), verify(wrong, seed=3).to_dict()
     assert first == second
     assert json.loads(json.dumps(first)) == first
-    keys = "label formula verdict against reason inputs shapes power ulps counterexample difference diagnosis"
+    keys = "label formula verdict against reason inputs shapes power floats ulps counterexample difference diagnosis"
     assert set(first["lines"][0]) == set(keys.split())
     assert {"name", "ok", "first_wrong_line", "reference", "seed", "dtype", "lines"} <= set(first)
 
