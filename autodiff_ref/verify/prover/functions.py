@@ -25,6 +25,7 @@ from .ring import (
     prime_powers,
     raised,
     rational,
+    require_small_power,
     tidied,
 )
 
@@ -80,6 +81,7 @@ class Functions(Ring):
         return self.power(p, Fraction(-1))
 
     def _power(self, p: Poly, exponent: Fraction) -> Poly:
+        require_small_power(exponent)
         if self.is_zero(p):
             if exponent > 0:
                 return {}

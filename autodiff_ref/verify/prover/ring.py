@@ -37,6 +37,9 @@ _ROOTS = 2**4 * 9 * 5 * 7
 LARGEST = 60_000
 """terms beyond which a polynomial is given up"""
 
+LARGEST_POWER = 1_000
+"""the power beyond which one is given up: e^(c log q) = q^c may ask for any, and the digits of a coefficient grow with it"""
+
 
 class UnprovableError(Exception):
     """Nothing can be proved about this expression, and why."""
@@ -67,6 +70,12 @@ class Pivot:
     """(n, 1/l, r) where base = l v^n + r, l a single term (as its monomial and coefficient) and r of lower degree in v"""
     lowest: tuple[Monomial, fmpq, Poly] | None
     """(1/t, r) where base = t + r, t a single term free of v and r divisible by it"""
+
+
+def require_small_power(exponent: Exponent) -> None:
+    """Raises UnprovableError for a power that is given up."""
+    if abs(exponent) > LARGEST_POWER:
+        raise UnprovableError("an expression grew too large")
 
 
 def constant(value: fmpq | int) -> Poly:
@@ -212,6 +221,7 @@ class Ring:
 
     def whole_power(self, p: Poly, k: int) -> Poly:
         """p^k for an integer k ≥ 0."""
+        require_small_power(k)
         result = constant(1)
         while k:
             if k & 1:

@@ -133,6 +133,15 @@ def test_a_report_says_what_was_proved_and_what_was_not() -> None:
     assert {line.verdict for line in verify(notes.RESIDUAL, examples=8, prove=False).lines} == {"agrees"}
 
 
+def test_a_power_that_would_never_end_is_given_up_soon() -> None:
+    nodes: list[list[Any]] = [["symbol", 0, "0", None], ["number", "1000000000", "7"]]
+    nodes += [["log", 0], ["mul", 1, 2], ["exp", 3]]
+    graph = Graph()
+    graph.nodes = nodes
+    with pytest.raises(UnprovableError, match="too large"):
+        graph.value(4)
+
+
 # Random expressions: a normal form has the value of the expression
 
 UNARY = ("neg", "exp", "log", "log1p", "logistic", "tanh", "abs", "sign", "sinh", "cosh")
