@@ -39,6 +39,11 @@ def stable(
         carry = after
 
 
+def _where(more: Array, new: Array, old: Array) -> Array:
+    """Under vmap the loop runs on for the rows that are not done."""
+    return np.where(more.reshape(more.shape + (1,) * (np.ndim(new) - more.ndim)), new, old)
+
+
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
     labels = [operand.label for operand in equation.operands]
@@ -51,10 +56,11 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
         carry = list(operands[n_cond + n_body :])
         for _ in range(LOOP_LIMIT):
             with context.deciding() as decided:
-                more = bool(goes_on.run(context, *for_cond, *carry)[0])
-            if not (more and decided()):  # a loop whose end hangs on a tie says nothing, and might not end at all
+                more = np.asarray(goes_on.run(context, *for_cond, *carry)[0])
+            if not (more.any() and decided()):  # a loop whose end hangs on a tie says nothing, and might not end at all
                 return carry
-            carry = body.run(context, *for_body, *carry)
+            after = body.run(context, *for_body, *carry)
+            carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]
         raise RuntimeError(f"a while loop did not end in {LOOP_LIMIT} iterations")
 
     ends_alike = goes_on.output_labels[0]

@@ -16,6 +16,10 @@ OUTCOMES: dict[str, Callable[[int], bool]] = {
     "le": lambda c: c <= 0,
     "gt": lambda c: c > 0,
     "ge": lambda c: c >= 0,
+    # the same for reals: only NaN and the sign of 0 have another place in JAX's total order
+    "eq_to": lambda c: c == 0,
+    "lt_to": lambda c: c < 0,
+    "le_to": lambda c: c <= 0,
 }
 
 

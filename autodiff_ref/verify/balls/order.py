@@ -99,6 +99,30 @@ def _sort(equation: Equation) -> Step:
     return step
 
 
+def _top_k(equation: Equation) -> Step:
+    """The k largest of each row, the largest first, and where they stood; of equal ones the first."""
+    k, axis = equation.params["k"], equation.params.get("axis", -1)
+    indices = equation.results[1].dtype
+
+    def order_of(context: Context, row: Array) -> list[int]:
+        order: list[int] = []
+        for i in range(len(row)):
+            place = len(order)
+            while place and context.compare(row[i], row[order[place - 1]], label=equation.label) > 0:
+                place -= 1
+            order.insert(place, i)
+        return order[:k]
+
+    def step(context: Context, x: Array) -> list[Array]:
+        rows = np.moveaxis(x, axis, -1)
+        orders = np.empty((*rows.shape[:-1], k), dtype=indices)
+        for index in np.ndindex(rows.shape[:-1]):
+            orders[index] = order_of(context, rows[index])
+        return [np.moveaxis(part, -1, axis) for part in (np.take_along_axis(rows, orders.astype(np.int64), -1), orders)]
+
+    return step
+
+
 ORDER: dict[str, Rule] = {
     "clamp": _clamp,
     "reduce_max": _reduce_pairwise(greatest),
@@ -109,6 +133,7 @@ ORDER: dict[str, Rule] = {
     "cummin": _accumulate_pairwise(least),
     "cumlogsumexp": _accumulate_pairwise(lambda x, y: (x.exp() + y.exp()).log()),
     "sort": _sort,
+    "top_k": _top_k,
     "scatter-min": scatter(least),
     "scatter-max": scatter(greatest),
 }

@@ -11,7 +11,9 @@ from flint import arb
 from autodiff_ref.verify.balls.context import ONE, ZERO, Context, constant, entrywise, exact
 from autodiff_ref.verify.balls.functions import FUNCTIONS, rule_of
 from autodiff_ref.verify.balls.jumps import JUMPS
+from autodiff_ref.verify.balls.matrices import MATRICES
 from autodiff_ref.verify.balls.order import ORDER
+from autodiff_ref.verify.balls.windows import WINDOWS
 from autodiff_ref.verify.plans import Array, Rule
 from autodiff_ref.verify.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
 
@@ -30,6 +32,8 @@ class BallTable:
             **{name: rule_of(f) for name, f in FUNCTIONS.items()},
             **JUMPS,
             **ORDER,
+            **WINDOWS,
+            **MATRICES,
             "reduce_sum": reduction_by(np.add, ZERO),
             "reduce_prod": reduction_by(np.multiply, ONE),
             "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),

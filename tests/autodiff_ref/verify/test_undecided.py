@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from autodiff_ref import verify
-from autodiff_ref.verify import Input, reference
+from autodiff_ref.verify import Input, reference, register
+from autodiff_ref.verify.balls import BALLS
 from manual_grad import (
     Derivation,
     notes,
@@ -103,6 +104,29 @@ def test_a_primitive_without_a_rule_is_named():
     assert report.lines[0].verdict == "undecided"
     assert "`bessel_i1e`" in report.lines[0].reason
     assert "autodiff_ref.verify.register('bessel_i1e'" in report.lines[0].reason
+
+
+def test_a_rule_that_is_registered_decides_the_line(monkeypatch):
+    """The example of `register`, and its companion: e^−|x| I₀(x) and e^−|x| I₁(x)."""
+
+    def of(z):
+        return jax.scipy.special.i0e(z)
+
+    def line(z, nabla):
+        return jax.scipy.special.i1e(z) - jax.scipy.special.i0e(z)
+
+    def sign_lost(z, nabla):
+        return jax.scipy.special.i1e(z) + jax.scipy.special.i0e(z)
+
+    derivation = Derivation("d i0e", of, "z", (positives(),), [line, sign_lost])
+    monkeypatch.setattr(BALLS, "rules", dict(BALLS.rules))
+    for name, order in (("bessel_i1e", 1), ("bessel_i0e", 0)):
+        before = verify(derivation, examples=1)
+        assert {each.verdict for each in before.lines} == {"undecided"}
+        assert f"`{name}`" in before.lines[0].reason
+        register(name, lambda x, order=order: x.bessel_i(order) * (-abs(x)).exp())
+    after = verify(derivation)
+    assert [each.verdict for each in after.lines] == ["agrees", "refuted"], str(after)
 
 
 def test_a_time_limit_leaves_lines_undecided():
@@ -210,8 +234,6 @@ def test_a_part_of_the_gradient_that_is_always_zero_is_named():
 
 
 def test_a_judge_that_fails_says_so_and_blames_nobody(monkeypatch):
-    from autodiff_ref.verify.balls import BALLS
-
     def broken(equation):
         def step(context, x):
             raise ZeroDivisionError("planted")

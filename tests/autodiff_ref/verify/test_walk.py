@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from jax import lax
 
-from autodiff_ref.verify.balls import BALLS
+from autodiff_ref.verify.balls import BALLS, exact, precision
 from autodiff_ref.verify.walk import NoRuleError, plan
 from tests.autodiff_ref.verify.test_balls import evaluate
 
 X = np.array([0.5, -1.25, 2.0, 0.75])
 M = np.array([[2.0, 0.5, -1.0], [0.25, 3.0, 0.5], [1.0, -0.5, 4.0]])
+DISTINCT = np.random.default_rng(0).permutation(32).reshape(1, 2, 4, 4) / 8
 IMAGE = np.arange(32.0).reshape(1, 2, 4, 4) % 7 / 4
 
 
@@ -72,6 +73,19 @@ MODELS = {
         lambda x: lax.conv_general_dilated(x, jnp.ones((4, 1, 2, 2)) / 4, (1, 1), "VALID", feature_group_count=2),
         IMAGE,
     ),
+    "max pooling": (lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"), DISTINCT),
+    "overlapping, padded pooling": (
+        lambda x: lax.reduce_window(x, jnp.inf, lax.min, (1, 1, 3, 3), (1, 1, 2, 1), "SAME"),
+        DISTINCT,
+    ),
+    "average pooling": (lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 1, 2, 2), (1, 1, 2, 2), "SAME") / 4, IMAGE),
+    "top k": (lambda x: lax.top_k(x, 2)[0] ** 2 * x[lax.top_k(x, 2)[1]], X),
+    "interpolation": (lambda x: jnp.interp(x, jnp.array([-2.0, 0.0, 1.0, 3.0]), jnp.array([1.0, 0.0, 2.0, -1.0])), X),
+    "solve": (lambda m: jnp.linalg.solve(m, m.T @ m), M),
+    "log determinant": (lambda m: jnp.linalg.slogdet(m)[1], M),
+    "inverse": (lambda m: jnp.linalg.inv(jnp.stack([m, m.T + 1])), M),
+    "cholesky": (lambda m: jnp.linalg.cholesky(m @ m.T + jnp.eye(3)), M),
+    "triangular solve": (lambda m: jax.scipy.linalg.solve_triangular(m, X[:3], trans=1, lower=True), M),
     "fill value": (lambda x: x.at[jnp.array([1, 9])].get(mode="fill", fill_value=2.5), X),
 }
 
@@ -128,6 +142,24 @@ def test_labels_stay_labels_through_a_scan():
     value, context = evaluate(count, np.array([0.0, 1.0, -1.0]), labels=[True])
     assert [float(v) for v in value] == [1, 1, 2]
     assert not context.tied
+
+
+def test_under_vmap_each_row_leaves_a_loop_when_it_is_done():
+    def halvings(x):
+        return lax.while_loop(lambda v: v[0] > 1.0, lambda v: (v[0] / 2, v[1] + 1.0), (x, 0.0))[1] * x
+
+    agrees(jax.vmap(halvings), np.array([0.75, 5.0, 20.0]))
+
+
+@pytest.mark.parametrize(
+    "solve", [jnp.linalg.solve, lambda a, b: jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(a), True), b)]
+)
+def test_a_solution_solves_to_the_last_bit_of_its_balls(solve):
+    a, b = M @ M.T, np.arange(6.0).reshape(3, 2)
+    x, _ = evaluate(solve, a, b, bits=256)
+    with precision(256):
+        residual = exact(a) @ x - exact(b)
+    assert all(entry.contains(0) and entry.rad() < 1e-60 for entry in residual.ravel())
 
 
 def test_a_loop_whose_end_hangs_on_a_tie_is_unresolved():
