@@ -92,11 +92,21 @@ def test_a_cancelling_line_is_seen_to_lose_its_digits(of_square):
         assert of_square["cancelling"][dtype]["compiled"]["median"] > 2.0**10
 
 
+def is_folded(dtype):
+    """Whether XLA makes 2 ((z + 2^45) − 2^45) into 2 z."""
+    with jax.enable_x64(True):
+        compiled = jax.jit(cancelling_by_a_constant).lower(jnp.zeros((), dtype)).compile()
+    return " add(" not in compiled.as_text()
+
+
 def test_each_way_of_computing_is_measured_as_it_is(of_square):
     for dtype in DTYPES:
         measured = of_square["cancelling_by_a_constant"][dtype]
         assert measured["numpy"]["median"] > 2.0**10
-        assert measured["compiled"]["worst"] == 0  # XLA subtracts the constants from each other before it adds
+        if is_folded(dtype):  # jax 0.10's XLA subtracts the constants from each other before it adds
+            assert measured["compiled"]["worst"] == 0
+        else:
+            assert measured["compiled"]["median"] > 2.0**10
 
 
 def test_nan_is_counted_and_is_no_agreement(of_square):

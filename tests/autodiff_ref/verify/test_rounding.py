@@ -175,7 +175,10 @@ def test_a_bound_that_grants_too_little_is_noticed(monkeypatch: pytest.MonkeyPat
 
 
 def test_compiled_code_that_xla_rewrites_may_leave_the_bounds() -> None:
-    """exp(a) exp(b) is compiled to exp(a + b), which rounds its argument: up to 500 u off. Bounds are for eager code."""
+    """exp(a) exp(b) is compiled to exp(a + b), which rounds its argument: up to 500 u off. Bounds are for eager code.
+
+    jax 0.12 leaves it alone: whether it was rewritten is read in what was compiled.
+    """
     rng = np.random.default_rng(0)
     a, b = rng.uniform(200, 350, (2, 1, 40))
 
@@ -186,8 +189,9 @@ def test_compiled_code_that_xla_rewrites_may_leave_the_bounds() -> None:
     balls, _ = in_balls(product, (a[0], b[0]))
     with jax.enable_x64(True):
         compiled = np.asarray(jax.jit(product)(a[0], b[0]))
+        is_rewritten = jax.jit(product).lower(a[0], b[0]).compile().as_text().count("exponential(") == 1
     assert excess(eagerly(product, (a[0], b[0]), np.float64), error[0], balls) <= 1
-    assert excess(compiled, error[0], balls) > 1, "compiled XLA leaves exp(a) exp(b) alone now: say so where it is named"
+    assert (excess(compiled, error[0], balls) > 1) == is_rewritten
 
 
 def test_without_information_the_error_is_infinite() -> None:
