@@ -20,7 +20,7 @@ from autodiff_ref.train import commands
 from autodiff_ref.verify import LineError, Report, verify
 from autodiff_ref.verify.judge import Progress as Tell
 from autodiff_ref.verify.judge import check
-from autodiff_ref.verify.trial import Trial, trial
+from autodiff_ref.verify.mutation.trial import Trial, trial
 from manual_grad import Derivation
 
 app = typer.Typer(

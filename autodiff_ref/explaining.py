@@ -10,7 +10,7 @@ from rich.text import Text
 
 from autodiff_ref import targets
 from autodiff_ref.verify import LineError
-from autodiff_ref.verify.explain import explain
+from autodiff_ref.verify.explanation.explain import explain
 from manual_grad import Derivation
 
 NOTES = "manual_grad.notes"

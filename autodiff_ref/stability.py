@@ -14,9 +14,9 @@ from autodiff_ref import targets
 from autodiff_ref.stability_plot import draw
 from autodiff_ref.train.commands import refusals
 from autodiff_ref.train.plot import require_matplotlib
-from autodiff_ref.verify.survey import Survey, Surveyor
+from autodiff_ref.verify.accuracy.survey import Survey, Surveyor
+from autodiff_ref.verify.accuracy.ulps import DTYPES
 from autodiff_ref.verify.trace import REFERENCE
-from autodiff_ref.verify.ulps import DTYPES
 from manual_grad import Derivation, grad_w11, grad_w12, grad_w21, notes
 
 NOTES = "manual_grad.notes"

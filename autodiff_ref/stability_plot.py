@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_ref.verify.regions import Region
-from autodiff_ref.verify.survey import Curve, Survey
+from autodiff_ref.verify.accuracy.regions import Region
+from autodiff_ref.verify.accuracy.survey import Curve, Survey
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, told apart by the colour-blind; without yellow, which is too pale for a line"""

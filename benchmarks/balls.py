@@ -29,7 +29,7 @@ from autodiff_ref.verify.inputs import sweep
 from autodiff_ref.verify.trace import Traced, label_flags, shape_key
 from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.verdict import compare, evaluator
-from autodiff_ref.verify.walk import plan_parts
+from autodiff_ref.verify.walker.walk import plan_parts
 from manual_grad import Derivation, notes
 from tests.derivations import MODULES
 

@@ -2,7 +2,7 @@
 
     python benchmarks/diagnosis.py --seed 7
 
-Mistakes are planted by `autodiff_ref.verify.mutants` in every line of every derivation of the notes and of the judge's
+Mistakes are planted by `autodiff_ref.verify.mutation` in every line of every derivation of the notes and of the judge's
 tests, one at a time, and each is judged against the line above. Counted are those that are certified to differ from it and
 that are planted in what is written by hand, not in what JAX does under a ∇, which nobody writes.
 
@@ -25,10 +25,10 @@ from typing import Any
 import jax
 
 from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.diagnosis import diagnose
+from autodiff_ref.verify.diagnosis.diagnose import diagnose
+from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.inputs import sweep
-from autodiff_ref.verify.mutants import Mutant, mutants
-from autodiff_ref.verify.suspect import Diagnosis
+from autodiff_ref.verify.mutation.mutants import Mutant, mutants
 from manual_grad import Derivation, notes
 
 DESCRIBES: dict[str, set[str]] = {

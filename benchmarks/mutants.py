@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from autodiff_ref.verify import verify
-from autodiff_ref.verify.rewrites import rewrites
-from autodiff_ref.verify.trial import Finding, trial
+from autodiff_ref.verify.mutation.rewrites import rewrites
+from autodiff_ref.verify.mutation.trial import Finding, trial
 from autodiff_ref.verify.variants import Inputs, Variants
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import label_of

@@ -21,11 +21,11 @@ import jax
 import numpy as np
 
 from autodiff_ref.nabla import nabla
-from autodiff_ref.verify.batches import Batch, draw_batch
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import sweep as few_inputs
-from autodiff_ref.verify.rounding import bounded
-from autodiff_ref.verify.sweep import Sweep
+from autodiff_ref.verify.rounding.table import bounded
+from autodiff_ref.verify.sweep.batches import Batch, draw_batch
+from autodiff_ref.verify.sweep.search import Sweep
 from autodiff_ref.verify.trace import label_flags
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import Line

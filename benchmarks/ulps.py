@@ -1,4 +1,4 @@
-"""How accurate JAX's own functions are on this machine, primitive by primitive: what `verify/granted.py` is made from.
+"""How accurate JAX's own functions are on this machine, primitive by primitive: the source of `verify/rounding/granted.py`.
 
     python benchmarks/ulps.py                  a sample of each function: under a minute
     python benchmarks/ulps.py --exhaustive     every float32 there is, in one function after the other: about an hour
@@ -25,8 +25,8 @@ from flint import arb
 from jax import lax
 
 from autodiff_ref.verify.balls.functions import FUNCTIONS
-from autodiff_ref.verify.granted import FROM_ZERO_ON, GRANTED
-from autodiff_ref.verify.rounding_functions import CHANGES
+from autodiff_ref.verify.rounding.functions import CHANGES
+from autodiff_ref.verify.rounding.granted import FROM_ZERO_ON, GRANTED
 
 EXACT_IN_FLOAT64: dict[str, Callable[..., Any]] = {
     "exp": np.exp,

@@ -4,7 +4,7 @@ from typing import Any
 
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import sweep
-from autodiff_ref.verify.proofs import Proofs
+from autodiff_ref.verify.symbols.proofs import Proofs
 from manual_grad import Derivation
 
 

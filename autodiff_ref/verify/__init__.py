@@ -9,7 +9,7 @@ from autodiff_ref.verify.inputs import STRATA, Input
 from autodiff_ref.verify.judge import verify
 from autodiff_ref.verify.report import Counterexample, LineReport, Report
 from autodiff_ref.verify.trace import LineError
-from autodiff_ref.verify.walk import NoRuleError
+from autodiff_ref.verify.walker.walk import NoRuleError
 
 __all__ = ["STRATA", "Counterexample", "Input", "LineError", "LineReport", "NoRuleError", "Report", "register", "verify"]
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from autodiff_ref.verify.accuracy import add_accuracy
+from autodiff_ref.verify.accuracy.measure import add_accuracy
 from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench, Relation
-from autodiff_ref.verify.diagnosis import diagnose
+from autodiff_ref.verify.diagnosis.diagnose import diagnose
+from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
-from autodiff_ref.verify.power import power_of
-from autodiff_ref.verify.proofs import Proofs
 from autodiff_ref.verify.report import LineReport, Report
-from autodiff_ref.verify.suspect import Diagnosis
-from autodiff_ref.verify.sweep import Sweep, Swept
+from autodiff_ref.verify.sweep.power import power_of
+from autodiff_ref.verify.sweep.search import Sweep, Swept
+from autodiff_ref.verify.symbols.proofs import Proofs
 from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, Line, formula_of, label_of

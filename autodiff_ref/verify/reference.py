@@ -19,7 +19,7 @@ from autodiff_ref.nabla import split_arguments
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
 from autodiff_ref.verify.trace import MakeNabla, NablaCall
 from autodiff_ref.verify.verdict import DIGITS, digits
-from autodiff_ref.verify.walk import Array, Plan, plan
+from autodiff_ref.verify.walker.walk import Array, Plan, plan
 
 COARSE_BITS = 40
 """In balls of so few bits each operation may err by 2^-40, some 10^4 ulps of a float64: what XLA compiles, in whatever order

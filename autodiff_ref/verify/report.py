@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from autodiff_ref.verify.suspect import Diagnosis
-from autodiff_ref.verify.swept import Power, Swept
+from autodiff_ref.verify.diagnosis.suspect import Diagnosis
+from autodiff_ref.verify.sweep.swept import Power, Swept
 
 Verdict = Literal["proved", "agrees", "refuted", "undecided"]
 

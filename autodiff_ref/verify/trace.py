@@ -13,7 +13,7 @@ import numpy as np
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
-from autodiff_ref.verify.walk import Plan, plan_parts
+from autodiff_ref.verify.walker.walk import Plan, plan_parts
 from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
 
 LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants

@@ -6,11 +6,11 @@ from typing import Any
 
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.bench import Relation, claims_to_hold
-from autodiff_ref.verify.edits import Edit, Editable
 from autodiff_ref.verify.inputs import Input, sweep
+from autodiff_ref.verify.mutation.edits import Edit, Editable
 from autodiff_ref.verify.trace import label_flags, shape_key
 from autodiff_ref.verify.verdict import Evaluation, Evaluator, compare, evaluator
-from autodiff_ref.verify.walk import Plan, plan_parts
+from autodiff_ref.verify.walker.walk import Plan, plan_parts
 from manual_grad.derivation import Derivation
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls import Context, exact, precision
-from autodiff_ref.verify.plans import Plan
+from autodiff_ref.verify.walker.plans import Plan
 
 DIGITS = 30
 """two values are equal when they agree to so many digits"""

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from autodiff_ref import cli
 from autodiff_ref.cli import app
-from autodiff_ref.verify.mutants import mutants
-from autodiff_ref.verify.trial import Finding, Trial
+from autodiff_ref.verify.mutation.mutants import mutants
+from autodiff_ref.verify.mutation.trial import Finding, Trial
 from manual_grad import notes
 
 

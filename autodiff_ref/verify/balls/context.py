@@ -9,8 +9,8 @@ import flint
 import numpy as np
 from flint import arb
 
-from autodiff_ref.verify.movement import as_objects
-from autodiff_ref.verify.plans import Array, is_short
+from autodiff_ref.verify.walker.movement import as_objects
+from autodiff_ref.verify.walker.plans import Array, is_short
 
 ZERO, ONE, NAN = arb(0), arb(1), arb.nan()
 

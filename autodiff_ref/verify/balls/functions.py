@@ -8,8 +8,8 @@ from flint import arb
 
 from autodiff_ref.verify.balls.context import ONE, ZERO
 from autodiff_ref.verify.balls.order import greatest, least
-from autodiff_ref.verify.plans import Equation, Rule, Step
-from autodiff_ref.verify.structure import as_objects
+from autodiff_ref.verify.walker.plans import Equation, Rule, Step
+from autodiff_ref.verify.walker.structure import as_objects
 
 
 def rule_of(f: Callable[..., arb]) -> Rule:

@@ -7,7 +7,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls.context import ZERO, Context, entrywise, exact
-from autodiff_ref.verify.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 OUTCOMES: dict[str, Callable[[int], bool]] = {
     "eq": lambda c: c == 0,

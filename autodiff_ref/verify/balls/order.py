@@ -6,8 +6,8 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls.context import Context, entrywise
-from autodiff_ref.verify.plans import Array, Equation, Rule, Step
-from autodiff_ref.verify.structure import axes_last, reduction, scatter
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.structure import axes_last, reduction, scatter
 
 
 def greatest(x: arb, y: arb) -> arb:

@@ -14,8 +14,8 @@ from autodiff_ref.verify.balls.jumps import JUMPS
 from autodiff_ref.verify.balls.matrices import MATRICES
 from autodiff_ref.verify.balls.order import ORDER
 from autodiff_ref.verify.balls.windows import WINDOWS
-from autodiff_ref.verify.plans import Array, Rule
-from autodiff_ref.verify.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
+from autodiff_ref.verify.walker.plans import Array, Rule
+from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
 
 
 class BallTable:

@@ -9,7 +9,7 @@ from flint import arb
 
 from autodiff_ref.verify.balls.context import ZERO, Context
 from autodiff_ref.verify.balls.order import greatest, least
-from autodiff_ref.verify.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 
 def windows_of(shape: tuple[int, ...], params: Mapping[str, Any]) -> Array:

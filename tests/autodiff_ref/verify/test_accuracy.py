@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from autodiff_ref import verify
-from autodiff_ref.verify.accuracy import accuracy
-from autodiff_ref.verify.computing import Compiled, by_numpy
+from autodiff_ref.verify.accuracy.computing import Compiled, by_numpy
+from autodiff_ref.verify.accuracy.measure import accuracy
+from autodiff_ref.verify.accuracy.survey import Surveyor
 from autodiff_ref.verify.inputs import STRATA, Input
-from autodiff_ref.verify.survey import Surveyor
 from manual_grad import Derivation, Weights, grad_w12, notes, reals
 
 DTYPES = ("float64", "float32")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import autodiff_ref
 from autodiff_ref import UndecidedError, assert_derivation, assert_gradients_agree
-from autodiff_ref.verify import STRATA, agreement, strategies
-from autodiff_ref.verify.agreement import Pair
+from autodiff_ref.verify import STRATA, strategies
+from autodiff_ref.verify.assertions import agreement
+from autodiff_ref.verify.assertions.agreement import Pair
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments
 from manual_grad import equation_1, equation_2, grad_w11, log_likelihood, notes
 from tests.derivations import relu

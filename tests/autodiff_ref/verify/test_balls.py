@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
-from autodiff_ref.verify.walk import plan
+from autodiff_ref.verify.walker.walk import plan
 
 
 def evaluate(f, *args, bits=256, labels=(), **options):

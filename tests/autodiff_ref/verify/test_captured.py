@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from autodiff_ref.verify.captured import captured, with_arrays
+from autodiff_ref.verify.assertions.captured import captured, with_arrays
 
 X = np.array([1.0, 2.0])
 

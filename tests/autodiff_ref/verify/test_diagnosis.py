@@ -7,9 +7,9 @@ import pytest
 
 from autodiff_ref.verify import Report, verify
 from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.diagnosis import diagnose
+from autodiff_ref.verify.diagnosis.diagnose import diagnose
+from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.inputs import sweep
-from autodiff_ref.verify.suspect import Diagnosis
 from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
 from tests.derivations import MODULES
 from tests.wrong import WRONG_LINES

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from autodiff_ref.cli import app
-from autodiff_ref.verify.changes import changes
-from autodiff_ref.verify.explain import explain
+from autodiff_ref.verify.explanation.changes import changes
+from autodiff_ref.verify.explanation.explain import explain
 from manual_grad import Derivation, notes, reals
 
 W11 = {

@@ -10,13 +10,13 @@ from jax.extend import core
 
 import autodiff_ref
 from autodiff_ref.verify import verify
-from autodiff_ref.verify.identities import IDENTITIES
 from autodiff_ref.verify.inputs import sweep
-from autodiff_ref.verify.jaxprs import EditError, fingerprint, flattened, replaced
-from autodiff_ref.verify.mistakes import MISTAKES
-from autodiff_ref.verify.mutants import mutants
-from autodiff_ref.verify.rewrites import rewrites
-from autodiff_ref.verify.trial import trial
+from autodiff_ref.verify.mutation.identities import IDENTITIES
+from autodiff_ref.verify.mutation.jaxprs import EditError, fingerprint, flattened, replaced
+from autodiff_ref.verify.mutation.mistakes import MISTAKES
+from autodiff_ref.verify.mutation.mutants import mutants
+from autodiff_ref.verify.mutation.rewrites import rewrites
+from autodiff_ref.verify.mutation.trial import trial
 from manual_grad import Derivation, intervals, notes
 from tests.derivations import batch_norm, recurrent, relu, small, softmax
 

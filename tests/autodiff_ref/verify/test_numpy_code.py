@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from autodiff_ref.verify.numpy_code import through_numpy
+from autodiff_ref.verify.assertions.numpy_code import through_numpy
 
 W, X = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]), np.array([[1.0, 2.0, 0.5], [-1.0, 0.25, 3.0]])
 K = np.array([1, 0])

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from autodiff_ref.verify import verify
 from autodiff_ref.verify.balls.functions import FUNCTIONS
-from autodiff_ref.verify.prover import ring
-from autodiff_ref.verify.prover.nodes import Graph
-from autodiff_ref.verify.prover.ring import Poly, UnprovableError
+from autodiff_ref.verify.symbols.prover import ring
+from autodiff_ref.verify.symbols.prover.nodes import Graph
+from autodiff_ref.verify.symbols.prover.ring import Poly, UnprovableError
 from manual_grad import Derivation, notes, positives, reals
 from tests.derivations import (
     batch_norm,

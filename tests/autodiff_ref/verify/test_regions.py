@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodiff_ref.verify.paths import REALS, grid_of, paths_of
-from autodiff_ref.verify.regions import LEVELS, Region, find_regions
+from autodiff_ref.verify.accuracy.paths import REALS, grid_of, paths_of
+from autodiff_ref.verify.accuracy.regions import LEVELS, Region, find_regions
 from manual_grad import Derivation, bits, intervals, notes, positives, reals, signs
 
 

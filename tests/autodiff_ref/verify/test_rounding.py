@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from autodiff_ref.verify import rounding_functions
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
-from autodiff_ref.verify.granted import GRANTED
-from autodiff_ref.verify.rounding import bounded
-from autodiff_ref.verify.walk import NoRuleError, plan
+from autodiff_ref.verify.rounding import functions as rounding_functions
+from autodiff_ref.verify.rounding.granted import GRANTED
+from autodiff_ref.verify.rounding.table import bounded
+from autodiff_ref.verify.walker.walk import NoRuleError, plan
 
 DTYPES = [np.float32, np.float64]
 

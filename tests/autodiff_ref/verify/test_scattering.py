@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from autodiff_ref.verify.scattering import places
+from autodiff_ref.verify.walker.scattering import places
 
 X, I = jnp.ones((4, 5, 3)), jnp.array([0, 2, 1])  # noqa: E741 (the index)
 

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autodiff_ref.verify import granted, sweep, verify
-from autodiff_ref.verify.batches import batches, draw_batch, number_of_shapes
+from autodiff_ref.verify import verify
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import STRATA
 from autodiff_ref.verify.inputs import sweep as few_inputs
-from autodiff_ref.verify.sweep import Sweep
+from autodiff_ref.verify.rounding import granted
+from autodiff_ref.verify.sweep import search as sweep
+from autodiff_ref.verify.sweep.batches import batches, draw_batch, number_of_shapes
+from autodiff_ref.verify.sweep.search import Sweep
 from manual_grad import Derivation, bits, by_hand, classes, intervals, notes, one_hot, positives, reals, signs
 
 jnp = jax.numpy

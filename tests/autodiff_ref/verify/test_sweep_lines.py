@@ -7,7 +7,7 @@ from flint import arb
 from autodiff_ref.verify.balls import precision
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import sweep as few_inputs
-from autodiff_ref.verify.sweep import Sweep
+from autodiff_ref.verify.sweep.search import Sweep
 from autodiff_ref.verify.verdict import evaluator
 from manual_grad import Derivation, mlp_lines, notes
 from tests.derivations import MODULES, chain

@@ -9,8 +9,8 @@ from flint import arb
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from autodiff_ref.verify.accuracy.ulps import DTYPES, error_in_ulps, ulp, worst_component
 from autodiff_ref.verify.balls import precision
-from autodiff_ref.verify.ulps import DTYPES, error_in_ulps, ulp, worst_component
 
 WIDTHS = {"float64": 64, "float32": 32}
 

@@ -8,7 +8,7 @@ from jax import lax
 
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.verdict import compare, evaluator
-from autodiff_ref.verify.walk import plan
+from autodiff_ref.verify.walker.walk import plan
 
 
 def outcome(f, g, *args):

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from autodiff_ref.verify.balls import BALLS, exact, precision
-from autodiff_ref.verify.walk import NoRuleError, plan
+from autodiff_ref.verify.walker.walk import NoRuleError, plan
 from tests.autodiff_ref.verify.test_balls import evaluate
 
 X = np.array([0.5, -1.25, 2.0, 0.75])

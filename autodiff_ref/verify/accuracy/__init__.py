@@ -1,0 +1,1 @@
+"""What the computed value of a line is worth, in ulps."""

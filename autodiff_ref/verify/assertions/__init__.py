@@ -1,0 +1,1 @@
+"""Assertions for anyone's tests."""

@@ -1,0 +1,248 @@
+"""Whether a gradient as computed is the gradient of a function at one input: decided in balls, and held against floats.
+
+Small shapes are compared in balls at every input. Where that takes long, the first input of a shape is, and after it those
+at which rounding bounds leave a doubt: two values further apart than their bounds, or bounds too wide to tell.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+
+from autodiff_ref.verify.assertions.captured import captured
+from autodiff_ref.verify.assertions.computed import Allowed, Computed, coarse, floats, settled
+from autodiff_ref.verify.assertions.sides import Call, Side, trace_candidate, trace_reference
+from autodiff_ref.verify.verdict import PRECISIONS, Evaluation, Evaluator, compare, evaluator
+from autodiff_ref.verify.walker.plans import Array
+
+QUICK = 10_000
+"""Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
+
+MOST = 5_000_000
+"""Operations that balls do in a second or two: beyond, floats decide alone."""
+
+TELLING = 1e-6
+"""Bounds no wider than this share of a component would have shown a mistake of that size."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Why two gradients do not agree at an input, or why that cannot be told."""
+
+    outcome: Literal["different", "undecided"]
+    reason: str = ""
+    components: tuple[int, ...] = ()
+    """those that differ, by their place in the flat gradient; the first is shown"""
+    computed: Array = ()
+    """all components as the candidate returned them"""
+    expected: Array = ()
+    """all components of the reference, rounded to floats"""
+    certified: str = ""
+    """a lower bound of the difference between the two real functions in the component shown"""
+    allowed: float = 0.0
+    """what rounding explains there"""
+    assumed: bool = False
+    """whether that is twice the reference's bound, since the candidate could not be traced"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides at one input: as traced for its shapes, and with the arrays in their closures."""
+
+    reference: Side
+    candidate: Side | None
+    """None where it cannot be traced"""
+    call: Call
+    of_arrays: list[Any]
+    """what the differentiated function and the candidate are computed from: arguments, and arrays in closures"""
+    own_arrays: list[Any]
+    untraced: str = ""
+    """why the candidate cannot be traced"""
+    fresh: bool = True
+    """whether both were traced just now"""
+
+    @property
+    def asks_for_nabla(self) -> bool:
+        """Whether the candidate is a line of a derivation, which is handed ∇."""
+        return self.candidate is not None and self.candidate.asks_for_nabla
+
+    def settle(self, value: Any, again: Callable[[], Any]) -> Finding | None:
+        """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing.
+
+        Args:
+            value: what it returned.
+            again: calls it in more precise floats, where there are any.
+        """
+        if self.reference.plan is None:
+            raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
+        computed = Computed.of(value)
+        if self.candidate is None or self.candidate.plan is None:
+            return self._by_value(computed, again)
+        work = self.reference.work + self.candidate.work
+        if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
+            if self._floats_tell(computed):
+                return None
+            if work > MOST:
+                return Finding("undecided", _WHY["large"])
+            self.candidate.doubtful = True
+        found = self._by_balls(self.candidate, computed, again)
+        self.candidate.doubtful = self.candidate.doubtful or found is not None
+        return found
+
+    def _by_balls(self, candidate: Side, computed: Computed, again: Callable[[], Any]) -> Finding | None:
+        assert candidate.plan is not None
+        assert self.reference.plan is not None
+        ours, wanted = candidate.at(self.own_arrays), self.reference.at(self.of_arrays)
+        exact = candidate.plan.constants_are_exact and self.reference.plan.constants_are_exact
+        compared = compare(ours, wanted, constants_are_exact=exact)
+        outcome = compared.outcome
+        if outcome == "kink" and _equal_as_decided(ours, wanted):
+            outcome = "equal"
+        at_ours, at_wanted = settled(ours), settled(wanted)
+        if outcome == "kink" or at_wanted is None:
+            return Finding("undecided", _WHY.get(outcome, _WHY["undefined"]))
+        compiled = coarse(ours, computed.dtype)
+        own = [compiled, lambda: _bound(candidate, self.own_arrays, compiled)]
+        if candidate.work > QUICK / 2:  # either will do: the quicker first
+            own.reverse()
+        match outcome:
+            case "different" if at_ours is not None and not computed.beyond(*floats(at_ours), own):
+                return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
+            case "equal":
+                return _off(computed, at_wanted, own)
+            case _:  # it does something else when it is traced, or its value exists in floats only
+                return self._by_value(computed, again)
+
+    def _floats_tell(self, computed: Computed) -> bool:
+        """Whether rounding bounds alone show that both sides agree, closely enough to have shown a mistake."""
+        assert self.candidate is not None
+        candidate = self.candidate
+        try:
+            ours, our_error = candidate.bounded(self.own_arrays, wide=True)
+            wanted, error = self.reference.bounded(self.of_arrays, wide=True)
+            with np.errstate(all="ignore"):
+                apart = np.abs(ours - wanted)
+                told = (apart <= our_error + error) & (our_error + error <= TELLING * np.abs(wanted))
+            own = [lambda: candidate.bounded(self.own_arrays, wide=False)[1]]
+            return bool(np.all(told)) and not computed.beyond(wanted, error, own)
+        except NotImplementedError:
+            return False
+
+    def _by_value(self, computed: Computed, again: Callable[[], Any]) -> Finding | None:
+        """Judges by the value alone: it may be off by twice what the reference may, or by what more digits take away."""
+        wanted = self.reference.at(self.of_arrays)
+        at = settled(wanted)
+        if at is None:
+            return Finding("undecided", _WHY["undefined"])
+        allowed = 2 * _bound(self.reference, self.of_arrays, coarse(wanted, computed.dtype))
+        found = _off(computed, at, [lambda: allowed], assumed=True)
+        gaps, size = computed.gaps(at), np.abs(floats(at)[0])
+        if found is not None:
+            finer = again()
+            if finer is None:
+                return found
+            shrunk = Computed.of(finer).gaps(at)
+            if not all(shrunk[k] <= gaps[k] / 64 < np.inf for k in found.components):
+                return found
+        if not np.any((gaps <= 2.0**-10 * size) | (allowed <= 0.5 * size)):
+            return Finding("undecided", _WHY["drowned"])
+        return None
+
+    def of_has_changed(self, value: Any) -> bool:
+        """Whether the differentiated function's `value` is not what was traced: something it reads has changed."""
+        if self.reference.of is None:
+            return True
+        traced, computed = evaluator(self.reference.of, tuple(self.of_arrays)), Computed.of(value)
+        at = settled(traced)
+        return at is None or bool(computed.beyond(*floats(at), [coarse(traced, computed.dtype)]))
+
+
+_WHY = {
+    "kink": "it lies on a kink, where reals that are compared are equal, and the two sides decide that differently",
+    "undefined": "the gradient does not exist there, or no precision gives it digits",
+    "drowned": "the whole gradient is smaller there than the rounding errors of its computation",
+    "large": "rounding bounds leave a doubt, and the shapes are too large for balls; try smaller ones",
+}
+
+
+def _bound(side: Side, arrays: list[Any], otherwise: Allowed) -> Array:
+    """The rounding bounds of one side as it is called; where a primitive has none, what compiled code may be off."""
+    try:
+        return side.bounded(arrays, wide=False)[1]
+    except NotImplementedError:
+        return otherwise()
+
+
+def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
+    """On a kink: whether both sides take the same derivative there."""
+    for bits in PRECISIONS[:3]:
+        a, b = (side(bits, "balls", "exact") for side in (ours, wanted))
+        if not (a.unresolved or b.unresolved) and all(
+            u.overlaps(v) and min(u.rel_accuracy_bits(), v.rel_accuracy_bits()) >= 102
+            for u, v in zip(a.values, b.values, strict=True)
+        ):
+            return True
+    return False
+
+
+def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, component: int, difference: str) -> Finding:
+    apart = [k for k, (u, v) in enumerate(zip(ours.values, wanted.values, strict=True)) if not u.overlaps(v)]
+    order = [component, *(k for k in apart if k != component)]
+    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
+
+
+def _off(computed: Computed, wanted: Evaluation, allowances: list[Allowed], *, assumed: bool = False) -> Finding | None:
+    expected, widths = floats(wanted)
+    wrong = computed.beyond(expected, widths, allowances)
+    if not wrong:
+        return None
+    most = max(float(allowed()[wrong[0]] + widths[wrong[0]]) for allowed in allowances)
+    return Finding("different", "", tuple(wrong), computed.values, expected, allowed=most, assumed=assumed)
+
+
+_SIDES: OrderedDict[Any, Side | str] = OrderedDict()
+_LOCK = Lock()
+MOST_SIDES = 512
+"""traced functions that are kept"""
+
+
+def pair_of(
+    candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, call: Call, *, afresh: bool = False
+) -> Pair:
+    """Both sides, traced or known from an earlier call.
+
+    Raises:
+        TypeError: `of` cannot be differentiated.
+    """
+    given = call.key
+    (of_key, of_arrays), (own_key, own_arrays) = captured(of), captured(candidate)
+    reference, new = _kept(("∇", of_key, wrt, given), lambda: trace_reference(of, wrt, call), afresh)
+    assert isinstance(reference, Side)
+    labels = reference.labels
+
+    def traced() -> Side | str:
+        try:
+            return trace_candidate(candidate, wrt, call, labels)
+        except TypeError as error:
+            return str(error)
+
+    ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, afresh)
+    side, why = (ours, ours.reason) if isinstance(ours, Side) else (None, ours)
+    return Pair(reference, side, call, call.as_numpy(of_arrays), call.as_numpy(own_arrays), why, new or also_new)
+
+
+def _kept(key: Any, make: Callable[[], Side | str], afresh: bool) -> tuple[Side | str, bool]:
+    """(what is kept under a key, whether it was made just now)."""
+    with _LOCK:
+        if not afresh and key in _SIDES:
+            _SIDES.move_to_end(key)
+            return _SIDES[key], False
+    made = make()
+    with _LOCK:
+        _SIDES[key] = made
+        while len(_SIDES) > MOST_SIDES:
+            _SIDES.popitem(last=False)
+    return made, True

@@ -1,0 +1,137 @@
+"""Assertions for anyone's test: is this gradient the gradient of that function, here; is this derivation right?
+
+The question is about real functions. Both sides are traced and evaluated at the input in balls, which takes no tolerance:
+disjoint ones certify a mistake, however small; under saturation both agree to 30 digits, although floats have none left.
+What the candidate returned, in its floats, must then be that value up to the rounding of its own operations. Where it cannot
+be traced, it may differ from the reference by twice the reference's rounding bound, and the message says `assumed`.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import numpy as np
+from hypothesis import currently_in_test_context, reject
+
+from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.verify.assertions.agreement import Finding, Pair, pair_of
+from autodiff_ref.verify.assertions.captured import captured, with_arrays
+from autodiff_ref.verify.assertions.message import failure, returned_wrongly
+from autodiff_ref.verify.assertions.sides import Call, asks_for_nabla
+from autodiff_ref.verify.judge import verify
+from manual_grad.derivation import Derivation, label_of
+
+
+class UndecidedError(ValueError):
+    """Nothing can be said of two gradients at this input: neither that they agree, nor that they differ."""
+
+
+def assert_gradients_agree(
+    candidate: Callable[..., Any], of: Callable[..., Any], *args: Any, wrt: str | None = None
+) -> None:
+    """candidate(*args) = ∇of(*args), as real functions at this input; and up to rounding, as computed.
+
+    For a property test: draw arguments, call it. What is traced is kept, so that further inputs of the same shapes cost
+    about as much as evaluating both sides. No tolerance is set; at an input where floats show nothing, balls still do.
+
+    Args:
+        candidate: the gradient as you wrote it: a function of `args`, in NumPy, JAX, jitted or not. A line of a derivation
+            is handed JAX's ∇.
+        of: the function it is the gradient of, scalar, or an array for a Jacobian. JAX differentiates it.
+        *args: numbers and arrays, NumPy's or JAX's, in tuples, NamedTuples and dicts. NumPy's are computed in their own
+            precision, float64 too, whatever JAX is set to; integers of Python's are constants.
+        wrt: by what: the name of a field of the first argument, or of an argument of `of`, or None for all of the first
+            argument.
+
+    Raises:
+        AssertionError: the candidate is not the gradient, or returns what is none: other shapes, NaN.
+        UndecidedError: nothing can be said at this input, as where it lies on a kink and the two take different sides.
+            Inside a Hypothesis test the example is rejected instead, as by `assume`.
+        TypeError, ValueError: `of`, `wrt` or the arguments cannot be used.
+
+    Example:
+        >>> import numpy as np
+        >>> def loss(w, x): return ((x @ w) ** 2).sum()
+        >>> def gradient(w, x): return 2 * x.T @ (x @ w)
+        >>> assert_gradients_agree(gradient, loss, np.array([1.0, -0.5]), np.eye(2))
+    """
+    __tracebackhide__ = True
+    for name, function in (("candidate", candidate), ("of", of)):
+        if not callable(function):
+            raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
+    call = Call.of(args)
+    pair = pair_of(candidate, of, wrt, call)
+    value = _called(candidate, call, wrt, asks_for_nabla=pair.asks_for_nabla)
+    unusable = returned_wrongly(value, pair.reference.shapes, candidate, wrt)
+    if unusable:
+        raise AssertionError(unusable)
+
+    def again() -> Any:
+        return _more_precisely(candidate, call, wrt)
+
+    found = pair.settle(value, again)
+    if found is not None and found.outcome == "different" and not pair.fresh and _stale(found, pair, of, call, wrt):
+        pair = pair_of(candidate, of, wrt, call, afresh=True)
+        found = pair.settle(value, again)
+    if found is None:
+        return
+    if found.outcome == "different":
+        raise AssertionError(failure(found, pair, candidate, of, wrt))
+    _undecided(found, candidate, of)
+
+
+def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: str | None) -> bool:
+    """Whether what a function reads apart from its arguments and closures may have changed since it was traced.
+
+    A certified difference says that the candidate computed what was traced.
+    """
+    return not found.certified or pair.of_has_changed(_called(of, call, wrt, asks_for_nabla=asks_for_nabla(of)))
+
+
+def _called(f: Callable[..., Any], call: Call, wrt: str | None, *, asks_for_nabla: bool) -> Any:
+    with jax.enable_x64(True) if call.wide else nullcontext():
+        return f(*call.args, nabla=jax_nabla(wrt)) if asks_for_nabla else f(*call.args)
+
+
+def _more_precisely(candidate: Callable[..., Any], call: Call, wrt: str | None) -> Any:
+    """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not."""
+    finer = call.more_precise()
+    if finer is None:
+        return None
+    held = [np.asarray(array).astype(finer.dtype) for array in captured(candidate)[1]]
+    try:
+        return _called(with_arrays(candidate, held), finer, wrt, asks_for_nabla=asks_for_nabla(candidate))
+    except Exception:  # code that knows no such floats
+        return None
+
+
+def _undecided(found: Finding, candidate: Callable[..., Any], of: Callable[..., Any]) -> None:
+    __tracebackhide__ = True
+    if currently_in_test_context():
+        reject()
+    raise UndecidedError(
+        f"nothing can be said of {label_of(candidate)} and ∇{label_of(of)} at this input: {found.reason}. "
+        "Choose another input; inside Hypothesis tests such inputs are rejected, as by assume()"
+    )
+
+
+def assert_derivation(derivation: Derivation, **options: Any) -> None:
+    """Every line of a derivation is the same gradient: `verify(derivation, **options).ok`
+
+    Args:
+        derivation: what to judge.
+        **options: those of `verify`: seed, examples, …
+
+    Raises:
+        AssertionError: some line is not; the message is the report, with the first wrong line and an input.
+        LineError: a line raises, or returns something of another shape than the gradient.
+
+    Example:
+        >>> from manual_grad import notes
+        >>> assert_derivation(notes.RESIDUAL)
+    """
+    __tracebackhide__ = True
+    report = verify(derivation, **options)
+    if not report.ok:
+        raise AssertionError(f"{derivation.name} is not verified\n{report}")

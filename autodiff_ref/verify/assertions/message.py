@@ -1,0 +1,134 @@
+"""What a failed assertion says: the component by name, both values, what rounding explains, the input, what to do next."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.verify.assertions.agreement import Finding, Pair
+from autodiff_ref.verify.assertions.sides import Call
+from autodiff_ref.verify.report import leaf_names, readable
+from manual_grad.derivation import argument_names, label_of
+
+MOST_SHOWN = 60
+"""numbers of an input that are written out; a larger array is described"""
+
+
+def returned_wrongly(value: Any, shapes: Any, candidate: Callable[..., Any], wrt: str | None) -> str:
+    """What is wrong with the form of what a candidate returned; nothing where it is a gradient of these shapes."""
+    name, by = label_of(candidate), f"by {wrt}" if wrt else "by the first argument"
+    ours, wanted = jax.tree.flatten(value), jax.tree.flatten(shapes)
+    single = len(ours[0]) == len(wanted[0]) == 1
+    if ours[1] != wanted[1] and not single:
+        return f"{name} returns {_form(value)}; the gradient {by} is {_form(shapes)}: return it in the same structure"
+    for (path, leaf), want in zip(jax.tree_util.tree_leaves_with_path(value), wanted[0], strict=True):
+        place = "" if single else f" in {jax.tree_util.keystr(path)}"
+        if np.shape(leaf) != want.shape:
+            return (
+                f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: "
+                "return the whole gradient, of the shape of what it is differentiated by"
+            )
+        dtype = getattr(leaf, "dtype", None) or np.asarray(leaf).dtype
+        if not jax.numpy.issubdtype(dtype, np.floating):
+            return f"{name} returns {dtype}{place}; a gradient is made of floats: return real floating numbers"
+    return ""
+
+
+def _form(value: Any) -> str:
+    leaves, structure = jax.tree.flatten(value)
+    return str(jax.tree.unflatten(structure, [_Shape(np.shape(leaf)) for leaf in leaves]))
+
+
+class _Shape(tuple[int, ...]):
+    """A shape where a leaf stood."""
+
+    __slots__ = ()
+
+
+def failure(found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None) -> str:
+    """The whole message."""
+    ours, theirs = label_of(candidate), f"∇{label_of(of)}"
+    k = found.components[0]
+    computed, expected = float(found.computed[k]), float(found.expected[k])
+    width = max(len(ours), len(theirs), 10)
+    names = component_names(pair.reference.shapes, wrt, of)
+    rows = [
+        f"{ours} is not {theirs}" + (f" by {wrt}" if wrt else ""),
+        f"  in {names[k]}",
+        f"    {ours:{width}}  {computed!r}",
+        f"    {theirs:{width}}  {expected!r}",
+        f"    {'difference':{width}}  {abs(computed - expected):.3g}{_allowance(found, ours)}",
+        *_others(found, names),
+        f"  at {_input(pair.call, of)}",
+        *_hint(found),
+        "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
+    ]
+    return "\n".join(rows)
+
+
+def _allowance(found: Finding, ours: str) -> str:
+    if found.certified:
+        return f"; certified: as real functions they differ by at least {found.certified}"
+    if found.assumed:
+        why = f"twice the reference's rounding bound, assumed since {ours} is not traced"
+        return f", where {found.allowed:.3g} is allowed: {why}"
+    return f", where rounding explains {found.allowed:.3g}; traced, it is the right function: it computes something else"
+
+
+def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+    """A name for every entry of a gradient: w11[0], w.b[2, 1]."""
+    first = (argument_names(of) or ["gradient"])[:1]
+    by = wrt or (first or ["gradient"])[0]
+    names: list[str] = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(shapes):
+        stem = by + jax.tree_util.keystr(path)
+        indices = np.ndindex(*leaf.shape) if leaf.shape else [()]
+        names += [stem + (f"[{', '.join(map(str, index))}]" if index else "") for index in indices]
+    return names
+
+
+def _others(found: Finding, names: list[str]) -> list[str]:
+    others, total = found.components[1:], len(names)
+    if not others:
+        return [f"  the other {total - 1} of {total} components agree"] if total > 1 else []
+    shown = ", ".join(names[k] for k in others[:5]) + (", …" if len(others) > 5 else "")
+    return [f"  and in {len(others)} more of {total} components: {shown}"]
+
+
+def _input(call: Call, of: Callable[..., Any]) -> str:
+    names = argument_names(of) or []
+    every = [names[k] if k < len(names) else f"argument {k}" for k in range(len(call.args))]
+    described = [_described(leaf) for leaf in call.leaves]
+    labels = leaf_names(jax.tree.unflatten(call.structure, [_Leaf(text) for text in described]), every)
+    return "  ".join(f"{name}={text}" for name, text in zip(labels, described, strict=True))
+
+
+class _Leaf(str):
+    """A leaf's description where the leaf stood."""
+
+    __slots__ = ()
+
+
+def _described(leaf: Any) -> str:
+    array = np.asarray(leaf)
+    if array.dtype.kind not in "fiubV":
+        return repr(leaf)
+    if array.size <= MOST_SHOWN:
+        return readable((array.astype(np.float64),), ("",))[1:]
+    return f"<{array.dtype} {array.shape}, from {array.min():.6g} to {array.max():.6g}>"
+
+
+def _hint(found: Finding) -> list[str]:
+    """Whether one factor explains it: the most frequent kind of mistake."""
+    computed, expected = np.asarray(found.computed), np.asarray(found.expected)
+    some = (expected != 0) & np.isfinite(computed) & np.isfinite(expected)
+    if not np.any(some) or np.any(computed[~some] != 0):
+        return []
+    ratio = computed[some] / expected[some]
+    factor = float(np.median(ratio))
+    if len(found.components) < np.count_nonzero(some) or np.any(np.abs(ratio - factor) > 1e-6 * abs(factor)):
+        return []
+    if factor == 0:
+        return ["  every component is 0"]
+    return [f"  {'every component' if ratio.size > 1 else 'it'} is {factor:.7g} times what it should be"]

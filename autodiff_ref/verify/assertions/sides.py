@@ -1,0 +1,243 @@
+"""The two sides of an assertion, a gradient and the function it is of, traced at one shape and evaluated at many inputs."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.nabla import split_arguments
+from autodiff_ref.verify.assertions.captured import captured, with_arrays
+from autodiff_ref.verify.assertions.numpy_code import through_numpy
+from autodiff_ref.verify.balls import BALLS
+from autodiff_ref.verify.rounding.table import bounded
+from autodiff_ref.verify.verdict import Evaluator, evaluator
+from autodiff_ref.verify.walker.plans import Array, Plan
+from autodiff_ref.verify.walker.walk import plan_parts
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one assertion."""
+
+    args: tuple[Any, ...]
+    leaves: list[Any]
+    structure: Any
+    arrays: list[int]
+    """which leaves are arrays or floats, and so inputs of a trace; the others, as `k` in `eye(k)`, are part of it"""
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...]) -> "Call":
+        """The arguments taken apart."""
+        leaves, structure = jax.tree.flatten(args)
+        arrays = [k for k, leaf in enumerate(leaves) if isinstance(leaf, float | np.ndarray | np.generic | jax.Array)]
+        return cls(args, leaves, structure, arrays)
+
+    @property
+    def values(self) -> list[Any]:
+        """The arrays among the leaves."""
+        return [self.leaves[k] for k in self.arrays]
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether JAX computes in float64 here: where it is set to, and where no argument is one of its own arrays."""
+        return bool(jax.config.read("jax_enable_x64")) or not any(isinstance(leaf, jax.Array) for leaf in self.leaves)
+
+    def as_numpy(self, held: list[Any]) -> list[Any]:
+        """The arrays, and those in a function's closures, as both sides compute with them: JAX's float32 rounds float64."""
+        made = [np.asarray(array) for array in (*self.values, *held)]
+        made = [array.astype(np.float64) if array.dtype.kind == "V" else array for array in made]
+        return made if self.wide else [x.astype(np.float32) if x.dtype == np.float64 else x for x in made]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The most precise NumPy floats among the arguments."""
+        return np.result_type(np.float16, *(x.dtype for x in map(np.asarray, self.values) if x.dtype.kind == "f"))
+
+    def more_precise(self) -> "Call | None":
+        """The call in the next more precise floats; None where the machine has none."""
+        wanted = np.dtype(np.float64 if self.dtype.itemsize < 8 else np.longdouble)
+        if np.finfo(wanted).nmant <= np.finfo(self.dtype).nmant:
+            return None
+        wide = [x.astype(wanted) if x.dtype.kind == "f" else x for x in map(np.asarray, self.values)]
+        return Call.of(self.rebuilt(wide))
+
+    @property
+    def key(self) -> Any:
+        """Equal for calls that one trace serves."""
+        given = [getattr(leaf, "dtype", type(leaf)) for leaf in self.values], [np.shape(leaf) for leaf in self.values]
+        rest = [repr(leaf) for k, leaf in enumerate(self.leaves) if k not in self.arrays]
+        return self.structure, tuple(self.arrays), str(given), tuple(rest), self.wide
+
+    def rebuilt(self, values: Any) -> tuple[Any, ...]:
+        """The arguments with other arrays in them."""
+        leaves = list(self.leaves)
+        for k, value in zip(self.arrays, values, strict=True):
+            leaves[k] = value
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+@dataclass
+class Side:
+    """One of the two functions at one shape: how it is evaluated in balls, and in floats with bounds."""
+
+    labels: list[bool]
+    """for each array of the call, whether it is only data: what is not differentiated by is compared exactly"""
+    shapes: Any = None
+    """what it returns"""
+    plan: Plan | None = None
+    """for balls"""
+    reason: str = ""
+    """why there is no plan"""
+    work: int = 0
+    """about how many operations on numbers it takes"""
+    of: Plan | None = None
+    """for balls: the differentiated function itself"""
+    own: Callable[[], Any] | None = None
+    """traces it in the precision that it is called in"""
+    wide: Any = None
+    """its jaxpr in float64"""
+    flags: list[bool] = field(default_factory=list[bool])
+    """`labels`, and those of the arrays in its closures"""
+    doubtful: bool = False
+    """whether it was ever found to differ, so that balls look at all its inputs from then on"""
+    asks_for_nabla: bool = False
+    """whether it is a line of a derivation, which is handed ∇"""
+
+    def at(self, arrays: list[Any]) -> Evaluator:
+        """Its value in balls."""
+        assert self.plan is not None
+        return evaluator(self.plan, tuple(arrays))
+
+    def bounded(self, arrays: list[Any], *, wide: bool) -> tuple[Array, Array]:
+        """(value, rounding bound) of each component, in float64 or in the precision that it is called in.
+
+        Raises:
+            NotImplementedError: a primitive has no rounding bound.
+        """
+        closed, run = self._bounded_wide if wide else self._bounded_own
+        given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
+        found = run(*given)
+        return tuple(  # pyright: ignore[reportReturnType]
+            np.concatenate([np.ravel(part).astype(np.float64) for part in parts]) for parts in zip(*found, strict=True)
+        )
+
+    @cached_property
+    def _bounded_wide(self) -> Any:
+        return self._prepared(self.wide)
+
+    @cached_property
+    def _bounded_own(self) -> Any:
+        assert self.own is not None
+        return self._prepared(self.own()[0])
+
+    def _prepared(self, closed: Any) -> Any:
+        count = len(jax.tree.leaves(self.shapes))
+        gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
+        return closed, bounded(gradient, labels=self.flags)
+
+
+def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
+    """The gradient of `of`, by JAX.
+
+    Raises:
+        TypeError: `of` has no argument `wrt`, nor a first argument with such a field; that is not made of floats; or `of`
+            cannot be traced.
+    """
+    numbered = jax.tree.unflatten(call.structure, list(range(len(call.leaves))))
+    variables = set(jax.tree.leaves(split_arguments(of, wrt, numbered)[0]))
+    for k in variables:
+        kind = np.asarray(call.leaves[k]).dtype
+        if not jax.numpy.issubdtype(kind, np.floating):
+            raise TypeError(f"what is differentiated by must be real floating numbers, got {kind}: {call.leaves[k]!r}")
+
+    def gradient_and_value(f: Function, args: Any) -> Any:
+        return jax_nabla(wrt)(f)(*args), f(*args, **({"nabla": jax_nabla(wrt)} if asks_for_nabla(f) else {}))
+
+    return _trace(gradient_and_value, of, call, [k not in variables for k in call.arrays])
+
+
+def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: list[bool]) -> Side:
+    """A gradient as someone wrote it.
+
+    Raises:
+        TypeError: it cannot be traced.
+    """
+    asks = asks_for_nabla(candidate)
+    keywords = {"nabla": jax_nabla(wrt)} if asks else {}
+    side = _trace(lambda f, args: (f(*args, **keywords), None), candidate, call, labels)
+    side.asks_for_nabla = asks
+    return side
+
+
+def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool]) -> Side:
+    """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision."""
+    held = captured(f)[1]
+    errors: list[Exception] = []
+    for numpy_code, own in ((False, False), (False, True), (True, False), (True, True)):
+        traced = partial(_jaxpr, apply, f, call, held, numpy_code=numpy_code)
+        try:
+            closed, (shapes, others) = traced(own=own)
+        except Exception as error:  # whatever it does with a tracer
+            errors.append(error)
+            continue
+        count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
+        side = Side(labels, shapes, work=work_of(closed.jaxpr), own=partial(traced, own=True), wide=closed, flags=flags)
+        try:
+            side.plan, side.of = plan_parts(closed, BALLS, [count, len(jax.tree.leaves(others))], labels=flags)
+        except NotImplementedError as error:
+            side.reason = str(error)
+        return side
+    raise TypeError(f"{type(errors[0]).__name__}: {str(errors[0]).strip().splitlines()[0]}") from errors[0]
+
+
+def _jaxpr(
+    apply: Callable[..., Any], f: Function, call: Call, held: list[Any], *, own: bool, numpy_code: bool
+) -> tuple[Any, Any]:
+    def flat(values: Any, held: Any) -> Any:
+        function = with_arrays(f, list(held))
+        return apply(through_numpy(function) if numpy_code else function, call.rebuilt(values))
+
+    with jax.enable_x64(call.wide if own else True):
+        given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
+        return jax.make_jaxpr(flat, return_shape=True)(*given)
+
+
+def _widened(leaf: Any) -> Any:
+    array = np.asarray(leaf)
+    kinds = ((np.floating, np.float64), (np.integer, np.int64))
+    wide = next((wide for kind, wide in kinds if jax.numpy.issubdtype(array.dtype, kind)), array.dtype)
+    return jax.ShapeDtypeStruct(array.shape, wide)
+
+
+def asks_for_nabla(f: Function) -> bool:
+    """Whether f has an argument `nabla` that must be given."""
+    try:
+        asked = inspect.signature(f).parameters.get("nabla")
+    except (TypeError, ValueError):
+        return False
+    return asked is not None and asked.default is asked.empty
+
+
+def work_of(jaxpr: Any) -> int:
+    """About how many operations on single numbers a jaxpr takes."""
+    total = 0
+    for eqn in jaxpr.eqns:
+        times = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
+        inner = [part for value in eqn.params.values() for part in (value if isinstance(value, tuple | list) else [value])]
+        bodies = [getattr(part, "jaxpr", part) for part in inner if hasattr(getattr(part, "jaxpr", part), "eqns")]
+        size = sum(int(np.prod(var.aval.shape)) for var in eqn.outvars if hasattr(var.aval, "shape"))
+        if eqn.primitive.name == "dot_general":
+            summed = eqn.params["dimension_numbers"][0][0]
+            size *= int(np.prod([eqn.invars[0].aval.shape[axis] for axis in summed]))
+        elif eqn.primitive.name.startswith(("reduce", "arg", "conv", "sort")):
+            size = sum(int(np.prod(var.aval.shape)) for var in eqn.invars)
+        total += times * sum(map(work_of, bodies)) if bodies else size
+    return total

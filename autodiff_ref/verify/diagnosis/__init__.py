@@ -1,0 +1,1 @@
+"""What a refuted line did, and where in its source."""

@@ -1,0 +1,1 @@
+"""By which rule a line follows from the line above."""

@@ -1,0 +1,329 @@
+"""Identities: other ways to compute an equation, equal to it as real functions wherever it is defined."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from autodiff_ref.verify.mutation.edits import Change, Kinds, Site
+from autodiff_ref.verify.mutation.jaxprs import is_real
+from autodiff_ref.verify.mutation.mistakes import computes, like
+
+SUMS = ("add", "add_any", "sub")
+
+
+def commute(site: Site) -> Iterator[Change]:
+    """b + a for a + b."""
+    if computes(site) and site.name in ("add", "add_any", "mul", "max", "min"):
+        yield Change("operands", f"the operands of `{site.name}` are swapped", lambda x, y: site.bind(y, x))
+
+
+def reassociate(site: Site) -> Iterator[Change]:
+    """a + (b + c) for (a + b) + c; a sum in another order."""
+    if not computes(site):
+        return
+    before = site.body.source(site.operands[0]) if site.operands else None
+    same = {"add": ("add", "add_any"), "add_any": ("add", "add_any"), "mul": ("mul",)}.get(site.name, ())
+    if before is not None and before.primitive.name in same and all(atom in site.body.number for atom in _variables(before)):
+        numbers = tuple(site.body.number[atom] for atom in _variables(before))
+        if len(numbers) == 2:
+            yield Change(
+                "left",
+                f"(a, b), c becomes a, (b, c) in `{site.name}`",
+                lambda _, z, a, b: site.bind(a, site.bind(b, z)),
+                numbers,
+            )
+    if site.name == "reduce_sum":
+        axis = int(site.eqn.params["axes"][0]) if site.eqn.params["axes"] else None
+        if axis is not None:
+            yield Change("backwards", "a sum runs backwards", lambda x: site.bind(jnp.flip(x, axis)))
+
+            def halves(x: Any) -> Any:
+                half = x.shape[axis] // 2
+                first, second = jnp.split(x, [half], axis)
+                return site.bind(first) + site.bind(second)
+
+            yield Change("halves", "a sum is the sum of two halves", halves)
+
+
+def _variables(eqn: Any) -> list[Any]:
+    return [atom for atom in eqn.invars if not hasattr(atom, "val")]
+
+
+def distribute(site: Site) -> Iterator[Change]:
+    """a c + b c for (a + b) c."""
+    if site.name not in ("mul", "div", "dot_general", "neg", "reduce_sum") or not computes(site):
+        return
+    for j, operand in enumerate(site.operands):
+        before = site.body.source(operand)
+        if before is None or before.primitive.name not in SUMS or (site.name == "div" and j == 1):
+            continue
+        terms, shape = [*before.invars], operand.aval.shape
+        if any(hasattr(term, "val") for term in terms):
+            continue
+        minus = before.primitive.name == "sub"
+
+        def spread(*xs: Any, j: int = j, shape: Any = shape, minus: bool = minus) -> Any:
+            *own, a, b = xs
+            first, second = (site.bind(*own[:j], jnp.broadcast_to(term, shape), *own[j + 1 :]) for term in (a, b))
+            return first - second if minus else first + second
+
+        numbers = tuple(site.body.number[term] for term in terms)
+        yield Change(f"operand {j}", f"`{site.name}` is distributed over a sum", spread, numbers)
+
+
+def reciprocal(site: Site) -> Iterator[Change]:
+    """x (1/y) for x/y."""
+    if site.name == "div" and computes(site):
+        yield Change("1/y", "x/y becomes x (1/y)", lambda x, y: like(x * (1.0 / y), site))
+    if site.name == "mul" and computes(site):
+        yield Change("by 2", "a product is halved and doubled", lambda x, y: (x * 0.5) * y * 2.0)
+
+
+_STABLE: dict[str, tuple[tuple[str, Callable[..., Any]], ...]] = {
+    "logistic": (
+        ("e^z/(1 + e^z) below 0, 1/(1 + e^−z) from 0 on", lambda z: _sigmoid_by_sign(z)),
+        ("(1 + tanh(z/2))/2", lambda z: 0.5 * (1 + jnp.tanh(z / 2))),
+        ("1/(1 + e^−z)", lambda z: 1 / (1 + jnp.exp(-z))),
+        ("1 − σ(−z)", lambda z: 1 - jax.nn.sigmoid(-z)),
+    ),
+    "log1p": (("log(1 + x)", lambda x: jnp.log(1 + x)),),
+    "log": (("log1p(x − 1)", lambda x: jnp.log1p(x - 1)), ("−log(1/x)", lambda x: -jnp.log(1 / x))),
+    "expm1": (("e^x − 1", lambda x: jnp.exp(x) - 1),),
+    "exp": (
+        ("1 + expm1", lambda x: 1 + jnp.expm1(x)),
+        ("1/e^−x", lambda x: 1 / jnp.exp(-x)),
+        ("(e^(x/2))²", lambda x: jnp.exp(x / 2) ** 2),
+    ),
+    "tanh": (
+        ("2σ(2z) − 1", lambda z: 2 * jax.nn.sigmoid(2 * z) - 1),
+        ("expm1(2z)/(expm1(2z) + 2)", lambda z: jnp.expm1(2 * z) / (jnp.expm1(2 * z) + 2)),
+    ),
+    "sqrt": (("x/√x", lambda x: x * lax.rsqrt(x)),),
+    "rsqrt": (("1/√x", lambda x: 1 / jnp.sqrt(x)),),
+    "integer_pow": (),
+    "square": (("x·x", lambda x: x * x),),
+    "abs": (("√x²", lambda x: jnp.sqrt(x * x)), ("max(x, −x)", lambda x: jnp.maximum(x, -x))),
+    "max": (("(a + b + |a − b|)/2", lambda a, b: 0.5 * (a + b + jnp.abs(a - b))),),
+    "min": (("(a + b − |a − b|)/2", lambda a, b: 0.5 * (a + b - jnp.abs(a - b))),),
+    "sin": (("2 sin(x/2) cos(x/2)", lambda x: 2 * jnp.sin(x / 2) * jnp.cos(x / 2)),),
+    "cos": (("1 − 2 sin²(x/2)", lambda x: 1 - 2 * jnp.sin(x / 2) ** 2),),
+    "erf": (("−erf(−x)", lambda x: -jax.scipy.special.erf(-x)),),
+    "erfc": (("1 − erf", lambda x: 1 - jax.scipy.special.erf(x)),),
+    "digamma": (("ψ(x + 1) − 1/x", lambda x: jax.scipy.special.digamma(x + 1) - 1 / x),),
+}
+
+
+def _sigmoid_by_sign(z: Any) -> Any:
+    e = jnp.exp(-jnp.abs(z))
+    return jnp.where(z < 0, e / (1 + e), 1 / (1 + e))
+
+
+def stable_form(site: Site) -> Iterator[Change]:
+    """Another form of the same function, as numerical people write it, or do not."""
+    if not computes(site):
+        return
+    for form, f in _STABLE.get(site.name, ()):
+        yield Change(form, f"`{site.name}` is computed as {form}", lambda *xs, f=f: like(f(*xs), site))
+    if site.name == "integer_pow":
+        y = int(site.eqn.params["y"])
+        form = "x·x·…" if y > 0 else "1/(x·x·…)"
+        yield Change(form, f"`integer_pow` is computed as {form}", lambda x: _power(x, y))
+    if site.name == "sub" and _is_constant_one(site.operands[0]):
+        before = site.body.source(site.operands[1])
+        if before is not None and before.primitive.name == "logistic" and before.invars[0] in site.body.number:
+            number = site.body.number[before.invars[0]]
+            yield Change("σ(−z)", "1 − σ(z) becomes σ(−z)", lambda *xs: jax.nn.sigmoid(-xs[-1]), (number,))
+
+
+def _is_constant_one(atom: Any) -> bool:
+    return hasattr(atom, "val") and np.ndim(atom.val) == 0 and float(atom.val) == 1.0
+
+
+def _power(x: Any, y: int) -> Any:
+    product = jnp.ones_like(x)
+    for _ in range(abs(y)):
+        product = product * x
+    return product if y >= 0 else 1 / product
+
+
+def shifted_exponent(site: Site) -> Iterator[Change]:
+    """e^m e^(x − m) for e^x, with the maximum m: the shift of softmax and logsumexp."""
+    if site.name == "exp" and computes(site) and len(site.result.shape) >= 1:
+
+        def shifted(x: Any) -> Any:
+            m = jnp.max(x, axis=-1, keepdims=True)
+            return jnp.exp(m) * jnp.exp(x - m)
+
+        yield Change("max", "e^x becomes e^m e^(x − m), m the maximum", shifted)
+    if site.name == "log" and computes(site):
+        before = site.body.source(site.operands[0])
+        inner = None if before is None or before.primitive.name != "reduce_sum" else site.body.source(before.invars[0])
+        if (
+            before is not None
+            and inner is not None
+            and inner.primitive.name == "exp"
+            and inner.invars[0] in site.body.number
+        ):
+            axes = tuple(int(axis) for axis in before.params["axes"])
+
+            def logsumexp(_: Any, x: Any) -> Any:
+                m = jnp.max(x, axis=axes, keepdims=True)
+                return jnp.log(jnp.sum(jnp.exp(x - m), axis=axes)) + jnp.squeeze(m, axes)
+
+            number = site.body.number[inner.invars[0]]
+            yield Change("logsumexp", "log Σ e^x is computed with the maximum taken out", logsumexp, (number,))
+
+
+def cast(site: Site) -> Iterator[Change]:
+    """To float32 and back: nothing, to a real number."""
+    if computes(site):
+        yield Change(
+            "result",
+            f"the result of `{site.name}` is cast to float32 and back",
+            lambda *xs: site.bind(*xs).astype(jnp.float32).astype(site.result.dtype),
+        )
+
+
+def loop(site: Site) -> Iterator[Change]:
+    """A loop for a sum."""
+    if site.name == "reduce_sum" and len(site.eqn.params["axes"]) == 1 and computes(site):
+        axis = int(site.eqn.params["axes"][0])
+
+        def by_scan(x: Any) -> Any:
+            rows = jnp.moveaxis(x, axis, 0)
+            return lax.scan(lambda total, row: (total + row, None), jnp.zeros_like(rows[0]), rows)[0]
+
+        def by_fori(x: Any) -> Any:
+            rows = jnp.moveaxis(x, axis, 0)
+            return lax.fori_loop(0, rows.shape[0], lambda i, total: total + rows[i], jnp.zeros_like(rows[0]))
+
+        yield Change("scan", "a sum is a scan", by_scan)
+        yield Change("fori", "a sum is a fori_loop", by_fori)
+    if site.name == "dot_general" and computes(site):
+        (left, right), (batch, _) = site.eqn.params["dimension_numbers"]
+        if len(left) == 1 and not batch:
+
+            def products(x: Any, y: Any) -> Any:
+                a, b = jnp.moveaxis(x, int(left[0]), 0), jnp.moveaxis(y, int(right[0]), 0)
+                start = jnp.zeros(site.result.shape, site.result.dtype)
+                step = lambda total, pair: (total + jnp.tensordot(pair[0], pair[1], axes=0), None)  # noqa: E731
+                return lax.scan(step, start, (a, b))[0]
+
+            yield Change("scan", "a sum of products is a scan", products)
+
+
+def negate_twice(site: Site) -> Iterator[Change]:
+    """−(−f) for f; a + (−b) for a − b."""
+    if not computes(site):
+        return
+    yield Change("result", f"the result of `{site.name}` is negated twice", lambda *xs: jnp.negative(-site.bind(*xs)))
+    if site.name == "sub":
+        yield Change("a + (−b)", "a − b becomes a + (−b)", lambda x, y: like(x + (-y), site))
+    if site.name in ("add", "add_any"):
+        yield Change("a − (−b)", "a + b becomes a − (−b)", lambda x, y: like(x - (-y), site))
+    if site.name == "neg":
+        yield Change("0 − x", "−x becomes 0 − x", lambda x: 0.0 - x)
+
+
+POSITIVE = ("exp", "exp2", "logistic", "sqrt", "rsqrt", "erfc")
+
+
+def exp_log(site: Site) -> Iterator[Change]:
+    """log e^x for x; e^(log x) for an x > 0."""
+    if not computes(site):
+        return
+    if site.name in ("exp", "logistic", "exp2"):
+        yield Change(
+            "e^log", f"x becomes e^(log x), x the result of `{site.name}`", lambda x: jnp.exp(jnp.log(site.bind(x)))
+        )
+    else:
+        yield Change(
+            "log e^", f"x becomes log e^x, x the result of `{site.name}`", lambda *xs: jnp.log(jnp.exp(site.bind(*xs)))
+        )
+
+
+def add_and_subtract(site: Site) -> Iterator[Change]:
+    """(f + t) − t, f (1 + t²)/(1 + t²), f (sin² t + cos² t) for f, with another value t."""
+    if not computes(site):
+        return
+    ways: dict[str, Callable[[Any, Any], Any]] = {
+        "+ t − t": lambda f, t: (f + t) - t,
+        "· (1 + t²)/(1 + t²)": lambda f, t: f * (1 + t * t) / (1 + t * t),
+        "· (sin² t + cos² t)": lambda f, t: f * (jnp.sin(t) ** 2 + jnp.cos(t) ** 2),
+    }
+    for number, var in site.earlier():
+        if var.aval.shape == site.result.shape and is_real(var):
+            for way, f in ways.items():
+                yield Change(
+                    f"{way}, value {number}",
+                    f"f becomes f {way}, f the result of `{site.name}`, t another value",
+                    lambda *xs, f=f: f(site.bind(*xs[:-1]), xs[-1]),
+                    (number,),
+                )
+
+
+def rearranged(site: Site) -> Iterator[Change]:
+    """Data moved there and back: transposed or reversed twice, stacked and taken out again; a product as a sum."""
+    if not computes(site):
+        return
+    if len(site.result.shape) >= 2:
+        yield Change(
+            "ᵀᵀ",
+            f"the result of `{site.name}` is transposed twice",
+            lambda *xs: jnp.swapaxes(jnp.swapaxes(site.bind(*xs), 0, 1), 0, 1),
+        )
+    if len(site.result.shape) >= 1:
+        yield Change(
+            "reversed",
+            f"the result of `{site.name}` is reversed twice",
+            lambda *xs: jnp.flip(jnp.flip(site.bind(*xs), 0), 0),
+        )
+        yield Change(
+            "ravel",
+            f"the result of `{site.name}` is flattened, and shaped again",
+            lambda *xs: site.bind(*xs).ravel().reshape(site.result.shape),
+        )
+    yield Change(
+        "stacked",
+        f"the result of `{site.name}` is stacked, and taken out again",
+        lambda *xs: jnp.stack([site.bind(*xs), jnp.zeros(site.result.shape)])[0],
+    )
+    yield Change(
+        "where",
+        f"the result of `{site.name}` is chosen by its sign from two equal ones",
+        lambda *xs: _either(site.bind(*xs)),
+    )
+    if site.name == "dot_general":
+        (left, right), (batch, _) = site.eqn.params["dimension_numbers"]
+        if len(left) == 1 and not batch:
+
+            def as_sum(x: Any, y: Any) -> Any:
+                a, b = jnp.moveaxis(x, int(left[0]), -1), jnp.moveaxis(y, int(right[0]), -1)
+                return jnp.sum(a.reshape(*a.shape[:-1], *([1] * (b.ndim - 1)), a.shape[-1]) * b, axis=-1)
+
+            yield Change("Σ", "a contraction is a sum of products", as_sum)
+
+
+def _either(value: Any) -> Any:
+    return jnp.where(value > 0, value, value * 1.0)
+
+
+IDENTITIES: Kinds = {
+    "commute": commute,
+    "reassociate": reassociate,
+    "distribute": distribute,
+    "reciprocal": reciprocal,
+    "stable form": stable_form,
+    "shifted exponent": shifted_exponent,
+    "cast": cast,
+    "loop": loop,
+    "negate twice": negate_twice,
+    "exp and log": exp_log,
+    "add and subtract": add_and_subtract,
+    "rearrange": rearranged,
+}
+"""kinds of right rewrites"""

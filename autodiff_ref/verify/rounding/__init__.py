@@ -1,0 +1,1 @@
+"""Floats with running rounding-error bounds: a table for the walker."""

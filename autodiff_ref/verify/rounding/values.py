@@ -1,0 +1,171 @@
+"""A computed value and how far it may be from the exact one: what travels through a line in `rounding.table`.
+
+An error is good for every way in which a line may be computed primitive by primitive. With x̂ the value at hand, x the exact
+one and |x̂ − x| ≤ e, any other evaluation (sums in another order, a product not rounded before it is added, NumPy for JAX)
+gives some x' with |x' − x| ≤ e as well. So |x| ≤ |x̂| + e and |x'| ≤ |x̂| + 2e: a rule bounds the difference between f(x') and
+f(x) for all of these, and adds the rounding of f(x'). Errors are carried in float64, whatever the line computes in.
+
+Arrays have one more axis in front than the jaxpr says, the batch; it is 1 for what is the same for all inputs.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autodiff_ref.verify.walker.plans import Array
+
+
+class Bounded(NamedTuple):
+    """Reals: computed values, in their dtype, and bounds of their errors, in float64; infinity is no information."""
+
+    value: Array
+    error: Array
+
+
+class Discrete(NamedTuple):
+    """Integers or booleans, and where they are surely those of the exact computation."""
+
+    value: Array
+    sure: Array
+
+
+class Format(NamedTuple):
+    """A binary format: half the distance from 1 to the next number, the smallest normal number, digits of short numbers."""
+
+    u: float
+    tiny: float
+    short: float
+
+
+_FORMATS = {
+    np.dtype(np.float64): Format(2.0**-53, float(np.finfo(np.float64).tiny), 2.0**12),
+    np.dtype(np.float32): Format(2.0**-24, float(np.finfo(np.float32).tiny), 2.0**5),
+}
+
+UPWARDS = 1 + 2.0**-40
+"""The bounds are computed in floats themselves: fewer than 2^10 roundings between two uses of this factor."""
+
+
+def format_of(dtype: Any) -> Format:
+    """The format of a dtype.
+
+    Raises:
+        NotImplementedError: it is neither float32 nor float64.
+    """
+    if np.dtype(dtype) not in _FORMATS:
+        raise NotImplementedError(f"no rounding bounds in {np.dtype(dtype)}: only float32 and float64 have them")
+    return _FORMATS[np.dtype(dtype)]
+
+
+# Exact values: their errors and certainties are single numbers spread over the shape, and so recognised at no cost
+
+_ZERO, _TRUE = np.zeros(()), np.ones((), dtype=bool)
+
+
+def without_error(value: Array) -> Bounded:
+    """Reals known exactly."""
+    return Bounded(value, np.broadcast_to(_ZERO, value.shape))
+
+
+def surely(value: Array) -> Discrete:
+    """Integers or booleans known exactly."""
+    return Discrete(value, np.broadcast_to(_TRUE, value.shape))
+
+
+def is_exact(x: Bounded) -> bool:
+    """Whether all entries were made by `without_error`."""
+    return not any(x.error.strides) and x.error.flat[0] == 0
+
+
+def is_sure(x: Discrete) -> bool:
+    """Whether all entries were made by `surely`."""
+    return not any(x.sure.strides) and bool(x.sure.flat[0])
+
+
+def are_short(*arrays: Array) -> bool:
+    """Whether sums and products of these numbers are exact: multiples of 2^-12 below 2^12 (float32: 2^-5, 2^5)."""
+    for array in arrays:
+        limit = format_of(array.dtype).short
+        scaled = array * limit
+        if not (np.all(np.abs(array) < limit) and np.all(scaled == np.rint(scaled))):
+            return False
+    return True
+
+
+def lifted(value: Any) -> Any:
+    """A known integer array as a discrete value, the same for all inputs; others as they are."""
+    return surely(np.asarray(value)[None]) if isinstance(value, np.ndarray) else value
+
+
+def aligned(*operands: Any) -> list[Any]:
+    """Operands of a primitive that works entry by entry: a single number an input is one for all entries."""
+    ndim = max((x.value.ndim for x in operands), default=0)
+    return [x if x.value.ndim == ndim else _with_axes(x, ndim) for x in operands]
+
+
+def _with_axes(x: Any, ndim: int) -> Any:
+    value = x.value.reshape(x.value.shape[0], *[1] * (ndim - 1))
+    if isinstance(x, Bounded):
+        return without_error(value) if is_exact(x) else Bounded(value, x.error.reshape(value.shape))
+    return surely(value) if is_sure(x) else Discrete(value, x.sure.reshape(value.shape))
+
+
+def leaf(value: Array) -> Bounded:
+    """An input: exact, except that a subnormal number may be flushed to zero when it is read."""
+    magnitude, tiny = np.abs(value), format_of(value.dtype).tiny
+    subnormal = (magnitude > 0) & (magnitude < tiny)
+    if not subnormal.any():
+        return without_error(value)
+    return Bounded(np.where(subnormal, 0, value).astype(value.dtype), np.where(subnormal, magnitude, 0).astype(np.float64))
+
+
+def magnitude(x: Bounded) -> Array:
+    """At least |x| for the exact x."""
+    size = np.abs(x.value).astype(np.float64, copy=False)
+    return size if is_exact(x) else size + x.error
+
+
+def reach(x: Bounded) -> Array:
+    """At least |x'| for every computed x'."""
+    size = np.abs(x.value).astype(np.float64, copy=False)
+    return size if is_exact(x) else size + 2 * x.error
+
+
+def flushed(value: Array) -> Array:
+    """Subnormal numbers as XLA on CPU leaves them: zero."""
+    small = np.abs(value) < format_of(value.dtype).tiny
+    return np.where(small, value.dtype.type(0), value) if small.any() else value
+
+
+def rounded(value: Array, propagated: Array | float, units: float = 1.0, vanishes: Array | None = None) -> Bounded:
+    """What a primitive returns.
+
+    With P = `propagated` ≥ |f(x') − f(x)| and |f(x')| ≤ |f(x̂)| + 2P, the error is at most P + units u (|f(x̂)| + 2P), and
+    the smallest normal number more where the result is flushed to zero.
+
+    Args:
+        value: f(x̂) as computed.
+        propagated: P, in float64.
+        units: of the last place, each u relative.
+        vanishes: where the result is exactly zero and no rounding happens; where a computed 0 without P is one by default.
+    """
+    u, tiny, _ = format_of(value.dtype)
+    share = units * u * (1 + 8 * units * u) * UPWARDS
+    error = np.abs(value).astype(np.float64, copy=False) * share
+    error += propagated * (UPWARDS + 2 * share)
+    nothing: Array = error == 0 if vanishes is None else vanishes
+    error += tiny
+    if nothing.any():
+        error[np.broadcast_to(nothing, error.shape)] = 0.0
+    return Bounded(flushed(value), error)
+
+
+def without_nan(error: Array) -> Array:
+    """NaN, as of ∞ − ∞, is no information: ∞."""
+    return np.where(error < np.inf, error, np.inf)
+
+
+def is_zero(x: Bounded) -> Array:
+    """Where a real is exactly 0."""
+    zero = x.value == 0
+    return zero if is_exact(x) else zero & (x.error == 0)

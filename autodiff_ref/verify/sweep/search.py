@@ -1,0 +1,170 @@
+"""The sweep: lines in floats at thousands of inputs, each value with its rounding bound; what is beyond is for the balls."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.verify.bench import Bench, claims_to_hold
+from autodiff_ref.verify.inputs import Input
+from autodiff_ref.verify.rounding.table import Bounded, bounded
+from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
+from autodiff_ref.verify.sweep.swept import Swept
+from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key
+from autodiff_ref.verify.walker.plans import Array
+from manual_grad.derivation import Line, label_of
+
+BUDGET = 60_000_000
+"""Numbers that a derivation's lines may compute in a sweep: about a second, on one core that has nothing else to do."""
+
+MOST_INPUTS = 2**16
+"""inputs, where lines are so short that the budget would allow more"""
+
+MOST_SUSPECTS = 200
+"""suspects of two lines that are shown to the balls"""
+
+WIDTH = 2**15
+"""numbers in an array, about: a batch is as large as that allows, so that what is at work stays in the cache"""
+
+
+class Sweep:
+    """A derivation's lines at many inputs in floats, each computed once.
+
+    Args:
+        bench: the derivation, its traces, and the balls.
+        seed: of the inputs.
+        budget: how many numbers all lines together may compute; by default about a second's worth.
+        count: how many inputs instead, about.
+    """
+
+    def __init__(self, bench: Bench, *, seed: int = 0, budget: int = BUDGET, count: int | None = None) -> None:
+        self.bench, self.derivation = bench, bench.derivation
+        self._functions: dict[Any, Callable[..., list[Bounded]] | str] = {}
+        self._values: dict[tuple[str, int], tuple[Array, Array] | str] = {}
+        self._holds: dict[tuple[str, int], Array] = {}
+        size, number = self._measures(budget, count)
+        self.batches = [batch for batch in batches(self.derivation, seed=seed, size=size, count=number) if len(batch)]
+
+    def _measures(self, budget: int, count: int | None) -> tuple[int, int]:
+        """How many inputs in a batch, and how many batches: by the numbers that the lines compute, so always the same."""
+        args = self.bench.inputs[0].args
+        entries = [numbers_in(self.bench.traced(line, args).closed.jaxpr) for line in (None, *self.derivation.lines)]
+        whole, widest = sum(each[0] for each in entries), max(each[1] for each in entries)
+        size = int(np.clip(WIDTH // max(widest, 1), 32, 2048))
+        shapes = number_of_shapes(self.derivation)
+        if count is None:  # powers of two, so that another version of JAX, with a few more steps, sweeps as many
+            count = _power_of_two(min(budget // max(whole, 1), MOST_INPUTS))
+        size = max(_power_of_two(min(size, count // shapes)), 16)
+        return size, max(count // size, shapes)
+
+    # Values
+
+    def values(self, line: Line | None, k: int) -> tuple[Array, Array] | str:
+        """A line in batch k: values and errors, (batch, components); or why there are none."""
+        label = REFERENCE if line is None else label_of(line)
+        if (label, k) not in self._values:
+            self._values[label, k] = self._compute(line, self.batches[k])
+        return self._values[label, k]
+
+    def function(self, line: Line | None, args: tuple[Any, ...]) -> Callable[..., list[Bounded]] | str:
+        """A line at the shapes of `args`, with rounding bounds; or why there is none."""
+        key = REFERENCE if line is None else label_of(line), shape_key(args)
+        if key not in self._functions:
+            traced = self.bench.traced(line, args)
+            width = len(jax.tree.leaves(traced.shapes))
+            try:
+                self._functions[key] = bounded(traced.closed, labels=label_flags(self.derivation.domain), first=width)
+            except NotImplementedError as error:
+                self._functions[key] = str(error).partition(":")[0]
+        return self._functions[key]
+
+    def _compute(self, line: Line | None, batch: Batch) -> tuple[Array, Array] | str:
+        function = self.function(line, batch.args(0))
+        if isinstance(function, str):
+            return function
+        try:
+            outputs = function(*batch.leaves)
+        except Exception as error:  # the judge's own: said in the report, never a verdict on the line
+            return f"the judge failed: {type(error).__name__}: {error}"
+        values, errors = (
+            np.concatenate([np.reshape(np.asarray(part[i], np.float64), (len(batch), -1)) for part in outputs], axis=1)
+            for i in (0, 1)
+        )
+        return values, errors
+
+    def holds(self, line: Line | None, k: int) -> Array:
+        """At which inputs of batch k a line claims to hold."""
+        if getattr(line, "valid", None) is None or line is None:
+            return np.ones(len(self.batches[k]), dtype=bool)
+        key = label_of(line), k
+        if key not in self._holds:
+            batch = self.batches[k]
+            self._holds[key] = np.array([claims_to_hold(line, batch.args(row)) for row in range(len(batch))], dtype=bool)
+        return self._holds[key]
+
+    # Two lines
+
+    def compare(self, line: Line, other: Line | None) -> Swept:
+        """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
+
+        The worst are asked first, relative to the bounds, and one that differs is enough.
+        """
+        found = Swept()
+        suspects: list[tuple[float, int, int]] = []
+        for k, batch in enumerate(self.batches):
+            pair = self.pair(line, other, k)
+            if isinstance(pair, str):
+                return Swept(reason=pair)
+            ratio, informed, both = pair
+            found.inputs.update(batch.strata[row] for row in np.flatnonzero(both))
+            found.informed += int((informed & both).sum())
+            suspects += [(float(ratio[row]), k, int(row)) for row in np.flatnonzero(both & (ratio > 1))]
+        found.suspects = len(suspects)
+        for _, k, row in islice(sorted(suspects, reverse=True), MOST_SUSPECTS):
+            args = self.batches[k].args(row)
+            compared = self.bench.compared(line, other, args)
+            found.asked[compared.outcome if compared else "unclear"] += 1
+            if compared and compared.outcome == "different":
+                found.differences.append((Input(self.batches[k].strata[row], args), compared))
+                break
+        return found
+
+    def pair(self, line: Line, other: Line | None, k: int) -> tuple[Array, Array, Array] | str:
+        """In batch k: how far two lines are apart in units of their bounds, where these exist, where both claim to hold."""
+        ours, theirs = self.values(line, k), self.values(other, k)
+        if isinstance(ours, str) or isinstance(theirs, str):
+            return ours if isinstance(ours, str) else str(theirs)
+        return (*ratio_of(ours, theirs), self.holds(line, k) & self.holds(other, k))
+
+
+def _power_of_two(number: int) -> int:
+    """The largest one up to a number."""
+    return 1 << max(number, 1).bit_length() - 1
+
+
+def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array]) -> tuple[Array, Array]:
+    """For each input the largest |difference| / (sum of both bounds) over components, and whether any has a bound."""
+    bound = ours[1] + theirs[1]
+    known = bound < np.inf
+    with np.errstate(all="ignore"):
+        difference = np.abs(ours[0] - theirs[0])
+        ratio = np.where(known, np.where(difference > 0, difference / bound, 0.0), 0.0)
+    return ratio.max(axis=1, initial=0.0), known.any(axis=1)
+
+
+def numbers_in(jaxpr: Any) -> tuple[int, int]:
+    """How many numbers a jaxpr computes for one input, a loop's body as often as it runs; the size of its largest array."""
+    whole = widest = 0
+    for eqn in jaxpr.eqns:
+        inner = [numbers_in(getattr(body, "jaxpr", body)) for body in _bodies(eqn.params)]
+        sizes = [int(np.prod(getattr(var.aval, "shape", ()))) for var in eqn.outvars]
+        whole += sum(each[0] for each in inner) * int(eqn.params.get("length", 1) or 1) + (0 if inner else sum(sizes))
+        widest = max([widest, *sizes, *[each[1] for each in inner]])
+    return whole, widest
+
+
+def _bodies(params: Any) -> list[Any]:
+    parts = [part for value in params.values() for part in (value if isinstance(value, list | tuple) else [value])]
+    return [part for part in parts if hasattr(getattr(part, "jaxpr", part), "eqns")]

@@ -1,0 +1,212 @@
+"""Expression graphs: the nodes that the symbolic table computes with, and the symbols that arguments become."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.verify.walker.plans import Array
+from manual_grad.derivation import Bits, Classes, Constants, Domain, Intervals, OneHot, Positives, Signs
+
+
+class NotSymbolicError(NotImplementedError):
+    """What a line does cannot be written as one expression."""
+
+
+class Expressions:
+    """The nodes made so far; equal ones are one."""
+
+    def __init__(self) -> None:
+        self.nodes: list[list[Any]] = []
+        self._numbers: dict[tuple[Any, ...], Node] = {}
+        self._values: dict[int, Fraction] = {}
+        self.zero, self.one = self.number(0), self.number(1)
+
+    def node(self, *content: Any) -> "Node":
+        """The node of this operation and these operands."""
+        found = self._numbers.get(content)
+        if found is None:
+            found = Node(self, len(self.nodes))
+            self.nodes.append(list(content))
+            self._numbers[content] = found
+        return found
+
+    def number(self, value: Fraction | int) -> "Node":
+        """A rational number."""
+        node = self.node("number", str(value.numerator), str(value.denominator))
+        self._values[node.id] = Fraction(value)
+        return node
+
+    def symbol(self, low: Fraction | None = None, high: Fraction | None = None) -> "Node":
+        """A new input, strictly between bounds."""
+        bounds = [None if bound is None else str(bound) for bound in (low, high)]
+        return self.node("symbol", len(self.nodes), *bounds)
+
+    def choice(self, values: Sequence[int]) -> "Node":
+        """A new label: one of these values."""
+        outcomes = self.outcomes(len(values))
+        total = self.zero
+        for outcome, value in zip(outcomes, values, strict=True):
+            total = total + outcome * self.number(value)
+        return total
+
+    def outcomes(self, of: int) -> list["Node"]:
+        """A new choice among so many: for each outcome a node that is 1 where it comes out."""
+        group = len(self.nodes)
+        return [self.node("outcome", group, k, of) for k in range(of)]
+
+    def value_of(self, node: "Node") -> Fraction | None:
+        """The number that a node is, if it is one by itself."""
+        return self._values.get(node.id)
+
+
+class Node:
+    """A real number as an expression, or an integer, or 0 or 1. It has no truth value: what branches on it is not proved."""
+
+    __slots__ = ("expressions", "id")
+
+    def __init__(self, expressions: Expressions, number: int) -> None:
+        self.expressions = expressions
+        self.id = number
+
+    @property
+    def known(self) -> Fraction | None:
+        """The number it is, if it is one by itself."""
+        return self.expressions.value_of(self)
+
+    def _other(self, value: Any) -> "Node":
+        return value if isinstance(value, Node) else self.expressions.number(Fraction(int(value)))
+
+    def __add__(self, other: Any) -> "Node":
+        other = self._other(other)
+        a, b = self.known, other.known
+        if a is not None and b is not None:
+            return self.expressions.number(a + b)
+        if a == 0:
+            return other
+        if b == 0:
+            return self
+        return self.expressions.node("add", *sorted((self.id, other.id)))
+
+    def __mul__(self, other: Any) -> "Node":
+        other = self._other(other)
+        a, b = self.known, other.known
+        if a is not None and b is not None:
+            return self.expressions.number(a * b)
+        if a == 0 or b == 0:
+            return self.expressions.zero
+        if a == 1:
+            return other
+        if b == 1:
+            return self
+        return self.expressions.node("mul", *sorted((self.id, other.id)))
+
+    def __sub__(self, other: Any) -> "Node":
+        other = self._other(other)
+        a, b = self.known, other.known
+        if a is not None and b is not None:
+            return self.expressions.number(a - b)
+        if b == 0:
+            return self
+        return self.expressions.node("sub", self.id, other.id)
+
+    def __rsub__(self, other: Any) -> "Node":
+        return self._other(other) - self
+
+    def __neg__(self) -> "Node":
+        a = self.known
+        return self.expressions.node("neg", self.id) if a is None else self.expressions.number(-a)
+
+    def __truediv__(self, other: Any) -> "Node":
+        other = self._other(other)
+        a, b = self.known, other.known
+        if b == 0:
+            raise NotSymbolicError("it divides by zero")
+        if a is not None and b is not None:
+            return self.expressions.number(a / b)
+        if b == 1:
+            return self
+        return self.expressions.node("div", self.id, other.id)
+
+    def __pow__(self, exponent: int) -> "Node":
+        if exponent == 0:
+            return self.expressions.one
+        return self if exponent == 1 else self.expressions.node("pow", self.id, str(Fraction(exponent)))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __bool__(self) -> bool:
+        raise NotSymbolicError("it branches on what depends on real numbers or labels")
+
+
+@dataclass
+class Context:
+    """Where one run makes its nodes."""
+
+    expressions: Expressions
+    constants: Any = field(default_factory=object)
+    """a run's own, so that a plan does not hand the nodes of one graph to another"""
+
+    @property
+    def zero(self) -> Node:
+        """0"""
+        return self.expressions.zero
+
+    @property
+    def undefined(self) -> Node:
+        """What an index out of range gives."""
+        raise NotSymbolicError("an index is out of range")
+
+    def number(self, value: Any) -> Node:
+        """The real that a constant stands for."""
+        return number_of(self.expressions, np.float64(value))
+
+    @contextmanager
+    def deciding(self) -> Generator[Callable[[], bool]]:
+        """A loop goes on or ends for all inputs alike: whether it does for some has no truth value."""
+        yield lambda: True
+
+
+def number_of(expressions: Expressions, value: Any) -> Node:
+    """A float as the rational that its shortest decimal is, in its own precision: 0.1 is 1/10."""
+    if not np.isfinite(value):
+        return expressions.node("call", "constant", str(value))  # no equation knows it: it must go out by itself
+    return expressions.number(Fraction(np.format_float_scientific(value, unique=True, trim="-")))
+
+
+def symbolic_arguments(domain: tuple[Any, ...], shapes: Sequence[tuple[int, ...]], expressions: Expressions) -> list[Array]:
+    """Symbols for all leaves of the arguments: what the domain says of them, and no more."""
+    leaves = jax.tree.leaves(domain, is_leaf=lambda value: isinstance(value, Domain))
+    return [_argument(leaf, shape, expressions) for leaf, shape in zip(leaves, shapes, strict=True)]
+
+
+def _argument(leaf: Domain, shape: tuple[int, ...], expressions: Expressions) -> Array:
+    made = np.empty(shape, dtype=object)
+    if isinstance(leaf, OneHot):
+        for i in range(shape[0]):
+            made[i] = expressions.outcomes(shape[1])
+        return made
+    values = np.broadcast_to(np.asarray(leaf.value, dtype=np.float64), shape) if isinstance(leaf, Constants) else None
+    for index in np.ndindex(shape):
+        match leaf:
+            case Constants():
+                assert values is not None
+                made[index] = number_of(expressions, values[index])
+            case Signs():
+                made[index] = expressions.choice((-1, 1))
+            case Bits():
+                made[index] = expressions.choice((0, 1))
+            case Classes(k=int(k)):
+                made[index] = expressions.choice(range(k))
+            case Positives():
+                made[index] = expressions.symbol(Fraction(0))
+            case Intervals(low=low, high=high):
+                made[index] = expressions.symbol(Fraction(repr(low)), Fraction(repr(high)))
+            case _:
+                made[index] = expressions.symbol()
+    return made

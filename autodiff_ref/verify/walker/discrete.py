@@ -1,0 +1,67 @@
+"""Work on integers and booleans, and rules that only move data: exact, in NumPy where it does as JAX would, else in JAX."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.verify.walker.movement import MOVEMENT, select
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+
+
+def by_jax(equation: Equation) -> Step:
+    """Discrete work of a kind that has no rule: JAX itself does it."""
+
+    def step(_: Any, *operands: Array) -> Any:
+        with jax.enable_x64(True):
+            arrays = [jax.numpy.asarray(x, dtype=o.dtype) for x, o in zip(operands, equation.operands, strict=True)]
+            result = equation.primitive.bind(*arrays, **equation.params)
+            return [np.asarray(part) for part in result] if equation.primitive.multiple_results else np.asarray(result)
+
+    return step
+
+
+# Discrete work that NumPy does as JAX would; everything else of this kind is left to JAX
+
+
+def _numpy(f: Callable[..., Array]) -> Rule:
+    """f on arrays; ufuncs let integers wrap around, as JAX does."""
+
+    def rule(equation: Equation) -> Step:
+        dtype = equation.results[0].dtype
+        return lambda _, *operands: np.asarray(f(*operands)).astype(dtype, copy=False)
+
+    return rule
+
+
+def _iota(equation: Equation) -> Step:
+    shape, axis = equation.params["shape"], equation.params["dimension"]
+    values = np.broadcast_to(
+        np.arange(shape[axis]).reshape([-1 if k == axis else 1 for k in range(len(shape))]), shape
+    ).astype(equation.results[0].dtype)
+    return lambda _: values
+
+
+DISCRETE: dict[str, Rule] = {
+    **MOVEMENT,
+    "iota": _iota,
+    "add": _numpy(np.add),
+    "sub": _numpy(np.subtract),
+    "mul": _numpy(np.multiply),
+    "neg": _numpy(np.negative),
+    "max": _numpy(np.maximum),
+    "min": _numpy(np.minimum),
+    "eq": _numpy(np.equal),
+    "ne": _numpy(np.not_equal),
+    "lt": _numpy(np.less),
+    "le": _numpy(np.less_equal),
+    "gt": _numpy(np.greater),
+    "ge": _numpy(np.greater_equal),
+    "and": _numpy(np.bitwise_and),
+    "or": _numpy(np.bitwise_or),
+    "xor": _numpy(np.bitwise_xor),
+    "not": _numpy(np.invert),
+    "convert_element_type": _numpy(lambda x: x),
+    "select_n": _numpy(lambda which, *cases: select(which, *cases)),
+}
