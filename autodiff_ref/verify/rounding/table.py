@@ -29,7 +29,7 @@ from autodiff_ref.verify.rounding.rules import ARITHMETIC, added, greatest, leas
 from autodiff_ref.verify.rounding.values import Bounded, Discrete, aligned, leaf, lifted, surely, without_nan
 from autodiff_ref.verify.walker.discrete import DISCRETE
 from autodiff_ref.verify.walker.movement import MOVEMENT
-from autodiff_ref.verify.walker.plans import Array, Rule, is_short
+from autodiff_ref.verify.walker.plans import Array, Rule, is_short, short_ones
 from autodiff_ref.verify.walker.walk import plan_parts
 
 __all__ = ["Bounded", "RoundingTable", "bounded"]
@@ -97,8 +97,7 @@ class RoundingTable:
         if is_short(array):
             return Bounded(*_spread(array))
         spacing = np.spacing(np.abs(array)).astype(np.float64)
-        short = np.vectorize(is_short)(array) | ~np.isfinite(array)
-        return Bounded(array[None], np.where(short, 0.0, spacing)[None])
+        return Bounded(array[None], np.where(short_ones(array), 0.0, spacing)[None])
 
 
 def _spread(values: Array) -> tuple[Array, Array]:

@@ -142,11 +142,16 @@ def significant_bits(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 def is_short(values: Any) -> bool:
     """Whether all floats have so few significant bits that they are surely meant as written: 24 in float64."""
+    return bool(np.all(short_ones(values)))
+
+
+def short_ones(values: Any) -> Array:
+    """Which numbers of an array are surely meant as written; infinities and NaN are, and integers."""
     array = np.asarray(values)
     if not np.issubdtype(array.dtype, np.floating):
-        return True
-    mantissas = np.frexp(array[np.isfinite(array)].astype(np.float64))[0] * 2.0 ** significant_bits(array.dtype)[1]
-    return bool(np.all(mantissas == np.floor(mantissas)))
+        return np.ones(array.shape, dtype=bool)
+    mantissas = np.frexp(array.astype(np.float64))[0] * 2.0 ** significant_bits(array.dtype)[1]
+    return ~np.isfinite(array) | (mantissas == np.floor(mantissas))
 
 
 def operand_of(aval: Any, *, label: bool) -> Operand:

@@ -165,6 +165,16 @@ def test_every_step_of_random_programs_has_bounds_on_ordinary_numbers(step: int,
     assert check(PROGRAM_STEPS[step], vectors(1, 4, dtype), dtype) > 0
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_constant_that_may_mean_a_decimal_is_as_wide_as_its_ulp(dtype: Any) -> None:
+    """In its own dtype: 0.1 in float32 has 24 bits, which in float64 would be short."""
+    x = np.array([[1.0, 8.0]], dtype)
+    _, error = bounded(traced(lambda a: a * np.asarray(0.1, dtype), (x[0],), dtype))(x)[0]
+    assert np.all(error >= float(np.spacing(dtype(0.1))) * x)
+    _, error = bounded(traced(lambda a: a * np.asarray(0.125, dtype), (x[0],), dtype))(x)[0]
+    assert np.all(error == 0)
+
+
 def test_a_bound_that_grants_too_little_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """exp granted a 100th of its ulps: the checks above fail."""
     single, double = GRANTED["exp"]
