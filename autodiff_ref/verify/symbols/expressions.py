@@ -143,6 +143,11 @@ class Node:
     def __bool__(self) -> bool:
         raise NotSymbolicError("it branches on what depends on real numbers or labels")
 
+    def __lt__(self, _: Any) -> bool:
+        raise NotSymbolicError("it branches on what depends on real numbers or labels")
+
+    __le__ = __gt__ = __ge__ = __lt__
+
 
 @dataclass
 class Context:

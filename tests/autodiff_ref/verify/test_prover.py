@@ -177,6 +177,13 @@ def truth(x: arb) -> arb:
     return arb(1) if x > 0 else arb(0) if x < 0 else arb.nan()
 
 
+def greatest(values: list[arb], k: int) -> arb:
+    """1 where entry k is greater than all others, 0 where some other one is greater; nothing at a tie."""
+    if any(value > values[k] for value in values):
+        return arb(0)
+    return arb(1) if all(values[k] > v for j, v in enumerate(values) if j != k) else arb.nan()
+
+
 DIRECT = {
     **FUNCTIONS,
     "neg": lambda x: -x,
@@ -220,6 +227,9 @@ def at_point(graph: Graph, p: Poly, at: list[arb]) -> arb:
                 value = at[made.key]
             case "bit":
                 kind, terms = made.key
+                if isinstance(kind, tuple):  # ("greatest", differences of the values to the first): is it number `terms`?
+                    beyond = [at_point(graph, dict(part), at) for part in kind[1]]
+                    return greatest(beyond, terms)
                 base = at_point(graph, dict(terms), at)
                 return truth(base) if kind == "above" else arb(1) if base == 0 else arb(0) if base != 0 else arb.nan()
             case "exp":
