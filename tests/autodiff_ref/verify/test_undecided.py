@@ -119,7 +119,8 @@ def test_a_rule_that_is_registered_decides_the_line(monkeypatch):
         return jax.scipy.special.i1e(z) + jax.scipy.special.i0e(z)
 
     derivation = Derivation("d i0e", of, "z", (positives(),), [line, sign_lost])
-    monkeypatch.setattr(BALLS, "rules", dict(BALLS.rules))
+    # the docstring of `register` may have run in this process
+    monkeypatch.setattr(BALLS, "rules", {name: rule for name, rule in BALLS.rules.items() if "bessel" not in name})
     for name, order in (("bessel_i1e", 1), ("bessel_i0e", 0)):
         before = verify(derivation, examples=1)
         assert {each.verdict for each in before.lines} == {"undecided"}
