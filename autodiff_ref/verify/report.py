@@ -45,10 +45,11 @@ class Counterexample:
     def __str__(self) -> str:
         found = "smallest input found" if self.stratum == "simplest" else f"input found ({self.stratum})"
         width = max(len(self.label), len(self.against))
+        entry = self.component if self.component.startswith("gradient") else f"∂/∂{self.component}"
         return (
             f"{found}   {self.at}\n"
-            f"{self.against:{width}}  {self.component} = {self.expected}\n"
-            f"{self.label:{width}}  {self.component} = {self.value}\n"
+            f"{self.against:{width}}  {entry} = {self.expected}\n"
+            f"{self.label:{width}}  {entry} = {self.value}\n"
             f"certified: they differ by at least {self.difference}"
         )
 
