@@ -7,7 +7,7 @@ from flint import arb
 
 from autodiff_ref.verify.balls.context import Context, entrywise
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
-from autodiff_ref.verify.walker.structure import axes_last, reduction, scatter
+from autodiff_ref.verify.walker.structure import axes_last, cumulative, reduction, scatter
 
 
 def greatest(x: arb, y: arb) -> arb:
@@ -48,20 +48,6 @@ def _extreme(better: int) -> Rule:
 
 def _reduce_pairwise(f: Callable[[arb, arb], arb]) -> Rule:
     return reduction(lambda rows: np.frompyfunc(f, 2, 1).reduce(rows, axis=-1))
-
-
-def _accumulate_pairwise(f: Callable[[arb, arb], arb]) -> Rule:
-    def rule(equation: Equation) -> Step:
-        axis, backwards = equation.params["axis"], equation.params["reverse"]
-
-        def step(_: Context, x: Array) -> Array:
-            flipped = np.flip(x, axis) if backwards else x
-            made = np.frompyfunc(f, 2, 1).accumulate(flipped, axis, dtype=object)
-            return np.flip(made, axis) if backwards else made
-
-        return step
-
-    return rule
 
 
 def _sort(equation: Equation) -> Step:
@@ -129,9 +115,9 @@ ORDER: dict[str, Rule] = {
     "reduce_min": _reduce_pairwise(least),
     "argmax": _extreme(1),
     "argmin": _extreme(-1),
-    "cummax": _accumulate_pairwise(greatest),
-    "cummin": _accumulate_pairwise(least),
-    "cumlogsumexp": _accumulate_pairwise(lambda x, y: (x.exp() + y.exp()).log()),
+    "cummax": cumulative(greatest),
+    "cummin": cumulative(least),
+    "cumlogsumexp": cumulative(lambda x, y: (x.exp() + y.exp()).log()),
     "sort": _sort,
     "top_k": _top_k,
     "scatter-min": scatter(least),

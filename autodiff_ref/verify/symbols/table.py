@@ -13,7 +13,7 @@ import numpy as np
 from autodiff_ref.verify.symbols.expressions import Context, Node, NotSymbolicError, number_of
 from autodiff_ref.verify.walker.discrete import by_jax
 from autodiff_ref.verify.walker.plans import Array, Equation, NoRuleError, Rule, Step
-from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last
+from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, cumulative
 
 # Rules
 
@@ -192,20 +192,6 @@ def _place(sign: int) -> Rule:
     return rule
 
 
-def _accumulated(f: Callable[[Node, Node], Node]) -> Rule:
-    def rule(equation: Equation) -> Step:
-        axis, backwards = equation.params["axis"], equation.params["reverse"]
-
-        def step(_: Context, x: Array) -> Array:
-            flipped = np.flip(x, axis) if backwards else x
-            made = np.frompyfunc(f, 2, 1).accumulate(flipped, axis, dtype=object)
-            return np.flip(made, axis) if backwards else made
-
-        return step
-
-    return rule
-
-
 def _is_finite(node: Node) -> bool:
     return node.expressions.nodes[node.id][:2] != ["call", "constant"]
 
@@ -367,8 +353,8 @@ class SymbolTable:
             ),
             "reduce_max": _reduction(_greatest),
             "reduce_min": _reduction(lambda context, rows: -_greatest(context, -rows)),
-            "cummax": _accumulated(_GREATEST),
-            "cummin": _accumulated(_LEAST),
+            "cummax": cumulative(_GREATEST),
+            "cummin": cumulative(_LEAST),
             "argmax": _place(1),
             "argmin": _place(-1),
             "iota": lambda eqn: lambda context: _nodes(context, DISCRETE["iota"](eqn)(None)),

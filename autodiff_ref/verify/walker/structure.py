@@ -1,6 +1,7 @@
 """Rules that hold in every arithmetic on arrays of objects: summing and contracting, with nothing but `+` and `*`."""
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from autodiff_ref.verify.walker.movement import INDEXED, MOVEMENT, as_objects, s
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 from autodiff_ref.verify.walker.scattering import scatter
 
-__all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "elementwise", "reduction", "scatter"]
+__all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
 
 # Sums, products and contractions
 
@@ -69,14 +70,17 @@ def _dot_general(equation: Equation) -> Step:
     return step
 
 
-def _cumulative(ufunc: np.ufunc) -> Rule:
+def cumulative(f: Callable[[Any, Any], Any]) -> Rule:
+    """A primitive that joins the entries along an axis one after the other by f."""
+    joined = np.frompyfunc(f, 2, 1)
+
     def rule(equation: Equation) -> Step:
         axis, backwards = equation.params["axis"], equation.params["reverse"]
 
         def step(_: Any, x: Array) -> Array:
             flipped = np.flip(x, axis) if backwards else x
-            summed = ufunc.accumulate(flipped, axis, dtype=object)
-            return np.flip(summed, axis) if backwards else summed
+            made = joined.accumulate(flipped, axis, dtype=object)
+            return np.flip(made, axis) if backwards else made
 
         return step
 
@@ -122,8 +126,8 @@ ALGEBRA: dict[str, Rule] = {
     "select_n": lambda _: lambda _, which, *cases: as_objects(select(which, *cases)),
     "dot_general": _dot_general,
     "conv_general_dilated": _convolution,
-    "cumsum": _cumulative(np.add),
-    "cumprod": _cumulative(np.multiply),
+    "cumsum": cumulative(operator.add),
+    "cumprod": cumulative(operator.mul),
     "scatter-add": scatter(lambda old, new: old + new),
     "scatter-sub": scatter(lambda old, new: old - new),
     "scatter-mul": scatter(lambda old, new: old * new),
