@@ -13,6 +13,7 @@ import enum
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -133,6 +134,11 @@ class Planner:
         if name in CALLS:
             inner = meant_by(eqn) or eqn.params[CALLS[name]]
             return self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+        if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
+            with jax.enable_x64(True):
+                shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+                inner = jax.make_jaxpr(partial(eqn.primitive.to_lojax, **eqn.params))(*shapes)
+            return self.inline(inner.jaxpr, inner.consts, sources)
         if name == "cond" and sources[0] in self.known:
             branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
             return self.inline(branch.jaxpr, branch.consts, sources[1:])
