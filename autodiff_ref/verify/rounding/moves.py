@@ -92,13 +92,7 @@ def _mover(name: str) -> Rule:
         if name in _DIRECT:
             move = _DIRECT[name](equation)
             return planned(plain, lambda _, x, *rest: moved(move, x))
-        sizes = [int(np.prod(operand.shape)) for operand in equation.operands]
-        offsets = np.cumsum([0, *sizes])
-        places = [
-            np.arange(start, start + size).reshape(operand.shape)
-            for start, size, operand in zip(offsets, sizes, equation.operands, strict=False)
-        ]
-        found = plain(None, *places)
+        found = plain(None, *numbered(equation.operands))
         maps = [np.asarray(part) for part in found] if isinstance(found, list) else [np.asarray(found)]
 
         def pick(taken: Array) -> Move:
