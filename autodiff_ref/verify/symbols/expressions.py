@@ -9,8 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.verify.symbols.prover.nodes import operands_of
 from autodiff_ref.verify.walker.plans import Array
 from manual_grad.derivation import Bits, Classes, Constants, Domain, Intervals, OneHot, Positives, Signs
+
+Bounds = tuple[Fraction, Fraction]
+"""Two numbers between which a value lies, both of which it may be."""
 
 
 class NotSymbolicError(NotImplementedError):
@@ -24,6 +28,11 @@ class Expressions:
         self.nodes: list[list[Any]] = []
         self._numbers: dict[tuple[Any, ...], Node] = {}
         self._values: dict[int, Fraction] = {}
+        self.limits: dict[int, float] = {}
+        """the nodes that are ∞, −∞ or NaN"""
+        self._with_limits: dict[int, bool] = {}
+        self.ranges: dict[int, Bounds | None] = {}
+        """what a node lies between, as far as that was asked"""
         self.zero, self.one = self.number(0), self.number(1)
 
     def node(self, *content: Any) -> "Node":
@@ -39,6 +48,12 @@ class Expressions:
         """A rational number."""
         node = self.node("number", str(value.numerator), str(value.denominator))
         self._values[node.id] = Fraction(value)
+        return node
+
+    def limit(self, value: float) -> "Node":
+        """∞, −∞ or NaN: no equation knows it, so that it must go out by itself."""
+        node = self.node("call", "constant", str(float(value)))
+        self.limits[node.id] = float(value)
         return node
 
     def symbol(self, low: Fraction | None = None, high: Fraction | None = None) -> "Node":
@@ -58,6 +73,22 @@ class Expressions:
         """A new choice among so many: for each outcome a node that is 1 where it comes out."""
         group = len(self.nodes)
         return [self.node("outcome", group, k, of) for k in range(of)]
+
+    def holds_limit(self, node: "Node") -> bool:
+        """Whether a node is made of an infinity or NaN, or is one."""
+        if not self.limits:
+            return False
+        found, stack = self._with_limits, [node.id]
+        while stack:
+            k = stack[-1]
+            below = operands_of(self.nodes[k])
+            missing = [j for j in below if j not in found]
+            if k in found or not missing:
+                found.setdefault(k, k in self.limits or any(found[j] for j in below))
+                stack.pop()
+            else:
+                stack += missing
+        return found[node.id]
 
     def value_of(self, node: "Node") -> Fraction | None:
         """The number that a node is, if it is one by itself."""
@@ -90,6 +121,10 @@ class Node:
             return other
         if b == 0:
             return self
+        if self.expressions.limits:
+            for limit, rest in ((self, other), (other, self)):  # ∞ + x = ∞
+                if np.isinf(self.expressions.limits.get(limit.id, 0)) and not self.expressions.holds_limit(rest):
+                    return limit
         return self.expressions.node("add", *sorted((self.id, other.id)))
 
     def __mul__(self, other: Any) -> "Node":
@@ -98,6 +133,8 @@ class Node:
         if a is not None and b is not None:
             return self.expressions.number(a * b)
         if a == 0 or b == 0:
+            if self.id in self.expressions.limits or other.id in self.expressions.limits:
+                raise NotSymbolicError("it multiplies an infinity by 0")
             return self.expressions.zero
         if a == 1:
             return other
@@ -112,6 +149,8 @@ class Node:
             return self.expressions.number(a - b)
         if b == 0:
             return self
+        if self.id in self.expressions.limits or other.id in self.expressions.limits:
+            return self + -other
         return self.expressions.node("sub", self.id, other.id)
 
     def __rsub__(self, other: Any) -> "Node":
@@ -119,6 +158,8 @@ class Node:
 
     def __neg__(self) -> "Node":
         a = self.known
+        if self.id in self.expressions.limits:
+            return self.expressions.limit(-self.expressions.limits[self.id])
         return self.expressions.node("neg", self.id) if a is None else self.expressions.number(-a)
 
     def __truediv__(self, other: Any) -> "Node":
@@ -180,7 +221,7 @@ class Context:
 def number_of(expressions: Expressions, value: Any) -> Node:
     """A float as the rational that its shortest decimal is, in its own precision: 0.1 is 1/10."""
     if not np.isfinite(value):
-        return expressions.node("call", "constant", str(value))  # no equation knows it: it must go out by itself
+        return expressions.limit(value)
     return expressions.number(Fraction(np.format_float_scientific(value, unique=True, trim="-")))
 
 

@@ -49,6 +49,11 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
     return sizes
 
 
+def proof_arguments(derivation: Derivation) -> tuple[Any, ...]:
+    """Some arguments at the shape that proofs are made at."""
+    return draw_arguments(derivation.domain, proof_sizes(derivation), "ordinary", RandomSource(np.random.default_rng(0)))
+
+
 class Proofs:
     """The lines of a derivation as expressions; each step is put to the prover at once, and answered when it is needed.
 
@@ -62,7 +67,7 @@ class Proofs:
         self._labels = label_flags(bench.derivation.domain)
         self._values: dict[str, list[int] | str] = {}
         self._answers: dict[tuple[str, str], Future[str] | str] = {}
-        self._args = draw_arguments(bench.derivation.domain, self._sizes, "ordinary", RandomSource(np.random.default_rng(0)))
+        self._args = proof_arguments(bench.derivation)
         self._symbols = symbolic_arguments(
             _with_sizes(bench.derivation.domain, self._sizes),
             [np.shape(leaf) for leaf in jax.tree.leaves(self._args)],

@@ -11,6 +11,14 @@ from typing import Any
 import numpy as np
 
 from autodiff_ref.verify.symbols.expressions import Context, Node, NotSymbolicError, number_of
+from autodiff_ref.verify.symbols.limits import (
+    absolute,
+    compared_to_limit,
+    exponential,
+    is_finite,
+    require_in_range,
+    without_limits,
+)
 from autodiff_ref.verify.walker.discrete import by_jax
 from autodiff_ref.verify.walker.plans import Array, Equation, NoRuleError, Rule, Step
 from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, cumulative
@@ -30,9 +38,15 @@ def _nodes(context: Context, values: Array) -> Array:
 
 
 def _settled(values: Array, dtype: Any) -> Array:
-    """Discrete values as NumPy has them, where none of them is open."""
+    """Discrete values as NumPy has them, where none of them is open.
+
+    Raises:
+        NotSymbolicError: an integer may wrap around.
+    """
     known = [node.known for node in np.ravel(values)]
     if any(value is None for value in known):
+        for node in np.ravel(values):
+            require_in_range(node, np.dtype(dtype))
         return values
     return np.array([int(value) for value in known if value is not None]).reshape(np.shape(values)).astype(dtype)
 
@@ -62,26 +76,11 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _compared(name: str, a: Node, b: Node) -> Node:
-    if a is b:
-        return a.expressions.one if _COMPARISONS[name](0, 0) else a.expressions.zero
-    for node in (a, b):
-        content = node.expressions.nodes[node.id]
-        if content[:2] == ["call", "constant"]:
-            return _compared_to_limit(name, a, b)
-    return _applied(name, exact=_COMPARISONS[name])(a, b)
-
-
-def _compared_to_limit(name: str, a: Node, b: Node) -> Node:
-    """A comparison with ±inf: a real number lies between; with NaN nothing is decided."""
-    limits = [_limit(node) for node in (a, b)]
-    if any(np.isnan(limit) for limit in limits):
-        raise NotSymbolicError("it compares with NaN")
-    return a.expressions.number(int(_COMPARISONS[name](*limits)))
-
-
-def _limit(node: Node) -> float:
-    content = node.expressions.nodes[node.id]
-    return float(content[2]) if content[:2] == ["call", "constant"] else 0.0
+    compare = _COMPARISONS[name]
+    settled = compared_to_limit(compare, a, b)
+    if settled is None and a is b:
+        settled = compare(0, 0)
+    return _applied(name, exact=compare)(a, b) if settled is None else a.expressions.number(int(settled))
 
 
 def _comparison(name: str) -> Rule:
@@ -161,7 +160,12 @@ def _power(equation: Equation) -> Step:
 
 def _greatest(context: Context, rows: Array) -> Array:
     """The greatest entry of each row, as one operation: which one it is, is one choice among all."""
-    return _by_rows(lambda row: context.expressions.node("greatest", *[node.id for node in row]), rows)
+
+    def greatest(row: Array) -> Node:
+        candidates = without_limits(list(row), 1)
+        return candidates[0] if len(candidates) == 1 else context.expressions.node("greatest", *[n.id for n in candidates])
+
+    return _by_rows(greatest, rows)
 
 
 def _by_rows(f: Callable[[Array], Node], rows: Array) -> Array:
@@ -192,11 +196,18 @@ def _place(sign: int) -> Rule:
     return rule
 
 
-def _is_finite(node: Node) -> bool:
-    return node.expressions.nodes[node.id][:2] != ["call", "constant"]
+def _extreme(name: str, choose: Callable[..., Any], sign: int) -> Callable[..., Node]:
+    """The greater (or, for the sign −1, the lesser) of two."""
+    made = _applied(name, exact=choose)
+
+    def extreme(a: Node, b: Node) -> Node:
+        candidates = without_limits([a, b], sign)
+        return candidates[0] if len(candidates) == 1 else made(*candidates)
+
+    return extreme
 
 
-_GREATEST, _LEAST = _applied("max", exact=max), _applied("min", exact=min)
+_GREATEST, _LEAST = _extreme("max", max, 1), _extreme("min", min, -1)
 
 
 def _clamp(_: Equation) -> Step:
@@ -302,12 +313,12 @@ class _Discrete(dict[str, Rule]):
     def __missing__(self, name: str) -> Rule:
         return _or_nodes(name, None)
 
-    def __contains__(self, name: object) -> bool:
-        return True
+    def get(self, name: str, default: Any = None) -> Rule:  # what the walker asks
+        return self[name]
 
 
 _FUNCTIONS = (
-    *("exp", "expm1", "exp2", "log", "log1p", "logistic", "tanh", "sinh", "cosh", "tan", "asinh", "atanh", "erfc"),
+    *("expm1", "exp2", "log", "log1p", "logistic", "tanh", "sinh", "cosh", "tan", "asinh", "atanh", "erfc"),
     *("floor", "ceil"),
 )
 """primitives that the prover knows equations of, by their names"""
@@ -339,14 +350,15 @@ class SymbolTable:
             "pow": _power,
             "sqrt": _fractional("1/2"),
             "rsqrt": _fractional("-1/2"),
-            "abs": _function("abs", exact=abs),
+            "abs": lambda _: lambda _, x: _map(absolute, x),
             "sign": _function("sign", exact=lambda value: (value > 0) - (value < 0)),
-            "max": _function("max", exact=max),
-            "min": _function("min", exact=min),
+            "max": lambda _: lambda _, *operands: _map(_GREATEST, *operands),
+            "min": lambda _: lambda _, *operands: _map(_LEAST, *operands),
+            "exp": lambda _: lambda _, x: _map(exponential, x),
             "clamp": _clamp,
             "select_n": _select_n,
             "convert_element_type": _convert,
-            "is_finite": lambda _: lambda _, x: np.asarray(_map(_is_finite, x), dtype=bool),
+            "is_finite": lambda _: lambda _, x: np.asarray(_map(is_finite, x), dtype=bool),
             "reduce_sum": _reduction(_summed),
             "reduce_prod": _reduction(
                 lambda context, rows: np.multiply.reduce(rows, axis=-1, initial=context.expressions.one)

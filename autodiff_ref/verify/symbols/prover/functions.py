@@ -72,7 +72,7 @@ class Functions(Ring):
 
     def power(self, p: Poly, exponent: Fraction) -> Poly:
         """p^exponent, real: for a fractional exponent p ≥ 0."""
-        if exponent.denominator == 1 and exponent >= 0:
+        if exponent.denominator == 1 and exponent >= 0:  # no need to tell cases apart
             return self.whole_power(p, int(exponent))
         return self.by_cases(lambda q: self._power(q, exponent), p)
 
@@ -82,6 +82,8 @@ class Functions(Ring):
 
     def _power(self, p: Poly, exponent: Fraction) -> Poly:
         require_small_power(exponent)
+        if exponent.denominator == 1 and exponent >= 0:
+            return self.whole_power(p, int(exponent))
         if self.is_zero(p):
             if exponent > 0:
                 return {}

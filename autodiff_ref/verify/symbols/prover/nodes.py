@@ -209,6 +209,12 @@ def _whole(name: str, round_number: Callable[[Fraction], int]) -> Callable[[Func
     return lambda ring, p: ring.by_cases(in_case, p)
 
 
+def _truncated(value: Fraction) -> int:
+    if abs(value) >= 2**31:
+        raise UnprovableError("an integer may leave the range of its type")
+    return int(value)
+
+
 OPERATIONS: dict[str, Callable[..., Poly]] = {
     "add": lambda ring, *terms: _sum(*terms),
     "sub": lambda ring, a, b: ring.subtract(a, b),
@@ -241,7 +247,7 @@ OPERATIONS: dict[str, Callable[..., Poly]] = {
     "le": lambda ring, a, b: _one_minus(ring.is_above(ring.subtract(a, b))),
     "eq": lambda ring, a, b: ring.is_null(ring.subtract(a, b)),
     "ne": lambda ring, a, b: _one_minus(ring.is_null(ring.subtract(a, b))),
-    "trunc": _whole("a truncation to an integer", lambda value: int(value)),
+    "trunc": _whole("a truncation to an integer", _truncated),
     "floor": _whole("floor", lambda value: value.__floor__()),
     "ceil": _whole("ceil", lambda value: value.__ceil__()),
 }
