@@ -103,7 +103,7 @@ def decide(traces: Traces, derivation: Derivation, given: list[tuple[Any, ...]])
 
     def evaluated(traced: Traced, args: tuple[Any, ...]) -> Any:
         assert traced.plan is not None
-        return evaluator(traced.plan, args), traced.plan.constants_are_exact
+        return evaluator(traced.plan, args)
 
     for args in given:
         traces.line(None, args)
@@ -112,8 +112,8 @@ def decide(traces: Traces, derivation: Derivation, given: list[tuple[Any, ...]])
     since = time.process_time()
     for args in given:
         made = [evaluated(traces.line(line, args), args) for line in (None, *derivation.lines)]
-        for (above, above_is_exact), (below, below_is_exact) in itertools.pairwise(made):
-            compare(below, above, constants_are_exact=above_is_exact and below_is_exact)
+        for above, below in itertools.pairwise(made):
+            compare(below, above)
     return (time.process_time() - since) / len(given)
 
 

@@ -30,6 +30,8 @@ class Relation:
     """inputs that say nothing, by why"""
     shapes: dict[str, None] = field(default_factory=dict[str, None])
     resolution: float = 0.0
+    gap: float = 0.0
+    """by what share the lines differ at most, with constants as written, where other readings of these make them equal"""
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
     no_rule: str = ""
 
@@ -40,6 +42,7 @@ class Relation:
                 self.equal[given.stratum] += 1
                 self.vanishing += compared.vanishes
                 self.resolution = max(self.resolution, compared.resolution)
+                self.gap = max(self.gap, compared.gap)
                 self.shapes[shape] = None
             case "different":
                 self.differences.append((given, compared))
@@ -102,9 +105,8 @@ class Bench:
             if ours.plan is None or theirs.plan is None:
                 found.no_rule = ours.reason or theirs.reason
                 break
-            exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
             try:
-                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), constants_are_exact=exact)
+                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k))
             except Exception as error:  # the judge's own, or flint's: never a verdict on the line
                 found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
                 break
@@ -142,9 +144,8 @@ class Bench:
         ours, theirs = self.traced(line, args), self.traced(other, args)
         if ours.plan is None or theirs.plan is None:
             return None
-        exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
         try:
-            return compare(evaluator(ours.plan, args), evaluator(theirs.plan, args), constants_are_exact=exact)
+            return compare(evaluator(ours.plan, args), evaluator(theirs.plan, args))
         except Exception:  # while shrinking: another input will do
             return None
 

@@ -9,7 +9,7 @@ from autodiff_ref.verify.bench import Relation, claims_to_hold
 from autodiff_ref.verify.inputs import Input, sweep
 from autodiff_ref.verify.mutation.edits import Edit, Editable
 from autodiff_ref.verify.trace import label_flags, shape_key
-from autodiff_ref.verify.verdict import Evaluation, Evaluator, compare, evaluator
+from autodiff_ref.verify.verdict import Evaluator, compare, evaluator
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
 from manual_grad.derivation import Derivation
 
@@ -50,17 +50,15 @@ class Variants:
         return found
 
     def agree_further(self, edits: Sequence[Edit], enough: int, most: int) -> Relation:
-        """What so many inputs say: those of the judge and more, with constants taken for the doubles that they are."""
+        """What so many inputs say: those of the judge and more."""
         found, plans = Relation(), dict[Any, Plan | None]()
         for k in range(most):
-            self._add(found, edits, k, plans, exact=True)
+            self._add(found, edits, k, plans)
             if found.differences or found.no_rule or found.equal.total() >= enough:
                 break
         return found
 
-    def _add(
-        self, found: Relation, edits: Sequence[Edit], k: int, plans: dict[Any, Plan | None], *, exact: bool = False
-    ) -> None:
+    def _add(self, found: Relation, edits: Sequence[Edit], k: int, plans: dict[Any, Plan | None]) -> None:
         given = self.inputs[k]
         if not claims_to_hold(self.editable.line, given.args):
             return
@@ -72,10 +70,7 @@ class Variants:
             if edited is None:
                 return
             ours, theirs = evaluator(edited, given.args), self._evaluator(k, key)
-            if exact:
-                ours, theirs = _with_exact_constants(ours), _with_exact_constants(theirs)
-            are_exact = exact or (edited.constants_are_exact and self._plans[key].constants_are_exact)
-            compared = compare(ours, theirs, constants_are_exact=are_exact, start=min(self._bits) if are_exact else 0)
+            compared = compare(ours, theirs, start=min(self._bits))
         except NotImplementedError as error:
             found.no_rule = str(error)
             return
@@ -101,10 +96,3 @@ class Variants:
                 self._plans[key] = made
             self._evaluators[k] = evaluator(self._plans[key], args)
         return self._evaluators[k]
-
-
-def _with_exact_constants(line: Evaluator) -> Evaluator:
-    def evaluate(bits: int, _: str, ties: str) -> Evaluation:
-        return line(bits, "exact", ties)
-
-    return evaluate

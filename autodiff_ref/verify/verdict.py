@@ -1,16 +1,16 @@
 """Whether two lines are equal at one input, decided in balls: no tolerance, only digits."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-import jax
-import numpy as np
 from flint import arb
 
-from autodiff_ref.verify.balls import Context, exact, precision
-from autodiff_ref.verify.walker.plans import Plan
+from autodiff_ref.verify.balls import precision
+from autodiff_ref.verify.balls.context import Ties
+from autodiff_ref.verify.evaluation import Evaluation, Evaluator, evaluator
+from autodiff_ref.verify.readings import explained
+
+__all__ = ["DIGITS", "PRECISIONS", "Comparison", "Evaluation", "Evaluator", "compare", "digits", "evaluator"]
 
 DIGITS = 30
 """two values are equal when they agree to so many digits"""
@@ -22,22 +22,11 @@ PRECISIONS = (128, 512, 2048, 8192)
 """bits: 1 − σ(1000) needs 1,443 to have digits at all"""
 
 COARSE = 1e-6
-"""Where constants are c ± ulp(c), two lines agree to what that leaves; less than this share is no evidence."""
+"""Lines that readings of constants make equal agree to what these change; more than this share is no evidence."""
+
+_DECIDED: tuple[Ties, ...] = ("left", "right", "mixed", "mixed back")
 
 Outcome = Literal["equal", "different", "kink", "undefined", "undefined in one", "unclear"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A line's value at one input and precision: one ball for each component, and what happened on the way."""
-
-    values: tuple[arb, ...]
-    tied: bool
-    unresolved: bool
-
-
-Evaluator = Callable[[int, str, str], Evaluation]
-"""(bits, constants, ties) -> value of a line at an input"""
 
 
 @dataclass(frozen=True)
@@ -51,82 +40,74 @@ class Comparison:
     difference: str = ""
     """for a difference: a certified lower bound of it"""
     resolution: float = 0.0
-    """for equal ones: the relative width that inexact constants leave"""
+    """for equal ones that differ with constants as written: the relative change that other readings of these make"""
+    gap: float = 0.0
+    """and by what share they differ then"""
     vanishes: bool = False
     """for equal ones: both are exactly 0 throughout"""
     bits: int = 0
     """for equal ones: the precision that showed it"""
 
 
-def evaluator(plan: Plan, args: tuple[Any, ...]) -> Evaluator:
-    """The line behind a plan, at one input; each precision is computed once."""
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
-
-    @cache
-    def evaluate(bits: int, constants: str, ties: str) -> Evaluation:
-        context = Context(constants=constants, ties=ties)  # pyright: ignore[reportArgumentType]
-        with precision(bits):
-            outputs = plan.run(context, *balls)
-        values = tuple(_as_ball(value) for output in outputs for value in np.ravel(output))
-        return Evaluation(values, context.tied, context.unresolved)
-
-    return evaluate
-
-
-def _as_ball(value: Any) -> arb:
-    return value if isinstance(value, arb) else arb(int(value))
-
-
-def compare(a: Evaluator, b: Evaluator, *, constants_are_exact: bool, start: int = PRECISIONS[0]) -> Comparison:
+def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0]) -> Comparison:
     """Decides whether two lines are equal at an input, at growing precision, from `start` on.
 
-    - different: the balls of some component are disjoint; certified.
+    - different: the balls of some component are disjoint; certified for constants as written, and no other reading of
+      these makes the lines equal.
     - equal: all components agree to 30 digits, or as far as inexact constants allow, or vanish.
     - kink: reals compared in a line tie, and what the line is depends on how the tie is decided.
     - undefined: both lines have a value that does not exist, as 1/0.
     - undefined in one: only one of them has: where its singularity can be removed, that is no mistake.
     - unclear: the highest precision did not decide.
     """
-    before: list[float] | None = None
     for bits in PRECISIONS:
         if bits < start:
             continue
         with precision(bits):
-            at_a, at_b = a(bits, "balls", "exact"), b(bits, "balls", "exact")
+            at_a, at_b = a(bits, "exact", "exact"), b(bits, "exact", "exact")
             pairs = list(zip(at_a.values, at_b.values, strict=True))
             if at_a.unresolved or at_b.unresolved:
                 continue
             exist = [u.is_finite() and v.is_finite() for u, v in pairs]
+            apart = [k for k, (u, v) in enumerate(pairs) if exist[k] and not u.overlaps(v)]
             if not all(exist):  # the components that exist may differ all the same
-                apart = [k for k, (u, v) in enumerate(pairs) if exist[k] and not u.overlaps(v)]
-                if apart and not (at_a.tied or at_b.tied):
-                    return _different(pairs, apart)
+                found = None if at_a.tied or at_b.tied or not apart else _judged(a, b, pairs, apart, bits)
+                if found is not None and found.outcome == "different":
+                    return found
                 continue
-            apart = [k for k, (u, v) in enumerate(pairs) if not u.overlaps(v)]
-            widths = [float((u - v).rad()) for u, v in pairs]
-            # where constants are inexact, more precision stops making a ball narrower: it is as wide as they leave it
-            limits = [
-                not constants_are_exact and before is not None and width > 0.5 * before[k] for k, width in enumerate(widths)
-            ]
-            before = widths
-            if not apart and not all(
-                _agree(u, v) or limit or _both_vanish(u, v, bits) for (u, v), limit in zip(pairs, limits, strict=True)
-            ):
+            alike = [_agree(u, v) or _both_vanish(u, v, bits) for u, v in pairs]
+            if not apart and not all(alike):
                 continue
             variants_a, variants_b = _variants(a, at_a, bits), _variants(b, at_b, bits)
             if variants_a is None or variants_b is None:
                 return Comparison("kink")
-            if apart:  # whichever way the ties are decided
-                apart = [k for k in apart if not any(u[k].overlaps(v[k]) for u in variants_a for v in variants_b)]
-                if not apart:
-                    continue
-            return _different(pairs, apart) if apart else _equal(pairs, bits)
-    last_a, last_b = (line(PRECISIONS[-1], "balls", "exact") for line in (a, b))
+            if not apart:
+                return _equal(pairs, bits)
+            # whichever way the ties are decided
+            apart = [k for k in apart if not any(u[k].overlaps(v[k]) for u in variants_a for v in variants_b)]
+            found = _judged(a, b, pairs, apart, bits) if apart else None
+            if found is not None and (found.outcome != "equal" or all(alike[k] or k in apart for k in range(len(pairs)))):
+                return found
+    last_a, last_b = (line(PRECISIONS[-1], "exact", "exact") for line in (a, b))
     exists = [all(value.is_finite() for value in last.values) for last in (last_a, last_b)]
     if not all(exists):
         return Comparison("undefined in one" if any(exists) else "undefined")
     return Comparison("kink" if last_a.unresolved or last_b.unresolved else "unclear")
+
+
+def _judged(a: Evaluator, b: Evaluator, pairs: list[tuple[arb, arb]], apart: list[int], bits: int) -> Comparison | None:
+    """Of lines that differ with constants as written: whether they do in every reading; None where more digits must say."""
+    if not (a.constants or b.constants):
+        return _different(pairs, apart)
+    found = explained(a, b, apart, bits)
+    if found is None:
+        return Comparison("kink")
+    if found.beyond:
+        return _different(pairs, found.beyond)
+    if not found.settled:
+        return None
+    gap = max(float(abs(pairs[k][0] - pairs[k][1]).abs_upper()) for k in apart)
+    return _equal(pairs, bits, found.reach, gap)
 
 
 def _agree(u: arb, v: arb) -> bool:
@@ -146,7 +127,7 @@ def _variants(line: Evaluator, at: Evaluation, bits: int) -> list[tuple[arb, ...
     """A line's value with its ties decided in several ways: None where it differs, as ReLU's slope at 0 does, but not σ."""
     if not at.tied:
         return [at.values]
-    others = [line(bits, "balls", ties) for ties in ("left", "right", "mixed", "mixed back")]
+    others = [line(bits, "exact", ties) for ties in _DECIDED]
     for other in others:
         if other.unresolved or not all(
             v.is_finite() and u.overlaps(v) for u, v in zip(at.values, other.values, strict=True)
@@ -162,14 +143,12 @@ def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
     return Comparison("different", k, values, gaps[k].mid().str(2, radius=False))
 
 
-def _equal(pairs: list[tuple[arb, arb]], bits: int) -> Comparison:
-    scale = max((float(abs(u).abs_upper()) for u, _ in pairs), default=0.0)
-    wide = [float((u - v).rad()) for u, v in pairs if not _agree(u, v)]
-    resolution = max(wide, default=0.0) / scale if scale else 0.0
-    if resolution > COARSE:
-        return Comparison("unclear", resolution=resolution)
+def _equal(pairs: list[tuple[arb, arb]], bits: int, reach: float = 0.0, gap: float = 0.0) -> Comparison:
+    scale = max((float(abs(u).abs_upper()) for u, _ in pairs), default=0.0) or 1.0
+    if reach > COARSE * scale:
+        return Comparison("unclear", resolution=reach / scale)
     vanishes = all(u == 0 and v == 0 for u, v in pairs)
-    return Comparison("equal", resolution=resolution, vanishes=vanishes, bits=bits)
+    return Comparison("equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits)
 
 
 def digits(value: arb) -> str:

@@ -39,9 +39,9 @@ def true_value(plan: Plan, args: tuple[Any, ...]) -> Truth:
     them is an error of the computation.
     """
     found: Truth = ()
-    line, constants = evaluator(plan, args), "balls" if plan.constants_are_exact else "exact"
+    line = evaluator(plan, args)
     for bits in PRECISIONS:
-        at = line(bits, constants, "exact")
+        at = line(bits, "exact", "exact")
         with precision(bits):
             found = tuple(v if not at.unresolved and _is_narrow(v) else None for v in at.values)
         if None not in found:

@@ -96,8 +96,7 @@ class Pair:
         assert candidate.plan is not None
         assert self.reference.plan is not None
         ours, wanted = candidate.at(self.own_arrays), self.reference.at(self.of_arrays)
-        exact = candidate.plan.constants_are_exact and self.reference.plan.constants_are_exact
-        compared = compare(ours, wanted, constants_are_exact=exact)
+        compared = compare(ours, wanted)
         outcome = compared.outcome
         if outcome == "kink" and _equal_as_decided(ours, wanted):
             outcome = "equal"

@@ -10,19 +10,32 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.walker.movement import as_objects
-from autodiff_ref.verify.walker.plans import Array, is_short
+from autodiff_ref.verify.walker.plans import Array, Constant, is_short, loose
 
 ZERO, ONE, NAN = arb(0), arb(1), arb.nan()
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A reading of the constants: one of them is moved by so many of its ulps, and all others are their doubles."""
+
+    constant: Constant
+    ulps: int
+
+
+Reading = Literal["balls", "exact"] | Moved
+"""a float constant of more than 24 bits is c ± ulp(c), or exactly its double, or that moved"""
+
+Ties = Literal["exact", "left", "right", "mixed", "mixed back"]
+"""comparisons of reals that tie: as they are, or as if the left operand were smaller, or the right one, or in turns"""
 
 
 @dataclass
 class Context:
     """How one run reads constants and decides ties, and what it met."""
 
-    constants: Literal["balls", "exact"] = "balls"
-    """a float constant of more than 24 bits is c ± ulp(c), or exactly its double"""
-    ties: Literal["exact", "left", "right", "mixed", "mixed back"] = "exact"
-    """comparisons of reals that tie: as they are, or as if the left operand were smaller, or the right one, or in turns"""
+    constants: Reading = "balls"
+    ties: Ties = "exact"
     tied: bool = False
     """two reals compared were equal"""
     unresolved: bool = False
@@ -99,11 +112,18 @@ def entrywise(f: Callable[..., Any], *arrays: Array) -> Array:
 
 
 def constant(value: Any, context: Context | None, dtype: Any = np.float64) -> arb:
-    """The real that a float constant stands for: itself if it is short, else c ± ulp(c), so that 0.1 may mean 1/10."""
+    """The real that a float constant stands for: itself if it is short, else c ± ulp(c), so that 0.1 may mean 1/10.
+
+    Or another reading of it, as the context says.
+    """
     double = float(value)  # NumPy's scalars lose their type on the way here
     if double == 0:
         return ZERO
     number = np.dtype(dtype).type(double)
     if not np.isfinite(double) or context is None or context.constants == "exact" or is_short(number):
         return arb(double)
-    return arb(double, float(np.spacing(np.abs(number))))
+    ulp = float(np.spacing(np.abs(number)))
+    if context.constants == "balls":
+        return arb(double, ulp)
+    moves = context.constants.constant in loose(number)
+    return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)

@@ -95,8 +95,7 @@ def _of_one_example(bench: Bench, line: Line, right: Line | None, scene: Scene) 
             theirs = bench.traced(right, cut)
             if ours.plan is None or theirs.plan is None or _shapes(ours.shapes) != _shapes(theirs.shapes):
                 continue
-            exact = ours.plan.constants_are_exact and theirs.plan.constants_are_exact
-            compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, cut), constants_are_exact=exact)
+            compared = compare(evaluator(ours.plan, args), evaluator(theirs.plan, cut))
             if compared.outcome == "equal" and not compared.vanishes:
                 equal.append(sentence)
         left = equal

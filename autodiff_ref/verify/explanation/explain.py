@@ -247,8 +247,7 @@ def _with_real_labels(bench: Bench, line: Line, above: Line | None) -> bool | No
         ours, theirs = bench.traced(line, args).plan, bench.traced(above, args).plan
         if ours is None or theirs is None:
             return None
-        exact_constants = ours.constants_are_exact and theirs.constants_are_exact
-        outcome = compare(evaluator(ours, args), evaluator(theirs, args), constants_are_exact=exact_constants).outcome
+        outcome = compare(evaluator(ours, args), evaluator(theirs, args)).outcome
         if outcome == "different":
             return True
         decided = decided or outcome == "equal"

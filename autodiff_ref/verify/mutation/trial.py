@@ -19,9 +19,10 @@ from manual_grad.derivation import Derivation, label_of
 ENOUGH = 1000
 """a mutant that equals its line at so many inputs, to 30 digits, is taken to be equal to it"""
 
-Outcome = Literal["refuted", "equal", "no value", "not told apart"]
-OUTCOMES: tuple[Outcome, ...] = ("refuted", "equal", "no value", "not told apart")
-"""no value: the mutant has none at most inputs, as log(p − 1) for a probability p; the judge says undecided, never right"""
+Outcome = Literal["refuted", "equal", "within an ulp", "no value", "not told apart"]
+OUTCOMES: tuple[Outcome, ...] = ("refuted", "equal", "within an ulp", "no value", "not told apart")
+"""within an ulp: the mutant differs by less than the constants may mean, as 0.1 may mean 1/10, and the judge calls it right
+no value: the mutant has none at most inputs, as log(p − 1) for a probability p; the judge says undecided, never right"""
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,13 @@ class Trial:
         yield Text(f"mistakes planted in {self.name}", style="bold")
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=False, header_style="")
         table.add_column("", no_wrap=True)
-        for title in ("planted", *OUTCOMES):
+        outcomes = [outcome for outcome in OUTCOMES if outcome != "within an ulp" or self.count()[outcome]]
+        for title in ("planted", *outcomes):
             table.add_column(title, justify="right")
         rows: list[tuple[str, str | None]] = [(label, label) for label in self.labels]
         for title, label in [*rows, *[("all", None)] * (len(rows) > 1)]:
             count = self.count(label)
-            table.add_row(Text("  " + title), str(count.total()), *[str(count[outcome]) for outcome in OUTCOMES])
+            table.add_row(Text("  " + title), str(count.total()), *[str(count[outcome]) for outcome in outcomes])
         yield table
         for text, by in self._paragraphs():
             yield from indented(console, options, text, by)
@@ -106,6 +108,7 @@ class Trial:
             yield self.reason, 2
         titles = {
             "equal": f"equal to their line, to 30 digits at {ENOUGH:,} inputs",
+            "within an ulp": "equal to their line, where a constant may mean what is an ulp from it",
             "no value": "without a value at most inputs, where their line has one",
             "not told apart": "not told apart from their line",
         }
@@ -114,7 +117,7 @@ class Trial:
             if found:
                 yield title, 2
             for finding in found:
-                reason = f": {finding.reason}" if outcome == "not told apart" else ""
+                reason = f": {finding.reason}" if outcome in ("within an ulp", "not told apart") else ""
                 yield f"{finding.label}  {finding.mutant.kind}: {finding.mutant.sentence}{reason}", 4
         yield f"{self.summary}; seed {self.seed}", 2
 
@@ -125,7 +128,11 @@ class Trial:
         differ = count.total() - count["equal"]
         missed = sum(finding.missed for finding in self.findings)
         outcome = f"{count['refuted']} of {differ} mistakes refuted" if differ else "nothing was planted that differs"
-        others = {"have no value": count["no value"], "called right": missed}
+        others = {
+            "within an ulp of constants": count["within an ulp"],
+            "have no value": count["no value"],
+            "called right": missed,
+        }
         return ", ".join([outcome, *(f"{n} {what}" for what, n in others.items() if n)])
 
 
@@ -139,8 +146,8 @@ def trial(
     """Plants mistakes in each line of a derivation, and compares each mutant with the line it stands for as the judge would.
 
     A mutant that differs at one of the judge's inputs is refuted. One that the judge calls right is tried at 1,000 inputs,
-    over all strata and several seeds, each constant taken for the double that it is: then it either equals its line, or the
-    judge has missed it. One that the judge calls undecided is not told apart, or has no value at most inputs.
+    over all strata and several seeds: then it equals its line, or differs by less than an ulp of the line's constants does,
+    or the judge has missed it. One that the judge calls undecided is not told apart, or has no value at most inputs.
 
     Args:
         derivation: whose lines. They need not be right: a mutant is compared with the line that it was made from.
@@ -182,16 +189,19 @@ def _judged(label: str, variants: Variants, mutant: Mutant) -> Finding:
         case "undecided":
             return Finding(label, mutant, "not told apart", f"undecided, {relation.reason}")
         case _:
-            return _called_right(label, variants, mutant, hidden=relation.resolution > 0)
+            return _called_right(label, variants, mutant)
 
 
-def _called_right(label: str, variants: Variants, mutant: Mutant, *, hidden: bool) -> Finding:
+def _called_right(label: str, variants: Variants, mutant: Mutant) -> Finding:
     """A mutant that the judge's inputs do not tell from its line: equal, or missed?"""
     further = variants.agree_further([mutant.edit], ENOUGH, 2 * ENOUGH)
     equal = further.equal.total()
     if further.differences:
-        why = "the resolution of constants hides it" if hidden else f"it differs at the {equal + 1:,}th input tried"
+        why = f"it differs at the {equal + 1:,}th input tried"
         return Finding(label, mutant, "not told apart", why, missed=True)
+    if equal >= ENOUGH and further.gap:
+        why = f"differs by {further.gap:.0e} of its size, and an ulp of the constants moves that by {further.resolution:.0e}"
+        return Finding(label, mutant, "within an ulp", why)
     if equal >= ENOUGH:
         return Finding(label, mutant, "equal", f"to 30 digits at {equal:,} inputs")
     return Finding(label, mutant, "not told apart", f"equal, but {further.reason}")

@@ -96,8 +96,8 @@ class Plan:
     steps: list["PlannedStep"]
     known: dict[int, Array]
     size: int
-    constants_are_exact: bool
-    """whether every float constant is short, and so surely meant as written"""
+    constants: frozenset["Constant"]
+    """the float constants that are not short, and so not surely meant as written"""
     depends_on: frozenset[int]
     """the inputs (by position) that the outputs are computed from"""
     output_labels: list[bool]
@@ -152,6 +152,17 @@ def short_ones(values: Any) -> Array:
         return np.ones(array.shape, dtype=bool)
     mantissas = np.frexp(array.astype(np.float64))[0] * 2.0 ** significant_bits(array.dtype)[1]
     return ~np.isfinite(array) | (mantissas == np.floor(mantissas))
+
+
+Constant = tuple[float, str]
+"""A float constant that is not short: its mantissa and dtype. Where 0.1 means 1/10, −0.1 means −1/10 and 0.2 means 2/10."""
+
+
+def loose(values: Any) -> frozenset[Constant]:
+    """The constants among floats that are not surely meant as written."""
+    array = np.asarray(values)
+    mantissas = np.frexp(np.abs(array[~short_ones(array)].astype(np.float64)))[0]
+    return frozenset((float(mantissa), array.dtype.str) for mantissa in np.unique(mantissas))
 
 
 def operand_of(aval: Any, *, label: bool) -> Operand:

@@ -24,6 +24,7 @@ from autodiff_ref.verify.walker.control import CONTROL
 from autodiff_ref.verify.walker.discrete import by_jax
 from autodiff_ref.verify.walker.plans import (
     Array,
+    Constant,
     Equation,
     NoRuleError,
     Operand,
@@ -31,7 +32,7 @@ from autodiff_ref.verify.walker.plans import (
     PlannedStep,
     RuleError,
     Table,
-    is_short,
+    loose,
     operand_of,
 )
 from autodiff_ref.verify.walker.standins import meant_by
@@ -96,7 +97,8 @@ class Planner:
         self.known: dict[int, Array] = {}
         self.steps: list[PlannedStep] = []
         self.seen: dict[Any, list[int]] = {}
-        self.exact_constants = True
+        self.constants = frozenset[Constant]()
+        """those of the bodies of loops and branches that are not short"""
 
     def new_slot(self, operand: Operand) -> int:
         """A place for a value."""
@@ -197,7 +199,7 @@ class Planner:
     def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
         """A plan for the body of a loop or branch."""
         made = plan(closed, self.table, labels=labels)
-        self.exact_constants = self.exact_constants and made.constants_are_exact
+        self.constants |= made.constants
         return made
 
     def finish(self, inputs: list[int], outputs: list[int]) -> Plan:
@@ -211,10 +213,10 @@ class Planner:
             if isinstance(step, _Missing):
                 raise step.error
         known = {slot: array for slot, array in self.known.items() if slot in needed}
-        exact = self.exact_constants and all(is_short(array) for array in known.values())
+        constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
         output_labels = [self.operands[slot].label for slot in outputs]
-        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), exact, used, output_labels)
+        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels)
 
 
 def _as_known(value: Any) -> Array:
