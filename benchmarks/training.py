@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from timing import Job, asked, in_turn, report
 
 from autodiff_ref.train import Recipe, Shuffler, epoch, initial_layers, sgd, start, step
-from autodiff_ref.train.kernels import Layers
+from autodiff_ref.train.kernels import Layers, sum_over
 from autodiff_ref.train.shuffle import one_ahead
 
 RATE = 0.1
@@ -37,7 +37,7 @@ def ours(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int, gradient: str
     """`EPOCHS` epochs as `fit` runs them."""
     table = np.ascontiguousarray(np.concatenate([x.T, y[None]]))
     recipe = Recipe(sgd(RATE), gradient=gradient)
-    shuffler = Shuffler(table, batch, 0, shuffle)
+    shuffler = Shuffler(table.copy(), batch, 0, shuffle, overwrite=True)
 
     fixed = jax.device_put(np.ascontiguousarray(table))
 
@@ -49,8 +49,8 @@ def ours(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int, gradient: str
 
     def shuffled() -> None:
         state = start(recipe, layers)
-        for segment in one_ahead(segment for number in range(1, EPOCHS + 1) for segment in shuffler.epoch(number)):
-            state, ll = epoch(recipe, state, jax.device_put(segment.table), batch_size=batch, count=segment.size)
+        for segment in one_ahead(segment for number in range(EPOCHS) for segment in shuffler.epoch(number)):
+            state, ll = epoch(recipe, state, jax.device_put(segment.table), batch_size=batch, order=segment.order)
             ll.block_until_ready()
 
     return without_shuffling if shuffle == "none" else shuffled
@@ -148,9 +148,9 @@ def case(n: int, d: int, units: int, batch: int, rounds: int, others: set[str]) 
     layers = jax.tree.map(lambda w: w.astype(np.float32), initial_layers(d, (units,), "sigmoid", False, 0))
     every = "by hand, shuffling every example"
     jobs: dict[str, Job] = {
-        "by hand": ours(x, y, layers, batch, "hand", "groups"),
+        "by hand": ours(x, y, layers, batch, "hand", "batches"),
         every: ours(x, y, layers, batch, "hand", "examples"),
-        "by jax.grad in the same loop": ours(x, y, layers, batch, "autodiff", "groups"),
+        "by jax.grad in the same loop": ours(x, y, layers, batch, "autodiff", "batches"),
         "by hand, no shuffling": ours(x, y, layers, batch, "hand", "none"),
         "by jax.grad in the same loop, no shuffling": ours(x, y, layers, batch, "autodiff", "none"),
         "by jax.grad, one example a row, no shuffling": rows_by_grad(x, y, layers, batch),
@@ -182,6 +182,25 @@ def case(n: int, d: int, units: int, batch: int, rounds: int, others: set[str]) 
     }
 
 
+def by_order(n: int, seeds: int) -> None:
+    """Prints what a net has learned after 24 epochs by each way to shuffle, mean and standard deviation over seeds."""
+    x, y = data(n, 10)
+    table = np.ascontiguousarray(np.concatenate([x.T, y[None]]))
+    layers = jax.tree.map(lambda w: w.astype(np.float32), initial_layers(10, (8,), "sigmoid", True, 0))
+    recipe = Recipe(sgd(1.0))
+    print(f"{n:,} × 10, 8 units, batch 128: ll an example after 24 epochs\n")
+    print("| shuffle | mean | standard deviation |\n|---|---:|---:|")
+    for mode in ("examples", "batches"):
+        learned: list[float] = []
+        for seed in range(seeds):
+            state, shuffler = start(recipe, layers), Shuffler(table, 128, seed, mode)
+            for segment in (segment for number in range(24) for segment in shuffler.epoch(number)):
+                state, ll = epoch(recipe, state, jax.device_put(segment.table), batch_size=128, order=segment.order)
+                ll.block_until_ready()
+            learned.append(sum_over(state.layers, table)[0] / n)
+        print(f"| {mode} | {np.mean(learned):.5f} | {np.std(learned):.5f} |")
+
+
 def available() -> set[str]:
     """Which contenders are installed."""
     from importlib.util import find_spec
@@ -197,7 +216,13 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5, help="how often each contender runs")
     options.add_argument("--n", type=int, default=100_000, help="examples")
     options.add_argument("--without", nargs="*", default=[], help="contenders to leave out: python sklearn torch compile")
+    options.add_argument(
+        "--orders", type=int, metavar="SEEDS", help="compare what is learned by each way to shuffle, and no times"
+    )
     chosen = options.parse_args()
+    if chosen.orders:
+        by_order(20_000, chosen.orders)
+        return
     others = available() - set(chosen.without)
     cases = [(30, 2, 128), (30, 2, 32), (30, 2, 1024), (30, 64, 128)]
     results = [case(chosen.n, d, units, batch, chosen.rounds, others) for d, units, batch in cases]

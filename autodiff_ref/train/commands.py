@@ -58,7 +58,7 @@ def train(
     standardise: Annotated[bool, typer.Option(help="Centre and scale every column by the training share.")] = True,
     validation: Annotated[float, typer.Option(help="Share of the examples held out to decide when to stop.")] = 0.0,
     patience: Annotated[int, typer.Option(help="Epochs without a better validation ll before stopping.")] = 10,
-    shuffle: Annotated[str, typer.Option(help="examples, groups (faster), none, or auto.")] = "auto",
+    shuffle: Annotated[str, typer.Option(help="examples, batches (faster), none, or auto.")] = "auto",
     float64: Annotated[bool, typer.Option("--float64", help="Compute in float64; float32 otherwise.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights on one machine.")] = 0,
     save: Annotated[Path | None, typer.Option(help="A folder, or a .npz file, for the model.")] = None,

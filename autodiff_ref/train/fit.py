@@ -99,7 +99,7 @@ def fit(
         standardise: whether to centre and scale every column by its mean and standard deviation over the training share.
         validation: the share of examples that is held out to decide when to stop, from 0 to below 1.
         patience: epochs without a better validation ll after which to stop. The best weights are kept.
-        shuffle: "examples", "groups", "none" or "auto"; see `autodiff_ref.train.shuffle`.
+        shuffle: "examples", "batches", "none" or "auto"; see `autodiff_ref.train.shuffle`.
         seed: of the initial weights, the validation share and the order of the examples.
         dtype: "float32" or "float64".
         initial: the weights to start from instead of random ones.

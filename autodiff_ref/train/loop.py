@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from autodiff_ref.train.kernels import Layers, block_of, gradient_of, lane_sums, sum_over
 from manual_grad.activations import activation_of
@@ -92,7 +92,7 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
     return state, jnp.sum(lanes)
 
 
-@partial(jax.jit, static_argnums=0, static_argnames=("batch_size", "count"), donate_argnums=1)
+@partial(jax.jit, static_argnums=0, static_argnames="batch_size", donate_argnums=1)
 def epoch(
     recipe: Recipe,
     state: State,
@@ -100,11 +100,11 @@ def epoch(
     decay: float = 0.0,
     *,
     batch_size: int,
-    count: int | None = None,
+    order: Int[Array, " batches"] | None = None,
 ) -> tuple[State, Float[Array, ""]]:
-    """One pass over a table in its order, one step a batch, in one compiled loop
+    """One pass over a table, one step a batch, in one compiled loop
 
-    The examples left over after whole batches are a batch of their own, with the mean over just these.
+    The examples left over after whole batches are a batch of their own, the last, with the mean over just these.
 
     Args:
         recipe: what a step does.
@@ -112,10 +112,13 @@ def epoch(
         table: (d + 1, n) or (d + 2, n), one example a column.
         decay: λ/N, the weight decay an example.
         batch_size: examples a step; all of them where there are fewer.
-        count: how many columns to use, the first ones; all of them by default.
+        order: the n // batch_size whole batches by number, 0 the first columns; by default as they stand.
 
     Returns:
         The new state, and ll summed over the epoch, each batch at the weights it met.
+
+    Raises:
+        ValueError: `order` does not have one number a whole batch.
 
     Example:
         >>> from autodiff_ref.train import sgd
@@ -124,7 +127,11 @@ def epoch(
         >>> state = start(recipe, (Layer(jnp.zeros((1, 1))),))
         >>> state, ll = epoch(recipe, state, jnp.array([[1.0, -2.0, 4.0], [1.0, -1.0, -1.0]]), batch_size=2)
     """
-    whole, rest = divmod(table.shape[1] if count is None else count, batch_size)
+    whole, rest = divmod(table.shape[1], batch_size)
+    if order is None:
+        order = jnp.arange(whole)
+    elif order.shape != (whole,):
+        raise ValueError(f"order has shape {order.shape}: it must be ({whole},), one number for each whole batch")
 
     def one(carry: tuple[State, Any], k: Any) -> tuple[tuple[State, Any], None]:
         state, lanes = carry
@@ -133,7 +140,7 @@ def epoch(
 
     lanes = jnp.zeros(min(batch_size, recipe.block or block_of(state.layers, table)), table.dtype)
     if whole:
-        (state, lanes), _ = jax.lax.scan(one, (state, lanes), jnp.arange(whole))
+        (state, lanes), _ = jax.lax.scan(one, (state, lanes), order)
     ll = jnp.sum(lanes)
     if rest:
         state, more = _step(recipe, state, table, whole * batch_size, rest, decay)

@@ -53,7 +53,7 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
     if batch == task.n:
         passes = _full_batch(task, state)
     else:
-        passes = _minibatches(task, state, Shuffler(task.table, batch, seed, shuffle), batch)
+        passes = _minibatches(task, state, Shuffler(task.table, batch, seed, shuffle, overwrite=True), batch)
     watch = Watch(task)
     for number in range(1, task.epochs + 1):
         since = time.perf_counter()
@@ -80,9 +80,8 @@ def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> An
     """Many steps an epoch, each segment put in order by other threads while the one before it is trained on."""
     total = 0.0
     for segment in one_ahead(segment for number in range(task.epochs) for segment in shuffler.epoch(number)):
-        state, ll = epoch(
-            task.recipe, state, jax.device_put(segment.table), task.decay, batch_size=batch, count=segment.size
-        )
+        table = jax.device_put(segment.table)
+        state, ll = epoch(task.recipe, state, table, task.decay, batch_size=batch, order=segment.order)
         total += float(ll)  # waits for the segment: its memory is about to be used again
         if segment.last:
             yield state, total

@@ -1,10 +1,11 @@
 """The order of the examples, epoch by epoch, worked out by other threads while the epoch before is trained on.
 
 A fresh permutation of 100,000 examples of 30 features takes 4.2 ms of processor time beside the 2.0 ms of the epoch that it
-serves: 1 to draw it, the rest to move three million numbers one by one. NumPy moves 16 bytes as fast as 4, so `groups` moves
-groups of neighbours, in 2.1 ms. Who shares a group is drawn anew every `REGROUP` epochs. NumPy draws and moves outside
-Python's lock, and so does XLA train, so that the two share the processors. Segments of 12,800 to 51,200 examples were slower
-than one of all 100,000 (12 to 6.3 ms of processor time an epoch against 5.1): each reads every row from end to end.
+serves: 1 to draw it, the rest to move three million numbers one by one. `batches` pays for that once in `REDEAL` epochs:
+then all examples are dealt into new batches, and the epochs between take the same batches in a new order, which costs
+nothing but the cache misses of jumping from one to the next. NumPy draws and moves outside Python's lock, and so does XLA
+train, so that the two share the processors. Segments of 12,800 to 51,200 examples were slower than one of all 100,000
+(12 to 6.3 ms of processor time an epoch against 5.1): each reads every row from end to end.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from autodiff_ref.train.kernels import threads
 
@@ -21,21 +22,20 @@ T = TypeVar("T")
 
 INITIAL, SPLIT, ORDER = 0, 1, 2
 """What a seed is used for: initial weights, the validation share, the order of the examples. Each draws its own numbers."""
-MODES = ("auto", "examples", "groups", "none")
-REGROUP = 16
-"""Epochs between two draws of the groups: 4 ms shared by 16 epochs add an eighth to the time of one."""
+MODES = ("auto", "examples", "batches", "none")
+REDEAL = 8
+"""Epochs between two deals of all examples into batches."""
 SMALL = 16_384
 """Up to so many examples "auto" means "examples": an epoch is then so short that no one waits for its shuffling."""
-GROUP_BYTES = 16
 LARGE = 1 << 20
 """Segments of so many bytes and more are put in order by several threads."""
 LINE = 64
 """The bytes of a cache line."""
 STREAM = 1 << 22
 """Rows of up to so many bytes are read in order before they are gathered from. 100,000 examples of 30 features, float32,
-with and without: examples 3.0 and 5.3 ms, groups 1.5 and 4.0; rows of 4 MB: 3.5 and 6.2; but rows of 16 MB: 11 and 7.6."""
+with and without: 3.0 and 5.3 ms; rows of 4 MB: 3.5 and 6.2; but rows of 16 MB: 11 and 7.6."""
 SEGMENT = 131_072
-"""Examples put in order at a time, at most: what bounds the memory for it. About 16 MB for 30 features in float32."""
+"""What "examples" permutes at a time, at most: it bounds the memory for it. About 16 MB for 30 features in float32."""
 
 Table = Float[np.ndarray, "rows n"]
 
@@ -45,7 +45,7 @@ def mode_of(shuffle: str, n: int) -> str:
     if shuffle not in MODES:
         raise ValueError(f"shuffle must be one of {', '.join(MODES)}, got {shuffle!r}")
     if shuffle == "auto":
-        return "examples" if n <= SMALL else "groups"
+        return "examples" if n <= SMALL else "batches"
     return shuffle
 
 
@@ -58,12 +58,12 @@ def aligned(rows: int, n: int, dtype: np.dtype) -> Table:
 
 
 class Segment(NamedTuple):
-    """Some examples in the order they are to be trained on."""
+    """Some examples, and the order they are to be trained on."""
 
     table: Table
-    """(rows, ≥ size)"""
-    size: int
-    """How many columns of it are examples; what lies beyond them is padding."""
+    """(rows, size), one example a column."""
+    order: Int[np.ndarray, " batches"] | None
+    """The whole batches' order; None for the order they stand in."""
     last: bool
     """Whether it is the last of its epoch."""
 
@@ -78,68 +78,70 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 class Shuffler:
-    """Puts the columns of a table in a new order for every epoch, segment by segment.
+    """Puts the columns of a table in a new order for every epoch.
 
     Args:
         table: (rows, n), one example a column.
         batch: examples a batch; a segment is a whole number of batches, so that batches are the same at any segment size.
         seed: the order is a function of the seed and the epoch's number.
-        mode: "examples" for a fresh permutation of all examples an epoch, "groups" for one of groups of neighbours (4 in
-            float32, 2 in float64) that are drawn anew every `REGROUP` epochs, "none" for the order as it is.
-        segment: about how many examples to put in order at a time.
+        mode: "examples" for a fresh permutation of all examples an epoch, segment by segment; "batches" for a fresh order
+            of the batches, into which all examples are dealt anew every `REDEAL` epochs; "none" for the order as it is;
+            "auto" for one of the first two, by n.
+        segment: about how many examples to permute at a time.
+        overwrite: whether `table` may be written to, which saves "batches" a copy of it.
     """
 
-    def __init__(self, table: Table, batch: int, seed: int, mode: str, segment: int = SEGMENT) -> None:
+    def __init__(
+        self, table: Table, batch: int, seed: int, mode: str, *, segment: int = SEGMENT, overwrite: bool = False
+    ) -> None:
         self.rows, self.n = table.shape
+        self.batch = batch
         self.mode = mode_of(mode, self.n)
         self.seed = seed
-        self.group = GROUP_BYTES // table.dtype.itemsize if self.mode == "groups" else 1
-        unit = batch * self.group
-        self.size = min(self.n, max(1, segment // unit) * unit)
-        # one feature after the other, or a gather takes three times as long; in groups, every row begins at one
-        self.table = np.ascontiguousarray(table)
-        if self.mode == "groups":
-            self.table = aligned(self.rows, self._padded(self.n), table.dtype)
-            self.table[:, : self.n] = table
-            self.table[:, self.n :] = 0
-        self._buffers = [aligned(1, self.rows * self._padded(self.size), table.dtype)[0] for _ in range(2)]
-        self._turn = 0
+        self._own = overwrite
+        # one feature after the other, or a gather takes three times as long
+        self._table = np.ascontiguousarray(table)
+        self._size = self.n if self.mode == "batches" else min(self.n, max(1, segment // batch) * batch)
+        self._spare = [] if self.mode == "none" else [self._empty()]
+        if self.mode == "examples":
+            self._spare.append(self._empty())
         self._pool = ThreadPoolExecutor(threads())
 
-    def _padded(self, n: int) -> int:
-        return n + -n % self.group
+    def _empty(self) -> Table:
+        return aligned(self.rows, self._size, self._table.dtype)
 
     def epoch(self, number: int) -> Iterator[Segment]:
-        """The segments of one epoch, in order. Epochs are to be asked for in turn.
+        """The segments of one epoch, in order. Epochs are to be asked for in turn, from 0 on.
 
         A segment's memory is used again for the one after next: whatever is computed from a segment must be complete
         before the second one after it is asked for.
         """
         random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
-        if self.mode == "groups" and number % REGROUP == 0:
-            order = random.permutation(self.n)
-            for row in self.table:
-                row[: self.n] = row[: self.n][order]
-        order = random.permutation(self.n // self.group) if self.mode != "none" else np.arange(self.n)
-        for first in range(0, self.n, self.size):
-            yield self._segment(order, first, min(self.n, first + self.size))
+        if self.mode == "examples":
+            yield from self._permuted(random.permutation(self.n))
+            return
+        if self.mode == "batches" and number % REDEAL == 0:
+            self._deal(random.permutation(self.n))
+        order = random.permutation(self.n // self.batch).astype(np.int32) if self.mode == "batches" else None
+        yield Segment(self._table, order, True)
 
-    def _segment(self, order: np.ndarray, first: int, last: int) -> Segment:
-        self._turn = 1 - self._turn
-        width = self._padded(last - first)
-        out = self._buffers[self._turn][: self.rows * width].reshape(self.rows, width)
-        if self.mode == "none":
-            out[:] = self.table[:, first:last]
-        elif self.mode == "examples":
-            self._gather(self.table, order[first:last], out)
-        else:
-            groups = order[first // self.group : last // self.group]
-            sixteen = np.complex128  # as a carrier of 16 bytes: nothing is computed with it
-            self._gather(self.table.view(sixteen), groups, out.view(sixteen)[:, : len(groups)])
-            rest = last % self.group  # the examples of the last, partial group stay last until groups are drawn anew
-            if rest:
-                out[:, width - self.group :] = self.table[:, -self.group :]
-        return Segment(out, last - first, last == self.n)
+    def _permuted(self, order: np.ndarray) -> Iterator[Segment]:
+        for first in range(0, self.n, self._size):
+            last = min(self.n, first + self._size)
+            out = self._spare.pop(0)
+            self._spare.append(out)
+            if last - first < self._size:
+                out = out.reshape(-1)[: self.rows * (last - first)].reshape(self.rows, -1)
+            self._gather(self._table, order[first:last], out)
+            yield Segment(out, None, last == self.n)
+
+    def _deal(self, order: np.ndarray) -> None:
+        """All examples in a new order, in memory that the epoch before does not use."""
+        dealt = self._spare.pop() if self._spare else self._empty()
+        self._gather(self._table, order, dealt)
+        if self._own:
+            self._spare.append(self._table)
+        self._table, self._own = dealt, True
 
     def _gather(self, table: Table, order: np.ndarray, out: Table) -> None:
         """out ← table[:, order], the rows shared among threads: NumPy works outside Python's lock.

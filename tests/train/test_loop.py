@@ -115,13 +115,24 @@ def test_the_last_partial_batch_is_a_step_over_what_is_left(n, weights):
             assert largest_difference(got.layers, dropped.layers) > 1e-3, "the last batch did not count"
 
 
-def test_padding_beyond_count_has_no_effect():
+def test_an_order_of_batches_is_a_table_in_that_order():
     recipe = Recipe(sgd(0.5))
     table = table_of(5, 90, 3, np.float32)
-    padded = np.concatenate([table, np.full((4, 6), np.nan, np.float32)], axis=1)
-    got, _ = epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), padded, batch_size=32, count=90)
-    want, _ = epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table, batch_size=32)
-    assert largest_difference(got.layers, want.layers) <= 1e-7
+    order = np.array([2, 0, 1])
+    reordered = np.concatenate([*(table[:, 25 * k : 25 * k + 25] for k in order), table[:, 75:]], axis=1)
+    got, want = (
+        epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), data, batch_size=25, order=given)[0]
+        for data, given in ((table, order), (reordered, None))
+    )
+    for a, b in zip(got.layers, want.layers, strict=True):
+        np.testing.assert_array_equal(a.w, b.w)
+
+
+def test_an_order_has_one_number_a_batch():
+    recipe = Recipe(sgd(0.5))
+    table = table_of(5, 90, 3, np.float32)
+    with pytest.raises(ValueError, match=r"order has shape \(4,\): it must be \(3,\)"):
+        epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table, batch_size=25, order=np.arange(4))
 
 
 @settings(max_examples=30, deadline=None)

@@ -6,31 +6,39 @@ import numpy as np
 import pytest
 
 from autodiff_ref.train import shuffle
-from autodiff_ref.train.shuffle import REGROUP, SMALL, Shuffler, aligned, mode_of, one_ahead
+from autodiff_ref.train.shuffle import REDEAL, SMALL, Shuffler, aligned, mode_of, one_ahead
 
 
-def epochs(n, batch, mode, dtype=np.float32, segment=100, count=3, seed=0):
+def in_order(segment, batch):
+    """The columns of a segment as they are trained on."""
+    whole = segment.table.shape[1] // batch * batch
+    order = np.arange(whole // batch) if segment.order is None else segment.order
+    batches = segment.table[:, :whole].reshape(2, -1, batch)[:, order].reshape(2, whole)
+    return np.concatenate([batches, segment.table[:, whole:]], axis=1)
+
+
+def epochs(n, batch, mode, dtype=np.float32, count=3, seed=0, **options):
     table = np.stack([np.arange(n), -np.arange(n)]).astype(dtype)
-    shuffler = Shuffler(table, batch, seed, mode, segment)
+    shuffler = Shuffler(table.copy(), batch, seed, mode, **options)
     seen = []
     for number in range(count):
-        parts = [part.table[:, : part.size].copy() for part in shuffler.epoch(number)]
+        parts = [in_order(part, batch) for part in shuffler.epoch(number)]
         seen.append((parts, np.concatenate(parts, axis=1)))
     return table, seen
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("mode", ["examples", "groups", "none"])
+@pytest.mark.parametrize("mode", ["examples", "batches", "none"])
 @pytest.mark.parametrize(("n", "batch"), [(569, 32), (1000, 7), (100, 100), (5, 2), (3, 3), (1, 1)])
 def test_every_example_comes_once_an_epoch(n, batch, mode, dtype):
-    table, seen = epochs(n, batch, mode, dtype, count=REGROUP + 2)
+    table, seen = epochs(n, batch, mode, dtype, count=2 * REDEAL + 1, segment=100)
     for parts, whole in seen:
         np.testing.assert_array_equal(np.sort(whole[0]), table[0])
         np.testing.assert_array_equal(whole[0], -whole[1])
         assert all(part.shape[1] % batch == 0 for part in parts[:-1]), "a batch was cut in two"
 
 
-@pytest.mark.parametrize("mode", ["examples", "groups"])
+@pytest.mark.parametrize("mode", ["examples", "batches"])
 def test_epochs_and_seeds_differ_and_one_seed_repeats(mode):
     _, first = epochs(512, 32, mode)
     _, again = epochs(512, 32, mode)
@@ -42,12 +50,11 @@ def test_epochs_and_seeds_differ_and_one_seed_repeats(mode):
 
 
 def test_the_order_does_not_depend_on_the_segment_size():
-    for mode in ("examples", "groups"):
-        _, small = epochs(512, 8, mode, segment=64)
-        _, large = epochs(512, 8, mode, segment=10_000)
-        assert len(small[0][0]) == 8
-        assert len(large[0][0]) == 1
-        np.testing.assert_array_equal(small[2][1], large[2][1])
+    _, small = epochs(512, 8, "examples", segment=64)
+    _, large = epochs(512, 8, "examples", segment=10_000)
+    assert len(small[0][0]) == 8
+    assert len(large[0][0]) == 1
+    np.testing.assert_array_equal(small[2][1], large[2][1])
 
 
 def test_examples_are_uniformly_mixed():
@@ -57,22 +64,41 @@ def test_examples_are_uniformly_mixed():
     assert np.abs(counts - 50).max() < 40
 
 
-def test_groups_stay_together_until_they_are_drawn_anew():
-    _, seen = epochs(512, 32, "groups", count=REGROUP + 1)
+def test_batches_stay_together_until_they_are_dealt_anew():
+    _, seen = epochs(512, 32, "batches", count=2 * REDEAL)
 
-    def groups(whole):
-        return {tuple(whole[0, k : k + 4]) for k in range(0, 512, 4)}
+    def batches(whole):
+        return {tuple(whole[0, k : k + 32]) for k in range(0, 512, 32)}
 
-    assert groups(seen[0][1]) == groups(seen[REGROUP - 1][1])
-    assert len(groups(seen[0][1]) & groups(seen[REGROUP][1])) < 5
+    for deal in (0, REDEAL):
+        of_deal = [whole for _, whole in seen[deal : deal + REDEAL]]
+        assert all(batches(whole) == batches(of_deal[0]) for whole in of_deal)
+        assert len({tuple(whole[0]) for whole in of_deal}) == REDEAL, "two epochs took the batches in one order"
+    assert not batches(seen[0][1]) & batches(seen[REDEAL][1])
 
 
-def test_the_table_given_is_left_alone():
+@pytest.mark.parametrize("mode", ["examples", "batches", "none"])
+def test_the_table_given_is_left_alone_unless_it_may_be_overwritten(mode):
     table = np.arange(20, dtype=np.float32).reshape(2, 10)
     before = table.copy()
-    for number in range(2):
-        list(Shuffler(table, 2, 0, "groups").epoch(number))
-    np.testing.assert_array_equal(table, before)
+    orders = []
+    for overwrite in (False, True):
+        shuffler = Shuffler(table, 2, 0, mode, overwrite=overwrite)
+        orders.append([in_order(part, 2).copy() for number in range(3 * REDEAL) for part in shuffler.epoch(number)])
+        if not overwrite:
+            np.testing.assert_array_equal(table, before)
+    np.testing.assert_array_equal(*orders)
+    assert (table != before).any() == (mode == "batches")
+
+
+@pytest.mark.parametrize("mode", ["examples", "batches"])
+def test_the_memory_of_a_segment_is_not_written_to_before_the_second_one_after_it(mode):
+    shuffler = Shuffler(np.arange(2048, dtype=np.float32).reshape(2, 1024), 8, 0, mode, segment=256, overwrite=True)
+    before = None
+    for segment in (segment for number in range(3 * REDEAL) for segment in shuffler.epoch(number)):
+        if before is not None:
+            np.testing.assert_array_equal(before[0].table, before[1])
+        before = segment, segment.table.copy()
 
 
 def test_tables_begin_where_jax_takes_them_as_they_are():
@@ -82,12 +108,12 @@ def test_tables_begin_where_jax_takes_them_as_they_are():
 
 def test_auto_takes_the_faster_way_where_there_are_many():
     assert mode_of("auto", SMALL) == "examples"
-    assert mode_of("auto", SMALL + 1) == "groups"
-    with pytest.raises(ValueError, match="examples, groups, none"):
-        mode_of("batches", 10)
+    assert mode_of("auto", SMALL + 1) == "batches"
+    with pytest.raises(ValueError, match="examples, batches, none"):
+        mode_of("groups", 10)
 
 
-@pytest.mark.parametrize("mode", ["examples", "groups"])
+@pytest.mark.parametrize("mode", ["examples", "batches"])
 def test_the_order_does_not_depend_on_the_number_of_threads(mode, monkeypatch):
     orders = []
     for workers, large in ((1, 1), (2, 1), (5, 1), (2, 1 << 60)):
@@ -141,4 +167,9 @@ def test_what_goes_wrong_in_the_other_thread_is_raised_where_it_is_used():
 
 def test_only_the_last_segment_of_an_epoch_says_so():
     table = np.zeros((2, 100), np.float32)
-    assert [segment.last for segment in Shuffler(table, 10, 0, "examples", 30).epoch(0)] == [False, False, False, True]
+    assert [segment.last for segment in Shuffler(table, 10, 0, "examples", segment=30).epoch(0)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
