@@ -58,7 +58,7 @@ def verify_command(
         typer.Option(help="Sweep thousands of inputs in floats with rounding bounds; balls look at what these leave open."),
     ] = True,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided.")
+        float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided, or not proved.")
     ] = None,
     mutants: Annotated[
         int, typer.Option(min=0, help="Plant so many mistakes in each line as well, and say how many were found.")

@@ -113,7 +113,7 @@ def tried(derivation: Derivation, line: Line, seed: int, options: Any) -> Tally:
         reason = asked(version, what)
         if reason:
             made.count["refused"] += 1
-            made.reasons["falsehoods: " + reason] += 1
+            made.reasons["falsehoods: " + reason.partition(" at ")[0]] += 1
             continue
         found = related(together, version, line, enough=ENOUGH, most=2 * ENOUGH)
         text = f"{derivation.name}, {what}"
@@ -130,7 +130,7 @@ def tried(derivation: Derivation, line: Line, seed: int, options: Any) -> Tally:
         made.rewrites[rewrite.kind] += 1
         reason = asked(rewrite.line, rewrite.sentence)
         if reason:
-            made.reasons["rewrites: " + reason] += 1
+            made.reasons["rewrites: " + reason.partition(" at ")[0]] += 1
         else:
             made.proved[rewrite.kind] += 1
     return made

@@ -14,7 +14,7 @@ from autodiff_ref.verify.symbols.proofs import Proofs, proof_sizes
 from autodiff_ref.verify.symbols.prover.nodes import Graph
 from autodiff_ref.verify.symbols.prover.worker import answered
 from autodiff_ref.verify.symbols.table import SYMBOLS
-from autodiff_ref.verify.trace import label_flags
+from autodiff_ref.verify.trace import label_flags, with_nabla
 from autodiff_ref.verify.walker.walk import plan
 from manual_grad import Derivation
 from manual_grad.derivation import Domain, Line, label_of
@@ -58,7 +58,7 @@ def false_versions(derivation: Derivation, line: Line) -> list[Line]:
 
 def _changed(line: Line, name: str, change: Callable[[Any], Any]) -> Line:
     def changed(*args: Any, nabla: Any) -> Any:
-        return jax.tree.map(change, line(*args, nabla=nabla))
+        return jax.tree.map(change, with_nabla(line)(*args, nabla=nabla))
 
     changed.__name__ = f"{label_of(line)}_{name}"
     return changed

@@ -54,7 +54,8 @@ def verify(
         prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
         floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
             look at those that the bounds do not explain. Of given inputs, there is no sweep.
-        timeout: seconds after which the lines that are left are undecided.
+        timeout: seconds after which the lines that are left are undecided, and what is not proved yet is not waited for. The
+            step of the work that is at hand is ended first.
         progress: called before each step of the work.
         traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
 
@@ -70,13 +71,16 @@ def verify(
         True
     """
     report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
+    until = None if timeout is None else time.monotonic() + timeout
+    is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
+    over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
     try:
         tried = sweep(derivation, seed=seed, at_least=examples) if inputs is None else inputs
         bench = Bench(derivation, tried, may_shrink=shrink and inputs is None, traces=traces)
         bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
-    proofs = Proofs(bench) if prove else None
+    proofs = Proofs(bench, until=until, over=over) if prove else None
     if proofs is not None:
         proofs.begin()  # the prover works beside the balls
     tell = progress or (lambda done, total, what: None)
@@ -90,11 +94,10 @@ def verify(
     report.reference = str(broken) if broken else audited(bench)
     floated = Sweep(bench, seed=seed) if floats and inputs is None else None
     ladder = [_Rung(REFERENCE, None, value_is_right=True)]
-    began = time.monotonic()
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
-        if timeout is not None and time.monotonic() - began > timeout:
-            entry.reason = f"not judged: the time limit of {timeout:g} s was over"
+        if is_over():
+            entry.reason = f"not judged: {over}"
             continue
         ladder.append(_judge(bench, floated, entry, line, ladder))
         if suspects and entry.verdict == "refuted":
@@ -102,7 +105,9 @@ def verify(
             report.notes += failure
     if any(line.verdict == "agrees" for line in report.lines):
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
-    if accuracy:
+    if accuracy and is_over():
+        report.notes.append(f"errors in ulps were not measured: {over}")
+    elif accuracy:
         add_accuracy(report, bench.traces, seed=seed, examples=examples, inputs=inputs)
     if proofs is not None:
         proofs.settle(report)

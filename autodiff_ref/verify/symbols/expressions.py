@@ -17,6 +17,10 @@ Bounds = tuple[Fraction, Fraction]
 """Two numbers between which a value lies, both of which it may be."""
 
 
+LARGEST = 500_000
+"""nodes beyond which a derivation is not written: that takes a second or two, and the prover would be lost in them"""
+
+
 class NotSymbolicError(NotImplementedError):
     """What a line does cannot be written as one expression."""
 
@@ -39,6 +43,8 @@ class Expressions:
         """The node of this operation and these operands."""
         found = self._numbers.get(content)
         if found is None:
+            if len(self.nodes) >= LARGEST:
+                raise NotSymbolicError(f"more than {LARGEST:,} operations in symbols")
             found = Node(self, len(self.nodes))
             self.nodes.append(list(content))
             self._numbers[content] = found

@@ -1,5 +1,6 @@
 """Proofs: the lines of a derivation as expressions at one shape, and the questions that the prover is asked about them."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -14,7 +15,7 @@ from autodiff_ref.verify.report import Proof, Report
 from autodiff_ref.verify.symbols.expressions import Context, Expressions, symbolic_arguments
 from autodiff_ref.verify.symbols.process import PROVER
 from autodiff_ref.verify.symbols.table import SYMBOLS
-from autodiff_ref.verify.trace import REFERENCE, label_flags
+from autodiff_ref.verify.trace import REFERENCE, LineError, label_flags
 from autodiff_ref.verify.walker.plans import NoRuleError
 from autodiff_ref.verify.walker.walk import plan_parts
 from manual_grad.derivation import Bits, Classes, Derivation, Domain, Line, OneHot, Signs, label_of
@@ -60,19 +61,34 @@ class Proofs:
     A step that is proved is one of real functions, at this shape and for all values of its labels.
     """
 
-    def __init__(self, bench: Bench, *, seconds: float = SECONDS) -> None:
-        self._bench, self._seconds = bench, seconds
+    def __init__(
+        self, bench: Bench, *, seconds: float = SECONDS, until: float | None = None, over: str = "the time limit was over"
+    ) -> None:
+        """Writes the arguments as symbols; where that cannot be done, no step is proved, and each says why.
+
+        Args:
+            bench: the lines.
+            seconds: how long the prover may take over a step.
+            until: when nothing is waited for any more, on the clock `time.monotonic`.
+            over: what is said of a step that was not proved by then.
+        """
+        self._bench, self._seconds, self._until, self._over = bench, seconds, until, over
         self._expressions = Expressions()
-        self._sizes = proof_sizes(bench.derivation)
         self._labels = label_flags(bench.derivation.domain)
         self._values: dict[str, list[int] | str] = {}
         self._answers: dict[tuple[str, str], Future[str] | str] = {}
-        self._args = proof_arguments(bench.derivation)
-        self._symbols = symbolic_arguments(
-            _with_sizes(bench.derivation.domain, self._sizes),
-            [np.shape(leaf) for leaf in jax.tree.leaves(self._args)],
-            self._expressions,
-        )
+        self._sizes: Mapping[str, int] = {}
+        self._why_none = ""
+        try:
+            self._sizes = proof_sizes(bench.derivation)
+            self._args = proof_arguments(bench.derivation)
+            self._symbols = symbolic_arguments(
+                _with_sizes(bench.derivation.domain, self._sizes),
+                [np.shape(leaf) for leaf in jax.tree.leaves(self._args)],
+                self._expressions,
+            )
+        except Exception as error:
+            self._why_none = _why_not(error)
 
     def begin(self) -> None:
         """Puts each line and the one above it to the prover."""
@@ -84,7 +100,10 @@ class Proofs:
     def proof(self, line: Line, against: Line | None) -> Proof:
         """Whether a line is proved to be another one, or the reference."""
         answer = self._ask(line, against)
-        reason = answer if isinstance(answer, str) else answer.result()
+        try:
+            reason = answer if isinstance(answer, str) else answer.result(self._seconds_left())
+        except TimeoutError:
+            reason = self._over
         shape = " ".join(f"{name}={size}" for name, size in self._sizes.items())
         if shape and reason in _AT_A_SHAPE:
             reason = f"{reason} at {shape}"
@@ -105,6 +124,8 @@ class Proofs:
 
     def _ask(self, line: Line, against: Line | None) -> Future[str] | str:
         key = label_of(line), REFERENCE if against is None else label_of(against)
+        if key not in self._answers and self._seconds_left() == 0:
+            return self._over
         if key not in self._answers:
             ours, theirs = self._value(line), self._value(against)
             if isinstance(ours, str) or isinstance(theirs, str):
@@ -119,14 +140,13 @@ class Proofs:
         label = REFERENCE if line is None else label_of(line)
         if label not in self._values:
             try:
-                self._values[label] = self._written(line)
-            except NoRuleError as error:
-                self._values[label] = f"no symbolic rule for {error.primitive}"
-            except NotImplementedError as error:
-                self._values[label] = str(error)
-            except Exception as error:  # the judge's own: never a verdict on the line
-                self._values[label] = f"the judge failed: {type(error).__name__}: {error}"
+                self._values[label] = self._why_none or self._written(line)
+            except Exception as error:
+                self._values[label] = _why_not(error)
         return self._values[label]
+
+    def _seconds_left(self) -> float | None:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
 
     def _written(self, line: Line | None) -> list[int]:
         traced = self._bench.traced(line, self._args)
@@ -134,6 +154,15 @@ class Proofs:
         planned = plan_parts(traced.closed, SYMBOLS, [width], labels=self._labels)[0]
         made = planned.run(Context(self._expressions), *self._symbols)
         return [node.id for output in made for node in np.ravel(output)]
+
+
+def _why_not(error: Exception) -> str:
+    """What is said where a line, or an argument, cannot be written in symbols."""
+    if isinstance(error, NoRuleError):
+        return f"no symbolic rule for {error.primitive}"
+    if isinstance(error, NotImplementedError | LineError):
+        return str(error)
+    return f"the judge failed: {type(error).__name__}: {error}"  # its own mistake: never a verdict on the line
 
 
 def _with_sizes(domain: tuple[Any, ...], sizes: Mapping[str, int]) -> tuple[Any, ...]:

@@ -1,6 +1,8 @@
 """The prover: what is proved is true, whatever is false is not, and the derivations are proved that can be."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -10,10 +12,11 @@ from hypothesis import strategies as st
 
 from autodiff_ref.verify import verify
 from autodiff_ref.verify.balls.functions import FUNCTIONS
+from autodiff_ref.verify.symbols import expressions, proofs
 from autodiff_ref.verify.symbols.prover import ring
 from autodiff_ref.verify.symbols.prover.nodes import Graph
 from autodiff_ref.verify.symbols.prover.ring import Poly, UnprovableError
-from manual_grad import notes
+from manual_grad import Derivation, notes, reals
 from tests.derivations import (
     batch_norm,
     hessian,
@@ -56,13 +59,72 @@ def test_what_is_false_is_never_proved(name: str) -> None:
     derivation = PROVED[name]
     line = derivation.lines[-1]
     false = false_versions(derivation, line)
-    proofs = proofs_of(derivation.with_lines(line, *false), seconds=60)
-    assert [wrong.__name__ for wrong in false if not proofs.proof(wrong, line).reason] == []
+    asked = proofs_of(derivation.with_lines(line, *false), seconds=60)
+    assert [wrong.__name__ for wrong in false if not asked.proof(wrong, line).reason] == []
 
 
 def test_a_line_that_takes_too_long_says_so() -> None:
     reasons = unproved(three_layers.THREE_LAYERS, seconds=0.02)
     assert "ran out of time at n=3" in reasons["line_1"]
+
+
+class NeverAnswers:
+    """A prover that takes every question and leaves it at that."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+
+    def ask(self, *_: Any) -> Future[str]:
+        self.questions += 1
+        return Future()
+
+    def kill(self) -> None:
+        """There is no process."""
+
+
+def test_nobody_waits_for_proofs_beyond_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "PROVER", prover := NeverAnswers())
+    began = time.monotonic()
+    report = verify(notes.RESIDUAL, floats=False, timeout=6)
+    assert time.monotonic() - began < 10
+    assert prover.questions == 5
+    assert [line.verdict for line in report.lines] == ["agrees"] * 5, str(report)
+    assert "claim_e: agrees (not proved: the time limit of 6 s was over)" in str(report).replace("\n  ", " ")
+
+
+def test_after_the_time_limit_the_prover_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "PROVER", prover := NeverAnswers())
+    late = proofs_of(notes.RESIDUAL, until=time.monotonic(), over="it is late")
+    late.begin()
+    assert late.proof(notes.RESIDUAL.lines[0], None).reason == "it is late"
+    assert prover.questions == 0
+
+
+def test_arguments_that_cannot_be_written_are_a_reason_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expressions, "LARGEST", 2)
+    report = verify(notes.RESIDUAL, examples=8)
+    assert {line.verdict for line in report.lines} == {"agrees"}
+    assert {str(line.proof) for line in report.lines} == {"not proved: more than 2 operations in symbols"}
+
+
+def test_a_mistake_of_the_judge_in_writing_arguments_is_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise IndexError("no such size")
+
+    monkeypatch.setattr(proofs, "proof_sizes", broken)
+    report = verify(notes.RESIDUAL, examples=8)
+    assert {line.verdict for line in report.lines} == {"agrees"}
+    assert {str(line.proof) for line in report.lines} == {"not proved: the judge failed: IndexError: no such size"}
+
+
+def test_a_line_that_does_not_take_the_shape_of_proofs_says_so() -> None:
+    def only_of_two(x: Any, nabla: Any) -> Any:
+        if len(x) != 2:
+            raise ValueError("two numbers, please")
+        return 2 * x
+
+    two = Derivation("∇ Σ x²", of=lambda x: (x * x).sum(), wrt="x", domain=(reals("n"),), lines=[only_of_two])
+    assert "two numbers, please" in proofs_of(two).proof(only_of_two, None).reason
 
 
 def test_a_report_says_what_was_proved_and_what_was_not() -> None:
