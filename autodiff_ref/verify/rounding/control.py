@@ -1,34 +1,17 @@
 """Branches and loops for a batch: every branch is taken, each input keeps its own; a loop runs until no input goes on."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from autodiff_ref.verify.rounding.choices import chosen
 from autodiff_ref.verify.rounding.moves import together
-from autodiff_ref.verify.rounding.rules import either, spread_over
 from autodiff_ref.verify.rounding.values import Bounded, Discrete, is_exact, is_sure, lifted, surely, without_error
 from autodiff_ref.verify.walker.control import Control, Subplan, scan_widths, stable
 from autodiff_ref.verify.walker.plans import Array, Equation, Step
 
 LOOP_LIMIT = 10_000
 """iterations after which a `while` says nothing of the inputs that still go on"""
-
-
-def chosen(which: Discrete, cases: Sequence[Any]) -> Any:
-    """cases[which], values or integers; which case is not sure is not known for integers, and an error of reals."""
-    index, sure = spread_over(which, cases[0].value.ndim)
-    exactly = is_sure(which) and all(is_exact(c) if isinstance(c, Bounded) else is_sure(c) for c in cases)
-    if exactly:
-        value = np.choose(index, [case.value for case in cases])
-        return without_error(value) if isinstance(cases[0], Bounded) else surely(value)
-    if isinstance(cases[0], Bounded):
-        return either(list(cases), index, sure)
-    shape = np.broadcast_shapes(*[case.value.shape for case in cases], index.shape)
-    spread = np.broadcast_to(index, shape)
-    value = np.choose(spread, [case.value for case in cases])
-    same = np.all([case.sure & (case.value == value) for case in cases], axis=0)
-    return Discrete(value, same | (np.choose(spread, [case.sure for case in cases]) & sure))
 
 
 def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:

@@ -20,8 +20,40 @@ Change = Callable[[Array, Array], Array]
 """change(x̂, e) in float64"""
 
 
-def eagerly(primitive: core.Primitive, params: Any, *arrays: Array) -> Array:
-    """A primitive entry by entry as JAX computes it on its own: compiled for so many numbers, whatever their shape."""
+_NUMPY: dict[str, Callable[..., Array]] = {
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "logistic": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "cbrt": np.cbrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "pow": np.power,
+    "atan2": np.arctan2,
+}
+"""What NumPy computes as accurately as is granted, for a few hundred numbers in a hundredth of the time: JAX takes 50 µs to
+begin. A bound is good for both, since any computed value lies within it."""
+
+
+def computed(primitive: core.Primitive, params: Any, *arrays: Array) -> Array:
+    """A primitive entry by entry: by NumPy where it can, float32 in float64; else as JAX computes it on its own."""
+    function = _NUMPY.get(primitive.name)
+    if function is not None:
+        return function(*[x.astype(np.float64, copy=False) for x in arrays]).astype(arrays[0].dtype, copy=False)
     shape = np.broadcast_shapes(*[array.shape for array in arrays])
     flat = [jnp.asarray(np.broadcast_to(array, shape).ravel()) for array in arrays]
     return np.asarray(primitive.bind(*flat, **params)).reshape(shape)
@@ -169,13 +201,13 @@ def _function(name: str) -> Rule:
         grant, u = granted(name, equation.results[0].dtype), format_of(equation.results[0].dtype).u
 
         def step(_: Any, x: Bounded) -> Bounded:
-            value = eagerly(equation.primitive, equation.params, x.value)
+            value = computed(equation.primitive, equation.params, x.value)
             at = x.value.astype(np.float64, copy=False)
             e = x.error + grant.argument * u * np.abs(at) if grant.argument else x.error
             propagated = 0.0 if is_exact(x) and not grant.argument else change(at, e) * (1 + 2.0**-20)
             if name in FROM_ZERO_ON:
                 propagated = np.where(at - 2 * e > 0, propagated, np.inf)
-            made = rounded(value, propagated, grant.units, vanishes=_stays_zero(name, x, value))
+            made = rounded(value, propagated, grant.units, vanishes=lambda: _stays_zero(name, x, value))
             return Bounded(made.value, made.error + grant.absolute) if grant.absolute else made
 
         return step
@@ -216,9 +248,9 @@ def _pow(equation: Equation) -> Step:
         raise NotImplementedError("no rounding bounds for `pow` by integers that are no constants")
 
     def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
-        value = eagerly(equation.primitive, equation.params, x.value, y.value)
+        value = computed(equation.primitive, equation.params, x.value, y.value)
         if is_exact(x) and is_exact(y):
-            return rounded(value, 0.0, grant.units, vanishes=(value == 0) & (x.value == 0))
+            return rounded(value, 0.0, grant.units, vanishes=lambda: (value == 0) & (x.value == 0))
         u, v = x.value.astype(np.float64), y.value.astype(np.float64)
         low = u - 2 * x.error
         size = np.maximum(np.abs(np.log(np.abs(low))), np.abs(np.log(u + 2 * x.error)))
@@ -228,7 +260,7 @@ def _pow(equation: Equation) -> Step:
         is_integer = (v == np.rint(v)) & (y.error == 0)
         by_power = np.abs(v) * far ** (v - 1) * x.error
         propagated = np.where(low > 0, by_log, np.where(is_integer, by_power, np.inf))
-        return rounded(value, propagated, grant.units, vanishes=(value == 0) & is_zero(x))
+        return rounded(value, propagated, grant.units, vanishes=lambda: (value == 0) & is_zero(x))
 
     return step
 
@@ -238,9 +270,9 @@ def _atan2(equation: Equation) -> Step:
     grant = granted("atan2", equation.results[0].dtype)
 
     def step(_: Any, y: Bounded, x: Bounded) -> Bounded:
-        value = eagerly(equation.primitive, equation.params, y.value, x.value)
+        value = computed(equation.primitive, equation.params, y.value, x.value)
         if is_exact(x) and is_exact(y):
-            return rounded(value, 0.0, grant.units, vanishes=(value == 0) & (y.value == 0))
+            return rounded(value, 0.0, grant.units, vanishes=lambda: (value == 0) & (y.value == 0))
         moved = np.hypot(x.error, y.error)
         r = np.hypot(x.value.astype(np.float64), y.value.astype(np.float64)) - 2 * moved
         cut = (x.value - 2 * x.error < 0) & (np.abs(y.value) <= 2 * y.error)

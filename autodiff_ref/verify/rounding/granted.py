@@ -25,7 +25,7 @@ _TINY, _U = 2.0**-126, 2.0**-24
 _TINY64, _U64 = 2.0**-1022, 2.0**-53
 
 GRANTED: dict[str, tuple[Granted, Granted]] = {
-    "exp": (Granted(8), Granted(8)),
+    "exp": (Granted(12), Granted(8)),
     "exp2": (Granted(8, 8), Granted(8, 8)),
     "expm1": (Granted(16), Granted(16)),
     "log": (Granted(6), Granted(6)),

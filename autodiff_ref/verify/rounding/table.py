@@ -12,24 +12,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.verify.rounding.control import CONTROL, chosen
+from autodiff_ref.verify.rounding.arithmetic import ARITHMETIC
+from autodiff_ref.verify.rounding.choices import CHOICES
+from autodiff_ref.verify.rounding.control import CONTROL
+from autodiff_ref.verify.rounding.discrete import DISCRETE, fallback
 from autodiff_ref.verify.rounding.functions import FUNCTIONS
-from autodiff_ref.verify.rounding.moves import (
-    BY_INDEX,
-    MOVES,
-    convolution,
-    decided_by_one,
-    discrete,
-    fallback,
-    planned,
-    scatter,
-    sort,
-)
-from autodiff_ref.verify.rounding.rules import ARITHMETIC, added, greatest, least, product
-from autodiff_ref.verify.rounding.values import Bounded, Discrete, aligned, leaf, lifted, surely, without_nan
-from autodiff_ref.verify.walker.discrete import DISCRETE
-from autodiff_ref.verify.walker.movement import MOVEMENT
-from autodiff_ref.verify.walker.plans import Array, Rule, is_short, short_ones
+from autodiff_ref.verify.rounding.indexed import BY_INDEX, SCATTER
+from autodiff_ref.verify.rounding.jumps import JUMPS
+from autodiff_ref.verify.rounding.moves import MOVES
+from autodiff_ref.verify.rounding.order import ORDER
+from autodiff_ref.verify.rounding.sums import SUMS
+from autodiff_ref.verify.rounding.values import Bounded, Discrete, aligned, leaf, lifted, surely, without_error, without_nan
+from autodiff_ref.verify.walker.discrete import DISCRETE as PLAIN
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step, is_short, short_ones
 from autodiff_ref.verify.walker.walk import plan_parts
 
 __all__ = ["Bounded", "RoundingTable", "bounded"]
@@ -58,65 +53,42 @@ class RoundingTable:
     control = CONTROL
     fallback = staticmethod(fallback)
     movement: dict[str, Rule] = MOVES
-    discrete: dict[str, Rule]
+    discrete: dict[str, Rule] = DISCRETE
     rules: dict[str, Rule]
 
     def __init__(self) -> None:
-        own = {"convert_element_type", "iota"}
-        self.discrete = {
-            **{name: discrete(rule) for name, rule in DISCRETE.items() if name not in MOVEMENT and name not in own},
-            **MOVES,
-            **BY_INDEX,
-            "iota": DISCRETE["iota"],
-            "convert_element_type": discrete(DISCRETE["convert_element_type"]),
-            "and": decided_by_one(DISCRETE["and"], False),
-            "or": decided_by_one(DISCRETE["or"], True),
-            "select_n": lambda eqn: planned(DISCRETE["select_n"](eqn), lambda _, which, *cases: chosen(which, cases)),
-        }
-        self.rules = {
-            name: _lifting(rule)
-            for name, rule in {
-                **ARITHMETIC,
-                **FUNCTIONS,
-                **BY_INDEX,
-                "conv_general_dilated": convolution,
-                "sort": sort,
-                "scatter": scatter(lambda _, new: new),
-                "scatter-add": scatter(lambda old, new: added(old, new, old.value.dtype)),
-                "scatter-sub": scatter(lambda old, new: added(old, new, old.value.dtype, np.subtract)),
-                "scatter-mul": scatter(lambda old, new: product(old, new, old.value.dtype)),
-                "scatter-max": scatter(greatest),
-                "scatter-min": scatter(least),
-                "iota": lambda eqn: lambda _: Bounded(*_spread(DISCRETE["iota"](eqn)(None))),
-            }.items()
-        }
+        every = {**ARITHMETIC, **FUNCTIONS, **SUMS, **CHOICES, **ORDER, **JUMPS, **BY_INDEX, **SCATTER, "iota": _iota}
+        self.rules = {name: _lifting(rule) for name, rule in every.items()}
 
     def constant(self, values: Array, context: Context | None) -> Bounded:
         """A float constant, exact if short, else c ± ulp(c), as the ball table reads it."""
         array = np.asarray(values)
         if is_short(array):
-            return Bounded(*_spread(array))
+            return without_error(array[None])
         spacing = np.spacing(np.abs(array)).astype(np.float64)
         return Bounded(array[None], np.where(short_ones(array), 0.0, spacing)[None])
 
 
-def _spread(values: Array) -> tuple[Array, Array]:
-    return values[None], np.broadcast_to(np.zeros(()), (1, *values.shape))
-
-
-def _lifting(rule: Rule) -> Rule:
-    """Known integers reach a rule as discrete values."""
-
-    def lifting(equation: Any) -> Any:
-        step = rule(equation)
-        if equation.primitive.name in _ENTRYWISE:
-            return lambda context, *operands: step(context, *aligned(*map(lifted, operands)))
-        return lambda context, *operands: step(context, *map(lifted, operands))
-
-    return lifting
+def _iota(equation: Equation) -> Step:
+    value = without_error(np.asarray(PLAIN["iota"](equation)(None))[None])
+    return lambda _: value
 
 
 _ENTRYWISE = {*FUNCTIONS, "add", "sub", "mul", "div", "add_any", "max", "min", "rem", "eq", "ne", "lt", "le", "gt", "ge"}
+
+
+def _lifting(rule: Rule) -> Rule:
+    """Known integers reach a rule as discrete values, and single numbers with as many axes as what they meet."""
+
+    def lifting(equation: Equation) -> Step:
+        step = rule(equation)
+        if equation.primitive.name in _ENTRYWISE and len({len(operand.shape) for operand in equation.operands}) > 1:
+            return lambda context, *operands: step(context, *aligned(*map(lifted, operands)))
+        if all(operand.is_real for operand in equation.operands):
+            return step
+        return lambda context, *operands: step(context, *map(lifted, operands))
+
+    return lifting
 
 
 ROUNDING = RoundingTable()

@@ -8,6 +8,7 @@ f(x) for all of these, and adds the rounding of f(x'). Errors are carried in flo
 Arrays have one more axis in front than the jaxpr says, the batch; it is 1 for what is the same for all inputs.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,34 +53,41 @@ def format_of(dtype: Any) -> Format:
     Raises:
         NotImplementedError: it is neither float32 nor float64.
     """
-    if np.dtype(dtype) not in _FORMATS:
+    found = _FORMATS.get(np.dtype(dtype))
+    if found is None:
         raise NotImplementedError(f"no rounding bounds in {np.dtype(dtype)}: only float32 and float64 have them")
-    return _FORMATS[np.dtype(dtype)]
+    return found
 
 
-# Exact values: their errors and certainties are single numbers spread over the shape, and so recognised at no cost
+# Exact values: their errors and certainties are one number spread over the shape, and so recognised at no cost
 
-_ZERO, _TRUE = np.zeros(()), np.ones((), dtype=bool)
+_ZERO, _TRUE = np.zeros(1), np.ones(1, dtype=bool)
+_ZERO.flags.writeable = _TRUE.flags.writeable = False
 
 
 def without_error(value: Array) -> Bounded:
     """Reals known exactly."""
-    return Bounded(value, np.broadcast_to(_ZERO, value.shape))
+    return Bounded(value, np.ndarray(value.shape, np.float64, _ZERO, 0, (0,) * value.ndim))
 
 
 def surely(value: Array) -> Discrete:
     """Integers or booleans known exactly."""
-    return Discrete(value, np.broadcast_to(_TRUE, value.shape))
+    return Discrete(value, np.ndarray(value.shape, np.bool_, _TRUE, 0, (0,) * value.ndim))
 
 
 def is_exact(x: Bounded) -> bool:
     """Whether all entries were made by `without_error`."""
-    return not any(x.error.strides) and x.error.flat[0] == 0
+    return x.error.base is _ZERO
 
 
 def is_sure(x: Discrete) -> bool:
     """Whether all entries were made by `surely`."""
-    return not any(x.sure.strides) and bool(x.sure.flat[0])
+    return x.sure.base is _TRUE
+
+
+def anywhere(condition: Array) -> bool:
+    """Whether a condition holds somewhere: `any`, in half the time."""
+    return bool(np.count_nonzero(condition))
 
 
 def are_short(*arrays: Array) -> bool:
@@ -87,7 +95,7 @@ def are_short(*arrays: Array) -> bool:
     for array in arrays:
         limit = format_of(array.dtype).short
         scaled = array * limit
-        if not (np.all(np.abs(array) < limit) and np.all(scaled == np.rint(scaled))):
+        if anywhere(scaled != np.rint(scaled)) or not np.max(np.abs(array), initial=0.0) < limit:
             return False
     return True
 
@@ -112,11 +120,11 @@ def _with_axes(x: Any, ndim: int) -> Any:
 
 def leaf(value: Array) -> Bounded:
     """An input: exact, except that a subnormal number may be flushed to zero when it is read."""
-    magnitude, tiny = np.abs(value), format_of(value.dtype).tiny
-    subnormal = (magnitude > 0) & (magnitude < tiny)
-    if not subnormal.any():
+    size, tiny = np.abs(value), format_of(value.dtype).tiny
+    subnormal = (size > 0) & (size < tiny)
+    if not anywhere(subnormal):
         return without_error(value)
-    return Bounded(np.where(subnormal, 0, value).astype(value.dtype), np.where(subnormal, magnitude, 0).astype(np.float64))
+    return Bounded(np.where(subnormal, value.dtype.type(0), value), np.where(subnormal, size, 0).astype(np.float64))
 
 
 def magnitude(x: Bounded) -> Array:
@@ -134,10 +142,12 @@ def reach(x: Bounded) -> Array:
 def flushed(value: Array) -> Array:
     """Subnormal numbers as XLA on CPU leaves them: zero."""
     small = np.abs(value) < format_of(value.dtype).tiny
-    return np.where(small, value.dtype.type(0), value) if small.any() else value
+    return np.where(small, value.dtype.type(0), value) if anywhere(small) else value
 
 
-def rounded(value: Array, propagated: Array | float, units: float = 1.0, vanishes: Array | None = None) -> Bounded:
+def rounded(
+    value: Array, propagated: Array | float, units: float = 1.0, vanishes: Callable[[], Array] | None = None
+) -> Bounded:
     """What a primitive returns.
 
     With P = `propagated` ≥ |f(x') − f(x)| and |f(x')| ≤ |f(x̂)| + 2P, the error is at most P + units u (|f(x̂)| + 2P), and
@@ -151,11 +161,14 @@ def rounded(value: Array, propagated: Array | float, units: float = 1.0, vanishe
     """
     u, tiny, _ = format_of(value.dtype)
     share = units * u * (1 + 8 * units * u) * UPWARDS
-    error = np.abs(value).astype(np.float64, copy=False) * share
+    size = np.abs(value).astype(np.float64, copy=False)
+    error = size * share
     error += propagated * (UPWARDS + 2 * share)
-    nothing: Array = error == 0 if vanishes is None else vanishes
     error += tiny
-    if nothing.any():
+    if np.min(size, initial=np.inf) >= tiny:  # the usual case: no zero, nothing to flush, no NaN
+        return Bounded(value, error)
+    nothing: Array = (size == 0) & (propagated == 0) if vanishes is None else vanishes()
+    if anywhere(nothing):
         error[np.broadcast_to(nothing, error.shape)] = 0.0
     return Bounded(flushed(value), error)
 
@@ -169,3 +182,9 @@ def is_zero(x: Bounded) -> Array:
     """Where a real is exactly 0."""
     zero = x.value == 0
     return zero if is_exact(x) else zero & (x.error == 0)
+
+
+def at_the_end(x: Array, axes: tuple[int, ...]) -> Array:
+    """Some axes as one, the last."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    return np.transpose(x, [*kept, *axes]).reshape([*[x.shape[axis] for axis in kept], -1])

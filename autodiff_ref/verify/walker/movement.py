@@ -1,14 +1,15 @@
 """Rules that only move data: they serve balls, symbols and numbers alike, and use nothing of a value."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.plans import Array, Equation, Operand, Rule, Step
 
 
 def as_objects(value: Any) -> Array:
@@ -111,6 +112,16 @@ def _transpose(equation: Equation) -> Callable[..., Array]:
     return lambda x: x.transpose(order)
 
 
+def numbered(operands: Sequence[Operand]) -> list[Array]:
+    """The places of some operands, numbered through."""
+    sizes = [math.prod(operand.shape) for operand in operands]
+    starts = itertools.accumulate(sizes, initial=0)
+    return [
+        np.arange(start, start + size).reshape(operand.shape)
+        for start, size, operand in zip(starts, sizes, operands, strict=False)
+    ]
+
+
 def maps_of(equation: Equation) -> dict[bytes, Array]:
     """The index maps found so far for equations of this kind, by the bytes of their indices: lines share them."""
     shapes = tuple(operand.shape for operand in equation.operands)
@@ -131,12 +142,7 @@ def _by_index_map(data: int) -> Rule:
         fill = params.get("fill_value")
         if "fill_value" in params:
             params["fill_value"] = -1
-        sizes = [int(np.prod(operand.shape)) for operand in equation.operands[:data]]
-        offsets = np.cumsum([0, *sizes])
-        positions = [
-            (offset + np.arange(size)).reshape(operand.shape)
-            for offset, size, operand in zip(offsets, sizes, equation.operands[:data], strict=False)
-        ]
+        positions = numbered(equation.operands[:data])
         maps = maps_of(equation)
 
         def step(context: Any, *operands: Array) -> Array:

@@ -1,0 +1,101 @@
+"""Rounding bounds of what depends on the order of many entries: the largest one, its place, sorting."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autodiff_ref.verify.rounding.moves import together
+from autodiff_ref.verify.rounding.values import Bounded, Discrete, at_the_end, is_exact, is_sure, surely, without_error
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+
+
+def _extreme_of_rows(better: Callable[..., Array]) -> Rule:
+    """The largest entry: as far off as any entry that may be it."""
+    largest = better is np.greater
+
+    def rule(equation: Equation) -> Step:
+        axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
+
+        def step(_: Any, x: Bounded) -> Bounded:
+            value = x.value.max(axes) if largest else x.value.min(axes)
+            if is_exact(x):
+                return without_error(value)
+            best = np.expand_dims(value, axes)
+            own = np.where(x.value == best, x.error, 0).max(axes, keepdims=True)
+            candidate = np.abs(x.value - best) <= 2 * (x.error + own)
+            unknown = ~(x.error < np.inf)
+            error = np.where(candidate | unknown, x.error, 0).max(axes)
+            return Bounded(value, error)
+
+        return step
+
+    return rule
+
+
+def _position(better: Callable[..., Array]) -> Rule:
+    """argmax and argmin: sure where no other entry can be as good."""
+
+    def rule(equation: Equation) -> Step:
+        axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
+        dtype = equation.results[0].dtype
+
+        def step(_: Any, x: Bounded) -> Discrete:
+            value, error = at_the_end(x.value, axes), at_the_end(np.asarray(x.error), axes)
+            found = (np.argmax if better is np.greater else np.argmin)(value, axis=-1)
+            if is_exact(x):
+                return surely(found.astype(dtype))
+            at = found[..., None]
+            best, own = np.take_along_axis(value, at, -1), np.take_along_axis(error, at, -1)
+            apart = np.abs(value - best) > 2 * (error + own)
+            np.put_along_axis(apart, at, True, -1)
+            return Discrete(found.astype(dtype), apart.all(axis=-1))
+
+        return step
+
+    return rule
+
+
+def _sort(equation: Equation) -> Step:
+    """Sorts the rows of all operands by the first `num_keys`: surely, where neighbours can be told apart.
+
+    A single operand sorted anyhow is as far off as its worst entry: sorting does not carry two rows further apart.
+    """
+    axis, n_keys = equation.params["dimension"] + 1, equation.params["num_keys"]
+
+    def step(_: Any, *operands: Any) -> list[Any]:
+        values = [np.moveaxis(x, axis, -1) for x in together(*[operand.value for operand in operands])]
+        doubts = [np.moveaxis(x, axis, -1) for x in together(*[operand[1] for operand in operands])]
+        order = np.lexsort(values[n_keys - 1 :: -1], axis=-1)
+        values = [np.take_along_axis(x, order, -1) for x in values]
+        doubts = [np.take_along_axis(x, order, -1) for x in doubts]
+        sure = _in_sure_order(operands, values, doubts, n_keys)
+        made: list[Any] = []
+        for operand, value, doubt in zip(operands, values, doubts, strict=True):
+            if isinstance(operand, Bounded):
+                anyhow = doubt.max(axis=-1, keepdims=True) if len(operands) == 1 else np.inf
+                made.append(Bounded(np.moveaxis(value, -1, axis), np.moveaxis(np.where(sure, doubt, anyhow), -1, axis)))
+            else:
+                made.append(Discrete(np.moveaxis(value, -1, axis), np.moveaxis(doubt & sure, -1, axis)))
+        return made
+
+    return step
+
+
+def _in_sure_order(operands: tuple[Any, ...], values: list[Array], doubts: list[Array], n_keys: int) -> Array:
+    """Which rows are ordered by the first key alone, each neighbour surely before the next, or by exact keys."""
+    exact = all(is_exact(key) if isinstance(key, Bounded) else is_sure(key) for key in operands[:n_keys])
+    if exact or not isinstance(operands[0], Bounded):
+        return np.full((*values[0].shape[:-1], 1), exact)
+    gaps, errors = np.diff(values[0], axis=-1), doubts[0]
+    return np.all(gaps > 2 * (errors[..., 1:] + errors[..., :-1]), axis=-1, keepdims=True)
+
+
+ORDER: dict[str, Rule] = {
+    "reduce_max": _extreme_of_rows(np.greater),
+    "reduce_min": _extreme_of_rows(np.less),
+    "argmax": _position(np.greater),
+    "argmin": _position(np.less),
+    "sort": _sort,
+}
+"""rules by the names of primitives"""

@@ -1,0 +1,103 @@
+"""What `assert_gradients_agree` costs, and how many examples a second a property test draws and judges.
+
+    python benchmarks/assertions.py            both tables
+    python benchmarks/assertions.py --json
+
+Cost: milliseconds a call after the first ones of a shape, beside the candidate alone (NumPy) and JAX's gradient compiled;
+"over both" is what is left, at most 1 ms asked. Medians of interleaved rounds. Examples: `@given` drawing from
+`strategies.arguments(derivation.domain, stratum)` and asserting each, at least 300 a second asked, tracing and all.
+"""
+
+import argparse
+import json
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from timing import in_turn, machine
+
+import autodiff_ref
+from autodiff_ref import assert_gradients_agree
+from autodiff_ref.verify import strategies
+from autodiff_ref.verify.inputs import STRATA
+from manual_grad import Derivation, Weights, log_likelihood, notes
+
+SHAPES = ((4, 3), (30, 10), (200, 30))
+LINES = (notes.line_2b, notes.line_3c)
+
+
+def arguments(n: int, d: int, dtype: Any, seed: int) -> tuple[Any, ...]:
+    """Ordinary arguments of the notes."""
+    rng = np.random.default_rng(seed)
+    w = Weights(rng.uniform(-1, 1, d) / d**0.5, rng.uniform(-1, 1, d) / d**0.5, rng.uniform(-2, 2, 2))
+    given = w, rng.uniform(-1, 1, (n, d)), rng.choice([-1.0, 1.0], n)
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), given)
+
+
+def cost(line: Any, n: int, d: int, dtype: Any, rounds: int) -> dict[str, Any]:
+    """Milliseconds of one line at one shape."""
+    args = arguments(n, d, dtype, 0)
+    for seed in range(3):
+        assert_gradients_agree(line, log_likelihood, *arguments(n, d, dtype, seed), wrt="w11")
+    with jax.enable_x64(dtype == np.float64):
+        gradient = jax.jit(lambda w, x, y: jax.grad(autodiff_ref.log_likelihood)(w, x, y).w11)
+        jobs = {
+            "assertion": lambda: assert_gradients_agree(line, log_likelihood, *args, wrt="w11"),
+            "candidate": lambda: line(*args),
+            "reference": lambda: np.asarray(gradient(*args)),
+        }
+        times = {name: 1e3 * taken for name, taken in in_turn(jobs, rounds).items()}
+    over = times["assertion"] - times["candidate"] - times["reference"]
+    return {"line": line.__name__, "n": n, "d": d, "dtype": np.dtype(dtype).name, **times, "over": over}
+
+
+def examples(derivation: Derivation, stratum: str, count: int) -> tuple[float, float]:
+    """Examples a second, from the first to the last; and a second of processor time."""
+
+    @settings(max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(strategies.arguments(derivation.domain, stratum))
+    def agrees(args: tuple[Any, ...]) -> None:
+        nonlocal drawn
+        drawn += 1
+        assert_gradients_agree(derivation.lines[-1], derivation.of, *args, wrt=derivation.wrt)
+
+    drawn = 0
+    since, cpu = time.perf_counter(), time.process_time()
+    agrees()
+    return drawn / (time.perf_counter() - since), drawn / (time.process_time() - cpu)
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--count", type=int, default=2_000, help="examples of a test")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = [
+        cost(line, n, d, dtype, options.rounds) for line in LINES for n, d in SHAPES for dtype in (np.float64, np.float32)
+    ]
+    rates = {
+        f"{derivation.name}, {stratum}": examples(derivation, stratum, options.count)
+        for derivation in (notes.W11, notes.W21, notes.RESIDUAL)
+        for stratum in STRATA
+    }
+    if options.json:
+        print(json.dumps({"machine": machine(), "milliseconds": rows, "examples a second": rates}, ensure_ascii=False))
+        return
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    print(
+        "\n| line | n × d | dtype | assertion | candidate | reference | over both, ms |\n|---|---|---|---:|---:|---:|---:|"
+    )
+    for row in rows:
+        times = " | ".join(f"{row[name]:.2f}" for name in ("assertion", "candidate", "reference", "over"))
+        print(f"| {row['line']} | {row['n']} × {row['d']} | {row['dtype']} | {times} |")
+    print("\n| derivation, stratum | examples a second | a second of processor time |\n|---|---:|---:|")
+    for name, (rate, of_work) in rates.items():
+        print(f"| {name} | {rate:.0f} | {of_work:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
