@@ -90,6 +90,8 @@ class Bench:
         self.checked: dict[str, None] = {}
         self.unchecked: dict[str, str] = {}
         self._evaluators: dict[tuple[str, int], Evaluator] = {}
+        self._bits: dict[int, int] = {}
+        """the precision that showed two lines equal at an input, where those that are compared next are tried first"""
 
     def traced(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
         """A line at the shapes of `args`; None is the reference."""
@@ -106,10 +108,13 @@ class Bench:
                 found.no_rule = ours.reason or theirs.reason
                 break
             try:
-                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k))
+                start = self._bits.get(k) or min(self._bits.get(k - 1, 0), self._bits.get(k - 2, 0))
+                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), start=start)
             except Exception as error:  # the judge's own, or flint's: never a verdict on the line
                 found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
                 break
+            if compared.bits:
+                self._bits[k] = compared.bits
             found.add(given, compared, self._shape_name(given.args))
         return found
 
