@@ -1,19 +1,21 @@
 """The sweep in floats: inputs a second and line at n = d = 4, and suspects and false alarms on right derivations.
 
-    python benchmarks/sweep.py speed                          after compilation, the best of several rounds
-    python benchmarks/sweep.py alarms --count 20000           all right derivations, float64 and float32, seed 0
-    python benchmarks/sweep.py alarms --count 1000000 --seeds 0 1 2 3 4      hours
-    python benchmarks/sweep.py alarms notes                   only derivations of modules named so
+    python benchmarks/sweep.py speed                                         after compilation, the best of several rounds
+    python benchmarks/sweep.py alarms --count 20000                          all right derivations, both dtypes, seed 0
+    python benchmarks/sweep.py alarms --count 200000 --seeds 0 1 2 3 4       10^6 inputs a derivation: hours
+    python benchmarks/sweep.py alarms notes                                  only derivations of modules named so
 
-A suspect is an input at which a line is further from the one above it than their rounding bounds explain. The balls then say
-whether the lines differ, in float32 at the same numbers. A right line that balls call different would be a false alarm.
+A suspect is an input at which a line is further from the one above it than their rounding bounds explain; balls then say
+whether the lines differ, in float32 at the same numbers. A right line that balls call different is a false alarm. Where
+reals that are compared tie, a difference is a kink. Right rewrites of all lines are held against JAX's gradient.
 Run it from the root of the repository with PYTHONPATH=. since the derivations of the tests are among those judged.
 """
 
 import argparse
 import runpy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ import numpy as np
 from autodiff_ref.nabla import nabla
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import sweep as few_inputs
-from autodiff_ref.verify.rounding.table import bounded
+from autodiff_ref.verify.mutation.rewrites import rewrites
+from autodiff_ref.verify.rounding.table import BoundedProgram
 from autodiff_ref.verify.sweep.batches import Batch, draw_batch
-from autodiff_ref.verify.sweep.search import Sweep
-from autodiff_ref.verify.trace import label_flags
+from autodiff_ref.verify.sweep.search import Sweep, Swept
+from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key, with_nabla
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import Line
 from tests.derivations import MODULES
@@ -36,29 +39,40 @@ class Single(Sweep):
     """A sweep in float32, of the same inputs rounded to it."""
 
     def __init__(self, bench: Bench, **options: Any) -> None:
+        self.traced = dict[Any, BoundedProgram | str]()
         super().__init__(bench, **options)
         self.batches = [
             Batch(b.strata, [_single(leaf).astype(leaf.dtype) for leaf in b.leaves], b.structure) for b in self.batches
         ]
 
-    def function(self, line: Line | None, args: tuple[Any, ...]) -> Callable[..., Any] | str:
+    def function(self, line: Line | None, args: tuple[Any, ...]) -> BoundedProgram | str:
         """The line traced in float32."""
         flat, structure = jax.tree.flatten(args)
         by, of = nabla(self.derivation.wrt), self.derivation.of
+        key = REFERENCE if line is None else line.__name__, shape_key(args)
 
         def gradient(*leaves: Any) -> Any:
             given = jax.tree.unflatten(structure, leaves)
             if line is None:
                 return by(of)(*given)
-            return line(*given, nabla=by)
+            return with_nabla(line)(*given, nabla=by)
 
-        try:
-            with jax.enable_x64(False):
-                closed = jax.make_jaxpr(gradient)(*map(_single, flat))
-            run = bounded(closed, labels=label_flags(self.derivation.domain))
-        except Exception as error:
-            return f"{type(error).__name__}: {str(error).partition(':')[0]}"
-        return lambda *leaves: run(*map(_single, leaves))
+        if key not in self.traced:
+            try:
+                with jax.enable_x64(False):
+                    closed = jax.make_jaxpr(gradient)(*map(_single, flat))
+                self.traced[key] = InSingle(closed, label_flags(self.derivation.domain), None)
+            except Exception as error:
+                self.traced[key] = f"{type(error).__name__}: {str(error).partition(':')[0]}"
+        return self.traced[key]
+
+
+class InSingle(BoundedProgram):
+    """Rounds its inputs to float32."""
+
+    def with_ties(self, *leaves: Any) -> Any:
+        """The outputs, and where they may lie on kinks."""
+        return super().with_ties(*map(_single, leaves))
 
 
 def _single(leaf: Any) -> Any:
@@ -81,34 +95,75 @@ def bench_of(derivation: Derivation) -> Bench:
     return Bench(derivation, few_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False)
 
 
-def alarms(names: list[str], count: int, seeds: list[int]) -> None:
-    """Counts suspects, and what balls say of them."""
-    for kind in (Sweep, Single):
-        name = "float64" if kind is Sweep else "float32"
-        compared = suspects = certified = 0
-        for derivation in derivations(names):
-            began, bench = time.monotonic(), bench_of(derivation)
-            row: list[str] = []
-            for seed in seeds:
-                swept = kind(bench, seed=seed, count=count)
-                for k, line in enumerate(derivation.lines):
-                    found = swept.compare(line, derivation.lines[k - 1] if k else None)
-                    if found.reason:
-                        row.append(f"{line.__name__}: {found.reason}")
-                    compared += found.inputs.total()
-                    suspects += found.suspects
-                    certified += len(found.differences)
-                    if found.suspects:
-                        row.append(f"{line.__name__} seed {seed}: {found.suspects} suspects, {dict(found.asked)}")
-            print(
-                f"{name} {derivation.name}: {time.monotonic() - began:.1f} s; {'; '.join(row) or 'no suspect'}", flush=True
-            )
-        rate = suspects / max(compared, 1) * 1e5
-        print(
-            f"{name}: {compared:,} inputs × lines, {suspects} suspects ({rate:.3g} in 100,000), "
-            f"{certified} certified: {'FALSE ALARMS' if certified else 'no false alarm'}\n",
-            flush=True,
-        )
+@dataclass
+class Tally:
+    """What sweeps of right lines found."""
+
+    inputs: int = 0
+    """at which a line was held against another"""
+    suspects: int = 0
+    kinks: int = 0
+    certified: int = 0
+    """false alarms"""
+    notes: list[str] = field(default_factory=list[str])
+
+    def add(self, found: Swept, label: str) -> None:
+        """Takes in two lines."""
+        self.inputs += found.inputs.total()
+        self.suspects += found.suspects
+        self.kinks += found.kinks
+        self.certified += len(found.differences)
+        if found.suspects:
+            self.notes.append(f"{label}: {found.suspects} suspects, {dict(found.asked)}")
+        if found.reason and found.reason not in (note.partition(": ")[2] for note in self.notes):
+            self.notes.append(f"{label}: {found.reason}")
+
+    def __add__(self, other: "Tally") -> "Tally":
+        sums = (getattr(self, name) + getattr(other, name) for name in ("inputs", "suspects", "kinks", "certified", "notes"))
+        return Tally(*sums)
+
+    def __str__(self) -> str:
+        rate = 1e5 * self.suspects / max(self.inputs, 1)
+        alarm = f"{self.certified} FALSE ALARMS" if self.certified else "no false alarm"
+        said = f"{self.inputs:,} inputs × lines, {self.suspects} suspects ({rate:.2g} in 100,000), {self.kinks:,} kinks"
+        return "; ".join([said, alarm, *self.notes[:6]])
+
+
+def judged(derivation: Derivation, lines: list[Line], kind: type[Sweep], seeds: list[int], count: int) -> Tally:
+    """The lines of a right derivation each against the one above, or given ones against JAX's gradient."""
+    tally = Tally()
+    bench = bench_of(derivation.with_lines(*lines) if lines else derivation)
+    for seed in seeds:
+        swept = kind(bench, seed=seed, count=count)
+        for k, line in enumerate(swept.derivation.lines):
+            other = None if lines or not k else derivation.lines[k - 1]
+            tally.add(swept.compare(line, other), f"{line.__name__}{' rewritten' if lines else ''}, seed {seed}")
+    return tally
+
+
+def rewritten(derivation: Derivation, number: int) -> Iterator[list[Line]]:
+    """The lines rewritten in one way, in another way, and so on; fewer where a line has no more."""
+    ways = [rewrites(derivation, line, seed=0, most=number) for line in derivation.lines]
+    for k in range(number):
+        lines = [made[k].line for made in ways if k < len(made)]
+        if lines:
+            yield lines
+
+
+def alarms(names: list[str], count: int, seeds: list[int], ways: int) -> None:
+    """Counts suspects, and what balls say of them; a derivation's tables as soon as they are done."""
+    totals = {"float64": Tally(), "float32": Tally()}
+    for derivation in derivations(names):
+        for name, kind in (("float64", Sweep), ("float32", Single)):
+            since = time.process_time()
+            found = judged(derivation, [], kind, seeds, count)
+            for lines in rewritten(derivation, ways):
+                found += judged(derivation, lines, kind, seeds, count)
+            totals[name] += found
+            print(f"{name} {derivation.name} [{time.process_time() - since:.0f} s]: {found}", flush=True)
+    for name, found in totals.items():
+        found.notes.clear()
+        print(f"\n{name}, all: {found}")
 
 
 def speed(rounds: int = 7, size: int = 1024) -> None:
@@ -141,12 +196,13 @@ def main() -> None:
     parser.add_argument("what", choices=["speed", "alarms"])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--rewrites", type=int, default=1, help="ways in which each line is rewritten, rightly, and judged")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     if options.what == "speed":
         speed()
     else:
-        alarms(options.names, options.count, options.seeds)
+        alarms(options.names, options.count, options.seeds, options.rewrites)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ _OUTCOMES: dict[str, Callable[..., Array]] = {
 def _comparison(name: str) -> Rule:
     compare = _OUTCOMES[name]
 
-    def rule(_: Equation) -> Step:
+    def rule(equation: Equation) -> Step:
+        exact = equation.label
+
         def step(context: Any, x: Bounded, y: Bounded) -> Discrete:
             if x is y:  # NaN is what `x != x` asks for, and no real is
                 return surely(np.full(x.value.shape, bool(compare(0, 0))))
@@ -37,10 +39,10 @@ def _comparison(name: str) -> Rule:
             if chosen is not None:
                 return Discrete(chosen.value if name == "eq" else ~chosen.value, chosen.sure)
             value = compare(x.value, y.value)
-            if is_exact(x) and is_exact(y):
-                return surely(value)
-            sure = told_apart(x, y)
-            return surely(value) if sure.all() else Discrete(value, sure)
+            sure = None if is_exact(x) and is_exact(y) else told_apart(x, y)
+            if not exact:
+                context.notes(x.value == y.value if sure is None else ~sure | (x.value == y.value))
+            return surely(value) if sure is None or sure.all() else Discrete(value, sure)
 
         return step
 
@@ -126,11 +128,15 @@ def _choosing(better: Callable[..., Array]) -> Rule:
     """max and min: JAX differentiates them by asking which operand equals the result, so that is kept."""
     extreme = _extreme(better)
 
-    def rule(_: Equation) -> Step:
+    def rule(equation: Equation) -> Step:
+        exact = equation.label
+
         def step(context: Any, x: Bounded, y: Bounded) -> Bounded:
             made = extreme(x, y)
             sure = np.broadcast_to(told_apart(x, y), made.value.shape)
             equal = x.value == y.value
+            if not exact:
+                context.notes(equal | ~sure)
             context.choices.append((made, x, Discrete(better(x.value, y.value) | equal, sure)))
             context.choices.append((made, y, Discrete(better(y.value, x.value) | equal, sure)))
             return made
@@ -140,8 +146,16 @@ def _choosing(better: Callable[..., Array]) -> Rule:
     return rule
 
 
-def _clamp(_: Equation) -> Step:
-    return lambda _, low, x, high: least(greatest(_ranked(low, x), x), _ranked(high, x))
+def _clamp(equation: Equation) -> Step:
+    exact = equation.label
+
+    def step(context: Any, low: Bounded, x: Bounded, high: Bounded) -> Bounded:
+        low, high = _ranked(low, x), _ranked(high, x)
+        if not exact:
+            context.notes((x.value == low.value) | (x.value == high.value))
+        return least(greatest(low, x), high)
+
+    return step
 
 
 def _ranked(limit: Bounded, x: Bounded) -> Bounded:

@@ -20,9 +20,13 @@ from autodiff_ref.verify.rounding.values import (
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 
-def _sign(_: Equation) -> Step:
-    def step(_: Any, x: Bounded) -> Bounded:
+def _sign(equation: Equation) -> Step:
+    exact = equation.label
+
+    def step(context: Any, x: Bounded) -> Bounded:
         value = np.sign(x.value)
+        if not exact:
+            context.notes(np.abs(x.value) <= 2 * x.error)
         if is_exact(x):
             return without_error(value)
         known = (np.abs(x.value) > 2 * x.error) | (x.error == 0)
@@ -34,8 +38,13 @@ def _sign(_: Equation) -> Step:
 def _jump(f: Callable[[Array], Array]) -> Rule:
     """A function that grows in steps: as far off as its values over [x̂ − 2e, x̂ + 2e]."""
 
-    def rule(_: Equation) -> Step:
-        def step(_: Any, x: Bounded) -> Bounded:
+    def rule(equation: Equation) -> Step:
+        exact = equation.label
+
+        def step(context: Any, x: Bounded) -> Bounded:
+            if not exact:
+                below, above = np.nextafter(x.value - 2 * x.error, -np.inf), np.nextafter(x.value + 2 * x.error, np.inf)
+                context.notes(f(below) != f(above))
             if is_exact(x):
                 return without_error(f(x.value))
             low, high = f(x.value - 2 * x.error), f(x.value + 2 * x.error)

@@ -16,9 +16,12 @@ def _extreme_of_rows(better: Callable[..., Array]) -> Rule:
 
     def rule(equation: Equation) -> Step:
         axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
+        exact = equation.label
 
-        def step(_: Any, x: Bounded) -> Bounded:
+        def step(context: Any, x: Bounded) -> Bounded:
             value = x.value.max(axes) if largest else x.value.min(axes)
+            if not exact:
+                context.notes((x.value == np.expand_dims(value, axes)).sum(axes) > 1)
             if is_exact(x):
                 return without_error(value)
             best = np.expand_dims(value, axes)
@@ -38,11 +41,13 @@ def _position(better: Callable[..., Array]) -> Rule:
 
     def rule(equation: Equation) -> Step:
         axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
-        dtype = equation.results[0].dtype
+        dtype, exact = equation.results[0].dtype, equation.label
 
-        def step(_: Any, x: Bounded) -> Discrete:
+        def step(context: Any, x: Bounded) -> Discrete:
             value, error = at_the_end(x.value, axes), at_the_end(np.asarray(x.error), axes)
             found = (np.argmax if better is np.greater else np.argmin)(value, axis=-1)
+            if not exact:
+                context.notes((value == np.take_along_axis(value, found[..., None], -1)).sum(-1) > 1)
             if is_exact(x):
                 return surely(found.astype(dtype))
             at = found[..., None]
@@ -62,13 +67,16 @@ def _sort(equation: Equation) -> Step:
     A single operand sorted anyhow is as far off as its worst entry: sorting does not carry two rows further apart.
     """
     axis, n_keys = equation.params["dimension"] + 1, equation.params["num_keys"]
+    exact = all(operand.label for operand in equation.operands[:n_keys])
 
-    def step(_: Any, *operands: Any) -> list[Any]:
+    def step(context: Any, *operands: Any) -> list[Any]:
         values = [np.moveaxis(x, axis, -1) for x in together(*[operand.value for operand in operands])]
         doubts = [np.moveaxis(x, axis, -1) for x in together(*[operand[1] for operand in operands])]
         order = np.lexsort(values[n_keys - 1 :: -1], axis=-1)
         values = [np.take_along_axis(x, order, -1) for x in values]
         doubts = [np.take_along_axis(x, order, -1) for x in doubts]
+        if not exact:
+            context.notes(values[0][..., 1:] == values[0][..., :-1])
         sure = _in_sure_order(operands, values, doubts, n_keys)
         made: list[Any] = []
         for operand, value, doubt in zip(operands, values, doubts, strict=True):

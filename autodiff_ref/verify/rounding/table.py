@@ -5,7 +5,7 @@ computed primitive by primitive, as eager JAX does, is said by `bounded`; compil
 it: exp(a) exp(b) becomes exp(a + b) under jit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,17 @@ from autodiff_ref.verify.rounding.jumps import JUMPS
 from autodiff_ref.verify.rounding.moves import MOVES
 from autodiff_ref.verify.rounding.order import ORDER
 from autodiff_ref.verify.rounding.sums import SUMS
-from autodiff_ref.verify.rounding.values import Bounded, Discrete, aligned, leaf, lifted, surely, without_error, without_nan
+from autodiff_ref.verify.rounding.values import (
+    Bounded,
+    Discrete,
+    aligned,
+    anywhere,
+    leaf,
+    lifted,
+    surely,
+    without_error,
+    without_nan,
+)
 from autodiff_ref.verify.walker.discrete import DISCRETE as PLAIN
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step, is_short, short_ones
 from autodiff_ref.verify.walker.walk import plan_parts
@@ -37,6 +47,13 @@ class Context:
     constants: str = "balls"
     choices: list[tuple[Bounded, Bounded, Discrete]] = field(default_factory=list[tuple[Bounded, Bounded, Discrete]])
     """(what max or min returned, an operand, whether it was taken)"""
+    tied: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
+    """for each input, whether reals that were compared are equal, or within their errors of it: it may lie on a kink"""
+
+    def notes(self, ties: Array) -> None:
+        """Takes in where reals that were compared tie; labels and constants are compared exactly, and never do."""
+        if anywhere(ties):
+            self.tied = self.tied | ties.reshape(len(ties), -1).any(axis=1)
 
     def choice(self, x: Any, y: Any) -> Discrete | None:
         """Whether a max or min took an operand, where x and y are what it returned and the operand, or the reverse."""
@@ -94,7 +111,29 @@ def _lifting(rule: Rule) -> Rule:
 ROUNDING = RoundingTable()
 
 
-def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = None) -> Callable[..., list[Bounded]]:
+class BoundedProgram:
+    """A jaxpr with rounding bounds, made ready to run on many inputs: what `bounded` returns."""
+
+    def __init__(self, closed: Any, labels: Sequence[bool], first: int | None) -> None:
+        self.shapes = [tuple(aval.shape) for aval in closed.out_avals[:first]]
+        (self._plan,) = plan_parts(closed, ROUNDING, [len(self.shapes)], labels=labels)
+
+    def __call__(self, *leaves: Array) -> list[Bounded]:
+        """The outputs, flat."""
+        return self.with_ties(*leaves)[0]
+
+    def with_ties(self, *leaves: Array) -> tuple[list[Bounded], Array]:
+        """The outputs, and for each input whether it may lie on a kink: reals that were compared tie, up to their errors."""
+        inputs = [np.asarray(value) for value in leaves]
+        batch, context = len(inputs[0]) if inputs else 1, Context()
+        with np.errstate(all="ignore"), jax.enable_x64(True):
+            reals = [leaf(x) if np.issubdtype(x.dtype, np.floating) else surely(x) for x in inputs]
+            results = self._plan.run(context, *reals)
+        outputs = [_output(result, batch, shape) for result, shape in zip(results, self.shapes, strict=True)]
+        return outputs, np.broadcast_to(context.tied, batch)
+
+
+def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = None) -> BoundedProgram:
     """Computes a jaxpr on many inputs at once, each value with a bound of its rounding error.
 
     The jaxpr is planned once. Its primitives are computed one by one, never fused; whatever order a sum takes, the bounds
@@ -119,18 +158,7 @@ def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = Non
         >>> value.tolist(), bool(2.0**-30 <= error[0] < 1e-6)
         ([3.0, 3.0], True)
     """
-    shapes = [tuple(aval.shape) for aval in closed.out_avals[:first]]
-    (made,) = plan_parts(closed, ROUNDING, [len(shapes)], labels=labels)
-
-    def run(*leaves: Array) -> list[Bounded]:
-        inputs = [np.asarray(value) for value in leaves]
-        batch = len(inputs[0]) if inputs else 1
-        with np.errstate(all="ignore"), jax.enable_x64(True):
-            reals = [leaf(x) if np.issubdtype(x.dtype, np.floating) else surely(x) for x in inputs]
-            results = made.run(Context(), *reals)
-        return [_output(result, batch, shape) for result, shape in zip(results, shapes, strict=True)]
-
-    return run
+    return BoundedProgram(closed, labels, first)
 
 
 def _output(out: Any, batch: int, shape: tuple[int, ...]) -> Bounded:

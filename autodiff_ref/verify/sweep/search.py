@@ -1,6 +1,6 @@
 """The sweep: lines in floats at thousands of inputs, each value with its rounding bound; what is beyond is for the balls."""
 
-from collections.abc import Callable
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from autodiff_ref.verify.bench import Bench, claims_to_hold
 from autodiff_ref.verify.inputs import Input
-from autodiff_ref.verify.rounding.table import Bounded, bounded
+from autodiff_ref.verify.rounding.table import BoundedProgram, bounded
 from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
 from autodiff_ref.verify.sweep.swept import Swept
 from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key
@@ -24,6 +24,9 @@ MOST_INPUTS = 2**16
 
 MOST_SUSPECTS = 200
 """suspects of two lines that are shown to the balls"""
+
+MOST_KINKS = 8
+"""kinks of two lines that are shown to the balls"""
 
 WIDTH = 2**15
 """numbers in an array, about: a batch is as large as that allows, so that what is at work stays in the cache"""
@@ -41,8 +44,9 @@ class Sweep:
 
     def __init__(self, bench: Bench, *, seed: int = 0, budget: int = BUDGET, count: int | None = None) -> None:
         self.bench, self.derivation = bench, bench.derivation
-        self._functions: dict[Any, Callable[..., list[Bounded]] | str] = {}
+        self._functions: dict[Any, BoundedProgram | str] = {}
         self._values: dict[tuple[str, int], tuple[Array, Array] | str] = {}
+        self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
         size, number = self._measures(budget, count)
         self.batches = [batch for batch in batches(self.derivation, seed=seed, size=size, count=number) if len(batch)]
@@ -65,10 +69,15 @@ class Sweep:
         """A line in batch k: values and errors, (batch, components); or why there are none."""
         label = REFERENCE if line is None else label_of(line)
         if (label, k) not in self._values:
-            self._values[label, k] = self._compute(line, self.batches[k])
+            self._values[label, k], self._ties[label, k] = self._compute(line, self.batches[k])
         return self._values[label, k]
 
-    def function(self, line: Line | None, args: tuple[Any, ...]) -> Callable[..., list[Bounded]] | str:
+    def ties(self, line: Line | None, k: int) -> Array:
+        """At which inputs of batch k reals that a line compares tie, up to their errors: it may have a kink there."""
+        self.values(line, k)
+        return self._ties[REFERENCE if line is None else label_of(line), k]
+
+    def function(self, line: Line | None, args: tuple[Any, ...]) -> BoundedProgram | str:
         """A line at the shapes of `args`, with rounding bounds; or why there is none."""
         key = REFERENCE if line is None else label_of(line), shape_key(args)
         if key not in self._functions:
@@ -80,19 +89,19 @@ class Sweep:
                 self._functions[key] = str(error).partition(":")[0]
         return self._functions[key]
 
-    def _compute(self, line: Line | None, batch: Batch) -> tuple[Array, Array] | str:
-        function = self.function(line, batch.args(0))
+    def _compute(self, line: Line | None, batch: Batch) -> tuple[tuple[Array, Array] | str, Array]:
+        function, none = self.function(line, batch.args(0)), np.zeros(len(batch), dtype=bool)
         if isinstance(function, str):
-            return function
+            return function, none
         try:
-            outputs = function(*batch.leaves)
+            outputs, tied = function.with_ties(*batch.leaves)
         except Exception as error:  # the judge's own: said in the report, never a verdict on the line
-            return f"the judge failed: {type(error).__name__}: {error}"
+            return f"the judge failed: {type(error).__name__}: {error}", none
         values, errors = (
             np.concatenate([np.reshape(np.asarray(part[i], np.float64), (len(batch), -1)) for part in outputs], axis=1)
             for i in (0, 1)
         )
-        return values, errors
+        return (values, errors), tied
 
     def holds(self, line: Line | None, k: int) -> Array:
         """At which inputs of batch k a line claims to hold."""
@@ -109,26 +118,32 @@ class Sweep:
     def compare(self, line: Line, other: Line | None) -> Swept:
         """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
 
-        The worst are asked first, relative to the bounds, and one that differs is enough.
+        The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
+        each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
         """
         found = Swept()
         suspects: list[tuple[float, int, int]] = []
+        kinks: list[tuple[float, int, int]] = []
         for k, batch in enumerate(self.batches):
             pair = self.pair(line, other, k)
             if isinstance(pair, str):
                 return Swept(reason=pair)
             ratio, informed, both = pair
-            found.inputs.update(batch.strata[row] for row in np.flatnonzero(both))
-            found.informed += int((informed & both).sum())
-            suspects += [(float(ratio[row]), k, int(row)) for row in np.flatnonzero(both & (ratio > 1))]
-        found.suspects = len(suspects)
-        for _, k, row in islice(sorted(suspects, reverse=True), MOST_SUSPECTS):
-            args = self.batches[k].args(row)
-            compared = self.bench.compared(line, other, args)
-            found.asked[compared.outcome if compared else "unclear"] += 1
-            if compared and compared.outcome == "different":
-                found.differences.append((Input(self.batches[k].strata[row], args), compared))
-                break
+            beyond = both & (ratio > 1)
+            kink = beyond & (self.ties(line, k) | self.ties(other, k))
+            found.inputs.update(batch.strata[row] for row in np.flatnonzero(both & ~kink))
+            found.informed += int((informed & both & ~kink).sum())
+            for rows, kept in ((beyond & ~kink, suspects), (kink, kinks)):
+                kept += [(float(ratio[row]), k, int(row)) for row in np.flatnonzero(rows)]
+        found.suspects, found.kinks = len(suspects), len(kinks)
+        for worst, most, asked in ((suspects, MOST_SUSPECTS, found.asked), (kinks, MOST_KINKS, Counter[str]())):
+            for _, k, row in islice(sorted(worst, reverse=True), 0 if found.differences else most):
+                args = self.batches[k].args(row)
+                compared = self.bench.compared(line, other, args)
+                asked[compared.outcome if compared else "unclear"] += 1
+                if compared and compared.outcome == "different":
+                    found.differences.append((Input(self.batches[k].strata[row], args), compared))
+                    break
         return found
 
     def pair(self, line: Line, other: Line | None, k: int) -> tuple[Array, Array, Array] | str:

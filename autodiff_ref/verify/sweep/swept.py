@@ -19,6 +19,8 @@ class Swept:
     """of these, how many had a bound on some component"""
     suspects: int = 0
     """inputs at which the lines are further apart than both bounds"""
+    kinks: int = 0
+    """inputs at which they are so far apart, and reals that one of them compares tie: no evidence, and no suspects"""
     asked: Counter[str] = field(default_factory=Counter[str])
     """of the suspects, what balls said of them"""
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
@@ -31,7 +33,8 @@ class Swept:
         cleared = self.asked["equal"]
         left = self.suspects - cleared - self.asked["different"]
         said = f"{cleared:,} suspect{'s' * (cleared > 1)} cleared by balls, " if cleared else ""
-        return f"{self.inputs.total():,} inputs in floats, {said}{left or 'no'} suspect{'s' * (left > 1)} left"
+        kinks = f", {self.kinks:,} more on kinks" if self.kinks else ""
+        return f"{self.inputs.total():,} inputs in floats, {said}{left or 'no'} suspect{'s' * (left > 1)} left{kinks}"
 
     @staticmethod
     def of_all(lines: Sequence["Swept"]) -> "Swept":
@@ -40,11 +43,19 @@ class Swept:
         asked = Counter[str]()
         for line in lines:
             asked.update(line.asked)
-        return Swept(fewest.inputs, fewest.informed, sum(line.suspects for line in lines), asked)
+        return Swept(
+            fewest.inputs, fewest.informed, sum(line.suspects for line in lines), sum(line.kinks for line in lines), asked
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"inputs": self.inputs.total(), "suspects": self.suspects, "balls": dict(self.asked), "reason": self.reason}
+        return {
+            "inputs": self.inputs.total(),
+            "suspects": self.suspects,
+            "kinks": self.kinks,
+            "balls": dict(self.asked),
+            "reason": self.reason,
+        }
 
 
 RELATIVE = 1e-6

@@ -117,6 +117,57 @@ def test_suspects_on_right_lines_are_cleared_by_balls(monkeypatch: pytest.Monkey
     assert "suspects cleared by balls" in str(report)
 
 
+def relu_by(slope_at_0: float) -> Derivation:
+    """∇ Σ max(x, 0), by hand with a slope at 0 that is a convention; JAX takes 0."""
+
+    def line(x: Any, nabla: Any = by_hand) -> Any:
+        """1 where x > 0"""
+        return jnp.where(x > 0, 1.0, jnp.where(x < 0, 0.0, slope_at_0))
+
+    return Derivation("∇ relu", of=lambda x: jnp.sum(jax.nn.relu(x)), wrt="x", domain=(reals(3),), lines=[line])
+
+
+def test_kinks_are_counted_and_are_neither_suspects_nor_evidence() -> None:
+    derivation = relu_by(0.5)
+    swept = Sweep(bench_of(derivation), count=2_000)
+    found = swept.compare(derivation.lines[0], None)
+    zeros = sum(int(np.any(batch.leaves[0] == 0, axis=1).sum()) for batch in swept.batches)
+    assert found.kinks == zeros > 50
+    assert found.suspects == 0
+    assert not found.differences
+    assert found.inputs.total() + found.kinks == sum(map(len, swept.batches))
+    assert "more on kinks" in str(found)
+
+
+def test_where_both_take_the_same_slope_a_tie_is_no_kink() -> None:
+    found = Sweep(bench_of(relu_by(0.0)), count=500).compare(relu_by(0.0).lines[0], None)
+    assert (found.kinks, found.suspects) == (0, 0)
+
+
+def test_what_differs_whichever_way_a_tie_falls_is_found_among_the_kinks() -> None:
+    def line(x: Any, nabla: Any = by_hand) -> Any:
+        """1.5 x; max(0 x₀, 0) ties at every input and makes no difference"""
+        return 1.5 * x + jnp.maximum(0 * x[0], 0)
+
+    derivation = Derivation("∇ ½ x²", of=half_square, wrt="x", domain=(reals(3),), lines=[line])
+    found = Sweep(bench_of(derivation), count=500).compare(line, None)
+    assert found.kinks > 0
+    assert found.suspects == 0
+    assert len(found.differences) == 1
+
+
+def test_labels_and_constants_are_compared_exactly_and_never_tie() -> None:
+    def line(y: Any, nabla: Any = by_hand) -> Any:
+        """2 y where y ≥ 1, else y: wrong for y = 1"""
+        return jnp.where(y >= 1, 2 * y, y)
+
+    derivation = Derivation("∇ ½ y²", of=lambda y: half_square(y), wrt="y", domain=(signs(3),), lines=[line])
+    found = Sweep(bench_of(derivation), count=100).compare(line, None)
+    assert found.suspects > 0
+    assert found.kinks == 0
+    assert found.differences
+
+
 def test_components_that_are_zero_and_ones_that_drown_are_named() -> None:
     def of(w: Any, x: Any) -> Any:
         return jnp.sum(w[:2] * x[:2]) + 0 * w[2]
