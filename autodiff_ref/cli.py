@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,14 +88,14 @@ def verify_command(
     """
     console = Console()
     trials: list[Trial] = []
-    with _input_errors():
-        if data is not None or label is not None:
+    with _input_errors(), _only_json(as_json):
+        on_data = data is not None or label is not None
+        chosen = {} if on_data else targets.all_derivations(target or [NOTES])
+        if on_data:
             reports = _on_data(console, target, data, label, seed, quiet=as_json)
+        elif only_list:
+            reports = []
         else:
-            chosen = {f"{t}:{name}": d for t in target or [NOTES] for name, d in targets.derivations_of(t).items()}
-            if only_list:
-                _list(chosen, as_json=as_json)
-                return
             reports = _judge(
                 console,
                 chosen,
@@ -109,6 +109,9 @@ def verify_command(
             )
             if mutants:
                 trials = _try(console, chosen, quiet=as_json, seed=seed, most=mutants)
+    if only_list and not on_data:
+        _list(chosen, as_json=as_json)
+        return
     if as_json:
         entries = [report.to_dict() for report in reports]
         for entry, trial_of_it in zip(entries, trials, strict=False):
@@ -192,6 +195,13 @@ def _input_errors() -> Generator[None]:
     except (TableError, targets.TargetError, LineError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
+
+
+@contextmanager
+def _only_json(as_json: bool) -> Generator[None]:
+    """What a line or its file prints goes to stderr, where stdout is for JSON alone."""
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        yield
 
 
 @contextmanager

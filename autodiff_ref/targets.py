@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -25,36 +25,63 @@ def derivations_of(target: str) -> dict[str, Derivation]:
 
     Args:
         target: `package.module`, or `path/to/file.py`, and perhaps `:NAME` for one derivation of it. A package stands for
-            all its modules. Only what a module defines itself counts, not what it imports.
+            all its modules, and is looked for where you are, too. Only what a module defines itself counts, not what it
+            imports.
 
     Raises:
         TargetError: there is no such module or file, it raises when it runs, or it holds no such derivation.
     """
-    place, name = _split_name(target)
-    found = {key: value for module in _modules(place) for key, value in _defined_in(module)}
-    if name is not None:
-        if name not in found:
-            raise TargetError(f"{place} defines no derivation {name!r}; it defines {', '.join(found) or 'none'}")
-        return {name: found[name]}
+    found = _found(target)
+    names = [name for _, name, _ in found]
+    return {name if names.count(name) == 1 else f"{place}:{name}": derivation for place, name, derivation in found}
+
+
+def all_derivations(targets: Iterable[str]) -> dict[str, Derivation]:
+    """The derivations that several targets name, each once, by what names it alone: `path/to/file.py:NAME`.
+
+    Raises:
+        TargetError: one of the targets cannot be loaded, or holds no such derivation.
+    """
+    return {f"{place}:{name}": derivation for target in targets for place, name, derivation in _found(target)}
+
+
+def _found(target: str) -> list[tuple[str, str, Derivation]]:
+    """(module or file, name, derivation)"""
+    place, wanted = _split_name(target)
+    found = [(own, name, value) for own, module in _modules(place) for name, value in _defined_in(module)]
+    chosen = [each for each in found if wanted in (None, each[1])]
     if not found:
         raise TargetError(f"{place} defines no Derivation at its module level")
-    return found
+    if not chosen:
+        defined = ", ".join(name for _, name, _ in found)
+        raise TargetError(f"{place} defines no derivation {wanted!r}; it defines {defined}")
+    return chosen
 
 
 def _split_name(target: str) -> tuple[str, str | None]:
     place, colon, name = target.rpartition(":")
+    if colon and not name:
+        raise TargetError(f"{target!r}: after the colon comes the name of a derivation, or there is no colon")
     return (place, name) if colon and name.isidentifier() else (target, None)
 
 
-def _modules(place: str) -> Iterator[ModuleType]:
+def _modules(place: str) -> Iterator[tuple[str, ModuleType]]:
+    """What a target stands for, each with the target that stands for it alone."""
     path = Path(place)
-    if path.suffix == ".py" or path.exists():
-        yield _run_file(path)
+    is_package = place.isidentifier() and (path / "__init__.py").is_file()
+    if path.is_dir() and not is_package:
+        files = sorted(file.name for file in path.glob("*.py"))[:3]
+        inside = f" (it holds {', '.join(files)}, …)" if files else ""
+        raise TargetError(f"{path} is a directory{inside}: name a file in it, or a package as Python imports it")
+    if path.suffix == ".py" or (path.exists() and not is_package):
+        yield place, _run_file(path)
         return
+    if str(Path.cwd()) not in sys.path:  # as for `python -m`, but what is installed comes first
+        sys.path.append(str(Path.cwd()))
     module = _import(place)
-    yield module
+    yield place, module
     for inside in pkgutil.walk_packages(getattr(module, "__path__", ()), prefix=f"{place}."):
-        yield _import(inside.name)
+        yield inside.name, _import(inside.name)
 
 
 def _run_file(path: Path) -> ModuleType:

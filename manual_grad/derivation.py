@@ -196,6 +196,8 @@ class Derivation:
         for leaf in leaves(self.domain):
             if not isinstance(leaf, Domain):
                 raise TypeError(f"{self.name}: the domain holds {leaf!r}; use reals(…), signs(…), constants(…), …")
+        if callable(self.lines) or isinstance(self.lines, str):
+            raise TypeError(f"{self.name}: `lines` is a list of functions, got {self.lines!r}; write lines=[…]")
         if not self.lines:
             raise ValueError(f"{self.name}: a derivation needs at least one line")
         for line in self.lines:

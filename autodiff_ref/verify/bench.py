@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import Input, NoInputError
 from autodiff_ref.verify.report import Counterexample, leaf_names, readable
 from autodiff_ref.verify.shrink import literal, simplest
@@ -28,6 +29,8 @@ class Relation:
     """of the equal ones, how many where both lines are 0"""
     silent: Counter[str] = field(default_factory=Counter[str])
     """inputs that say nothing, by why"""
+    lacking: Counter[int] = field(default_factory=Counter[int])
+    """of those at which one line has a value, how many where the first has none, and the second"""
     shapes: dict[str, None] = field(default_factory=dict[str, None])
     resolution: float = 0.0
     gap: float = 0.0
@@ -48,6 +51,7 @@ class Relation:
                 self.differences.append((given, compared))
             case why:
                 self.silent[why] += 1
+                self.lacking[compared.lacking] += why == "undefined in one"
 
     @property
     def verdict(self) -> str:
@@ -67,11 +71,14 @@ class Relation:
         """Why it is undecided."""
         if self.no_rule:
             return self.no_rule
-        silent = {
-            "where only one of the lines has a value" if why == "undefined in one" else why: k
-            for why, k in self.silent.items()
+        silent = {why: k for why, k in self.silent.items() if why != "undefined in one"}
+        counts = {
+            **silent,
+            "where this line has no value (NaN or ∞) and the other has": self.lacking[0],
+            "where only this line has a value, and the other NaN or ∞": self.lacking[1],
+            "where both vanish": self.vanishing,
+            "equal": self.equal.total() - self.vanishing,
         }
-        counts = {**silent, "where both vanish": self.vanishing, "equal": self.equal.total() - self.vanishing}
         counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
         return f"too few inputs with information: {counted or 'none fulfils what the lines claim to need'}"
 
@@ -101,7 +108,7 @@ class Bench:
         """Compares two lines at every input where both claim to hold."""
         found = Relation()
         for k, given in enumerate(self.inputs):
-            if not all(claims_to_hold(each, given.args) for each in (line, other)):
+            if not all(claims_to_hold(each, self.derivation, given.args) for each in (line, other)):
                 continue
             ours, theirs = self.traced(line, given.args), self.traced(other, given.args)
             if ours.plan is None or theirs.plan is None:
@@ -144,7 +151,7 @@ class Bench:
 
     def compared(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
         """What balls say of two lines at any input; None where they cannot be asked."""
-        if not all(claims_to_hold(each, args) for each in (line, other)):
+        if not all(claims_to_hold(each, self.derivation, args) for each in (line, other)):
             return None
         ours, theirs = self.traced(line, args), self.traced(other, args)
         if ours.plan is None or theirs.plan is None:
@@ -189,10 +196,11 @@ class Bench:
         raise AssertionError("a component beyond the gradient")
 
     def check_lines(self) -> None:
-        """Raises LineError unless every line can be traced at every shape."""
+        """Raises LineError unless every line can be traced at every shape, and asked whether it claims to hold there."""
         for args in {shape_key(given.args): given.args for given in self.inputs}.values():
             for line in self.derivation.lines:
                 self.traced(line, args)
+                claims_to_hold(line, self.derivation, args)
 
     def vanishing_parts(self) -> list[str]:
         """The parts of the gradient, one a leaf, whose balls hold 0 at every input."""
@@ -219,9 +227,3 @@ class Bench:
         """What the arguments are called, by `of` or by position."""
         names = argument_names(self.derivation.of) or []
         return [names[k] if k < len(names) else f"argument {k}" for k in range(len(self.derivation.domain))]
-
-
-def claims_to_hold(line: Line | None, args: tuple[Any, ...]) -> bool:
-    """Whether the condition under which a line claims to hold is met."""
-    valid = getattr(line, "valid", None)
-    return valid is None or bool(valid(*args))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from autodiff_ref.verify.errors import fulfils
 from manual_grad.derivation import (
     Bits,
     Classes,
@@ -236,6 +237,7 @@ def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> list[Inpu
 
     Raises:
         NoInputError: no input that was drawn fulfils the derivation's `where`.
+        LineError: that raises.
     """
     source = RandomSource(np.random.default_rng(seed))
     plan = _plan(derivation, at_least)
@@ -253,7 +255,7 @@ def _draw_where(derivation: Derivation, stratum: str, sizes: Sizes, source: Sour
     """One input that fulfils the derivation's `where`, or none."""
     for _ in range(TRIES):
         args = draw_arguments(derivation.domain, sizes, stratum, source)
-        if derivation.where is None or bool(derivation.where(*args)):
+        if derivation.where is None or fulfils(derivation.where, "`where`", derivation, args):
             yield args
             return
 

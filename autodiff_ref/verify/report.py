@@ -278,7 +278,8 @@ class Report:
         rests += self._floats()
         coarse = max((line.resolution for line in self.lines), default=0.0)
         limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
-        return f"{outcome}{self._proved}{rests}{limit}; {self.reference}; seed {self.seed}"
+        audit = f"; {self.reference}" if self.reference else ""
+        return f"{outcome}{self._proved}{rests}{limit}{audit}; seed {self.seed}"
 
 
 _VERDICTS = {

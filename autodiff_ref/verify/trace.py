@@ -1,10 +1,8 @@
 """From the lines of a derivation to plans: each line is traced once a shape, with JAX's ∇ handed in."""
 
 import inspect
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +11,7 @@ import numpy as np
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
+from autodiff_ref.verify.errors import LineError, check_call, check_value, line_error
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
 from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
 
@@ -24,10 +23,6 @@ REFERENCE = "jax.grad"
 
 MakeNabla = Callable[[str | None], Nabla]
 """wrt -> ∇"""
-
-
-class LineError(ValueError):
-    """A line, or `of`, cannot be evaluated as it stands: it raises, or returns the wrong shape."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,17 @@ def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNa
     def gradient(*args: Any, nabla: Any) -> Any:
         return nabla(derivation.of)(*args)
 
-    traced = _trace(gradient, f"∇{label_of(derivation.of)}", derivation, args, nabla, record=False)
+    name = label_of(derivation.of)
+    check_call(derivation.of, f"`{name}`", derivation, args, nabla=takes_nabla(derivation.of))
+    try:
+        traced = _trace(gradient, f"∇{name}", derivation, args, nabla, record=False)
+    except LineError:
+        whole = [leaf.dtype for leaf in jax.tree.leaves(trace_of(derivation, args, nabla).shapes)]
+        if wrong := [dtype for dtype in whole if not jax.numpy.issubdtype(dtype, np.floating)]:
+            raise LineError(
+                f"{derivation.name}: `{name}` returns {wrong[0]}, and what is differentiated returns real numbers"
+            ) from None
+        raise
     return replace(traced, label=REFERENCE)
 
 
@@ -110,7 +115,15 @@ def trace_line(
     Raises:
         LineError: the line raises, or returns something of another shape than the gradient.
     """
-    traced = _trace(with_nabla(line), label_of(line), derivation, args, nabla)
+    label = label_of(line)
+    check_call(line, label, derivation, args, nabla=takes_nabla(line))
+
+    def checked(*args: Any, nabla: Any) -> Any:
+        value = with_nabla(line)(*args, nabla=nabla)
+        check_value(value, label, derivation)
+        return value
+
+    traced = _trace(checked, label, derivation, args, nabla)
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
@@ -120,33 +133,17 @@ def trace_line(
     return traced
 
 
+def takes_nabla(f: Callable[..., Any]) -> bool:
+    """Whether a function has an argument of that name."""
+    try:
+        return "nabla" in inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        return False
+
+
 def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f`, handed ∇ if it takes it."""
-    try:
-        takes = "nabla" in inspect.signature(f).parameters
-    except (TypeError, ValueError):
-        takes = False
-    return f if takes else lambda *args, nabla: f(*args)
-
-
-def line_error(error: Exception, label: str, derivation: Derivation) -> LineError:
-    """What is said of a line, or of `of`, that raises."""
-    hint = ""
-    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
-        hint = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
-    first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
-    return LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}")
-
-
-def _place(error: Exception) -> str:
-    """The innermost place of an error outside of libraries: in mine.py:12."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_library(frame.filename)]
-    return f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-
-
-def _is_library(filename: str) -> bool:
-    return "site-packages" in filename or filename.startswith("<") or Path(__file__).parent in Path(filename).parents
+    return f if takes_nabla(f) else lambda *args, nabla: f(*args)
 
 
 def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -181,8 +178,10 @@ def _trace(
 ) -> Traced:
     try:
         closed, shapes, calls = jaxpr_of(f, args, derivation.wrt, nabla, record=record)
+    except LineError:
+        raise
     except Exception as error:
-        raise line_error(error, label, derivation) from error
+        raise line_error(error, label, derivation, args) from error
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
     first_call = len(closed.out_avals) - sum(widths)
     try:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autodiff_ref.verify.balls import BALLS
-from autodiff_ref.verify.bench import Relation, claims_to_hold
+from autodiff_ref.verify.bench import Relation
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import Input, sweep
 from autodiff_ref.verify.mutation.edits import Edit, Editable
 from autodiff_ref.verify.trace import label_flags, shape_key
@@ -60,7 +61,7 @@ class Variants:
 
     def _add(self, found: Relation, edits: Sequence[Edit], k: int, plans: dict[Any, Plan | None]) -> None:
         given = self.inputs[k]
-        if not claims_to_hold(self.editable.line, given.args):
+        if not claims_to_hold(self.editable.line, self.editable.derivation, given.args):
             return
         key = shape_key(given.args)
         try:

@@ -35,6 +35,8 @@ class Comparison:
 
     outcome: Outcome
     component: int = 0
+    lacking: int = 0
+    """which of the two has no value, where one has"""
     values: tuple[str, str] = ("", "")
     """for a difference: both values of the component, to 30 digits"""
     difference: str = ""
@@ -91,7 +93,7 @@ def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0]) -> Compar
     last_a, last_b = (line(PRECISIONS[-1], "exact", "exact") for line in (a, b))
     exists = [all(value.is_finite() for value in last.values) for last in (last_a, last_b)]
     if not all(exists):
-        return Comparison("undefined in one" if any(exists) else "undefined")
+        return Comparison("undefined in one", lacking=exists.index(False)) if any(exists) else Comparison("undefined")
     return Comparison("kink" if last_a.unresolved or last_b.unresolved else "unclear")
 
 
@@ -140,7 +142,7 @@ def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
     gaps = {k: abs(pairs[k][0] - pairs[k][1]).abs_lower() for k in apart}
     k = max(apart, key=lambda k: float(gaps[k] / (abs(pairs[k][0]).abs_upper() + abs(pairs[k][1]).abs_upper())))
     values = (digits(pairs[k][0]), digits(pairs[k][1]))
-    return Comparison("different", k, values, gaps[k].mid().str(2, radius=False))
+    return Comparison("different", k, values=values, difference=gaps[k].mid().str(2, radius=False))
 
 
 def _equal(pairs: list[tuple[arb, arb]], bits: int, reach: float = 0.0, gap: float = 0.0) -> Comparison:

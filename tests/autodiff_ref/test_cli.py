@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import textwrap
 
 import numpy as np
@@ -162,6 +163,25 @@ def refused(*arguments):
         ("raise SystemExit(0)\n", "SystemExit"),
         (MINE.replace("lines=[line_1, line_2]", "lines=[line_1, line_1]"), "two lines are named 'line_1'"),
         (MINE.replace("return 3 * z", "return [z, z]"), "line_2 returns"),
+        (MINE.replace("return 3 * z", "return 'z'"), "line_2 returns the str 'z': a line returns the whole gradient"),
+        (MINE.replace("line_2(z, nabla)", "line_2(nabla)"), "line_2 takes (nabla), and is called with the derivation's 1"),
+        (MINE.replace("square(z)", "square(z, y)"), "`square` takes (z, y), and is called with the derivation's 1 argument"),
+        (MINE.replace("lines=[line_1, line_2]", "lines=line_1"), "`lines` is a list of functions"),
+        (MINE.replace("[line_1, line_2])", "[line_1, line_2], where=lambda: True)"), "`where` takes (), and is called with"),
+        (
+            MINE.replace("[line_1, line_2])", "[line_1, line_2], where=lambda z: z > z.y)"),
+            "`where` raised AttributeError in",
+        ),
+        (MINE + "line_2.valid = lambda z: None + z", "`valid` of line_2 raised TypeError in mine.py:19: "),
+        (
+            MINE.replace("return z * z", "return 1 * (z > 0)"),
+            "`square` returns int64, and what is differentiated returns real",
+        ),
+        (
+            MINE.replace("return 3 * z", "return nabla(square, wrt='v')(z)"),
+            "line_2 raised TypeError in mine.py:15: ∇ is by 'v', and `square` has no argument of that name",
+        ),
+        (MINE.replace("return 3 * z", "raise ValueError('no')"), "line_2 raised ValueError in mine.py:15: no (at z ())"),
         (MINE.replace("return 3 * z", "return z.missing"), "line_2 raised AttributeError in mine.py:15"),
         (MINE.replace('wrt="z"', 'wrt="v"'), "wrt='v' is neither a field"),
     ],
@@ -169,6 +189,51 @@ def refused(*arguments):
 def test_a_file_that_cannot_be_judged(mine, source, said):
     mine.write_text(source)
     assert said in refused(mine)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package in the working directory, two of whose modules hold derivations of the same names."""
+    for folder in ("mine_too", "mine_too/inner"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("")
+    for module in ("first.py", "inner/second.py"):
+        (tmp_path / "mine_too" / module).write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mine_too"]:
+        del sys.modules[name]
+
+
+def listed(*targets):
+    result = run("verify", "--list", "--json", *targets)
+    assert result.exit_code == 0, result.output
+    return [each["target"] for each in json.loads(result.stdout)["derivations"]]
+
+
+def test_a_package_stands_for_all_derivations_of_its_modules(package):
+    both = ["RIGHT", "WRONG"]
+    every = [f"mine_too.{module}:{name}" for module in ("first", "inner.second") for name in both]
+    assert listed("mine_too") == every
+    assert listed("mine_too.inner") == every[2:]
+    assert listed(every[1]) == [every[1]]
+
+
+def test_what_several_targets_name_is_judged_once(mine):
+    assert listed(f"{mine}:WRONG", mine, f"{mine}:RIGHT") == [f"{mine}:WRONG", f"{mine}:RIGHT"]
+
+
+def test_what_a_line_prints_is_not_among_the_json(mine):
+    mine.write_text(MINE.replace("    return 2 * z", "    print('here')\n    return 2 * z"))
+    result = run("verify", "--json", "--no-floats", "--no-proof", f"{mine}:RIGHT")
+    assert json.loads(result.stdout)["derivations"][0]["ok"]
+    assert "here" in result.stderr
+
+
+def test_a_directory_is_no_target(package):
+    assert "is a directory (it holds __init__.py, first.py, …): name a file in it" in refused(package / "mine_too")
+    assert "after the colon comes the name of a derivation" in refused("mine_too:")
 
 
 def test_targets_that_do_not_exist(mine, tmp_path):

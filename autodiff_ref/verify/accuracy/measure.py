@@ -10,7 +10,7 @@ from autodiff_ref.verify.accuracy.computing import Compiled, Way, by_numpy
 from autodiff_ref.verify.accuracy.paths import exact_in_float32
 from autodiff_ref.verify.accuracy.survey import Survey, Surveyor
 from autodiff_ref.verify.accuracy.ulps import DTYPES, true_value, worst_component
-from autodiff_ref.verify.bench import claims_to_hold
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import STRATA, Input, NoInputError, sweep
 from autodiff_ref.verify.report import Report
 from autodiff_ref.verify.trace import shape_key
@@ -92,7 +92,7 @@ def accuracy(
         return found
     truths = {
         label: [
-            true_value(plan, each) if claims_to_hold(lines[label], each) else ()
+            true_value(plan, each) if claims_to_hold(lines[label], derivation, each) else ()
             for each in args
             if (plan := traced[label].plan) is not None
         ]

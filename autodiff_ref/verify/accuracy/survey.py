@@ -9,7 +9,7 @@ from autodiff_ref.verify.accuracy.computing import Compiled, Way, by_numpy
 from autodiff_ref.verify.accuracy.paths import Path, paths_of
 from autodiff_ref.verify.accuracy.regions import Region, find_regions
 from autodiff_ref.verify.accuracy.ulps import LOST, Truth, true_value, worst_component
-from autodiff_ref.verify.bench import claims_to_hold
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.trace import Traced, shape_key
 from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, Line, label_of
@@ -173,7 +173,7 @@ class Surveyor:
         self, line: Line, place: tuple[str, int, float], args: tuple[Any, ...], computed: Any, dtype: str
     ) -> float | None:
         where = self.derivation.where
-        if (where is not None and not where(*args)) or not claims_to_hold(line, args):
+        if (where is not None and not where(*args)) or not claims_to_hold(line, self.derivation, args):
             return None
         key = (label_of(line), *place)
         if key not in self._truths:

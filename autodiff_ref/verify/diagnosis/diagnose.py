@@ -16,6 +16,7 @@ from autodiff_ref.verify.diagnosis.search import Budget, Exhausted, Scene, Searc
 from autodiff_ref.verify.diagnosis.sites import Repair
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.diagnosis.whole import readings, single
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import dimension_names
 from autodiff_ref.verify.report import leaf_names
 from autodiff_ref.verify.trace import label_flags, shape_key
@@ -131,16 +132,11 @@ def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
     """The two lines at the ordinary inputs of each of two shapes."""
     by_shape: dict[Any, list[tuple[Any, ...]]] = {}
     for given in bench.inputs:
-        if given.stratum == "ordinary" and all(_claims(each, given.args) for each in (line, right)):
+        if given.stratum == "ordinary" and all(claims_to_hold(each, bench.derivation, given.args) for each in (line, right)):
             by_shape.setdefault(shape_key(given.args), []).append(given.args)
     largest = sorted(by_shape.values(), key=len, reverse=True)[:2]
     sizes = [bench.sizes(inputs[0]) for inputs in largest]
     return [_scene(bench, line, right, inputs[: INPUTS + 1], sizes) for inputs in largest]
-
-
-def _claims(line: Line | None, args: tuple[Any, ...]) -> bool:
-    valid = getattr(line, "valid", None)
-    return valid is None or bool(valid(*args))
 
 
 def _scene(

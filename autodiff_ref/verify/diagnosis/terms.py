@@ -132,6 +132,8 @@ def _costs(backend: Floats, other: Program) -> dict[int, float]:
 def fingerprint(value: Value) -> tuple[Any, ...]:
     """Equal for values that are equal to 9 digits or so, but for bad luck at a border of rounding."""
     own = np.ravel(np.asarray(value, dtype=np.float64))
+    if not np.all(np.isfinite(own)):
+        return value.shape[LEAD:], own.tobytes()
     weights = np.cos(np.arange(own.size) + 1.0)
     return value.shape[LEAD:], f"{own @ weights:.9e}", f"{np.abs(own) @ np.abs(weights):.9e}"
 

@@ -14,6 +14,7 @@ from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.diagnosis.places import file_of
 from autodiff_ref.verify.diagnosis.program import program_of
 from autodiff_ref.verify.diagnosis.terms import named
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.explanation.changes import changes
 from autodiff_ref.verify.explanation.rules import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.verify.inputs import Input, sweep
@@ -149,11 +150,9 @@ def _rule(bench: Bench, line: Line, above: Line | None, labels_matter: bool | No
 
 
 def _of_one_shape(bench: Bench, line: Line, above: Line | None) -> list[Input]:
-    def claims(f: Line | None, args: tuple[Any, ...]) -> bool:
-        valid = getattr(f, "valid", None)
-        return valid is None or bool(valid(*args))
-
-    both = [given for given in bench.inputs if claims(line, given.args) and claims(above, given.args)]
+    both = [
+        given for given in bench.inputs if all(claims_to_hold(each, bench.derivation, given.args) for each in (line, above))
+    ]
     largest = max((sum(np.size(leaf) for leaf in jax.tree.leaves(given.args)) for given in both), default=0)
     shape = next(
         (shape_key(given.args) for given in both if sum(np.size(leaf) for leaf in jax.tree.leaves(given.args)) == largest),

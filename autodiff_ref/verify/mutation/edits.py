@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.verify.errors import line_error
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.verify.mutation.jaxprs import (
     Body,
@@ -26,7 +27,7 @@ from autodiff_ref.verify.mutation.jaxprs import (
     replaced,
     skeleton,
 )
-from autodiff_ref.verify.trace import LABEL_DOMAINS, Call, jaxpr_of, line_error, shape_key, with_nabla
+from autodiff_ref.verify.trace import LABEL_DOMAINS, Call, jaxpr_of, shape_key, with_nabla
 from manual_grad.derivation import Derivation, Domain, Line, formula_of, label_of
 
 
@@ -139,7 +140,7 @@ class Editable:
             try:
                 closed, shapes, calls = jaxpr_of(with_nabla(self.line), args, self.derivation.wrt)
             except Exception as error:
-                raise line_error(error, label_of(self.line), self.derivation) from error
+                raise line_error(error, label_of(self.line), self.derivation, args) from error
             self._flat[key] = Flat(flattened(closed), jax.tree.structure(shapes), calls)
         return self._flat[key]
 

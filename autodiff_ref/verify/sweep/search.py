@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.verify.bench import Bench, claims_to_hold
+from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.rounding.table import BoundedProgram, bounded
 from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
@@ -110,7 +111,9 @@ class Sweep:
         key = label_of(line), k
         if key not in self._holds:
             batch = self.batches[k]
-            self._holds[key] = np.array([claims_to_hold(line, batch.args(row)) for row in range(len(batch))], dtype=bool)
+            self._holds[key] = np.array(
+                [claims_to_hold(line, self.bench.derivation, batch.args(row)) for row in range(len(batch))], dtype=bool
+            )
         return self._holds[key]
 
     # Two lines

@@ -10,12 +10,13 @@ import jax
 import numpy as np
 
 from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.errors import LineError
 from autodiff_ref.verify.inputs import RandomSource, dimension_names, draw_arguments
 from autodiff_ref.verify.report import Proof, Report
 from autodiff_ref.verify.symbols.expressions import Context, Expressions, symbolic_arguments
 from autodiff_ref.verify.symbols.process import PROVER
 from autodiff_ref.verify.symbols.table import SYMBOLS
-from autodiff_ref.verify.trace import REFERENCE, LineError, label_flags
+from autodiff_ref.verify.trace import REFERENCE, label_flags
 from autodiff_ref.verify.walker.plans import NoRuleError
 from autodiff_ref.verify.walker.walk import plan_parts
 from manual_grad.derivation import Bits, Classes, Derivation, Domain, Line, OneHot, Signs, label_of

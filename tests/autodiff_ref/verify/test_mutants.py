@@ -170,7 +170,7 @@ def test_a_mutant_without_a_value_is_not_called_right() -> None:
     assert not finding.missed
     report = verify(small.ENTROPY.with_lines(finding.mutant.line))
     assert report.lines[0].verdict == "undecided"
-    assert "only one of the lines has a value" in report.lines[0].reason
+    assert "where this line has no value (NaN or ∞) and the other has" in report.lines[0].reason
 
 
 def test_a_mistake_that_only_other_inputs_show_is_missed() -> None:

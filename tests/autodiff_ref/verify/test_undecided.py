@@ -77,7 +77,7 @@ def test_a_line_without_a_value_at_most_inputs_is_not_called_right():
 
     report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
     assert report.lines[0].verdict == "undecided", str(report)
-    assert "where only one of the lines has a value" in report.lines[0].reason
+    assert "where this line has no value (NaN or ∞) and the other has" in report.lines[0].reason
 
 
 def test_a_singularity_that_can_be_removed_is_no_mistake():

@@ -1,0 +1,107 @@
+"""What is said of a derivation that cannot be judged as it stands: which of its functions, what arrived and what to do."""
+
+import inspect
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from manual_grad.derivation import Derivation, Line, argument_names, label_of
+
+
+class LineError(ValueError):
+    """A line, or `of`, `where` or `valid`, cannot be evaluated as it stands: it raises, or returns the wrong shape."""
+
+
+_TRACED = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
+_LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")
+
+
+def line_error(error: Exception, label: str, derivation: Derivation, args: tuple[Any, ...] = ()) -> LineError:
+    """What is said of a line, or of `of`, that raises; of a type or value with the shapes that it was handed."""
+    hint = ""
+    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+        hint = _TRACED
+    elif isinstance(error, TypeError | ValueError | IndexError) and args:
+        hint = f" (at {_shapes(derivation, args)})"
+    first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
+    return LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}")
+
+
+def check_call(f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, nabla: bool) -> None:
+    """Raises LineError where a function cannot be called with the derivation's arguments, and ∇ if it is handed that."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*args, **({"nabla": None} if nabla else {}))
+    except TypeError:
+        names = argument_names(derivation.of) or []
+        own = ", ".join([*names[: len(args)], *["nabla"] * nabla])
+        raise LineError(
+            f"{derivation.name}: {label} takes {signature}, and is called with the derivation's {len(args)} "
+            f"argument{'s' * (len(args) != 1)}{' and nabla' * nabla}: ({own})"
+        ) from None
+
+
+def fulfils(condition: Callable[..., Any], said: str, derivation: Derivation, args: tuple[Any, ...]) -> bool:
+    """Whether arguments fulfil a condition of the user's.
+
+    Raises:
+        LineError: it raises, or says neither yes nor no.
+    """
+    try:
+        return bool(condition(*args))
+    except Exception as error:
+        check_call(condition, said, derivation, args, nabla=False)
+        raise line_error(error, said, derivation, args) from error
+
+
+def claims_to_hold(line: Line | None, derivation: Derivation, args: tuple[Any, ...]) -> bool:
+    """Whether the condition under which a line claims to hold is met."""
+    valid = getattr(line, "valid", None)
+    return line is None or valid is None or fulfils(valid, f"`valid` of {label_of(line)}", derivation, args)
+
+
+def check_value(value: Any, label: str, derivation: Derivation) -> None:
+    """Raises LineError where a line returns something that is neither an array of numbers nor a pytree of such."""
+    wrong = next((leaf for leaf in jax.tree.leaves(value) if not _is_array(leaf)), None)
+    if wrong is not None:
+        raise LineError(
+            f"{derivation.name}: {label} returns the {type(wrong).__name__} {wrong!r:.40}: "
+            f"a line returns the whole gradient, an array or a pytree of arrays"
+        )
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, bool | int | float | complex) or hasattr(leaf, "dtype")
+
+
+def _shapes(derivation: Derivation, args: tuple[Any, ...]) -> str:
+    """The arguments' names and shapes: w (3,), x (4, 3)."""
+    names = argument_names(derivation.of) or []
+    said: list[str] = []
+    for k, argument in enumerate(args):
+        name = names[k] if k < len(names) else f"argument {k}"
+        said += [f"{name}{jax.tree_util.keystr(path)} {np.shape(leaf)}" for path, leaf in _leaves(argument)]
+    return ", ".join(said)
+
+
+def _leaves(value: Any) -> list[tuple[Any, Any]]:
+    return jax.tree_util.tree_leaves_with_path(value)
+
+
+def _place(error: Exception) -> str:
+    """The innermost place of an error outside of libraries: in mine.py:12."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_library(frame.filename)]
+    return f" in {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+
+
+def _is_library(filename: str) -> bool:
+    path = Path(filename)
+    return "site-packages" in filename or filename.startswith("<") or any(each in (path, *path.parents) for each in _LIBRARY)
