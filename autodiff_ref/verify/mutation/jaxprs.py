@@ -12,6 +12,7 @@ from jax.extend import core
 
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.traces import Traces
+from autodiff_ref.verify.walker.movement import MOVEMENT
 from autodiff_ref.verify.walker.walk import CALLS
 
 Atom = Any
@@ -198,6 +199,16 @@ class Body:
         for eqn in self.eqns:
             if all(isinstance(atom, core.Literal) or atom in found for atom in eqn.invars):
                 found.update(eqn.outvars)
+        return found
+
+    @cached_property
+    def asked(self) -> set[Any]:
+        """Values of which it is asked whether they are the very ones of others, as JAX's derivative of max does."""
+        found = set[Any]()
+        for eqn in reversed(self.eqns):
+            moves = eqn.primitive.name in MOVEMENT and not found.isdisjoint(eqn.outvars)
+            if moves or eqn.primitive.name in ("eq", "ne"):
+                found.update(atom for atom in eqn.invars if not isinstance(atom, core.Literal) and is_real(atom))
         return found
 
     @cached_property

@@ -1,5 +1,6 @@
 """What JAX computes by tricks on bits, for the sake of the last digit, as the real function that it stands for."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,26 @@ import jax.numpy as jnp
 
 _LIBRARY = Path(jax.__file__).parent
 
-_MEANT: dict[str, Callable[..., Any]] = {"exp_neg_sq": lambda x: jnp.exp(-(x * x))}
-"""By the name JAX's own function has: exp(−x²), which from 0.12 on the derivatives of erf and erfc call."""
+_MEANT: dict[tuple[str, str], Callable[..., Any]] = {
+    ("custom_jvp_call", "exp_neg_sq"): lambda x: jnp.exp(-(x * x)),
+    ("jit", "signbit"): lambda x: x < 0,
+}
+"""By the call and the name that JAX's own function has: exp(−x²), which from 0.12 on the derivatives of erf and erfc call;
+and whether the sign is −, which copysign and Γ ask: a real 0 has no sign, so that there it is a tie."""
 
 
 def meant_by(eqn: Any) -> Any:
     """The jaxpr of the real function that a call to one of JAX's own functions computes; None for every other call."""
-    inner = eqn.params.get("call_jaxpr")
-    if eqn.primitive.name != "custom_jvp_call" or inner is None:
+    inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
+    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    if info is None or _LIBRARY not in Path(info.func_filename or "").parents:
         return None
-    info = getattr(inner, "jaxpr", inner).debug_info
-    if info is None or info.func_name not in _MEANT or _LIBRARY not in Path(info.func_filename or "").parents:
+    meant = _MEANT.get((eqn.primitive.name, info.func_name))
+    if meant is None:
         return None
+    n = len(inspect.signature(meant).parameters)
+    has_tangents = any(jnp.issubdtype(var.aval.dtype, jnp.floating) for var in eqn.outvars)
+    if len(eqn.outvars) != 1 or len(eqn.invars) < n or (len(eqn.invars) > n and has_tangents):
+        return None  # the same function, differentiated; a differentiated question has the tangents behind its operands
     with jax.enable_x64(True):
-        return jax.make_jaxpr(_MEANT[info.func_name])(*[var.aval for var in eqn.invars])
+        return jax.make_jaxpr(lambda *xs: meant(*xs[:n]))(*[var.aval for var in eqn.invars])

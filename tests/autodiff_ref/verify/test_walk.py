@@ -86,6 +86,8 @@ MODELS = {
     "inverse": (lambda m: jnp.linalg.inv(jnp.stack([m, m.T + 1])), M),
     "cholesky": (lambda m: jnp.linalg.cholesky(m @ m.T + jnp.eye(3)), M),
     "triangular solve": (lambda m: jax.scipy.linalg.solve_triangular(m, X[:3], trans=1, lower=True), M),
+    "copysign": (lambda x: jnp.copysign(x + 3, jnp.sin(5 * x)) * jnp.signbit(x), X),
+    "gamma": (jax.scipy.special.gamma, X),
     "fill value": (lambda x: x.at[jnp.array([1, 9])].get(mode="fill", fill_value=2.5), X),
 }
 
@@ -115,6 +117,11 @@ def test_hessians_are_jaxs(name):
 
 
 # What would make the judge wrong
+
+
+def test_the_sign_of_zero_is_a_tie():
+    sides = {float(evaluate(lambda x: jnp.copysign(1.0, x), np.array(0.0), ties=ties)[0][()]) for ties in ("left", "right")}
+    assert sides == {-1, 1}
 
 
 def test_applying_a_function_at_indices_is_not_setting_them():
