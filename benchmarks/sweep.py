@@ -1,6 +1,6 @@
 """The sweep in floats: inputs a second and line at n = d = 4, and suspects and false alarms on right derivations.
 
-    python benchmarks/sweep.py speed                                         after compilation, the best of several rounds
+    python benchmarks/sweep.py speed                                         inputs a second, the best of several rounds
     python benchmarks/sweep.py alarms --count 20000                          all right derivations, both dtypes, seed 0
     python benchmarks/sweep.py alarms --count 200000 --seeds 0 1 2 3 4       10^6 inputs a derivation: hours
     python benchmarks/sweep.py alarms notes                                  only derivations of modules named so
@@ -15,6 +15,7 @@ import argparse
 import runpy
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from autodiff_ref.verify.inputs import sweep as few_inputs
 from autodiff_ref.verify.mutation.rewrites import rewrites
 from autodiff_ref.verify.rounding.table import BoundedProgram
 from autodiff_ref.verify.sweep.batches import Batch, draw_batch
-from autodiff_ref.verify.sweep.search import Sweep, Swept
+from autodiff_ref.verify.sweep.search import THREADS, Sweep, Swept
 from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key, with_nabla
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import Line
@@ -166,28 +167,30 @@ def alarms(names: list[str], count: int, seeds: list[int], ways: int) -> None:
         print(f"\n{name}, all: {found}")
 
 
-def speed(rounds: int = 7, size: int = 1024) -> None:
-    """Inputs a second and line, in float64, at n = d = 4."""
+def speed(rounds: int = 7, size: int = 1024, number: int = 8) -> None:
+    """Inputs a second and line, in float64, at n = d = 4: in one thread, and in two as the sweep does it."""
     rng = np.random.default_rng(0)
     derivation = notes.W11
-    batch = draw_batch(derivation.domain, {"n": 4, "d": 4}, ["ordinary", "saturated", "zeros"], size, rng)
+    strata = ["ordinary", "saturated", "zeros"]
+    batches = [draw_batch(derivation.domain, {"n": 4, "d": 4}, strata, size, rng) for _ in range(number)]
     swept = Sweep(bench_of(derivation), count=64)
+    print(f"{'':9} {'one thread':>10} {'of its CPU':>10} {'two':>10} {'of its CPU':>10}  inputs a second")
     for line in (None, *derivation.lines):
-        function = swept.function(line, batch.args(0))
+        function = swept.function(line, batches[0].args(0))
         if isinstance(function, str):
             raise RuntimeError(function)
-        function(*batch.leaves)
-        wall, work = [], []
-        for _ in range(rounds):
-            start, cpu = time.perf_counter(), time.process_time()
-            function(*batch.leaves)
-            wall.append(time.perf_counter() - start)
-            work.append(time.process_time() - cpu)
+        rates: list[float] = []
+        for threads in (1, THREADS):
+            wall, work = [], []
+            for _ in range(rounds):
+                start, cpu = time.perf_counter(), time.process_time()
+                with ThreadPoolExecutor(threads) as pool:
+                    list(pool.map(lambda batch, run=function: run(*batch.leaves), batches))
+                wall.append(time.perf_counter() - start)
+                work.append(time.process_time() - cpu)
+            rates += [size * number / min(wall), size * number / min(work)]
         label = "jax.grad" if line is None else line.__name__
-        print(
-            f"{label:9} {size / min(wall):>10,.0f} inputs/s; {size / min(work):>10,.0f} a second of processor time",
-            flush=True,
-        )
+        print(f"{label:9} " + " ".join(f"{rate:>10,.0f}" for rate in rates), flush=True)
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """The sweep: lines in floats at thousands of inputs, each value with its rounding bound; what is beyond is for the balls."""
 
 from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -8,14 +10,15 @@ import jax
 import numpy as np
 
 from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.errors import claims_to_hold
+from autodiff_ref.verify.errors import claims_to_hold, fulfils
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.rounding.table import BoundedProgram, bounded
 from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
+from autodiff_ref.verify.sweep.climb import GENERATION, PARENTS, climb
 from autodiff_ref.verify.sweep.swept import Swept
 from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key
 from autodiff_ref.verify.walker.plans import Array
-from manual_grad.derivation import Line, label_of
+from manual_grad.derivation import Domain, Line, label_of
 
 BUDGET = 60_000_000
 """Numbers that a derivation's lines may compute in a sweep: about a second, on one core that has nothing else to do."""
@@ -26,8 +29,20 @@ MOST_INPUTS = 2**16
 MOST_SUSPECTS = 200
 """suspects of two lines that are shown to the balls"""
 
+THREADS = 2
+"""that compute batches side by side: NumPy lets go of the interpreter while it works on an array"""
+
+MOST_GENERATIONS = 8
+"""of a climb, where lines are so short that the budget would allow more"""
+
+MOST_CLIMBED = 4
+"""suspects of a climb, which ends at neighbours of one input, that are shown to the balls"""
+
 MOST_KINKS = 8
 """kinks of two lines that are shown to the balls"""
+
+Place = tuple[float, int, int]
+"""difference / bound, batch, row"""
 
 WIDTH = 2**15
 """numbers in an array, about: a batch is as large as that allows, so that what is at work stays in the cache"""
@@ -49,6 +64,7 @@ class Sweep:
         self._values: dict[tuple[str, int], tuple[Array, Array] | str] = {}
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
+        self._seed, self._generations = seed, 0
         size, number = self._measures(budget, count)
         self.batches = [batch for batch in batches(self.derivation, seed=seed, size=size, count=number) if len(batch)]
 
@@ -60,6 +76,7 @@ class Sweep:
         size = int(np.clip(WIDTH // max(widest, 1), 32, 2048))
         shapes = number_of_shapes(self.derivation)
         if count is None:  # powers of two, so that another version of JAX, with a few more steps, sweeps as many
+            self._generations = min(budget // 4 // max(whole, 1) // GENERATION, MOST_GENERATIONS)
             count = _power_of_two(min(budget // max(whole, 1), MOST_INPUTS))
         size = max(_power_of_two(min(size, count // shapes)), 16)
         return size, max(count // size, shapes)
@@ -70,7 +87,11 @@ class Sweep:
         """A line in batch k: values and errors, (batch, components); or why there are none."""
         label = REFERENCE if line is None else label_of(line)
         if (label, k) not in self._values:
-            self._values[label, k], self._ties[label, k] = self._compute(line, self.batches[k])
+            functions = [self.function(line, batch.args(0)) for batch in self.batches]  # traced here, one after the other
+            with ThreadPoolExecutor(THREADS) as pool:
+                computed = list(pool.map(_compute, functions, self.batches))
+            for place, (values, ties) in enumerate(computed):
+                self._values[label, place], self._ties[label, place] = values, ties
         return self._values[label, k]
 
     def ties(self, line: Line | None, k: int) -> Array:
@@ -89,20 +110,6 @@ class Sweep:
             except NotImplementedError as error:
                 self._functions[key] = str(error).partition(":")[0]
         return self._functions[key]
-
-    def _compute(self, line: Line | None, batch: Batch) -> tuple[tuple[Array, Array] | str, Array]:
-        function, none = self.function(line, batch.args(0)), np.zeros(len(batch), dtype=bool)
-        if isinstance(function, str):
-            return function, none
-        try:
-            outputs, tied = function.with_ties(*batch.leaves)
-        except Exception as error:  # the judge's own: said in the report, never a verdict on the line
-            return f"the judge failed: {type(error).__name__}: {error}", none
-        values, errors = (
-            np.concatenate([np.reshape(np.asarray(part[i], np.float64), (len(batch), -1)) for part in outputs], axis=1)
-            for i in (0, 1)
-        )
-        return (values, errors), tied
 
     def holds(self, line: Line | None, k: int) -> Array:
         """At which inputs of batch k a line claims to hold."""
@@ -123,10 +130,12 @@ class Sweep:
 
         The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
         each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
+        Where there is no suspect, the search goes on from the worst, uphill.
         """
         found = Swept()
-        suspects: list[tuple[float, int, int]] = []
-        kinks: list[tuple[float, int, int]] = []
+        suspects: list[Place] = []
+        kinks: list[Place] = []
+        usual: list[Place] = []
         for k, batch in enumerate(self.batches):
             pair = self.pair(line, other, k)
             if isinstance(pair, str):
@@ -138,16 +147,66 @@ class Sweep:
             found.informed += int((informed & both & ~kink).sum())
             for rows, kept in ((beyond & ~kink, suspects), (kink, kinks)):
                 kept += [(float(ratio[row]), k, int(row)) for row in np.flatnonzero(rows)]
+            highest = np.argsort(np.where(informed & both & ~beyond, -ratio, 1.0), kind="stable")[:PARENTS]
+            usual += [(float(ratio[row]), k, int(row)) for row in highest if informed[row] and both[row] and not beyond[row]]
         found.suspects, found.kinks = len(suspects), len(kinks)
         for worst, most, asked in ((suspects, MOST_SUSPECTS, found.asked), (kinks, MOST_KINKS, Counter[str]())):
-            for _, k, row in islice(sorted(worst, reverse=True), 0 if found.differences else most):
-                args = self.batches[k].args(row)
-                compared = self.bench.compared(line, other, args)
-                asked[compared.outcome if compared else "unclear"] += 1
-                if compared and compared.outcome == "different":
-                    found.differences.append((Input(self.batches[k].strata[row], args), compared))
-                    break
+            inputs = (self._input(k, row) for _, k, row in islice(sorted(worst, reverse=True), most))
+            self._ask(line, other, () if found.differences else inputs, found, asked)
+        if self._generations and not suspects:
+            self._climb(line, other, usual, found)
         return found
+
+    def _input(self, k: int, row: int) -> Input:
+        return Input(self.batches[k].strata[row], self.batches[k].args(row))
+
+    def _ask(self, line: Line, other: Line | None, inputs: Iterable[Input], found: Swept, asked: Counter[str]) -> None:
+        """What balls say of two lines at some inputs, up to one at which they differ."""
+        for given in inputs:
+            compared = self.bench.compared(line, other, given.args)
+            asked[compared.outcome if compared else "unclear"] += 1
+            if compared and compared.outcome == "different":
+                found.differences.append((given, compared))
+                return
+
+    def _climb(self, line: Line, other: Line | None, usual: list[Place], found: Swept) -> None:
+        """Goes on from the worst inputs that are no suspects, of one shape; what becomes a suspect is for the balls."""
+        worst = sorted(usual, reverse=True)
+        if not worst:
+            return
+        shape = shape_key(self.batches[worst[0][1]].args(0))
+        rows = [(k, row) for _, k, row in worst if shape_key(self.batches[k].args(0)) == shape][:PARENTS]
+        leaves = [
+            np.stack([self.batches[k].leaves[place][row] for k, row in rows])
+            for place in range(len(self.batches[rows[0][0]].leaves))
+        ]
+        start = Batch(tuple(self.batches[k].strata[row] for k, row in rows), leaves, self.batches[0].structure)
+        functions = [self.function(side, start.args(0)) for side in (line, other)]
+
+        def height(batch: Batch) -> Array:
+            (ours, our_ties), (theirs, their_ties) = (_compute(function, batch) for function in functions)
+            if isinstance(ours, str) or isinstance(theirs, str):
+                return np.full(len(batch), -1.0)
+            ratio, informed = ratio_of(ours, theirs)
+            ratio = np.where(informed & ~(our_ties | their_ties), ratio, -1.0)
+            for row in np.flatnonzero(ratio > 1) if self.derivation.where is None else range(len(batch)):
+                if not self._is_meant(line, other, batch.args(int(row))):
+                    ratio[row] = -1.0
+            return ratio
+
+        domain = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        climbed = climb(domain, start, height, generations=self._generations, seed=self._seed)
+        found.climbed, found.height = climbed.inputs, float(climbed.heights.max(initial=0.0))
+        above = [Input("climbed", climbed.best.args(k)) for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]]
+        found.suspects += len(above)
+        self._ask(line, other, above, found, found.asked)
+
+    def _is_meant(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> bool:
+        """Whether an input fulfils the derivation's `where`, and both lines claim to hold there."""
+        where = self.derivation.where
+        return (where is None or fulfils(where, "`where`", self.derivation, args)) and all(
+            claims_to_hold(side, self.derivation, args) for side in (line, other)
+        )
 
     def pair(self, line: Line, other: Line | None, k: int) -> tuple[Array, Array, Array] | str:
         """In batch k: how far two lines are apart in units of their bounds, where these exist, where both claim to hold."""
@@ -155,6 +214,22 @@ class Sweep:
         if isinstance(ours, str) or isinstance(theirs, str):
             return ours if isinstance(ours, str) else str(theirs)
         return (*ratio_of(ours, theirs), self.holds(line, k) & self.holds(other, k))
+
+
+def _compute(function: BoundedProgram | str, batch: Batch) -> tuple[tuple[Array, Array] | str, Array]:
+    """(values, errors) of a line at a batch, or why there are none; and where it may lie on a kink."""
+    none = np.zeros(len(batch), dtype=bool)
+    if isinstance(function, str):
+        return function, none
+    try:
+        outputs, tied = function.with_ties(*batch.leaves)
+    except Exception as error:  # the judge's own: said in the report, never a verdict on the line
+        return f"the judge failed: {type(error).__name__}: {error}", none
+    values, errors = (
+        np.concatenate([np.reshape(np.asarray(part[i], np.float64), (len(batch), -1)) for part in outputs], axis=1)
+        for i in (0, 1)
+    )
+    return (values, errors), tied
 
 
 def _power_of_two(number: int) -> int:

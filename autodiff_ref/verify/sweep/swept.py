@@ -21,6 +21,10 @@ class Swept:
     """inputs at which the lines are further apart than both bounds"""
     kinks: int = 0
     """inputs at which they are so far apart, and reals that one of them compares tie: no evidence, and no suspects"""
+    climbed: int = 0
+    """further inputs, at which the search went uphill from the worst of these"""
+    height: float = 0.0
+    """how far apart the lines are, in units of their bounds, where that ended: below 1 for right ones"""
     asked: Counter[str] = field(default_factory=Counter[str])
     """of the suspects, what balls said of them"""
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
@@ -43,9 +47,9 @@ class Swept:
         asked = Counter[str]()
         for line in lines:
             asked.update(line.asked)
-        return Swept(
-            fewest.inputs, fewest.informed, sum(line.suspects for line in lines), sum(line.kinks for line in lines), asked
-        )
+        suspects, kinks, climbed = (sum(getattr(line, name) for line in lines) for name in ("suspects", "kinks", "climbed"))
+        height = max(line.height for line in lines)
+        return Swept(fewest.inputs, fewest.informed, suspects, kinks, climbed, height, asked)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -53,6 +57,7 @@ class Swept:
             "inputs": self.inputs.total(),
             "suspects": self.suspects,
             "kinks": self.kinks,
+            "climbed": {"inputs": self.climbed, "ratio": self.height},
             "balls": dict(self.asked),
             "reason": self.reason,
         }

@@ -1,5 +1,6 @@
 """The sweep in floats: what it finds the balls certify, what it could not have found is said."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from autodiff_ref.verify.inputs import sweep as few_inputs
 from autodiff_ref.verify.rounding import granted
 from autodiff_ref.verify.sweep import search as sweep
 from autodiff_ref.verify.sweep.batches import batches, draw_batch, number_of_shapes
+from autodiff_ref.verify.sweep.climb import climb
 from autodiff_ref.verify.sweep.search import Sweep
 from manual_grad import Derivation, bits, by_hand, classes, intervals, notes, one_hot, positives, reals, signs
 
@@ -115,6 +117,65 @@ def test_suspects_on_right_lines_are_cleared_by_balls(monkeypatch: pytest.Monkey
     assert swept.suspects > 0
     assert swept.asked == {"equal": min(swept.suspects, sweep.MOST_SUSPECTS)}
     assert "suspects cleared by balls" in str(report)
+
+
+def wrong_where_all_are_alike(x: Any, nabla: Any = by_hand) -> Any:
+    """x, but more by some 10⁻¹⁵ where x is nearly a multiple of (1, …, 1): at 3 of 65,536 inputs a little"""
+    cosine = jnp.sum(x) / jnp.sqrt(10 * jnp.sum(x * x) + 2.0**-99)
+    return x * (1 + 1e-14 * jnp.maximum(cosine - 0.93, 0.0))
+
+
+UPHILL = Derivation("∇ ½ x²", of=half_square, wrt="x", domain=(reals(10),), lines=[wrong_where_all_are_alike])
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_the_climb_finds_what_the_sweep_comes_near(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = verify(UPHILL, seed=seed, shrink=False, prove=False, suspects=False)
+    assert report.first_wrong_line == "wrong_where_all_are_alike"
+    found = report.lines[0].counterexample
+    assert found is not None
+    assert found.stratum == "climbed"
+    assert found.args[0].sum() / np.sqrt(10 * np.sum(found.args[0] ** 2)) > 0.93
+    monkeypatch.setattr(sweep, "MOST_GENERATIONS", 0)
+    assert verify(UPHILL, seed=seed, prove=False).ok
+
+
+def test_a_climb_stays_in_the_domain_and_never_comes_down() -> None:
+    domain = (reals("d"), signs("n"), bits("n"), intervals(-2, 3, "n"), positives("d"), classes("n", "k"), one_hot("n", "k"))
+    start = draw_batch(domain, {"n": 4, "d": 3, "k": 2}, list(STRATA), 16, np.random.default_rng(0))
+    computed: list[Any] = []
+
+    def height(batch: Any) -> Any:
+        computed.append(batch)
+        return 1 - np.abs(batch.leaves[0].sum(axis=1) - 7)
+
+    climbed = climb(domain, start, height, generations=6, seed=0)
+    assert climbed.inputs == sum(map(len, computed)) - len(start)
+    assert climbed.heights[0] == climbed.heights.max() >= height(start).max()
+    assert climbed.heights[0] > 1 - 1e-3
+    for batch in computed:
+        x, y, b, z, p, c, h = batch.leaves
+        assert batch is computed[0] or np.array_equal(x.astype(np.float32), x)
+        assert np.all(np.isfinite(x))
+        assert set(np.unique(y)) <= {-1.0, 1.0}
+        assert set(np.unique(b)) <= {0.0, 1.0}
+        assert np.all((z > -2) & (z < 3))
+        assert np.all(p > 0)
+        assert set(np.unique(c)) <= {0, 1}
+        assert np.all(h.sum(axis=-1) == 1)
+
+
+def test_a_climb_keeps_to_where_and_to_what_a_line_claims() -> None:
+    def line(x: Any, nabla: Any = by_hand) -> Any:
+        """x, but 2 x above 1.5, where it does not claim to hold"""
+        return jnp.where(x > 1.5, 2.0, 1.0) * x
+
+    domain, limited = (reals(2),), lambda x: bool(np.all(x < 1.5))
+    derivation = Derivation("∇ ½ x²", of=half_square, wrt="x", domain=domain, lines=[line])
+    assert verify(derivation, prove=False, shrink=False).first_wrong_line == "line"
+    assert verify(replace(derivation, where=limited), prove=False).ok
+    line.valid = limited  # pyright: ignore[reportFunctionMemberAccess]
+    assert verify(derivation, prove=False).ok
 
 
 def relu_by(slope_at_0: float) -> Derivation:
