@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from autodiff_ref.verify.mutation.mutants import mutants  # noqa: E402 (after the path is set)
 from autodiff_ref.verify.mutation.rewrites import rewrites  # noqa: E402
-from autodiff_ref.verify.symbols.proofs import proof_arguments  # noqa: E402
+from autodiff_ref.verify.symbols.writing import proof_arguments  # noqa: E402
 from benchmarks.mutants import derivations  # noqa: E402
 from manual_grad import Derivation  # noqa: E402
 from manual_grad.derivation import Line, label_of  # noqa: E402

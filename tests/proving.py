@@ -10,10 +10,11 @@ import numpy as np
 from autodiff_ref.verify.bench import Bench, Relation
 from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, strata_of, sweep
 from autodiff_ref.verify.symbols.expressions import Context, Expressions, symbolic_arguments
-from autodiff_ref.verify.symbols.proofs import Proofs, proof_sizes
+from autodiff_ref.verify.symbols.proofs import Proofs
 from autodiff_ref.verify.symbols.prover.nodes import Graph
 from autodiff_ref.verify.symbols.prover.worker import answered
 from autodiff_ref.verify.symbols.table import SYMBOLS
+from autodiff_ref.verify.symbols.writing import proof_sizes
 from autodiff_ref.verify.trace import label_flags, with_nabla
 from autodiff_ref.verify.walker.walk import plan
 from manual_grad import Derivation

@@ -13,12 +13,12 @@ from autodiff_ref.verify.symbols.prover.nodes import operands_of
 from autodiff_ref.verify.walker.plans import Array
 from manual_grad.derivation import Bits, Classes, Constants, Domain, Intervals, OneHot, Positives, Signs
 
-Bounds = tuple[Fraction, Fraction]
-"""Two numbers between which a value lies, both of which it may be."""
-
-
 LARGEST = 500_000
 """nodes beyond which a derivation is not written: that takes a second or two, and the prover would be lost in them"""
+
+
+LONG_DECIMAL = 15
+"""digits from which a constant is taken to stand for another number, as 1.4142135623730951 for √2"""
 
 
 class NotSymbolicError(NotImplementedError):
@@ -35,8 +35,8 @@ class Expressions:
         self.limits: dict[int, float] = {}
         """the nodes that are ∞, −∞ or NaN"""
         self._with_limits: dict[int, bool] = {}
-        self.ranges: dict[int, Bounds | None] = {}
-        """what a node lies between, as far as that was asked"""
+        self.values_by_outcome: dict[int, Any] = {}
+        """what `outcomes_of` says of nodes, as far as it was asked"""
         self.zero, self.one = self.number(0), self.number(1)
 
     def node(self, *content: Any) -> "Node":
@@ -203,6 +203,8 @@ class Context:
     expressions: Expressions
     constants: Any = field(default_factory=object)
     """a run's own, so that a plan does not hand the nodes of one graph to another"""
+    decimals: set[str] = field(default_factory=set[str])
+    """the float constants met so far that no short decimal is"""
 
     @property
     def zero(self) -> Node:
@@ -216,7 +218,10 @@ class Context:
 
     def number(self, value: Any) -> Node:
         """The real that a constant stands for."""
-        return number_of(self.expressions, np.float64(value))
+        text = np.format_float_positional(value, unique=True, trim="-")
+        if len(text.strip("-0").replace(".", "")) >= LONG_DECIMAL:
+            self.decimals.add(text)
+        return number_of(self.expressions, value)
 
     @contextmanager
     def deciding(self) -> Generator[Callable[[], bool]]:

@@ -1,59 +1,26 @@
-"""Proofs: the lines of a derivation as expressions at one shape, and the questions that the prover is asked about them."""
+"""Proofs: the questions that the prover is asked about the lines of a derivation, and what is made of its answers."""
 
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import replace
-from typing import Any
-
-import jax
-import numpy as np
 
 from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.errors import LineError
-from autodiff_ref.verify.inputs import RandomSource, dimension_names, draw_arguments
 from autodiff_ref.verify.report import Proof, Report
-from autodiff_ref.verify.symbols.expressions import Context, Expressions, symbolic_arguments
 from autodiff_ref.verify.symbols.process import PROVER
-from autodiff_ref.verify.symbols.table import SYMBOLS
-from autodiff_ref.verify.trace import REFERENCE, label_flags
-from autodiff_ref.verify.walker.plans import NoRuleError
-from autodiff_ref.verify.walker.walk import plan_parts
-from manual_grad.derivation import Bits, Classes, Derivation, Domain, Line, OneHot, Signs, label_of
+from autodiff_ref.verify.symbols.rules import chosen
+from autodiff_ref.verify.symbols.writing import Writer
+from autodiff_ref.verify.trace import REFERENCE
+from manual_grad.derivation import Line, label_of
 
 SECONDS = 10.0
 """how long the prover may take over a line"""
 
-_AT_A_SHAPE = ("ran out of time", "ran out of memory", "an expression grew too large", "the normal forms differ")
+TOTAL = 30.0
+"""how long all lines of a derivation are waited for in the end"""
+
+DIFFER = "the normal forms differ"
+
+_AT_A_SHAPE = ("ran out of time", "ran out of memory", "an expression grew too large", DIFFER)
 """reasons that another shape may not have"""
-
-SIZES = (3, 5, 4, 2, 7, 11, 13)
-"""for dimensions in turn: small, since a proof takes longer for larger ones"""
-
-
-def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
-    """A size for each named dimension: pairwise different, from 2 on, and none that is a fixed dimension's.
-
-    With a size of 1 a mean is a sum; equal sizes hide a transposed index.
-    Dimensions of labels come first and get the smallest sizes.
-    """
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
-    labels = [leaf for leaf in leaves if isinstance(leaf, Signs | Bits | Classes | OneHot)]
-    names = list(dict.fromkeys([*dimension_names(tuple(labels)), *dimension_names(derivation.domain)]))
-    taken = {dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int)}
-    sizes: dict[str, int] = {}
-    for name in names:
-        low, high = derivation.sizes.get(name, (2, SIZES[-1]))
-        wanted = [*SIZES, *range(low, high + 1)]
-        allowed = [size for size in wanted if low <= size <= high]
-        sizes[name] = next((size for size in allowed if size not in taken), allowed[0])
-        taken.add(sizes[name])
-    return sizes
-
-
-def proof_arguments(derivation: Derivation) -> tuple[Any, ...]:
-    """Some arguments at the shape that proofs are made at."""
-    return draw_arguments(derivation.domain, proof_sizes(derivation), "ordinary", RandomSource(np.random.default_rng(0)))
 
 
 class Proofs:
@@ -65,7 +32,7 @@ class Proofs:
     def __init__(
         self, bench: Bench, *, seconds: float = SECONDS, until: float | None = None, over: str = "the time limit was over"
     ) -> None:
-        """Writes the arguments as symbols; where that cannot be done, no step is proved, and each says why.
+        """Writes the arguments as symbols.
 
         Args:
             bench: the lines.
@@ -74,22 +41,8 @@ class Proofs:
             over: what is said of a step that was not proved by then.
         """
         self._bench, self._seconds, self._until, self._over = bench, seconds, until, over
-        self._expressions = Expressions()
-        self._labels = label_flags(bench.derivation.domain)
-        self._values: dict[str, list[int] | str] = {}
+        self._writer = Writer(bench)
         self._answers: dict[tuple[str, str], Future[str] | str] = {}
-        self._sizes: Mapping[str, int] = {}
-        self._why_none = ""
-        try:
-            self._sizes = proof_sizes(bench.derivation)
-            self._args = proof_arguments(bench.derivation)
-            self._symbols = symbolic_arguments(
-                _with_sizes(bench.derivation.domain, self._sizes),
-                [np.shape(leaf) for leaf in jax.tree.leaves(self._args)],
-                self._expressions,
-            )
-        except Exception as error:
-            self._why_none = _why_not(error)
 
     def begin(self) -> None:
         """Puts each line and the one above it to the prover."""
@@ -105,13 +58,24 @@ class Proofs:
             reason = answer if isinstance(answer, str) else answer.result(self._seconds_left())
         except TimeoutError:
             reason = self._over
-        shape = " ".join(f"{name}={size}" for name, size in self._sizes.items())
+        shape = " ".join(f"{name}={size}" for name, size in self._writer.sizes.items())
+        differ = reason == DIFFER
         if shape and reason in _AT_A_SHAPE:
             reason = f"{reason} at {shape}"
-        return Proof(reason, shape, any(self._labels))
+        return Proof(reason + (self._why_they_may(line, against) if differ else ""), shape, any(self._writer.labels))
+
+    def _why_they_may(self, line: Line, against: Line | None) -> str:
+        """What may be the cause that two normal forms differ, though the lines agree in balls."""
+        decimals = sorted({d for each in (line, against) for d in self._writer.value(each).decimals})
+        said = [condition.reason for each in (line, against) if (condition := self._writer.condition(each)).reason]
+        if decimals:
+            said.append(f"it takes {', '.join(decimals[:3])} digit by digit")
+        return "".join(f"; {each}" for each in dict.fromkeys(said))
 
     def settle(self, report: Report) -> None:
         """Turns `agrees` into `proved` where the prover proves the step, and says why where it does not."""
+        if self._until is None or self._until > time.monotonic() + TOTAL:
+            self._until, self._over = time.monotonic() + TOTAL, f"the lines before it took {TOTAL:g} s"
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
             if entry.verdict == "agrees":
@@ -128,48 +92,19 @@ class Proofs:
         if key not in self._answers and self._seconds_left() == 0:
             return self._over
         if key not in self._answers:
-            ours, theirs = self._value(line), self._value(against)
-            if isinstance(ours, str) or isinstance(theirs, str):
-                self._answers[key] = ours if isinstance(ours, str) else str(theirs)
-            else:
-                pairs = list(zip(ours, theirs, strict=True))
-                self._answers[key] = PROVER.ask(self._expressions.nodes, pairs, self._seconds)
+            self._answers[key] = self._asked(line, against)
         return self._answers[key]
 
-    def _value(self, line: Line | None) -> list[int] | str:
-        """The nodes of a line's value, or why it has none."""
-        label = REFERENCE if line is None else label_of(line)
-        if label not in self._values:
-            try:
-                self._values[label] = self._why_none or self._written(line)
-            except Exception as error:
-                self._values[label] = _why_not(error)
-        return self._values[label]
+    def _asked(self, line: Line, against: Line | None) -> Future[str] | str:
+        ours, theirs = self._writer.value(line), self._writer.value(against)
+        if ours.reason or theirs.reason:
+            return ours.reason or theirs.reason
+        pairs = list(zip(ours.nodes, theirs.nodes, strict=True))
+        for each in (line, against):  # where a line claims nothing, both are 0
+            for condition in self._writer.condition(each).nodes:
+                zero = condition.expressions.zero
+                pairs = [(chosen(condition, zero, a), chosen(condition, zero, b)) for a, b in pairs]
+        return PROVER.ask(self._writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._seconds)
 
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())
-
-    def _written(self, line: Line | None) -> list[int]:
-        traced = self._bench.traced(line, self._args)
-        width = len(jax.tree.leaves(traced.shapes))
-        planned = plan_parts(traced.closed, SYMBOLS, [width], labels=self._labels)[0]
-        made = planned.run(Context(self._expressions), *self._symbols)
-        return [node.id for output in made for node in np.ravel(output)]
-
-
-def _why_not(error: Exception) -> str:
-    """What is said where a line, or an argument, cannot be written in symbols."""
-    if isinstance(error, NoRuleError):
-        return f"no symbolic rule for {error.primitive}"
-    if isinstance(error, NotImplementedError | LineError):
-        return str(error)
-    return f"the judge failed: {type(error).__name__}: {error}"  # its own mistake: never a verdict on the line
-
-
-def _with_sizes(domain: tuple[Any, ...], sizes: Mapping[str, int]) -> tuple[Any, ...]:
-    """The domain with the number of its classes known."""
-    return jax.tree.map(
-        lambda leaf: replace(leaf, k=sizes[leaf.k]) if isinstance(leaf, Classes) and isinstance(leaf.k, str) else leaf,
-        domain,
-        is_leaf=lambda value: isinstance(value, Domain),
-    )

@@ -97,18 +97,20 @@ def test_a_step_that_does_not_exist_is_refused(step: int) -> None:
 
 
 FEW = [Input("ordinary", arguments(seed)) for seed in range(2)]
-"""A tenth of a step shows at both. The judge has 27 × 27 lines to read: its own inputs are for the right chain."""
+"""A tenth of a step shows at both. The judge has 27 × 27 lines to read: its own inputs are for the right chain.
+
+The prover is not asked: with batch normalisation, tanh and softmax after each other it runs out of time at most steps."""
 
 
 def test_the_judge_finds_every_line_of_the_chain_right() -> None:
-    report = verify(chain.CHAIN, examples=36, traces=traces(chain.CHAIN))
+    report = verify(chain.CHAIN, examples=36, traces=traces(chain.CHAIN), prove=False)
     assert report.ok, str(report)
     assert all(sum(line.inputs.values()) >= 30 for line in report.lines)
 
 
 @pytest.mark.parametrize("k", range(27), ids=chain.STEPS)
 def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
-    report = verify(chain.chain(k + 1), inputs=FEW, traces=traces(chain.CHAIN), suspects=False)
+    report = verify(chain.chain(k + 1), inputs=FEW, traces=traces(chain.CHAIN), suspects=False, prove=False)
     wrong = [line.label for line in report.lines if line.verdict not in ("proved", "agrees")]
     assert wrong == ([] if chain.STEPS[k] in chain.MATHEMATICALLY_ZERO else [f"d{chain.STEPS[k]}"]), str(report)
     assert report.reference_is_right, str(report)
@@ -116,5 +118,5 @@ def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
 
 @pytest.mark.parametrize(("derivation", "label"), chain.BROKEN, ids=[label for _, label in chain.BROKEN])
 def test_the_judge_names_a_mistake_that_the_next_line_puts_right(derivation: Derivation, label: str) -> None:
-    report = verify(derivation, inputs=FEW, traces=traces(chain.CHAIN), suspects=False)
+    report = verify(derivation, inputs=FEW, traces=traces(chain.CHAIN), suspects=False, prove=False)
     assert [line.label for line in report.lines if line.verdict not in ("proved", "agrees")] == [label], str(report)

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.scipy.special import digamma
 
 from manual_grad import bits, classes, intervals, positives, reals, signs
 from tests.proving import compared_in_symbols
 
-R, T = reals(), bits()
+R, T, K = reals(), bits(), classes("n", 3)
 inf = jnp.inf
 
 
@@ -41,7 +42,15 @@ TRUE = {
     "relu": (relu, lambda x: (x + jnp.abs(x)) / 2, R),
     "slope of relu of relu": (jax.grad(lambda x: relu(relu(x))), lambda x: jnp.where(x > 0, 1.0, 0.0), R),
     "slope of max(x, x)": (jax.grad(lambda x: jnp.maximum(x, x)), lambda x: 1 + 0 * x, R),
+    "min of max": (lambda x: jnp.clip(x, -1, 2), lambda x: jnp.maximum(-1, jnp.minimum(2, x)), R),
+    "Huber's slope": (lambda x: jnp.clip(x, -1, 1), lambda x: jnp.where(jnp.abs(x) <= 1, x, jnp.sign(x)), R),
+    "one condition follows": (lambda x: jnp.where((x > 1) & (x > 0), 1.0, 0.0), lambda x: jnp.where(x > 1, 1.0, 0.0), R),
     "first of two equal": (lambda x: 1.0 * jnp.argmax(jnp.stack([x, x])), lambda x: 0 * x, R),
+    "sin² + cos²": (lambda x: jnp.sin(x) ** 2 + jnp.cos(x) ** 2, lambda x: 1 + 0 * x, R),
+    "1/(1 + sin)": (lambda x: jnp.cos(x) / (1 + jnp.sin(x)), lambda x: (1 - jnp.sin(x)) / jnp.cos(x), R),
+    "log p/(1 − p)": (lambda p: jnp.log(p / (1 - p)), lambda p: jnp.log(p) - jnp.log1p(-p), intervals(0, 1)),
+    "ψ(α + 2)": (lambda x: digamma(x + 2), lambda x: digamma(x) + 1 / x + 1 / (x + 1), positives()),
+    "ψ(α − 1)": (lambda x: digamma(x - 1), lambda x: digamma(x) - 1 / (x - 1), positives()),
     "log-sum-exp": (lambda x: jnp.logaddexp(x, 0), lambda x: jnp.log1p(jnp.exp(x)), R),
     "1 − tanh²": (lambda x: 1 - jnp.tanh(x) ** 2, lambda x: 1 / jnp.cosh(x) ** 2, R),
     "|1 − xy| in (−1, 1)": (lambda x, y: jnp.abs(1 - x * y), lambda x, y: 1 - x * y, intervals(-1, 1), intervals(-1, 1)),
@@ -60,6 +69,51 @@ TRUE = {
         lambda x: jnp.array([1 / (1 + jnp.exp(x[2] - x[0])), 0, 1 / (1 + jnp.exp(x[0] - x[2]))]),
         reals(3),
     ),
+    "the entry that a label picks": (lambda x, k: x[k], lambda x, k: jax.nn.one_hot(k, 3) @ x, reals(3), K),
+    "an entry of two labels": (
+        lambda x, k: x[k[0], k[1]],
+        lambda x, k: jax.nn.one_hot(k[0], 3) @ x @ jax.nn.one_hot(k[1], 3),
+        reals(3, 3),
+        K,
+    ),
+    "tanh of what a label picks": (
+        lambda x, k: jnp.tanh(x[k]),
+        lambda x, k: 1 - 2 / (1 + jnp.exp(2 * x[k])),
+        reals(3),
+        K,
+    ),
+    "added where a label says": (
+        lambda x, k: jnp.zeros(3).at[k].add(x[:2]),
+        lambda x, k: jax.nn.one_hot(k, 3).T @ x[:2],
+        reals(3),
+        K,
+    ),
+    "set where labels say": (
+        lambda x, k: x.at[k[0]].set(0),
+        lambda x, k: x * (1 - jax.nn.one_hot(k[0], 3)),
+        reals(3),
+        K,
+    ),
+    "labels from the end": (lambda x, k: x[-1 - k], lambda x, k: x[::-1][k], reals(3), K),
+    "beyond the end, for some labels": (
+        lambda x, k: x.at[k + 1].get(mode="clip"),
+        lambda x, k: jnp.where(k == 0, x[1], x[2]),
+        reals(3),
+        K,
+    ),
+    "dropped beyond the end": (
+        lambda x, k: jnp.zeros(3).at[k + 1].add(x[:2], mode="drop"),
+        lambda x, k: jnp.concatenate([jnp.zeros(1), jax.nn.one_hot(k, 3).T[:2] @ x[:2]]),
+        reals(3),
+        K,
+    ),
+    "a window that a label moves": (
+        lambda x, k: jax.lax.dynamic_slice(x, (k[0],), (2,)),
+        lambda x, k: jnp.where(k[0] == 0, x[:2], x[1:]),
+        reals(3),
+        K,
+    ),
+    "the entry at the greatest": (lambda x: x[jnp.argmax(x)], lambda x: jnp.max(x), reals(3)),
     "∞ is not finite": (lambda x: jnp.where(jnp.isfinite(x), x, inf), lambda x: x, R),
 }
 
@@ -74,6 +128,10 @@ FALSE = {
     "log x² where x > 0 only": (lambda x: jnp.log(x**2), lambda x: jnp.where(x > 0, 2 * jnp.log(x), 0), R),
     "e^(2 log x) = 2x": (lambda x: jnp.exp(2 * jnp.log(x)), lambda x: 2 * x, positives()),
     "x^0.3333333333333333 = ∛x": (lambda x: x**0.3333333333333333, jnp.cbrt, positives()),
+    "sin² − cos²": (lambda x: jnp.sin(x) ** 2 - jnp.cos(x) ** 2, lambda x: 1 + 0 * x, R),
+    "sin² + cos² of two angles": (lambda x, y: jnp.sin(x) ** 2 + jnp.cos(y) ** 2, lambda x, y: 1 + 0 * x * y, R, R),
+    "log p/(1 − p) beyond 1": (lambda p: jnp.log(p / (1 - p)), lambda p: jnp.log(p) - jnp.log(p - 1), intervals(0, 3)),
+    "ψ(α + 2), a term short": (lambda x: digamma(x + 2), lambda x: digamma(x) + 1 / x, positives()),
     "arcsin sin x = x": (lambda x: jnp.arcsin(jnp.sin(x)), lambda x: x, R),
     "x/x = x": (lambda x: x / x, lambda x: x, R),
     "1/x² = 1/x": (lambda x: x**-2.0, lambda x: x**-1.0, R),
@@ -102,6 +160,16 @@ FALSE = {
     "a condition on a square": (lambda x: jnp.where(x * x > 0, 1.0, 0.0), lambda x: jnp.where(x > 0, 1.0, 0.0), R),
     "ties that are no null set": (lambda x: jnp.where(relu(x) == 0, 1.0, 0.0), lambda x: 0 * x, R),
     "≥ for > with a tie": (lambda x: jnp.where(relu(x) >= 0, 1.0, 0.0), lambda x: jnp.where(relu(x) > 0, 1.0, 0.0), R),
+    "the bounds of max and min swapped": (
+        lambda x: jnp.maximum(2, jnp.minimum(-1, x)),
+        lambda x: jnp.minimum(-1, jnp.maximum(2, x)),
+        R,
+    ),
+    "the other one follows": (
+        lambda x: jnp.where((x > 1) & (x > 0), 1.0, 0.0),
+        lambda x: jnp.where(x > 0, 1.0, 0.0),
+        R,
+    ),
     "second of two equal": (lambda x: 1.0 * jnp.argmax(jnp.stack([x, x])), lambda x: 1 + 0 * x, R),
     "place of the greatest": (lambda x: 1.0 * jnp.argmax(x), lambda x: 1.0 * jnp.argmin(x), reals(3)),
     "|½ − xy| in (−1, 1)": (lambda x, y: jnp.abs(0.5 - x * y), lambda x, y: 0.5 - x * y, intervals(-1, 1), intervals(-1, 1)),
@@ -112,6 +180,35 @@ FALSE = {
     "k² = k for classes": (lambda k: 1.0 * k[0] * k[0], lambda k: 1.0 * k[0], classes("n", 3)),
     "beyond the end, clipped": (taken("clip", 7), lambda x: x[1], reals(3)),
     "beyond the end, filled": (taken("fill", 7), lambda x: x[2], reals(3)),
+    "the entry before the one that a label picks": (lambda x, k: x[k], lambda x, k: x[k - 1], reals(3), K),
+    "the entry of the other label": (lambda x, k: x[k[0], k[1]], lambda x, k: x[k[1], k[0]], reals(3, 3), K),
+    "clipped, not wrapped": (lambda x, k: x.at[k + 1].get(mode="clip"), lambda x, k: x[(k + 1) % 3], reals(3), K),
+    "not there for some labels": (lambda x, k: x.at[k + 1].get(mode="fill"), lambda x, k: x[k], reals(3), K),
+    "set, not added": (
+        lambda x, k: jnp.zeros(3).at[k].set(x[:2]),
+        lambda x, k: jnp.zeros(3).at[k].add(x[:2]),
+        reals(3),
+        K,
+    ),
+    "set, in the other order": (
+        lambda x, k: jnp.zeros(3).at[k].set(x[:2]),
+        lambda x, k: jnp.zeros(3).at[k[::-1]].set(x[1::-1]),
+        reals(3),
+        K,
+    ),
+    "added, not dropped": (
+        lambda x, k: jnp.zeros(3).at[k + 1].add(x[:2], mode="drop"),
+        lambda x, k: jnp.zeros(3).at[k + 1].add(x[:2], mode="clip"),
+        reals(3),
+        K,
+    ),
+    "a window that a label moves": (
+        lambda x, k: jax.lax.dynamic_slice(x, (k[0],), (2,)),
+        lambda x, k: x[jnp.array([0, 1]) + k[0]],
+        reals(3),
+        K,
+    ),
+    "the entry at the least": (lambda x: x[jnp.argmin(x)], lambda x: jnp.max(x), reals(3)),
     "a place that is not there": (lambda x: x.at[jnp.array([7])].get(mode="fill")[0], lambda x: 0 * x[2], reals(3)),
     "place −1": (lambda x: x[-1], lambda x: x[0], reals(3)),
     "x + ∞ is finite": (lambda x: jnp.where(jnp.isfinite(x + inf), 1.0, 2.0), lambda x: 1 + 0 * x, R),

@@ -11,17 +11,23 @@ from typing import Any
 from flint import fmpq
 
 from .functions import Functions
-from .ring import Poly, UnprovableError, add_into, constant, fraction
+from .polynomials import Poly, UnprovableError, add_into, constant, fraction
 
 Node = list[Any]
 
 
 class Graph:
-    """Nodes, and the normal forms of those that were asked for."""
+    """Nodes, and the normal forms of those that were asked for.
 
-    def __init__(self) -> None:
+    What a label picks from several entries is one of them in each case, or, without cases, one number of which no more is
+    known than what it was picked from. Without cases proofs are fast that do not need more.
+    """
+
+    def __init__(self, nodes: list[Node] | None = None, *, by_cases: bool = True) -> None:
+        """Starts with some nodes; more may be added to the list later."""
         self.ring = Functions()
-        self.nodes: list[Node] = []
+        self.nodes: list[Node] = [] if nodes is None else nodes
+        self.by_cases = by_cases
         self._values: dict[int, Poly] = {}
         self._inverses: dict[int, Poly] = {}
 
@@ -56,6 +62,10 @@ class Graph:
             if exponent < 0 and exponent.denominator == 1:
                 return self.ring.whole_power(self._inverse(base), int(-exponent))
             return self.ring.power(self._values[base], exponent)
+        if operation == "pick":
+            index, places, *entries = rest
+            picked = _picked_by_cases if self.by_cases else _picked_unseen
+            return picked(self.ring, self._values[index], places, *[self._values[k] for k in entries])
         if operation == "call":
             name, parameters, *arguments = rest
             return self.ring.named(name, parameters, *[self._values[k] for k in arguments])
@@ -81,6 +91,8 @@ def operands_of(node: Node) -> list[int]:
         return []
     if node[0] == "pow":
         return [node[1]]
+    if node[0] == "pick":
+        return [node[1], *node[3:]]
     return node[3:] if node[0] == "call" else node[1:]
 
 
@@ -196,6 +208,22 @@ def _greatest_of(ring: Functions, *values: Poly) -> Poly:
 
 def _place_of_greatest(ring: Functions, *values: Poly) -> Poly:
     return _sum(*[_scaled(is_it, k) for k, is_it in enumerate(ring.first_greatest(*values))])
+
+
+def _picked_by_cases(ring: Functions, index: Poly, places: str, *entries: Poly) -> Poly:
+    """The entry whose place the index is."""
+    at = [ring.is_null(ring.subtract(index, constant(int(place)))) for place in places.split()]
+    return _sum(*[ring.multiply(here, entry) for here, entry in zip(at, entries, strict=True)])
+
+
+def _picked_unseen(ring: Functions, index: Poly, places: str, *entries: Poly) -> Poly:
+    """A number that is known only by what it is picked from."""
+    if all(entry == entries[0] for entry in entries):
+        return entries[0]
+    if list(index) in ([], [()]):  # a number
+        return _picked_by_cases(ring, index, places, *entries)
+    key = ("pick", places, tuple(frozenset(p.items()) for p in (index, *entries)))
+    return {((ring.generator("function", key), 1),): fmpq(1)}
 
 
 def _whole(name: str, round_number: Callable[[Fraction], int]) -> Callable[[Functions, Poly], Poly]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .nodes import Graph
-from .ring import UnprovableError
+from .polynomials import UnprovableError
 
 
 def main() -> None:
@@ -24,13 +24,13 @@ def main() -> None:
     sys.setrecursionlimit(20_000)
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    graph = Graph()
+    prover = Prover()
     for message in _messages(lines):
         if "new" in message:
-            graph = Graph()
-        graph.nodes.extend(message.get("nodes", ()))
+            prover = Prover()
+        prover.nodes.extend(message.get("nodes", ()))
         if "id" in message:
-            answer = {"id": message["id"], "reason": answered(graph, message["pairs"])}
+            answer = {"id": message["id"], "reason": prover.answer(message["pairs"])}
             print(json.dumps(answer), flush=True)
 
 
@@ -44,6 +44,25 @@ def _read(lines: "queue.SimpleQueue[str]") -> None:
 def _messages(lines: "queue.SimpleQueue[str]") -> Iterator[dict[str, Any]]:
     while True:
         yield json.loads(lines.get())
+
+
+class Prover:
+    """Nodes, and what is known of them: first without looking into what labels pick, then by cases."""
+
+    def __init__(self) -> None:
+        """Starts without nodes."""
+        self.nodes: list[list[Any]] = []
+        self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes)]
+
+    def answer(self, pairs: list[list[int]]) -> str:
+        """Why some pair is not proved equal; empty where all are."""
+        picks = any(node[0] == "pick" for node in self.nodes)
+        reason = ""
+        for graph in self._graphs if picks else self._graphs[1:]:
+            reason = answered(graph, pairs)
+            if not reason:
+                break
+        return reason
 
 
 def answered(graph: Graph, pairs: list[list[int]]) -> str:

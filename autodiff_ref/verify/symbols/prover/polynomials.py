@@ -1,0 +1,161 @@
+"""Polynomials with rational coefficients over numbered generators, whatever these stand for."""
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+
+from flint import fmpq, fmpz
+
+Exponent = int | Fraction
+Monomial = tuple[tuple[int, Exponent], ...]
+"""(generator, exponent), by generator; () is 1"""
+
+Poly = dict[Monomial, fmpq]
+"""monomial -> coefficient, none of them 0; {} is 0"""
+
+ONE: Monomial = ()
+
+LARGEST = 60_000
+"""terms beyond which a polynomial is given up"""
+
+LARGEST_POWER = 1_000
+"""the power beyond which one is given up: e^(c log q) = q^c may ask for any, and the digits of a coefficient grow with it"""
+
+
+class UnprovableError(Exception):
+    """Nothing can be proved about this expression, and why."""
+
+
+def require_small_power(exponent: Exponent) -> None:
+    """Raises UnprovableError for a power that is given up."""
+    if abs(exponent) > LARGEST_POWER:
+        raise UnprovableError("an expression grew too large")
+
+
+def constant(value: fmpq | int) -> Poly:
+    """A rational number."""
+    number = fmpq(value)
+    return {ONE: number} if number else {}
+
+
+def times(a: Monomial, b: Monomial) -> Monomial:
+    """The product of two monomials, before any generator's equations are used."""
+    if not a or not b:
+        return a or b
+    if a[-1][0] < b[0][0]:
+        return a + b
+    if b[-1][0] < a[0][0]:
+        return b + a
+    exponents = dict(a)
+    for generator, exponent in b:
+        total = exponents.get(generator, 0) + exponent
+        if total:
+            exponents[generator] = total if type(total) is int else tidy(total)
+        else:
+            del exponents[generator]
+    return tuple(sorted(exponents.items()))
+
+
+def raised(m: Monomial, q: Exponent) -> Monomial:
+    """A monomial to a power."""
+    return tuple((generator, tidy(exponent * q)) for generator, exponent in m) if q else ONE
+
+
+def tidied(exponents: dict[int, Exponent]) -> Monomial:
+    """A monomial from its exponents."""
+    return tuple(sorted((generator, tidy(exponent)) for generator, exponent in exponents.items() if exponent))
+
+
+def fraction(value: fmpq) -> Fraction:
+    """A coefficient as Python's fraction."""
+    return Fraction(int(value.p), int(value.q))
+
+
+def rational(value: Fraction | int) -> fmpq:
+    """A Python number as a coefficient."""
+    return fmpq(value.numerator, value.denominator)
+
+
+def add_into(total: Poly, terms: Poly, factor: fmpq | None = None) -> None:
+    """Adds `factor` times a polynomial to another one, in place."""
+    for m, c in terms.items():
+        summed = total.get(m)
+        new = c if factor is None else c * factor
+        if summed is not None:
+            new = summed + new
+        if new:
+            total[m] = new
+        elif summed is not None:
+            del total[m]
+
+
+def negative(p: Poly) -> Poly:
+    """−p"""
+    return {m: -c for m, c in p.items()}
+
+
+def leading(p: Poly) -> Monomial:
+    """A monomial that is chosen alike for all multiples of a polynomial."""
+    return max(p)
+
+
+def gcd_of(monomials: Iterable[Monomial], of: Callable[[int], bool]) -> Monomial:
+    """The lowest exponent of each generator that counts, over all monomials: 0 where it is missing."""
+    monomials = list(monomials)
+    lowest: dict[int, Exponent] = {}
+    counts: dict[int, int] = {}
+    for m in monomials:
+        for generator, exponent in m:
+            if of(generator):
+                lowest[generator] = min(lowest.get(generator, exponent), exponent)
+                counts[generator] = counts.get(generator, 0) + 1
+    found = {g: e if counts[g] == len(monomials) else min(e, 0) for g, e in lowest.items()}
+    return tuple(sorted((g, e) for g, e in found.items() if e))
+
+
+def power_of_one(number: int, exponent: Exponent) -> Monomial:
+    return ((number, tidy(exponent)),) if exponent else ONE
+
+
+class _Root(Fraction):
+    """An exponent that is no integer: one object for each, which knows its hash, since monomials are looked up so often."""
+
+    __slots__ = ("hashed",)
+    hashed: int
+
+    def __hash__(self) -> int:
+        return self.hashed
+
+
+_ROOT_EXPONENTS: dict[Fraction, _Root] = {}
+
+
+def tidy(exponent: Exponent) -> Exponent:
+    if exponent.denominator == 1:
+        return int(exponent)
+    if type(exponent) is _Root:
+        return exponent
+    found = _ROOT_EXPONENTS.get(exponent)
+    if found is None:
+        found = _Root(exponent)
+        found.hashed = Fraction.__hash__(exponent)
+        _ROOT_EXPONENTS[exponent] = found
+    return found
+
+
+def shifted(p: Poly, by: Monomial) -> Poly:
+    result: Poly = {}
+    for m, c in p.items():
+        add_into(result, {times(m, by): c})
+    return result
+
+
+def inverse_term(p: Poly) -> Poly:
+    ((m, c),) = p.items()
+    return {raised(m, -1): 1 / c}
+
+
+def prime_powers(value: fmpq) -> list[tuple[int, int]]:
+    """A positive rational as a product of powers of primes."""
+    up = [(int(p), int(e)) for p, e in fmpz(value.p).factor()]
+    down = [(int(p), -int(e)) for p, e in fmpz(value.q).factor()]
+    return up + down
