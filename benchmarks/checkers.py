@@ -1,7 +1,8 @@
 """Gradient checkers on one set of right and wrong gradients: what each passes, refuses and names, and how fast it is.
 
-`python benchmarks/checkers.py` prints a table, with `--json` the numbers; `--family sin|net|notes` runs a part. Each checker
-has its own defaults: its step, its tolerance. Of PyTorch (`torch`), chex and SciPy (`scipy`), those not installed are said.
+`python benchmarks/checkers.py` prints a table, with `--json` the numbers; `--family sin|net|notes` and `--only NAME` run
+a part. `--seconds` bounds each checker: it is run on all sines and then on a random sample of the others. Each has its own
+defaults: its step, its tolerance. Of PyTorch (`torch`), chex and SciPy (`scipy`), those not installed are said.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from timing import machine
 
 from autodiff_ref import assert_gradients_agree
 from autodiff_ref.verify import Input, verify
+from autodiff_ref.verify.traces import Traces
 
 Checker = Callable[[Case], bool]
 """whether it passes a gradient; what it raises counts as not"""
@@ -39,11 +41,21 @@ def ours(case: Case) -> bool:
     return True
 
 
-def ours_verify(case: Case) -> str | None:
-    """The first wrong line that `verify` names at the case's input."""
+NAMED: dict[int, str | None] = {}
+"""the first wrong line that `verify` named, by the id of the case"""
+
+_TRACES: dict[int, Traces] = {}
+"""of each derivation, by its id: cases at other scales share them"""
+
+
+def ours_verify(case: Case) -> bool:
+    """Whether `verify` finds every line right at the case's input; notes which one it names."""
     assert case.derivation is not None
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64) if leaf.dtype.kind == "f" else leaf, case.args)
-    return verify(case.derivation, inputs=[Input("given", wide)], shrink=False, prove=False, suspects=False).first_wrong_line
+    traces = _TRACES.setdefault(id(case.derivation), Traces(case.derivation))
+    options: dict[str, Any] = {"shrink": False, "prove": False, "suspects": False, "traces": traces}
+    NAMED[id(case)] = verify(case.derivation, inputs=[Input("given", wide)], **options).first_wrong_line
+    return NAMED[id(case)] is None
 
 
 def by_jax(case: Case) -> bool:
@@ -109,7 +121,7 @@ def by_scipy(case: Case) -> bool:
 
 CHECKERS: dict[str, tuple[Checker, str, int]] = {
     "assert_gradients_agree": (ours, "", 10**9),
-    "verify": (lambda case: ours_verify(case) is None, "", 100),
+    "verify": (ours_verify, "", 100),
     "jax check_grads": (by_jax, "", 10**9),
     "chex assert_numerical_grads": (by_chex, "chex", 10**9),
     "torch gradcheck, slow": (lambda case: by_torch(case, fast=False), "torch", 1_000),
@@ -134,6 +146,10 @@ class Score:
     """wrong gradients of which it named the line"""
     seen: dict[str, float] = field(default_factory=dict)
     """by dtype, the smallest relative mistake in cos that it found at every n"""
+    left_out: int = 0
+    """cases for which there was no time"""
+    seconds: float = 0.0
+    """that all took"""
     per_second: float = 0.0
     """checks of one right gradient of the notes, after the first"""
 
@@ -153,13 +169,23 @@ def _passes(checker: Checker, case: Case) -> bool:
             return False
 
 
-def score(name: str, every: list[Case]) -> Score:
-    """Runs one checker on all cases that it is run on."""
-    checker, _, largest = CHECKERS[name]
-    found, missed = Score(), dict[str, list[float]]()
-    for case in every:
-        if case.size > largest or (name == "verify" and case.derivation is None):
-            continue
+def in_order(name: str, every: list[Case]) -> list[Case]:
+    """The cases that a checker is run on: sines first, then all others shuffled, so that a part of them is a sample."""
+    largest = CHECKERS[name][2]
+    some = [c for c in every if c.size <= largest and (name != "verify" or c.derivation is not None)]
+    rest = [case for case in some if case.family != "sin"]
+    order = np.random.default_rng(0).permutation(len(rest))
+    return [case for case in some if case.family == "sin"] + [rest[k] for k in order]
+
+
+def score(name: str, every: list[Case], seconds: float) -> Score:
+    """Runs one checker on all cases that it is run on, up to a limit of time."""
+    checker, some = CHECKERS[name][0], in_order(name, every)
+    found, missed, since = Score(), dict[str, list[float]](), time.monotonic()
+    for k, case in enumerate(some):
+        if time.monotonic() - since > seconds:
+            found.left_out = len(some) - k
+            break
         passes, label = _passes(checker, case), f"{case.name}, {case.dtype}"
         if not case.wrong:
             found.right += 1
@@ -167,14 +193,13 @@ def score(name: str, every: list[Case]) -> Score:
             continue
         found.wrong += 1
         found.passed += [label] if passes else []
-        if name == "verify" and not passes:
-            with _quiet(case):
-                found.named += ours_verify(case) == case.label
+        found.named += name == "verify" and NAMED.get(id(case)) == case.label
         if case.mistake:
             missed.setdefault(str(case.dtype), []).append(case.mistake if passes else 0.0)
     sines = sorted({case.mistake for case in every if case.mistake})
     for dtype, those in missed.items():
         found.seen[dtype] = min((c for c in sines if c > max(those)), default=float("nan"))
+    found.seconds = time.monotonic() - since
     found.per_second = _rate(checker, every, verify=name == "verify")
     return found
 
@@ -209,7 +234,8 @@ def table(scores: dict[str, Score | None]) -> str:
         seen = ", ".join(f"{found.seen.get(dtype, float('nan')):.0e}" for dtype in ("float64", "float32"))
         named = f"{found.named} of {found.wrong}" if name == "verify" else "–"
         rows.append(
-            f"| {name} | {len(found.passed)} of {found.wrong} | {len(found.refused)} of {found.right} | {named} "
+            f"| {name}{f', {found.left_out} left out' if found.left_out else ''} "
+            f"| {len(found.passed)} of {found.wrong} | {len(found.refused)} of {found.right} | {named} "
             f"| {seen} | {found.per_second:.0f} |"
         )
     return "\n".join(rows)
@@ -221,13 +247,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the numbers and the names of what was passed or refused")
     parser.add_argument("--family", choices=["sin", "net", "notes"], help="only these gradients")
     parser.add_argument("--only", help="only checkers whose name contains this")
+    parser.add_argument("--seconds", type=float, default=600, help="a checker may take; cases left over are counted")
     options = parser.parse_args()
     every = [case for case in cases() if options.family in (None, case.family)]
     scores: dict[str, Score | None] = {}
     for name, (_, package, _) in CHECKERS.items():
         if (options.only or "") in name:
             print(f"{name} …", file=sys.stderr)
-            scores[name] = score(name, every) if not package or find_spec(package) else None
+            scores[name] = score(name, every, options.seconds) if not package or find_spec(package) else None
     if options.json:
         print(
             json.dumps({"machine": machine(), "scores": {n: s and asdict(s) for n, s in scores.items()}}, ensure_ascii=False)
@@ -235,7 +262,7 @@ def main() -> None:
         return
     print(", ".join(f"{key} {value}" for key, value in machine().items()) + "\n\n" + table(scores))
     for name, found in scores.items():
-        if found and name in ("assert_gradients_agree", "verify"):
+        if found and name in ("assert_gradients_agree", "verify"):  # all of ours by name
             print(*(f"\n{name} passed {c}" for c in found.passed), *(f"\n{name} refused {c}" for c in found.refused))
 
 

@@ -8,13 +8,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
+from autodiff_ref.verify.assertions.by_value import Again, by_value
 from autodiff_ref.verify.assertions.captured import captured
-from autodiff_ref.verify.assertions.computed import Allowed, Computed, coarse, floats, settled
+from autodiff_ref.verify.assertions.computed import Computed, coarse, floats, settled
+from autodiff_ref.verify.assertions.finding import WHY, Finding, bound_of, off
 from autodiff_ref.verify.assertions.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.verify.verdict import PRECISIONS, Evaluation, Evaluator, compare, evaluator
 from autodiff_ref.verify.walker.plans import Array
@@ -27,26 +29,6 @@ MOST = 5_000_000
 
 TELLING = 1e-6
 """Bounds no wider than this share of a component would have shown a mistake of that size."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Why two gradients do not agree at an input, or why that cannot be told."""
-
-    outcome: Literal["different", "undecided"]
-    reason: str = ""
-    components: tuple[int, ...] = ()
-    """those that differ, by their place in the flat gradient; the first is shown"""
-    computed: Array = ()
-    """all components as the candidate returned them"""
-    expected: Array = ()
-    """all components of the reference, rounded to floats"""
-    certified: str = ""
-    """a lower bound of the difference between the two real functions in the component shown"""
-    allowed: float = 0.0
-    """what rounding explains there"""
-    assumed: bool = False
-    """whether that is twice the reference's bound, since the candidate could not be traced"""
 
 
 @dataclass(frozen=True)
@@ -70,30 +52,30 @@ class Pair:
         """Whether the candidate is a line of a derivation, which is handed ∇."""
         return self.candidate is not None and self.candidate.asks_for_nabla
 
-    def settle(self, value: Any, again: Callable[[], Any]) -> Finding | None:
+    def settle(self, value: Any, again: Again) -> Finding | None:
         """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing.
 
         Args:
             value: what it returned.
-            again: calls it in more precise floats, where there are any.
+            again: calls it in more precise floats, where there are any, at the input or at other arrays.
         """
         if self.reference.plan is None:
             raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
         computed = Computed.of(value)
         if self.candidate is None or self.candidate.plan is None:
-            return self._by_value(computed, again)
+            return by_value(self.reference, self.of_arrays, len(self.call.arrays), computed, again)
         work = self.reference.work + self.candidate.work
         if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
             if self._floats_tell(computed, again):
                 return None
             if work > MOST:
-                return Finding("undecided", _WHY["large"])
+                return Finding("undecided", WHY["large"])
             self.candidate.doubtful = True
         found = self._by_balls(self.candidate, computed, again)
         self.candidate.doubtful = self.candidate.doubtful or found is not None
         return found
 
-    def _by_balls(self, candidate: Side, computed: Computed, again: Callable[[], Any]) -> Finding | None:
+    def _by_balls(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
         assert candidate.plan is not None
         assert self.reference.plan is not None
         ours, wanted = candidate.at(self.own_arrays), self.reference.at(self.of_arrays)
@@ -103,20 +85,20 @@ class Pair:
             outcome = "equal"
         at_ours, at_wanted = settled(ours), settled(wanted)
         if outcome == "kink" or at_wanted is None:
-            return Finding("undecided", _WHY.get(outcome, _WHY["undefined"]))
+            return Finding("undecided", WHY.get(outcome, WHY["undefined"]))
         compiled = coarse(ours, computed.dtype)
-        own = [compiled, lambda: _bound(candidate, self.own_arrays, compiled)]
+        own = [compiled, lambda: bound_of(candidate, self.own_arrays, compiled)]
         if candidate.work > QUICK / 2:  # either will do: the quicker first
             own.reverse()
         match outcome:
             case "different" if at_ours is not None and not computed.beyond(*floats(at_ours), own):
                 return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
             case "equal":
-                return _off(computed, at_wanted, own)
+                return off(computed, at_wanted, own)
             case _:  # it does something else when it is traced, or its value exists in floats only
-                return self._by_value(computed, again)
+                return by_value(self.reference, self.of_arrays, len(self.call.arrays), computed, again)
 
-    def _floats_tell(self, computed: Computed, again: Callable[[], Any]) -> bool:
+    def _floats_tell(self, computed: Computed, again: Again) -> bool:
         """Whether rounding bounds alone show that both sides agree, closely enough to have shown a mistake.
 
         In float64 the value itself mostly lies within the reference's bound: then it is less than two bounds from the exact
@@ -129,7 +111,7 @@ class Pair:
         try:
             wanted, error = self.reference.bounded(self.of_arrays, wide=True)
             if not _within(computed, wanted, error):
-                finer = again() if computed.dtype == np.float32 else None
+                finer = again(None) if computed.dtype == np.float32 else None
                 if finer is None or not _within(Computed.of(finer), wanted, error):
                     ours, our_error = candidate.bounded(self.own_arrays, wide=True)
                     with np.errstate(all="ignore"):
@@ -141,26 +123,6 @@ class Pair:
             return not computed.beyond(wanted, error, own)
         except NotImplementedError:
             return False
-
-    def _by_value(self, computed: Computed, again: Callable[[], Any]) -> Finding | None:
-        """Judges by the value alone: it may be off by twice what the reference may, or by what more digits take away."""
-        wanted = self.reference.at(self.of_arrays)
-        at = settled(wanted)
-        if at is None:
-            return Finding("undecided", _WHY["undefined"])
-        allowed = 2 * _bound(self.reference, self.of_arrays, coarse(wanted, computed.dtype))
-        found = _off(computed, at, [lambda: allowed], assumed=True)
-        gaps, size = computed.gaps(at), np.abs(floats(at)[0])
-        if found is not None:
-            finer = again()
-            if finer is None:
-                return found
-            shrunk = Computed.of(finer).gaps(at)
-            if not all(shrunk[k] <= gaps[k] / 64 < np.inf for k in found.components):
-                return found
-        if not np.any((gaps <= 2.0**-10 * size) | (allowed <= 0.5 * size)):
-            return Finding("undecided", _WHY["drowned"])
-        return None
 
     def of_has_changed(self, value: Any) -> bool:
         """Whether the differentiated function's `value` is not what was traced: something it reads has changed."""
@@ -182,22 +144,6 @@ def _within(computed: Computed, wanted: Array, error: Array) -> bool:
         return bool(np.all((np.abs(computed.values - wanted) <= error) & _telling(2 * error, wanted)))
 
 
-_WHY = {
-    "kink": "it lies on a kink, where reals that are compared are equal, and the two sides decide that differently",
-    "undefined": "the gradient does not exist there, or no precision gives it digits",
-    "drowned": "the whole gradient is smaller there than the rounding errors of its computation",
-    "large": "rounding bounds leave a doubt, and the shapes are too large for balls; try smaller ones",
-}
-
-
-def _bound(side: Side, arrays: list[Any], otherwise: Allowed) -> Array:
-    """The rounding bounds of one side as it is called; where a primitive has none, what compiled code may be off."""
-    try:
-        return side.bounded(arrays, wide=False)[1]
-    except NotImplementedError:
-        return otherwise()
-
-
 def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
     """On a kink: whether both sides take the same derivative there."""
     for bits in PRECISIONS[:3]:
@@ -214,15 +160,6 @@ def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, compone
     apart = [k for k, (u, v) in enumerate(zip(ours.values, wanted.values, strict=True)) if not u.overlaps(v)]
     order = [component, *(k for k in apart if k != component)]
     return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
-
-
-def _off(computed: Computed, wanted: Evaluation, allowances: list[Allowed], *, assumed: bool = False) -> Finding | None:
-    expected, widths = floats(wanted)
-    wrong = computed.beyond(expected, widths, allowances)
-    if not wrong:
-        return None
-    most = max(float(allowed()[wrong[0]] + widths[wrong[0]]) for allowed in allowances)
-    return Finding("different", "", tuple(wrong), computed.values, expected, allowed=most, assumed=assumed)
 
 
 _SIDES: OrderedDict[Any, Side | str] = OrderedDict()

@@ -15,8 +15,9 @@ import numpy as np
 from hypothesis import currently_in_test_context, reject
 
 from autodiff_ref.nabla import nabla as jax_nabla
-from autodiff_ref.verify.assertions.agreement import Finding, Pair, pair_of
+from autodiff_ref.verify.assertions.agreement import Pair, pair_of
 from autodiff_ref.verify.assertions.captured import captured, with_arrays
+from autodiff_ref.verify.assertions.finding import Finding
 from autodiff_ref.verify.assertions.message import failure, returned_wrongly
 from autodiff_ref.verify.assertions.sides import Call, asks_for_nabla
 from autodiff_ref.verify.judge import verify
@@ -67,8 +68,8 @@ def assert_gradients_agree(
     if unusable:
         raise AssertionError(unusable)
 
-    def again() -> Any:
-        return _more_precisely(candidate, call, wrt)
+    def again(arrays: list[Any] | None) -> Any:
+        return _more_precisely(candidate, call, wrt, arrays)
 
     found = pair.settle(value, again)
     if found is not None and found.outcome == "different" and not pair.fresh and _stale(found, pair, of, call, wrt):
@@ -94,9 +95,9 @@ def _called(f: Callable[..., Any], call: Call, wrt: str | None, *, asks_for_nabl
         return f(*call.args, nabla=jax_nabla(wrt)) if asks_for_nabla else f(*call.args)
 
 
-def _more_precisely(candidate: Callable[..., Any], call: Call, wrt: str | None) -> Any:
+def _more_precisely(candidate: Callable[..., Any], call: Call, wrt: str | None, arrays: list[Any] | None) -> Any:
     """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not."""
-    finer = call.more_precise()
+    finer = call.more_precise() if arrays is None else Call.of(call.rebuilt(arrays))
     if finer is None:
         return None
     held = [np.asarray(array).astype(finer.dtype) for array in captured(candidate)[1]]

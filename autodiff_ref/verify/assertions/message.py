@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.verify.assertions.agreement import Finding, Pair
+from autodiff_ref.verify.assertions.agreement import Pair
+from autodiff_ref.verify.assertions.finding import Finding
 from autodiff_ref.verify.assertions.sides import Call
 from autodiff_ref.verify.report import leaf_names, readable
 from manual_grad.derivation import argument_names, label_of
@@ -70,6 +71,11 @@ def failure(found: Finding, pair: Pair, candidate: Callable[..., Any], of: Calla
 def _allowance(found: Finding, ours: str) -> str:
     if found.certified:
         return f"; certified: as real functions they differ by at least {found.certified}"
+    if found.finer:
+        return (
+            f", where {found.allowed:.3g} is allowed: {ours} is not traced, and was called in float64, since rounding in "
+            "float32 would hide that; it is as far off, relatively, at neighbouring inputs"
+        )
     if found.assumed:
         why = f"twice the reference's rounding bound, assumed since {ours} is not traced"
         return f", where {found.allowed:.3g} is allowed: {why}"

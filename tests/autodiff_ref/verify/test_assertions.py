@@ -15,6 +15,7 @@ from autodiff_ref import UndecidedError, assert_derivation, assert_gradients_agr
 from autodiff_ref.verify import STRATA, strategies
 from autodiff_ref.verify.assertions import agreement
 from autodiff_ref.verify.assertions.agreement import Pair
+from autodiff_ref.verify.assertions.sides import Side
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments
 from manual_grad import equation_1, equation_2, grad_w11, log_likelihood, notes
 from tests.derivations import relu
@@ -484,3 +485,42 @@ def test_the_rounding_of_what_is_not_traced_is_told_from_a_mistake_by_more_digit
         assert_gradients_agree(untraceable, log_sigmoid, z)
         with pytest.raises(AssertionError, match="assumed"):
             assert_gradients_agree(wrong, log_sigmoid, z)
+
+
+def cancelling(x):
+    return jnp.sum((1 + x) * (1 + x) - 1 - 2 * x)
+
+
+def hidden_in_float32(x, factor=1.0):
+    """2x, which JAX computes as 2(1 + x) − 2: in float32 that may be off by a part in 1000 at x = 1e-3."""
+    made = np.zeros_like(np.asarray(x))
+    for k, v in enumerate(np.asarray(x)):
+        made[k] = float(v) * 2 * factor
+    return made
+
+
+def test_a_mistake_that_the_bound_of_float32_hides_is_seen_in_float64():
+    x = np.array([1e-3, 3e-4], dtype=np.float32)
+    assert_gradients_agree(hidden_in_float32, cancelling, x)
+    with pytest.raises(AssertionError, match="called in float64"):
+        assert_gradients_agree(lambda x: hidden_in_float32(x, 1.0001), cancelling, x)
+
+
+def test_rounding_to_float32_inside_is_no_such_mistake():
+    def rounds_inside(x):
+        return np.asarray((np.asarray(x, np.float32) + np.float32(1)) * 2 - 2, dtype=np.asarray(x).dtype)
+
+    x = np.array([1e-3, 3e-4], dtype=np.float32)
+    with np.errstate(all="ignore"):
+        assert np.max(np.abs(rounds_inside(x.astype(np.float64)) / (2 * x) - 1)) > 2.0**-17
+    assert_gradients_agree(rounds_inside, cancelling, x)
+
+
+def test_at_later_inputs_of_a_shape_floats_tell_and_the_bound_of_the_candidate_is_seldom_needed(monkeypatch):
+    bounds, bounded = [], Side.bounded
+    monkeypatch.setattr(Side, "bounded", lambda self, *a, **k: (bounds.append(self.own), bounded(self, *a, **k))[1])
+    x = np.linspace(0.1, 1.4, 3000)
+    for k in range(6):
+        assert_gradients_agree(jnp.cos, sum_of_sines, x + k / 64)
+    assert len(bounds) == 5
+    assert len(set(map(id, bounds))) == 1
