@@ -11,6 +11,7 @@ import numpy as np
 
 from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import Input, NoInputError
+from autodiff_ref.verify.reduction import reduced
 from autodiff_ref.verify.report import Counterexample, leaf_names, readable
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
@@ -170,6 +171,9 @@ class Bench:
             at_shrunk = None if shrunk is None else self.differ(line, other, shrunk)
             if shrunk is not None and at_shrunk is not None:
                 stratum, args, compared = "simplest", shrunk, at_shrunk
+            else:
+                fewer = reduced(self.derivation, args, lambda args: self.differ(line, other, args) is not None)
+                args, compared = fewer, self.differ(line, other, fewer) or compared
         sizes, names = self._shape_name(args), leaf_names(args, self.argument_names)
         return Counterexample(
             args,
