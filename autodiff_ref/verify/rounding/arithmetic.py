@@ -78,27 +78,34 @@ def _mul(equation: Equation) -> Step:
     return lambda _, x, y: product(x, y, dtype)
 
 
-def quotient(x: Bounded, y: Bounded, dtype: Any) -> Bounded:
-    """x / y: P = (e_x + |x/y| e_y) / |y'|; none is known where the divisor's interval holds 0."""
-    value = cast(x, dtype) / cast(y, dtype)
-    if is_exact(y):
-        if is_exact(x) and are_short(x.value, y.value, value):
-            return without_error(value)  # multiplied by the divisor it is the dividend, without rounding
-        propagated = x.error / np.abs(y.value) if not is_exact(x) else 0.0
-        return rounded(value, propagated, vanishes=lambda: _vanishing(value, x))
+def quotient(x: Bounded, y: Bounded, dtype: Any, *, by_reciprocal: bool = False) -> Bounded:
+    """x / y: P = (e_x + |x/y| e_y) / |y'|; none is known where the divisor's interval holds 0.
+
+    `by_reciprocal` is for a single divisor of many: XLA multiplies by 1/y, which rounds twice, and is 0 for the largest y.
+    """
+    value, units = cast(x, dtype) / cast(y, dtype), 2.0 if by_reciprocal else 1.0
     size = np.abs(y.value)
-    least = size - y.error
-    least_computed = least - y.error
-    propagated = (x.error + magnitude(x) / least * y.error) / least_computed
-    result = rounded(value, propagated, vanishes=lambda: _vanishing(value, x))
-    known = least_computed > 0
+    if is_exact(y):
+        is_simple = not by_reciprocal or bool(np.all(np.frexp(size)[0] == 0.5))
+        if is_simple and is_exact(x) and are_short(x.value, y.value, value):
+            return without_error(value)  # multiplied by the divisor it is the dividend, without rounding
+        propagated = x.error / size if not is_exact(x) else 0.0
+        result, known = rounded(value, propagated, units, lambda: _vanishing(value, x)), np.ones((), dtype=bool)
+    else:
+        least = size - y.error
+        least_computed = least - y.error
+        propagated = (x.error + magnitude(x) / least * y.error) / least_computed
+        result, known = rounded(value, propagated, units, lambda: _vanishing(value, x)), least_computed > 0
+    if by_reciprocal:
+        known = known & (size + 2 * y.error < 0.5 / format_of(dtype).tiny)
     return result if known.all() else Bounded(result.value, np.where(known, result.error, np.inf))
 
 
 def _div(equation: Equation) -> Step:
     dtype = equation.results[0].dtype
     format_of(dtype)
-    return lambda _, x, y: quotient(x, y, dtype)
+    by_reciprocal = equation.operands[1].shape == () != equation.operands[0].shape
+    return lambda _, x, y: quotient(x, y, dtype, by_reciprocal=by_reciprocal)
 
 
 def _integer_pow(equation: Equation) -> Step:

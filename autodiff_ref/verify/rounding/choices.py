@@ -23,6 +23,10 @@ _OUTCOMES: dict[str, Callable[..., Array]] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+    # the same for reals: only NaN and the sign of 0 have another place in JAX's total order
+    "eq_to": np.equal,
+    "lt_to": np.less,
+    "le_to": np.less_equal,
 }
 
 

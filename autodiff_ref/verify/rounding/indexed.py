@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from autodiff_ref.verify.rounding.arithmetic import added, product
+from autodiff_ref.verify.rounding.arithmetic import product
 from autodiff_ref.verify.rounding.choices import greatest, least
 from autodiff_ref.verify.rounding.moves import moved, planned, together
+from autodiff_ref.verify.rounding.sums import scattered_sum
 from autodiff_ref.verify.rounding.values import Bounded, Discrete, format_of
 from autodiff_ref.verify.walker.movement import INDEXED, numbered
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
@@ -78,8 +79,11 @@ def _sure_rows(x: Discrete) -> Array:
     return np.all(np.reshape(x.sure, (x.sure.shape[0], -1)), axis=1)
 
 
-def _scatter(combine: Callable[[Bounded, Bounded], Bounded]) -> Rule:
-    """Scatter: one update after the other is put where JAX's transpose of scatter-add, a gather, finds its place."""
+def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative: bool = False) -> Rule:
+    """Scatter: updates are put where JAX's transpose of scatter-add, a gather, finds their places.
+
+    One after the other is combined with what stands there; where there is no `combine`, they are summed, in any order.
+    """
 
     def rule(equation: Equation) -> Step:
         target, _, update = equation.operands
@@ -100,10 +104,17 @@ def _scatter(combine: Callable[[Bounded, Bounded], Bounded]) -> Rule:
         def step(_: Any, x: Bounded, indices: Discrete, updates: Bounded) -> Bounded:
             with jax.enable_x64(True):
                 places = np.asarray(places_of(jnp.asarray(indices.value))).astype(np.int64) - 1
+            places = places.reshape(places.shape[0], -1)
             batch = max(x.value.shape[0], indices.value.shape[0], updates.value.shape[0])
+            if combine is None:
+                flat, new = (Bounded(*(np.reshape(a, (a.shape[0], -1)) for a in each)) for each in (x, updates))
+                new = Bounded(-new.value, new.error) if negative else new
+                value, error = scattered_sum(flat, places, new, target.dtype)
+                error = np.where(_sure_rows(indices)[:, None], error, np.inf)
+                return Bounded(value.reshape(-1, *target.shape), error.reshape(-1, *target.shape))
             value, error = (np.array(np.broadcast_to(a, (batch, *a.shape[1:]))).reshape(batch, -1) for a in x)
             new_value, new_error = (np.broadcast_to(a, (batch, *a.shape[1:])).reshape(batch, -1) for a in updates)
-            places = np.broadcast_to(places.reshape(places.shape[0], -1), (batch, new_value.shape[1]))
+            places = np.broadcast_to(places, (batch, new_value.shape[1]))
             for k in range(places.shape[1]):
                 rows = np.flatnonzero(places[:, k] >= 0)
                 at = places[rows, k]
@@ -126,8 +137,8 @@ BY_INDEX: dict[str, Rule] = {
 
 SCATTER: dict[str, Rule] = {
     "scatter": _scatter(lambda _, new: new),
-    "scatter-add": _scatter(lambda old, new: added(old, new, old.value.dtype)),
-    "scatter-sub": _scatter(lambda old, new: added(old, new, old.value.dtype, np.subtract)),
+    "scatter-add": _scatter(None),
+    "scatter-sub": _scatter(None, negative=True),
     "scatter-mul": _scatter(lambda old, new: product(old, new, old.value.dtype)),
     "scatter-max": _scatter(greatest),
     "scatter-min": _scatter(least),

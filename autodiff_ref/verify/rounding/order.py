@@ -10,26 +10,28 @@ from autodiff_ref.verify.rounding.values import Bounded, Discrete, at_the_end, i
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 
-def _extreme_of_rows(better: Callable[..., Array]) -> Rule:
-    """The largest entry: as far off as any entry that may be it."""
-    largest = better is np.greater
+def extreme_of(x: Bounded, axes: tuple[int, ...], better: Callable[..., Array]) -> Bounded:
+    """The largest entry over axes, or the smallest: as far off as any entry that may be it."""
+    value = x.value.max(axes) if better is np.greater else x.value.min(axes)
+    if is_exact(x):
+        return without_error(value)
+    best = np.expand_dims(value, axes)
+    own = np.where(x.value == best, x.error, 0).max(axes, keepdims=True)
+    candidate = np.abs(x.value - best) <= 2 * (x.error + own)
+    unknown = ~(x.error < np.inf)
+    return Bounded(value, np.where(candidate | unknown, x.error, 0).max(axes))
 
+
+def _extreme_of_rows(better: Callable[..., Array]) -> Rule:
     def rule(equation: Equation) -> Step:
         axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
         exact = equation.label
 
         def step(context: Any, x: Bounded) -> Bounded:
-            value = x.value.max(axes) if largest else x.value.min(axes)
+            made = extreme_of(x, axes, better)
             if not exact:
-                context.notes((x.value == np.expand_dims(value, axes)).sum(axes) > 1)
-            if is_exact(x):
-                return without_error(value)
-            best = np.expand_dims(value, axes)
-            own = np.where(x.value == best, x.error, 0).max(axes, keepdims=True)
-            candidate = np.abs(x.value - best) <= 2 * (x.error + own)
-            unknown = ~(x.error < np.inf)
-            error = np.where(candidate | unknown, x.error, 0).max(axes)
-            return Bounded(value, error)
+                context.notes((x.value == np.expand_dims(made.value, axes)).sum(axes) > 1)
+            return made
 
         return step
 
@@ -99,11 +101,39 @@ def _in_sure_order(operands: tuple[Any, ...], values: list[Array], doubts: list[
     return np.all(gaps > 2 * (errors[..., 1:] + errors[..., :-1]), axis=-1, keepdims=True)
 
 
+def _top_k(equation: Equation) -> Step:
+    """The k largest of each row, the largest first, and where they stood; as surely as neighbours can be told apart."""
+    k, axis, indices = equation.params["k"], equation.params.get("axis", -1), equation.results[1].dtype
+    axis = axis + 1 if axis >= 0 else axis
+    exact = equation.label
+
+    def step(context: Any, x: Bounded) -> list[Any]:
+        value, error = np.moveaxis(x.value, axis, -1), np.moveaxis(np.asarray(x.error), axis, -1)
+        order = np.argsort(-value, axis=-1, kind="stable")
+        value, error = np.take_along_axis(value, order, -1), np.take_along_axis(error, order, -1)
+        gaps = value[..., :k] - np.concatenate([value[..., 1:], np.full((*value.shape[:-1], 1), -np.inf)], -1)[..., :k]
+        errors = np.concatenate([error, np.zeros((*error.shape[:-1], 1))], -1)
+        if not exact:
+            context.notes(gaps == 0)
+        sure = np.all(gaps > 2 * (errors[..., :k] + errors[..., 1 : k + 1]), axis=-1, keepdims=True) | is_exact(x)
+        found = np.moveaxis(order[..., :k].astype(indices), -1, axis)
+        if is_exact(x):
+            return [without_error(np.moveaxis(value[..., :k], -1, axis)), surely(found)]
+        anyhow = np.where(sure, error[..., :k], error.max(axis=-1, keepdims=True))
+        return [
+            Bounded(np.moveaxis(value[..., :k], -1, axis), np.moveaxis(anyhow, -1, axis)),
+            Discrete(found, np.moveaxis(np.broadcast_to(sure, anyhow.shape), -1, axis)),
+        ]
+
+    return step
+
+
 ORDER: dict[str, Rule] = {
     "reduce_max": _extreme_of_rows(np.greater),
     "reduce_min": _extreme_of_rows(np.less),
     "argmax": _position(np.greater),
     "argmin": _position(np.less),
     "sort": _sort,
+    "top_k": _top_k,
 }
 """rules by the names of primitives"""

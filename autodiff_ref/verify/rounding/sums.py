@@ -163,6 +163,58 @@ def _convolution(equation: Equation) -> Step:
     return step
 
 
+def scattered_sum(x: Bounded, places: Array, updates: Bounded, dtype: Any) -> Bounded:
+    """x with updates added at places, in any order.
+
+    Args:
+        x: (batch or 1, entries).
+        places: (batch or 1, updates), the entry that each is added to; −1 for none.
+        updates: (batch or 1, updates).
+        dtype: of the result.
+    """
+    batch = max(len(x.value), len(places), len(updates.value))
+    places = np.broadcast_to(places, (batch, places.shape[1]))
+    rows, columns = np.nonzero(places >= 0)
+    at = rows, places[rows, columns]
+
+    def added_up(start: Array, parts: Array) -> Array:
+        made = np.array(np.broadcast_to(start, (batch, start.shape[1])))
+        np.add.at(made, at, np.broadcast_to(parts, places.shape)[rows, columns])
+        return made
+
+    value = added_up(cast(x, dtype), cast(updates, dtype))
+    if is_exact(x) and is_exact(updates) and are_short(x.value, updates.value, value):
+        return without_error(value)
+    most = int(np.max(added_up(np.zeros((1, value.shape[1])), np.ones((1, places.shape[1]))), initial=0.0))
+    size = added_up(reach(x), reach(updates))
+    error = added_up(np.asarray(x.error), np.asarray(updates.error))
+    touched = added_up(np.zeros((1, value.shape[1])), np.ones((1, places.shape[1]))) > 0
+    error = error + touched * (gamma_of(most, dtype) * size + format_of(dtype).tiny * most) * UPWARDS
+    return Bounded(flushed(value), np.where(size == 0, 0.0, error))
+
+
+def _cumlogsumexp(equation: Equation) -> Step:
+    """log Σ e^{x_k}: it moves no further than the x_k do; each join rounds a number up to max |x_k| + log n."""
+    axis, backwards, dtype = equation.params["axis"] + 1, equation.params["reverse"], equation.results[0].dtype
+    count, u = equation.operands[0].shape[axis - 1], format_of(dtype).u
+
+    def accumulated(ufunc: np.ufunc, x: Array) -> Array:
+        flipped = np.flip(x, axis) if backwards else x
+        made = ufunc.accumulate(flipped, axis)
+        return np.flip(made, axis) if backwards else made
+
+    def step(_: Any, x: Bounded) -> Bounded:
+        largest = reach(x).max(axis, keepdims=True)
+        error = accumulated(np.maximum, np.asarray(x.error)) + count * _JOIN * u * (largest + np.log(count) + 1)
+        return Bounded(accumulated(np.logaddexp, x.value).astype(dtype), error * UPWARDS)
+
+    return step
+
+
+_JOIN = 32
+"""Units that one join of logarithms is granted: an exponential, a log1p and three roundings."""
+
+
 SUMS: dict[str, Rule] = {
     "reduce_sum": _reduce_sum,
     "reduce_prod": _along(lambda x, y: product(x, y, x.value.dtype), accumulate=False),
@@ -170,6 +222,7 @@ SUMS: dict[str, Rule] = {
     "cummax": _along(greatest, accumulate=True),
     "cummin": _along(least, accumulate=True),
     "cumsum": _cumsum,
+    "cumlogsumexp": _cumlogsumexp,
     "dot_general": _dot_general,
     "conv_general_dilated": _convolution,
 }

@@ -33,6 +33,7 @@ from autodiff_ref.verify.rounding.values import (
     without_error,
     without_nan,
 )
+from autodiff_ref.verify.rounding.windows import WINDOWS
 from autodiff_ref.verify.walker.discrete import DISCRETE as PLAIN
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step, is_short, short_ones
 from autodiff_ref.verify.walker.walk import plan_parts
@@ -74,7 +75,18 @@ class RoundingTable:
     rules: dict[str, Rule]
 
     def __init__(self) -> None:
-        every = {**ARITHMETIC, **FUNCTIONS, **SUMS, **CHOICES, **ORDER, **JUMPS, **BY_INDEX, **SCATTER, "iota": _iota}
+        every = {
+            **ARITHMETIC,
+            **FUNCTIONS,
+            **SUMS,
+            **CHOICES,
+            **ORDER,
+            **JUMPS,
+            **BY_INDEX,
+            **SCATTER,
+            **WINDOWS,
+            "iota": _iota,
+        }
         self.rules = {name: _lifting(rule) for name, rule in every.items()}
 
     def constant(self, values: Array, context: Context | None) -> Bounded:
@@ -91,7 +103,26 @@ def _iota(equation: Equation) -> Step:
     return lambda _: value
 
 
-_ENTRYWISE = {*FUNCTIONS, "add", "sub", "mul", "div", "add_any", "max", "min", "rem", "eq", "ne", "lt", "le", "gt", "ge"}
+_ENTRYWISE = {
+    *FUNCTIONS,
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "add_any",
+    "max",
+    "min",
+    "rem",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "eq_to",
+    "lt_to",
+    "le_to",
+}
 
 
 def _lifting(rule: Rule) -> Rule:
