@@ -203,18 +203,21 @@ def _dims(domain: tuple[Any, ...]) -> Iterator[Dim]:
 def main_sizes(domain: tuple[Any, ...], limits: Mapping[str, tuple[int, int]]) -> list[Sizes]:
     """Two choices of sizes ≥ 2, pairwise different and different from fixed dimensions as far as the limits allow.
 
-    Equal sizes hide a transposed index, a size of 1 hides a mean for a sum.
+    Equal sizes hide a transposed index, a size of 1 hides a mean for a sum, and one size for all inputs hides a 3 for it.
     """
     names, fixed = dimension_names(domain), {dim for dim in _dims(domain) if isinstance(dim, int)}
-    return [_different_sizes(order, fixed, limits) for order in (names, names[::-1])][: 1 + (len(names) > 0)]
+    first = _different_sizes(names, fixed, limits, {})
+    return [first, _different_sizes(names[::-1], fixed, limits, first)] if names else [first]
 
 
-def _different_sizes(names: list[str], fixed: set[int], limits: Mapping[str, tuple[int, int]]) -> Sizes:
+def _different_sizes(names: list[str], fixed: set[int], limits: Mapping[str, tuple[int, int]], other: Sizes) -> Sizes:
     taken, sizes = set(fixed), dict[str, int]()
     for name in names:
         low, high = limits.get(name, (2, 12))
-        wanted = range(max(low, 3), high + 1) if high >= 3 else range(low, high + 1)
-        sizes[name] = next((size for size in wanted if size not in taken), wanted[0])
+        wanted = range(max(low, 3), high + 1) or range(max(low, 2), high + 1) or [low]
+        free = [size for size in wanted if size not in taken] or [*wanted]
+        others = (size for size in (*free, *range(max(low, 2), high + 1)) if size != other.get(name))
+        sizes[name] = next(others, free[0])
         taken.add(sizes[name])
     return sizes
 

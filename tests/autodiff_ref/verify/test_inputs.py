@@ -75,6 +75,23 @@ def test_main_sizes_differ_from_each_other_and_from_fixed_ones():
         assert len({*sizes.values(), 3, 4}) == 5
 
 
+@pytest.mark.parametrize(
+    ("names", "limits"),
+    [("a", {}), ("a", {"a": (2, 5)}), ("a", {"a": (2, 3)}), ("a", {"a": (1, 2)}), ("abc", {}), ("abcd", {"b": (3, 9)})],
+)
+def test_each_size_is_another_in_the_other_choice(names, limits):
+    first, second = main_sizes((reals(*names),), limits)
+    for name in names:
+        low, high = limits.get(name, (1, 99))
+        assert all(max(low, 2) <= sizes[name] <= high for sizes in (first, second))
+        assert first[name] != second[name] or (low, high) == (1, 2)
+
+
+@pytest.mark.parametrize("fixed", [(2, 2), (1, 1), (7, 7)])
+def test_a_dimension_of_one_size_has_that_size(fixed):
+    assert main_sizes((reals("a"),), {"a": fixed}) == [{"a": fixed[0]}, {"a": fixed[0]}]
+
+
 def domain_of_every_kind():
     return (
         {"r": reals("n"), "p": positives("n")},

@@ -134,6 +134,18 @@ def test_no_factor_is_too_near_to_one_to_be_seen(factor):
         assert "constants hide relative differences" in report.summary
 
 
+@pytest.mark.parametrize("size", [3, 4, 5])
+def test_a_size_that_only_happens_to_be_right_is_refuted(size):
+    """Where n = 1 is not allowed, other inputs must tell n from a number."""
+
+    def mean_for_sum(x, nabla):
+        return 2 * size * jnp.mean(x) * jnp.ones_like(x)
+
+    derivation = Derivation("∇ (Σ x)²", lambda x: jnp.sum(x) ** 2, "x", (reals("n"),), [mean_for_sum], sizes={"n": (2, 5)})
+    report = verify(derivation, floats=False, suspects=False)
+    assert report.first_wrong_line == "mean_for_sum", str(report)
+
+
 def test_a_tenth_and_division_by_ten_agree():
     def tenth(z, nabla):
         return 0.1 * (20 * z)
