@@ -110,6 +110,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
     formula = formula_of(line)
     before = formula_of(above) if above is not None else f"∇ {formula_of(derivation.of) or label_of(derivation.of)}"
     labels_matter = _with_real_labels(bench, line, above)
+    rule = _rule(bench, line, above, labels_matter)
     return Explanation(
         derivation.name,
         label_of(line),
@@ -117,8 +118,8 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         REFERENCE if above is None else label_of(above),
         before,
         changes(before, formula),
-        _rule(bench, line, above, labels_matter),
-        _holds(derivation, line, labels_matter),
+        rule,
+        "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter),
         verdict,
     )
 
@@ -136,6 +137,8 @@ def _rule(bench: Bench, line: Line, above: Line | None, labels_matter: bool | No
     kept = {call.key for call in ours.calls} & {call.key for call in theirs_calls}
     gone, new = [_distinct(calls, kept) for calls in (theirs_calls, ours.calls)]
     if not gone and not new:
+        if any(bench.differ(line, above, given.args) for given in inputs):
+            return Rule("none", "none: the same is left to ∇, and what stands in front of it is not equal")
         return _same_nabla(ours, theirs, labels_matter)
     try:
         with precision(BITS):

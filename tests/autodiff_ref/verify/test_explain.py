@@ -74,13 +74,20 @@ def odd(x, nabla):
     return 2 * x**2 + x**2
 
 
+def three(x, nabla):
+    """3 x²"""
+    return 3 * x**2
+
+
 def test_no_rule_is_named_where_none_holds() -> None:
-    of = Derivation("d x³/dx", cube, "x", (reals(),), [wrong, odd])
-    first, second = explain(of)
+    of = Derivation("d x³/dx", cube, "x", (reals(),), [wrong, odd, three])
+    first, second, third = explain(of)
     assert first.rule.name == "not recognised"
     assert first.verdict.verdict == "refuted"
     assert first.verdict.diagnosis is not None
-    assert second.rule.name == "rewriting"
+    assert second.rule.name == "none", "it leaves the same to ∇, nothing, and does not equal the line above"
+    assert second.holds == "no inputs but by chance"
+    assert third.rule.name == "rewriting"
 
 
 def slope_of_the_wrong_function(w, x, y, nabla):
