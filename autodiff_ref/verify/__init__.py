@@ -5,10 +5,11 @@ from types import ModuleType
 from typing import Any
 
 from autodiff_ref.verify.balls import register
+from autodiff_ref.verify.counterexample import Counterexample
 from autodiff_ref.verify.errors import LineError
 from autodiff_ref.verify.inputs import STRATA, Input
 from autodiff_ref.verify.judge import verify
-from autodiff_ref.verify.report import Counterexample, LineReport, Report
+from autodiff_ref.verify.report import LineReport, Report
 from autodiff_ref.verify.walker.walk import NoRuleError
 
 __all__ = ["STRATA", "Counterexample", "Input", "LineError", "LineReport", "NoRuleError", "Report", "register", "verify"]

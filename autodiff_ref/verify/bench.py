@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.verify.counterexample import Counterexample, leaf_names, readable
 from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import Input, NoInputError
 from autodiff_ref.verify.reduction import reduced
-from autodiff_ref.verify.report import Counterexample, leaf_names, readable
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
 from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key

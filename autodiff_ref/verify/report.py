@@ -1,82 +1,19 @@
 """What the judge says: a report a derivation, as a table, as JSON, in a notebook."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
-import jax
-import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from autodiff_ref.verify.counterexample import Counterexample
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.sweep.swept import Power, Swept
 
 Verdict = Literal["proved", "agrees", "refuted", "undecided"]
-
-
-@dataclass(frozen=True)
-class Counterexample:
-    """An input at which two lines certainly differ, and what they are there."""
-
-    args: tuple[Any, ...]
-    """NumPy arrays in the structure of the domain"""
-    at: str
-    """the input as a reader would write it"""
-    stratum: str
-    """"simplest" where the input was shrunk, else the stratum it was drawn in"""
-    component: str
-    """which entry of the gradient: w11[0]"""
-    label: str
-    against: str
-    value: str
-    """the line's value, to 30 digits"""
-    expected: str
-    """the other line's"""
-    difference: str
-    """a certified lower bound"""
-    example: str
-    """a decorator for a Hypothesis test"""
-    snippet: str
-    """a program that prints both values in floats"""
-
-    def __str__(self) -> str:
-        found = "smallest input found" if self.stratum == "simplest" else f"input found ({self.stratum})"
-        width = max(len(self.label), len(self.against))
-        entry = self.component if self.component.startswith("gradient") else f"∂/∂{self.component}"
-        return (
-            f"{found}   {self.at}\n"
-            f"{self.against:{width}}  {entry} = {self.expected}\n"
-            f"{self.label:{width}}  {entry} = {self.value}\n"
-            f"certified: they differ by at least {self.difference}"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "at": self.at,
-            "stratum": self.stratum,
-            "component": self.component,
-            "values": {self.against: self.expected, self.label: self.value},
-            "example": self.example,
-            "snippet": self.snippet,
-        }
-
-
-def readable(args: tuple[Any, ...], names: Sequence[str]) -> str:
-    """An input on one line: w11=[0] w12=[1] x=[[1]]."""
-    leaves = jax.tree.leaves(args)
-    return "  ".join(f"{name}={_short(leaf)}" for name, leaf in zip(names, leaves, strict=True))
-
-
-def _short(leaf: Any) -> str:
-    """An array as a reader would write it."""
-    if np.ndim(leaf):
-        return "[" + " ".join(_short(part) for part in np.asarray(leaf)) + "]"
-    value = float(leaf)
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 @dataclass(frozen=True)
@@ -295,14 +232,3 @@ def indented(console: Console, options: ConsoleOptions, text: str, by: int = 2) 
     for row in Text(text).wrap(console, options.max_width - by):
         row.rstrip()
         yield Text(" " * by).append_text(row)
-
-
-def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
-    """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument."""
-    names: list[str] = []
-    for argument, name in zip(args, argument_names, strict=True):
-        for path, _ in jax.tree_util.tree_leaves_with_path(argument):
-            parts = [getattr(key, "name", None) or str(getattr(key, "key", getattr(key, "idx", key))) for key in path]
-            is_named = bool(path) and not hasattr(path[-1], "idx")
-            names.append(parts[-1] if is_named else name + "".join(f"[{part}]" for part in parts))
-    return tuple(names)

@@ -9,7 +9,7 @@ import numpy as np
 from autodiff_ref.verify.assertions.agreement import Pair
 from autodiff_ref.verify.assertions.finding import Finding
 from autodiff_ref.verify.assertions.sides import Call
-from autodiff_ref.verify.report import leaf_names, readable
+from autodiff_ref.verify.counterexample import leaf_names, readable
 from manual_grad.derivation import argument_names, label_of
 
 MOST_SHOWN = 60

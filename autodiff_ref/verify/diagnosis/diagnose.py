@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.counterexample import leaf_names
 from autodiff_ref.verify.diagnosis.places import file_of
 from autodiff_ref.verify.diagnosis.program import Program, program_of
 from autodiff_ref.verify.diagnosis.search import Budget, Exhausted, Scene, Search, certified, without_doubles
@@ -18,7 +19,6 @@ from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.diagnosis.whole import readings, single
 from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import dimension_names
-from autodiff_ref.verify.report import leaf_names
 from autodiff_ref.verify.trace import label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
 from manual_grad.derivation import Domain, Line

@@ -11,6 +11,7 @@ import numpy as np
 
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
 from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.counterexample import leaf_names
 from autodiff_ref.verify.diagnosis.places import file_of
 from autodiff_ref.verify.diagnosis.program import program_of
 from autodiff_ref.verify.diagnosis.terms import named
@@ -19,7 +20,7 @@ from autodiff_ref.verify.explanation.changes import changes
 from autodiff_ref.verify.explanation.rules import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.verify.inputs import Input, sweep
 from autodiff_ref.verify.judge import verify
-from autodiff_ref.verify.report import LineReport, leaf_names
+from autodiff_ref.verify.report import LineReport
 from autodiff_ref.verify.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
 from autodiff_ref.verify.walker.walk import plan
