@@ -1,4 +1,4 @@
-"""All lines of all derivations: in every stratum their float64 values stay within their bounds of the ball values."""
+"""All lines of all derivations: in every stratum their values stay within their bounds of the ball values."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from autodiff_ref.verify.sweep.search import Sweep
 from autodiff_ref.verify.verdict import evaluator
 from manual_grad import Derivation, mlp_lines, notes
 from tests.derivations import MODULES, chain
+from tests.single import Single
 
 DERIVATIONS = [
     pytest.param(value, id=f"{module.__name__.rpartition('.')[2]}-{name}")
@@ -23,10 +24,10 @@ DERIVATIONS = [
 BITS = 512
 
 
-def worst_excess(derivation: Derivation, shrink_bounds_by: float = 1.0) -> tuple[float, int]:
+def worst_excess(derivation: Derivation, kind: type[Sweep], shrink_bounds_by: float = 1.0) -> tuple[float, int]:
     """The largest |value − exact| / bound over lines and one input a stratum; and how many entries were compared."""
     bench = Bench(derivation, few_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False)
-    swept = Sweep(bench, seed=5, count=16)
+    swept = kind(bench, seed=5, count=16)
     batch, worst, compared = swept.batches[0], 0.0, 0
     for line in (None, *derivation.lines):
         computed = swept.values(line, 0)
@@ -46,12 +47,14 @@ def worst_excess(derivation: Derivation, shrink_bounds_by: float = 1.0) -> tuple
     return worst, compared
 
 
+@pytest.mark.parametrize("kind", [pytest.param(Sweep, id="float64"), pytest.param(Single, id="float32")])
 @pytest.mark.parametrize("derivation", DERIVATIONS)
-def test_values_stay_within_their_bounds_of_the_ball_values(derivation: Derivation) -> None:
-    worst, compared = worst_excess(derivation)
+def test_values_stay_within_their_bounds_of_the_ball_values(derivation: Derivation, kind: type[Sweep]) -> None:
+    worst, compared = worst_excess(derivation, kind)
     assert compared > 0
     assert worst <= 1
 
 
-def test_bounds_a_thousandth_as_large_are_noticed() -> None:
-    assert worst_excess(notes.RESIDUAL, shrink_bounds_by=1e3)[0] > 1
+@pytest.mark.parametrize("kind", [Sweep, Single])
+def test_bounds_a_thousandth_as_large_are_noticed(kind: type[Sweep]) -> None:
+    assert worst_excess(notes.RESIDUAL, kind, shrink_bounds_by=1e3)[0] > 1

@@ -1,0 +1,165 @@
+"""Candidates of every kind: pytrees, jitted and untraceable code, closures made anew, what is read and changes."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from autodiff_ref import assert_gradients_agree
+from tests.autodiff_ref.verify.test_assertions import W, X, gradient_of_square, square
+
+
+class Net(NamedTuple):
+    w: Any
+    b: Any
+
+
+def output(net, x):
+    return jnp.sum(jnp.tanh(x @ net.w + net.b))
+
+
+def right(net, x):
+    slope = 1 - np.tanh(x @ net.w + net.b) ** 2
+    return Net(x.T @ slope, slope.sum())
+
+
+NET = Net(W, np.array(0.25))
+
+
+def test_pytrees_fields_and_arguments():
+    assert_gradients_agree(right, output, NET, X)
+    assert_gradients_agree(lambda net, x: right(net, x).b, output, NET, X, wrt="b")
+    assert_gradients_agree(lambda w, x: 2 * np.outer(x @ w, w), square, W, X, wrt="x")
+    assert_gradients_agree(lambda p, x: {"w": right(Net(**p), x).w, "b": right(Net(**p), x).b},
+                           lambda p, x: output(Net(**p), x), NET._asdict(), X)  # fmt: skip
+    with pytest.raises(AssertionError, match=r"in gradient.b|in net.b"):
+        assert_gradients_agree(lambda net, x: right(net, x)._replace(b=right(net, x).b / 3), output, NET, X)
+    with pytest.raises(AssertionError, match=r"in x\[1, 0\]"):
+        assert_gradients_agree(lambda w, x: np.outer(x @ w, w), square, W, X, wrt="x")
+
+
+def test_a_jacobian():
+    assert_gradients_agree(lambda z: np.diag(np.cos(z)), jnp.sin, W)
+    with pytest.raises(AssertionError, match=r"in x\[1, 1\]"):
+        assert_gradients_agree(lambda z: np.diag(np.sin(z)), jnp.sin, W)
+
+
+def test_float64_is_computed_in_float64_whatever_jax_is_set_to():
+    seen = []
+
+    def gradient(x):
+        seen.append(x.dtype if isinstance(x, jax.core.Tracer) else jnp.asarray(x).dtype)
+        return jnp.cos(x)
+
+    assert not jax.config.read("jax_enable_x64")
+    assert_gradients_agree(gradient, lambda x: jnp.sin(x).sum(), X)
+    assert set(seen) == {np.dtype(np.float64)}
+
+
+def test_jax_arrays_keep_their_precision():
+    seen = []
+
+    def gradient(x):
+        if not isinstance(x, jax.core.Tracer):
+            seen.append(x.dtype)
+        return jnp.cos(x)
+
+    assert_gradients_agree(gradient, lambda x: jnp.sin(x).sum(), jnp.asarray(X))
+    assert set(seen) == {np.dtype(np.float32)}
+
+
+def test_a_line_is_handed_nabla():
+    def line(w, x, nabla):
+        return nabla(square)(w, x)
+
+    assert_gradients_agree(line, square, W, X)
+
+
+def in_place(w, x):
+    """Plain NumPy that writes into an array of its own, which nothing can trace."""
+    g = np.zeros(len(w))
+    for row in x:
+        g += 2 * float(row @ w) * np.asarray(row)
+    return g
+
+
+def test_what_cannot_be_traced_is_judged_by_its_value_and_the_message_says_assumed():
+    def wrong(w, x):
+        return in_place(w, x) * (1 + 1e-9)
+
+    assert_gradients_agree(in_place, square, W, X)
+    with pytest.raises(AssertionError, match="assumed since wrong is not traced"):
+        assert_gradients_agree(wrong, square, W, X)
+
+
+def test_what_does_something_else_when_it_is_traced_is_judged_by_what_it_returns():
+    def honest_when_traced(w, x):
+        return gradient_of_square(w, x) * (1 if isinstance(w, jax.core.Tracer) else 1.001)
+
+    def wrong_when_traced(w, x):
+        return gradient_of_square(w, x) * (1.001 if isinstance(w, jax.core.Tracer) else 1)
+
+    with pytest.raises(AssertionError, match="it computes something else"):
+        assert_gradients_agree(honest_when_traced, square, W, X)
+    assert_gradients_agree(wrong_when_traced, square, W, X)
+
+
+# What closures hold
+
+
+def test_functions_made_anew_on_each_call_are_traced_once():
+    traces = []
+
+    def check(x, factor=2.0):
+        def gradient(w):
+            if isinstance(w, jax.core.Tracer):
+                traces.append(1)
+            return factor * x.T @ (x @ w)
+
+        assert_gradients_agree(gradient, lambda w: square(w, x), W)
+
+    check(X)
+    first = len(traces)
+    for k in range(5):
+        check(X + k)
+    assert len(traces) == first
+    with pytest.raises(AssertionError):
+        check(X, factor=3.0)
+    check(X)
+
+
+def test_partials_methods_and_jitted_closures():
+    class Model:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def gradient(self, w, x):
+            return self.factor * x.T @ (x @ w)
+
+    assert_gradients_agree(partial(gradient_of_square, x=X), partial(square, x=X), W)
+    assert_gradients_agree(Model(2).gradient, square, W, X)
+    assert_gradients_agree(jax.jit(lambda w: gradient_of_square(w, X)), jax.jit(lambda w: square(w, X)), W)
+    assert_gradients_agree(jax.grad(square), square, W, X)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(Model(3).gradient, square, W, X)
+
+
+def test_what_a_function_reads_may_change_between_calls():
+    scale = {"factor": 2.0}
+
+    class Holder:
+        factor = 2.0
+
+    def gradient(w, x):
+        return Holder.factor * x.T @ (x @ w)
+
+    def loss(w, x):
+        return (Holder.factor / 2) * square(w, x)
+
+    assert_gradients_agree(gradient, loss, W, X)
+    Holder.factor = 6.0
+    assert_gradients_agree(gradient, loss, W, X)  # traced afresh before it is called wrong
+    assert scale

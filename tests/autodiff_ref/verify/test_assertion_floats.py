@@ -1,0 +1,102 @@
+"""What the assertion decides in floats: shapes for which balls take long, and code that cannot be traced."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from autodiff_ref import UndecidedError, assert_gradients_agree
+from autodiff_ref.verify.assertions import agreement
+from autodiff_ref.verify.assertions.agreement import Pair
+from autodiff_ref.verify.assertions.sides import Side
+from tests.autodiff_ref.verify.test_assertions import log_sigmoid
+
+
+def sum_of_sines(x):
+    return jnp.sin(x).sum()
+
+
+def test_large_shapes_are_compared_in_balls_once_and_then_in_floats_unless_these_leave_a_doubt(monkeypatch):
+    def of(x):
+        return (x - jnp.sin(x)).sum()
+
+    def right(x):
+        return 1 - jnp.cos(x)
+
+    def off_beyond(x):
+        return jnp.where(x > 3, 1 + 1e-13, 1.0) * right(x)
+
+    looked, by_balls = [], Pair._by_balls
+    monkeypatch.setattr(Pair, "_by_balls", lambda *args: (looked.append(1), by_balls(*args))[1])
+    x = np.linspace(0.1, 1.4, 1000)
+    for k in range(4):
+        assert_gradients_agree(right, of, x + k / 8)
+    assert len(looked) == 1
+    assert_gradients_agree(right, of, x * 1e-8)  # no digit left
+    assert len(looked) == 2
+    assert_gradients_agree(off_beyond, of, x)
+    for _ in range(2):
+        with pytest.raises(AssertionError, match="certified"):
+            assert_gradients_agree(off_beyond, of, x + 2)
+
+
+def test_shapes_that_are_too_large_for_balls_are_decided_by_floats(monkeypatch):
+    monkeypatch.setattr(agreement, "MOST", agreement.QUICK)
+    x = np.linspace(0.1, 1.4, 1500)
+    assert_gradients_agree(jnp.cos, sum_of_sines, x)
+    with pytest.raises(UndecidedError, match="too large for balls; try smaller ones"):
+        assert_gradients_agree(lambda x: (1 + 1e-9) * jnp.cos(x), sum_of_sines, x)
+
+
+def test_the_rounding_of_what_is_not_traced_is_told_from_a_mistake_by_more_digits():
+    """1 − σ(z) in plain NumPy loses digits that JAX's σ(−z) keeps: beyond twice its bound, and right."""
+
+    def untraceable(z):
+        return np.asarray(1 - 1 / (1 + np.exp(-np.asarray(z))))
+
+    def wrong(z):
+        return untraceable(z) * (1 + 1e-3)
+
+    for dtype, largest in ((np.float32, 12.0), (np.float64, 25.0)):
+        z = np.array([largest, 0.5], dtype=dtype)
+        assert_gradients_agree(untraceable, log_sigmoid, z)
+        with pytest.raises(AssertionError, match="assumed"):
+            assert_gradients_agree(wrong, log_sigmoid, z)
+
+
+def cancelling(x):
+    return jnp.sum((1 + x) * (1 + x) - 1 - 2 * x)
+
+
+def hidden_in_float32(x, factor=1.0):
+    """2x, which JAX computes as 2(1 + x) − 2: in float32 that may be off by a part in 1000 at x = 1e-3."""
+    made = np.zeros_like(np.asarray(x))
+    for k, v in enumerate(np.asarray(x)):
+        made[k] = float(v) * 2 * factor
+    return made
+
+
+def test_a_mistake_that_the_bound_of_float32_hides_is_seen_in_float64():
+    x = np.array([1e-3, 3e-4], dtype=np.float32)
+    assert_gradients_agree(hidden_in_float32, cancelling, x)
+    with pytest.raises(AssertionError, match="called in float64"):
+        assert_gradients_agree(lambda x: hidden_in_float32(x, 1.0001), cancelling, x)
+
+
+def test_rounding_to_float32_inside_is_no_such_mistake():
+    def rounds_inside(x):
+        return np.asarray((np.asarray(x, np.float32) + np.float32(1)) * 2 - 2, dtype=np.asarray(x).dtype)
+
+    x = np.array([1e-3, 3e-4], dtype=np.float32)
+    with np.errstate(all="ignore"):
+        assert np.max(np.abs(rounds_inside(x.astype(np.float64)) / (2 * x) - 1)) > 2.0**-17
+    assert_gradients_agree(rounds_inside, cancelling, x)
+
+
+def test_at_later_inputs_of_a_shape_floats_tell_and_the_bound_of_the_candidate_is_seldom_needed(monkeypatch):
+    bounds, bounded = [], Side.bounded
+    monkeypatch.setattr(Side, "bounded", lambda self, *a, **k: (bounds.append(self.own), bounded(self, *a, **k))[1])
+    x = np.linspace(0.1, 1.4, 3000)
+    for k in range(6):
+        assert_gradients_agree(jnp.cos, sum_of_sines, x + k / 64)
+    assert len(bounds) == 5
+    assert len(set(map(id, bounds))) == 1
