@@ -99,7 +99,9 @@ def _run_file(path: Path) -> ModuleType:
         with jax.enable_x64(True):
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise TargetError(f"{path} cannot be run:\n{_short_traceback(error, str(path))}") from error
+        relative = isinstance(error, ImportError) and "relative import" in str(error)
+        hint = "\nIt is part of a package: name the module instead of the file, as in package.module" * relative
+        raise TargetError(f"{path} cannot be run:\n{_short_traceback(error, str(path))}{hint}") from error
     return module
 
 

@@ -158,6 +158,7 @@ def refused(*arguments):
     ("source", "said"),
     [
         ("import nothing_like_this\n", "No module named 'nothing_like_this'"),
+        ("from .first import square\n", "It is part of a package: name the module instead of the file"),
         ("x = = 3\n", "SyntaxError"),
         ("x = 3\n", "defines no Derivation"),
         ("raise SystemExit(0)\n", "SystemExit"),

@@ -7,7 +7,7 @@ import numpy as np
 from autodiff_ref.verify.rounding.choices import chosen
 from autodiff_ref.verify.rounding.moves import together
 from autodiff_ref.verify.rounding.values import Bounded, Discrete, is_exact, is_sure, lifted, surely, without_error
-from autodiff_ref.verify.walker.control import Control, Subplan, scan_widths, stable
+from autodiff_ref.verify.walker.control import Branches, Control, Scan, Subplan, While
 from autodiff_ref.verify.walker.plans import Array, Equation, Step
 
 LOOP_LIMIT = 10_000
@@ -15,42 +15,36 @@ LOOP_LIMIT = 10_000
 
 
 def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    index, *operands = [operand.label for operand in equation.operands]
-    branches = [subplan(branch, operands) for branch in equation.params["branches"]]
+    made = Branches.of(subplan, equation)
 
     def step(context: Any, which: Any, *operands: Any) -> list[Any]:
         which = lifted(which)
-        index = Discrete(np.clip(which.value, 0, len(branches) - 1).astype(np.intp), which.sure)
-        results = [[lifted(part) for part in branch.run(context, *operands)] for branch in branches]
+        index = Discrete(np.clip(which.value, 0, len(made.plans) - 1).astype(np.intp), which.sure)
+        results = [[lifted(part) for part in branch.run(context, *operands)] for branch in made.plans]
         return [chosen(index, cases) for cases in zip(*results, strict=True)]
 
-    return step, [index and all(flags) for flags in zip(*[b.output_labels for b in branches], strict=True)]
+    return step, made.labels
 
 
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
-    labels = [operand.label for operand in equation.operands]
-    for_cond_labels, for_body_labels = labels[:n_cond], labels[n_cond : n_cond + n_body]
-    body, carried = stable(subplan, equation.params["body_jaxpr"], for_body_labels, labels[n_cond + n_body :], [])
-    goes_on = subplan(equation.params["cond_jaxpr"], [*for_cond_labels, *carried])
+    made = While.of(subplan, equation)
 
     def step(context: Any, *operands: Any) -> list[Any]:
-        for_cond, for_body = operands[:n_cond], operands[n_cond : n_cond + n_body]
-        carry = [lifted(x) for x in operands[n_cond + n_body :]]
+        for_cond, for_body, start = made.split(operands)
+        carry = [lifted(x) for x in start]
         unknown: Array = np.zeros(1, dtype=bool)
         active: Array = unknown
         for _ in range(LOOP_LIMIT):
-            more = lifted(goes_on.run(context, *for_cond, *carry)[0])
+            more = lifted(made.goes_on.run(context, *for_cond, *carry)[0])
             unknown = unknown | ~more.sure  # a loop whose end hangs on rounding says nothing, and might not end at all
             active = more.value & ~unknown
             if not active.any():
                 return [_forgotten(x, unknown) for x in carry]
-            after = [lifted(x) for x in body.run(context, *for_body, *carry)]
+            after = [lifted(x) for x in made.body.run(context, *for_body, *carry)]
             carry = after if active.all() else [chosen(surely(active), pair) for pair in zip(carry, after, strict=True)]
         return [_forgotten(x, unknown | active) for x in carry]
 
-    ends_alike = goes_on.output_labels[0]
-    return step, [ends_alike and label for label in carried]
+    return step, made.labels
 
 
 def _forgotten(x: Any, unknown: Array) -> Any:
@@ -65,25 +59,19 @@ def _forgotten(x: Any, unknown: Array) -> Any:
 
 
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    n_consts, n_carry = scan_widths(equation.params)
-    length, backwards = equation.params["length"], equation.params["reverse"]
-    labels = [operand.label for operand in equation.operands]
-    consts, carry, rows = labels[:n_consts], labels[n_consts : n_consts + n_carry], labels[n_consts + n_carry :]
-    body, carried = stable(subplan, equation.params["jaxpr"], consts, carry, rows)
-    stacks = equation.results[n_carry:]
+    made = Scan.of(subplan, equation)
 
     def step(context: Any, *operands: Any) -> list[Any]:
-        consts, carry = operands[:n_consts], [lifted(x) for x in operands[n_consts : n_consts + n_carry]]
-        rows = [lifted(x) for x in operands[n_consts + n_carry :]]
-        made: list[list[Any]] = []
-        for i in reversed(range(length)) if backwards else range(length):
-            results = [lifted(x) for x in body.run(context, *consts, *carry, *[_entry(row, i) for row in rows])]
-            carry = results[:n_carry]
-            made.append(results[n_carry:])
-        made = made[::-1] if backwards else made
-        return [*carry, *[_stacked([parts[k] for parts in made], stack) for k, stack in enumerate(stacks)]]
+        consts, start, taken = made.split(operands)
+        carry, rows = [lifted(x) for x in start], [lifted(x) for x in taken]
+        stacked: dict[int, list[Any]] = {}
+        for i in made.order:
+            results = [lifted(x) for x in made.body.run(context, *consts, *carry, *[_entry(row, i) for row in rows])]
+            carry, stacked[i] = results[: made.n_carry], results[made.n_carry :]
+        in_order = [stacked[i] for i in sorted(stacked)]
+        return [*carry, *[_stacked([parts[k] for parts in in_order], stack) for k, stack in enumerate(made.stacks)]]
 
-    return step, [*carried, *body.output_labels[n_carry:]]
+    return step, made.labels
 
 
 def _entry(x: Any, i: int) -> Any:
