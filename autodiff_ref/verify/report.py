@@ -1,5 +1,6 @@
 """What the judge says: a report a derivation, as a table, as JSON, in a notebook."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -26,11 +27,16 @@ class Proof:
     """the sizes it was asked for: n=3 d=5; empty where the derivation names none"""
     has_labels: bool
     """whether there are labels, for all of which it was asked"""
+    every: str = ""
+    """a named dimension for every size of which the lines are then equal; empty where that is not known"""
 
     @property
     def scope(self) -> str:
         """What a proof covers: at n=3 d=5 for all labels."""
-        return (f" at {self.shape}" if self.shape else "") + (" for all labels" if self.has_labels else "")
+        sizes = [size for size in self.shape.split() if size.partition("=")[0] != self.every]
+        every = f" for every {self.every}" if self.every else ""
+        at = f" at {' '.join(sizes)}" if sizes else ""
+        return every + at + (" for all labels" if self.has_labels else "")
 
     def __str__(self) -> str:
         return f"not proved: {self.reason}" if self.reason else f"proved{self.scope}"
@@ -196,8 +202,11 @@ class Report:
         proofs = [line.proof for line in right if line.verdict == "proved" and line.proof is not None]
         if not proofs:
             return ""
-        count = "" if len(proofs) == len(self.lines) else f"{len(proofs)} of {len(self.lines)} lines "
-        return f"; {count}proved{proofs[0].scope}"
+        scopes = Counter(proof.scope for proof in proofs)
+        if len(scopes) == 1 and len(proofs) == len(self.lines):
+            return f"; proved{proofs[0].scope}"
+        counted = [f"{count} of {len(self.lines)} lines proved{scope}" for scope, count in scopes.items()]
+        return "".join(f"; {each}" for each in counted)
 
     @property
     def summary(self) -> str:

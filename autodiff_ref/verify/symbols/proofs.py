@@ -2,14 +2,18 @@
 
 import time
 from concurrent.futures import Future
+from dataclasses import replace
+
+import jax
 
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.report import Proof, Report
+from autodiff_ref.verify.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.verify.symbols.process import PROVER
 from autodiff_ref.verify.symbols.rules import chosen
-from autodiff_ref.verify.symbols.writing import Writer
+from autodiff_ref.verify.symbols.writing import Writer, other_size
 from autodiff_ref.verify.trace import REFERENCE
-from manual_grad.derivation import Line, label_of
+from manual_grad.derivation import Domain, Line, label_of
 
 SECONDS = 10.0
 """how long the prover may take over a line"""
@@ -43,6 +47,7 @@ class Proofs:
         self._bench, self._seconds, self._until, self._over = bench, seconds, until, over
         self._writer = Writer(bench)
         self._answers: dict[tuple[str, str], Future[str] | str] = {}
+        self._others: dict[str, Writer] = {}
 
     def begin(self) -> None:
         """Puts each line and the one above it to the prover."""
@@ -81,30 +86,79 @@ class Proofs:
             if entry.verdict == "agrees":
                 entry.proof = self.proof(lines[entry.label], lines.get(entry.against))
                 entry.verdict = "agrees" if entry.proof.reason else "proved"
+        self._extend(report)
         open_ones = [answer for answer in self._answers.values() if not isinstance(answer, str) and not answer.done()]
         for answer in open_ones:  # nobody waits for these any more
             answer.cancel()
         if any(answer.running() for answer in open_ones):
             PROVER.kill()
 
+    def _extend(self, report: Report) -> None:
+        """Looks which of the proved steps hold at every size of a dimension, as the number of examples."""
+        name = next((name for name in self._writer.sizes if self._is_one_term(None, name)), None)
+        if name is None:
+            return
+        lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
+        for entry in report.lines:
+            if entry.verdict == "proved" and entry.proof is not None:
+                pair = lines[entry.label], lines.get(entry.against)
+                if self._holds_at_every(*pair, name):
+                    entry.proof = replace(entry.proof, every=name)
+
+    def _holds_at_every(self, line: Line, against: Line | None, name: str) -> bool:
+        """Whether a step that is proved at one size of a dimension is one at every size: see `induction`."""
+        if not all(self._is_one_term(each, name) and not hasattr(each, "valid") for each in (line, against)):
+            return False
+        answer = self._asked(line, against, self._elsewhere(name))
+        try:
+            return not (answer if isinstance(answer, str) else answer.result(self._seconds_left()))
+        except TimeoutError:
+            return False
+
+    def _elsewhere(self, name: str) -> Writer:
+        """The lines at another size of a dimension."""
+        if name not in self._others:
+            size = other_size(self._bench.derivation, self._writer.sizes, name)
+            assert size is not None
+            self._others[name] = Writer(self._bench, {**self._writer.sizes, name: size})
+        return self._others[name]
+
+    def _is_one_term(self, line: Line | None, name: str) -> bool:
+        """Whether a line is a sum of one term over a dimension, or one term in each of its rows."""
+        derivation = self._bench.derivation
+        if self._seconds_left() == 0 or other_size(derivation, self._writer.sizes, name) is None:
+            return False
+        leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        kinds = [input_kind(leaf.dims, name) for leaf in leaves]
+        writers = self._writer, self._elsewhere(name)
+        if any(writer.value(line).reason for writer in writers):
+            return False
+        first, second = (self._bench.traced(line, writer.args) for writer in writers)
+        sizes = self._writer.sizes[name], self._elsewhere(name).sizes[name]
+        width = len(jax.tree.leaves(first.shapes))
+        try:
+            return is_one_term_for_all(first.closed, second.closed, width, kinds, sizes)
+        except Exception:  # a form of an equation that it does not know: nothing is claimed
+            return False
+
     def _ask(self, line: Line, against: Line | None) -> Future[str] | str:
         key = label_of(line), REFERENCE if against is None else label_of(against)
         if key not in self._answers and self._seconds_left() == 0:
             return self._over
         if key not in self._answers:
-            self._answers[key] = self._asked(line, against)
+            self._answers[key] = self._asked(line, against, self._writer)
         return self._answers[key]
 
-    def _asked(self, line: Line, against: Line | None) -> Future[str] | str:
-        ours, theirs = self._writer.value(line), self._writer.value(against)
+    def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[str] | str:
+        ours, theirs = writer.value(line), writer.value(against)
         if ours.reason or theirs.reason:
             return ours.reason or theirs.reason
         pairs = list(zip(ours.nodes, theirs.nodes, strict=True))
         for each in (line, against):  # where a line claims nothing, both are 0
-            for condition in self._writer.condition(each).nodes:
+            for condition in writer.condition(each).nodes:
                 zero = condition.expressions.zero
                 pairs = [(chosen(condition, zero, a), chosen(condition, zero, b)) for a, b in pairs]
-        return PROVER.ask(self._writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._seconds)
+        return PROVER.ask(writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._seconds)
 
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())

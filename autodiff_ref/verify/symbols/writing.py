@@ -42,9 +42,19 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
     return sizes
 
 
-def proof_arguments(derivation: Derivation) -> tuple[Any, ...]:
-    """Some arguments at the shape that proofs are made at."""
-    return draw_arguments(derivation.domain, proof_sizes(derivation), "ordinary", RandomSource(np.random.default_rng(0)))
+def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> int | None:
+    """Another size of a named dimension, as different from all others; None where there is none, or it counts classes."""
+    leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    taken = {*sizes.values(), *(dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int))}
+    low, high = derivation.sizes.get(name, (2, SIZES[-1]))
+    counts_classes = any(isinstance(leaf, Classes) and leaf.k == name for leaf in leaves)
+    return None if counts_classes else next((size for size in range(low, high + 1) if size not in taken and size > 1), None)
+
+
+def proof_arguments(derivation: Derivation, sizes: Mapping[str, int] | None = None) -> tuple[Any, ...]:
+    """Some arguments at the shape that proofs are made at, or at other sizes."""
+    sizes = proof_sizes(derivation) if sizes is None else sizes
+    return draw_arguments(derivation.domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
 
 
 @dataclass(frozen=True)
@@ -60,21 +70,27 @@ class Written:
 class Writer:
     """Writes lines with the arguments as symbols. What cannot be written is a reason, and never an exception."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, bench: Bench, sizes: Mapping[str, int] | None = None) -> None:
+        """Writes the arguments.
+
+        Args:
+            bench: the lines.
+            sizes: of the named dimensions; without them, those of `proof_sizes`.
+        """
+        self._bench, self._given = bench, sizes
         self.expressions = Expressions()
         self.labels = label_flags(bench.derivation.domain)
         self.sizes: Mapping[str, int] = {}
         self._written: dict[Any, Written] = {}
-        self._args: tuple[Any, ...] = ()
+        self.args: tuple[Any, ...] = ()
         self._symbols: list[Any] = []
         self._why_none = self._made(self._prepare).reason
 
     def _prepare(self) -> Written:
         derivation = self._bench.derivation
-        self.sizes = proof_sizes(derivation)
-        self._args = proof_arguments(derivation)
-        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(self._args)]
+        self.sizes = proof_sizes(derivation) if self._given is None else self._given
+        self.args = proof_arguments(derivation, self.sizes)
+        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(self.args)]
         self._symbols = symbolic_arguments(_with_sizes(derivation.domain, self.sizes), shapes, self.expressions)
         return Written()
 
@@ -107,13 +123,13 @@ class Writer:
             return Written(reason=f"the judge failed: {type(error).__name__}: {error}")
 
     def _value(self, line: Line | None) -> Written:
-        traced = self._bench.traced(line, self._args)
+        traced = self._bench.traced(line, self.args)
         return self._run(traced.closed, len(jax.tree.leaves(traced.shapes)))
 
     def _condition(self, valid: Callable[..., Any]) -> Written:
         try:
             with jax.enable_x64(True):
-                closed = jax.make_jaxpr(valid)(*self._args)
+                closed = jax.make_jaxpr(valid)(*self.args)
         except Exception as error:  # NumPy code, which takes no tracers
             return Written(reason=f"JAX cannot trace its condition: {type(error).__name__}")
         return self._run(closed, 1)
