@@ -11,7 +11,7 @@ from autodiff_ref.verify.diagnosis.diagnose import diagnose
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.inputs import sweep
 from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
-from tests.derivations import MODULES, small
+from tests.derivations import MODULES, likelihoods
 from tests.wrong import WRONG_LINES
 
 SAID = {
@@ -170,12 +170,12 @@ def test_a_constant_that_is_slightly_off_is_seen() -> None:
 def divided_by_nothing(w: Any, x: Any, t: Any, nabla: Any) -> Any:
     """Σ (t/p − (1 − t)/(1 − p)) ∇p, with p = e^min(z, 0), which is 1 from z = 0 on"""
     p = jnp.exp(jnp.minimum(x @ w, 0))
-    return (t / p - (1 - t) / (1 - p)) @ nabla(small.probability)(w, x)
+    return (t / p - (1 - t) / (1 - p)) @ nabla(likelihoods.probability)(w, x)
 
 
 def test_infinite_values_of_a_wrong_line_are_passed_over_in_silence() -> None:
     """Warnings are errors here: they would be noted as a search that failed."""
-    report = verify(small.BITS.with_lines(divided_by_nothing), examples=16, prove=False, floats=False)
+    report = verify(likelihoods.BITS.with_lines(divided_by_nothing), examples=16, prove=False, floats=False)
     assert report.first_wrong_line == "divided_by_nothing"
     assert not any("could not be looked into" in note for note in report.notes), report.notes
 

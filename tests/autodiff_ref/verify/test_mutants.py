@@ -19,7 +19,7 @@ from autodiff_ref.verify.mutation.rewrites import rewrites
 from autodiff_ref.verify.mutation.trial import trial
 from autodiff_ref.verify.variants import Inputs, Variants
 from manual_grad import Derivation, intervals, notes
-from tests.derivations import batch_norm, recurrent, relu, small, softmax
+from tests.derivations import batch_norm, likelihoods, recurrent, relu, small, softmax
 
 SHOWN = [
     (softmax.SOFTMAX, 3),
@@ -27,8 +27,8 @@ SHOWN = [
     (batch_norm.BATCH_NORM, 6),
     (relu.RELU, 2),
     (recurrent.RECURRENT, 1),
-    (small.PROBIT, 1),
-    (small.BITS, 2),
+    (likelihoods.PROBIT, 1),
+    (likelihoods.BITS, 2),
     (small.LOG_DETERMINANT, 2),
     (notes.W11, 5),
 ]
@@ -166,19 +166,19 @@ def test_the_notes_mistakes_are_refuted_or_equal_to_their_line() -> None:
 
 
 def test_the_same_seed_gives_the_same_trial() -> None:
-    assert trial(small.ENTROPY, seed=3, most=4).to_dict() == trial(small.ENTROPY, seed=3, most=4).to_dict()
+    assert trial(likelihoods.ENTROPY, seed=3, most=4).to_dict() == trial(likelihoods.ENTROPY, seed=3, most=4).to_dict()
 
 
 def test_a_mutant_without_a_value_is_not_called_right() -> None:
-    line = small.entropy_2
+    line = likelihoods.entropy_2
     [finding] = [
         finding
-        for finding in trial(small.ENTROPY.with_lines(line), seed=0, most=40).findings
+        for finding in trial(likelihoods.ENTROPY.with_lines(line), seed=0, most=40).findings
         if finding.mutant.kind == "swapped operands" and finding.outcome != "refuted"
     ]
     assert finding.outcome == "no value"
     assert not finding.missed
-    report = verify(small.ENTROPY.with_lines(finding.mutant.line))
+    report = verify(likelihoods.ENTROPY.with_lines(finding.mutant.line))
     assert report.lines[0].verdict == "undecided"
     assert "where this line has no value (NaN or ∞) and the other has" in report.lines[0].reason
 

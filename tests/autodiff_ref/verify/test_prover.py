@@ -22,6 +22,7 @@ from tests.derivations import (
     batch_norm,
     hessian,
     hessian_vector,
+    likelihoods,
     recurrent,
     relu,
     small,
@@ -47,12 +48,12 @@ PROVED = {
     "relu": relu.RELU,
     "temperature": temperature.BY_TAU,
     "batch norm": batch_norm.BATCH_NORM,
-    "labels 0 and 1": small.BITS,
+    "labels 0 and 1": likelihoods.BITS,
     "class numbers": softmax.PICKED,
-    "entropy": small.ENTROPY,
+    "entropy": likelihoods.ENTROPY,
     "Huber's loss": small.HUBER,
     "a line for x > 0": small.CUBED_SIZE,
-    "gamma": small.GAMMA,
+    "gamma": likelihoods.GAMMA,
     "recurrent": recurrent.RECURRENT,
 }
 
@@ -155,7 +156,7 @@ def test_a_condition_that_jax_cannot_trace_is_no_condition() -> None:
 
 
 def test_constants_that_stand_for_others_are_named_as_the_cause() -> None:
-    reason = unproved(small.PROBIT)["probit_2"]
+    reason = unproved(likelihoods.PROBIT)["probit_2"]
     assert reason.startswith("the normal forms differ at n=3; it takes 1.1283791670955126, 1.4142135623730951, 2.50662")
 
 
