@@ -13,8 +13,8 @@ import numpy as np
 Job = Callable[[], Any]
 
 
-def in_turn(jobs: dict[str, Job], rounds: int) -> dict[str, float]:
-    """Median seconds of each job over `rounds` rounds, in each of which every job runs once; once more before to warm up."""
+def in_turn(jobs: dict[str, Job], rounds: int, *, least: bool = False) -> dict[str, float]:
+    """Median, or least, seconds of each job over `rounds` rounds, in each of which every job runs once; after one more."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
@@ -22,7 +22,7 @@ def in_turn(jobs: dict[str, Job], rounds: int) -> dict[str, float]:
             job()
             if turn:
                 times[name].append(time.perf_counter() - since)
-    return {name: float(np.median(taken)) for name, taken in times.items()}
+    return {name: float(min(taken) if least else np.median(taken)) for name, taken in times.items()}
 
 
 def machine() -> dict[str, Any]:

@@ -15,8 +15,8 @@ from jax import lax
 
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
 from autodiff_ref.verify.rounding import functions as rounding_functions
-from autodiff_ref.verify.rounding.granted import GRANTED
-from autodiff_ref.verify.rounding.table import bounded
+from autodiff_ref.verify.rounding.granted import GRANTED, MEASURED
+from autodiff_ref.verify.rounding.table import ROUNDING, WITHOUT_BOUNDS, bounded
 from autodiff_ref.verify.walker.walk import NoRuleError, plan
 
 DTYPES = [np.float32, np.float64]
@@ -184,6 +184,14 @@ def test_a_constant_that_may_mean_a_decimal_is_as_wide_as_its_ulp(dtype: Any) ->
     assert np.all(error == 0)
 
 
+@pytest.mark.parametrize("name", GRANTED)
+def test_at_least_twice_what_was_measured_is_granted(name: str) -> None:
+    jax_single, numpy_single, jax_double, numpy_double = MEASURED[name]
+    single, double = GRANTED[name]
+    assert single.units >= 2 * max(jax_single, numpy_single or 0.0) > 0
+    assert double.units >= 2 * max(jax_double, numpy_double or 0.0) > 0
+
+
 def test_a_bound_that_grants_too_little_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """exp granted a 100th of its ulps: the checks above fail."""
     single, double = GRANTED["exp"]
@@ -237,6 +245,28 @@ def test_a_select_by_a_doubtful_predicate_is_as_far_off_as_its_other_branch() ->
 def test_a_primitive_without_a_rule_is_named() -> None:
     with pytest.raises(NoRuleError, match="bessel_i1e"):
         bounded(traced(lax.bessel_i1e, (np.zeros(1),), np.float64))
+
+
+NEEDING_THEM: dict[str, Callable[..., Any]] = {
+    "cholesky": lambda a: jnp.linalg.cholesky(jnp.eye(3) + jnp.outer(a, a)),
+    "lu": lambda a: lax.linalg.lu(jnp.eye(3) + jnp.outer(a, a))[0],
+    "triangular_solve": lambda a: jax.scipy.linalg.solve_triangular(jnp.eye(3) + jnp.outer(a, a), a),
+    "igamma": lambda a: lax.igamma(a, a),
+    "igammac": lambda a: lax.igammac(a, a),
+    "polygamma": lambda a: lax.polygamma(a, a),
+    "regularized_incomplete_beta": lambda a: lax.betainc(a, a, a),
+    "zeta": lambda a: lax.zeta(a, a),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_BOUNDS)
+def test_what_has_no_bound_says_so_by_name(name: str) -> None:
+    with pytest.raises(NoRuleError, match=f"`{name}`"):
+        bounded(traced(NEEDING_THEM[name], (np.ones(3),), np.float64))
+
+
+def test_all_other_primitives_that_balls_know_have_rounding_bounds() -> None:
+    assert {*BALLS.rules} - {*ROUNDING.rules, *ROUNDING.movement} == {*WITHOUT_BOUNDS}
 
 
 def test_labels_stay_exact() -> None:
