@@ -7,6 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+SMALL = 1e-6
+"""So small a share of a value may be what `of` is off itself, as jax.scipy.special's betaln and log_ndtr are in places."""
+
 
 @dataclass(frozen=True)
 class Counterexample:
@@ -41,8 +44,18 @@ class Counterexample:
             f"{found}   {self.at}\n"
             f"{self.against:{width}}  {entry} = {self.expected}\n"
             f"{self.label:{width}}  {entry} = {self.value}\n"
-            f"certified: they differ by at least {self.difference}"
+            f"certified: they differ by at least {self.difference}{self._share}"
         )
+
+    @property
+    def _share(self) -> str:
+        """What so small a difference may be; nothing of one that is not small."""
+        share, size = 0.0, abs(float(self.expected)) or abs(float(self.value))
+        if 0 < size < np.inf:
+            share = float(self.difference) / size
+        if not 0 < share < SMALL:
+            return ""
+        return f", {share:.1g} of it: a small mistake, or an approximation that a library's function makes"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -122,8 +122,15 @@ def constant(value: Any, context: Context | None, dtype: Any = np.float64) -> ar
     number = np.dtype(dtype).type(double)
     if not np.isfinite(double) or context is None or context.constants == "exact" or is_short(number):
         return arb(double)
-    ulp = float(np.spacing(np.abs(number)))
+    ulp = _ulp(np.abs(number))
     if context.constants == "balls":
         return arb(double, ulp)
     moves = context.constants.constant in loose(number)
     return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)
+
+
+def _ulp(number: Any) -> float:
+    """The distance to the next float; of the largest one, to the one before."""
+    with np.errstate(over="ignore"):
+        above = float(np.spacing(number))
+    return above if np.isfinite(above) else float(number - np.nextafter(number, np.zeros_like(number)))

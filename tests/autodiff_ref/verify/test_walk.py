@@ -88,6 +88,7 @@ MODELS = {
     "triangular solve": (lambda m: jax.scipy.linalg.solve_triangular(m, X[:3], trans=1, lower=True), M),
     "copysign": (lambda x: jnp.copysign(x + 3, jnp.sin(5 * x)) * jnp.signbit(x), X),
     "gamma": (jax.scipy.special.gamma, X),
+    "nan to num": (lambda x: jnp.nan_to_num(x**2), X),
     "fill value": (lambda x: x.at[jnp.array([1, 9])].get(mode="fill", fill_value=2.5), X),
 }
 
