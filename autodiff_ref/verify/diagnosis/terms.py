@@ -183,6 +183,8 @@ def _made_of(term: Term) -> Iterator[Term]:
     yield made(f"{text}²", 1, lambda b: b.f("mul", u(b), u(b)))
     if len(term.shape) == 2 and term.shape[0] == term.shape[1]:
         yield made(f"{text}ᵀ", 0.5, lambda b: b.transpose(u(b)))
+    if term.depth:  # the e^−z inside of σ squashes nothing
+        return
     of_sigmoid, of_tanh = (
         f"u (1 − u), the slope of σ, with u = {term.text}",
         f"1 − u², the slope of tanh, with u = {term.text}",
