@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_ref.verify.balls.windows import windows_of
 from autodiff_ref.verify.rounding.order import extreme_of
 from autodiff_ref.verify.rounding.sums import scattered_sum, total
 from autodiff_ref.verify.rounding.values import Bounded, format_of, is_exact, without_error
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.windows import windows_of
 
 
 def _in_windows(x: Bounded, windows: Array, padding: float) -> Bounded:
