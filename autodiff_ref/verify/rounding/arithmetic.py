@@ -4,6 +4,7 @@ Where P is written, it bounds |f(x') − f(x)|, x the exact operands and x' any 
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,7 @@ def product(x: Bounded, y: Bounded, dtype: Any) -> Bounded:
 def _vanishing(value: Array, *factors: Bounded) -> Array:
     """Where a product is exactly 0 because a factor is; elsewhere a computed 0 may have been flushed."""
     zero = value == 0
-    if anywhere(zero):
-        zero = zero & np.any([np.broadcast_to(is_zero(x), value.shape) for x in factors], axis=0)
-    return zero
+    return zero & reduce(np.logical_or, map(is_zero, factors)) if anywhere(zero) else zero
 
 
 def _mul(equation: Equation) -> Step:

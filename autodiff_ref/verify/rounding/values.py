@@ -167,10 +167,11 @@ def rounded(
     error += tiny
     if np.min(size, initial=np.inf) >= tiny:  # the usual case: no zero, nothing to flush, no NaN
         return Bounded(value, error)
-    nothing: Array = (size == 0) & (propagated == 0) if vanishes is None else vanishes()
-    if anywhere(nothing):
-        error[np.broadcast_to(nothing, error.shape)] = 0.0
-    return Bounded(flushed(value), error)
+    zero = size == 0
+    np.copyto(error, 0.0, where=zero & (propagated == 0) if vanishes is None else vanishes())
+    if np.count_nonzero(size < tiny) > np.count_nonzero(zero):
+        value = flushed(value)
+    return Bounded(value, error)
 
 
 def without_nan(error: Array) -> Array:
