@@ -242,6 +242,19 @@ def test_a_select_by_a_doubtful_predicate_is_as_far_off_as_its_other_branch() ->
     assert error[1, 0] == 0
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_flushed_to_zero_is_no_exact_zero(dtype: Any) -> None:
+    """A difference or product of normal numbers that is subnormal: XLA makes it 0, NumPy does not."""
+    tiny = np.finfo(dtype).tiny
+    x = np.array([[1.5 * tiny, tiny, 0.25]], dtype)
+    for function in (lambda x: x[0] - x[1], lambda x: x[0] * x[2]):
+        (value, error), *_ = bounded(traced(function, (x[0],), dtype))(x)
+        assert value[0] == 0
+        assert error[0] >= 0.375 * tiny
+    (value, error), *_ = bounded(traced(lambda x: x[0] * (x[1] - x[1]), (x[0],), dtype))(x)
+    assert value[0] == error[0] == 0
+
+
 def test_a_primitive_without_a_rule_is_named() -> None:
     with pytest.raises(NoRuleError, match="bessel_i1e"):
         bounded(traced(lax.bessel_i1e, (np.zeros(1),), np.float64))
