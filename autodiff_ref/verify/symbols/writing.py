@@ -80,6 +80,8 @@ class Writer:
         self._bench, self._given = bench, sizes
         self.expressions = Expressions()
         self.labels = label_flags(bench.derivation.domain)
+        leaves = jax.tree.leaves(bench.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        self.has_labels = any(isinstance(leaf, Signs | Bits | Classes | OneHot) for leaf in leaves)
         self.sizes: Mapping[str, int] = {}
         self._written: dict[Any, Written] = {}
         self.args: tuple[Any, ...] = ()

@@ -9,6 +9,7 @@ import pytest
 
 import autodiff_ref
 from autodiff_ref.verify import verify
+from autodiff_ref.verify.symbols import proofs
 from autodiff_ref.verify.symbols.induction import input_kind, is_one_term_for_all
 from manual_grad import Derivation, notes, reals
 from tests.derivations import batch_norm, softmax, weight_decay
@@ -139,3 +140,23 @@ def test_what_is_true_of_three_examples_only_is_not_proved_for_more() -> None:
     assert report.lines[0].verdict == "proved"
     assert report.lines[0].proof is not None
     assert report.lines[0].proof.scope == " at n=3"
+
+
+def test_a_failure_to_look_further_is_said_and_loses_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("axes")
+
+    monkeypatch.setattr(proofs, "is_one_term_for_all", broken)
+    report = verify(notes.W21, examples=8, floats=False)
+    assert {line.verdict for line in report.lines} == {"proved"}
+    assert "for which sizes the lines hold could not be looked into: KeyError: 'axes'" in report.notes
+
+
+def test_a_line_with_a_condition_of_its_own_is_proved_at_its_shape_only() -> None:
+    def twice(x: Any, nabla: Any) -> Any:
+        return x + x
+
+    twice.valid = lambda x: jnp.sum(x) > 0  # pyright: ignore[reportFunctionMemberAccess]
+    squares = Derivation("∇ Σ x²", of=lambda x: jnp.sum(x * x), wrt="x", domain=(reals("n"),), lines=[twice])
+    report = verify(squares, floats=False)
+    assert str(report.lines[0].proof) == "proved at n=3"
