@@ -61,6 +61,14 @@ def fulfils(condition: Callable[..., Any], said: str, derivation: Derivation, ar
         raise line_error(error, said, derivation, args) from error
 
 
+def is_admitted(derivation: Derivation, args: tuple[Any, ...]) -> bool:
+    """Whether arguments that a search tries fulfil `where`; those at which it raises do not."""
+    try:
+        return derivation.where is None or bool(derivation.where(*args))
+    except Exception:
+        return False
+
+
 def claims_to_hold(line: Line | None, derivation: Derivation, args: tuple[Any, ...]) -> bool:
     """Whether the condition under which a line claims to hold is met."""
     valid = getattr(line, "valid", None)

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.shrink import Differs
 from manual_grad.derivation import Bits, Classes, Derivation, Domain, Intervals, OneHot, Positives, Reals, Signs
 
@@ -22,13 +23,13 @@ def reduced(derivation: Derivation, args: tuple[Any, ...], differs: Differs) -> 
     """The arguments with examples and dimensions left out and numbers made shorter, while the lines differ there."""
     leaves, structure = jax.tree.flatten(args)
     domains: list[Domain] = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
-    where, left = derivation.where, TRIES
+    left = TRIES
 
     def still(candidate: Leaves) -> bool:
         nonlocal left
         left -= 1
         arguments = jax.tree.unflatten(structure, candidate)
-        return left >= 0 and (where is None or bool(where(*arguments))) and differs(arguments)
+        return left >= 0 and is_admitted(derivation, arguments) and differs(arguments)
 
     leaves = _with_fewer(derivation, domains, [np.asarray(leaf) for leaf in leaves], still)
     for k, domain in enumerate(domains):

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, currently_in_test_context, find, sett
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
 
+from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.inputs import main_sizes
 from manual_grad.derivation import (
     Bits,
@@ -68,8 +69,7 @@ def _from_smallest(derivation: Derivation) -> list[dict[str, int]]:
 def _find(
     derivation: Derivation, strategy: st.SearchStrategy[tuple[Any, ...]], differs: Differs, tries: int
 ) -> tuple[Any, ...] | None:
-    where = derivation.where
-    wanted = strategy if where is None else strategy.filter(lambda args: bool(where(*args)))
+    wanted = strategy if derivation.where is None else strategy.filter(lambda args: is_admitted(derivation, args))
 
     def search() -> tuple[Any, ...] | None:
         with warnings.catch_warnings():

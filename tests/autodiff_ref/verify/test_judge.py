@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import autodiff_ref
 from autodiff_ref import verify
 from autodiff_ref.verify import Input, LineError
+from autodiff_ref.verify.inputs import sweep
 from manual_grad import (
     Derivation,
     Weights,
@@ -207,6 +208,25 @@ def test_a_line_of_the_wrong_shape_names_both_shapes():
 
     with pytest.raises(LineError, match=r"too_many returns of shape \(4, 3\), and the gradient is of shape \(3,\)"):
         verify(notes.W11.with_lines(too_many))
+
+
+def test_a_condition_that_raises_at_some_inputs_costs_no_verdict():
+    """Where it first raises while a counterexample is shrunk."""
+
+    def where(z):
+        if float(z).is_integer():
+            raise ArithmeticError("not for whole numbers")
+        return True
+
+    def doubled(z, nabla):
+        return 4 * z
+
+    for each in sweep(Derivation("d z²/dz", square, "z", (reals(),), [doubled]), seed=0):
+        assert each.args[0] == 0 or not float(each.args[0]).is_integer()
+    derivation = Derivation("d z²/dz", square, "z", (reals(),), [doubled], where=lambda z: z == 0 or where(z))
+    report = verify(derivation, floats=False, suspects=False)
+    assert report.first_wrong_line == "doubled"
+    assert report.lines[0].counterexample.args[0] % 1 != 0
 
 
 def test_a_line_that_raises_says_where():
