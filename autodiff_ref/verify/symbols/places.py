@@ -158,7 +158,7 @@ PLACES: dict[str, Rule] = {
     "dynamic_slice": _window("dynamic_slice", 1),
     "dynamic_update_slice": _window("dynamic_update_slice", 2),
 }
-"""rules for reals; of integers, see `discrete_places`"""
+"""rules for reals; for integers, see `discrete_place`"""
 
 
 def discrete_place(name: str) -> Rule:

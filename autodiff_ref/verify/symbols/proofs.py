@@ -80,7 +80,7 @@ class Proofs:
     def settle(self, report: Report) -> None:
         """Turns `agrees` into `proved` where the prover proves the step, and says why where it does not."""
         if self._until is None or self._until > time.monotonic() + TOTAL:
-            self._until, self._over = time.monotonic() + TOTAL, f"the lines before it took {TOTAL:g} s"
+            self._until, self._over = time.monotonic() + TOTAL, f"the {TOTAL:g} s that all lines together have were over"
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
             if entry.verdict == "agrees":

@@ -110,6 +110,14 @@ def test_nobody_waits_for_proofs_beyond_the_time_limit(monkeypatch: pytest.Monke
     assert "claim_e: agrees (not proved: the time limit of 4 s was over)" in str(report).replace("\n  ", " ")
 
 
+def test_all_lines_together_are_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "PROVER", NeverAnswers())
+    monkeypatch.setattr(proofs, "TOTAL", 0.5)
+    report = verify(notes.RESIDUAL, examples=8, floats=False)
+    reason = "not proved: the 0.5 s that all lines together have were over"
+    assert [str(line.proof) for line in report.lines] == [reason] * 5
+
+
 def test_after_the_time_limit_the_prover_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "PROVER", prover := NeverAnswers())
     late = proofs_of(notes.RESIDUAL, until=time.monotonic(), over="it is late")
