@@ -153,7 +153,7 @@ class Sweep:
         for worst, most, asked in ((suspects, MOST_SUSPECTS, found.asked), (kinks, MOST_KINKS, Counter[str]())):
             inputs = (self._input(k, row) for _, k, row in islice(sorted(worst, reverse=True), most))
             self._ask(line, other, () if found.differences else inputs, found, asked)
-        if self._generations and not suspects:
+        if self._generations and not (suspects or found.differences):
             self._climb(line, other, usual, found)
         return found
 
