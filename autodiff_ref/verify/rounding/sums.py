@@ -19,6 +19,7 @@ from autodiff_ref.verify.rounding.values import (
     format_of,
     is_exact,
     reach,
+    unless_overflown,
     without_error,
 )
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
@@ -38,7 +39,7 @@ def total(x: Bounded, axes: tuple[int, ...], roundings: int, dtype: Any) -> Boun
     tiny = format_of(dtype).tiny
     size = reach(x).sum(axes)
     error = (x.error.sum(axes) + gamma_of(roundings, dtype) * size + (roundings > 0) * tiny * (roundings + 1)) * UPWARDS
-    return Bounded(flushed(value), np.where(size == 0, 0.0, error))
+    return Bounded(flushed(value), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
 
 
 def _reduce_sum(equation: Equation) -> Step:
@@ -63,7 +64,7 @@ def _cumsum(equation: Equation) -> Step:
     def step(_: Any, x: Bounded) -> Bounded:
         size = summed(reach(x))
         error = (summed(x.error) + gamma * size + tiny * x.value.shape[axis]) * UPWARDS
-        return Bounded(flushed(summed(x.value)), np.where(size == 0, 0.0, error))
+        return Bounded(flushed(summed(x.value)), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
 
     return step
 
@@ -128,6 +129,8 @@ def _dot_general(equation: Equation) -> Step:
             error += np.matmul(lefts(x.error), other)
         error *= UPWARDS
         error += 2 * summed * tiny
+        if dtype == np.float32:  # of float64 the error overflows as the value does
+            error = unless_overflown(error, np.matmul(size, other), dtype)
         zero = value == 0
         if anywhere(zero):
             error[zero & (~np.matmul(size != 0, other != 0))] = 0.0  # every product has a factor that is exactly 0
@@ -158,7 +161,8 @@ def _convolution(equation: Equation) -> Step:
     def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
         sizes = reach(x), reach(y)
         error = convolved(sizes[0], gamma * sizes[1] + y.error) + convolved(np.asarray(x.error), sizes[1])
-        return Bounded(flushed(convolved(x.value, y.value)), error * UPWARDS + 2 * len(units) * tiny)
+        error = unless_overflown(error * UPWARDS + 2 * len(units) * tiny, convolved(*sizes), dtype)
+        return Bounded(flushed(convolved(x.value, y.value)), error)
 
     return step
 
@@ -190,7 +194,7 @@ def scattered_sum(x: Bounded, places: Array, updates: Bounded, dtype: Any) -> Bo
     error = added_up(np.asarray(x.error), np.asarray(updates.error))
     touched = added_up(np.zeros((1, value.shape[1])), np.ones((1, places.shape[1]))) > 0
     error = error + touched * (gamma_of(most, dtype) * size + format_of(dtype).tiny * most) * UPWARDS
-    return Bounded(flushed(value), np.where(size == 0, 0.0, error))
+    return Bounded(flushed(value), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
 
 
 def _cumlogsumexp(equation: Equation) -> Step:

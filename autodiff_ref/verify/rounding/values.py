@@ -174,6 +174,11 @@ def rounded(
     return Bounded(value, error)
 
 
+def unless_overflown(error: Array, size: Array, dtype: Any) -> Array:
+    """The error of a sum of numbers whose sizes add up to `size`; none is known where some order of it may overflow."""
+    return np.where(size < float(np.finfo(dtype).max) / 2, error, np.inf)
+
+
 def without_nan(error: Array) -> Array:
     """NaN, as of ∞ − ∞, is no information: ∞."""
     return np.where(error < np.inf, error, np.inf)

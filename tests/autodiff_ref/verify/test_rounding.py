@@ -242,6 +242,20 @@ def test_a_select_by_a_doubtful_predicate_is_as_far_off_as_its_other_branch() ->
     assert error[1, 0] == 0
 
 
+SUMMED: list[Callable[..., Any]] = [jnp.sum, lambda x: x @ jnp.ones_like(x), lambda x: jnp.cumsum(x)[-1],
+                                    lambda x: jnp.zeros_like(x).at[jnp.array([0, 0, 0])].add(x)[0],
+                                    lambda x: jnp.convolve(x, jnp.ones_like(x))[2]]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("summed", SUMMED)
+def test_a_sum_that_overflows_is_no_information_and_its_reciprocal_neither(summed: Any, dtype: Any) -> None:
+    """In float32 too, whose errors are carried in float64: 1/∞ is no 0."""
+    x = np.full((1, 3), 0.6 * np.finfo(dtype).max, dtype)
+    (value, error), *_ = bounded(traced(lambda x: x[:1] / summed(x), (x[0],), dtype))(x)
+    assert np.all(np.isinf(error)), (value, error)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_what_is_flushed_to_zero_is_no_exact_zero(dtype: Any) -> None:
     """A difference or product of normal numbers that is subnormal: XLA makes it 0, NumPy does not."""
