@@ -19,10 +19,11 @@ from timing import Job, asked, in_turn, report
 
 from autodiff_ref.train import Recipe, Shuffler, epoch, initial_layers, sgd, start, step
 from autodiff_ref.train.kernels import Layers, sum_over
+from autodiff_ref.train.run import on_device
 from autodiff_ref.train.shuffle import one_ahead
 
 RATE = 0.1
-EPOCHS = 8
+EPOCHS = 32
 """Epochs of ours that are timed together: they overlap with the shuffling for the next, as in `fit`."""
 
 
@@ -49,8 +50,8 @@ def ours(x: np.ndarray, y: np.ndarray, layers: Layers, batch: int, gradient: str
 
     def shuffled() -> None:
         state = start(recipe, layers)
-        for segment in one_ahead(segment for number in range(EPOCHS) for segment in shuffler.epoch(number)):
-            state, ll = epoch(recipe, state, jax.device_put(segment.table), batch_size=batch, order=segment.order)
+        for segment in one_ahead(on_device(segment for number in range(EPOCHS) for segment in shuffler.epoch(number))):
+            state, ll = epoch(recipe, state, segment.table, batch_size=batch, order=segment.order)
             ll.block_until_ready()
 
     return without_shuffling if shuffle == "none" else shuffled
@@ -194,8 +195,8 @@ def by_order(n: int, seeds: int) -> None:
         learned: list[float] = []
         for seed in range(seeds):
             state, shuffler = start(recipe, layers), Shuffler(table, 128, seed, mode)
-            for segment in (segment for number in range(24) for segment in shuffler.epoch(number)):
-                state, ll = epoch(recipe, state, jax.device_put(segment.table), batch_size=128, order=segment.order)
+            for segment in on_device(segment for number in range(24) for segment in shuffler.epoch(number)):
+                state, ll = epoch(recipe, state, segment.table, batch_size=128, order=segment.order)
                 ll.block_until_ready()
             learned.append(sum_over(state.layers, table)[0] / n)
         print(f"| {mode} | {np.mean(learned):.5f} | {np.std(learned):.5f} |")

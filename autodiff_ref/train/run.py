@@ -1,7 +1,7 @@
 """Runs the epochs of a training: minibatches, the full batch, L-BFGS; keeps the history, stops early."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from autodiff_ref.train.kernels import Layers, mean_log_likelihood, workers_for
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
-from autodiff_ref.train.shuffle import Shuffler, one_ahead
+from autodiff_ref.train.shuffle import Segment, Shuffler, one_ahead
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,23 @@ def _full_batch(task: Task, state: State) -> Any:
 def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Any:
     """Many steps an epoch, each segment put in order by other threads while the one before it is trained on."""
     total = 0.0
-    for segment in one_ahead(segment for number in range(task.epochs) for segment in shuffler.epoch(number)):
-        table = jax.device_put(segment.table)
-        state, ll = epoch(task.recipe, state, table, task.decay, batch_size=batch, order=segment.order)
+    for segment in one_ahead(on_device(segment for number in range(task.epochs) for segment in shuffler.epoch(number))):
+        state, ll = epoch(task.recipe, state, segment.table, task.decay, batch_size=batch, order=segment.order)
         total += float(ll)  # waits for the segment: its memory is about to be used again
         if segment.last:
             yield state, total
             total = 0.0
+
+
+def on_device(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """Segments as JAX takes them, without a copy. In the other thread it costs nothing: in this one, 0.2 ms an epoch."""
+    given, table = None, None
+    for segment in segments:
+        if segment.table is not given:
+            given = segment.table
+            with jax.enable_x64(given.dtype == np.float64):  # a setting of the thread
+                table = jax.device_put(given)
+        yield segment._replace(table=table, order=None if segment.order is None else jax.device_put(segment.order))
 
 
 def by_lbfgs(task: Task, layers: Layers) -> tuple[Layers, list[Epoch], str]:

@@ -3,7 +3,7 @@
 A fresh permutation of 100,000 examples of 30 features takes 4.2 ms of processor time beside the 2.0 ms of the epoch that it
 serves: 1 to draw it, the rest to move three million numbers one by one. `batches` pays for that once in `REDEAL` epochs:
 then all examples are dealt into new batches, and the epochs between take the same batches in a new order, which costs
-nothing but the cache misses of jumping from one to the next. NumPy draws and moves outside Python's lock, and so does XLA
+next to nothing. NumPy draws and moves outside Python's lock, and so does XLA
 train, so that the two share the processors. Segments of 12,800 to 51,200 examples were slower than one of all 100,000
 (12 to 6.3 ms of processor time an epoch against 5.1): each reads every row from end to end.
 """
@@ -27,6 +27,11 @@ REDEAL = 8
 """Epochs between two deals of all examples into batches."""
 SMALL = 16_384
 """Up to so many examples "auto" means "examples": an epoch is then so short that no one waits for its shuffling."""
+PAGE = 4_096
+"""Batches that stand in one page of a row stay side by side. 100,000 examples of 30 features in batches of 128: an epoch in
+the order they stand in takes 1.82 ms, in runs of 8 in a random order 1.82, of 4 1.89, of 2 1.97, of single batches 2.13."""
+RUNS = 16
+"""At least so many runs, which makes them shorter where there are few batches."""
 LARGE = 1 << 20
 """Segments of so many bytes and more are put in order by several threads."""
 LINE = 64
@@ -85,8 +90,8 @@ class Shuffler:
         batch: examples a batch; a segment is a whole number of batches, so that batches are the same at any segment size.
         seed: the order is a function of the seed and the epoch's number.
         mode: "examples" for a fresh permutation of all examples an epoch, segment by segment; "batches" for a fresh order
-            of the batches, into which all examples are dealt anew every `REDEAL` epochs; "none" for the order as it is;
-            "auto" for one of the first two, by n.
+            of the batches, in runs of a few, into which all examples are dealt anew every `REDEAL` epochs; "none" for the
+            order as it is; "auto" for one of the first two, by n.
         segment: about how many examples to permute at a time.
         overwrite: whether `table` may be written to, which saves "batches" a copy of it.
     """
@@ -122,8 +127,15 @@ class Shuffler:
             return
         if self.mode == "batches" and number % REDEAL == 0:
             self._deal(random.permutation(self.n))
-        order = random.permutation(self.n // self.batch).astype(np.int32) if self.mode == "batches" else None
-        yield Segment(self._table, order, True)
+        yield Segment(self._table, self._order(random) if self.mode == "batches" else None, True)
+
+    def _order(self, random: np.random.Generator) -> Int[np.ndarray, " batches"]:
+        """The whole batches in runs as they stand, the runs in a random order."""
+        whole = self.n // self.batch
+        run = max(1, min(PAGE // (self.batch * self._table.dtype.itemsize), whole // RUNS))
+        starts = run * random.permutation(-(-whole // run))
+        order = (starts[:, None] + np.arange(run)).ravel()
+        return order[order < whole].astype(np.int32)
 
     def _permuted(self, order: np.ndarray) -> Iterator[Segment]:
         for first in range(0, self.n, self._size):

@@ -64,7 +64,8 @@ def test_examples_are_uniformly_mixed():
     assert np.abs(counts - 50).max() < 40
 
 
-def test_batches_stay_together_until_they_are_dealt_anew():
+def test_batches_stay_together_until_they_are_dealt_anew(monkeypatch):
+    monkeypatch.setattr(shuffle, "RUNS", 8)  # of two batches
     _, seen = epochs(512, 32, "batches", count=2 * REDEAL)
 
     def batches(whole):

@@ -67,6 +67,8 @@ def ulp(true: arb, dtype: str) -> float:
     if magnitude < smallest:
         return smallest
     exponent = math.frexp(float(min(magnitude, arb(largest))))[1] - 1
+    if magnitude < arb(2) ** exponent:  # the conversion to a float rounded it up to a power of two
+        exponent -= 1
     return math.ldexp(1.0, exponent - info.nmant)
 
 
