@@ -159,8 +159,8 @@ def sum_over(
     """(ll, ∇ll) = Σ_i (c_i log σ(y_i z_i), its gradient), over all columns of a table, on every processor
 
     Each processor takes one range of the columns and works through it block by block. XLA runs the loop over blocks on one
-    thread, so the ranges are handed to threads of their own; their sums are added in the order of the ranges, so that the
-    result is the same every time.
+    thread, so all ranges but the first are handed to threads of their own; their sums are added in the order of the ranges,
+    so that the result is the same every time.
 
     Args:
         layers: the net.
@@ -197,14 +197,11 @@ def sum_over(
             return jax.tree.map(np.asarray, result)
 
     ranges = [k for k in range(workers) if bounds[k + 1] > bounds[k]]
-    if len(ranges) == 1:
-        parts = [part(ranges[0])]
-    else:
-        with ThreadPoolExecutor(len(ranges)) as pool:
-            parts = list(pool.map(part, ranges))
-    ll, total = parts[0]
-    for more, addend in parts[1:]:
-        ll, total = ll + more, jax.tree.map(np.add, total, addend)
+    with ThreadPoolExecutor(len(ranges)) as pool:
+        others = pool.map(part, ranges[1:])
+        ll, total = part(ranges[0])
+        for more, addend in others:
+            ll, total = ll + more, jax.tree.map(np.add, total, addend)
     return float(ll), total
 
 
