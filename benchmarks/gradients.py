@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from timing import Job, asked, exponent, in_turn, report
+from timing import PAUSE, Job, asked, exponent, in_turn, report
 
 from autodiff_ref.train import initial_layers, sum_over
 from autodiff_ref.train.kernels import Layers, block_of, sums
@@ -79,7 +79,7 @@ def case(n: int, d: int, units: int, dtype: np.dtype, rounds: int) -> dict[str, 
         }
         if find_spec("torch"):
             jobs["PyTorch"] = pytorch(layers, x, y)
-        times = in_turn(jobs, rounds)
+        times = in_turn(jobs, rounds, pause=PAUSE)
     target = (1.4 if dtype == np.float32 else 2.0) if (d, units) == (30, 2) else 1.0
     return {
         "case": f"{n:,} × {d}, {units} units, {dtype}: ll and ∇ll",
@@ -155,7 +155,7 @@ def blocks(rounds: int) -> list[dict[str, Any]]:
                 rule = block_of(layers, table)
                 sizes = (128, 256, 512, 1024, 2048)
                 jobs = {str(b): partial(sum_over, layers, table, block=b, workers=1) for b in sizes}
-                times = in_turn(jobs, rounds)
+                times = in_turn(jobs, rounds, pause=PAUSE)
             case = f"{table.shape[1]:,} × {d}, {units} units, {dtype}: blocks; the rule takes {rule}"
             found.append({"case": case, "baseline": str(rule), "times": times})
     return found
@@ -178,7 +178,7 @@ def formulations(rounds: int) -> list[dict[str, Any]]:
         mlp.NARROW, mlp.SHORT = rule
         taken = "unit by unit" if units <= rule[0] and d <= rule[1] else "one matrix product"
         case = f"{table.shape[1]:,} × {d}, {units} units: products; the rule takes {taken}"
-        found.append({"case": case, "baseline": taken, "times": in_turn(jobs, rounds)})
+        found.append({"case": case, "baseline": taken, "times": in_turn(jobs, rounds, pause=PAUSE)})
     return found
 
 

@@ -14,16 +14,16 @@ Job = Callable[[], Any]
 
 
 PAUSE = 0.1
-"""Seconds before each job: the threads of OpenMP and OpenBLAS keep a processor busy for a while after their work is done.
-Without it, full batches on two threads took 18.9 ms after PyTorch, where they take 8.9."""
+"""Seconds before a job of several threads: those of OpenMP and OpenBLAS keep a processor busy for a while after their work
+is done. Without it, full batches on two threads took 18.9 ms after PyTorch, where they take 8.9."""
 
 
-def in_turn(jobs: dict[str, Job], rounds: int, *, least: bool = False) -> dict[str, float]:
+def in_turn(jobs: dict[str, Job], rounds: int, *, least: bool = False, pause: float = 0.0) -> dict[str, float]:
     """Median, or least, seconds of each job over `rounds` rounds, in each of which every job runs once; after one more."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
-            time.sleep(PAUSE)
+            time.sleep(pause)
             since = time.perf_counter()
             job()
             if turn:

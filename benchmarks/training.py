@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from timing import Job, asked, in_turn, report
+from timing import PAUSE, Job, asked, in_turn, report
 
 from autodiff_ref.train import Recipe, Shuffler, epoch, initial_layers, sgd, start, step
 from autodiff_ref.train.kernels import Layers, sum_over
@@ -165,7 +165,7 @@ def case(n: int, d: int, units: int, batch: int, rounds: int, others: set[str]) 
         jobs["PyTorch eager"] = pytorch(x, y, units, batch, False)
     if "compile" in others:
         jobs["PyTorch torch.compile"] = pytorch(x, y, units, batch, True)
-    times = in_turn(jobs, rounds)
+    times = in_turn(jobs, rounds, pause=PAUSE)
     for name in timed_together:
         times[name] /= EPOCHS
     still = "by hand, no shuffling"
