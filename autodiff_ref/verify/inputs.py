@@ -4,7 +4,7 @@ One sampler serves two sources of integers: NumPy's generator for sweeps, Hypoth
 Every value is a short dyadic number times a scale, exact in float32 too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,6 +54,10 @@ class Source(Protocol):
         """Short dyadic numbers from −1 to 1 in an array."""
         ...
 
+    def place(self, count: int) -> Callable[[], int]:
+        """One of so many places, if it is asked for."""
+        ...
+
 
 class RandomSource:
     """Pseudo-random integers: for sweeps."""
@@ -70,6 +74,10 @@ class RandomSource:
     def units(self, shape: tuple[int, ...]) -> Values:
         """k/2^20 in an array, equally likely."""
         return self.integers(-self.RESOLUTION, self.RESOLUTION, shape) / self.RESOLUTION
+
+    def place(self, count: int) -> Callable[[], int]:
+        """One of so many places, drawn when it is asked for."""
+        return lambda: int(self.integers(0, count - 1, ()))
 
 
 @dataclass(frozen=True)
@@ -162,8 +170,10 @@ def _draw_bits(shape: tuple[int, ...], stratum: str, source: Source) -> Values:
     bits = np.asarray(source.integers(0, 1, shape), dtype=np.float64)
     if stratum == "one label":
         return np.full(shape, bits.flat[0])
-    if bits.size >= 2 and bits.min() == bits.max():
-        bits.flat[int(source.integers(0, bits.size - 1, ()))] = 1 - bits.flat[0]
+    if bits.size >= 2:
+        other = source.place(bits.size)
+        if bits.min() == bits.max():
+            bits.flat[other()] = 1 - bits.flat[0]
     return bits
 
 

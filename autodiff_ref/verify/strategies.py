@@ -111,6 +111,11 @@ class _HypothesisSource:
         coarse = _BY_SIMPLICITY[number >> 8]
         return coarse - np.where(coarse < 0, -1, 1) * (number & 255) / 2.0**15
 
+    def place(self, count: int) -> Callable[[], int]:
+        """One of so many places, drawn at once: if the simplest input took more choices, Hypothesis would prefer others."""
+        drawn = int(self.integers(0, count - 1, ()))
+        return lambda: drawn
+
     def _numbers(self, shape: tuple[int, ...]) -> Values:
         """Two bytes an entry."""
         pairs = self._bytes((*shape, 2)).astype(np.int64)
