@@ -1,17 +1,14 @@
 """From an input at which two lines differ to a simpler one beside it, for mistakes that no simple input shows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from autodiff_ref.verify.errors import is_admitted
-from autodiff_ref.verify.shrink import Differs
+from autodiff_ref.verify.shrink import MOST_SHAPES, Differs
 from manual_grad.derivation import Bits, Classes, Derivation, Domain, Intervals, OneHot, Positives, Reals, Signs
-
-SHAPES = 16
-"""sizes that are tried, since each is a trace of both lines"""
 
 TRIES = 400
 """inputs that are tried"""
@@ -34,7 +31,8 @@ def reduced(derivation: Derivation, args: tuple[Any, ...], differs: Differs) -> 
     leaves = _with_fewer(derivation, domains, [np.asarray(leaf) for leaf in leaves], still)
     for k, domain in enumerate(domains):
         for index in np.ndindex(leaves[k].shape):
-            for value in _simpler(domain, leaves[k][index]):
+            given = leaves[k][index]
+            for value in (simpler for simpler in _simpler(domain, given) if simpler != given):
                 candidate = [leaf.copy() if j == k else leaf for j, leaf in enumerate(leaves)]
                 candidate[k][index] = value
                 if still(candidate):
@@ -61,7 +59,7 @@ def _with_fewer(derivation: Derivation, domains: list[Domain], leaves: Leaves, s
             for kept in _fewer(size, fewest):
                 candidate = [_taken(leaf, domain, name, kept) for domain, leaf in zip(domains, leaves, strict=True)]
                 shapes.add(_shape(candidate))
-                if len(shapes) <= SHAPES and still(candidate):
+                if len(shapes) <= MOST_SHAPES and still(candidate):
                     leaves, size, shrinks = candidate, len(kept), True
                     break
     return leaves
@@ -85,21 +83,21 @@ def _shape(leaves: Leaves) -> tuple[tuple[int, ...], ...]:
     return tuple(leaf.shape for leaf in leaves)
 
 
-def _simpler(domain: Domain, value: Any) -> Iterator[Any]:
-    """Values of the domain that are simpler than this one, the simplest first."""
+def _simpler(domain: Domain, value: Any) -> Iterable[float]:
+    """Values of the domain that may be simpler than this one, the simplest first."""
     match domain:
         case Signs():
-            yield from (one for one in (1.0,) if one != value)
+            return (1.0,)
         case Bits() | Classes():
-            yield from (zero for zero in (0,) if zero != value)
+            return (0,)
         case Reals():
-            yield from (short for short in (0.0, np.sign(value), *_rounded(value)) if short != value)
+            return (0.0, np.sign(value), *_rounded(value))
         case Positives():
-            yield from (short for short in (1.0, *_rounded(value)) if short != value and short > 0)
+            return (1.0, *(short for short in _rounded(value) if short > 0))
         case Intervals(low=low, high=high):
-            yield from (short for short in _rounded(value) if short != value and low < short < high)
+            return (short for short in _rounded(value) if low < short < high)
         case _:
-            return
+            return ()
 
 
 def _rounded(value: float) -> Iterator[float]:

@@ -20,7 +20,7 @@ Change = Callable[[Array, Array], Array]
 """change(x̂, e) in float64"""
 
 
-_NUMPY: dict[str, Callable[..., Array]] = {
+IN_NUMPY: dict[str, Callable[..., Array]] = {
     "exp": np.exp,
     "exp2": np.exp2,
     "expm1": np.expm1,
@@ -51,7 +51,7 @@ begin. A bound is good for both, since any computed value lies within it."""
 
 def computed(primitive: core.Primitive, params: Any, *arrays: Array) -> Array:
     """A primitive entry by entry: by NumPy where it can, float32 in float64; else as JAX computes it on its own."""
-    function = _NUMPY.get(primitive.name)
+    function = IN_NUMPY.get(primitive.name)
     if function is not None:
         return function(*[x.astype(np.float64, copy=False) for x in arrays]).astype(arrays[0].dtype, copy=False)
     shape = np.broadcast_shapes(*[array.shape for array in arrays])

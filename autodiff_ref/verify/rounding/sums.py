@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.verify.rounding.arithmetic import cast, product
@@ -23,6 +21,7 @@ from autodiff_ref.verify.rounding.values import (
     without_error,
 )
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.structure import convolution_pairs
 
 
 def gamma_of(n: int, dtype: Any) -> float:
@@ -140,17 +139,11 @@ def _dot_general(equation: Equation) -> Step:
 
 
 def _convolution(equation: Equation) -> Step:
-    """A convolution is bilinear: JAX convolves the numbers of the left operand's places with each entry of the right one."""
-    left, right = equation.operands
+    """Each output is a sum over the pairs of entries that meet in it."""
     dtype = equation.results[0].dtype
     tiny = format_of(dtype).tiny
-    with jax.enable_x64(True):
-        numbers = jnp.arange(1.0, 1.0 + np.prod(left.shape)).reshape(left.shape)
-        units = jnp.eye(int(np.prod(right.shape))).reshape((-1, *right.shape))
-        params = {**equation.params, "preferred_element_type": None}
-        partners = np.asarray(jax.vmap(lambda unit: equation.primitive.bind(numbers, unit, **params))(units))
-    pairs = partners.astype(np.int64).reshape(len(units), -1) - 1
-    gamma = gamma_of(len(units), dtype)
+    pairs = convolution_pairs(equation)
+    gamma = gamma_of(len(pairs), dtype)
 
     def convolved(x: Array, y: Array) -> Array:
         flat_x, flat_y = x.reshape(x.shape[0], -1), y.reshape(y.shape[0], -1)
@@ -161,7 +154,7 @@ def _convolution(equation: Equation) -> Step:
     def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
         sizes = reach(x), reach(y)
         error = convolved(sizes[0], gamma * sizes[1] + y.error) + convolved(np.asarray(x.error), sizes[1])
-        error = unless_overflown(error * UPWARDS + 2 * len(units) * tiny, convolved(*sizes), dtype)
+        error = unless_overflown(error * UPWARDS + 2 * len(pairs) * tiny, convolved(*sizes), dtype)
         return Bounded(flushed(convolved(x.value, y.value)), error)
 
     return step

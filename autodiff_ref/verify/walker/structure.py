@@ -87,15 +87,22 @@ def cumulative(f: Callable[[Any, Any], Any]) -> Rule:
     return rule
 
 
-def _convolution(equation: Equation) -> Step:
-    """A convolution is bilinear: JAX convolves the positions of the left operand with each entry of the right one."""
+def convolution_pairs(equation: Equation) -> Array:
+    """The left operand's entry that meets entry r of the right one in output o, at [r, o]; −1 where none does.
+
+    A convolution is bilinear: JAX convolves the numbers of the left operand's places with each entry of the right one.
+    """
     left, right = equation.operands
     with jax.enable_x64(True):
-        numbered = jnp.arange(1.0, 1.0 + np.prod(left.shape)).reshape(left.shape)
+        numbers = jnp.arange(1.0, 1.0 + np.prod(left.shape)).reshape(left.shape)
         units = jnp.eye(int(np.prod(right.shape))).reshape((-1, *right.shape))
         params = {**equation.params, "preferred_element_type": None}
-        partners = np.asarray(jax.vmap(lambda unit: equation.primitive.bind(numbered, unit, **params))(units))
-    pairs = partners.astype(np.int64).reshape(len(units), -1) - 1
+        partners = np.asarray(jax.vmap(lambda unit: equation.primitive.bind(numbers, unit, **params))(units))
+    return partners.astype(np.int64).reshape(len(units), -1) - 1
+
+
+def _convolution(equation: Equation) -> Step:
+    pairs = convolution_pairs(equation)
 
     def step(context: Any, x: Array, y: Array) -> Array:
         flat_x, flat_y = np.ravel(x), np.ravel(y)
