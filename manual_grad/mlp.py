@@ -35,8 +35,8 @@ NARROW, SHORT = 4, 64
 """A layer of up to 4 units on up to 64 inputs is multiplied unit by unit. XLA on CPU packs the operands of a matrix product
 before it multiplies, which costs more than so small a product. 400,000 examples in blocks of 256, float32, unit by unit
 against one matrix product: 30 inputs and 2 units 5.9 and 9.7 ms, 4 units 7.8 and 10.8; but 8 units 7.7 and 6.8 (of 200,000),
-and 100 inputs and 2 units 18.6 and 13.4 (benchmarks/gradients.py --formulations). The one unit of an output on
-2 to 4 inputs is summed input by input: XLA fuses that with what follows, and an epoch of minibatches takes 0.96 of the time."""
+and 100 inputs and 2 units 18.6 and 13.4 (benchmarks/gradients.py --formulations). The one unit of an output
+on 2 to 4 inputs is summed input by input: XLA fuses that with what follows, and a minibatch takes 0.96 of the time."""
 
 
 class Layer(NamedTuple, Generic[T]):
