@@ -77,12 +77,13 @@ def block_of(layers: Layers, table: Any) -> int:
     From 128 to 2,048 by the caches. Measured over these for 4 to 300 features, 2 to 64 units, both precisions
     (benchmarks/gradients.py --blocks): within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features),
     2,048 up to 2.5 (30, float64). Fewer, and 16 at least, where X is small or the net wide: for an example a block holds
-    about five numbers a unit, eight of its own, and where a layer is no narrow one its inputs twice more.
+    about five numbers a unit, eight of its own, the inputs of a layer that is no narrow one twice, and its column twice:
+    jax 0.12 copies it in the loop, and in what is left over.
     """
     rows, n = table.shape
     shapes = [layer.w.shape for layer in layers]
     fits = CACHE // (max(rows, *(units for units, _ in shapes)) * table.dtype.itemsize)
-    numbers = 8 + sum(5 * units + (0 if is_narrow(shape) else 2 * shape[1]) for shape in shapes for units in shape[:1])
+    numbers = 8 + 2 * rows + sum(5 * shape[0] + (0 if is_narrow(shape) else 2 * shape[1]) for shape in shapes)
     allowed = max(16, int(SHARE * (rows - 1) * n / numbers))
     return min(2_048, max(128, _power_of_two(fits)), _power_of_two(allowed))
 
