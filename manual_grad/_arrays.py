@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -15,6 +16,8 @@ def namespace(*values: Any) -> Any:
 
     So a NumPy table may be combined with traced weights: `jax.grad(log_likelihood)(w, numpy_x, numpy_y)`.
     """
+    if all(type(value) is np.ndarray for value in values):  # most often, and in a third of the time
+        return np
     for leaf in leaves(values):
         own = getattr(leaf, "__array_namespace__", None)
         if own is not None and not isinstance(leaf, np.ndarray | np.generic):
@@ -61,12 +64,20 @@ def floats(*values: Any) -> tuple[Any, ...]:
     """
     xp = namespace(*values)
     arrays = [xp.asarray(value) for value in values]
-    real = [array.dtype for array in arrays if xp.isdtype(array.dtype, "real floating")]
+    real = [array.dtype for array in arrays if _is_a(xp, array.dtype, "real floating")]
+    if len(real) == len(arrays):
+        return xp, *arrays
     default = xp.result_type(*real) if real else xp.asarray(0.0).dtype
     for array in arrays:
-        if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
+        if not _is_a(xp, array.dtype, ("bool", "integral", "real floating")):
             raise TypeError(f"expected real numbers, got an array of dtype {array.dtype} and shape {array.shape}")
-    return xp, *(a if xp.isdtype(a.dtype, "real floating") else xp.astype(a, default) for a in arrays)
+    return xp, *(a if _is_a(xp, a.dtype, "real floating") else xp.astype(a, default) for a in arrays)
+
+
+@cache
+def _is_a(xp: Any, dtype: Any, kind: str | tuple[str, ...]) -> bool:
+    """`isdtype`, which takes NumPy as long as a sum of 10,000 numbers, once for each dtype."""
+    return bool(xp.isdtype(dtype, kind))
 
 
 def is_traced(array: Any) -> bool:

@@ -52,6 +52,11 @@ class Pair:
         """Whether the candidate is a line of a derivation, which is handed ∇."""
         return self.candidate is not None and self.candidate.asks_for_nabla
 
+    @property
+    def closes_over_arrays(self) -> bool:
+        """Whether the candidate computes from arrays in its closure too."""
+        return len(self.own_arrays) > len(self.call.arrays)
+
     def settle(self, value: Any, again: Again) -> Finding | None:
         """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing.
 
@@ -110,14 +115,13 @@ class Pair:
         candidate = self.candidate
         try:
             wanted, error = self.reference.bounded(self.of_arrays, wide=True)
-            if not _within(computed, wanted, error):
-                finer = again(None) if computed.dtype == np.float32 else None
-                if finer is None or not _within(Computed.of(finer), wanted, error):
-                    ours, our_error = candidate.bounded(self.own_arrays, wide=True)
-                    with np.errstate(all="ignore"):
-                        close = (np.abs(ours - wanted) <= our_error + error) & _telling(our_error + error, wanted)
-                    if not np.all(close):
-                        return False
+            finer = again(None) if computed.dtype == np.float32 else None
+            if not _within(computed if finer is None else Computed.of(finer), wanted, error):
+                ours, our_error = candidate.bounded(self.own_arrays, wide=True)
+                with np.errstate(all="ignore"):
+                    close = (np.abs(ours - wanted) <= our_error + error) & _telling(our_error + error, wanted)
+                if not np.all(close):
+                    return False
             as_reference = error * (float(jax.numpy.finfo(computed.dtype).eps) / 2.0**-52)
             own = [lambda: as_reference, lambda: candidate.bounded(self.own_arrays, wide=False)[1]]
             return not computed.beyond(wanted, error, own)

@@ -69,7 +69,7 @@ def assert_gradients_agree(
         raise AssertionError(unusable)
 
     def again(arrays: list[Any] | None) -> Any:
-        return _more_precisely(candidate, call, wrt, arrays)
+        return _more_precisely(candidate, pair, wrt, arrays)
 
     found = pair.settle(value, again)
     if found is not None and found.outcome == "different" and not pair.fresh and _stale(found, pair, of, call, wrt):
@@ -95,14 +95,15 @@ def _called(f: Callable[..., Any], call: Call, wrt: str | None, *, asks_for_nabl
         return f(*call.args, nabla=jax_nabla(wrt)) if asks_for_nabla else f(*call.args)
 
 
-def _more_precisely(candidate: Callable[..., Any], call: Call, wrt: str | None, arrays: list[Any] | None) -> Any:
+def _more_precisely(candidate: Callable[..., Any], pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:
     """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not."""
-    finer = call.more_precise() if arrays is None else Call.of(call.rebuilt(arrays))
+    finer = pair.call.more_precise() if arrays is None else Call.of(pair.call.rebuilt(arrays))
     if finer is None:
         return None
-    held = [np.asarray(array).astype(finer.dtype) for array in captured(candidate)[1]]
+    if pair.closes_over_arrays:
+        candidate = with_arrays(candidate, [np.asarray(array).astype(finer.dtype) for array in captured(candidate)[1]])
     try:
-        return _called(with_arrays(candidate, held), finer, wrt, asks_for_nabla=asks_for_nabla(candidate))
+        return _called(candidate, finer, wrt, asks_for_nabla=pair.asks_for_nabla)
     except Exception:  # code that knows no such floats
         return None
 

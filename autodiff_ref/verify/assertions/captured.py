@@ -19,6 +19,9 @@ Function = Callable[..., Any]
 MOST_NESTED = 12
 """functions in closures of functions, so deep"""
 
+ARRAYS = (np.ndarray, np.generic, jax.Array)
+BY_VALUE = (bool, int, float, str)
+
 
 @dataclass(frozen=True, eq=False)
 class _Same:
@@ -61,12 +64,12 @@ class _Visit:
 
     def value(self, value: Any, depth: int) -> Any:
         """The value, with replacements in it; notes its key and its arrays."""
-        if isinstance(value, bool | int | float | str | bytes | None):
+        if value is None or isinstance(value, (*BY_VALUE, bytes)):
             self.key.append((type(value), repr(value)))
             return value
         if isinstance(value, Tracer):
             return self._by_identity(value)
-        if isinstance(value, np.ndarray | np.generic | jax.Array):
+        if isinstance(value, ARRAYS):
             return self._array(value)
         if depth >= MOST_NESTED or id(value) in self.open:
             self.key.append(("again", self.open.get(id(value), -1)))
@@ -147,9 +150,9 @@ class _Visit:
         """The numbers and arrays among the globals that a function's own code names: numbers by value."""
         read = [(name, f.__globals__[name]) for name in f.__code__.co_names if name in f.__globals__]
         return [
-            (name, type(value), repr(value)) if isinstance(value, bool | int | float | str) else (name, _Same(value))
+            (name, type(value), repr(value)) if isinstance(value, BY_VALUE) else (name, _Same(value))
             for name, value in read
-            if isinstance(value, bool | int | float | str | np.ndarray | np.generic | jax.Array | types.FunctionType)
+            if isinstance(value, (*BY_VALUE, *ARRAYS, types.FunctionType))
         ]
 
 

@@ -54,6 +54,8 @@ class Computed:
                 if np.all(within):
                     break
                 within |= (gap <= allowed() + own) & np.isfinite(self.values)
+            if np.all(within):
+                return []
             share = np.nan_to_num(gap / np.maximum(np.abs(middles), np.abs(self.values)), nan=np.inf)
         return sorted(map(int, np.flatnonzero(~within)), key=lambda k: -share[k])
 

@@ -72,9 +72,9 @@ class Call:
     @property
     def key(self) -> Any:
         """Equal for calls that one trace serves."""
-        given = [getattr(leaf, "dtype", type(leaf)) for leaf in self.values], [np.shape(leaf) for leaf in self.values]
+        given = [(getattr(leaf, "dtype", type(leaf)), np.shape(leaf)) for leaf in self.values]
         rest = [repr(leaf) for k, leaf in enumerate(self.leaves) if k not in self.arrays]
-        return self.structure, tuple(self.arrays), str(given), tuple(rest), self.wide
+        return self.structure, tuple(self.arrays), tuple(given), tuple(rest), self.wide
 
     def rebuilt(self, values: Any) -> tuple[Any, ...]:
         """The arguments with other arrays in them."""

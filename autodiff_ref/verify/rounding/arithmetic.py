@@ -13,6 +13,7 @@ from autodiff_ref.verify.rounding.values import (
     Bounded,
     anywhere,
     are_short,
+    everywhere,
     format_of,
     is_exact,
     is_zero,
@@ -49,7 +50,7 @@ def _add(ufunc: Callable[..., Array]) -> Rule:
 
 
 def product(x: Bounded, y: Bounded, dtype: Any) -> Bounded:
-    """x y: P = |x'| e_y + e_x |y|"""
+    """x y: P = |x'| e_y + e_x |y| ≤ |x̂| e_y + e_x (|ŷ| + 3 e_y)"""
     value = cast(x, dtype) * cast(y, dtype)
     if is_exact(x):
         if is_exact(y):
@@ -61,7 +62,7 @@ def product(x: Bounded, y: Bounded, dtype: Any) -> Bounded:
     elif is_exact(y):
         propagated = x.error * np.abs(y.value)
     else:
-        propagated = reach(x) * y.error + x.error * magnitude(y)
+        propagated = np.abs(x.value) * y.error + x.error * (np.abs(y.value) + 3 * y.error)
     return rounded(value, propagated, vanishes=lambda: _vanishing(value, x, y))
 
 
@@ -97,7 +98,7 @@ def quotient(x: Bounded, y: Bounded, dtype: Any, *, by_reciprocal: bool = False)
         result, known = rounded(value, propagated, units, lambda: _vanishing(value, x)), least_computed > 0
     if by_reciprocal:
         known = known & (size + 2 * y.error < 0.5 / format_of(dtype).tiny)
-    return result if known.all() else Bounded(result.value, np.where(known, result.error, np.inf))
+    return result if everywhere(known) else Bounded(result.value, np.where(known, result.error, np.inf))
 
 
 def _div(equation: Equation) -> Step:

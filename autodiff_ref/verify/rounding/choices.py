@@ -8,7 +8,7 @@ import numpy as np
 from autodiff_ref.verify.rounding.values import (
     Bounded,
     Discrete,
-    anywhere,
+    everywhere,
     is_exact,
     is_sure,
     surely,
@@ -43,10 +43,13 @@ def _comparison(name: str) -> Rule:
             if chosen is not None:
                 return Discrete(chosen.value if name == "eq" else ~chosen.value, chosen.sure)
             value = compare(x.value, y.value)
-            sure = None if is_exact(x) and is_exact(y) else told_apart(x, y)
+            apart, errors = gap_beyond(x, y)
+            if everywhere(apart):
+                return surely(value)
+            sure = _are_told_apart(x, y, apart, errors)
             if not exact:
-                context.notes(x.value == y.value if sure is None else ~sure | (x.value == y.value))
-            return surely(value) if sure is None or sure.all() else Discrete(value, sure)
+                context.notes(~sure | (x.value == y.value))
+            return surely(value) if everywhere(sure) else Discrete(value, sure)
 
         return step
 
@@ -55,10 +58,16 @@ def _comparison(name: str) -> Rule:
 
 def told_apart(x: Bounded, y: Bounded) -> Array:
     """Where a comparison comes out alike for the exact and for every computed value; an infinite constant is exact."""
+    return _are_told_apart(x, y, *gap_beyond(x, y))
+
+
+def gap_beyond(x: Bounded, y: Bounded) -> tuple[Array, Array]:
+    """Where two values are further apart than their errors, which are twice those of each; and these errors."""
     errors = (2 + 2.0**-20) * (x.error + y.error)
-    apart = np.abs(x.value - y.value) > errors
-    if apart.all():
-        return apart
+    return np.abs(x.value - y.value) > errors, errors
+
+
+def _are_told_apart(x: Bounded, y: Bounded, apart: Array, errors: Array) -> Array:
     return apart | (errors == 0) | ((x.value != y.value) & (errors < np.inf) & (np.isinf(x.value) | np.isinf(y.value)))
 
 
@@ -71,8 +80,8 @@ def either(cases: list[Bounded], chosen: Array, sure: Array) -> Bounded:
     """cases[chosen]; where that is not sure, as far off as any other case is."""
     value = picked(chosen, [case.value for case in cases])
     error = picked(chosen, [case.error for case in cases])
-    unsure = ~sure
-    if anywhere(unsure):
+    if not everywhere(sure):
+        unsure = ~sure
         unsure = np.broadcast_to(unsure, value.shape)
         worst = error
         for case in cases:
