@@ -2,11 +2,15 @@
 
     python benchmarks/assertions.py            both tables
     python benchmarks/assertions.py --json
+    python benchmarks/assertions.py --steering what `target()` finds that examples at random do not
 
 Cost: milliseconds a call after the first ones of a shape, beside the candidate alone (NumPy) and JAX's gradient compiled;
 "over the candidate" is the difference, of which evaluating the reference is a part: at most 1 ms over both is asked. The
 least of many interleaved rounds, since other work only adds. Examples: `@given` drawing from
 `strategies.arguments(derivation.domain, stratum)` and asserting each, at least 300 a second asked, tracing and all.
+
+Steering: a gradient that cannot be traced, wrong where a projection of eight numbers is large; over seeds, how many property
+tests find that, with the assertion telling Hypothesis how far apart both sides are and without.
 """
 
 import argparse
@@ -16,12 +20,15 @@ from typing import Any
 
 import jax
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from timing import in_turn, machine
 
 import autodiff_ref
 from autodiff_ref import assert_gradients_agree
 from autodiff_ref.verify import strategies
+from autodiff_ref.verify.assertions import by_value
 from autodiff_ref.verify.inputs import STRATA
 from manual_grad import Derivation, Weights, log_likelihood, notes
 
@@ -40,8 +47,8 @@ def arguments(n: int, d: int, dtype: Any, seed: int) -> tuple[Any, ...]:
 def cost(line: Any, n: int, d: int, dtype: Any, rounds: int) -> dict[str, Any]:
     """Milliseconds of one line at one shape."""
     args = arguments(n, d, dtype, 0)
-    for seed in range(3):
-        assert_gradients_agree(line, log_likelihood, *arguments(n, d, dtype, seed), wrt="w11")
+    for k in range(3):
+        assert_gradients_agree(line, log_likelihood, *arguments(n, d, dtype, k), wrt="w11")
     with jax.enable_x64(dtype == np.float64):
         gradient = jax.jit(lambda w, x, y: jax.grad(autodiff_ref.log_likelihood)(w, x, y).w11)
         jobs = {
@@ -70,13 +77,50 @@ def examples(derivation: Derivation, stratum: str, count: int) -> tuple[float, f
     return drawn / (time.perf_counter() - since), drawn / (time.process_time() - cpu)
 
 
+def finds(reach: float, count: int, seed_of_test: int) -> bool:
+    """Whether a property test of `count` examples finds a series cut short, off by an ulp at a projection of `reach`."""
+
+    def candidate(x: Any) -> Any:
+        projection = max(float(np.mean(x * np.array([1, -1, 1, 1, -1, -1, 1, -1]))), 0.0)  # no tracer is a float
+        return 2 * x * (1 + 1e-16 * (projection / reach) ** 4)
+
+    @seed(seed_of_test)
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate, Phase.target])
+    @given(arrays(np.float64, 8, elements=st.floats(-256, 256)))
+    def agrees(x: Any) -> None:
+        assert_gradients_agree(candidate, lambda x: (x**2).sum(), x)
+
+    try:
+        agrees()
+    except AssertionError:
+        return True
+    return False
+
+
+def steering(seeds: int = 8) -> None:
+    """Prints how many tests find it, with `target()` and without."""
+    told = by_value.steer
+    print("| wrong from a projection of about | examples | found with `target()` | without |\n|---:|---:|---:|---:|")
+    for reach in (20.0, 40.0, 60.0):
+        for count in (100, 1_000):
+            found: list[int] = []
+            for by_value.steer in (told, lambda *_: None):
+                found.append(sum(finds(reach, count, k) for k in range(seeds)))
+            print(f"| {2 * reach:.0f} of 256 | {count:,} | {found[0]} of {seeds} | {found[1]} of {seeds} |", flush=True)
+    by_value.steer = told
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--count", type=int, default=2_000, help="examples of a test")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--steering", action="store_true", help="what `target()` finds")
     options = parser.parse_args()
+    if options.steering:
+        steering()
+        return
     rows = [
         cost(line, n, d, dtype, options.rounds) for line in LINES for n, d in SHAPES for dtype in (np.float64, np.float32)
     ]

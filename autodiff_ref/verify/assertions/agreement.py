@@ -18,6 +18,7 @@ from autodiff_ref.verify.assertions.captured import captured
 from autodiff_ref.verify.assertions.computed import Computed, coarse, floats, settled
 from autodiff_ref.verify.assertions.finding import WHY, Finding, bound_of, off
 from autodiff_ref.verify.assertions.sides import Call, Side, trace_candidate, trace_reference
+from autodiff_ref.verify.assertions.steering import steer
 from autodiff_ref.verify.verdict import PRECISIONS, Evaluation, Evaluator, compare, evaluator
 from autodiff_ref.verify.walker.plans import Array
 
@@ -115,6 +116,8 @@ class Pair:
         candidate = self.candidate
         try:
             wanted, error = self.reference.bounded(self.of_arrays, wide=True)
+            as_reference = error * (float(jax.numpy.finfo(computed.dtype).eps) / 2.0**-52)
+            steer(np.abs(computed.values - wanted), as_reference)
             finer = again(None) if computed.dtype == np.float32 else None
             if not _within(computed if finer is None else Computed.of(finer), wanted, error):
                 ours, our_error = candidate.bounded(self.own_arrays, wide=True)
@@ -122,7 +125,6 @@ class Pair:
                     close = (np.abs(ours - wanted) <= our_error + error) & _telling(our_error + error, wanted)
                 if not np.all(close):
                     return False
-            as_reference = error * (float(jax.numpy.finfo(computed.dtype).eps) / 2.0**-52)
             own = [lambda: as_reference, lambda: candidate.bounded(self.own_arrays, wide=False)[1]]
             return not computed.beyond(wanted, error, own)
         except NotImplementedError:

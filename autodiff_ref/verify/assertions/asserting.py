@@ -34,7 +34,8 @@ def assert_gradients_agree(
     """candidate(*args) = ∇of(*args), as real functions at this input; and up to rounding, as computed.
 
     For a property test: draw arguments, call it. What is traced is kept, so that further inputs of the same shapes cost
-    about as much as evaluating both sides. No tolerance is set; at an input where floats show nothing, balls still do.
+    about as much as evaluating both sides. No tolerance is set; at an input where floats show nothing, balls still do. Where
+    floats decide, Hypothesis is told how far apart both sides are in units of their bound, and climbs (`hypothesis.target`).
 
     Args:
         candidate: the gradient as you wrote it: a function of `args`, in NumPy, JAX, jitted or not. A line of a derivation

@@ -15,6 +15,7 @@ import numpy as np
 from autodiff_ref.verify.assertions.computed import Computed, coarse, floats, settled
 from autodiff_ref.verify.assertions.finding import WHY, Finding, bound_of, off
 from autodiff_ref.verify.assertions.sides import Side
+from autodiff_ref.verify.assertions.steering import steer
 from autodiff_ref.verify.walker.plans import Array
 
 Again = Callable[[list[Array] | None], Any]
@@ -47,6 +48,7 @@ def by_value(reference: Side, arrays: list[Array], given: int, computed: Compute
     allowed = 2 * bound_of(reference, arrays, coarse(wanted, computed.dtype))
     found = off(computed, at, [lambda: allowed], assumed=True)
     gaps, size = computed.gaps(at), np.abs(floats(at)[0])
+    steer(gaps, allowed)
     finer = again(None) if found is not None or computed.dtype == np.float32 else None
     more = None if finer is None else Computed.of(finer)
     if found is not None:

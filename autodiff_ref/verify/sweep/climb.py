@@ -1,8 +1,8 @@
 """A second, adaptive search in floats: from the inputs at which two lines are furthest apart, uphill on difference / bound.
 
-As Hypothesis's `target()` climbs, but hundreds of inputs at a time: each generation moves the best inputs so far, by
-Gaussian steps of many sizes and by differences of two others, and keeps the best of all. What shows at one input in 10^6 is
-found where the way up to it begins at one in 10^4.
+As Hypothesis's `target()` climbs in anyone's property test (`assertions.steering`), but hundreds of inputs at a time: each
+generation moves the best inputs so far, by Gaussian steps of many sizes and by differences of two others, and keeps the best
+of all. What shows at one input in 10^6 is found where the way up to it begins at one in 10^4.
 """
 
 from collections.abc import Callable, Sequence
