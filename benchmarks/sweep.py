@@ -1,13 +1,18 @@
-"""The sweep in floats: inputs a second and line at n = d = 4, and suspects and false alarms on right derivations.
+"""The sweep in floats: inputs a second and line at n = d = 4, suspects and false alarms on right derivations, and its climb.
 
     python benchmarks/sweep.py speed                                         inputs a second, the best of several rounds
     python benchmarks/sweep.py alarms --count 20000                          all right derivations, both dtypes, seed 0
     python benchmarks/sweep.py alarms --count 200000 --seeds 0 1 2 3 4       10^6 inputs a derivation: hours
     python benchmarks/sweep.py alarms notes                                  only derivations of modules named so
+    python benchmarks/sweep.py climb                                         against Hypothesis's `target()`
 
 A suspect is an input at which a line is further from the one above it than their rounding bounds explain; balls then say
 whether the lines differ, in float32 at the same numbers. A right line that balls call different is a false alarm. Where
 reals that are compared tie, a difference is a kink. Right rewrites of all lines are held against JAX's gradient.
+
+The climb: lines of the notes that are wrong only where a projection of w11 is large, from 0.3 to 100 times an ordinary one,
+and the more the larger; found by the sweep alone, by the sweep with its climb, and by 1,000 examples of Hypothesis that
+`target()` steers by the same difference / bound.
 Run it from the root of the repository with PYTHONPATH=. since the derivations of the tests are among those judged.
 """
 
@@ -18,14 +23,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from hypothesis import Phase, given, seed, settings, target
 
+from autodiff_ref.verify import strategies
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import sweep as few_inputs
 from autodiff_ref.verify.mutation.rewrites import rewrites
 from autodiff_ref.verify.sweep.batches import draw_batch
-from autodiff_ref.verify.sweep.search import THREADS, Sweep, Swept
+from autodiff_ref.verify.sweep.search import THREADS, Sweep, Swept, ratio_of
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import Line
 from tests.derivations import MODULES
@@ -85,11 +95,11 @@ def judged(derivation: Derivation, lines: list[Line], kind: type[Sweep], seeds: 
     """The lines of a right derivation each against the one above, or given ones against JAX's gradient."""
     tally = Tally()
     bench = bench_of(derivation.with_lines(*lines) if lines else derivation)
-    for seed in seeds:
-        swept = kind(bench, seed=seed, count=count)
+    for number in seeds:
+        swept = kind(bench, seed=number, count=count)
         for k, line in enumerate(swept.derivation.lines):
             other = None if lines or not k else derivation.lines[k - 1]
-            tally.add(swept.compare(line, other), f"{line.__name__}{' rewritten' if lines else ''}, seed {seed}")
+            tally.add(swept.compare(line, other), f"{line.__name__}{' rewritten' if lines else ''}, seed {number}")
     return tally
 
 
@@ -144,10 +154,64 @@ def speed(rounds: int = 7, size: int = 1024, number: int = 8) -> None:
         print(f"{label:9} " + " ".join(f"{rate:>10,.0f}" for rate in rates), flush=True)
 
 
+def wrong_far_out(reach: float) -> Derivation:
+    """The notes' last line for w11, off by 1e-16 where a projection of w11 is `reach`, and as its fourth power elsewhere."""
+
+    def line_far(w: Any, x: Any, y: Any, nabla: Any = None) -> Any:
+        alternating = (-1.0) ** np.arange(w.w11.shape[0])
+        return notes.line_3c(w, x, y) * (1 + 1e-16 * (jnp.maximum(-jnp.mean(alternating * w.w11), 0) / reach) ** 4)
+
+    return notes.W11.with_lines(line_far)
+
+
+def steered(swept: Sweep, line: Line, seed_of_test: int, count: int) -> bool:
+    """Whether Hypothesis, steered by `target()`, finds an input that is a suspect."""
+
+    @seed(seed_of_test)
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate, Phase.target])
+    @given(strategies.arguments(swept.derivation.domain))
+    def agrees(args: tuple[Any, ...]) -> None:
+        leaves = [np.asarray(leaf)[None] for leaf in jax.tree.leaves(args)]
+        ours, theirs = (
+            tuple(np.reshape(part, (1, -1)) for part in swept.function(side, args)(*leaves)[0]) for side in (line, None)
+        )
+        assert target(float(ratio_of(ours, theirs)[0][0])) <= 1
+
+    try:
+        agrees()
+    except AssertionError:
+        return True
+    return False
+
+
+def finds(way: str, bench: Bench, number: int) -> bool:
+    """Whether the only line of a derivation is found wrong in one way, by one seed."""
+    (line,) = bench.derivation.lines
+    swept = Sweep(bench, seed=number)
+    if way == "`target()`":
+        return steered(swept, line, number, count=1_000)
+    if way == "the sweep":
+        swept.generations = 0
+    return bool(swept.compare(line, None).differences)
+
+
+def climbs(seeds: int = 4) -> None:
+    """What is found of lines that are wrong far out, and in how many seconds."""
+    ways = ("the sweep", "with its climb", "`target()`")
+    print(f"| reach | {' | '.join(ways)} |\n|---:|---:|---:|---:|")
+    for reach in (0.3, 1.0, 3.0, 10.0, 30.0, 100.0):
+        bench, cells = bench_of(wrong_far_out(reach)), [f"{reach:g}"]
+        for way in ways:
+            since = time.perf_counter()
+            found = sum(finds(way, bench, number) for number in range(seeds))
+            cells.append(f"{found} of {seeds}, {(time.perf_counter() - since) / seeds:.2f} s")
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     """Measures what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "alarms"])
+    parser.add_argument("what", choices=["speed", "alarms", "climb"])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--rewrites", type=int, default=1, help="ways in which each line is rewritten, rightly, and judged")
@@ -155,6 +219,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "speed":
         speed()
+    elif options.what == "climb":
+        climbs()
     else:
         alarms(options.names, options.count, options.seeds, options.rewrites)
 

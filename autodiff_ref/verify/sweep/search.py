@@ -64,7 +64,7 @@ class Sweep:
         self._values: dict[tuple[str, int], tuple[Array, Array] | str] = {}
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
-        self._seed, self._generations = seed, 0
+        self._seed, self.generations = seed, 0
         size, number = self._measures(budget, count)
         self.batches = [batch for batch in batches(self.derivation, seed=seed, size=size, count=number) if len(batch)]
 
@@ -76,7 +76,7 @@ class Sweep:
         size = int(np.clip(WIDTH // max(widest, 1), 32, 2048))
         shapes = number_of_shapes(self.derivation)
         if count is None:  # powers of two, so that another version of JAX, with a few more steps, sweeps as many
-            self._generations = min(budget // 4 // max(whole, 1) // GENERATION, MOST_GENERATIONS)
+            self.generations = min(budget // 4 // max(whole, 1) // GENERATION, MOST_GENERATIONS)
             count = _power_of_two(min(budget // max(whole, 1), MOST_INPUTS))
         size = max(_power_of_two(min(size, count // shapes)), 16)
         return size, max(count // size, shapes)
@@ -153,7 +153,7 @@ class Sweep:
         for worst, most, asked in ((suspects, MOST_SUSPECTS, found.asked), (kinks, MOST_KINKS, Counter[str]())):
             inputs = (self._input(k, row) for _, k, row in islice(sorted(worst, reverse=True), most))
             self._ask(line, other, () if found.differences else inputs, found, asked)
-        if self._generations and not (suspects or found.differences):
+        if self.generations and not (suspects or found.differences):
             self._climb(line, other, usual, found)
         return found
 
@@ -195,7 +195,7 @@ class Sweep:
             return ratio
 
         domain = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
-        climbed = climb(domain, start, height, generations=self._generations, seed=self._seed)
+        climbed = climb(domain, start, height, generations=self.generations, seed=self._seed)
         found.climbed, found.height = climbed.inputs, float(climbed.heights.max(initial=0.0))
         above = [Input("climbed", climbed.best.args(k)) for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]]
         found.suspects += len(above)
