@@ -30,8 +30,12 @@ class Domain:
 
     def __post_init__(self) -> None:
         for dim in self.dims:
-            if isinstance(dim, bool) or not isinstance(dim, int | str) or (isinstance(dim, int) and dim < 1):
+            if not _is_size(dim):
                 raise ValueError(f"a dimension is a positive int or a name, got {dim!r} in {self.dims!r}")
+
+
+def _is_size(dim: Any) -> bool:
+    return isinstance(dim, str) or (isinstance(dim, int) and not isinstance(dim, bool) and dim >= 1)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class Classes(Domain):
     """Integer class numbers 0, …, k−1."""
 
     k: Dim
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not _is_size(self.k):
+            raise ValueError(f"the number of classes is a positive int or a name, got k={self.k!r}")
 
 
 @dataclass(frozen=True)

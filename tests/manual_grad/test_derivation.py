@@ -129,12 +129,23 @@ def test_named_dimensions_are_collected_from_every_domain():
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, None, True])
-@pytest.mark.parametrize("make", [reals, signs, bits, positives, lambda dim: intervals(0, 1, dim)])
+@pytest.mark.parametrize(
+    "make", [reals, signs, bits, positives, lambda dim: intervals(0, 1, dim), lambda dim: classes(dim, 3)]
+)
 def test_a_dimension_is_a_positive_integer_or_a_name(make: Any, bad: Any):
     with pytest.raises(ValueError, match="a dimension is a positive int or a name, got"):
         make(bad)
     assert make(2).dims == (2,)
     assert make("n").dims == ("n",)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.0, None, True])
+@pytest.mark.parametrize("make", [classes, one_hot])
+def test_the_number_of_classes_is_a_positive_integer_or_a_name(make: Any, bad: Any):
+    with pytest.raises(ValueError, match="is a positive int or a name, got"):
+        make("n", bad)
+    assert make("n", 1).dims[0] == "n"
+    assert make("n", "k").dims[0] == "n"
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (2, 1), (-np.inf, 0), (0, np.inf), (np.nan, 1)])
