@@ -76,8 +76,13 @@ class Model:
 
         Raises:
             OSError: it cannot be written.
+            ValueError: the model is one that `load` would refuse, such as one with weights that are not finite.
         """
         path = model_file(path)
+        try:
+            _require_whole(self)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not written, since no one could load this model: {error}") from None
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
@@ -153,12 +158,19 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
         Layer(arrays[f"w{number}"], arrays[f"b{number}"] if layer["bias"] else None)
         for number, layer in enumerate(about["layers"], start=1)
     )
-    mean, scale, classes = arrays["mean"], arrays["scale"], arrays["classes"]
-    activation_of(about["hidden"])
-    mlp.checked(layers, mean[None, :])
-    if classes.shape != (2,) or mean.shape != scale.shape or not np.isfinite(scale).all() or not (scale > 0).all():
-        raise ValueError("its classes or its standardisation do not fit together")
     columns = None if about["columns"] is None else tuple(about["columns"])
-    if columns is not None and len(columns) != len(mean):
-        raise ValueError(f"{len(columns)} column names for {len(mean)} columns")
-    return Model(layers, about["hidden"], classes, Scaling(mean, scale), columns, about["label"], about["training"])
+    scaling = Scaling(arrays["mean"], arrays["scale"])
+    model = Model(layers, about["hidden"], arrays["classes"], scaling, columns, about["label"], about["training"])
+    _require_whole(model)
+    return model
+
+
+def _require_whole(model: Model) -> None:
+    """Raises TypeError or ValueError where the parts of a model are not of their kind or do not fit together."""
+    mean, scale = (np.asarray(numbers) for numbers in model.scaling)
+    activation_of(model.hidden)
+    mlp.checked(model.layers, mean[None])
+    if np.shape(model.classes) != (2,) or mean.shape != scale.shape or not np.isfinite(scale).all() or not (scale > 0).all():
+        raise ValueError("its classes or its standardisation do not fit together")
+    if model.columns is not None and len(model.columns) != len(mean):
+        raise ValueError(f"{len(model.columns)} column names for {len(mean)} columns")

@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,6 +97,31 @@ def test_a_model_that_is_not_whole_is_refused(name, model, tmp_path):
     with pytest.raises(ValueError, match=message) as refused:
         load(path)
     assert str(path) in str(refused.value)
+
+
+BROKEN = {
+    "NaN": ({"layers": (Layer(np.full((1, 2), np.nan, np.float32)),)}, "layer 1: w must be finite, got nan"),
+    "infinite bias": ({"layers": (Layer(np.ones((1, 2)), np.full(1, np.inf)),)}, "layer 1: b must be finite, got inf"),
+    "shapes": ({"layers": (Layer(np.ones((1, 3))),)}, "layer 1: w has shape"),
+    "no layers": ({"layers": ()}, "at least one Layer"),
+    "standardisation": ({"scaling": Scaling(np.zeros(2), np.array([1.0, 0.0]))}, "standardisation"),
+    "three classes": ({"classes": np.array(["a", "b", "c"])}, "classes"),
+    "one number for a mean": ({"scaling": Scaling(np.array(0.0), np.array(1.0))}, "shape"),
+    "column names": ({"columns": ("a",)}, "1 column names for 2"),
+    "activation": ({"hidden": "step"}, "sigmoid, tanh, relu"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_could_not_be_loaded_is_not_saved(name, model, tmp_path):
+    changes, message = BROKEN[name]
+    path = model.save(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"not written.*{message}") as refused:
+        replace(model, **changes).save(tmp_path)
+    assert str(path) in str(refused.value)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.npz"]
 
 
 def test_every_truncation_and_flipped_byte_is_noticed_or_harmless(model, tmp_path):
