@@ -58,8 +58,6 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
     for number in range(1, task.epochs + 1):
         since = time.perf_counter()
         state, ll = next(passes)
-        if not np.isfinite(ll):
-            raise FloatingPointError(f"training diverged in epoch {number}: try a lower learning_rate")
         if watch.stops_after(number, float(ll) / task.n, state.layers, since):
             break
     return watch.result(state.layers)
@@ -126,7 +124,9 @@ class Watch:
     def stops_after(self, number: int, ll: float, layers: Layers, since: float) -> bool:
         task = self.task
         held_out = task.validation
+        self._require_finite(number, ll)
         value = None if held_out is None else float(mean_log_likelihood(layers, held_out, hidden=task.recipe.hidden))
+        self._require_finite(number, value)
         done = Epoch(number, ll, value, time.perf_counter() - since, task.n)
         self.history.append(done)
         if value is not None and (self.best is None or value > self.best[0]):
@@ -136,11 +136,19 @@ class Watch:
         return self.stopped_early
 
     def result(self, layers: Layers, why: str = "all epochs done") -> tuple[Layers, list[Epoch], str]:
+        number = len(self.history)
         if self.best is not None:
             _, number, layers = self.best
             why = f"validation ll no better for {self.task.patience} epochs" if self.stopped_early else why
             why = f"{why}; the weights are those after epoch {number}, the best on the validation share"
-        return jax.tree.map(np.array, layers), self.history, why
+        layers = jax.tree.map(np.array, layers)
+        self._require_finite(number, layers)  # the ll of an epoch is that of the weights before its last step
+        return layers, self.history, why
+
+    def _require_finite(self, number: int, values: Any) -> None:
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(values)):
+            what_to_do = "try a lower learning_rate" if self.task.recipe.optimizer else "standardise x, or use dtype float64"
+            raise FloatingPointError(f"training diverged in epoch {number}: {what_to_do}")
 
 
 def _try_optimizer(recipe: Recipe, state: State) -> None:
