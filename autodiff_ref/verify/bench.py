@@ -2,9 +2,9 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -17,7 +17,8 @@ from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
 from autodiff_ref.verify.trace import REFERENCE, Traced, shape_key
 from autodiff_ref.verify.traces import Traces
-from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compare, evaluator
+from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compare, evaluator, has_no_kink
+from autodiff_ref.verify.walker.plans import Plan
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
 
@@ -117,7 +118,7 @@ class Bench:
                 break
             try:
                 start = self._bits.get(k) or min(self._bits.get(k - 1, 0), self._bits.get(k - 2, 0))
-                compared = compare(self._evaluator(ours, k), self._evaluator(theirs, k), start=start)
+                compared = self._compared(ours, theirs, given.args, lambda traced, k=k: self._evaluator(traced, k), start)
             except Exception as error:  # the judge's own, or flint's: never a verdict on the line
                 found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
                 break
@@ -158,9 +159,24 @@ class Bench:
         if ours.plan is None or theirs.plan is None:
             return None
         try:
-            return compare(evaluator(ours.plan, args), evaluator(theirs.plan, args))
+            return self._compared(ours, theirs, args, lambda traced: evaluator(cast("Plan", traced.plan), args))
         except Exception:  # while shrinking: another input will do
             return None
+
+    def _compared(
+        self, ours: Traced, theirs: Traced, args: tuple[Any, ...], at: Callable[[Traced], Evaluator], start: int = 0
+    ) -> Comparison:
+        """What balls say of two lines; on a kink of theirs that the gradient does not have, of both as they are written.
+
+        How JAX differentiates what is left to ∇ is no claim of a line's: there it may have a kink that the gradient has not.
+        """
+        found = compare(at(ours), at(theirs), start=start)
+        if found.outcome != "kink" or ours.calls:
+            return found
+        gradient = self.traced(None, args)
+        if gradient.plan is None or not has_no_kink(at(gradient)):
+            return found
+        return compare(at(ours), at(gradient if theirs.calls else theirs), start=start, as_written=True)
 
     def counterexample(self, line: Line, other: Line | None, relation: Relation) -> Counterexample:
         """The simplest input found at which the lines differ."""

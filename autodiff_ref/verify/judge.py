@@ -111,7 +111,16 @@ def verify(
         add_accuracy(report, bench.traces, seed=seed, examples=examples, inputs=inputs)
     if proofs is not None:
         proofs.settle(report)
+    _suspects_left(report)
     return report
+
+
+def _suspects_left(report: Report) -> None:
+    """A line that is not proved does not agree while floats suspect inputs that balls have not cleared."""
+    for entry in report.lines:
+        if entry.verdict == "agrees" and entry.floats is not None and entry.floats.left:
+            entry.verdict = "undecided"
+            entry.reason = f"equal where balls looked, but they have not cleared all that floats suspect: {entry.floats}"
 
 
 def check(derivation: Derivation) -> Traces:

@@ -51,8 +51,10 @@ class Comparison:
     """for equal ones: the precision that showed it"""
 
 
-def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0]) -> Comparison:
+def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0], as_written: bool = False) -> Comparison:
     """Decides whether two lines are equal at an input, at growing precision, from `start` on.
+
+    With `as_written` reals that are equal compare as equal, and no tie is a kink: for inputs at which the gradient exists.
 
     - different: the balls of some component are disjoint; certified for constants as written, and no other reading of
       these makes the lines equal.
@@ -80,7 +82,10 @@ def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0]) -> Compar
             alike = [_agree(u, v) or _both_vanish(u, v, bits) for u, v in pairs]
             if not apart and not all(alike):
                 continue
-            variants_a, variants_b = _variants(a, at_a, bits), _variants(b, at_b, bits)
+            if as_written:
+                variants_a, variants_b = [at_a.values], [at_b.values]
+            else:
+                variants_a, variants_b = _variants(a, at_a, bits), _variants(b, at_b, bits)
             if variants_a is None or variants_b is None:
                 return Comparison("kink")
             if not apart:
@@ -95,6 +100,15 @@ def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0]) -> Compar
     if not all(exists):
         return Comparison("undefined in one", lacking=exists.index(False)) if any(exists) else Comparison("undefined")
     return Comparison("kink" if last_a.unresolved or last_b.unresolved else "unclear")
+
+
+def has_no_kink(gradient: Evaluator) -> bool:
+    """Whether JAX's gradient exists at an input and is the same however reals that tie in it compare."""
+    for bits in PRECISIONS:
+        at = gradient(bits, "exact", "exact")
+        if not at.unresolved and all(value.is_finite() for value in at.values):
+            return _variants(gradient, at, bits) is not None
+    return False
 
 
 def _judged(a: Evaluator, b: Evaluator, pairs: list[tuple[arb, arb]], apart: list[int], bits: int) -> Comparison | None:

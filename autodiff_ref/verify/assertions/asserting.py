@@ -92,8 +92,10 @@ def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: 
 
 
 def _called(f: Callable[..., Any], call: Call, wrt: str | None, *, asks_for_nabla: bool) -> Any:
+    """f at copies of NumPy's arrays: what it writes into them changes nothing of what is judged."""
+    args = call.rebuilt([x.copy() if isinstance(x, np.ndarray) else x for x in call.values])
     with jax.enable_x64(True) if call.wide else nullcontext():
-        return f(*call.args, nabla=jax_nabla(wrt)) if asks_for_nabla else f(*call.args)
+        return f(*args, nabla=jax_nabla(wrt)) if asks_for_nabla else f(*args)
 
 
 def _more_precisely(candidate: Callable[..., Any], pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:

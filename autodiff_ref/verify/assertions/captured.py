@@ -6,8 +6,10 @@ it holds, and the shapes of these arrays make its key; the arrays themselves are
 
 import functools
 import types
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Any, cast
 
 import jax
@@ -18,6 +20,9 @@ Function = Callable[..., Any]
 
 MOST_NESTED = 12
 """functions in closures of functions, so deep"""
+
+MOST_NUMBERS = 50
+"""values of a dict that are looked at"""
 
 ARRAYS = (np.ndarray, np.generic, jax.Array)
 BY_VALUE = (bool, int, float, str)
@@ -40,7 +45,8 @@ def captured(f: Function) -> tuple[Hashable, list[Any]]:
     """A key for a function, and the arrays in its closures, its defaults and the arguments of its partials.
 
     Functions of equal keys compute the same from the same arguments and arrays. Numbers and texts they hold are part of the
-    key by value, other objects by identity, as they were at that time: one that is changed later looks the same.
+    key by value, other objects by identity with the numbers among their attributes. So are the globals that they, and
+    functions of the same module that they call, name. What lies deeper, and is changed later, looks the same.
     """
     visit = _Visit(None)
     visit.value(f, 0)
@@ -92,7 +98,7 @@ class _Visit:
         return array if self.replacements is None else self.replacements[len(self.arrays) - 1]
 
     def _by_identity(self, value: Any) -> Any:
-        self.key.append(_Same(value))
+        self.key += [_Same(value), *_attributes(value)]
         return value
 
     def _holder(self, value: Any, depth: int) -> Any:
@@ -134,7 +140,7 @@ class _Visit:
         before = len(self.arrays)
         cells = f.__closure__ or ()
         filled = [cell.cell_contents for cell in cells if _is_filled(cell)]
-        self.key += [f.__code__, _Same(f.__globals__), len(filled), *self._numbers_read(f)]
+        self.key += [f.__code__, _Same(f.__globals__), len(filled), *_read(f)]
         held = iter(self._several(filled, depth))
         defaults = self.value(f.__defaults__, depth)
         keyword_defaults = self.value(f.__kwdefaults__, depth)
@@ -146,14 +152,43 @@ class _Visit:
         made.__dict__.update(f.__dict__)
         return made
 
-    def _numbers_read(self, f: types.FunctionType) -> list[Hashable]:
-        """The numbers and arrays among the globals that a function's own code names: numbers by value."""
-        read = [(name, f.__globals__[name]) for name in f.__code__.co_names if name in f.__globals__]
-        return [
-            (name, type(value), repr(value)) if isinstance(value, BY_VALUE) else (name, _Same(value))
-            for name, value in read
-            if isinstance(value, (*BY_VALUE, *ARRAYS, types.FunctionType))
-        ]
+
+def _read(f: types.FunctionType) -> Iterator[Hashable]:
+    """The numbers, and what holds them, among the globals that a function names, and those of its module that it calls."""
+    space, names, seen = f.__globals__, list(_names(f.__code__)), set[str]()
+    for name in names:
+        if name in seen or name not in space:
+            continue
+        seen.add(name)
+        value = space[name]
+        if isinstance(value, BY_VALUE):
+            yield name, type(value), repr(value)
+            continue
+        yield name, _Same(value)
+        if isinstance(value, types.FunctionType):
+            names += _names(value.__code__) if value.__globals__ is space else ()
+        else:
+            yield from _numbers_in(cast("dict[Any, Any]", value)) if isinstance(value, dict) else _attributes(value)
+
+
+@cache
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    """The names that a piece of code, or one within it, looks up."""
+    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part)]
+    return (*code.co_names, *within)
+
+
+def _attributes(value: Any) -> list[Hashable]:
+    """The numbers among the attributes of an object or a class."""
+    if isinstance(value, types.ModuleType | types.FunctionType):
+        return []
+    return _numbers_in(getattr(value, "__dict__", {}))
+
+
+def _numbers_in(values: Mapping[Any, Any]) -> list[Hashable]:
+    """The first numbers among the values of a dict."""
+    first = islice(values.items(), MOST_NUMBERS)
+    return [(repr(key), type(value), repr(value)) for key, value in first if isinstance(value, BY_VALUE)]
 
 
 def _is_filled(cell: types.CellType) -> bool:

@@ -51,8 +51,11 @@ class Call:
         return bool(jax.config.read("jax_enable_x64")) or not any(isinstance(leaf, jax.Array) for leaf in self.leaves)
 
     def as_numpy(self, held: list[Any]) -> list[Any]:
-        """The arrays, and those in a function's closures, as both sides compute with them: JAX's float32 rounds float64."""
-        made = [np.asarray(array) for array in (*self.values, *held)]
+        """The arrays, and those in a function's closures, as both sides compute with them: JAX's float32 rounds float64.
+
+        Those in closures are copied, since a function might write into them.
+        """
+        made = [*map(np.asarray, self.values), *map(np.array, held)]
         made = [array.astype(np.float64) if array.dtype.kind == "V" else array for array in made]
         return made if self.wide else [x.astype(np.float32) if x.dtype == np.float64 else x for x in made]
 

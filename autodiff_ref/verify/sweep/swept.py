@@ -31,11 +31,15 @@ class Swept:
     reason: str = ""
     """why there was no sweep"""
 
+    @property
+    def left(self) -> int:
+        """Suspects that balls have neither cleared nor certified: too many to be asked, or undecided."""
+        return self.suspects - self.asked["equal"] - self.asked["different"]
+
     def __str__(self) -> str:
         if self.reason:
             return f"not swept in floats ({self.reason})"
-        cleared = self.asked["equal"]
-        left = self.suspects - cleared - self.asked["different"]
+        cleared, left = self.asked["equal"], self.left
         said = f"{cleared:,} suspect{'s' * (cleared > 1)} cleared by balls, " if cleared else ""
         kinks = f", {self.kinks:,} more on kinks" if self.kinks else ""
         return f"{self.inputs.total():,} inputs in floats, {said}{left or 'no'} suspect{'s' * (left > 1)} left{kinks}"

@@ -148,8 +148,6 @@ def test_partials_methods_and_jitted_closures():
 
 
 def test_what_a_function_reads_may_change_between_calls():
-    scale = {"factor": 2.0}
-
     class Holder:
         factor = 2.0
 
@@ -162,4 +160,23 @@ def test_what_a_function_reads_may_change_between_calls():
     assert_gradients_agree(gradient, loss, W, X)
     Holder.factor = 6.0
     assert_gradients_agree(gradient, loss, W, X)  # traced afresh before it is called wrong
-    assert scale
+
+
+def test_a_gradient_is_wrong_when_what_the_loss_reads_has_changed():
+    class Model:
+        factor = 1.0
+
+        def loss(self, w, x):
+            return self.factor * square(w, x)
+
+    model, stretch = Model(), {"factor": 1.0}
+
+    def stretched(w, x):
+        return stretch["factor"] * square(w, x)
+
+    for loss in (model.loss, stretched):
+        assert_gradients_agree(gradient_of_square, loss, W, X)
+    model.factor = stretch["factor"] = 3.0
+    for loss in (model.loss, stretched):
+        with pytest.raises(AssertionError):
+            assert_gradients_agree(gradient_of_square, loss, W, X)

@@ -270,3 +270,29 @@ def test_assert_derivation_inside_given():
             assert_derivation(relu.BROKEN[0][0], seed=seed)
 
     check()
+
+
+def doubled_in_place(w):
+    w *= 2
+    return w
+
+
+def one_by_one(w):
+    for k in range(len(w)):
+        w[k] = 2 * float(w[k])
+    return w
+
+
+@pytest.mark.parametrize("right", [doubled_in_place, one_by_one], ids=["traced", "not traced"])
+def test_a_gradient_that_writes_into_its_argument_is_judged_where_it_was_called(right):
+    w = np.array([1.0, 2.0, 3.0])
+    for _ in range(2):
+        assert_gradients_agree(right, lambda w: jnp.sum(w**2), w)
+        with pytest.raises(AssertionError, match=r"at w=\[1 2 3\]"):
+            assert_gradients_agree(lambda w: 2 * right(w), lambda w: jnp.sum(w**2), w)
+    assert w.tolist() == [1, 2, 3]
+
+
+def test_a_gradient_wrong_at_equal_numbers_only_is_wrong_there():
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: jnp.where(w == 0, 7.0, 2 * w), lambda w: jnp.sum(w**2), np.array([0.0, 1.0]))

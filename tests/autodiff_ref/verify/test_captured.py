@@ -56,6 +56,34 @@ def test_numbers_among_the_globals_are_part_of_the_key():
     assert before != key(space["f"])
 
 
+READ = """
+def helper(w): return scale * w
+def by_helper(w): return helper(w)
+def in_a_generator(w): return sum(scale * x for x in w)
+def in_a_dict(w): return settings["scale"] * w
+def of_an_object(w): return holder.scale * w
+"""
+
+
+class Holder:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def method(self, w):
+        return self.scale * w
+
+
+@pytest.mark.parametrize("name", ["by_helper", "in_a_generator", "in_a_dict", "of_an_object", "method"])
+def test_numbers_that_helpers_generators_dicts_and_objects_hold_are_part_of_the_key(name):
+    space: dict[str, Any] = {"scale": 1.0, "settings": {"scale": 1.0}, "holder": Holder(1.0)}
+    exec(READ, space)
+    f = space["holder"].method if name == "method" else space[name]
+    before = key(f)
+    assert before == key(f)
+    space["scale"] = space["settings"]["scale"] = space["holder"].scale = 2.0
+    assert before != key(f)
+
+
 @pytest.mark.parametrize(
     "f", [closed_over(X), nested(X), partial(lambda x, w: x[0] + w, X), jax.jit(nested(X))], ids=range(4)
 )

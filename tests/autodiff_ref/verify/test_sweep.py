@@ -119,6 +119,24 @@ def test_suspects_on_right_lines_are_cleared_by_balls(monkeypatch: pytest.Monkey
     assert "suspects cleared by balls" in str(report)
 
 
+def test_a_line_that_is_not_proved_does_not_agree_while_suspects_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(granted.GRANTED, "exp", (granted.Granted(1e-3), granted.Granted(1e-3)))
+    monkeypatch.setattr(sweep, "MOST_SUSPECTS", 10)
+
+    def squared(x: Any, nabla: Any = by_hand) -> Any:
+        return jnp.exp(x / 2) ** 2
+
+    derivation = Derivation("∇ Σ eˣ", lambda x: jnp.sum(jnp.exp(x)), "x", (reals(3),), [squared])
+    report = verify(derivation, prove=False)
+    (line,) = report.lines
+    assert line.floats is not None
+    assert line.floats.left > 0
+    assert (line.verdict, report.exit_code) == ("undecided", 3), str(report)
+    assert "have not cleared all that floats suspect" in line.reason
+    monkeypatch.undo()
+    assert verify(derivation, prove=False).ok
+
+
 def wrong_where_all_are_alike(x: Any, nabla: Any = by_hand) -> Any:
     """x, but more by some 10⁻¹⁵ where x is nearly a multiple of (1, …, 1): at 3 of 65,536 inputs a little"""
     cosine = jnp.sum(x) / jnp.sqrt(10 * jnp.sum(x * x) + 2.0**-99)

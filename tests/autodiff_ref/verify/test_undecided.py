@@ -51,6 +51,32 @@ def test_a_wrong_slope_away_from_the_kink_is():
     assert verify(Derivation("∇ Σ relu(z)", relu_sum, "z", (reals("n"),), [slope])).first_wrong_line == "slope"
 
 
+def log_sigmoid_sum(z):
+    return jnp.sum(jax.nn.log_sigmoid(z))
+
+
+@pytest.mark.parametrize(("at_zero", "verdict"), [(0.5, "agrees"), (1.0, "refuted")])
+def test_what_a_line_says_where_it_compares_equal_numbers_counts_where_the_gradient_has_no_kink(at_zero, verdict):
+    """JAX's log σ compares numbers at 0 too, but its slope is ½ whichever way."""
+
+    def slope(z, nabla):
+        return jnp.where(z == 0, at_zero, 1 / (1 + jnp.exp(z)))
+
+    report = verify(Derivation("∇ Σ log σ(z)", log_sigmoid_sum, "z", (reals("n"),), [slope]), prove=False)
+    assert report.lines[0].verdict == verdict, str(report)
+    assert verdict == "agrees" or "z=[0]" in str(report)
+
+
+def test_a_line_wrong_on_a_plane_is_wrong():
+    def doubled(w, x, nabla):
+        return jnp.where(w[0] == 0, 2.0, 1.0) * (jnp.cos(x @ w) @ x)
+
+    derivation = Derivation(
+        "∇ Σ sin(x w)", lambda w, x: jnp.sum(jnp.sin(x @ w)), "w", (reals("d"), reals("n", "d")), [doubled]
+    )
+    assert verify(derivation).first_wrong_line == "doubled"
+
+
 def test_a_stable_form_in_two_branches_gives_evidence_where_they_meet():
     report = verify(notes.RESIDUAL)
     assert report.lines[-1].inputs["zeros"] == 6
