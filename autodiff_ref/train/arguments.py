@@ -1,13 +1,15 @@
-"""The arguments of `fit`: checked, before any work is done, and completed."""
+"""The data that `fit` is given, and its initial weights: checked, before any work is done, and completed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from autodiff_ref.train.kernels import Layers
+from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import INITIAL, SPLIT
+from manual_grad import mlp
 from manual_grad.mlp import Layer
 
 
@@ -22,10 +24,8 @@ def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed:
     )
 
 
-def split(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The rows to train on and those held out, in the order of the data; None, None for no split."""
-    if not 0 <= share < 1:
-        raise ValueError(f"validation must be a share from 0 to below 1, got {share}")
     if share == 0:
         return None, None
     n = len(y)
@@ -34,6 +34,9 @@ def split(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray | None, np
     training, held_out = np.sort(order[count:]), np.sort(order[:count])
     if len(np.unique(y[training])) < 2:
         raise ValueError(f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer")
+    for rows, which in ((training, "to train on"), (held_out, "held out")):
+        if c is not None and not c[rows].any():
+            raise ValueError(f"example_weights are 0 on every example {which}: at least one must be above 0")
     return training, held_out
 
 
@@ -51,24 +54,38 @@ def checked_weights(c: Any, n: int) -> np.ndarray | None:
     return weights
 
 
-def checked_columns(columns: Sequence[str] | None, d: int) -> tuple[str, ...] | None:
-    if columns is not None and len(columns) != d:
-        raise ValueError(f"columns has {len(columns)} names, x has {d} columns")
-    return None if columns is None else tuple(columns)
+def checked_names(columns: Any, label: Any, d: int) -> tuple[tuple[str, ...] | None, str | None]:
+    """The names of the columns and of the label, which a model file keeps as text."""
+    if isinstance(columns, str) or not isinstance(columns, Iterable | None):
+        raise TypeError(f"columns must be the names of x's columns in a sequence, got {columns!r}")
+    names = None if columns is None else tuple(columns)
+    for name in (*(names or ()), *(() if label is None else (label,))):
+        if not isinstance(name, str):
+            raise TypeError(f"columns and label are names, of type str, got {name!r}")
+    if names is not None and len(names) != d:
+        raise ValueError(f"columns has {len(names)} names, x has {d} columns")
+    return names, label
 
 
-def checked_initial(initial: Any, d: int, widths: Sequence[int], bias: bool) -> Layers:
-    sizes = [d, *widths, 1]
-    wanted = [(units, inputs) for inputs, units in pairwise(sizes)]
+def starting_layers(initial: Any, d: int, settings: Settings) -> Layers:
+    """The weights to start from, as NumPy arrays of the dtype to train in: `initial`, or where it is None random ones."""
+    dtype, bias = np.dtype(settings.dtype), settings.bias
+    if initial is None:
+        initial = initial_layers(d, settings.widths, settings.hidden, bias, settings.seed)
+    try:
+        mlp.checked(initial, np.zeros((1, d)))
+    except (TypeError, ValueError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"initial: {error}") from None
+    wanted = [(units, inputs) for inputs, units in pairwise([d, *settings.widths, 1])]
     got = [np.shape(layer.w) for layer in initial]
     if got != wanted or any((layer.b is None) == bias for layer in initial):
         biases = "with" if bias else "without"
         raise ValueError(f"initial has layers of shapes {got}, it must have {wanted} {biases} biases")
-    return tuple(initial)
-
-
-def require_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+    with np.errstate(over="ignore"):
+        layers = tuple(
+            Layer(*(None if part is None else np.asarray(part).astype(dtype) for part in layer)) for layer in initial
+        )
+    for number, layer in enumerate(layers, start=1):
+        if not all(np.isfinite(part).all() for part in layer if part is not None):
+            raise ValueError(f"initial: layer {number} does not fit into {dtype}: use dtype float64")
+    return layers

@@ -8,18 +8,11 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from autodiff_ref.train.arguments import (
-    checked_columns,
-    checked_initial,
-    checked_weights,
-    initial_layers,
-    require_whole,
-    split,
-)
-from autodiff_ref.train.kernels import Layers, gradient_of
+from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
+from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
-from autodiff_ref.train.optimizers import optimizer_of
+from autodiff_ref.train.optimizers import require_steps_by_gradient
 from autodiff_ref.train.prepare import (
     as_matrix,
     constant_columns,
@@ -29,8 +22,7 @@ from autodiff_ref.train.prepare import (
     table_of,
 )
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
-from autodiff_ref.train.shuffle import mode_of
-from manual_grad.activations import activation_of
+from autodiff_ref.train.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,8 @@ def fit(
     """w ← w + step along ∇ (1/n Σ_i c_i log σ(y_i z_i) − λ/2n Σ_l ‖W_l‖²), epoch by epoch
 
     Trains the net of `manual_grad.mlp` with the hand-derived gradient, compiled. The same arguments give the same weights
-    every time on one machine. All arguments are checked before any work is done.
+    every time on one machine. All arguments are checked before any work is done; whether the numbers in x fit into `dtype`
+    is seen as they are converted, before training.
 
     Args:
         x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not.
@@ -91,8 +84,8 @@ def fit(
         batch_size: examples a step; None for all of them.
         optimizer: "sgd", "lbfgs" (SciPy's, over the full batch), the name of one of optax's, or any
             `optax.GradientTransformation`.
-        learning_rate: for an optimiser that is named.
-        momentum: for "sgd".
+        learning_rate: above 0, for an optimiser that is named.
+        momentum: for "sgd", from 0 to below 1.
         weight_decay: λ, for the sum over all examples, on weights and not on biases.
         example_weights: (n,), ≥ 0, how often each example counts.
         gradient: "hand", or "autodiff" for `jax.grad`.
@@ -102,7 +95,7 @@ def fit(
         shuffle: "examples", "batches", "none" or "auto"; see `autodiff_ref.train.shuffle`.
         seed: of the initial weights, the validation share and the order of the examples.
         dtype: "float32" or "float64".
-        initial: the weights to start from instead of random ones.
+        initial: the weights to start from instead of random ones, one `manual_grad.mlp.Layer` a layer.
         columns: the names of x's columns, kept with the model.
         label: the name of the label, kept with the model.
         on_epoch: called after every epoch.
@@ -111,7 +104,7 @@ def fit(
         The model, the history of its training, and why it ended.
 
     Raises:
-        TypeError: x or y is not made of numbers (labels may be text).
+        TypeError: x is not made of numbers, y not of numbers or text, or another argument is not of its kind.
         ValueError: an argument is out of its range, shapes do not fit, a value is not finite, labels are not two.
         ModuleNotFoundError: the optimiser is one of optax's, which is not installed.
         FloatingPointError: training diverged.
@@ -123,65 +116,55 @@ def fit(
 
     Source: gradient ascent on the notes' log-likelihood.
     """
+    settings = Settings(
+        widths=widths,
+        hidden=hidden,
+        bias=bias,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        gradient=gradient,
+        standardise=standardise,
+        validation=validation,
+        patience=patience,
+        shuffle=shuffle,
+        seed=seed,
+        dtype=dtype,
+    )
+    if on_epoch is not None and not callable(on_epoch):
+        raise TypeError(f"on_epoch must be a function of an Epoch, got {on_epoch!r}")
     x = as_matrix(x)
     n, d = x.shape
     signs, classes = signs_of(y, n)
     c = checked_weights(example_weights, n)
-    names = checked_columns(columns, d)
-    activation_of(hidden)
-    gradient_of(gradient)
-    mode_of(shuffle, n)
-    require_whole("epochs", epochs, 1)
-    require_whole("patience", patience, 1)
-    require_whole("seed", seed, 0)
-    if batch_size is not None:
-        require_whole("batch_size", batch_size, 1)
-    for width in widths:
-        require_whole("widths", width, 1)
-    if not 0 <= weight_decay < float("inf"):
-        raise ValueError(f"weight_decay must be finite and at least 0, got {weight_decay}")
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    names, label = checked_names(columns, label, d)
+    layers = starting_layers(initial, d, settings)
+    if settings.method is not None:
+        require_steps_by_gradient(settings.method, layers)
+    training, held_out = split(signs, c, settings.validation, settings.seed)
     require_finite_rows(x, names)
-    training, held_out = split(signs, validation, seed)
 
-    scaling = scaling_of(x, training, standardise)
+    scaling = scaling_of(x, training, settings.standardise)
     constant = constant_columns(x, training)
-    layers = (
-        checked_initial(initial, d, widths, bias) if initial is not None else initial_layers(d, widths, hidden, bias, seed)
-    )
-    layers = jax.tree.map(lambda p: np.asarray(p, dtype=dtype), layers)
     table = table_of(x, signs, c, training, scaling, np.dtype(dtype))
     task = Task(
-        recipe=Recipe(None if optimizer == "lbfgs" else optimizer_of(optimizer, learning_rate, momentum), hidden, gradient),
+        recipe=Recipe(settings.method, hidden, gradient),
         table=table,
         validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, np.dtype(dtype)),
-        decay=weight_decay / (table.shape[1] if c is None else float((c if training is None else c[training]).sum())),
-        epochs=epochs,
-        patience=patience,
+        decay=settings.weight_decay
+        / (table.shape[1] if c is None else float((c if training is None else c[training]).sum())),
+        epochs=settings.epochs,
+        patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
     )
     with jax.enable_x64(dtype == "float64"):
-        if optimizer == "lbfgs":
+        if settings.method is None:
             layers, history, stopped = by_lbfgs(task, layers)
         else:
-            layers, history, stopped = by_steps(task, layers, batch_size, seed, shuffle)
-    about = {
-        "widths": list(widths),
-        "optimizer": optimizer if isinstance(optimizer, str) else type(optimizer).__name__,
-        "learning_rate": learning_rate,
-        "momentum": momentum,
-        "batch_size": batch_size,
-        "weight_decay": weight_decay,
-        "gradient": gradient,
-        "shuffle": shuffle,
-        "validation": validation,
-        "seed": seed,
-        "dtype": dtype,
-        "examples": task.n,
-        "epochs": len(history),
-        "ll": history[-1].ll,
-        "stopped": stopped,
-    }
-    model = Model(layers, hidden, classes, scaling, names, label, about)
+            layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, shuffle)
+    outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
+    model = Model(layers, hidden, classes, scaling, names, label, settings.about() | outcome)
     return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant])

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from autodiff_ref.train.values import real
+
 
 class Optimizer(NamedTuple):
     """init(parameters) → state;  update(gradient, state, parameters) → (step, state). optax's transformations fit."""
@@ -31,6 +33,7 @@ def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
         The optimiser; the same object for the same arguments, so that what is jitted for it is kept.
 
     Raises:
+        TypeError: η or μ is no number.
         ValueError: η or μ is out of range.
 
     Example:
@@ -38,10 +41,7 @@ def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
         >>> float(descend.update(2.0, descend.init(1.0))[0])
         -1.0
     """
-    if not 0 < learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum}")
+    learning_rate, momentum = checked_rates(learning_rate, momentum)
 
     def init(parameters: Any) -> Any:
         return jax.tree.map(jnp.zeros_like, parameters) if momentum else ()
@@ -51,6 +51,24 @@ def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
         return jax.tree.map(lambda v: -learning_rate * v, velocity), velocity if momentum else ()
 
     return Optimizer(init, update)
+
+
+def checked_rates(learning_rate: Any, momentum: Any) -> tuple[float, float]:
+    """η > 0 and μ in [0, 1), as Python's numbers; TypeError or ValueError otherwise."""
+    rate, inertia = real("learning_rate", learning_rate), real("momentum", momentum)
+    if not 0 < rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0 and finite, got {rate}")
+    if not 0 <= inertia < 1:
+        raise ValueError(f"momentum must be at least 0 and below 1, got {inertia}")
+    return rate, inertia
+
+
+def require_steps_by_gradient(optimizer: Any, layers: Any) -> None:
+    """Raises TypeError where an optimiser asks for more than a gradient, such as the value of what it descends."""
+    try:
+        jax.eval_shape(lambda p: optimizer.update(p, optimizer.init(p), p), layers)
+    except TypeError as error:
+        raise TypeError(f"optimizer: its update must take (gradient, state, parameters): {error}") from None
 
 
 def optimizer_of(optimizer: Any, learning_rate: float, momentum: float) -> Any:
@@ -74,8 +92,8 @@ def optimizer_of(optimizer: Any, learning_rate: float, momentum: float) -> Any:
             raise TypeError(f"optimizer must be a name or an optax.GradientTransformation, got {optimizer!r}")
         return optimizer
     if optimizer == "sgd":
-        return sgd(float(learning_rate), float(momentum))
-    return _of_optax(optimizer, float(learning_rate))
+        return sgd(learning_rate, momentum)
+    return _of_optax(optimizer, learning_rate)
 
 
 @lru_cache

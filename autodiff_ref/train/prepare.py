@@ -119,8 +119,6 @@ def table_of(
     table[d] = y if rows is None else y[rows]
     if c is not None:
         own = c if rows is None else c[rows]
-        if not own.sum() > 0:
-            raise ValueError("example_weights are 0 on every example to train on: at least one must be above 0")
         table[d + 1] = own / own.mean()
     return table
 

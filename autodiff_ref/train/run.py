@@ -49,7 +49,6 @@ class Task:
 def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuffle: str) -> tuple[Layers, list[Epoch], str]:
     batch = min(task.n, batch_size or task.n)
     state = start(task.recipe, layers)
-    _try_optimizer(task.recipe, state)
     if batch == task.n:
         passes = _full_batch(task, state)
     else:
@@ -149,11 +148,3 @@ class Watch:
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(values)):
             what_to_do = "try a lower learning_rate" if self.task.recipe.optimizer else "standardise x, or use dtype float64"
             raise FloatingPointError(f"training diverged in epoch {number}: {what_to_do}")
-
-
-def _try_optimizer(recipe: Recipe, state: State) -> None:
-    """Raises TypeError where an optimiser asks for more than a gradient, before any work is done."""
-    try:
-        jax.eval_shape(recipe.optimizer.update, state.layers, state.optimizer, state.layers)
-    except TypeError as error:
-        raise TypeError(f"optimizer: its update must take (gradient, state, parameters): {error}") from None

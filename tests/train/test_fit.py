@@ -9,7 +9,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from autodiff_ref.train import fit, initial_layers
+from autodiff_ref.train import fit, initial_layers, load
 from autodiff_ref.train.optimizers import optimizer_of
 from manual_grad import mlp
 from manual_grad.activations import ACTIVATIONS
@@ -161,7 +161,12 @@ def test_training_leaves_the_precision_of_others_alone(examples):
     assert jax.numpy.asarray(1.0).dtype == np.float32
 
 
+def layer(units, inputs, weight=1.0):
+    return mlp.Layer(np.full((units, inputs), weight), np.zeros(units))
+
+
 X, Y = [[0.0], [1.0], [2.0]], [0, 1, 1]
+SHORT_BIAS = (layer(2, 1)._replace(b=np.zeros(1)), layer(1, 2))
 BAD = {
     "x is text": ({"x": [["a"], ["b"], ["c"]]}, TypeError, "real numbers"),
     "x is one row": ({"x": [0.0, 1.0, 2.0]}, ValueError, r"\(n, d\)"),
@@ -174,16 +179,28 @@ BAD = {
     "epochs": ({"epochs": 0}, ValueError, "epochs must be at least 1"),
     "epochs is half": ({"epochs": 1.5}, TypeError, "whole number"),
     "batch": ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+    "widths is a number": ({"widths": 2}, TypeError, r"such as \(2,\), got 2"),
+    "width is half": ({"widths": (2.5,)}, TypeError, "widths must be a whole number"),
     "width": ({"widths": (2, 0)}, ValueError, "widths must be at least 1"),
     "seed": ({"seed": -1}, ValueError, "seed must be at least 0"),
     "patience": ({"patience": 0}, ValueError, "patience"),
     "learning rate": ({"learning_rate": -0.1}, ValueError, "learning_rate"),
+    "learning rate is NaN": ({"learning_rate": float("nan"), "optimizer": "adam"}, ValueError, "learning_rate"),
+    "learning rate is text": ({"learning_rate": "0.1"}, TypeError, "learning_rate must be a number"),
+    "learning rate beside lbfgs": ({"learning_rate": float("nan"), "optimizer": "lbfgs"}, ValueError, "learning_rate"),
+    "momentum beside lbfgs": ({"momentum": float("nan"), "optimizer": "lbfgs"}, ValueError, "momentum"),
     "momentum": ({"momentum": 1.0}, ValueError, "momentum"),
     "weight decay": ({"weight_decay": float("nan")}, ValueError, "weight_decay"),
+    "weight decay is text": ({"weight_decay": "1"}, TypeError, "weight_decay must be a number"),
+    "bias": ({"bias": "no"}, TypeError, "bias must be True or False"),
+    "standardise": ({"standardise": None}, TypeError, "standardise must be True or False"),
     "hidden": ({"hidden": "step"}, ValueError, "sigmoid, tanh, relu"),
     "gradient": ({"gradient": "numeric"}, ValueError, "hand or autodiff"),
     "shuffle": ({"shuffle": "some"}, ValueError, "examples, batches, none"),
     "dtype": ({"dtype": "float16"}, ValueError, "float32 or float64"),
+    "dtype is no name": ({"dtype": np.float32}, ValueError, "float32 or float64, by name"),
+    "validation is text": ({"validation": "half"}, TypeError, "validation must be a number"),
+    "validation is NaN": ({"validation": float("nan")}, ValueError, "from 0 to below 1"),
     "validation": ({"validation": 1.0}, ValueError, "from 0 to below 1"),
     "validation takes a class": ({"validation": 0.9}, ValueError, "one class alone"),
     "optimizer": ({"optimizer": "newton"}, ValueError, "newton"),
@@ -193,17 +210,79 @@ BAD = {
     "weights are text": ({"example_weights": ["a", "b", "c"]}, TypeError, "numbers"),
     "no weight": ({"example_weights": [0, 0, 0]}, ValueError, "not all 0"),
     "column names": ({"columns": ["a", "b"]}, ValueError, "2 names, x has 1"),
-    "initial": ({"initial": (mlp.Layer(np.ones((1, 1)), np.ones(1)),)}, ValueError, "initial has layers"),
-    "too large for float32": ({"x": [[0.0], [1.0], [1e300]], "standardise": False}, ValueError, "does not fit into float32"),
+    "column names are one text": ({"columns": "a"}, TypeError, "columns must be the names"),
+    "column names are numbers": ({"columns": [0]}, TypeError, "of type str, got 0"),
+    "label": ({"label": 3}, TypeError, "of type str, got 3"),
+    "on_epoch": ({"on_epoch": 3}, TypeError, "on_epoch must be a function"),
+    "initial": ({"initial": (layer(1, 1),)}, ValueError, "initial has layers"),
+    "initial has no biases": (
+        {"initial": (mlp.Layer(np.ones((2, 1))), mlp.Layer(np.ones((1, 2))))},
+        ValueError,
+        "with bias",
+    ),
+    "initial is no net": ({"initial": 3}, TypeError, r"initial: layers must be .* Layer"),
+    "initial weights' shape": ({"initial": (layer(2, 1), layer(1, 3))}, ValueError, "initial: layer 2: w has shape"),
+    "initial bias's shape": (
+        {"initial": SHORT_BIAS},
+        ValueError,
+        r"initial: layer 1: b has shape \(1,\), it must be \(2,\)",
+    ),
+    "initial bias's shape, lbfgs": (
+        {"initial": SHORT_BIAS, "optimizer": "lbfgs"},
+        ValueError,
+        "initial: layer 1: b has shape",
+    ),
+    "initial NaN": (
+        {"initial": (layer(2, 1), layer(1, 2, np.nan))},
+        ValueError,
+        "initial: layer 2: w must be finite, got nan",
+    ),
+    "initial too large": ({"initial": (layer(2, 1), layer(1, 2, 1e39))}, ValueError, "layer 2 does not fit into float32"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_arguments_are_refused_before_any_work(name, monkeypatch):
     changes, error, message = BAD[name]
-    monkeypatch.setattr("autodiff_ref.train.run.epoch", None)  # training would fail with another error
+    monkeypatch.setitem(fit.__globals__, "scaling_of", None)  # the first work; it would fail with another error
     with pytest.raises(error, match=message):
         fit(**{"x": X, "y": Y, **changes})
+
+
+def test_numbers_too_large_for_the_precision_are_refused_before_training(monkeypatch):
+    monkeypatch.setitem(fit.__globals__, "by_steps", None)
+    with pytest.raises(ValueError, match="column 0 does not fit into float32"):
+        fit([[0.0], [1.0], [1e300]], Y, standardise=False)
+
+
+@pytest.mark.parametrize("counted", range(6))
+def test_a_share_without_any_weight_is_refused(counted, monkeypatch):
+    """One example counts, and stands either in the share to train on or in the one held out."""
+    monkeypatch.setitem(fit.__globals__, "scaling_of", None)
+    with pytest.raises(ValueError, match=r"example_weights are 0 on every example (to train on|held out)"):
+        fit(np.ones((6, 1)), [0, 1, 0, 1, 0, 1], validation=0.3, example_weights=np.arange(6) == counted)
+
+
+def test_initial_weights_of_any_kind_of_array_are_started_from(examples):
+    initial = (layer(2, 4, 0.5), layer(1, 2))
+    want = fit(*examples, epochs=1, initial=initial)
+    listed = tuple(mlp.Layer(w.tolist(), b.tolist()) for w, b in initial)
+    for given in (listed, jax.tree.map(jax.numpy.asarray, initial), list(initial)):
+        assert_same_weights(fit(*examples, epochs=1, initial=given), want)
+
+
+def test_numbers_of_numpy_train_and_are_saved_like_python_s(examples, tmp_path):
+    numbers = {"widths": np.array([2]), "epochs": np.int64(2), "batch_size": np.int32(50), "seed": np.uint8(1)}
+    reals = {
+        "learning_rate": np.float32(0.25),
+        "momentum": np.float16(0.5),
+        "weight_decay": np.array(1),
+        "patience": np.int8(3),
+    }
+    result = fit(*examples, **numbers, **reals)
+    plain = {name: np.asarray(value).tolist() for name, value in (numbers | reals).items()}
+    assert_same_weights(result, fit(*examples, **plain))
+    assert load(result.model.save(tmp_path)).training == result.model.training
 
 
 def test_training_that_diverges_says_so(examples):
