@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from autodiff_ref.train.kernels import Layers, block_of, gradient_of, lane_sums, sum_over
+from autodiff_ref.train.values import whole
 from manual_grad.activations import activation_of
 
 
@@ -92,15 +94,14 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
     return state, jnp.sum(lanes)
 
 
-@partial(jax.jit, static_argnums=0, static_argnames="batch_size", donate_argnums=1)
 def epoch(
     recipe: Recipe,
     state: State,
-    table: Float[Array, "rows n"],
+    table: Float[Any, "rows n"],
     decay: float = 0.0,
     *,
     batch_size: int,
-    order: Int[Array, " batches"] | None = None,
+    order: Int[Any, " batches"] | None = None,
 ) -> tuple[State, Float[Array, ""]]:
     """One pass over a table, one step a batch, in one compiled loop
 
@@ -115,10 +116,12 @@ def epoch(
         order: the n // batch_size whole batches by number, 0 the first columns; by default as they stand.
 
     Returns:
-        The new state, and ll summed over the epoch, each batch at the weights it met.
+        The new state, and ll summed over the epoch, each batch at the weights it met. ll is NaN where `order` is a JAX array
+        with a number that no batch has: its values are not fetched to be looked at beforehand.
 
     Raises:
-        ValueError: `order` does not have one number a whole batch.
+        TypeError: `batch_size` or a number in `order` is no whole number.
+        ValueError: `batch_size` is below 1, `order` does not have one number for each whole batch, or one that no batch has.
 
     Example:
         >>> from autodiff_ref.train import sgd
@@ -127,11 +130,31 @@ def epoch(
         >>> state = start(recipe, (Layer(jnp.zeros((1, 1))),))
         >>> state, ll = epoch(recipe, state, jnp.array([[1.0, -2.0, 4.0], [1.0, -1.0, -1.0]]), batch_size=2)
     """
-    whole, rest = divmod(table.shape[1], batch_size)
-    if order is None:
-        order = jnp.arange(whole)
-    elif order.shape != (whole,):
-        raise ValueError(f"order has shape {order.shape}: it must be ({whole},), one number for each whole batch")
+    batches = table.shape[1] // whole("batch_size", batch_size, 1)
+    if order is not None:
+        order = _checked_order(order, batches)
+    return _epoch(recipe, state, table, decay, batch_size, order)
+
+
+def _checked_order(order: Any, batches: int) -> Any:
+    if np.shape(order) != (batches,):
+        raise ValueError(f"order has shape {np.shape(order)}: it must be ({batches},), one number for each whole batch")
+    if isinstance(order, jax.Array):  # traced, or on a device: `_epoch` looks at its numbers
+        return order
+    order = np.asarray(order)
+    if order.dtype.kind not in "iu":
+        raise TypeError(f"order must be whole numbers, got dtype {order.dtype}")
+    if batches and not 0 <= order.min() <= order.max() < batches:
+        raise ValueError(f"order has numbers from {order.min()} to {order.max()}: the batches are 0 to {batches - 1}")
+    return order
+
+
+@partial(jax.jit, static_argnums=(0, 4), donate_argnums=1)
+def _epoch(
+    recipe: Recipe, state: State, table: Float[Array, "rows n"], decay: Any, batch_size: int, order: Any
+) -> tuple[State, Float[Array, ""]]:
+    batches, rest = divmod(table.shape[1], batch_size)
+    given, order = order is not None, jnp.arange(batches) if order is None else order
 
     def one(carry: tuple[State, Any], k: Any) -> tuple[tuple[State, Any], None]:
         state, lanes = carry
@@ -139,13 +162,13 @@ def epoch(
         return (state, lanes + more), None
 
     lanes = jnp.zeros(min(batch_size, recipe.block or block_of(state.layers, table)), table.dtype)
-    if whole:
+    if batches:
         (state, lanes), _ = jax.lax.scan(one, (state, lanes), order)
     ll = jnp.sum(lanes)
     if rest:
-        state, more = _step(recipe, state, table, whole * batch_size, rest, decay)
+        state, more = _step(recipe, state, table, batches * batch_size, rest, decay)
         ll = ll + jnp.sum(more)
-    return state, ll
+    return state, jnp.where(jnp.all((order >= 0) & (order < batches)), ll, jnp.nan) if given else ll
 
 
 _ascend = jax.jit(ascend, static_argnums=0)

@@ -135,6 +135,34 @@ def test_an_order_has_one_number_a_batch():
         epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table, batch_size=25, order=np.arange(4))
 
 
+@pytest.mark.parametrize("order", [[0, 1, 9], [0, 1, 3], [-1, 0, 1]])
+def test_an_order_names_only_batches_that_there_are(order):
+    recipe = Recipe(sgd(0.5))
+    table = table_of(5, 90, 3, np.float32)
+    for listed in (order, np.array(order)):
+        with pytest.raises(ValueError, match=f"from {min(order)} to {max(order)}: the batches are 0 to 2"):
+            epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table, batch_size=25, order=listed)
+    for numbers, unknown in ((order, True), ([0, 2, 1], False)):
+        state = start(recipe, layers_of(3, dtype=np.float32))
+        _, ll = epoch(recipe, state, table, batch_size=25, order=jnp.array(numbers))
+        assert np.isnan(ll) == unknown
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"batch_size": 30, "order": [0.0, 1.0, 2.0]}, TypeError, "order must be whole numbers, got dtype float64"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": -30}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": 2.5}, TypeError, "batch_size must be a whole number"),
+    ],
+)
+def test_an_epoch_that_cannot_be_cut_into_batches_is_refused(options, error, message):
+    recipe = Recipe(sgd(0.5))
+    with pytest.raises(error, match=message):
+        epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table_of(5, 90, 3, np.float32), **options)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), weights=st.booleans())
 def test_full_batch_ascent_never_lowers_the_log_likelihood(seed, weights):
