@@ -69,23 +69,28 @@ def verify_command(
         bool, typer.Option("--list", help="List the derivations and their lines, and judge nothing.")
     ] = False,
 ) -> None:
-    r"""Judge derivations: is every line right, and if not, which one is wrong?
+    """Judge derivations: is every line right, and if not, which one is wrong?
 
     Each line is judged against the line above it, the first against jax.grad, in ball arithmetic: without a tolerance.
 
     \b
-    manual-grad verify                         the notes: equations (1) and (2), and how they come about
-    manual-grad verify mine.py                 every Derivation at the module level of mine.py
-    manual-grad verify package.module:NAME     one derivation of a module
-    manual-grad verify --mutants 12            … and whether 12 mistakes planted in each line are found
-    manual-grad verify --data t.csv --label c  the notes, at rows of a table
+    manual-grad verify
+        the notes: equations (1) and (2), and how they come about
+    manual-grad verify mine.py
+        every Derivation at the module level of mine.py
+    manual-grad verify package.module:NAME
+        one derivation of a module
+    manual-grad verify --mutants 12
+        … and whether 12 mistakes planted in each line are found
+    manual-grad verify --data t.csv --label c
+        the notes, at rows of a table
 
     Running a file executes it with your rights, as `python FILE` would: judge only what you would run. Data files are read
     and never executed.
 
     Exit code: 0 all right, 1 a line is refuted or the reference is wrong, 3 something is undecided and nothing refuted, or a
     planted mistake was called right, 2 bad usage or input.
-    """
+    """  # noqa: D301  \b is the character itself: it keeps the lines of its paragraph
     console = Console()
     trials: list[Trial] = []
     with _input_errors(), _only_json(as_json):

@@ -23,19 +23,23 @@ def explain_command(
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs that rules are tested at.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    r"""Explain a line: what changed against the line above, by which rule, where that holds, and whether it is right.
+    """Explain a line: what changed against the line above, by which rule, where that holds, and whether it is right.
 
     \b
-    manual-grad explain line_2b                    a line of the notes
-    manual-grad explain mine.py:LOGISTIC line_2    a line of a derivation of yours
-    manual-grad explain mine.py                    every line of every derivation of mine.py
-    manual-grad explain                            every line of the notes
+    manual-grad explain line_2b
+        a line of the notes
+    manual-grad explain mine.py:LOGISTIC line_2
+        a line of a derivation of yours
+    manual-grad explain mine.py
+        every line of every derivation of mine.py
+    manual-grad explain
+        every line of the notes
 
     A rule is named only if its equation holds to 30 digits at the inputs tried; nothing is taken from the formulas' text.
     Running a file executes it with your rights, as `python FILE` would.
 
     Exit code: 0 explained, whatever the verdict; 2 an unknown line or target, or a line that cannot be evaluated.
-    """
+    """  # noqa: D301  \b is the character itself: it keeps the lines of its paragraph
     console = Console()
     try:
         chosen = _chosen(words or [])

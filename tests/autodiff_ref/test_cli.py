@@ -294,3 +294,18 @@ def test_standardising_leaves_a_constant_column_at_zero(tmp_path):
 def test_help_says_what_running_a_file_means():
     result = run("verify", "--help")
     assert "executes it with your rights" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("command", ["verify", "explain", "train", "predict", "plot", "plot stability", ""])
+def test_examples_in_the_help_stand_on_lines_of_their_own(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "\b" not in result.output
+    assert r"\b" not in result.output
+    rows = result.output.splitlines()
+    assert max(map(len, rows)) <= 80
+    written = {"verify": cli.verify_command.__doc__, "explain": cli.explain_command.__doc__}.get(command, "")
+    examples = [row.strip() for row in written.splitlines() if row.strip().startswith("manual-grad")]
+    assert len(examples) == {"verify": 5, "explain": 4}.get(command, 0)
+    assert [row.strip() for row in rows if row.strip().startswith("manual-grad")] == examples
