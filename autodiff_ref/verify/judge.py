@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from autodiff_ref.verify.accuracy.measure import add_accuracy
 from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
 from autodiff_ref.verify.bench import Bench, Relation
+from autodiff_ref.verify.compared import compared_inputs
 from autodiff_ref.verify.diagnosis.diagnose import diagnose
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.inputs import Input, NoInputError, sweep
@@ -80,6 +81,9 @@ def verify(
         bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
+    if inputs is None:
+        jaxprs = [bench.traced(line, tried[0].args).closed.jaxpr for line in derivation.lines]
+        bench.inputs += compared_inputs(derivation, jaxprs, seed=seed)
     proofs = Proofs(bench, until=until, over=over) if prove else None
     if proofs is not None:
         proofs.begin()  # the prover works beside the balls
@@ -184,6 +188,8 @@ def _judge(bench: Bench, floated: Sweep | None, entry: LineReport, line: Line, l
             return _Rung(entry.label, line, value_is_right=False)
         case "agrees":
             entry.verdict = "agrees"
+            if relation.lacking[0]:
+                entry.reason = f"has no value (NaN or ∞) at {relation.lacking[0]} inputs at which {against.label} has one"
             entry.power = power_of(floated, line, against.line) if floated else None
             if against.value_is_right is False:
                 entry.reason = f"follows from {against.label}, and carries its mistake on"

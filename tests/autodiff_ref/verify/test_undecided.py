@@ -82,6 +82,27 @@ def test_a_stable_form_in_two_branches_gives_evidence_where_they_meet():
     assert report.lines[-1].inputs["zeros"] == 6
 
 
+@pytest.mark.parametrize("place", [1.0, -2.5, 0.0])
+def test_a_line_wrong_at_one_number_that_it_names_is_wrong(place):
+    def slope(z, nabla):
+        return jnp.where(z == place, 7.0, 2 * z)
+
+    report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
+    assert report.first_wrong_line == "slope", str(report)
+
+
+def test_a_slope_that_changes_at_a_number_without_a_jump_agrees_there():
+    def huber(z):
+        return jnp.sum(jnp.where(jnp.abs(z) < 1.5, z * z / 2, 1.5 * (jnp.abs(z) - 0.75)))
+
+    def slope(z, nabla):
+        return jnp.where(jnp.abs(z) <= 1.5, z, 1.5 * jnp.sign(z))
+
+    report = verify(Derivation("∇ Σ huber", huber, "z", (reals("n"),), [slope]))
+    assert report.ok, str(report)
+    assert report.lines[0].inputs["compared"] == 4
+
+
 def test_where_no_value_exists_nothing_is_decided():
     def root(z):
         return jnp.sqrt(-jnp.exp(z))
@@ -110,7 +131,9 @@ def test_a_singularity_that_can_be_removed_is_no_mistake():
     def slope(z, nabla):
         return 2 * z * z / z
 
-    assert verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope])).ok
+    report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
+    assert report.ok
+    assert "slope: has no value (NaN or ∞) at 7 inputs at which jax.grad has one" in " ".join(str(report).split())
 
 
 def test_a_predicate_that_nothing_fulfils_leaves_all_undecided():

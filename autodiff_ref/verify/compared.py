@@ -1,0 +1,74 @@
+"""Inputs at the numbers that a derivation's lines compare with: what a line says at `w == 1` shows at no other input."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.verify.errors import fulfils
+from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, main_sizes
+from manual_grad.derivation import Derivation, Domain, Intervals, Positives, Reals
+
+STRATUM = "compared"
+"""the name of such inputs in a report"""
+
+MOST = 4
+"""numbers that are tried: the first that the lines name"""
+
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_SAME_NUMBER = ("broadcast_in_dim", "convert_element_type")
+
+
+def numbers_compared_with(jaxpr: Any, known: dict[Any, Any] | None = None) -> Iterator[float]:
+    """The constants, but 0, that a jaxpr compares something with.
+
+    Args:
+        jaxpr: what is looked through, and all within it.
+        known: what some of its variables are.
+    """
+    known = dict(known or {})
+    for eqn in jaxpr.eqns:
+        operands = [atom.val if isinstance(atom, core.Literal) else known.get(atom) for atom in eqn.invars]
+        if eqn.primitive.name in _SAME_NUMBER and operands[0] is not None:
+            known[eqn.outvars[0]] = operands[0]
+        if eqn.primitive.name in _COMPARISONS:
+            yield from (float(x) for x in operands if x is not None and np.ndim(x) == 0 and x != 0 and np.isfinite(x))
+        for body in core.jaxprs_in_params(eqn.params):
+            passed = zip(body.invars, operands, strict=True) if len(body.invars) == len(operands) else ()
+            yield from numbers_compared_with(body, {var: value for var, value in passed if value is not None})
+
+
+def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int) -> list[Input]:
+    """Ordinary inputs with one entry of each real array, or all, at plus or minus a number that a jaxpr compares with.
+
+    Where an array's domain does not hold the number, it is left as it is.
+    """
+    numbers = list(dict.fromkeys(x for jaxpr in jaxprs for x in numbers_compared_with(jaxpr)))[:MOST]
+    source = RandomSource(np.random.default_rng([seed, 3]))
+    domains = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    sizes = main_sizes(derivation.domain, derivation.sizes)[0]
+    made: list[Input] = []
+    for number in dict.fromkeys(sign * x for x in numbers for sign in (1.0, -1.0)):
+        for everywhere in (False, True):
+            leaves, structure = jax.tree.flatten(draw_arguments(derivation.domain, sizes, "ordinary", source))
+            held = [leaf for leaf, domain in zip(leaves, domains, strict=True) if leaf.size and _holds(domain, number)]
+            for leaf in held:
+                leaf.flat[slice(None) if everywhere else int(source.integers(0, leaf.size - 1, ()))] = number
+            args = jax.tree.unflatten(structure, leaves)
+            if held and (derivation.where is None or fulfils(derivation.where, "`where`", derivation, args)):
+                made.append(Input(STRATUM, args))
+    return made
+
+
+def _holds(domain: Domain, number: float) -> bool:
+    match domain:
+        case Reals():
+            return True
+        case Positives():
+            return number > 0
+        case Intervals(low=low, high=high):
+            return low < number < high
+        case _:
+            return False
