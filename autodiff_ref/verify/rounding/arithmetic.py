@@ -92,8 +92,7 @@ def quotient(x: Bounded, y: Bounded, dtype: Any, *, by_reciprocal: bool = False)
         propagated = x.error / size if not is_exact(x) else 0.0
         result, known = rounded(value, propagated, units, lambda: _vanishing(value, x)), np.ones((), dtype=bool)
     else:
-        least = size - y.error
-        least_computed = least - y.error
+        least, least_computed = size - y.error, size - 2 * y.error
         propagated = (x.error + magnitude(x) / least * y.error) / least_computed
         result, known = rounded(value, propagated, units, lambda: _vanishing(value, x)), least_computed > 0
     if by_reciprocal:
@@ -122,7 +121,7 @@ def _integer_pow(equation: Equation) -> Step:
             propagated = n * (size + 2 * x.error) ** (n - 1) * x.error if n else 0.0
             return rounded(value, propagated, units=max(n - 1, 1), vanishes=lambda: _vanishing(value, x))
         least = size - 2 * x.error
-        propagated = -n * np.abs(least) ** (n - 1) * x.error
+        propagated = -n * np.abs(least) ** n * (x.error / least)  # the power n − 1 may underflow where this does not
         result = rounded(value, propagated, units=1 - n, vanishes=lambda: np.zeros((), dtype=bool))
         is_normal = (least > 0) & (np.abs(least) ** -n > 2 * format_of(dtype).tiny)  # else it may be flushed, and 1/0
         return Bounded(result.value, np.where(is_normal, result.error, np.inf))

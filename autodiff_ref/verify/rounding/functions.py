@@ -73,6 +73,15 @@ def _farthest(x: Array, e: Array) -> Array:
     return np.abs(x) + 2 * e
 
 
+def _gap_to_one(x: Array, e: Array) -> Array:
+    """1 − |x| − 2e, in which 1 − |x| is not rounded where it is small."""
+    return (1 - np.abs(x)) * BARELY - 2 * e
+
+
+BARELY = 1 - 2.0**-50
+"""makes up for the rounding of a number from which 2e is taken, little of which may be left"""
+
+
 def _where(inside: Array, change: Array) -> Array:
     """Without information where the interval leaves the domain, or touches a pole."""
     return np.where(inside, change, np.inf)
@@ -84,7 +93,7 @@ def _log(x: Array, e: Array) -> Array:
 
 
 def _log1p(x: Array, e: Array) -> Array:
-    low = 1 + x - 2 * e
+    low = (1 + x) * BARELY - 2 * e
     return _where(low > 0, e / low * (1 + 2.0**-20))
 
 
@@ -102,7 +111,7 @@ def _sqrt(x: Array, e: Array) -> Array:
 
 def _rsqrt(x: Array, e: Array) -> Array:
     low = x - 2 * e
-    return _where(low > 0, 0.5 * e * np.abs(low) ** -1.5)
+    return _where(low > 0, 0.5 * (e / low) / np.sqrt(low))  # never low^{3/2}, which overflows where this does not
 
 
 def _cbrt(x: Array, e: Array) -> Array:
@@ -110,24 +119,24 @@ def _cbrt(x: Array, e: Array) -> Array:
 
 
 def _tan(x: Array, e: Array) -> Array:
-    least = np.abs(np.cos(x)) - 2 * e
+    least = np.abs(np.cos(x)) * BARELY - 2 * e
     return _where(least > 0, e / least**2)
 
 
 def _asin(x: Array, e: Array) -> Array:
     """e / √(1 − x²), and never more than from 1 to 1 − e: acos(1 − e) ≤ π √(e/2)"""
-    far = _farthest(x, e)
-    return np.minimum(np.where(far < 1, e / np.sqrt((1 - far) * (1 + far)), np.inf), np.pi * np.sqrt(e / 2))
+    gap = _gap_to_one(x, e)
+    return np.minimum(np.where(gap > 0, e / np.sqrt(gap * (2 - gap)), np.inf), np.pi * np.sqrt(e / 2))
 
 
 def _acosh(x: Array, e: Array) -> Array:
-    low = x - 2 * e
-    return _where(low > 1, e / np.sqrt((low - 1) * (low + 1)))
+    gap = x - 1 - 2 * e
+    return _where(gap > 0, e / (np.sqrt(gap) * np.sqrt(gap + 2)))
 
 
 def _atanh(x: Array, e: Array) -> Array:
-    far = _farthest(x, e)
-    return _where(far < 1, e / ((1 - far) * (1 + far)))
+    gap = _gap_to_one(x, e)
+    return _where(gap > 0, e / (gap * (2 - gap)))
 
 
 def _erf(x: Array, e: Array) -> Array:
@@ -165,9 +174,9 @@ def _digamma(x: Array, e: Array) -> Array:
 
 
 CHANGES: dict[str, Change] = {
-    "exp": lambda x, e: np.exp(x) * np.exp(2 * e) * e * (1 + 2.0**-20),
-    "exp2": lambda x, e: np.exp2(x) * np.exp2(2 * e) * e,
-    "expm1": lambda x, e: np.exp(x) * np.exp(2 * e) * e * (1 + 2.0**-20),
+    "exp": lambda x, e: np.exp(x + 2 * e) * e * (1 + 2.0**-20),  # of e^x e^{2e} the first may underflow
+    "exp2": lambda x, e: np.exp2(x + 2 * e) * e,
+    "expm1": lambda x, e: np.exp(x + 2 * e) * e * (1 + 2.0**-20),
     "log": _log,
     "log1p": _log1p,
     "logistic": lambda x, e: _sigmoid_slope(_nearest(x, e)) * e * (1 + 2.0**-20),
@@ -183,7 +192,7 @@ CHANGES: dict[str, Change] = {
     "atan": lambda x, e: e / (1 + _nearest(x, e) ** 2),
     "sinh": lambda x, e: np.cosh(_farthest(x, e)) * e,
     "cosh": lambda x, e: np.sinh(_farthest(x, e)) * e,
-    "asinh": lambda x, e: e / np.sqrt(1 + _nearest(x, e) ** 2),
+    "asinh": lambda x, e: e / np.hypot(1, _nearest(x, e)),
     "acosh": _acosh,
     "atanh": _atanh,
     "erf": _erf,
@@ -242,7 +251,10 @@ def _stays_zero(name: str, x: Bounded, value: Array) -> Array:
 
 
 def _pow(equation: Equation) -> Step:
-    """x^y = e^{y log x} for x > 0: the relative change is e^{|Δ(y log x)|} − 1; for an integer y, as `integer_pow`."""
+    """x^y = e^{y log x} for x > 0, where y log x moves by at most m and is below its 2m more: P = m e^{y log x + 2m}.
+
+    For an integer y and an x that may be negative, as `integer_pow`.
+    """
     grant = granted("pow", equation.results[0].dtype)
     if not equation.operands[1].is_real:
         raise NotImplementedError("no rounding bounds for `pow` by integers that are no constants")
@@ -255,7 +267,7 @@ def _pow(equation: Equation) -> Step:
         low = u - 2 * x.error
         size = np.maximum(np.abs(np.log(np.abs(low))), np.abs(np.log(u + 2 * x.error)))
         moved = size * y.error + magnitude(y) * x.error / low
-        by_log = np.abs(value) * np.exp(2 * moved) * np.expm1(moved) * (1 + 2.0**-10)
+        by_log = np.exp(v * np.log(u) + 2 * moved) * moved * (1 + 2.0**-10)  # |value| may be 0 where this is not
         far = np.where(v >= 1, _farthest(u, x.error), _nearest(u, x.error))
         is_integer = (v == np.rint(v)) & (y.error == 0)
         by_power = np.abs(v) * far ** (v - 1) * x.error
@@ -274,9 +286,10 @@ def _atan2(equation: Equation) -> Step:
         if is_exact(x) and is_exact(y):
             return rounded(value, 0.0, grant.units, vanishes=lambda: (value == 0) & (y.value == 0))
         moved = np.hypot(x.error, y.error)
-        r = np.hypot(x.value.astype(np.float64), y.value.astype(np.float64)) - 2 * moved
+        r = np.hypot(x.value.astype(np.float64), y.value.astype(np.float64)) * BARELY - 2 * moved
         cut = (x.value - 2 * x.error < 0) & (np.abs(y.value) <= 2 * y.error)
-        return rounded(value, np.where(r > 0, moved / r, np.inf) + np.where(cut, 2 * np.pi, 0.0), grant.units)
+        propagated = np.where(r > 0, moved / r, np.inf) + np.where(cut, 2 * np.pi, 0.0)
+        return rounded(value, propagated, grant.units, vanishes=lambda: (value == 0) & is_zero(y))
 
     return step
 

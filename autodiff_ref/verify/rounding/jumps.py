@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.verify.rounding.arithmetic import cast, quotient
 from autodiff_ref.verify.rounding.values import (
     Bounded,
     Discrete,
+    everywhere,
     format_of,
     is_exact,
     is_sure,
+    is_zero,
+    leaf,
     reach,
     rounded,
     surely,
@@ -64,18 +68,20 @@ def _round(equation: Equation) -> Step:
 
 
 def _rem(equation: Equation) -> Step:
-    """a − b trunc(a/b): P = e_a + |q| e_b while the quotient's integer part is sure."""
+    """a − b trunc(a/b): P = e_a + |q| e_b while the quotient's integer part q is sure; else any in (−|b|, |b|)."""
     dtype = equation.results[0].dtype
     format_of(dtype)
 
     def step(_: Any, a: Bounded, b: Bounded) -> Bounded:
         value = np.fmod(cast(a, dtype), cast(b, dtype))
         if is_exact(a) and is_exact(b):
-            return without_error(value)
+            return (
+                leaf(value) if everywhere(np.isfinite(value)) else Bounded(value, np.where(np.isfinite(value), 0.0, np.inf))
+            )
         share = quotient(a, b, np.float64)
         low, high = np.trunc(share.value - 2 * share.error), np.trunc(share.value + 2 * share.error)
         error = a.error + np.abs(high) * b.error
-        return rounded(value, np.where((low == high) & (low * high >= 0), error, reach(b) + np.abs(value)))
+        return rounded(value, np.where(low == high, error, 2 * reach(b)))
 
     return step
 
@@ -98,7 +104,8 @@ def _convert(equation: Equation) -> Step:
             return surely(value)
         if target.dtype == np.bool_:
             return Discrete(value, (np.abs(x.value) > 2 * x.error) | (x.error == 0))
-        return Discrete(value, cast(x.value - 2 * x.error) == cast(x.value + 2 * x.error))
+        same = cast(x.value - 2 * x.error) == cast(x.value + 2 * x.error)
+        return Discrete(value, same & (x.error < np.inf))  # NaN is no information, and no integer either
 
     return to_integer
 
@@ -106,14 +113,14 @@ def _convert(equation: Equation) -> Step:
 def _to_float(from_real: bool, source: Any, dtype: Any) -> Step:
     def from_float(_: Any, x: Bounded) -> Bounded:
         value = x.value.astype(dtype)
-        lossless = np.finfo(dtype).bits >= np.finfo(source).bits
+        lossless = np.finfo(dtype).bits >= jnp.finfo(source).bits
         if lossless or (is_exact(x) and np.array_equal(value, x.value)):
             return Bounded(value, x.error)
-        return rounded(value, np.asarray(x.error))
+        return rounded(value, np.asarray(x.error), vanishes=lambda: (value == 0) & is_zero(x))
 
     def from_integer(_: Any, x: Discrete) -> Bounded:
         value = x.value.astype(dtype)
-        exact = source == np.bool_ or np.all(np.abs(value) <= 1 / format_of(dtype).u)
+        exact = source == np.bool_ or np.all(np.abs(value) < 1 / format_of(dtype).u)  # beyond it, its last digit may be lost
         made = without_error(value) if exact else rounded(value, 0.0)
         if is_sure(x):
             return made

@@ -14,6 +14,7 @@ from autodiff_ref.verify.rounding.values import (
     format_of,
     is_exact,
     is_sure,
+    is_zero,
     lifted,
     rounded,
     surely,
@@ -180,13 +181,19 @@ def _barrier(name: str) -> Rule:
 
 def _reduce_precision(equation: Equation) -> Step:
     """The ball table reads it as the identity on reals, so that what it cuts off is rounding."""
-    bits = int(equation.params["mantissa_bits"])
+    bits, exponents = int(equation.params["mantissa_bits"]), 2.0 ** (int(equation.params["exponent_bits"]) - 1)
+    smallest, largest = 2.0 ** (2 - exponents), 2.0 ** (exponents - 1) * (2 - 2.0**-bits)
 
     def step(_: Any, x: Bounded) -> Bounded:
         units = max(1.0, 2.0 ** -(bits + 1) / format_of(x.value.dtype).u)
         with jax.enable_x64(True):
             value = np.asarray(equation.primitive.bind(jnp.asarray(x.value), **equation.params))
-        return rounded(value, np.asarray(x.error), units)
+        if is_exact(x) and np.array_equal(value, x.value):
+            return x
+        size, moved = np.abs(x.value).astype(np.float64), 2 * x.error
+        value, error = rounded(value, np.asarray(x.error), units, vanishes=lambda: is_zero(x))
+        error = error + np.where((size - moved < smallest) & ~is_zero(x), smallest, 0.0)  # flushed to zero
+        return Bounded(value, np.where(size + moved <= largest, error, np.inf))
 
     return planned(MOVEMENT["reduce_precision"](equation), step)
 

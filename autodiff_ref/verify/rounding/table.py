@@ -155,6 +155,10 @@ WITHOUT_BOUNDS = (
 so by the primitive's name; balls judge it alone."""
 
 
+_REAL_KINDS = "fV"
+"""bfloat16 is of the last: no number of it may pass for an integer"""
+
+
 class BoundedProgram:
     """A jaxpr with rounding bounds, made ready to run on many inputs: what `bounded` returns."""
 
@@ -171,7 +175,7 @@ class BoundedProgram:
         inputs = [np.asarray(value) for value in leaves]
         batch, context = len(inputs[0]) if inputs else 1, Context()
         with np.errstate(all="ignore"), jax.enable_x64(True):
-            reals = [leaf(x) if np.issubdtype(x.dtype, np.floating) else surely(x) for x in inputs]
+            reals = [leaf(x) if x.dtype.kind in _REAL_KINDS else surely(x) for x in inputs]
             results = self._plan.run(context, *reals)
         outputs = [_output(result, batch, shape) for result, shape in zip(results, self.shapes, strict=True)]
         return outputs, np.broadcast_to(context.tied, batch)

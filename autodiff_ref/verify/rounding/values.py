@@ -31,16 +31,25 @@ class Discrete(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A binary format: half the distance from 1 to the next number, the smallest normal number, digits of short numbers."""
+    """A binary format."""
 
     u: float
+    """half the distance from 1 to the next number"""
     tiny: float
+    """the smallest normal number"""
+    largest: float
+    below_overflow: float
+    """errors whose squares add up to less are of values that do not overflow: (u largest / 2)², or what float64 holds"""
     short: float
+    """short numbers are multiples of its reciprocal, and smaller than it"""
+
+
+_MAX, _MAX32 = float(np.finfo(np.float64).max), float(np.finfo(np.float32).max)
 
 
 _FORMATS = {
-    np.dtype(np.float64): Format(2.0**-53, float(np.finfo(np.float64).tiny), 2.0**12),
-    np.dtype(np.float32): Format(2.0**-24, float(np.finfo(np.float32).tiny), 2.0**5),
+    np.dtype(np.float64): Format(2.0**-53, 2.0**-1022, _MAX, _MAX, 2.0**12),
+    np.dtype(np.float32): Format(2.0**-24, 2.0**-126, _MAX32, (2.0**-25 * _MAX32) ** 2, 2.0**5),
 }
 
 UPWARDS = 1 + 2.0**-40
@@ -96,13 +105,20 @@ def everywhere(condition: Array) -> bool:
 
 
 def are_short(*arrays: Array) -> bool:
-    """Whether sums and products of these numbers are exact: multiples of 2^-12 below 2^12 (float32: 2^-5, 2^5)."""
+    """Whether the sum or product of two of these is exact: multiples of 2^-12 below 2^12 (float32: 2^-5, 2^5)."""
     for array in arrays:
         limit = format_of(array.dtype).short
         scaled = array * limit
         if anywhere(scaled != np.rint(scaled)) or not np.max(np.abs(array), initial=0.0) < limit:
             return False
     return True
+
+
+def add_exactly(count: int, *arrays: Array) -> bool:
+    """Whether every sum of at most so many of these numbers is exact: short ones whose sum has no more digits than 1/u."""
+    if not are_short(*arrays):
+        return False
+    return all(count * format_of(array.dtype).short ** 2 <= 1 / format_of(array.dtype).u for array in arrays)
 
 
 def lifted(value: Any) -> Any:
@@ -164,16 +180,20 @@ def rounded(
         units: of the last place, each u relative.
         vanishes: where the result is exactly zero and no rounding happens; where a computed 0 without P is one by default.
     """
-    u, tiny, _ = format_of(value.dtype)
+    u, tiny, largest, squared_bound, _ = format_of(value.dtype)
     share = units * u * (1 + 8 * units * u) * UPWARDS
     size = np.abs(value).astype(np.float64, copy=False)
     error = size * share
     error += propagated * (UPWARDS + 2 * share)
     error += tiny
-    if np.minimum.reduce(size, axis=None, initial=np.inf) >= tiny:  # the usual case: no zero, nothing to flush, no NaN
-        return Bounded(value, error)
+    below_overflow = np.vdot(error, error) < squared_bound  # |value| ≤ error / u, so that its size is told too
+    if below_overflow and np.minimum.reduce(size, axis=None, initial=np.inf) >= tiny:
+        return Bounded(value, error)  # the usual case: no zero, nothing to flush, no NaN, and nothing overflows in any order
+    if not below_overflow:
+        error = np.where(size + 2 * error < largest, error, np.inf)
     zero = size == 0
-    np.copyto(error, 0.0, where=zero & (propagated == 0) if vanishes is None else vanishes())
+    exact = zero & (propagated == 0) if vanishes is None else vanishes() & (error < np.inf)  # 0 ∞ is NaN
+    np.copyto(error, 0.0, where=exact)
     if np.count_nonzero(size < tiny) > np.count_nonzero(zero):
         value = flushed(value)
     return Bounded(value, error)
@@ -181,7 +201,7 @@ def rounded(
 
 def unless_overflown(error: Array, size: Array, dtype: Any) -> Array:
     """The error of a sum of numbers whose sizes add up to `size`; none is known where some order of it may overflow."""
-    return np.where(size < float(np.finfo(dtype).max) / 2, error, np.inf)
+    return np.where(size < format_of(dtype).largest / 2, error, np.inf)
 
 
 def without_nan(error: Array) -> Array:
