@@ -12,7 +12,7 @@ from jax import lax
 from autodiff_ref.verify.rounding.arithmetic import product
 from autodiff_ref.verify.rounding.choices import greatest, least
 from autodiff_ref.verify.rounding.moves import moved, planned, together
-from autodiff_ref.verify.rounding.sums import scattered_sum
+from autodiff_ref.verify.rounding.sums import extremes, in_any_order, scattered_sum
 from autodiff_ref.verify.rounding.values import Bounded, Discrete, format_of
 from autodiff_ref.verify.walker.movement import INDEXED, numbered
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
@@ -79,6 +79,10 @@ def _sure_rows(x: Discrete) -> Array:
     return np.all(np.reshape(x.sure, (x.sure.shape[0], -1)), axis=1)
 
 
+def _multiplied(old: Bounded, new: Bounded) -> Bounded:
+    return product(old, new, old.value.dtype)
+
+
 def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative: bool = False) -> Rule:
     """Scatter: updates are put where JAX's transpose of scatter-add, a gather, finds their places.
 
@@ -107,19 +111,28 @@ def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative:
             places = places.reshape(places.shape[0], -1)
             batch = max(x.value.shape[0], indices.value.shape[0], updates.value.shape[0])
             if combine is None:
-                flat, new = (Bounded(*(np.reshape(a, (a.shape[0], -1)) for a in each)) for each in (x, updates))
+                old, new = (Bounded(*(np.reshape(a, (a.shape[0], -1)) for a in each)) for each in (x, updates))
                 new = Bounded(-new.value, new.error) if negative else new
-                value, error = scattered_sum(flat, places, new, target.dtype)
+                value, error = scattered_sum(old, places, new, target.dtype)
                 error = np.where(_sure_rows(indices)[:, None], error, np.inf)
                 return Bounded(value.reshape(-1, *target.shape), error.reshape(-1, *target.shape))
-            value, error = (np.array(np.broadcast_to(a, (batch, *a.shape[1:]))).reshape(batch, -1) for a in x)
-            new_value, new_error = (np.broadcast_to(a, (batch, *a.shape[1:])).reshape(batch, -1) for a in updates)
+
+            def flat(array: Array) -> Array:
+                return np.array(np.broadcast_to(array, (batch, *array.shape[1:]))).reshape(batch, -1)
+
+            (value, error), (new_value, new_error) = map(flat, x), map(flat, updates)
             places = np.broadcast_to(places, (batch, new_value.shape[1]))
             for k in range(places.shape[1]):
                 rows = np.flatnonzero(places[:, k] >= 0)
                 at = places[rows, k]
                 old, new = Bounded(value[rows, at], error[rows, at]), Bounded(new_value[rows, k], new_error[rows, k])
                 value[rows, at], error[rows, at] = combine(old, new)
+            if combine is _multiplied:
+                rows, k = np.nonzero(places >= 0)
+                joined = [flat(start) for start in extremes(x)]
+                for made, factors in zip(joined, extremes(updates), strict=True):
+                    np.multiply.at(made, (rows, places[rows, k]), flat(factors)[rows, k])
+                value, error = in_any_order(Bounded(value, error), joined[0], joined[1], places.shape[1] + 1)
             error[~np.broadcast_to(_sure_rows(indices), batch)] = np.inf
             return Bounded(value.reshape(batch, *target.shape), error.reshape(batch, *target.shape))
 
@@ -139,7 +152,7 @@ SCATTER: dict[str, Rule] = {
     "scatter": _scatter(lambda _, new: new),
     "scatter-add": _scatter(None),
     "scatter-sub": _scatter(None, negative=True),
-    "scatter-mul": _scatter(lambda old, new: product(old, new, old.value.dtype)),
+    "scatter-mul": _scatter(_multiplied),
     "scatter-max": _scatter(greatest),
     "scatter-min": _scatter(least),
 }

@@ -1,4 +1,8 @@
-"""Rounding bounds of sums, products over axes, contractions, convolutions: they hold in whatever order these are taken."""
+"""Rounding bounds of sums, products over axes, contractions, convolutions: they hold in whatever order these are taken.
+
+Where some order may overflow, the error is infinite. Source: N. J. Higham, *Accuracy and Stability of Numerical Algorithms*,
+2nd ed., §3.1 (γ_n, for inner products and sums in any order) and §4.2.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +14,13 @@ from autodiff_ref.verify.rounding.choices import greatest, least
 from autodiff_ref.verify.rounding.values import (
     UPWARDS,
     Bounded,
+    add_exactly,
     anywhere,
-    are_short,
     at_the_end,
     flushed,
     format_of,
     is_exact,
+    is_zero,
     reach,
     unless_overflown,
     without_error,
@@ -25,19 +30,25 @@ from autodiff_ref.verify.walker.structure import convolution_pairs
 
 
 def gamma_of(n: int, dtype: Any) -> float:
-    """γ_n = n u / (1 − n u)"""
+    """γ_n = n u / (1 − n u), and no information from n u = 1/2 on: 2^23 numbers in float32"""
     u = format_of(dtype).u
-    return n * u / (1 - n * u)
+    return n * u / (1 - n * u) if 2 * n * u < 1 else np.inf
+
+
+def upwards_of(n: int) -> float:
+    """What makes up for n roundings of a bound, and for the few of the steps around it."""
+    return UPWARDS + n * 2.0**-52
 
 
 def total(x: Bounded, axes: tuple[int, ...], roundings: int, dtype: Any) -> Bounded:
     """The sum over axes (those of arrays with the batch in front), in any order: P = Σ e, and γ Σ |x'|."""
     value = x.value.sum(axes, dtype=dtype)
-    if is_exact(x) and are_short(x.value) and are_short(value):
+    if is_exact(x) and add_exactly(roundings + 1, x.value):
         return without_error(value)
     tiny = format_of(dtype).tiny
     size = reach(x).sum(axes)
-    error = (x.error.sum(axes) + gamma_of(roundings, dtype) * size + (roundings > 0) * tiny * (roundings + 1)) * UPWARDS
+    error = x.error.sum(axes) + gamma_of(roundings, dtype) * size + (roundings > 0) * tiny * (roundings + 1)
+    error = error * upwards_of(roundings)
     return Bounded(flushed(value), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
 
 
@@ -53,7 +64,8 @@ def _reduce_sum(equation: Equation) -> Step:
 
 def _cumsum(equation: Equation) -> Step:
     axis, backwards, dtype = equation.params["axis"] + 1, equation.params["reverse"], equation.results[0].dtype
-    gamma, tiny = gamma_of(equation.operands[0].shape[axis - 1], dtype), format_of(dtype).tiny
+    count = equation.operands[0].shape[axis - 1]
+    gamma, tiny = gamma_of(count, dtype), format_of(dtype).tiny
 
     def summed(x: Array) -> Array:
         flipped = np.flip(x, axis) if backwards else x
@@ -62,10 +74,56 @@ def _cumsum(equation: Equation) -> Step:
 
     def step(_: Any, x: Bounded) -> Bounded:
         size = summed(reach(x))
-        error = (summed(x.error) + gamma * size + tiny * x.value.shape[axis]) * UPWARDS
+        error = (summed(x.error) + gamma * size + tiny * count) * upwards_of(count)
         return Bounded(flushed(summed(x.value)), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
 
     return step
+
+
+def extremes(x: Bounded) -> tuple[Array, Array]:
+    """How large and how small a factor can make a part of a product: max(1, |x'|), and min(1, |x'|), but ∞ for an exact 0.
+
+    For there is nothing to lose where the product is 0, and neither 0 ∞ nor ∞ is small.
+    """
+    size = np.abs(x.value).astype(np.float64, copy=False)
+    smallest = np.clip(size - 2 * x.error, 0.0, 1.0)
+    return np.maximum(size + 2 * x.error, 1.0), np.where(is_zero(x), np.inf, smallest)
+
+
+def in_any_order(made: Bounded, largest: Array, smallest: Array, count: int) -> Bounded:
+    """A product of `count` factors, whose extremes multiply to `largest` and `smallest`, as far off as another order is.
+
+    Roundings are as many in any order. A part that is flushed to zero may be multiplied by all the rest, and a part may
+    overflow.
+    """
+    _, tiny, limit, *_ = format_of(made.value.dtype)
+    flush = np.where(smallest < 2 * tiny, 2 * count * tiny * largest, 0.0)
+    return Bounded(made.value, np.where(largest < limit / 2, made.error + flush, np.inf))
+
+
+def _multiplied(*, accumulate: bool) -> Rule:
+    """Π x_k, or all products of the first ones."""
+    along = _along(lambda x, y: product(x, y, x.value.dtype), accumulate=accumulate)
+
+    def rule(equation: Equation) -> Step:
+        one_by_one, params = along(equation), equation.params
+        axes = (params["axis"] + 1,) if accumulate else tuple(int(axis) + 1 for axis in params["axes"])
+        backwards = accumulate and params["reverse"]
+
+        def joined(factors: Array) -> Array:
+            if not accumulate:
+                return factors.prod(axes)
+            return np.flip(np.flip(factors, axes).cumprod(*axes), axes) if backwards else factors.cumprod(*axes)
+
+        def step(context: Any, x: Bounded) -> Bounded:
+            largest, smallest = map(joined, extremes(x))
+            return in_any_order(
+                one_by_one(context, x), largest, smallest, int(np.prod([x.value.shape[axis] for axis in axes]))
+            )
+
+        return step
+
+    return rule
 
 
 def _along(combine: Callable[[Bounded, Bounded], Bounded], *, accumulate: bool) -> Rule:
@@ -109,7 +167,8 @@ def _dot_general(equation: Equation) -> Step:
     left_shape = [-1, *batch, int(np.prod([left.shape[k] for k in left_free])), summed]
     right_shape = [-1, *batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
     shape, dtype = equation.results[0].shape, equation.results[0].dtype
-    gamma, tiny = gamma_of(summed, dtype), format_of(dtype).tiny
+    gamma, tiny, largest = gamma_of(summed, dtype), format_of(dtype).tiny, format_of(dtype).largest
+    upwards = upwards_of(summed)
 
     def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
         if not summed:
@@ -123,16 +182,19 @@ def _dot_general(equation: Equation) -> Step:
 
         value = np.matmul(lefts(cast(x, dtype)), rights(cast(y, dtype)))
         size, other = lefts(reach(x)), rights(reach(y))
-        error = np.matmul(size, gamma * other if is_exact(y) else gamma * other + rights(y.error))
+        # γ last: multiplied by it, what is small could underflow, and what overflows would not
+        error = np.matmul(size, other if is_exact(y) else other + rights(y.error) / gamma)
+        is_known = np.maximum.reduce(error, axis=None, initial=0.0) < largest / 4
+        error *= gamma
         if not is_exact(x):
             error += np.matmul(lefts(x.error), other)
-        error *= UPWARDS
+        error *= upwards
         error += 2 * summed * tiny
-        if dtype == np.float32:  # of float64 the error overflows as the value does
+        if not is_known:
             error = unless_overflown(error, np.matmul(size, other), dtype)
         zero = value == 0
-        if anywhere(zero):
-            error[zero & (~np.matmul(size != 0, other != 0))] = 0.0  # every product has a factor that is exactly 0
+        if anywhere(zero):  # 0 where every product has a factor that is exactly 0, but 0 ∞ is NaN
+            error[zero & (error < np.inf) & (~np.matmul(size != 0, other != 0))] = 0.0
         return Bounded(flushed(value).reshape((-1, *shape)), error.reshape((-1, *shape)))
 
     return step
@@ -153,8 +215,9 @@ def _convolution(equation: Equation) -> Step:
 
     def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
         sizes = reach(x), reach(y)
-        error = convolved(sizes[0], gamma * sizes[1] + y.error) + convolved(np.asarray(x.error), sizes[1])
-        error = unless_overflown(error * UPWARDS + 2 * len(pairs) * tiny, convolved(*sizes), dtype)
+        size = convolved(*sizes)
+        error = gamma * size + convolved(sizes[0], np.asarray(y.error)) + convolved(np.asarray(x.error), sizes[1])
+        error = unless_overflown(error * upwards_of(len(pairs)) + 2 * len(pairs) * tiny, size, dtype)
         return Bounded(flushed(convolved(x.value, y.value)), error)
 
     return step
@@ -180,18 +243,19 @@ def scattered_sum(x: Bounded, places: Array, updates: Bounded, dtype: Any) -> Bo
         return made
 
     value = added_up(cast(x, dtype), cast(updates, dtype))
-    if is_exact(x) and is_exact(updates) and are_short(x.value, updates.value, value):
+    if is_exact(x) and is_exact(updates) and add_exactly(places.shape[1] + 1, x.value, updates.value):
         return without_error(value)
-    most = int(np.max(added_up(np.zeros((1, value.shape[1])), np.ones((1, places.shape[1]))), initial=0.0))
+    counts = added_up(np.zeros((1, value.shape[1])), np.ones((1, places.shape[1])))
+    most = int(np.max(counts, initial=0.0))
     size = added_up(reach(x), reach(updates))
     error = added_up(np.asarray(x.error), np.asarray(updates.error))
-    touched = added_up(np.zeros((1, value.shape[1])), np.ones((1, places.shape[1]))) > 0
-    error = error + touched * (gamma_of(most, dtype) * size + format_of(dtype).tiny * most) * UPWARDS
+    rounding = gamma_of(most, dtype) * size + format_of(dtype).tiny * most
+    error = np.where(counts > 0, (error + rounding) * upwards_of(most), error)
     return Bounded(flushed(value), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
 
 
 def _cumlogsumexp(equation: Equation) -> Step:
-    """log Σ e^{x_k}: it moves no further than the x_k do; each join rounds a number up to max |x_k| + log n."""
+    """log Σ e^{x_k}: it moves no further than the x_k do; each join rounds a number up to max |x'_k| + log n."""
     axis, backwards, dtype = equation.params["axis"] + 1, equation.params["reverse"], equation.results[0].dtype
     count, u = equation.operands[0].shape[axis - 1], format_of(dtype).u
 
@@ -214,8 +278,8 @@ _JOIN = 32
 
 SUMS: dict[str, Rule] = {
     "reduce_sum": _reduce_sum,
-    "reduce_prod": _along(lambda x, y: product(x, y, x.value.dtype), accumulate=False),
-    "cumprod": _along(lambda x, y: product(x, y, x.value.dtype), accumulate=True),
+    "reduce_prod": _multiplied(accumulate=False),
+    "cumprod": _multiplied(accumulate=True),
     "cummax": _along(greatest, accumulate=True),
     "cummin": _along(least, accumulate=True),
     "cumsum": _cumsum,
