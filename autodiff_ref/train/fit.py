@@ -147,8 +147,8 @@ def fit(
     training, held_out = split(signs, c, settings.validation, settings.seed)
     require_finite_rows(x, names)
 
-    scaling = scaling_of(x, training, settings.standardise)
-    constant = constant_columns(x, training)
+    scaling = scaling_of(x, training, settings.standardise, c)
+    constant = constant_columns(x, training, c)
     table = table_of(x, signs, c, training, scaling, np.dtype(dtype))
     task = Task(
         recipe=Recipe(settings.method, hidden, gradient),

@@ -1,5 +1,6 @@
 """From examples to the table that training runs on: labels to ±1, features standardised, one example a column."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -75,16 +76,24 @@ def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None) -
             raise ValueError(f"x: row {first + row}, {name} is {x[first + row, column]}: drop or fill such entries first")
 
 
-def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool) -> Scaling:
-    """Mean and standard deviation of every column over the given rows; a constant column is centred and not scaled."""
+def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool, c: np.ndarray | None = None) -> Scaling:
+    """Mean and standard deviation of every column over the given rows; a constant column is centred and not scaled.
+
+    With weights c (n,) each row counts as often as its weight says, as it does in the log-likelihood.
+    """
     d = x.shape[1]
     if not standardise:
         return Scaling(np.zeros(d), np.ones(d))
-    n = len(x) if rows is None else len(rows)
+    counts = np.ones(len(x)) if c is None else c
+    total = (counts if rows is None else counts[rows]).sum()
+
+    def average(f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        parts = zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True)
+        return sum(((np.where(often > 0, f(chunk), 0) * often).sum(axis=0) / total for chunk, often in parts), np.zeros(d))
+
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = sum(chunk.sum(axis=0) / n for chunk in _chunks(x, rows))
-        squares = sum(((chunk - mean) ** 2).sum(axis=0) / n for chunk in _chunks(x, rows))
-        scale = np.sqrt(squares)
+        mean = average(lambda chunk: chunk)
+        scale = np.sqrt(average(lambda chunk: (chunk - mean) ** 2))
     if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
         column = int(np.argmin(np.isfinite(mean) & np.isfinite(scale)))
         raise ValueError(f"x: column {column} is too large to standardise in float64: rescale it first")
@@ -93,8 +102,10 @@ def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool) -> Sca
     return Scaling(np.asarray(mean), np.where(constant, 1.0, scale))
 
 
-def constant_columns(x: np.ndarray, rows: np.ndarray | None) -> list[int]:
-    """The columns that have one value in all of the given rows."""
+def constant_columns(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | None = None) -> list[int]:
+    """The columns that have one value in all of the given rows whose weight is not 0."""
+    if c is not None:
+        rows = np.flatnonzero(c) if rows is None else rows[c[rows] > 0]
     first = x[0 if rows is None else rows[0]]
     varies = np.zeros(x.shape[1], bool)
     for chunk in _chunks(x, rows):

@@ -177,6 +177,17 @@ def test_standardising_gives_mean_0_and_variance_1_over_the_training_rows():
     assert table.shape == (4, 250)
 
 
+def test_a_row_of_integer_weight_scales_as_so_many_rows_and_of_none_as_none():
+    random = np.random.default_rng(0)
+    x, c = random.standard_normal((50, 3)), random.integers(0, 4, 50).astype(float)
+    x[c == 0] = 1e300
+    assert (c == 0).any()
+    repeated = np.repeat(x, c.astype(int), axis=0)
+    for got, want in zip(scaling_of(x, None, True, c), scaling_of(repeated, None, True), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    assert constant_columns(np.array([[1.0, 2.0], [1.0, 3.0], [5.0, 4.0]]), None, np.array([1.0, 2.0, 0.0])) == [0]
+
+
 def test_a_constant_column_is_centred_and_not_scaled():
     x = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
     scaling = scaling_of(x, None, True)

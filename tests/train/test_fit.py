@@ -90,7 +90,7 @@ def test_an_integer_weight_counts_like_copies_of_the_example(examples):
     x, y = examples
     copies = np.arange(200) % 3
     rows = np.repeat(np.arange(200), copies)
-    options = {"epochs": 20, "batch_size": None, "dtype": "float64", "standardise": False, "weight_decay": 1.0}
+    options = {"epochs": 20, "batch_size": None, "dtype": "float64", "weight_decay": 1.0}
     weighted = fit(x, y, example_weights=copies, **options)
     copied = fit(x[rows], y[rows], **options)
     for a, b in zip(weighted.model.layers, copied.model.layers, strict=True):
