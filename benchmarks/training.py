@@ -1,5 +1,7 @@
 """Minibatch epochs: ours by hand and by `jax.grad`, scikit-learn, PyTorch, a Python loop. `python benchmarks/training.py`
 
+`--orders SEEDS` compares what is learned by each way to shuffle, `--example` what is learned on the worked example.
+
 Every contender does plain SGD on the same examples with the same batch size, and shuffles anew every epoch unless its name
 says otherwise. Those that are not installed are left out.
 """
@@ -202,6 +204,17 @@ def by_order(n: int, seeds: int) -> None:
         print(f"| {mode} | {np.mean(learned):.5f} | {np.std(learned):.5f} |")
 
 
+def example() -> None:
+    """Prints the accuracy on the worked example's fixed folds, ours and scikit-learn's."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.worked_example import accuracies
+
+    print("Wisconsin breast cancer, five fixed folds: accuracy on the test share\n")
+    print("| | mean | smallest | largest |\n|---|---:|---:|---:|")
+    for name, found in accuracies().items():
+        print(f"| {name} | {np.mean(found):.4f} | {min(found):.4f} | {max(found):.4f} |")
+
+
 def available() -> set[str]:
     """Which contenders are installed."""
     from importlib.util import find_spec
@@ -220,7 +233,15 @@ def main() -> None:
     options.add_argument(
         "--orders", type=int, metavar="SEEDS", help="compare what is learned by each way to shuffle, and no times"
     )
+    options.add_argument(
+        "--example",
+        action="store_true",
+        help="compare accuracies on the worked example, ours and scikit-learn's, and no times",
+    )
     chosen = options.parse_args()
+    if chosen.example:
+        example()
+        return
     if chosen.orders:
         by_order(20_000, chosen.orders)
         return
