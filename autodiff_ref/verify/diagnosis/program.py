@@ -11,6 +11,7 @@ from jax.extend import core
 
 from autodiff_ref.verify.diagnosis.places import Frame, Origin, origin_of, own_frame
 from autodiff_ref.verify.mutation.jaxprs import Body, flattened
+from autodiff_ref.verify.walker.standins import settled
 
 Value = Any
 """An array: NumPy's, JAX's, or one that is being traced."""
@@ -113,7 +114,7 @@ def program_of(closed: Any, file: str, n_outputs: int) -> Program:
             sources = tuple(slot_of(atom) for atom in eqn.invars)
             targets = tuple(made.slot(var.aval) for var in eqn.outvars)
             slots.update(zip(eqn.outvars, targets, strict=True))
-            program.nodes.append(Node(eqn.primitive, dict(eqn.params), sources, targets, origin_of(eqn)))
+            program.nodes.append(Node(eqn.primitive, settled(eqn), sources, targets, origin_of(eqn)))
     program.file = _file_of(program)
     program.outputs = [slot_of(atom) for atom in jaxpr.outvars[:n_outputs]]
     program.maker = {slot: k for k, node in enumerate(program.nodes) for slot in node.targets}

@@ -156,8 +156,6 @@ def _dot_general(equation: Equation) -> Step:
     """Σ_k x_k y_k in any order: P = Σ (|x'| e_y + e_x |y|), and γ_n Σ |x'| |y'|."""
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     left, right = equation.operands
-    if not (left.is_real and right.is_real):
-        raise NotImplementedError("no rounding bounds for `dot_general` of integers into floats: convert them first")
     left_free = [k for k in range(len(left.shape)) if k not in (*left_sum, *left_batch)]
     right_free = [k for k in range(len(right.shape)) if k not in (*right_sum, *right_batch)]
     left_order = [0, *(k + 1 for k in (*left_batch, *left_free, *left_sum))]

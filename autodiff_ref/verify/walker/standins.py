@@ -33,3 +33,30 @@ def meant_by(eqn: Any) -> Any:
         return None  # the same function, differentiated; a differentiated question has the tangents behind its operands
     with jax.enable_x64(True):
         return jax.make_jaxpr(lambda *xs: meant(*xs[:n]))(*[var.aval for var in eqn.invars])
+
+
+def settled(eqn: Any) -> dict[str, Any]:
+    """The parameters of an equation: an order that is asked to be neither stable nor not, as by `np.argsort`, is stable."""
+    return {**eqn.params, "is_stable": True} if eqn.params.get("is_stable", True) is None else dict(eqn.params)
+
+
+def spelled_out(eqn: Any) -> Any:
+    """The jaxpr that an equation stands for which JAX leaves open; None where it leaves nothing open.
+
+    A product of integers and reals is one of reals; of an order it says whether it is stable.
+    """
+    of, makes = [atom.aval.dtype for atom in eqn.invars], eqn.outvars[0].aval.dtype
+    match eqn.primitive.name:
+        case "dot_general" if jnp.issubdtype(makes, jnp.floating) and not all(jnp.issubdtype(d, jnp.floating) for d in of):
+            dtypes = [makes] * 2
+        case "sort" if settled(eqn) != eqn.params:
+            dtypes = of
+        case _:
+            return None
+
+    def spelled(*operands: Any) -> Any:
+        made = [operand.astype(dtype) for operand, dtype in zip(operands, dtypes, strict=True)]
+        return eqn.primitive.bind(*made, **settled(eqn))
+
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(spelled)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars])

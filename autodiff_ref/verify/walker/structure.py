@@ -57,8 +57,6 @@ def _dot_general(equation: Equation) -> Step:
     left_shape = [*batch, int(np.prod([left.shape[k] for k in left_free])), summed]
     right_shape = [*batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
     shape = equation.results[0].shape
-    if not (left.is_real and right.is_real):
-        raise NotImplementedError("no rule for `dot_general` of integers into floats: convert them first")
 
     def step(context: Any, x: Array, y: Array) -> Array:
         if not summed:

@@ -35,7 +35,7 @@ from autodiff_ref.verify.walker.plans import (
     loose,
     operand_of,
 )
-from autodiff_ref.verify.walker.standins import meant_by
+from autodiff_ref.verify.walker.standins import meant_by, spelled_out
 
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
@@ -148,6 +148,9 @@ class Planner:
             lengths, solve = eqn.params["const_lengths"], eqn.params["jaxprs"].solve
             start, b = lengths.matvec + lengths.vecmat, sum(lengths)
             return self.inline(solve.jaxpr, solve.consts, [*sources[start : start + lengths.solve], *sources[b:]])
+        spelled = spelled_out(eqn) if name in ("dot_general", "sort") else None
+        if spelled is not None:
+            return self.inline(spelled.jaxpr, spelled.consts, sources)
         key = _merge_key(eqn, sources)
         if key is not None and key in self.seen:
             return self.seen[key]

@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from autodiff_ref import assert_gradients_agree
 from tests.autodiff_ref.verify.test_assertions import W, X, gradient_of_square, square
@@ -180,3 +183,36 @@ def test_a_gradient_is_wrong_when_what_the_loss_reads_has_changed():
     for loss in (model.loss, stretched):
         with pytest.raises(AssertionError):
             assert_gradients_agree(gradient_of_square, loss, W, X)
+
+
+@given(arrays(np.float64, 4, elements=st.floats(-3, 3), unique=True))
+def test_the_order_that_numpy_asks_for_is_followed(a):
+    def loss(a):
+        return np.sum(np.arange(4) * np.sort(a))
+
+    def ranks(a):
+        return np.argsort(np.argsort(a)).astype(float)
+
+    assert_gradients_agree(ranks, loss, a)
+    with pytest.raises(AssertionError, match="certified: as real functions they differ by at least 1"):
+        assert_gradients_agree(lambda a: ranks(a) + 1, loss, a)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, bool])
+def test_features_may_be_integers_which_are_exact(dtype):
+    rng = np.random.default_rng(0)
+
+    def loss(w, x):
+        return np.sum((x @ w) ** 2)
+
+    def gradient(w, x):
+        return 2 * x.T @ (x @ w)
+
+    for shape in ((4, 3), (400, 30)):  # in balls, and with rounding bounds
+        x = rng.integers(-3, 4, shape).astype(dtype)
+        for _ in range(2):
+            w = rng.normal(size=shape[1])
+            assert_gradients_agree(gradient, loss, w, x)
+            assert_gradients_agree(gradient, loss, jax.numpy.asarray(w), jax.numpy.asarray(x))
+        with pytest.raises(AssertionError, match="is not ∇loss"):
+            assert_gradients_agree(lambda w, x: gradient(w, x) * (1 + 1e-11), loss, w, x)

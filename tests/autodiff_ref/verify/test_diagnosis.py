@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from autodiff_ref.verify import Report, verify
@@ -194,3 +195,19 @@ def test_after_its_share_of_work_nothing_is_said() -> None:
     wrong = next(wrong for wrong in WRONG_LINES if wrong.label == "weight_forgotten")
     bench = Bench(wrong.planted, sweep(wrong.planted, seed=0), may_shrink=False)
     assert diagnose(bench, wrong.line, wrong.before[-1], work=1e6) is None
+
+
+def test_a_line_that_sorts_as_numpy_does_is_diagnosed():
+    def loss(a):
+        return jnp.arange(a.shape[0]) @ jnp.sort(a)
+
+    def ranks(a):
+        return np.argsort(np.argsort(a)).astype(float)
+
+    def ranks_from_1(a):
+        return np.argsort(np.argsort(a)) + 1.0
+
+    sorting = Derivation("∇ of a sorted sum", of=loss, wrt="a", domain=(reals("d"),), lines=[ranks, ranks_from_1])
+    report = verify(sorting, prove=False, floats=False, examples=8)
+    assert report.lines[0].verdict == "agrees"
+    assert "the term 1 is one too many" in str(report.lines[1].diagnosis)
