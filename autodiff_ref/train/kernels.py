@@ -76,9 +76,11 @@ def block_of(layers: Layers, table: Any) -> int:
 
     From 128 to 2,048 by the caches. Measured over these for 4 to 300 features, 2 to 64 units, both precisions
     (benchmarks/gradients.py --blocks): within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features),
-    2,048 up to 2.5 (30, float64). Fewer, and 16 at least, where X is small or the net wide: for an example a block holds
-    about five numbers a unit, eight of its own, the inputs of a layer that is no narrow one twice, and its column twice:
-    jax 0.12 copies it in the loop, and in what is left over.
+    2,048 up to 2.5 (30, float64).
+
+    Fewer, and 16 at least, where X is small or the net wide. The estimate of what a block takes, in numbers an example: 5
+    for each unit, 8 more, twice the inputs of each layer that is multiplied as one matrix product, and two copies of the
+    example's column, which jax 0.12 makes: one in the loop, one for what is left over after it.
     """
     rows, n = table.shape
     shapes = [layer.w.shape for layer in layers]

@@ -1,11 +1,11 @@
 """The order of the examples, epoch by epoch, worked out by other threads while the epoch before is trained on.
 
-A fresh permutation of 100,000 examples of 30 features takes 4.2 ms of processor time beside the 2.0 ms of the epoch that it
-serves: 1 to draw it, the rest to move three million numbers one by one. `batches` pays for that once in `REDEAL` epochs:
-then all examples are dealt into new batches, and the epochs between take the same batches in a new order, which costs
-next to nothing. NumPy draws and moves outside Python's lock, and so does XLA
-train, so that the two share the processors. Segments of 12,800 to 51,200 examples were slower than one of all 100,000
-(12 to 6.3 ms of processor time an epoch against 5.1): each reads every row from end to end.
+A fresh permutation of all examples takes longer than the epoch that it serves, where the net is small: every number of the
+table is moved by itself. `batches` pays for that once in `REDEAL` epochs: then all examples are dealt into new batches, and
+the epochs between take the same batches in a new order, which costs next to nothing. NumPy draws and moves outside Python's
+lock, and so does XLA train, so that the two share the processors.
+
+`benchmarks/shuffling.py` measures what the constants below are chosen by.
 """
 
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ INITIAL, SPLIT, ORDER = 0, 1, 2
 """What a seed is used for: initial weights, the validation share, the order of the examples. Each draws its own numbers."""
 MODES = ("auto", "examples", "batches", "none")
 REDEAL = 8
-"""Epochs between two deals of all examples into batches."""
+"""Epochs between two deals of all examples into batches. A deal takes as long as about two epochs of a small net."""
 SMALL = 16_384
 """Up to so many examples "auto" means "examples": an epoch is then so short that no one waits for its shuffling."""
 PAGE = 4_096
-"""Batches that stand in one page of a row stay side by side. 100,000 examples of 30 features in batches of 128: an epoch in
-the order they stand in takes 1.82 ms, in runs of 8 in a random order 1.82, of 4 1.89, of 2 1.97, of single batches 2.13."""
+"""Batches that stand in one page of a row, of so many bytes, stay side by side: an epoch that jumps from batch to batch is
+slower, in runs of a page it is about as fast as in the order they stand in."""
 RUNS = 16
 """At least so many runs, which makes them shorter where there are few batches."""
 LARGE = 1 << 20
@@ -37,10 +37,11 @@ LARGE = 1 << 20
 LINE = 64
 """The bytes of a cache line."""
 STREAM = 1 << 22
-"""Rows of up to so many bytes are read in order before they are gathered from. 100,000 examples of 30 features, float32,
-with and without: 3.0 and 5.3 ms; rows of 4 MB: 3.5 and 6.2; but rows of 16 MB: 11 and 7.6."""
+"""Rows of up to so many bytes are read in order before they are gathered from, which is faster as long as they stay in the
+caches, and slower where they do not."""
 SEGMENT = 131_072
-"""What "examples" permutes at a time, at most: it bounds the memory for it. About 16 MB for 30 features in float32."""
+"""What "examples" permutes at a time, at most, which bounds the memory for it. Fewer at a time are slower: each segment
+reads every row from end to end."""
 
 Table = Float[np.ndarray, "rows n"]
 
