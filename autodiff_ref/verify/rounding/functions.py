@@ -104,9 +104,9 @@ def _sigmoid_slope(x: Array) -> Array:
 
 
 def _sqrt(x: Array, e: Array) -> Array:
-    """e / 2√x, and never more than √e"""
-    low = np.maximum(x - 2 * e, 0)
-    return np.minimum(e / (2 * np.sqrt(low)), np.sqrt(e))
+    """e / 2√x, and never more than √e; below 0 some computed x may be, and its root is NaN"""
+    low = x - 2 * e
+    return _where(low >= 0, np.minimum(e / (2 * np.sqrt(low)), np.sqrt(e)))
 
 
 def _rsqrt(x: Array, e: Array) -> Array:
@@ -126,7 +126,7 @@ def _tan(x: Array, e: Array) -> Array:
 def _asin(x: Array, e: Array) -> Array:
     """e / √(1 − x²), and never more than from 1 to 1 − e: acos(1 − e) ≤ π √(e/2)"""
     gap = _gap_to_one(x, e)
-    return np.minimum(np.where(gap > 0, e / np.sqrt(gap * (2 - gap)), np.inf), np.pi * np.sqrt(e / 2))
+    return _where(gap >= 0, np.minimum(e / np.sqrt(gap * (2 - gap)), np.pi * np.sqrt(e / 2)))
 
 
 def _acosh(x: Array, e: Array) -> Array:

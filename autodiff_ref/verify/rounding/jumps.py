@@ -91,23 +91,29 @@ def _convert(equation: Equation) -> Step:
     if target.is_real:
         format_of(target.dtype)
         return _to_float(source.is_real, source.dtype, target.dtype)
-    low, high = (0, 1) if target.dtype == np.bool_ else (np.iinfo(target.dtype).min, np.iinfo(target.dtype).max)
+    if target.dtype == np.bool_:
+        return _to_bool
+    low, high = np.iinfo(target.dtype).min, np.iinfo(target.dtype).max
+
+    def cast(value: Array) -> Array:
+        return np.clip(np.nan_to_num(np.trunc(value)), low, high).astype(target.dtype)
+
+    def fits(value: Array) -> Array:
+        return (value > low - 1) & (value < high + 1)
 
     def to_integer(_: Any, x: Bounded) -> Discrete:
-        def cast(value: Array) -> Array:
-            if target.dtype == np.bool_:
-                return value != 0
-            return np.clip(np.nan_to_num(np.trunc(value)), low, high).astype(target.dtype)
-
         value = cast(x.value)
-        if is_exact(x):
+        if is_exact(x) and everywhere(fits(x.value)):
             return surely(value)
-        if target.dtype == np.bool_:
-            return Discrete(value, (np.abs(x.value) > 2 * x.error) | (x.error == 0))
-        same = cast(x.value - 2 * x.error) == cast(x.value + 2 * x.error)
-        return Discrete(value, same & (x.error < np.inf))  # NaN is no information, and no integer either
+        first, last = x.value - 2 * x.error, x.value + 2 * x.error
+        return Discrete(value, fits(first) & fits(last) & (cast(first) == cast(last)))  # NaN fits nowhere
 
     return to_integer
+
+
+def _to_bool(_: Any, x: Bounded) -> Discrete:
+    value = x.value != 0
+    return surely(value) if is_exact(x) else Discrete(value, (np.abs(x.value) > 2 * x.error) | (x.error == 0))
 
 
 def _to_float(from_real: bool, source: Any, dtype: Any) -> Step:

@@ -212,6 +212,8 @@ def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = Non
 def _output(out: Any, batch: int, shape: tuple[int, ...]) -> Bounded:
     out = lifted(out)
     error = without_nan(out.error) if isinstance(out, Bounded) else np.where(out.sure, 0.0, np.inf)
+    if isinstance(out, Bounded) and np.isnan(np.vdot(out.value, out.value)):  # an input is, or a constant
+        error = np.where(np.isnan(out.value), np.inf, error)
     if out.value.shape == error.shape == (batch, *shape):
         return Bounded(out.value, error)
     return Bounded(np.broadcast_to(out.value, (batch, *shape)), np.broadcast_to(error, (batch, *shape)))

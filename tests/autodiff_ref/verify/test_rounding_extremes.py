@@ -62,6 +62,11 @@ NOTHING_KNOWN: dict[str, tuple[Callable[..., Any], Any]] = {
     "a remainder by 0": (lambda a: lax.rem(a[0], a[1]), [1.0, 0.0]),
     "a number that may round to infinity": (lambda a: a[0] * a[1], [np.finfo(DOUBLE).max / 2, 2.0]),
     "an integer of no number": (lambda a: (jnp.zeros(1) * (a * 1e300)).astype(int)[0] * 1.0, [1e300]),
+    "a number too large for an integer": (lambda a: a[0].astype(jnp.int32) * 1.0, [1e11]),
+    "an input that is no number": (lambda a: jnp.max(a), [np.nan, 1.0]),
+    "a constant that is none": (lambda a: jnp.where(a[0] > 0, a[0], jnp.nan), [-1.0]),
+    "the root of what may be negative": (lambda a: jnp.sqrt(lost(a[0], a[1])), [1.0, 2.0**-60]),
+    "the arcsine of what may be more than 1": (lambda a: jnp.arcsin(a[0] + a[1]), [1.0, -(2.0**-60)]),
     "0 times what may be infinite": (lambda a: (a - a)[0] / lost(2.0 * a[0], a[0] * 2.0**-54), [1.0]),
 }  # fmt: skip
 
