@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +15,14 @@ from rich.console import Console
 from autodiff_ref.train.costs import gradient_costs
 from autodiff_ref.train.data import Dataset, read
 from autodiff_ref.train.fit import Fit, fit
+from autodiff_ref.train.kernels import GRADIENTS
 from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
-from autodiff_ref.train.plot import require_matplotlib
+from autodiff_ref.train.plot import require_picture
 from autodiff_ref.train.prepare import table_of
 from autodiff_ref.train.progress import Watcher, summary_of, summary_text
+from autodiff_ref.train.shuffle import MODES
+from manual_grad.activations import ACTIVATIONS
 
 
 @contextmanager
@@ -73,13 +76,16 @@ def train(
     Everything is checked before training begins. Nothing in a data file is executed.
     """
     with refusals():
+        _require_one_of(ACTIVATIONS, activation=activation)
+        _require_one_of(GRADIENTS, gradient=gradient)
+        _require_one_of(MODES, shuffle=shuffle)
         widths = _widths(hidden)
         batch_size = _batch(batch)
         if plot is not None:
-            require_matplotlib()
+            require_picture(plot)
         dataset, example_weights = _training_data(data, label, weights, leave_out or [])
         if save is not None:
-            _require_writable(model_file(save))
+            _require_writable(model_file(save), save)
         errors = Console(stderr=True)
         watcher = Watcher(errors, epochs)
         with watcher.running():
@@ -159,11 +165,20 @@ def _new_examples(trained: Model, data: Path) -> np.ndarray:
     return x
 
 
+def _require_one_of(known: Iterable[str], **option: str) -> None:
+    """Raises ValueError, in the words of the command, unless an option has one of its values."""
+    for name, value in option.items():
+        if value not in known:
+            raise ValueError(f"--{name} must be one of {', '.join(known)}, got {value!r}")
+
+
 def _widths(text: str) -> list[int]:
     try:
         widths = [int(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"--hidden must be whole numbers such as 2 or 64,32, got {text!r}") from None
+        widths = [-1]
+    if widths != [0] and min(widths) < 1:
+        raise ValueError(f"--hidden must be whole numbers from 1 on such as 2 or 64,32, or 0 for none, got {text!r}")
     return [] if widths == [0] else widths
 
 
@@ -176,8 +191,10 @@ def _batch(text: str) -> int | None:
         raise ValueError(f"--batch must be a whole number or full, got {text!r}") from None
 
 
-def _require_writable(path: Path) -> None:
+def _require_writable(path: Path, save: Path) -> None:
     """Raises OSError where the model could not be written, before an hour of training and not after it."""
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(f"--save {save}: {path.parent} is a file; give a folder, or a name that ends in .npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     probe = path.parent / f".{path.name}.probe"
     probe.touch()

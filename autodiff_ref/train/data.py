@@ -93,7 +93,10 @@ def _columns_of(
     wanted = [*([] if label is None else [label]), *(columns or ()), *leave_out]
     for column in wanted:
         if column not in header:
-            raise ValueError(f"{name} has no column {column!r}; its columns are {_shown(header, str)}")
+            hint = next(
+                (f": is it separated by {mark!r}? Give commas, or a .tsv" for mark in ";\t|" if mark in header[0]), ""
+            )
+            raise ValueError(f"{name} has no column {column!r}; its columns are {_shown(header, str)}{hint}")
     if columns is None:
         columns = [column for column in header if column != label and column not in leave_out]
     features = [header.index(column) for column in columns]

@@ -62,7 +62,7 @@ def fit(
     patience: int = 10,
     shuffle: str = "auto",
     seed: int = 0,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     initial: Layers | None = None,
     columns: Sequence[str] | None = None,
     label: str | None = None,
@@ -94,7 +94,7 @@ def fit(
         patience: epochs without a better validation ll after which to stop. The best weights are kept.
         shuffle: "examples", "batches", "none" or "auto"; see `autodiff_ref.train.shuffle`.
         seed: of the initial weights, the validation share and the order of the examples.
-        dtype: "float32" or "float64".
+        dtype: "float32" or "float64", or NumPy's of these names.
         initial: the weights to start from instead of random ones, one `manual_grad.mlp.Layer` a layer.
         columns: the names of x's columns, kept with the model.
         label: the name of the label, kept with the model.
@@ -149,18 +149,18 @@ def fit(
 
     scaling = scaling_of(x, training, settings.standardise, c)
     constant = constant_columns(x, training, c)
-    table = table_of(x, signs, c, training, scaling, np.dtype(dtype))
+    table = table_of(x, signs, c, training, scaling, np.dtype(settings.dtype))
     task = Task(
         recipe=Recipe(settings.method, hidden, gradient),
         table=table,
-        validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, np.dtype(dtype)),
+        validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, np.dtype(settings.dtype)),
         decay=settings.weight_decay
         / (table.shape[1] if c is None else float((c if training is None else c[training]).sum())),
         epochs=settings.epochs,
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
     )
-    with jax.enable_x64(dtype == "float64"):
+    with jax.enable_x64(settings.dtype == "float64"):
         if settings.method is None:
             layers, history, stopped = by_lbfgs(task, layers)
         else:

@@ -20,6 +20,15 @@ def require_matplotlib(what: str = "--plot") -> Any:
     return matplotlib
 
 
+def require_picture(path: Path) -> None:
+    """Raises ValueError where the ending of a path is none that matplotlib can write, before an hour of training."""
+    kinds = require_matplotlib().figure.Figure().canvas.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in kinds:
+        raise ValueError(f"--plot {path}: the ending must be one of {', '.join(sorted(kinds))}")
+    if not path.parent.is_dir():
+        raise NotADirectoryError(f"--plot {path}: there is no folder {path.parent}")
+
+
 def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
     """Draws ll an example against the epoch and, where x has two columns, the probability over their plane.
 

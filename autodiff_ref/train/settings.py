@@ -1,7 +1,10 @@
 """The arguments of `fit` that say how to train: checked, before any work is done."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from autodiff_ref.train.kernels import gradient_of
 from autodiff_ref.train.optimizers import checked_rates, optimizer_of
@@ -35,7 +38,7 @@ class Settings:
     patience: int
     shuffle: str
     seed: int
-    dtype: str
+    dtype: Any
     method: Any = field(init=False)
     """The optimiser that `optimizer` names, or is: a pair init, update. None for L-BFGS, which is none."""
 
@@ -54,8 +57,10 @@ class Settings:
         self.validation = real("validation", self.validation)
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share from 0 to below 1, got {self.validation}")
-        if not isinstance(self.dtype, str) or self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be float32 or float64, by name, got {self.dtype!r}")
+        with suppress(TypeError):
+            self.dtype = np.dtype(self.dtype).name
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype must be float32 or float64, got {self.dtype!r}")
         self.learning_rate, self.momentum = checked_rates(self.learning_rate, self.momentum)
         lbfgs = isinstance(self.optimizer, str) and self.optimizer == "lbfgs"
         self.method = None if lbfgs else optimizer_of(self.optimizer, self.learning_rate, self.momentum)

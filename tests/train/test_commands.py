@@ -125,14 +125,23 @@ BAD = {
     "unknown column to leave out": (["--label", "kind", "--leave-out", "ids"], "no column 'ids'"),
     "unknown weights": (["--label", "kind", "--leave-out", "id", "--weights", "w"], "no column 'w'"),
     "hidden": (["--label", "kind", "--leave-out", "id", "--hidden", "two"], "--hidden must be"),
-    "negative hidden": (["--label", "kind", "--leave-out", "id", "--hidden", "-2"], "widths must be at least 1"),
+    "negative hidden": (
+        ["--label", "kind", "--leave-out", "id", "--hidden", "-2"],
+        "--hidden must be whole numbers from 1 on",
+    ),
     "batch": (["--label", "kind", "--leave-out", "id", "--batch", "all"], "--batch must be"),
-    "gradient": (["--label", "kind", "--leave-out", "id", "--gradient", "magic"], "hand or autodiff"),
+    "gradient": (["--gradient", "magic"], "--gradient must be one of hand, autodiff"),
+    "activation": (["--activation", "foo"], "--activation must be one of sigmoid, tanh, relu"),
+    "shuffle": (["--shuffle", "foo"], "--shuffle must be one of"),
+    "picture of no kind": (["--plot", "x.foo"], "--plot x.foo: the ending must be one of"),
+    "picture in no folder": (["--plot", "nowhere/x.png"], "there is no folder nowhere"),
+    "model in a file": (["--label", "kind", "--leave-out", "id", "--save", __file__], "is a file; give a folder"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_on_stderr_and_exit_2(name, data):
+def test_bad_input_is_one_line_on_stderr_and_exit_2_before_training(name, data, monkeypatch):
+    monkeypatch.setattr(commands, "fit", None)
     options, message = BAD[name]
     done = run("train", data, *options)
     assert done.exit_code == 2
@@ -176,3 +185,8 @@ def test_progress_is_shown_on_a_terminal(examples):
         watcher(Epoch(1, -0.5, -0.6, 0.01, 1000))
     assert "epoch 1/2" in screen.getvalue()
     assert "ll -0.5000 · validation -0.6000 · 100,000 examples/s" in screen.getvalue()
+
+
+def test_a_table_with_semicolons_is_recognised(write_csv):
+    done = run("train", write_csv([["a;b;y"], ["1;2;0"]]))
+    assert "is it separated by ';'?" in " ".join(done.stderr.split())
