@@ -204,7 +204,11 @@ def _require_writable(path: Path, save: Path) -> None:
 def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str | None) -> dict[str, Any]:
     model = result.model
     x, labels = dataset.x, np.asarray(dataset.labels)
-    accuracy = float(np.mean(model.predict(x) == labels))
+    right = model.predict(x) == labels
+    held_out = np.zeros(len(right), dtype=bool)
+    if result.held_out is not None:
+        held_out[result.held_out] = True
+    accuracy = float(right[~held_out].mean()), float(right[held_out].mean()) if held_out.any() else None
     some = x[:20_000]
     dtype = model.layers[0].w.dtype
     y = np.where(labels[: len(some)] == model.classes[1], 1.0, -1.0)

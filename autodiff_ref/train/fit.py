@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
 from autodiff_ref.train.kernels import Layers
@@ -35,6 +35,8 @@ class Fit:
     """Why training ended."""
     constant: list[str] = field(default_factory=list[str])
     """Columns with one value in all training examples: centred to 0, so they add nothing."""
+    held_out: Int[np.ndarray, " m"] | None = None
+    """The rows that were held out to decide when to stop; None where none were."""
 
     @property
     def seconds(self) -> float:
@@ -167,4 +169,4 @@ def fit(
             layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, shuffle)
     outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
     model = Model(layers, hidden, classes, scaling, names, label, settings.about() | outcome)
-    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant])
+    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant], held_out)

@@ -41,8 +41,15 @@ class Watcher:
             self.progress.update(self.task, completed=done.number, state=state)
 
 
-def summary_of(fit: Fit, accuracy: float, costs: dict[str, float], saved: str | None) -> dict[str, Any]:
-    """What is to be said about a training, as JSON."""
+def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, float], saved: str | None) -> dict[str, Any]:
+    """What is to be said about a training, as JSON.
+
+    Args:
+        fit: the training.
+        accuracy: on the examples trained on, and on those held out, if any.
+        costs: nanoseconds an example, by each gradient.
+        saved: where the model was written.
+    """
     about = fit.model.training
     # the first epoch compiles as well
     steady = fit.history[1:] or fit.history
@@ -54,8 +61,9 @@ def summary_of(fit: Fit, accuracy: float, costs: dict[str, float], saved: str | 
         "epochs": len(fit.history),
         "stopped": fit.stopped,
         "ll_per_example": fit.history[-1].ll,
-        "validation_ll_per_example": fit.history[-1].validation,
-        "accuracy": accuracy,
+        "validation_ll_per_example": max((e.validation for e in fit.history if e.validation is not None), default=None),
+        "accuracy": accuracy[0],
+        "validation_accuracy": accuracy[1],
         "seconds": fit.seconds,
         "examples_per_second": sum(e.examples for e in steady) / sum(e.seconds for e in steady),
         "gradient": about["gradient"],
@@ -75,11 +83,14 @@ def summary_text(summary: dict[str, Any]) -> Text:
         "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
         f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
-        "accuracy": f"{summary['accuracy']:.4f} on the examples given, those held out included",
+        "accuracy": f"{summary['accuracy']:.4f} on the examples trained on",
         "gradient": f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}",
     }
     if summary["validation_ll_per_example"] is not None:
-        rows["validation"] = f"{summary['validation_ll_per_example']:.4f} nats an example after the last epoch"
+        rows["validation"] = (
+            f"{summary['validation_ll_per_example']:.4f} nats an example held out, accuracy "
+            f"{summary['validation_accuracy']:.4f}: the best of all epochs, whose weights are kept"
+        )
     if summary["constant_columns"]:
         rows["constant"] = f"{', '.join(summary['constant_columns'])}: one value in all examples, so without effect"
     if summary["saved"]:

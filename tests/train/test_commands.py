@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from autodiff_ref.train import commands, load
+from autodiff_ref.train import commands, fit, load
 
 app = typer.Typer()
 app.command()(commands.train)
@@ -54,6 +54,22 @@ def test_json_is_all_there_is_on_stdout(data):
     assert set(summary["nanoseconds_per_example"]) == {"hand", "autodiff"}
     assert summary["epochs"] == 3
     assert 0 <= summary["accuracy"] <= 1
+    assert 0 <= summary["validation_accuracy"] <= 1
+
+
+def test_what_is_said_of_the_examples_held_out_is_of_the_weights_that_are_kept(data, tmp_path, examples):
+    options = ("--json", "--validation", "0.25", "--seed", 3, "--learning-rate", 0.5, "--float64", "--save", tmp_path)
+    summary = json.loads(train(data, *options).stdout)
+    x, y = examples
+    result = fit(x, y, epochs=3, validation=0.25, seed=3, learning_rate=0.5, dtype="float64")
+    held_out = result.held_out
+    model = load(tmp_path)
+    assert len(held_out) == 50
+    signs = np.where(y[held_out] == model.classes[1], 1, -1)
+    p = model.predict_probability(x[held_out])
+    ll = np.mean(np.log(np.where(signs > 0, p, 1 - p)))
+    assert summary["validation_ll_per_example"] == pytest.approx(ll, rel=1e-9)
+    assert summary["validation_accuracy"] == np.mean(model.predict(x[held_out]) == y[held_out])
 
 
 def test_autodiff_trains_the_same_net(data, tmp_path):
