@@ -20,7 +20,7 @@ from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
 from autodiff_ref.train.prepare import table_of
-from autodiff_ref.train.progress import Watcher, summary_of, summary_text
+from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
 from autodiff_ref.train.shuffle import MODES
 from manual_grad.activations import ACTIVATIONS
 
@@ -87,8 +87,8 @@ def train(
         if save is not None:
             _require_writable(model_file(save), save)
         errors = Console(stderr=True)
-        watcher = Watcher(errors, epochs)
-        with watcher.running():
+        line = ProgressLine(errors, epochs)
+        with line.running():
             result = fit(
                 dataset.x,
                 dataset.labels,
@@ -111,7 +111,7 @@ def train(
                 dtype="float64" if float64 else "float32",
                 columns=dataset.columns,
                 label=label,
-                on_epoch=watcher,
+                on_epoch=line,
             )
         saved = None if save is None else str(result.model.save(save))
         summary = _summary(result, dataset, batch_size, saved)

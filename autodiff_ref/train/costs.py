@@ -11,6 +11,7 @@ from autodiff_ref.train.loop import Recipe, epoch, start
 from autodiff_ref.train.optimizers import sgd
 
 SAMPLE = 16_384
+"""So many examples are timed, at most."""
 
 
 def gradient_costs(

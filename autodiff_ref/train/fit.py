@@ -151,13 +151,14 @@ def fit(
 
     scaling = scaling_of(x, training, settings.standardise, c)
     constant = constant_columns(x, training, c)
-    table = table_of(x, signs, c, training, scaling, np.dtype(settings.dtype))
+    precision = np.dtype(settings.dtype)
+    table = table_of(x, signs, c, training, scaling, precision)
+    count = table.shape[1] if c is None else float((c if training is None else c[training]).sum())
     task = Task(
-        recipe=Recipe(settings.method, hidden, gradient),
+        recipe=Recipe(settings.method, settings.hidden, settings.gradient),
         table=table,
-        validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, np.dtype(settings.dtype)),
-        decay=settings.weight_decay
-        / (table.shape[1] if c is None else float((c if training is None else c[training]).sum())),
+        validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, precision),
+        decay=settings.weight_decay / count,
         epochs=settings.epochs,
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
@@ -166,7 +167,7 @@ def fit(
         if settings.method is None:
             layers, history, stopped = by_lbfgs(task, layers)
         else:
-            layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, shuffle)
+            layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
     outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
-    model = Model(layers, hidden, classes, scaling, names, label, settings.about() | outcome)
-    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant], held_out)
+    model = Model(layers, settings.hidden, classes, scaling, names, label, settings.about() | outcome)
+    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant])

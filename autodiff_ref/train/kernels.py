@@ -106,7 +106,8 @@ def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int |
 def lane_sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradient: str, block: int) -> Sums:
     """ll by lanes and ∇ll over `count` columns from `start` on: lane k adds up the k-th examples of all blocks
 
-    Whoever loops over this adds up lanes, and lanes at the end: a sum within every step takes XLA on CPU two kernels more.
+    Whoever loops over this adds lane to lane, and sums the lanes once at the end: a sum within every step takes XLA on CPU
+    two kernels more.
     """
     d = layers[0].w.shape[1]
     compute = gradient_of(gradient)

@@ -22,8 +22,8 @@ class Recipe:
         optimizer: a pair init, update, such as `sgd(0.5)` or any of optax's; it descends, and is handed −∇.
         hidden: the squashing function within: "sigmoid", "tanh" or "relu".
         gradient: "hand" for the δ recursion, "autodiff" for `jax.grad`.
-        block: examples worked on at a time within a batch, which bounds the memory
-            a step needs; by default as many as stay in the cache.
+        block: examples worked on at a time within a batch, which bounds the memory a step needs; by default as many as stay
+            in the cache.
 
     Raises:
         ValueError: `hidden` or `gradient` is unknown.

@@ -11,7 +11,7 @@ from autodiff_ref.train.fit import Fit
 from autodiff_ref.train.run import Epoch
 
 
-class Watcher:
+class ProgressLine:
     """Shows epoch, ll an example, examples a second and the time left; nothing where `console` is no terminal."""
 
     def __init__(self, console: Console, epochs: int) -> None:

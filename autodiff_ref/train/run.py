@@ -47,6 +47,7 @@ class Task:
 
 
 def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuffle: str) -> tuple[Layers, list[Epoch], str]:
+    """Trains by steps along the gradient: (the weights, the history, why it ended)."""
     batch = min(task.n, batch_size or task.n)
     state = start(task.recipe, layers)
     if batch == task.n:
@@ -57,12 +58,12 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
     for number in range(1, task.epochs + 1):
         since = time.perf_counter()
         state, ll = next(passes)
-        if watch.stops_after(number, float(ll) / task.n, state.layers, since):
+        if watch.stops_after(number, ll / task.n, state.layers, since):
             break
     return watch.result(state.layers)
 
 
-def _full_batch(task: Task, state: State) -> Any:
+def _full_batch(task: Task, state: State) -> Iterator[tuple[State, float]]:
     """One step an epoch; on all processors where there is enough work, else one compiled step."""
     table = jax.device_put(task.table)
     while True:
@@ -73,7 +74,7 @@ def _full_batch(task: Task, state: State) -> Any:
         yield state, float(ll)
 
 
-def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Any:
+def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Iterator[tuple[State, float]]:
     """Many steps an epoch, each segment put in order by other threads while the one before it is trained on."""
     total = 0.0
     for segment in one_ahead(on_device(segment for number in range(task.epochs) for segment in shuffler.epoch(number))):
@@ -96,6 +97,7 @@ def on_device(segments: Iterable[Segment]) -> Iterator[Segment]:
 
 
 def by_lbfgs(task: Task, layers: Layers) -> tuple[Layers, list[Epoch], str]:
+    """Trains by L-BFGS, whose iterations stand for epochs: (the weights, the history, why it ended)."""
     watch = Watch(task)
     since = time.perf_counter()
 
@@ -121,6 +123,7 @@ class Watch:
         self.stopped_early = False
 
     def stops_after(self, number: int, ll: float, layers: Layers, since: float) -> bool:
+        """Takes down an epoch, ll an example at the weights it met and the weights after it; whether to stop there."""
         task = self.task
         held_out = task.validation
         self._require_finite(number, ll)
@@ -135,6 +138,7 @@ class Watch:
         return self.stopped_early
 
     def result(self, layers: Layers, why: str = "all epochs done") -> tuple[Layers, list[Epoch], str]:
+        """The weights to keep, which are finite, the history, and why training ended."""
         number = len(self.history)
         if self.best is not None:
             _, number, layers = self.best

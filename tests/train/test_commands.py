@@ -193,12 +193,12 @@ def test_progress_is_shown_on_a_terminal(examples):
     from rich.console import Console
 
     from autodiff_ref.train import Epoch
-    from autodiff_ref.train.progress import Watcher
+    from autodiff_ref.train.progress import ProgressLine
 
     screen = io.StringIO()
-    watcher = Watcher(Console(file=screen, force_terminal=True, width=120), 2)
-    with watcher.running():
-        watcher(Epoch(1, -0.5, -0.6, 0.01, 1000))
+    line = ProgressLine(Console(file=screen, force_terminal=True, width=120), 2)
+    with line.running():
+        line(Epoch(1, -0.5, -0.6, 0.01, 1000))
     assert "epoch 1/2" in screen.getvalue()
     assert "ll -0.5000 · validation -0.6000 · 100,000 examples/s" in screen.getvalue()
 
