@@ -26,17 +26,22 @@ def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed:
 
 def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The rows to train on and those held out, in the order of the data; None, None for no split."""
-    if share == 0:
-        return None, None
     n = len(y)
-    count = max(1, round(share * n))
-    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
-    training, held_out = np.sort(order[count:]), np.sort(order[:count])
-    if len(np.unique(y[training])) < 2:
-        raise ValueError(f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer")
-    for rows, which in ((training, "to train on"), (held_out, "held out")):
-        if c is not None and not c[rows].any():
-            raise ValueError(f"example_weights are 0 on every example {which}: at least one must be above 0")
+    counts = np.ones(n, bool) if c is None else c > 0
+    training, held_out = None, None
+    if share > 0:
+        count = max(1, round(share * n))
+        order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
+        training, held_out = np.sort(order[count:]), np.sort(order[:count])
+        if len(np.unique(y[training])) < 2:
+            raise ValueError(
+                f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer"
+            )
+        if not counts[held_out].any():
+            raise ValueError("example_weights are 0 on every example held out: at least one must be above 0")
+    weighed = counts if training is None else training[counts[training]]
+    if len(np.unique(y[weighed])) < 2:
+        raise ValueError("example_weights leave none or one class alone to train on: both need a weight above 0")
     return training, held_out
 
 

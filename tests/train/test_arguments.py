@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autodiff_ref.train import fit
+from autodiff_ref.train.arguments import split
 from autodiff_ref.train.optimizers import optimizer_of
 from manual_grad import mlp
 
@@ -102,12 +103,18 @@ def test_numbers_too_large_for_the_precision_are_refused_before_training(monkeyp
         fit([[0.0], [1.0], [1e300]], Y, standardise=False)
 
 
-@pytest.mark.parametrize("counted", range(6))
-def test_a_share_without_any_weight_is_refused(counted, monkeypatch):
-    """One example counts, and stands either in the share to train on or in the one held out."""
+def test_weights_that_leave_nothing_to_learn_from_are_refused(monkeypatch):
+    """A weight of 0 is an example less: both classes must be left to train on, and something in the share held out."""
     monkeypatch.setitem(fit.__globals__, "scaling_of", None)
-    with pytest.raises(ValueError, match=r"example_weights are 0 on every example (to train on|held out)"):
-        fit(np.ones((6, 1)), [0, 1, 0, 1, 0, 1], validation=0.3, example_weights=np.arange(6) == counted)
+    x, y = np.ones((6, 1)), np.array([0, 1, 0, 1, 0, 1])
+    _, held_out = split(y, None, 0.3, seed=0)
+    of_held_out = np.isin(np.arange(6), held_out)
+    for weights, message in ((of_held_out, "none or one class alone"), (~of_held_out, "0 on every example held out")):
+        with pytest.raises(ValueError, match=f"example_weights .*{message}"):
+            fit(x, y, validation=0.3, example_weights=weights)
+    for one_class in (y, 1 - y):
+        with pytest.raises(ValueError, match="example_weights leave none or one class alone to train on"):
+            fit(x, y, example_weights=one_class)
 
 
 def test_a_missing_optax_is_named(monkeypatch):
