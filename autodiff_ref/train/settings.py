@@ -57,8 +57,9 @@ class Settings:
         self.validation = real("validation", self.validation)
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share from 0 to below 1, got {self.validation}")
-        with suppress(TypeError):
-            self.dtype = np.dtype(self.dtype).name
+        if self.dtype is not None:  # which NumPy takes for float64
+            with suppress(TypeError):
+                self.dtype = np.dtype(self.dtype).name
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be float32 or float64, got {self.dtype!r}")
         self.learning_rate, self.momentum = checked_rates(self.learning_rate, self.momentum)
