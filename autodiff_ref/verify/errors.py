@@ -17,13 +17,16 @@ class LineError(ValueError):
 
 
 _TRACED = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
+_NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argument's own x.__array_namespace__()."
 _LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")
 
 
 def line_error(error: Exception, label: str, derivation: Derivation, args: tuple[Any, ...] = ()) -> LineError:
     """What is said of a line, or of `of`, that raises; of a type or value with the shapes that it was handed."""
     hint = ""
-    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        hint = _NUMPY
+    elif isinstance(error, jax.errors.ConcretizationTypeError):
         hint = _TRACED
     elif isinstance(error, TypeError | ValueError | IndexError) and args:
         hint = f" (at {_shapes(derivation, args)})"
@@ -83,6 +86,14 @@ def check_value(value: Any, label: str, derivation: Derivation) -> None:
             f"{derivation.name}: {label} returns the {type(wrong).__name__} {wrong!r:.40}: "
             f"a line returns the whole gradient, an array or a pytree of arrays"
         )
+
+
+def is_no_sum(name: str, value: Any, returned: tuple[int, ...], gradient: tuple[int, ...]) -> str:
+    """A guess: what was returned is the gradient of the sum of what is differentiated; nothing where it is not."""
+    shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(value)]
+    if len(shapes) != 1 or not shapes[0] or (*shapes[0], *returned) != gradient:
+        return ""
+    return f". `{name}` returns shape {shapes[0]}: did you mean its sum?"
 
 
 def _is_array(leaf: Any) -> bool:

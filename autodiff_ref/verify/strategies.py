@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from autodiff_ref.verify.inputs import STRATA, Values, dimension_names, draw_arguments, main_sizes, ordinary_bound
+from manual_grad._arrays import leaves
 from manual_grad.derivation import Domain, Reals
 
 
@@ -31,6 +32,7 @@ def arguments(
         where: a predicate on the arguments.
 
     Raises:
+        TypeError: the domain is no tuple of domains.
         ValueError: there is no such stratum, or no such dimension.
 
     Example:
@@ -39,6 +41,8 @@ def arguments(
         >>> find(arguments((reals("n"),), sizes={"n": 2}), lambda args: args[0].sum() >= 1)[0].shape
         (2,)
     """
+    if not isinstance(domain, tuple) or not all(map(_is_domain, leaves(domain))):  # a domain of one argument is no tuple
+        raise TypeError(f"a domain is a tuple with one of reals(…), signs(…), … for each argument, got {domain!r}")
     if stratum not in STRATA:
         raise ValueError(f"no stratum {stratum!r}: choose one of {', '.join(map(repr, STRATA))}")
     unknown = set(sizes or {}) - set(dimension_names(domain))

@@ -11,7 +11,7 @@ import numpy as np
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
-from autodiff_ref.verify.errors import LineError, check_call, check_value, line_error
+from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
 from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
 
@@ -127,10 +127,19 @@ def trace_line(
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
-            f"and the gradient is {_describe(shapes)}: "
+            f"and the gradient has {_describe(shapes)}: "
             f"a line returns the whole gradient, of the shape of what it is differentiated by"
+            f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}"
         )
     return traced
+
+
+def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:
+    (returned, *more), (wanted, *rest) = jax.tree.leaves(ours) or [None], jax.tree.leaves(gradient)
+    if returned is None or len(more) != len(rest):
+        return ""
+    value = trace_of(derivation, args, nabla).shapes
+    return is_no_sum(label_of(derivation.of), value, tuple(returned.shape), tuple(wanted.shape))
 
 
 def takes_nabla(f: Callable[..., Any]) -> bool:
@@ -163,7 +172,7 @@ def _flat_shapes(shapes: Any) -> tuple[str, list[Any]]:
 def _describe(shapes: Any) -> str:
     leaves = jax.tree.leaves(shapes)
     if len(leaves) == 1:
-        return f"of shape {tuple(leaves[0].shape)}"
+        return f"shape {tuple(leaves[0].shape)}"
     return str(jax.tree.map(lambda leaf: tuple(leaf.shape), shapes))
 
 

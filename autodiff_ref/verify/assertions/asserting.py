@@ -65,7 +65,7 @@ def assert_gradients_agree(
     call = Call.of(args)
     pair = pair_of(candidate, of, wrt, call)
     value = _called(candidate, call, wrt, asks_for_nabla=pair.asks_for_nabla)
-    unusable = returned_wrongly(value, pair.reference.shapes, candidate, wrt)
+    unusable = returned_wrongly(value, pair.reference, candidate, of, wrt)
     if unusable:
         raise AssertionError(unusable)
 
@@ -79,7 +79,7 @@ def assert_gradients_agree(
     if found is None:
         return
     if found.outcome == "different":
-        raise AssertionError(failure(found, pair, candidate, of, wrt))
+        raise AssertionError(failure(found, pair, candidate, of, wrt, again))
     _undecided(found, candidate, of)
 
 
@@ -131,12 +131,17 @@ def assert_derivation(derivation: Derivation, **options: Any) -> None:
     Raises:
         AssertionError: some line is not; the message is the report, with the first wrong line and an input.
         LineError: a line raises, or returns something of another shape than the gradient.
+        TypeError: it is no Derivation.
 
     Example:
         >>> from manual_grad import notes
         >>> assert_derivation(notes.RESIDUAL)
     """
     __tracebackhide__ = True
+    if not isinstance(derivation, Derivation):
+        raise TypeError(
+            f"assert_derivation takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree"
+        )
     report = verify(derivation, **options)
     if not report.ok:
         raise AssertionError(f"{derivation.name} is not verified\n{report}")

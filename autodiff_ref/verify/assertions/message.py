@@ -7,17 +7,23 @@ import jax
 import numpy as np
 
 from autodiff_ref.verify.assertions.agreement import Pair
+from autodiff_ref.verify.assertions.by_value import Again
+from autodiff_ref.verify.assertions.factor import factor_of
 from autodiff_ref.verify.assertions.finding import Finding
-from autodiff_ref.verify.assertions.sides import Call
+from autodiff_ref.verify.assertions.sides import Call, Side
 from autodiff_ref.verify.counterexample import leaf_names, readable
+from autodiff_ref.verify.errors import is_no_sum
 from manual_grad.derivation import argument_names, label_of
 
 MOST_SHOWN = 60
 """numbers of an input that are written out; a larger array is described"""
 
 
-def returned_wrongly(value: Any, shapes: Any, candidate: Callable[..., Any], wrt: str | None) -> str:
-    """What is wrong with the form of what a candidate returned; nothing where it is a gradient of these shapes."""
+def returned_wrongly(
+    value: Any, reference: Side, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None
+) -> str:
+    """What is wrong with the form of what a candidate returned; nothing where it is a gradient of the reference's shapes."""
+    shapes = reference.shapes
     name, by = label_of(candidate), f"by {wrt}" if wrt else "by the first argument"
     ours, wanted = jax.tree.flatten(value), jax.tree.flatten(shapes)
     single = len(ours[0]) == len(wanted[0]) == 1
@@ -29,6 +35,7 @@ def returned_wrongly(value: Any, shapes: Any, candidate: Callable[..., Any], wrt
             return (
                 f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: "
                 "return the whole gradient, of the shape of what it is differentiated by"
+                f"{is_no_sum(label_of(of), reference.value, np.shape(leaf), want.shape)}"
             )
         dtype = getattr(leaf, "dtype", None) or np.asarray(leaf).dtype
         if not jax.numpy.issubdtype(dtype, np.floating):
@@ -47,8 +54,10 @@ class _Shape(tuple[int, ...]):
     __slots__ = ()
 
 
-def failure(found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None) -> str:
-    """The whole message."""
+def failure(
+    found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, again: Again
+) -> str:
+    """The whole message; `again` calls the candidate at other inputs."""
     ours, theirs = label_of(candidate), f"∇{label_of(of)}"
     k = found.components[0]
     computed, expected = float(found.computed[k]), float(found.expected[k])
@@ -59,13 +68,23 @@ def failure(found: Finding, pair: Pair, candidate: Callable[..., Any], of: Calla
         f"  in {names[k]}",
         f"    {ours:{width}}  {computed!r}",
         f"    {theirs:{width}}  {expected!r}",
-        f"    {'difference':{width}}  {abs(computed - expected):.3g}{_allowance(found, ours)}",
+        f"    {_difference(computed, expected, found, ours, width)}",
         *_others(found, names),
         f"  at {_input(pair.call, of)}",
-        *_hint(found),
+        *_hint(len(names), factor_of(found, pair.reference, pair.of_arrays, len(pair.call.arrays), again)),
         "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
     ]
     return "\n".join(rows)
+
+
+def _difference(computed: float, expected: float, found: Finding, ours: str, width: int) -> str:
+    if np.isfinite(computed) or found.certified:
+        return f"{'difference':{width}}  {abs(computed - expected):.3g}{_allowance(found, ours)}"
+    returned = "NaN" if np.isnan(computed) else f"{computed:g}"
+    why = (
+        "" if found.assumed else ": as a real function it is right, so that an intermediate overflows, or underflows to 0/0"
+    )
+    return f"{ours} returns {returned} where the gradient is finite{why}"
 
 
 def _allowance(found: Finding, ours: str) -> str:
@@ -125,16 +144,12 @@ def _described(leaf: Any) -> str:
     return f"<{array.dtype} {array.shape}, from {array.min():.6g} to {array.max():.6g}>"
 
 
-def _hint(found: Finding) -> list[str]:
-    """Whether one factor explains it: the most frequent kind of mistake."""
-    computed, expected = np.asarray(found.computed), np.asarray(found.expected)
-    some = (expected != 0) & np.isfinite(computed) & np.isfinite(expected)
-    if not np.any(some) or np.any(computed[~some] != 0):
+def _hint(size: int, factor: tuple[float, float] | None) -> list[str]:
+    """The factor that explains it, to so many digits that it is not 1."""
+    if factor is None:
         return []
-    ratio = computed[some] / expected[some]
-    factor = float(np.median(ratio))
-    if len(found.components) < np.count_nonzero(some) or np.any(np.abs(ratio - factor) > 1e-6 * abs(factor)):
-        return []
-    if factor == 0:
-        return ["  every component is 0"]
-    return [f"  {'every component' if ratio.size > 1 else 'it'} is {factor:.7g} times what it should be"]
+    times, more = factor
+    if abs(times) < 1e-12:
+        return ["  every component is 0" if size > 1 else "  it is 0"]
+    said = f"{times:.7g}" if abs(more) > 1e-3 else f"1 {'+' if more > 0 else '−'} {abs(more):.3g}"
+    return [f"  {'every component' if size > 1 else 'it'} is {said} times what it should be"]

@@ -19,6 +19,7 @@ from autodiff_ref.verify.rounding.table import bounded
 from autodiff_ref.verify.verdict import Evaluator, evaluator
 from autodiff_ref.verify.walker.plans import Array, Plan
 from autodiff_ref.verify.walker.walk import plan_parts
+from manual_grad.derivation import label_of
 
 Function = Callable[..., Any]
 
@@ -95,6 +96,8 @@ class Side:
     """for each array of the call, whether it is only data: what is not differentiated by is compared exactly"""
     shapes: Any = None
     """what it returns"""
+    value: Any = None
+    """of a reference, what the differentiated function returns"""
     plan: Plan | None = None
     """for balls"""
     reason: str = ""
@@ -192,13 +195,16 @@ def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool
             errors.append(error)
             continue
         count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
-        side = Side(labels, shapes, work=work_of(closed.jaxpr), own=partial(traced, own=True), wide=closed, flags=flags)
+        side = Side(
+            labels, shapes, others, work=work_of(closed.jaxpr), own=partial(traced, own=True), wide=closed, flags=flags
+        )
         try:
             side.plan, side.of = plan_parts(closed, BALLS, [count, len(jax.tree.leaves(others))], labels=flags)
         except NotImplementedError as error:
             side.reason = str(error)
         return side
-    raise TypeError(f"{type(errors[0]).__name__}: {str(errors[0]).strip().splitlines()[0]}") from errors[0]
+    said = (str(errors[0]).strip() or "no message").splitlines()[0]
+    raise TypeError(f"`{label_of(f)}` cannot be traced by JAX: {said} ({type(errors[0]).__name__})") from errors[0]
 
 
 def _jaxpr(

@@ -206,7 +206,7 @@ def test_a_line_of_the_wrong_shape_names_both_shapes():
     def too_many(w, x, y, nabla):
         return nabla(score)(w, x)
 
-    with pytest.raises(LineError, match=r"too_many returns of shape \(4, 3\), and the gradient is of shape \(3,\)"):
+    with pytest.raises(LineError, match=r"too_many returns shape \(4, 3\), and the gradient has shape \(3,\)"):
         verify(notes.W11.with_lines(too_many))
 
 

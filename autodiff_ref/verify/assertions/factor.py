@@ -1,0 +1,116 @@
+"""Whether a wrong gradient is the right one times a factor: the most frequent kind of mistake, told by other inputs.
+
+A failing input is small and all alike, with one component or equal ones: there every mistake is a factor. So the candidate is
+called at other inputs of the same shapes, made from this one, and only a factor that is the same at all of them is named.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from autodiff_ref.verify.assertions.by_value import Again
+from autodiff_ref.verify.assertions.computed import Computed, floats, settled
+from autodiff_ref.verify.assertions.finding import Finding
+from autodiff_ref.verify.assertions.sides import Side
+from autodiff_ref.verify.walker.plans import Array
+
+OTHERS = 4
+"""inputs at which a factor is confirmed, of which two at least must have a gradient"""
+
+QUICK = 100_000
+"""operations that balls do at each of them; beyond, floats with bounds"""
+
+ROUNDING = 2.0**-46
+"""how far ratios of one factor may be apart in float64, besides a millionth of what they say; a 16th of what is named"""
+
+FLOAT32 = 2.0**-16
+"""the same at the failing input, which may be in float32"""
+
+
+def factor_of(
+    found: Finding, reference: Side, arrays: Sequence[Array], given: int, again: Again
+) -> tuple[float, float] | None:
+    """(c, c − 1), where the candidate is c times the gradient, here and at other inputs; None where it is not.
+
+    Args:
+        found: what differs at this input.
+        reference: the gradient by JAX.
+        arrays: what it is computed from: of the call, and of closures.
+        given: how many are of the call.
+        again: calls the candidate at other arrays, in float64.
+    """
+    here = _excess(np.asarray(found.computed, dtype=np.float64), np.asarray(found.expected))
+    if here is None or not _is_one(here, 1e-3, FLOAT32):
+        return None
+    seen: list[Array] = []
+    for other in _others(arrays[:given], reference.labels):
+        value = again(other)
+        expected = None if value is None else _expected(reference, [*other, *_wide(arrays[given:])])
+        if value is None or expected is None:
+            continue
+        computed = Computed.of(value).values.astype(np.float64)
+        if not (np.all(np.isfinite(computed)) and np.all(np.isfinite(expected)) and np.any(expected)):
+            continue
+        excess = _excess(computed, expected)
+        if excess is None:
+            return None
+        seen.append(excess)
+    if len(seen) < 2:
+        return None
+    every = np.concatenate(seen)
+    middle = float(np.median(every))
+    if (
+        not _is_one(every, 1e-6, ROUNDING)
+        or abs(middle) < 16 * ROUNDING
+        or not _is_one(np.append(here, middle), 1e-3, FLOAT32)
+    ):
+        return None
+    return 1 + middle, middle
+
+
+def _excess(computed: Array, expected: Array) -> Array | None:
+    """c − 1 by component; None where the one is 0 and the other is not, or is no number."""
+    some = (expected != 0) & np.isfinite(computed) & np.isfinite(expected)
+    if not np.any(some) or np.any(computed[~some] != 0):
+        return None
+    return (computed[some] - expected[some]) / expected[some]
+
+
+def _is_one(excess: Array, share: float, rounding: float) -> bool:
+    """Whether they are all one number, up to a share of the smaller of c and c − 1, and rounding."""
+    middle = float(np.median(excess))
+    return bool(np.all(np.abs(excess - middle) <= share * min(abs(middle), abs(1 + middle)) + rounding))
+
+
+def _expected(reference: Side, arrays: list[Array]) -> Array | None:
+    """The gradient at other arrays; None where it has no value."""
+    if reference.work > QUICK:
+        try:
+            return reference.bounded(arrays, wide=True)[0]
+        except NotImplementedError:
+            return None
+    at = settled(reference.at(arrays))
+    return None if at is None else floats(at)[0]
+
+
+def _wide(arrays: Sequence[Array]) -> list[Array]:
+    return [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arrays]
+
+
+def _others(arrays: Sequence[Array], labels: Sequence[bool]) -> Iterator[list[Array]]:
+    """Inputs of the same shapes, all entries different: of the same signs; of labels −1 and +1 or 0 and 1, others."""
+    rng = np.random.default_rng(0)
+    for k in range(OTHERS):
+        yield [_another(x, rng, k, label=label) for x, label in zip(_wide(arrays), labels, strict=True)]
+
+
+def _another(x: Array, rng: np.random.Generator, k: int, *, label: bool) -> Array:
+    places = (np.arange(x.size).reshape(x.shape) + k) % 2 == 0
+    values = set(np.unique(x).tolist())
+    if label and values <= {-1, 1}:
+        return np.where(places, 1, -1).astype(x.dtype)
+    if label and values <= {0, 1}:
+        return np.roll(x, k + 1, axis=-1) if x.ndim else x
+    if x.dtype.kind != "f":
+        return x
+    return np.where(x == 0, rng.uniform(0.25, 1, x.shape), x * rng.uniform(0.5, 1.5, x.shape))
