@@ -1,7 +1,7 @@
 """Whether a wrong gradient is the right one times a factor: the most frequent kind of mistake, told by other inputs.
 
-A failing input is small and all alike, with one component or equal ones: there every mistake is a factor. So the candidate is
-called at other inputs of the same shapes, made from this one, and only a factor that is the same at all of them is named.
+A failing input is small and all alike, with one component or equal ones: there every mistake is a factor. So the candidate
+is called at other inputs of the same shapes, made from this one, and only a factor that is the same at all of them is named.
 """
 
 from collections.abc import Iterator, Sequence

@@ -43,7 +43,7 @@ class Explanation:
     """what was replaced by what, in the two formulas"""
     rule: Rule
     holds: str
-    """for which inputs"""
+    """for which inputs; of a refuted line "no; both sides are defined for" these"""
     verdict: LineReport
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Explanation:
             ("this line", f"{self.label}  {self.formula}"),
             *[("changed", f"{old or 'nothing'}  →  {new or 'nothing'}") for old, new in self.changed],
             ("rule", self.rule.sentence),
-            ("step holds", f"for {self.holds}"),
+            ("step holds", self.holds if self.holds.startswith("no;") else f"for {self.holds}"),
             ("verdict", f"{self.verdict.verdict}, against {self.verdict.against}" if self.verdict.against else "undecided"),
         ]
         rows += [("because", self.verdict.reason)] if self.verdict.reason else []
@@ -112,6 +112,9 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
     before = formula_of(above) if above is not None else f"∇ {formula_of(derivation.of) or label_of(derivation.of)}"
     labels_matter = _with_real_labels(bench, line, above)
     rule = _rule(bench, line, above, labels_matter)
+    holds = "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter)
+    if rule.name != "none" and verdict.verdict == "refuted":  # where labels matter says nothing of a step that is wrong
+        holds = f"no; both sides are defined for {_holds(derivation, line, None)}"
     return Explanation(
         derivation.name,
         label_of(line),
@@ -120,7 +123,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         before,
         changes(before, formula),
         rule,
-        "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter),
+        holds,
         verdict,
     )
 

@@ -85,6 +85,8 @@ def test_no_rule_is_named_where_none_holds() -> None:
     assert first.rule.name == "not recognised"
     assert first.verdict.verdict == "refuted"
     assert first.verdict.diagnosis is not None
+    assert first.holds == "no; both sides are defined for any real arguments"
+    assert "  step holds  no; both sides are defined for any real arguments\n" in str(first)
     assert second.rule.name == "none", "it leaves the same to ∇, nothing, and does not equal the line above"
     assert second.holds == "no inputs but by chance"
     assert third.rule.name == "rewriting"
@@ -101,6 +103,7 @@ def test_a_rule_holds_between_the_functions_under_nabla_whatever_stands_in_front
     found = explain(planted, ["slope_of_the_wrong_function"])[0]
     assert found.rule.name == "substitution"
     assert found.verdict.verdict == "refuted"
+    assert found.holds == "no; both sides are defined for y ∈ {−1, +1}"
 
 
 def test_changes_are_whole_pieces_of_the_formulas() -> None:

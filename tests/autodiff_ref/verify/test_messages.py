@@ -102,7 +102,7 @@ def test_a_loss_that_cannot_be_traced_is_named_with_one_error():
     def untraced(w):
         return float(w[0])
 
-    with pytest.raises(TypeError, match="^`untraced` cannot be traced by JAX: ") as failed:
+    with pytest.raises(TypeError, match=r"^`untraced` cannot be traced by JAX: ") as failed:
         assert_gradients_agree(lambda w: w, untraced, W)
     assert str(failed.value).count("TypeError") == 1
 
