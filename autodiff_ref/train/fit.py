@@ -170,4 +170,4 @@ def fit(
             layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
     outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
     model = Model(layers, settings.hidden, classes, scaling, names, label, settings.about() | outcome)
-    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant])
+    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant], held_out)
