@@ -204,7 +204,8 @@ def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool
             side.reason = str(error)
         return side
     said = (str(errors[0]).strip() or "no message").splitlines()[0]
-    raise TypeError(f"`{label_of(f)}` cannot be traced by JAX: {said} ({type(errors[0]).__name__})") from errors[0]
+    kind = "" if type(errors[0]) is TypeError else f" ({type(errors[0]).__name__})"
+    raise TypeError(f"`{label_of(f)}` cannot be traced by JAX: {said}{kind}") from errors[0]
 
 
 def _jaxpr(

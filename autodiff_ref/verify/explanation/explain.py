@@ -43,7 +43,7 @@ class Explanation:
     """what was replaced by what, in the two formulas"""
     rule: Rule
     holds: str
-    """for which inputs; of a refuted line "no; both sides are defined for" these"""
+    """for which inputs; of a step that fails "no; both sides are defined for" these"""
     verdict: LineReport
 
     def __str__(self) -> str:
@@ -113,13 +113,15 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
     labels_matter = _with_real_labels(bench, line, above)
     rule = _rule(bench, line, above, labels_matter)
     holds = "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter)
-    if rule.name != "none" and verdict.verdict == "refuted":  # where labels matter says nothing of a step that is wrong
+    over = REFERENCE if above is None else label_of(above)
+    put_right = verdict.against not in ("", over)  # the line above is wrong, and this one equals a right one before it
+    if rule.name != "none" and (verdict.verdict == "refuted" or put_right):
         holds = f"no; both sides are defined for {_holds(derivation, line, None)}"
     return Explanation(
         derivation.name,
         label_of(line),
         formula,
-        REFERENCE if above is None else label_of(above),
+        over,
         before,
         changes(before, formula),
         rule,

@@ -92,6 +92,21 @@ def test_no_rule_is_named_where_none_holds() -> None:
     assert third.rule.name == "rewriting"
 
 
+def test_the_step_from_a_wrong_line_to_a_right_one_does_not_hold() -> None:
+    def before(x, nabla):
+        """∇x³"""
+        return nabla(cube)(x)
+
+    def wrong_with_nabla(x, nabla):
+        """2 ∇x³"""
+        return 2 * nabla(cube)(x)
+
+    _, second, third = explain(Derivation("d x³/dx", cube, "x", (reals(),), [before, wrong_with_nabla, three]))
+    assert second.holds == "no inputs but by chance"
+    assert (third.verdict.against, third.verdict.verdict in ("agrees", "proved")) == ("before", True)
+    assert third.holds == "no; both sides are defined for any real arguments"
+
+
 def slope_of_the_wrong_function(w, x, y, nabla):
     """Σ (1 − σ(m)) ∇σ(m)"""
     return (1 - notes.sigmoid(notes.margin(w, x, y))) @ nabla(notes.sigmoid_of_margin)(w, x, y)
