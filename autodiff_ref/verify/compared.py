@@ -1,6 +1,6 @@
 """Inputs at the numbers that a derivation's lines compare with: what a line says at `w == 1` shows at no other input."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ from jax.extend import core
 
 from autodiff_ref.verify.errors import fulfils
 from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, main_sizes
+from autodiff_ref.verify.trace import label_flags
 from manual_grad.derivation import Derivation, Domain, Intervals, Positives, Reals
 
 STRATUM = "compared"
@@ -17,27 +18,32 @@ STRATUM = "compared"
 MOST = 4
 """numbers that are tried: the first that the lines name"""
 
+LABEL = object()
+"""stands for what is computed from labels and constants alone"""
+
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 _SAME_NUMBER = ("broadcast_in_dim", "convert_element_type")
 
 
-def numbers_compared_with(jaxpr: Any, known: dict[Any, Any] | None = None) -> Iterator[float]:
-    """The constants, but 0, that a jaxpr compares something with.
+def numbers_compared_with(jaxpr: Any, inputs: Sequence[Any]) -> Iterator[float]:
+    """The constants, but 0, that a jaxpr compares a real with.
 
     Args:
         jaxpr: what is looked through, and all within it.
-        known: what some of its variables are.
+        inputs: for each of its inputs its value where it is a constant, `LABEL` where it holds labels, else None.
     """
-    known = dict(known or {})
+    known = dict(zip(jaxpr.invars, inputs, strict=True))
     for eqn in jaxpr.eqns:
         operands = [atom.val if isinstance(atom, core.Literal) else known.get(atom) for atom in eqn.invars]
-        if eqn.primitive.name in _SAME_NUMBER and operands[0] is not None:
-            known[eqn.outvars[0]] = operands[0]
-        if eqn.primitive.name in _COMPARISONS:
-            yield from (float(x) for x in operands if x is not None and np.ndim(x) == 0 and x != 0 and np.isfinite(x))
+        if all(operand is not None for operand in operands):
+            same = operands[0] if eqn.primitive.name in _SAME_NUMBER else LABEL
+            known.update(dict.fromkeys(eqn.outvars, same))
+        elif eqn.primitive.name in _COMPARISONS:
+            numbers = [x for x in operands if x is not None and x is not LABEL and np.ndim(x) == 0]
+            yield from (float(x) for x in numbers if x != 0 and np.isfinite(x))
         for body in core.jaxprs_in_params(eqn.params):
-            passed = zip(body.invars, operands, strict=True) if len(body.invars) == len(operands) else ()
-            yield from numbers_compared_with(body, {var: value for var, value in passed if value is not None})
+            passed = operands if len(body.invars) == len(operands) else [None] * len(body.invars)
+            yield from numbers_compared_with(body, passed)
 
 
 def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int) -> list[Input]:
@@ -45,7 +51,8 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int)
 
     Where an array's domain does not hold the number, it is left as it is.
     """
-    numbers = list(dict.fromkeys(x for jaxpr in jaxprs for x in numbers_compared_with(jaxpr)))[:MOST]
+    labels = [LABEL if is_label else None for is_label in label_flags(derivation.domain)]
+    numbers = list(dict.fromkeys(x for jaxpr in jaxprs for x in numbers_compared_with(jaxpr, labels)))[:MOST]
     source = RandomSource(np.random.default_rng([seed, 3]))
     domains = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
     sizes = main_sizes(derivation.domain, derivation.sizes)[0]

@@ -193,7 +193,7 @@ def test_a_predicate_that_nothing_fulfils_is_an_error():
 def test_arguments_shrink_to_short_numbers(stratum):
     """To a failing test whose numbers can be read: at most four different sizes among all entries of the smallest input."""
     for seed in range(4):
-        w, x, _ = find(
+        w, x, y = find(
             strategies.arguments(notes.DOMAIN, stratum),
             lambda args: np.abs(args[0].w11).max() >= 2.0**-11 and args[2][0] == 1,
             settings=settings(QUICK, max_examples=300, database=None),
