@@ -23,13 +23,12 @@ def arguments(
     """Arguments drawn from a domain: a tuple of float64 NumPy arrays in its structure (class numbers int64).
 
     The "ordinary" stratum keeps a sum of products over a last axis below 5, so that sigmoids do not saturate; it has both
-    labels, arrays that differ, and named dimensions of at least 3. Few shapes are drawn, since each costs a compilation; of
-    eight inputs one has all named dimensions at 1, which is what a mistake that shows there shrinks to.
+    labels, arrays that differ, and named dimensions of at least 3. Few shapes are drawn, since each costs a compilation.
 
     Args:
         domain: a derivation's domain, as `notes.DOMAIN` or `derivation.domain`.
         stratum: one of `STRATA`.
-        sizes: the size of some or all named dimensions; two choices, and 1, for all the others.
+        sizes: the size of some or all named dimensions; two choices for all the others.
         where: a predicate on the arguments.
 
     Raises:
@@ -49,8 +48,7 @@ def arguments(
     unknown = set(sizes or {}) - set(dimension_names(domain))
     if unknown:
         raise ValueError(f"sizes names {sorted(unknown)}, the domain has {dimension_names(domain)}")
-    main = [{**choice, **(sizes or {})} for choice in main_sizes(domain, {})]
-    choices = [{**main[0], **dict.fromkeys(main[0], 1), **(sizes or {})}, *(main[k % len(main)] for k in range(7))]
+    choices = [{**main, **(sizes or {})} for main in main_sizes(domain, {})]
 
     @st.composite
     def drawn(draw: st.DrawFn) -> tuple[Any, ...]:

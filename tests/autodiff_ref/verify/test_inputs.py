@@ -127,38 +127,24 @@ def test_every_domain_holds_in_every_stratum(stratum):
 
 
 def test_the_main_strategy_can_see_a_mistake():
-    seen = {"all": 0, "large": 0, "one example of one feature": 0}
+    seen = {"all": 0, "large": 0}
 
     @settings(max_examples=200, deadline=None, database=None)
     @given(strategies.arguments(notes.DOMAIN))
     def look(args):
         w, x, y = args
-        seen["all"] += 1
-        if x.shape == (1, 1):
-            seen["one example of one feature"] += 1
-        else:
-            assert set(y) == {-1.0, 1.0}
-            assert x.shape[0] >= 3
-            assert x.shape[1] >= 3
+        assert set(y) == {-1.0, 1.0}
+        assert x.shape[0] >= 2
+        assert x.shape[1] >= 3
         assert not np.array_equal(w.w11, w.w12)
         assert not np.array_equal(w.w11, w.w21)
         assert np.abs(preactivation(w, x)).max() <= 5
         gradient = autodiff_ref.grad(w, x, y)
+        seen["all"] += 1
         seen["large"] += max(np.abs(part).max() for part in gradient) > 1e-3
 
     look()
     assert seen["large"] >= 0.95 * seen["all"]
-    assert 0 < seen["one example of one feature"] <= 0.35 * seen["all"]
-
-
-def test_a_mistake_that_shows_at_one_example_of_one_feature_shrinks_to_it():
-    w, x, _ = find(
-        strategies.arguments(notes.DOMAIN),
-        lambda args: args[0].w11.sum() > 0,
-        settings=settings(database=None, deadline=None),
-    )
-    assert x.shape == (1, 1)
-    assert w.w11.tolist() == [1.0625]
 
 
 def test_sizes_and_predicates_are_kept():
