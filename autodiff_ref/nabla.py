@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 Nabla = Callable[..., Callable[..., Any]]
 
@@ -35,11 +36,26 @@ def nabla(wrt: str | None) -> Nabla:
             value, rebuild = split_arguments(f, wrt, args)
             takes_nabla = "nabla" in _parameters(f)
             keywords: dict[str, Any] = {"nabla": gradient_of} if takes_nabla else {}
-            return jax.jacobian(lambda v: f(*rebuild(v), **keywords))(value)  # pyright: ignore[reportUnknownLambdaType]
+            return _jacobian(lambda v: f(*rebuild(v), **keywords), value)
 
         return jacobian
 
     return gradient_of
+
+
+def _jacobian(f: Callable[[Any], Any], value: Any) -> Any:
+    """`jax.jacobian`, which would carry an axis of length 1 through all of a scalar's derivative."""
+    made, pullback = jax.vjp(f, value)
+    if not isinstance(made, jax.Array) or not _are_real((made, value)):
+        return jax.jacobian(f)(value)
+    if made.shape == ():
+        return pullback(jnp.ones_like(made))[0]
+    rows = jax.vmap(pullback)(jnp.eye(made.size, dtype=made.dtype).reshape(made.size, *made.shape))[0]
+    return jax.tree.map(lambda leaf: leaf.reshape(*made.shape, *leaf.shape[1:]), rows)
+
+
+def _are_real(tree: Any) -> bool:
+    return all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(tree))
 
 
 def split_arguments(

@@ -3,6 +3,8 @@
 All are Jacobians of one example each: row i holds the derivatives of the i-th output by the weights.
 """
 
+from __future__ import annotations  # the shapes of inner functions are read, not evaluated on every call
+
 from collections.abc import Callable
 from typing import Any
 

@@ -204,9 +204,10 @@ def pair_of(
 def _kept(key: Any, make: Callable[[], Side | str], afresh: bool) -> tuple[Side | str, bool]:
     """(what is kept under a key, whether it was made just now)."""
     with _LOCK:
-        if not afresh and key in _SIDES:
-            _SIDES.move_to_end(key)
-            return _SIDES[key], False
+        known = None if afresh else _SIDES.pop(key, None)
+        if known is not None:
+            _SIDES[key] = known  # last used, last let go
+            return known, False
     made = make()
     with _LOCK:
         _SIDES[key] = made

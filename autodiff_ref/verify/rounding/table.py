@@ -130,11 +130,12 @@ def _lifting(rule: Rule) -> Rule:
 
     def lifting(equation: Equation) -> Step:
         step = rule(equation)
+        are_real = all(operand.is_real for operand in equation.operands)
         if equation.primitive.name in _ENTRYWISE and len({len(operand.shape) for operand in equation.operands}) > 1:
+            if are_real:
+                return lambda context, *operands: step(context, *aligned(*operands))
             return lambda context, *operands: step(context, *aligned(*map(lifted, operands)))
-        if all(operand.is_real for operand in equation.operands):
-            return step
-        return lambda context, *operands: step(context, *map(lifted, operands))
+        return step if are_real else lambda context, *operands: step(context, *map(lifted, operands))
 
     return lifting
 

@@ -101,7 +101,7 @@ def anywhere(condition: Array) -> bool:
 
 def everywhere(condition: Array) -> bool:
     """Whether a condition holds everywhere: `all`, in half the time."""
-    return np.count_nonzero(condition) == condition.size
+    return condition.base is _TRUE or np.count_nonzero(condition) == condition.size
 
 
 def are_short(*arrays: Array) -> bool:
@@ -129,7 +129,7 @@ def lifted(value: Any) -> Any:
 def aligned(*operands: Any) -> list[Any]:
     """Operands of a primitive that works entry by entry: a single number an input is one for all entries."""
     ndim = max((x.value.ndim for x in operands), default=0)
-    return [x if x.value.ndim == ndim else _with_axes(x, ndim) for x in operands]
+    return [x if x.value.ndim == ndim or x.value.shape == (1,) else _with_axes(x, ndim) for x in operands]
 
 
 def _with_axes(x: Any, ndim: int) -> Any:
@@ -141,9 +141,9 @@ def _with_axes(x: Any, ndim: int) -> Any:
 
 def leaf(value: Array) -> Bounded:
     """An input: exact, except that a subnormal number may be flushed to zero when it is read."""
-    size, tiny = np.abs(value), format_of(value.dtype).tiny
-    subnormal = (size > 0) & (size < tiny)
-    if not anywhere(subnormal):
+    size = np.abs(value)
+    small = size < format_of(value.dtype).tiny
+    if not anywhere(small) or not anywhere(subnormal := small & (size > 0)):
         return without_error(value)
     return Bounded(np.where(subnormal, value.dtype.type(0), value), np.where(subnormal, size, 0).astype(np.float64))
 
