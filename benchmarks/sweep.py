@@ -20,7 +20,6 @@ import argparse
 import runpy
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.inputs import sweep as few_inputs
 from autodiff_ref.verify.mutation.rewrites import rewrites
 from autodiff_ref.verify.sweep.batches import draw_batch
-from autodiff_ref.verify.sweep.search import THREADS, Sweep, Swept, ratio_of
+from autodiff_ref.verify.sweep.search import Sweep, Swept, ratio_of
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import Line
 from tests.derivations import MODULES
@@ -128,29 +127,27 @@ def alarms(names: list[str], count: int, seeds: list[int], ways: int) -> None:
         print(f"\n{name}, all: {found}")
 
 
-def speed(rounds: int = 7, size: int = 1024, number: int = 8) -> None:
-    """Inputs a second and line, in float64, at n = d = 4: in one thread, and in two as the sweep does it."""
+def speed(rounds: int = 7, number: int = 8) -> None:
+    """Inputs a second, in float64, at n = d = 4: each line alone, and all of them at once as the sweep does it."""
     rng = np.random.default_rng(0)
     derivation = notes.W11
     strata = ["ordinary", "saturated", "zeros"]
+    swept = Sweep(bench_of(derivation), count=2**16)
+    size = len(swept.batches[0])
     batches = [draw_batch(derivation.domain, {"n": 4, "d": 4}, strata, size, rng) for _ in range(number)]
-    swept = Sweep(bench_of(derivation), count=64)
-    print(f"{'':9} {'one thread':>10} {'of its CPU':>10} {'two':>10} {'of its CPU':>10}  inputs a second")
-    for line in (None, *derivation.lines):
-        function = swept.function(line, batches[0].args(0))
-        if isinstance(function, str):
-            raise RuntimeError(function)
-        rates: list[float] = []
-        for threads in (1, THREADS):
-            wall, work = [], []
-            for _ in range(rounds):
-                start, cpu = time.perf_counter(), time.process_time()
-                with ThreadPoolExecutor(threads) as pool:
-                    list(pool.map(lambda batch, run=function: run(*batch.leaves), batches))
-                wall.append(time.perf_counter() - start)
-                work.append(time.process_time() - cpu)
-            rates += [size * number / min(wall), size * number / min(work)]
-        label = "jax.grad" if line is None else line.__name__
+    every = (None, *derivation.lines)
+    print(f"{'':9} {'wall':>10} {'of its CPU':>10}  inputs × lines a second, batches of {size}")
+    for lines in (*[(line,) for line in every], every):
+        program = swept.together(lines, batches[0].args(0))
+        wall, work = [], []
+        for _ in range(rounds):
+            start, cpu = time.perf_counter(), time.process_time()
+            for batch in batches:
+                program(*batch.leaves)
+            wall.append(time.perf_counter() - start)
+            work.append(time.process_time() - cpu)
+        label = "at once" if len(lines) > 1 else "jax.grad" if lines[0] is None else lines[0].__name__
+        rates = (len(lines) * size * number / min(times) for times in (wall, work))
         print(f"{label:9} " + " ".join(f"{rate:>10,.0f}" for rate in rates), flush=True)
 
 
@@ -173,7 +170,8 @@ def steered(swept: Sweep, line: Line, seed_of_test: int, count: int) -> bool:
     def agrees(args: tuple[Any, ...]) -> None:
         leaves = [np.asarray(leaf)[None] for leaf in jax.tree.leaves(args)]
         ours, theirs = (
-            tuple(np.reshape(part, (1, -1)) for part in swept.function(side, args)(*leaves)[0]) for side in (line, None)
+            tuple(np.reshape(part, (1, -1)) for part in outputs[0])
+            for outputs, _ in swept.together((line, None), args)(*leaves)
         )
         assert target(float(ratio_of(ours, theirs)[0][0])) <= 1
 

@@ -1,5 +1,6 @@
 """The sweep in float32: the lines traced in it, at the same inputs rounded to it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,10 +8,9 @@ import numpy as np
 
 from autodiff_ref.nabla import nabla
 from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.rounding.table import BoundedProgram
 from autodiff_ref.verify.sweep.batches import Batch
-from autodiff_ref.verify.sweep.search import Sweep
-from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key, with_nabla
+from autodiff_ref.verify.sweep.search import Computed, Sweep
+from autodiff_ref.verify.trace import with_nabla
 from manual_grad.derivation import Line
 
 
@@ -18,17 +18,15 @@ class Single(Sweep):
     """A sweep in float32, of the same inputs rounded to it."""
 
     def __init__(self, bench: Bench, **options: Any) -> None:
-        self.traced = dict[Any, BoundedProgram | str]()
         super().__init__(bench, **options)
         self.batches = [
             Batch(b.strata, [_single(leaf).astype(leaf.dtype) for leaf in b.leaves], b.structure) for b in self.batches
         ]
 
-    def function(self, line: Line | None, args: tuple[Any, ...]) -> BoundedProgram | str:
-        """The line traced in float32."""
+    def traced(self, line: Line | None, args: tuple[Any, ...]) -> tuple[Any, int]:
+        """The line's jaxpr in float32."""
         flat, structure = jax.tree.flatten(args)
         by, of = nabla(self.derivation.wrt), self.derivation.of
-        key = REFERENCE if line is None else line.__name__, shape_key(args)
 
         def gradient(*leaves: Any) -> Any:
             given = jax.tree.unflatten(structure, leaves)
@@ -36,22 +34,13 @@ class Single(Sweep):
                 return by(of)(*given)
             return with_nabla(line)(*given, nabla=by)
 
-        if key not in self.traced:
-            try:
-                with jax.enable_x64(False):
-                    closed = jax.make_jaxpr(gradient)(*map(_single, flat))
-                self.traced[key] = InSingle(closed, label_flags(self.derivation.domain), None)
-            except Exception as error:
-                self.traced[key] = f"{type(error).__name__}: {str(error).partition(':')[0]}"
-        return self.traced[key]
+        with jax.enable_x64(False):
+            closed = jax.make_jaxpr(gradient)(*map(_single, flat))
+        return closed, len(closed.out_avals)
 
-
-class InSingle(BoundedProgram):
-    """Rounds its inputs to float32."""
-
-    def with_ties(self, *leaves: Any) -> Any:
-        """The outputs, and where they may lie on kinks."""
-        return super().with_ties(*map(_single, leaves))
+    def computed(self, lines: Sequence[Line | None], batch: Batch) -> list[Computed]:
+        """Climbed inputs are rounded too."""
+        return super().computed(lines, Batch(batch.strata, [_single(leaf) for leaf in batch.leaves], batch.structure))
 
 
 def _single(leaf: Any) -> Any:

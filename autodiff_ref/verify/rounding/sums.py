@@ -19,6 +19,7 @@ from autodiff_ref.verify.rounding.values import (
     at_the_end,
     flushed,
     format_of,
+    greatest_of,
     is_exact,
     is_zero,
     reach,
@@ -182,7 +183,7 @@ def _dot_general(equation: Equation) -> Step:
         size, other = lefts(reach(x)), rights(reach(y))
         # γ last: multiplied by it, what is small could underflow, and what overflows would not
         error = np.matmul(size, other if is_exact(y) else other + rights(y.error) / gamma)
-        is_known = np.maximum.reduce(error, axis=None, initial=0.0) < largest / 4
+        is_known = greatest_of(error) < largest / 4
         error *= gamma
         if not is_exact(x):
             error += np.matmul(lefts(x.error), other)

@@ -27,6 +27,7 @@ from autodiff_ref.verify.rounding.values import (
     Discrete,
     aligned,
     anywhere,
+    greatest_of,
     leaf,
     lifted,
     surely,
@@ -176,9 +177,8 @@ class BoundedProgram:
         inputs = [np.asarray(value) for value in leaves]
         batch, context = len(inputs[0]) if inputs else 1, Context()
         with np.errstate(all="ignore"), jax.enable_x64(True):
-            reals = [leaf(x) if x.dtype.kind in _REAL_KINDS else surely(x) for x in inputs]
-            results = self._plan.run(context, *reals)
-        outputs = [_output(result, batch, shape) for result, shape in zip(results, self.shapes, strict=True)]
+            results = self._plan.run(context, *map(read, inputs))
+        outputs = [written(result, batch, shape) for result, shape in zip(results, self.shapes, strict=True)]
         return outputs, np.broadcast_to(context.tied, batch)
 
 
@@ -210,10 +210,16 @@ def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = Non
     return BoundedProgram(closed, labels, first)
 
 
-def _output(out: Any, batch: int, shape: tuple[int, ...]) -> Bounded:
+def read(array: Array) -> Bounded | Discrete:
+    """An input, the batch first."""
+    return leaf(array) if array.dtype.kind in _REAL_KINDS else surely(array)
+
+
+def written(out: Any, batch: int, shape: tuple[int, ...]) -> Bounded:
+    """An output, for every input of a batch."""
     out = lifted(out)
     error = without_nan(out.error) if isinstance(out, Bounded) else np.where(out.sure, 0.0, np.inf)
-    if isinstance(out, Bounded) and np.isnan(np.vdot(out.value, out.value)):  # an input is, or a constant
+    if isinstance(out, Bounded) and np.isnan(greatest_of(out.value)):  # an input is, or a constant
         error = np.where(np.isnan(out.value), np.inf, error)
     if out.value.shape == error.shape == (batch, *shape):
         return Bounded(out.value, error)

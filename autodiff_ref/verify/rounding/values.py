@@ -39,7 +39,7 @@ class Format(NamedTuple):
     """the smallest normal number"""
     largest: float
     below_overflow: float
-    """errors whose squares add up to less are of values that do not overflow: (u largest / 2)², or what float64 holds"""
+    """u largest / 2: smaller errors are of values that do not overflow"""
     short: float
     """short numbers are multiples of its reciprocal, and smaller than it"""
 
@@ -48,8 +48,8 @@ _MAX, _MAX32 = float(np.finfo(np.float64).max), float(np.finfo(np.float32).max)
 
 
 _FORMATS = {
-    np.dtype(np.float64): Format(2.0**-53, 2.0**-1022, _MAX, _MAX, 2.0**12),
-    np.dtype(np.float32): Format(2.0**-24, 2.0**-126, _MAX32, (2.0**-25 * _MAX32) ** 2, 2.0**5),
+    np.dtype(np.float64): Format(2.0**-53, 2.0**-1022, _MAX, 2.0**-54 * _MAX, 2.0**12),
+    np.dtype(np.float32): Format(2.0**-24, 2.0**-126, _MAX32, 2.0**-25 * _MAX32, 2.0**5),
 }
 
 UPWARDS = 1 + 2.0**-40
@@ -104,12 +104,17 @@ def everywhere(condition: Array) -> bool:
     return condition.base is _TRUE or np.count_nonzero(condition) == condition.size
 
 
+def greatest_of(values: Array) -> float:
+    """The largest entry, or 0; NaN where there is one. Not by `np.vdot`, which wakes BLAS's threads, and they spin on."""
+    return np.maximum.reduce(values, axis=None, initial=0.0)
+
+
 def are_short(*arrays: Array) -> bool:
     """Whether the sum or product of two of these is exact: multiples of 2^-12 below 2^12 (float32: 2^-5, 2^5)."""
     for array in arrays:
         limit = format_of(array.dtype).short
         scaled = array * limit
-        if anywhere(scaled != np.rint(scaled)) or not np.max(np.abs(array), initial=0.0) < limit:
+        if anywhere(scaled != np.rint(scaled)) or not greatest_of(np.abs(array)) < limit:
             return False
     return True
 
@@ -180,16 +185,16 @@ def rounded(
         units: of the last place, each u relative.
         vanishes: where the result is exactly zero and no rounding happens; where a computed 0 without P is one by default.
     """
-    u, tiny, largest, squared_bound, _ = format_of(value.dtype)
+    u, tiny, largest, below_overflow, _ = format_of(value.dtype)
     share = units * u * (1 + 8 * units * u) * UPWARDS
     size = np.abs(value).astype(np.float64, copy=False)
     error = size * share
     error += propagated * (UPWARDS + 2 * share)
     error += tiny
-    below_overflow = np.vdot(error, error) < squared_bound  # |value| ≤ error / u, so that its size is told too
-    if below_overflow and np.minimum.reduce(size, axis=None, initial=np.inf) >= tiny:
+    is_finite = greatest_of(error) < below_overflow  # |value| ≤ error / u, so that its size is told too
+    if is_finite and np.minimum.reduce(size, axis=None, initial=np.inf) >= tiny:
         return Bounded(value, error)  # the usual case: no zero, nothing to flush, no NaN, and nothing overflows in any order
-    if not below_overflow:
+    if not is_finite:
         error = np.where(size + 2 * error < largest, error, np.inf)
     zero = size == 0
     exact = zero & (propagated == 0) if vanishes is None else vanishes() & (error < np.inf)  # 0 ∞ is NaN

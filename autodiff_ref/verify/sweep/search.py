@@ -1,8 +1,7 @@
 """The sweep: lines in floats at thousands of inputs, each value with its rounding bound; what is beyond is for the balls."""
 
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.errors import claims_to_hold, fulfils
 from autodiff_ref.verify.inputs import Input
-from autodiff_ref.verify.rounding.table import BoundedProgram, bounded
+from autodiff_ref.verify.rounding.together import Result, Together
 from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
 from autodiff_ref.verify.sweep.climb import GENERATION, PARENTS, climb
 from autodiff_ref.verify.sweep.swept import Swept
@@ -29,9 +28,6 @@ MOST_INPUTS = 2**16
 MOST_SUSPECTS = 200
 """suspects of two lines that are shown to the balls"""
 
-THREADS = 2
-"""that compute batches side by side: NumPy lets go of the interpreter while it works on an array"""
-
 MOST_GENERATIONS = 8
 """of a climb, where lines are so short that the budget would allow more"""
 
@@ -44,12 +40,15 @@ MOST_KINKS = 8
 Place = tuple[float, int, int]
 """difference / bound, batch, row"""
 
+Computed = tuple[tuple[Array, Array] | str, Array]
+"""(values, errors) of a line at a batch, each (batch, components), or why there are none; and where it may lie on a kink"""
+
 WIDTH = 2**15
 """numbers in an array, about: a batch is as large as that allows, so that what is at work stays in the cache"""
 
 
 class Sweep:
-    """A derivation's lines at many inputs in floats, each computed once.
+    """A derivation's lines at many inputs in floats, all at once.
 
     Args:
         bench: the derivation, its traces, and the balls.
@@ -60,7 +59,7 @@ class Sweep:
 
     def __init__(self, bench: Bench, *, seed: int = 0, budget: int = BUDGET, count: int | None = None) -> None:
         self.bench, self.derivation = bench, bench.derivation
-        self._functions: dict[Any, BoundedProgram | str] = {}
+        self._programs: dict[Any, Together] = {}
         self._values: dict[tuple[str, int], tuple[Array, Array] | str] = {}
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
@@ -85,37 +84,47 @@ class Sweep:
 
     def values(self, line: Line | None, k: int) -> tuple[Array, Array] | str:
         """A line in batch k: values and errors, (batch, components); or why there are none."""
-        label = REFERENCE if line is None else label_of(line)
-        if (label, k) not in self._values:
-            functions = [self.function(line, batch.args(0)) for batch in self.batches]  # traced here, one after the other
-            with ThreadPoolExecutor(THREADS) as pool:
-                computed = list(pool.map(_compute, functions, self.batches))
-            for place, (values, ties) in enumerate(computed):
-                self._values[label, place], self._ties[label, place] = values, ties
-        return self._values[label, k]
+        if (_label(line), k) not in self._values:
+            every = (None, *self.derivation.lines)
+            lines = every if line in every else (line,)
+            for place, batch in enumerate(self.batches):
+                for each, (values, ties) in zip(lines, self.computed(lines, batch), strict=True):
+                    self._values[_label(each), place], self._ties[_label(each), place] = values, ties
+        return self._values[_label(line), k]
 
     def ties(self, line: Line | None, k: int) -> Array:
         """At which inputs of batch k reals that a line compares tie, up to their errors: it may have a kink there."""
         self.values(line, k)
-        return self._ties[REFERENCE if line is None else label_of(line), k]
+        return self._ties[_label(line), k]
 
-    def function(self, line: Line | None, args: tuple[Any, ...]) -> BoundedProgram | str:
-        """A line at the shapes of `args`, with rounding bounds; or why there is none."""
-        key = REFERENCE if line is None else label_of(line), shape_key(args)
-        if key not in self._functions:
-            traced = self.bench.traced(line, args)
-            width = len(jax.tree.leaves(traced.shapes))
-            try:
-                self._functions[key] = bounded(traced.closed, labels=label_flags(self.derivation.domain), first=width)
-            except NotImplementedError as error:
-                self._functions[key] = str(error).partition(":")[0]
-        return self._functions[key]
+    def together(self, lines: Sequence[Line | None], args: tuple[Any, ...]) -> Together:
+        """Lines at the shapes of `args`, with rounding bounds."""
+        key = tuple(map(_label, lines)), shape_key(args)
+        if key not in self._programs:
+            closeds, widths = zip(*[self.traced(line, args) for line in lines], strict=True)
+            self._programs[key] = Together(closeds, widths, labels=label_flags(self.derivation.domain))
+        return self._programs[key]
+
+    def traced(self, line: Line | None, args: tuple[Any, ...]) -> tuple[Any, int]:
+        """A line's jaxpr, in float64, and how many of its outputs are the gradient."""
+        traced = self.bench.traced(line, args)
+        return traced.closed, len(jax.tree.leaves(traced.shapes))
+
+    def computed(self, lines: Sequence[Line | None], batch: Batch) -> list[Computed]:
+        """Lines at a batch."""
+        try:
+            results = self.together(lines, batch.args(0))(*batch.leaves)
+        except Exception as error:  # the judge's own: said in the report, never a verdict on the line
+            if len(lines) > 1:
+                return [made for line in lines for made in self.computed((line,), batch)]
+            return [(f"the judge failed: {type(error).__name__}: {error}", np.zeros(len(batch), dtype=bool))]
+        return [_of_components(result, len(batch)) for result in results]
 
     def holds(self, line: Line | None, k: int) -> Array:
         """At which inputs of batch k a line claims to hold."""
         if getattr(line, "valid", None) is None or line is None:
             return np.ones(len(self.batches[k]), dtype=bool)
-        key = label_of(line), k
+        key = _label(line), k
         if key not in self._holds:
             batch = self.batches[k]
             self._holds[key] = np.array(
@@ -181,10 +190,9 @@ class Sweep:
             for place in range(len(self.batches[rows[0][0]].leaves))
         ]
         start = Batch(tuple(self.batches[k].strata[row] for k, row in rows), leaves, self.batches[0].structure)
-        functions = [self.function(side, start.args(0)) for side in (line, other)]
 
         def height(batch: Batch) -> Array:
-            (ours, our_ties), (theirs, their_ties) = (_compute(function, batch) for function in functions)
+            (ours, our_ties), (theirs, their_ties) = self.computed((line, other), batch)
             if isinstance(ours, str) or isinstance(theirs, str):
                 return np.full(len(batch), -1.0)
             ratio, informed = ratio_of(ours, theirs)
@@ -216,17 +224,16 @@ class Sweep:
         return (*ratio_of(ours, theirs), self.holds(line, k) & self.holds(other, k))
 
 
-def _compute(function: BoundedProgram | str, batch: Batch) -> tuple[tuple[Array, Array] | str, Array]:
-    """(values, errors) of a line at a batch, or why there are none; and where it may lie on a kink."""
-    none = np.zeros(len(batch), dtype=bool)
-    if isinstance(function, str):
-        return function, none
-    try:
-        outputs, tied = function.with_ties(*batch.leaves)
-    except Exception as error:  # the judge's own: said in the report, never a verdict on the line
-        return f"the judge failed: {type(error).__name__}: {error}", none
+def _label(line: Line | None) -> str:
+    return REFERENCE if line is None else label_of(line)
+
+
+def _of_components(result: Result | NotImplementedError, count: int) -> Computed:
+    if isinstance(result, NotImplementedError):
+        return str(result).partition(":")[0], np.zeros(count, dtype=bool)
+    outputs, tied = result
     values, errors = (
-        np.concatenate([np.reshape(np.asarray(part[i], np.float64), (len(batch), -1)) for part in outputs], axis=1)
+        np.concatenate([np.reshape(np.asarray(part[i], np.float64), (count, -1)) for part in outputs], axis=1)
         for i in (0, 1)
     )
     return (values, errors), tied

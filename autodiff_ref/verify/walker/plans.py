@@ -106,7 +106,7 @@ class Plan:
 
     def run(self, context: Any, *args: Array) -> list[Array]:
         """The outputs at one input; where a rule fails, a note on its exception names the primitive."""
-        values = self._template(context)
+        values = self.template(context)
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
         name = ""
@@ -123,7 +123,8 @@ class Plan:
             raise
         return [values[slot] for slot in self.outputs]
 
-    def _template(self, context: Any) -> list[Any]:
+    def template(self, context: Any) -> list[Any]:
+        """A place for each value, with the known ones in it."""
         key = getattr(context, "constants", None)
         if key not in self._templates:
             values: list[Any] = [None] * self.size

@@ -58,10 +58,32 @@ def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
 def plan_parts(closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table)
-    flags = labels or [False] * len(closed.jaxpr.invars)
-    inputs = [planner.new_slot(operand_of(v.aval, label=flag)) for v, flag in zip(closed.jaxpr.invars, flags, strict=True)]
+    inputs = planner.inputs(closed, labels)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
+
+
+def plan_together(
+    closeds: Sequence[Any], table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()
+) -> tuple[list[Plan | NotImplementedError], Plan]:
+    """Plans several jaxprs of the same inputs, the first outputs of each, with what equals a step of another made once.
+
+    Returns:
+        A plan for each, or why there is none; and one for all that have one. All keep their values in the same places.
+    """
+    planner = Planner(table)
+    inputs = planner.inputs(closeds[0], labels)
+    outputs = [
+        planner.inline(closed.jaxpr, closed.consts, inputs)[:width] for closed, width in zip(closeds, widths, strict=True)
+    ]
+    plans, served = list[Plan | NotImplementedError](), list[int]()
+    for slots in outputs:
+        try:
+            plans.append(planner.finish(inputs, slots))
+            served += slots
+        except NotImplementedError as error:
+            plans.append(error)
+    return plans, planner.finish(inputs, served)
 
 
 CALLS = {
@@ -104,6 +126,11 @@ class Planner:
         """A place for a value."""
         self.operands.append(operand)
         return len(self.operands) - 1
+
+    def inputs(self, closed: Any, labels: Sequence[bool]) -> list[int]:
+        """Places for a jaxpr's inputs."""
+        flags = labels or [False] * len(closed.in_avals)
+        return [self.new_slot(operand_of(aval, label=flag)) for aval, flag in zip(closed.in_avals, flags, strict=True)]
 
     def constant(self, value: Any) -> int:
         """The place of a known value."""
