@@ -139,7 +139,7 @@ class Bench:
 
     def sizes(self, args: tuple[Any, ...]) -> dict[str, int]:
         """The sizes of the named dimensions."""
-        domains = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: hasattr(value, "dims"))
+        domains = jax.tree.leaves(self.derivation.domain)
         sizes: dict[str, int] = {}
         pairs = zip(domains, jax.tree.leaves(args), strict=True)
         for domain, leaf in sorted(pairs, key=lambda pair: -len(pair[0].dims)):

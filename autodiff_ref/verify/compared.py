@@ -54,7 +54,7 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int)
     labels = [LABEL if is_label else None for is_label in label_flags(derivation.domain)]
     numbers = list(dict.fromkeys(x for jaxpr in jaxprs for x in numbers_compared_with(jaxpr, labels)))[:MOST]
     source = RandomSource(np.random.default_rng([seed, 3]))
-    domains = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    domains = jax.tree.leaves(derivation.domain)
     sizes = main_sizes(derivation.domain, derivation.sizes)[0]
     made: list[Input] = []
     for number in dict.fromkeys(sign * x for x in numbers for sign in (1.0, -1.0)):

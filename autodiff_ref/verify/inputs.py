@@ -95,8 +95,8 @@ class NoInputError(Exception):
 
 def draw_arguments(domain: tuple[Any, ...], sizes: Sizes, stratum: str, source: Source) -> tuple[Any, ...]:
     """One input of a stratum: NumPy arrays in the structure of the domain."""
-    leaves, structure = jax.tree.flatten(domain, is_leaf=_is_domain)
-    first = len(jax.tree.leaves(domain[0], is_leaf=_is_domain))
+    leaves, structure = jax.tree.flatten(domain)
+    first = len(jax.tree.leaves(domain[0]))
     real = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Reals | Positives | Intervals)]
     scaled = _scaled_leaves(real, first, source)
     arrays = [np.array(_draw_leaf(leaf, sizes, stratum, k in scaled, source)) for k, leaf in enumerate(leaves)]
@@ -194,17 +194,13 @@ def size_of(dim: Dim, sizes: Sizes) -> int:
     return sizes[dim] if isinstance(dim, str) else dim
 
 
-def _is_domain(value: Any) -> bool:
-    return isinstance(value, Domain)
-
-
 def dimension_names(domain: tuple[Any, ...]) -> list[str]:
     """The named dimensions of a domain, in the order they appear in."""
     return list(dict.fromkeys(dim for dim in _dims(domain) if isinstance(dim, str)))
 
 
 def _dims(domain: tuple[Any, ...]) -> Iterator[Dim]:
-    for leaf in jax.tree.leaves(domain, is_leaf=_is_domain):
+    for leaf in jax.tree.leaves(domain):
         yield from leaf.dims
         if isinstance(leaf, Classes):
             yield leaf.k
@@ -285,9 +281,9 @@ def _plan(derivation: Derivation, at_least: int) -> list[tuple[str, str, Sizes]]
 
 def strata_of(derivation: Derivation) -> list[str]:
     """The strata that differ from "ordinary" for a domain."""
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=_is_domain)
+    leaves = jax.tree.leaves(derivation.domain)
     has_labels = any(isinstance(leaf, Signs | Bits | Classes | OneHot) for leaf in leaves)
-    of_first = [leaf.dims for leaf in jax.tree.leaves(derivation.domain[0], is_leaf=_is_domain) if isinstance(leaf, Reals)]
+    of_first = [leaf.dims for leaf in jax.tree.leaves(derivation.domain[0]) if isinstance(leaf, Reals)]
     has_twins = len(set(of_first)) < len(of_first)
     applies = {"one label": has_labels, "equal": has_twins}
     return [stratum for stratum in STRATA if applies.get(stratum, True)]

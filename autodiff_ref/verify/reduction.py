@@ -19,7 +19,7 @@ Leaves = list[np.ndarray]
 def reduced(derivation: Derivation, args: tuple[Any, ...], differs: Differs) -> tuple[Any, ...]:
     """The arguments with examples and dimensions left out and numbers made shorter, while the lines differ there."""
     leaves, structure = jax.tree.flatten(args)
-    domains: list[Domain] = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    domains: list[Domain] = jax.tree.leaves(derivation.domain)
     left = TRIES
 
     def still(candidate: Leaves) -> bool:

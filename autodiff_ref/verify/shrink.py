@@ -93,7 +93,7 @@ _LARGE = st.one_of(st.integers(-3, 3).map(float), st.integers(-60, 60).map(float
 def _arguments(
     domain: tuple[Any, ...], sizes: Mapping[str, int], values: st.SearchStrategy[float]
 ) -> st.SearchStrategy[tuple[Any, ...]]:
-    leaves, structure = jax.tree.flatten(domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves, structure = jax.tree.flatten(domain)
 
     @st.composite
     def drawn(draw: st.DrawFn) -> tuple[Any, ...]:

@@ -41,7 +41,9 @@ def arguments(
         >>> find(arguments((reals("n"),), sizes={"n": 2}), lambda args: args[0].sum() >= 1)[0].shape
         (2,)
     """
-    if not isinstance(domain, tuple) or not all(map(_is_domain, leaves(domain))):  # a domain of one argument is no tuple
+    if not isinstance(domain, tuple) or not all(
+        isinstance(leaf, Domain) for leaf in leaves(domain)
+    ):  # a domain of one argument is no tuple
         raise TypeError(f"a domain is a tuple with one of reals(…), signs(…), … for each argument, got {domain!r}")
     if stratum not in STRATA:
         raise ValueError(f"no stratum {stratum!r}: choose one of {', '.join(map(repr, STRATA))}")
@@ -67,7 +69,7 @@ def _inform(domain: tuple[Any, ...], args: tuple[Any, ...]) -> None:
     Hypothesis is fond of zeros and of repeating itself: without this, one draw in seven has a gradient below 1e-3. Entries
     are moved rather than draws refused, since it would refuse two of three.
     """
-    leaves = list(zip(jax.tree.leaves(domain, is_leaf=_is_domain), jax.tree.leaves(args), strict=True))
+    leaves = list(zip(jax.tree.leaves(domain), jax.tree.leaves(args), strict=True))
     for leaf, array in leaves:
         if isinstance(leaf, Reals) and array.size:
             bound = ordinary_bound(array.shape)
@@ -85,10 +87,6 @@ def _inform(domain: tuple[Any, ...], args: tuple[Any, ...]) -> None:
 
 SMALL = 0.1
 """In the ordinary stratum, more than half of the entries of an array are at least this share of the largest possible."""
-
-
-def _is_domain(value: Any) -> bool:
-    return isinstance(value, Domain)
 
 
 class _HypothesisSource:

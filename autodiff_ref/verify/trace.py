@@ -13,7 +13,7 @@ from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
-from manual_grad.derivation import Bits, Classes, Constants, Derivation, Domain, OneHot, Signs, label_of
+from manual_grad.derivation import Bits, Classes, Constants, Derivation, OneHot, Signs, label_of
 
 LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
 
@@ -69,7 +69,7 @@ class Call:
 
 def label_flags(domain: tuple[Any, ...]) -> list[bool]:
     """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
-    leaves = jax.tree.leaves(domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(domain)
     return [isinstance(leaf, LABEL_DOMAINS) for leaf in leaves]
 
 

@@ -61,7 +61,7 @@ def paths_of(derivation: Derivation, seed: int = 0) -> list[Path]:
     named = derivation.paths or {}
     if named:
         return [path for along, at in named.items() for path in _for_labels(derivation, along, REALS, [at])]
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=_is_domain)
+    leaves = jax.tree.leaves(derivation.domain)
     own = _own_number(derivation)
     if own is not None:
         k, along = own
@@ -69,7 +69,7 @@ def paths_of(derivation: Derivation, seed: int = 0) -> list[Path]:
         only_labels = all(isinstance(leaf, Signs | Bits) for j, leaf in enumerate(leaves) if j != k)
         drawn = _ordinary(derivation, seed, 1 if only_labels else BASES)
         return _for_labels(derivation, along, grid, [_with_leaf(base, k) for base in drawn])
-    first = range(len(jax.tree.leaves(derivation.domain[0], is_leaf=_is_domain)))
+    first = range(len(jax.tree.leaves(derivation.domain[0])))
     reals = [k for k in first if isinstance(leaves[k], Reals)]
     if not reals:
         return []
@@ -123,7 +123,7 @@ def _own_number(derivation: Derivation) -> tuple[int, str] | None:
     wrt, position = derivation.wrt, 0
     names, fields = argument_names(derivation.of) or [], field_names(derivation.domain[0])
     for k, argument in enumerate(derivation.domain):
-        for path, leaf in jax.tree_util.tree_leaves_with_path(argument, is_leaf=_is_domain):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(argument):
             name = names[k] if k < len(names) else f"argument {k}"
             of_field = bool(path) and k == 0 and wrt in fields and jax.tree_util.keystr(path[:1], simple=True) == wrt
             meant = of_field or (not path and (name == wrt or (wrt is None and k == 0)))
@@ -135,7 +135,7 @@ def _own_number(derivation: Derivation) -> tuple[int, str] | None:
 
 def _ordinary(derivation: Derivation, seed: int, count: int) -> list[tuple[Any, ...]]:
     """Ordinary inputs of one example, where there are labels to tell what an example is."""
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=_is_domain)
+    leaves = jax.tree.leaves(derivation.domain)
     sizes = dict(all_sizes(derivation)["main"][0])
     for leaf in leaves:
         if isinstance(leaf, Signs | Bits | Classes | OneHot) and leaf.dims and isinstance(leaf.dims[0], str):
@@ -158,7 +158,7 @@ def _for_labels(
     derivation: Derivation, along: str, grid: Sequence[float], bases: Sequence[Callable[[float], tuple[Any, ...]]]
 ) -> list[Path]:
     """A path for each value of the labels, all of them the same; class numbers stay as they are."""
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=_is_domain)
+    leaves = jax.tree.leaves(derivation.domain)
     if any(isinstance(leaf, Signs) for leaf in leaves):
         values, kind = (-1.0, 1.0), Signs
     elif any(isinstance(leaf, Bits) for leaf in leaves):
@@ -202,7 +202,3 @@ def exact_in_float32(args: tuple[Any, ...]) -> tuple[Any, ...]:
         return array.astype(np.float32).astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
 
     return jax.tree.map(rounded, args)
-
-
-def _is_domain(value: Any) -> bool:
-    return isinstance(value, Domain)

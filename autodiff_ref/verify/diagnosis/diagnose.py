@@ -21,7 +21,7 @@ from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import dimension_names
 from autodiff_ref.verify.trace import label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
-from manual_grad.derivation import Domain, Line
+from manual_grad.derivation import Line
 
 WORK = 3e8
 """how many numbers are computed for a line, some two seconds' worth; after that, nothing is said"""
@@ -147,7 +147,7 @@ def _scene(
         return None
     outputs = len(jax.tree.leaves(ours.shapes))
     file = file_of(line)
-    dims = jax.tree.leaves(bench.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    dims = jax.tree.leaves(bench.derivation.domain)
     fixed = frozenset(dim for leaf in dims for dim in leaf.dims if isinstance(dim, int))
     named = dimension_names(bench.derivation.domain)
     own = bench.sizes(inputs[0])

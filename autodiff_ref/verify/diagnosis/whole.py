@@ -8,12 +8,12 @@ import numpy as np
 
 from autodiff_ref.verify.diagnosis.backends import WRONG
 from autodiff_ref.verify.diagnosis.sites import Repair
-from manual_grad.derivation import Bits, Derivation, Domain, Signs
+from manual_grad.derivation import Bits, Derivation, Signs
 
 
 def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
     """The labels read in other ways: each an input of the wrong line computed from itself."""
-    leaves = jax.tree.leaves(domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(domain)
     for leaf, slot, name in zip(leaves, inputs, names, strict=True):
         if isinstance(leaf, Signs):
             yield Repair(
@@ -45,7 +45,7 @@ def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str
 
 def single(derivation: Derivation, args: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """The arguments with one entry of a dimension left, the last or the first; and what a line did that used these."""
-    domains = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    domains = jax.tree.leaves(derivation.domain)
     leaves, structure = jax.tree.flatten(args)
     for name in sorted(derivation.dim_names):
         if derivation.sizes.get(name, (1, 1))[0] > 1:

@@ -24,7 +24,7 @@ from autodiff_ref.verify.report import LineReport
 from autodiff_ref.verify.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
 from autodiff_ref.verify.walker.walk import plan
-from manual_grad.derivation import Bits, Derivation, Domain, Intervals, Line, Positives, Signs, formula_of, label_of
+from manual_grad.derivation import Bits, Derivation, Intervals, Line, Positives, Signs, formula_of, label_of
 
 INPUTS = 4
 """a rule is tested at so many inputs"""
@@ -241,7 +241,7 @@ def _divisions(traced: Traced) -> int:
 
 def _with_real_labels(bench: Bench, line: Line, above: Line | None) -> bool | None:
     """Whether the two lines differ once labels are any real numbers; None where there are none to be changed."""
-    leaves = jax.tree.leaves(bench.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(bench.derivation.domain)
     if not any(isinstance(leaf, Signs | Bits) for leaf in leaves):
         return None
     decided = False
@@ -264,8 +264,8 @@ def _with_real_labels(bench: Bench, line: Line, above: Line | None) -> bool | No
 
 def _holds(derivation: Derivation, line: Line, labels_matter: bool | None) -> str:
     """For which inputs a line claims to hold, and whether its labels must be labels."""
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
-    structure = jax.tree.structure(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(derivation.domain)
+    structure = jax.tree.structure(derivation.domain)
     shaped = jax.tree.unflatten(structure, [np.zeros(())] * len(leaves))
     arguments = list(inspect.signature(derivation.of).parameters)[: len(derivation.domain)]
     said: list[str] = []

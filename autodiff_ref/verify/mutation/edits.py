@@ -146,7 +146,7 @@ class Editable:
 
     def sites(self, closed: Any, n_outputs: int) -> Iterator[Site]:
         """The equations that the value is computed from, those of loops included."""
-        domains = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        domains = jax.tree.leaves(self.derivation.domain)
         held = zip(closed.jaxpr.invars, domains, strict=True)
         yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if isinstance(leaf, LABEL_DOMAINS)})
 

@@ -87,8 +87,8 @@ def _fulfilling(derivation: Derivation, batch: Batch) -> Batch:
 
 def draw_batch(domain: tuple[Any, ...], sizes: Sizes, strata: Sequence[str], count: int, rng: np.random.Generator) -> Batch:
     """Inputs of one shape, the strata in turns; drawn as `inputs.draw_arguments` draws one."""
-    leaves, structure = jax.tree.flatten(domain, is_leaf=lambda value: isinstance(value, Domain))
-    first = len(jax.tree.leaves(domain[0], is_leaf=lambda value: isinstance(value, Domain)))
+    leaves, structure = jax.tree.flatten(domain)
+    first = len(jax.tree.leaves(domain[0]))
     of = np.arange(count) % len(strata)
     in_stratum = {name: of == k for k, name in enumerate(strata)}
     for name in STRATA:

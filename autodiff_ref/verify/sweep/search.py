@@ -17,7 +17,7 @@ from autodiff_ref.verify.sweep.climb import GENERATION, PARENTS, climb
 from autodiff_ref.verify.sweep.swept import Swept
 from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key
 from autodiff_ref.verify.walker.plans import Array
-from manual_grad.derivation import Domain, Line, label_of
+from manual_grad.derivation import Line, label_of
 
 BUDGET = 60_000_000
 """Numbers that a derivation's lines may compute in a sweep: about a second, on one core that has nothing else to do."""
@@ -202,7 +202,7 @@ class Sweep:
                     ratio[row] = -1.0
             return ratio
 
-        domain = jax.tree.leaves(self.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        domain = jax.tree.leaves(self.derivation.domain)
         climbed = climb(domain, start, height, generations=self.generations, seed=self._seed)
         found.climbed, found.height = climbed.inputs, float(climbed.heights.max(initial=0.0))
         above = [Input("climbed", climbed.best.args(k)) for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]]

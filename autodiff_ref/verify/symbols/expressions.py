@@ -238,7 +238,7 @@ def number_of(expressions: Expressions, value: Any) -> Node:
 
 def symbolic_arguments(domain: tuple[Any, ...], shapes: Sequence[tuple[int, ...]], expressions: Expressions) -> list[Array]:
     """Symbols for all leaves of the arguments: what the domain says of them, and no more."""
-    leaves = jax.tree.leaves(domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(domain)
     return [_argument(leaf, shape, expressions) for leaf, shape in zip(leaves, shapes, strict=True)]
 
 

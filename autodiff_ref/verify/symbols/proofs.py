@@ -13,7 +13,7 @@ from autodiff_ref.verify.symbols.process import PROVER
 from autodiff_ref.verify.symbols.rules import chosen
 from autodiff_ref.verify.symbols.writing import Writer, other_size
 from autodiff_ref.verify.trace import REFERENCE
-from manual_grad.derivation import Domain, Line, label_of
+from manual_grad.derivation import Line, label_of
 
 SECONDS = 10.0
 """how long the prover may take over a line"""
@@ -132,7 +132,7 @@ class Proofs:
         derivation = self._bench.derivation
         if self._seconds_left() == 0 or other_size(derivation, self._writer.sizes, name) is None:
             return False
-        leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        leaves = jax.tree.leaves(derivation.domain)
         kinds = [input_kind(leaf.dims, name) for leaf in leaves]
         writers = self._writer, self._elsewhere(name)
         if any(writer.value(line).reason for writer in writers):

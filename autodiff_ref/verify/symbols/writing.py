@@ -16,7 +16,7 @@ from autodiff_ref.verify.symbols.table import SYMBOLS
 from autodiff_ref.verify.trace import REFERENCE, label_flags
 from autodiff_ref.verify.walker.plans import NoRuleError
 from autodiff_ref.verify.walker.walk import plan_parts
-from manual_grad.derivation import Bits, Classes, Derivation, Domain, Line, OneHot, Signs, label_of
+from manual_grad.derivation import Bits, Classes, Derivation, Line, OneHot, Signs, label_of
 
 SIZES = (3, 5, 4, 2, 7, 11, 13)
 """for dimensions in turn: small, since a proof takes longer for larger ones"""
@@ -28,7 +28,7 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
     With a size of 1 a mean is a sum; equal sizes hide a transposed index.
     Dimensions of labels come first and get the smallest sizes.
     """
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(derivation.domain)
     labels = [leaf for leaf in leaves if isinstance(leaf, Signs | Bits | Classes | OneHot)]
     names = list(dict.fromkeys([*dimension_names(tuple(labels)), *dimension_names(derivation.domain)]))
     taken = {dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int)}
@@ -44,7 +44,7 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
 
 def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> int | None:
     """Another size of a named dimension, as different from all others; None where there is none, or it counts classes."""
-    leaves = jax.tree.leaves(derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+    leaves = jax.tree.leaves(derivation.domain)
     taken = {*sizes.values(), *(dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int))}
     low, high = derivation.sizes.get(name, (2, SIZES[-1]))
     counts_classes = any(isinstance(leaf, Classes) and leaf.k == name for leaf in leaves)
@@ -80,7 +80,7 @@ class Writer:
         self._bench, self._given = bench, sizes
         self.expressions = Expressions()
         self.labels = label_flags(bench.derivation.domain)
-        leaves = jax.tree.leaves(bench.derivation.domain, is_leaf=lambda value: isinstance(value, Domain))
+        leaves = jax.tree.leaves(bench.derivation.domain)
         self.has_labels = any(isinstance(leaf, Signs | Bits | Classes | OneHot) for leaf in leaves)
         self.sizes: Mapping[str, int] = {}
         self._written: dict[Any, Written] = {}
@@ -149,5 +149,4 @@ def _with_sizes(domain: tuple[Any, ...], sizes: Mapping[str, int]) -> tuple[Any,
     return jax.tree.map(
         lambda leaf: replace(leaf, k=sizes[leaf.k]) if isinstance(leaf, Classes) and isinstance(leaf.k, str) else leaf,
         domain,
-        is_leaf=lambda value: isinstance(value, Domain),
     )
