@@ -65,12 +65,15 @@ def verify(
 
     Raises:
         LineError: a line raises, or returns something of another shape than the gradient.
+        TypeError: it is no Derivation.
 
     Example:
         >>> from manual_grad import notes
         >>> verify(notes.RESIDUAL).ok
         True
     """
+    if not isinstance(derivation, Derivation):
+        raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
     report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731

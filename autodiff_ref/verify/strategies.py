@@ -41,9 +41,8 @@ def arguments(
         >>> find(arguments((reals("n"),), sizes={"n": 2}), lambda args: args[0].sum() >= 1)[0].shape
         (2,)
     """
-    if not isinstance(domain, tuple) or not all(
-        isinstance(leaf, Domain) for leaf in leaves(domain)
-    ):  # a domain of one argument is no tuple
+    is_one = not isinstance(domain, tuple)  # a domain of one argument is no tuple
+    if is_one or not all(isinstance(leaf, Domain) for leaf in leaves(domain)):
         raise TypeError(f"a domain is a tuple with one of reals(…), signs(…), … for each argument, got {domain!r}")
     if stratum not in STRATA:
         raise ValueError(f"no stratum {stratum!r}: choose one of {', '.join(map(repr, STRATA))}")

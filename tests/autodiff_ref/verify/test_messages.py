@@ -111,6 +111,8 @@ def test_a_loss_that_cannot_be_traced_is_named_with_one_error():
 
 
 def test_what_is_no_derivation_or_domain_is_refused_by_what_is_asked_for():
+    with pytest.raises(TypeError, match="verify takes a Derivation, got 3: for one gradient"):
+        verify(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="assert_derivation takes a Derivation, got 3"):
         assert_derivation(3)  # pyright: ignore
     for wrong in ((3, 4), reals("n"), 3):
