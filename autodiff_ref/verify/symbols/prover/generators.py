@@ -103,10 +103,6 @@ class Generators:
         self._groups[number] = (key,) if group is None else group
         return {((number, 1),): fmpq(1)}
 
-    def group_of(self, bit: int) -> Any:
-        """What a bit's group is called."""
-        return self._groups[bit]
-
     # Signs
 
     def is_positive(self, p: Poly, *, or_zero: bool = False) -> bool:
