@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 Nabla = Callable[..., Callable[..., Any]]
 
@@ -30,32 +29,33 @@ def nabla(wrt: str | None) -> Nabla:
         >>> float(d_by_z(lambda z, y: y * z**2)(3.0, 2.0))
         12.0
     """
+    return _nabla(wrt, jax.jacobian)
 
+
+def staged_nabla(wrt: str | None) -> Nabla:
+    """`nabla` for use under `jit` and `make_jaxpr`: `jax.jacobian` of a scalar carries an axis of length 1 throughout."""
+
+    def derivative(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def at(value: Any) -> Any:
+            is_scalar = getattr(jax.eval_shape(f, value), "shape", None) == ()
+            return (jax.grad if is_scalar else jax.jacobian)(f)(value)
+
+        return at
+
+    return _nabla(wrt, derivative)
+
+
+def _nabla(wrt: str | None, derivative: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Nabla:
     def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
             value, rebuild = split_arguments(f, wrt, args)
             takes_nabla = "nabla" in _parameters(f)
             keywords: dict[str, Any] = {"nabla": gradient_of} if takes_nabla else {}
-            return _jacobian(lambda v: f(*rebuild(v), **keywords), value)
+            return derivative(lambda v: f(*rebuild(v), **keywords))(value)
 
         return jacobian
 
     return gradient_of
-
-
-def _jacobian(f: Callable[[Any], Any], value: Any) -> Any:
-    """`jax.jacobian`, which would carry an axis of length 1 through all of a scalar's derivative."""
-    made, pullback = jax.vjp(f, value)
-    if not isinstance(made, jax.Array) or not _are_real((made, value)):
-        return jax.jacobian(f)(value)
-    if made.shape == ():
-        return pullback(jnp.ones_like(made))[0]
-    rows = jax.vmap(pullback)(jnp.eye(made.size, dtype=made.dtype).reshape(made.size, *made.shape))[0]
-    return jax.tree.map(lambda leaf: leaf.reshape(*made.shape, *leaf.shape[1:]), rows)
-
-
-def _are_real(tree: Any) -> bool:
-    return all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in jax.tree.leaves(tree))
 
 
 def split_arguments(

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from autodiff_ref.nabla import Nabla
+from autodiff_ref.nabla import Nabla, staged_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.trace import Traced, shape_key, trace_line, trace_of, trace_reference
 from manual_grad.derivation import Derivation, Line
@@ -67,7 +67,7 @@ class Traces:
 
     def nabla(self, wrt: str | None) -> Nabla:
         """JAX's ∇, under `jit`, which traces the derivative of a function once for all lines that need it."""
-        derivative_of = jax_nabla(wrt)
+        derivative_of, staged = jax_nabla(wrt), staged_nabla(wrt)
 
         def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
             plain = derivative_of(f, wrt)
@@ -77,7 +77,7 @@ class Traces:
                     return plain(*args)  # numbers among them may be meant to be known, and under jit are not
                 if (id(f), wrt) not in self._gradients:
                     self._kept.append(f)
-                    self._gradients[id(f), wrt] = jax.jit(plain)
+                    self._gradients[id(f), wrt] = jax.jit(staged(f, wrt))
                 return self._gradients[id(f), wrt](*args)
 
             return jacobian

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 
 from autodiff_ref import nabla
-from manual_grad import Weights
+from autodiff_ref.nabla import staged_nabla
+from manual_grad import Weights, notes
 
 # Small integers, so that products and sums are exact and compared with ==
 small = st.integers(-8, 8).map(float)
@@ -73,9 +76,9 @@ def test_a_function_without_such_an_argument_gets_an_error_that_names_both():
         nabla("z")(f)()
 
 
-def test_the_derivative_of_a_scalar_has_no_axis_of_length_1():
+def test_a_staged_derivative_of_a_scalar_has_no_axis_of_length_1():
     """`jax.jacobian` carries one through every step; the judge would pay for it at every input."""
-    traced = jax.make_jaxpr(nabla(None)(lambda w, x: jnp.sum(jnp.tanh(x @ w))))(np.ones(3), np.ones((5, 3)))
+    traced = jax.make_jaxpr(staged_nabla(None)(lambda w, x: jnp.sum(jnp.tanh(x @ w))))(np.ones(3), np.ones((5, 3)))
     made = [var.aval.shape for eqn in traced.jaxpr.eqns for var in eqn.outvars]
     assert made
     assert all(1 not in shape for shape in made)
@@ -91,6 +94,7 @@ def test_the_derivative_of_a_scalar_has_no_axis_of_length_1():
 )
 def test_what_is_differentiated_may_be_a_pytree_or_a_constant(f: Any, at: Any, wanted: Any):
     assert jax.tree.map(float, nabla(None)(f)(at)) == wanted
+    assert jax.tree.map(float, jax.jit(staged_nabla(None)(f))(at)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -98,5 +102,30 @@ def test_what_is_differentiated_may_be_a_pytree_or_a_constant(f: Any, at: Any, w
     [(lambda v: v @ v, np.arange(3), "inputs"), (lambda v: (1.5 * v).astype(int), np.float32(2), "outputs")],
 )
 def test_integers_are_not_differentiated(f: Any, at: Any, what: str):
-    with pytest.raises(TypeError, match=f"real.*{what}"):
-        nabla(None)(f)(at)
+    for derivative in (nabla(None)(f), staged_nabla(None)(f)):
+        with pytest.raises(TypeError, match=f"real.*{what}"):
+            derivative(at)
+
+
+def test_every_line_of_the_notes_runs_with_nabla_in_shard_map():
+    mesh = jax.make_mesh((1,), ("d",), axis_types=(AxisType.Auto,))
+    w, x, y = Weights(np.ones(3), -np.ones(3), np.ones(2)), np.ones((4, 3)), np.ones(4)
+    for line in notes.W11.lines:
+
+        def of_a_part(w: Any, x: Any, y: Any, line: Any = line) -> Any:
+            return jax.lax.psum(line(w, x, y, nabla("w11")), "d")
+
+        with jax.enable_x64(True):
+            shared = jax.shard_map(of_a_part, mesh=mesh, in_specs=(P(), P("d"), P("d")), out_specs=P())(w, x, y)
+            assert np.allclose(shared, line(w, x, y, nabla("w11")), rtol=1e-12)
+
+
+def test_what_is_differentiated_is_evaluated_once():
+    calls: list[Any] = []
+
+    def f(v: Any) -> Any:
+        calls.append(v)
+        return {"cube": v**3}
+
+    nabla(None)(f)(2.0)
+    assert len(calls) == 1

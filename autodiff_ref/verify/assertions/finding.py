@@ -40,10 +40,10 @@ WHY = {
 """why nothing can be said"""
 
 
-def bound_of(side: Side, arrays: list[Array], otherwise: Allowed) -> Array:
-    """The rounding bounds of one side as it is called; where a primitive has none, what compiled code may be off."""
+def bound_of(side: Side, arrays: list[Array], otherwise: Allowed, *, wide: bool = False) -> Array:
+    """The rounding bounds of one side, as it is called or in float64; without any, what compiled code may be off."""
     try:
-        return side.bounded(arrays, wide=False)[1]
+        return side.bounded(arrays, wide=wide)[1]
     except NotImplementedError:
         return otherwise()
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.nabla import nabla as jax_nabla
-from autodiff_ref.nabla import split_arguments
+from autodiff_ref.nabla import split_arguments, staged_nabla
 from autodiff_ref.verify.assertions.captured import captured, with_arrays
 from autodiff_ref.verify.assertions.numpy_code import through_numpy
 from autodiff_ref.verify.balls import BALLS
@@ -165,7 +165,7 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
             raise TypeError(f"what is differentiated by must be real floating numbers, got {kind}: {call.leaves[k]!r}")
 
     def gradient_and_value(f: Function, args: Any) -> Any:
-        return jax_nabla(wrt)(f)(*args), f(*args, **({"nabla": jax_nabla(wrt)} if asks_for_nabla(f) else {}))
+        return staged_nabla(wrt)(f)(*args), f(*args, **({"nabla": jax_nabla(wrt)} if asks_for_nabla(f) else {}))
 
     return _trace(gradient_and_value, of, call, [k not in variables for k in call.arrays])
 
