@@ -133,6 +133,8 @@ def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **op
     for derivation, traces in checked:
         with _progress(derivation.name) as tell:
             report = verify(derivation, progress=tell, traces=traces, **options)
+        if (errors := Console(stderr=True)).is_terminal and report.sweep_seconds:
+            errors.print(f"{derivation.name}: swept in floats in {report.sweep_seconds:.1f} s", style="dim", markup=False)
         reports.append(report)
         if not quiet:
             console.print(report, soft_wrap=True)  # what a reader pastes stays in one piece

@@ -119,6 +119,7 @@ def verify(
     if proofs is not None:
         proofs.settle(report)
     _suspects_left(report)
+    report.sweep_seconds = 0.0 if floated is None else floated.seconds
     return report
 
 

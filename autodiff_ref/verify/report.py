@@ -108,6 +108,8 @@ class Report:
     reference_is_right: bool = True
     notes: list[str] = field(default_factory=list[str])
     """what else a reader wants to know"""
+    sweep_seconds: float = 0.0
+    """that the sweep in floats took"""
 
     @property
     def ok(self) -> bool:
@@ -136,6 +138,7 @@ class Report:
             "seed": self.seed,
             "dtype": self.dtype,
             "notes": self.notes,
+            "sweep_seconds": round(self.sweep_seconds, 3),
             "lines": [line.to_dict() for line in self.lines],
         }
 

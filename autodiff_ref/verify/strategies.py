@@ -32,8 +32,8 @@ def arguments(
         where: a predicate on the arguments.
 
     Raises:
-        TypeError: the domain is no tuple of domains.
-        ValueError: there is no such stratum, or no such dimension.
+        TypeError: the domain is no tuple of domains, or `where` no function.
+        ValueError: there is no such stratum or dimension, or a size is no whole number from 1 on.
 
     Example:
         >>> from manual_grad import reals
@@ -41,14 +41,19 @@ def arguments(
         >>> find(arguments((reals("n"),), sizes={"n": 2}), lambda args: args[0].sum() >= 1)[0].shape
         (2,)
     """
-    is_one = not isinstance(domain, tuple)  # a domain of one argument is no tuple
-    if is_one or not all(isinstance(leaf, Domain) for leaf in leaves(domain)):
+    is_tuple = isinstance(domain, tuple) and domain  # a domain of one argument is none
+    if not is_tuple or not all(isinstance(leaf, Domain) for leaf in leaves(domain)):
         raise TypeError(f"a domain is a tuple with one of reals(…), signs(…), … for each argument, got {domain!r}")
     if stratum not in STRATA:
         raise ValueError(f"no stratum {stratum!r}: choose one of {', '.join(map(repr, STRATA))}")
     unknown = set(sizes or {}) - set(dimension_names(domain))
     if unknown:
         raise ValueError(f"sizes names {sorted(unknown)}, the domain has {dimension_names(domain)}")
+    for name, size in (sizes or {}).items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"the size of {name!r} must be a whole number from 1 on, got {size!r}")
+    if where is not None and not callable(where):
+        raise TypeError(f"`where` must be a predicate on the arguments, got {where!r}")
     choices = [{**main, **(sizes or {})} for main in main_sizes(domain, {})]
 
     @st.composite

@@ -12,7 +12,7 @@ from autodiff_ref.verify.accuracy.survey import Survey, Surveyor
 from autodiff_ref.verify.accuracy.ulps import DTYPES, true_value, worst_component
 from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import STRATA, Input, NoInputError, sweep
-from autodiff_ref.verify.report import Report
+from autodiff_ref.verify.report import LineReport, Report
 from autodiff_ref.verify.trace import shape_key
 from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, label_of
@@ -40,6 +40,8 @@ def add_accuracy(
         report.notes += _sentences(dtype, surveys)
     for line in report.lines:
         line.ulps = measured[line.label] or None
+    for dtype in DTYPES:
+        report.notes += _figures(dtype, report.lines)
 
 
 def accuracy(
@@ -164,33 +166,47 @@ def _regions_of(label: str, surveys: Sequence[Survey]) -> Iterator[dict[str, Any
 
 
 def _sentences(dtype: str, surveys: Sequence[Survey]) -> list[str]:
-    """Where lines begin to lose their digits, in one sentence."""
-    onsets: dict[str, list[str]] = defaultdict(list)
-    for along in dict.fromkeys(survey.path.along for survey in surveys):
-        of_path = [survey for survey in surveys if survey.path.along == along]
-        for label in dict.fromkeys(curve.label for survey in of_path for curve in survey.curves):
-            for what, where in _onsets(of_path, label):
-                onsets[f"{what} {where}"].append(label)
+    """Where compiled lines lose their digits, in one sentence."""
+    found: dict[str, list[str]] = defaultdict(list)
     labels = dict.fromkeys(curve.label for survey in surveys for curve in survey.curves)
-    said = [f"{what}: {', '.join(lines)}" for what, lines in onsets.items()]
-    never = [label for label in labels if not any(label in lines for lines in onsets.values())]
+    for label in labels:
+        for what, where in _losses(surveys, label):
+            found[f"{what} {where}"].append(label)
+    said = [f"{what}: {', '.join(lines)}" for what, lines in found.items()]
+    never = [label for label in labels if not any(label in lines for lines in found.values())]
     said += [f"nowhere more than 2^10 ulps off: {', '.join(never)}"] if never else []
     return [f"{dtype}, compiled: {'; '.join(said)}"] if said else []
 
 
-def _onsets(surveys: Sequence[Survey], label: str) -> Iterator[tuple[str, str]]:
-    """Where a line is NaN, and where else it loses digits: from which distance from 0 on, where its paths pass there."""
+LOSSES = (("NaN", "nan"), ("no digit right", "no digit"), ("more than 2^10 ulps off", "lost"))
+
+
+def _losses(surveys: Sequence[Survey], label: str) -> Iterator[tuple[str, str]]:
+    """Where a line is NaN, where else it has no digit right, and where else it loses many."""
     curves = [(survey.path, curve) for survey in surveys for curve in survey.curves if curve.label == label]
-    passes_zero = surveys[0].path.grid[0] < 0 < surveys[0].path.grid[-1]
-    along, nearest = surveys[0].path.along.split()[0], math.inf
-    for what, level in (("NaN", "nan"), ("more than 2^10 ulps off", "lost")):
-        regions = [(path, r) for path, c in curves for r in (c.regions[level] if level == "nan" else c.without_nan(level))]
-        if not regions:
-            continue
-        if not passes_zero:
-            yield what, " and ".join(dict.fromkeys(path.where(r) for path, r in regions))
-            continue
-        distance = min(r.distance for _, r in regions)
-        if distance < 0.98 * nearest:  # what is lost just where NaN begins is said already
-            yield what, f"from |{along}| = {distance:.3g} on"
-        nearest = distance
+    said = set[str]()
+    for what, level in LOSSES:
+        found = [(path, c.regions[level] if level == "nan" else c.without_nan(level)) for path, c in curves]
+        regions = dict.fromkeys(path.where(region) for path, regions in found for region in regions)
+        new = [where for where in regions if where not in said]
+        said |= {*new}
+        if new:
+            yield what, " and ".join(new)
+
+
+def _figures(dtype: str, lines: Sequence[LineReport]) -> list[str]:
+    """The worst and the median error of each line, in one sentence."""
+    said = [
+        f"{line.label} {' / '.join(_figure(line.ulps[dtype].get(way)) for way in ('compiled', 'numpy'))}"
+        for line in lines
+        if line.ulps and line.ulps.get(dtype)
+    ]
+    return [f"{dtype}, worst (median) ulps, compiled / NumPy: {', '.join(said)}"] if said else []
+
+
+def _figure(summary: Summary | None) -> str:
+    if summary is None:
+        return "–"
+    worst, median, nan = summary["worst"], summary["median"], summary["nan"]
+    found = "" if worst is None else f"{worst:.2g} ({median:.2g})"
+    return " ".join([found, f"NaN at {nan} of {summary['inputs']}"] if nan else [found]).strip()

@@ -1,5 +1,6 @@
 """The sweep: lines in floats at thousands of inputs, each value with its rounding bound; what is beyond is for the balls."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -64,6 +65,8 @@ class Sweep:
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
         self._seed, self.generations = seed, 0
+        self.seconds = 0.0
+        """that comparisons took, with what balls said of suspects"""
         size, number = self._measures(budget, count)
         self.batches = [batch for batch in batches(self.derivation, seed=seed, size=size, count=number) if len(batch)]
 
@@ -135,6 +138,14 @@ class Sweep:
     # Two lines
 
     def compare(self, line: Line, other: Line | None) -> Swept:
+        """Two lines at all inputs, as `_compared` says; the time it took is added to `seconds`."""
+        since = time.monotonic()
+        try:
+            return self._compared(line, other)
+        finally:
+            self.seconds += time.monotonic() - since
+
+    def _compared(self, line: Line, other: Line | None) -> Swept:
         """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
 
         The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,

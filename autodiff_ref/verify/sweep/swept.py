@@ -93,8 +93,9 @@ class Power:
         """What a reader should know where power is low; nothing where it is not."""
         said: list[str] = []
         if self.share < LOW:
+            share = "less than 1%" if 0 < self.share < 0.005 else f"{self.share:.0%}"
             said.append(
-                f"a mistake of 1 part in 10⁶ would have shown in floats at {self.share:.0%} of the inputs only: "
+                f"a mistake of 1 part in 10⁶ would have shown in floats at {share} of the inputs only: "
                 f"elsewhere the gradient is 0, or rounding hides it"
             )
         if self.drowned:

@@ -1,6 +1,7 @@
 """Errors of lines in ulps: small where a line keeps its digits, large where it does not, and NaN where it is NaN."""
 
 import json
+import re
 from dataclasses import replace
 
 import jax
@@ -234,8 +235,11 @@ def test_a_report_has_ulps_where_they_were_asked_for():
     assert ulps["claim_e"]["float64"]["compiled"]["worst"] <= 4
     assert {region["given"] for region in ulps["claim_c"]["float32"]["compiled"]["regions"]} == {"y=−1", "y=+1"}
     said = " ".join(str(report).split())
-    assert "float64, compiled: NaN from |z| = 7" in said
+    nan = r"float64, compiled: NaN for z ≥ 7\d\d, y=−1 and for z ≤ −7\d\d, y=\+1: claim_a; no digit right for z "
+    assert re.search(nan, said)
+    assert re.search(r"no digit right for z 36\.\d … 7\d\d, y=\+1: claim_d; more than 2\^10 ulps off for z 7\.", said)
     assert "nowhere more than 2^10 ulps off: claim_e" in said
+    assert re.search(r"float32, worst \(median\) ulps, compiled / NumPy: claim_a .* claim_e [\d.]+ \([\d.]+\) / ", said)
     assert all(line.ulps is None for line in verify(notes.RESIDUAL, examples=8, prove=False, suspects=False).lines)
 
 

@@ -115,6 +115,17 @@ def test_what_is_no_derivation_or_domain_is_refused_by_what_is_asked_for():
         verify(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="assert_derivation takes a Derivation, got 3"):
         assert_derivation(3)  # pyright: ignore
-    for wrong in ((3, 4), reals("n"), 3):
+    for wrong in ((3, 4), reals("n"), 3, ()):
         with pytest.raises(TypeError, match=r"a domain is a tuple with one of reals\(…\), signs\(…\), … for each argument"):
             strategies.arguments(wrong)  # pyright: ignore
+
+
+@pytest.mark.parametrize("size", [(2, 5), -1, 0, 2.5])
+def test_sizes_of_arguments_are_whole_numbers(size):
+    with pytest.raises(ValueError, match=r"the size of 'n' must be a whole number from 1 on, got "):
+        strategies.arguments((reals("n"),), sizes={"n": size})
+
+
+def test_a_condition_on_arguments_is_a_function():
+    with pytest.raises(TypeError, match="`where` must be a predicate on the arguments, got 3"):
+        strategies.arguments((reals("n"),), where=3)  # pyright: ignore[reportArgumentType]
