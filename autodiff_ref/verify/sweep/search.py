@@ -138,7 +138,12 @@ class Sweep:
     # Two lines
 
     def compare(self, line: Line, other: Line | None) -> Swept:
-        """Two lines at all inputs, as `_compared` says; the time it took is added to `seconds`."""
+        """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
+
+        The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
+        each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
+        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`.
+        """
         since = time.monotonic()
         try:
             return self._compared(line, other)
@@ -146,12 +151,6 @@ class Sweep:
             self.seconds += time.monotonic() - since
 
     def _compared(self, line: Line, other: Line | None) -> Swept:
-        """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
-
-        The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
-        each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
-        Where there is no suspect, the search goes on from the worst, uphill.
-        """
         found = Swept()
         suspects: list[Place] = []
         kinks: list[Place] = []
