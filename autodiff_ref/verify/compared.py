@@ -1,6 +1,10 @@
-"""Inputs at the numbers that a derivation's lines compare with: what a line says at `w == 1` shows at no other input."""
+"""Inputs at the numbers that a derivation's lines compare with, and between them.
+
+What a line says where `w == 1` shows at no other input, and hardly at one where 0.7 < w < 0.7001.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -49,10 +53,13 @@ def numbers_compared_with(jaxpr: Any, inputs: Sequence[Any]) -> Iterator[float]:
 def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int) -> list[Input]:
     """Ordinary inputs with one entry of each real array, or all, at plus or minus a number that a jaxpr compares with.
 
+    Or halfway between two of these numbers that are neighbours.
+
     Where an array's domain does not hold the number, it is left as it is.
     """
     labels = [LABEL if is_label else None for is_label in label_flags(derivation.domain)]
     numbers = list(dict.fromkeys(x for jaxpr in jaxprs for x in numbers_compared_with(jaxpr, labels)))[:MOST]
+    numbers += [(low + high) / 2 for low, high in pairwise(sorted(numbers))]
     source = RandomSource(np.random.default_rng([seed, 3]))
     domains = jax.tree.leaves(derivation.domain)
     sizes = main_sizes(derivation.domain, derivation.sizes)[0]

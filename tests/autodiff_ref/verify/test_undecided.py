@@ -91,6 +91,14 @@ def test_a_line_wrong_at_one_number_that_it_names_is_wrong(place):
     assert report.first_wrong_line == "slope", str(report)
 
 
+def test_a_line_wrong_between_two_numbers_that_it_names_is_wrong():
+    def slope(z, nabla):
+        return jnp.where((z > 0.7) & (z < 0.7 + 2.0**-30), 2.001 * z, 2 * z)
+
+    report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
+    assert report.first_wrong_line == "slope", str(report)
+
+
 def test_a_slope_that_changes_at_a_number_without_a_jump_agrees_there():
     def huber(z):
         return jnp.sum(jnp.where(jnp.abs(z) < 1.5, z * z / 2, 1.5 * (jnp.abs(z) - 0.75)))
