@@ -34,7 +34,7 @@ def identity(x: Any, nabla: Any = by_hand) -> Any:
 
 def wrong_in_a_corner(x: Any, nabla: Any = by_hand) -> Any:
     """x, but 1.5 x where all entries are between 1.05 and 1.25"""
-    return jnp.where(jnp.all((x > 1.05) & (x < 1.25)), 1.5, 1.0) * x
+    return jnp.where(jnp.all(jnp.abs(x - 1.15) < 0.1), 1.5, 1.0) * x
 
 
 def lossy(x: Any, nabla: Any = by_hand) -> Any:
