@@ -42,12 +42,6 @@ class Region:
             return "everywhere" if high is None else f"≤ {high}"
         return f"≥ {low}" if high is None else f"{low} … {high}"
 
-    @property
-    def distance(self) -> float:
-        """How near to 0 it comes."""
-        low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
-        return max(low, -high, 0.0)
-
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {"from": self.low, "to": self.high}
