@@ -67,7 +67,7 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int)
     for number in dict.fromkeys(sign * x for x in numbers for sign in (1.0, -1.0)):
         for everywhere in (False, True):
             leaves, structure = jax.tree.flatten(draw_arguments(derivation.domain, sizes, "ordinary", source))
-            held = [leaf for leaf, domain in zip(leaves, domains, strict=True) if leaf.size and _holds(domain, number)]
+            held = [leaf for leaf, domain in zip(leaves, domains, strict=True) if leaf.size and can_be(domain, number)]
             for leaf in held:
                 leaf.flat[slice(None) if everywhere else int(source.integers(0, leaf.size - 1, ()))] = number
             args = jax.tree.unflatten(structure, leaves)
@@ -76,7 +76,7 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int)
     return made
 
 
-def _holds(domain: Domain, number: float) -> bool:
+def can_be(domain: Domain, number: float) -> bool:
     match domain:
         case Reals():
             return True

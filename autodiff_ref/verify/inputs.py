@@ -87,6 +87,8 @@ class Input:
     stratum: str
     args: tuple[Any, ...]
     """NumPy arrays in the structure of the domain: float64, labels too; class numbers int64"""
+    main: bool = True
+    """whether its named dimensions have the main sizes, and none is 1"""
 
 
 class NoInputError(Exception):
@@ -250,10 +252,21 @@ def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> list[Inpu
     """
     source = RandomSource(np.random.default_rng(seed))
     plan = _plan(derivation, at_least)
-    inputs = [Input(name, args) for name, stratum, sizes in plan for args in _draw_where(derivation, stratum, sizes, source)]
+    inputs = [Input(name, args, "=1" not in name) for name, stratum, sizes in plan for args in _draw_where(derivation, stratum, sizes, source)]
     if not inputs:
         raise NoInputError(f"none of {len(plan)} × {TRIES} inputs drawn from the domain fulfils `where`")
     return inputs
+
+
+def further(derivation: Derivation, *, seed: int) -> Iterator[Input]:
+    """More ordinary inputs of the main sizes, without end unless `where` refuses too many; reproducible from the seed."""
+    source = RandomSource(np.random.default_rng([seed, 7]))
+    main = main_sizes(derivation.domain, derivation.sizes)
+    refused = k = 0
+    while refused < 5:
+        drawn = list(_draw_where(derivation, "ordinary", main[k % len(main)], source))
+        refused, k = (0 if drawn else refused + 1), k + 1
+        yield from (Input("ordinary", args) for args in drawn)
 
 
 TRIES = 50

@@ -14,7 +14,10 @@ from autodiff_ref.verify.counterexample import Counterexample
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.sweep.swept import Power, Swept
 
-Verdict = Literal["proved", "agrees", "refuted", "undecided"]
+Verdict = Literal["proved", "agrees", "within", "partial", "refuted", "undecided"]
+
+RIGHT = ("proved", "agrees", "within")
+"""verdicts of a line that is right"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,11 @@ class LineReport:
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     """by stratum, how many inputs it was equal at"""
     kinks: int = 0
-    """inputs that say nothing: a tie that matters, or a value that does not exist"""
+    """inputs at which the gradient has a kink in some entry"""
+    conventions: dict[str, int] = field(default_factory=dict[str, int])
+    """at entries with a kink, how often the line takes the left, the right derivative, one between, or another number"""
+    apart: float = 0.0
+    """of a line that is right within rounding: by how many ulps it differs at most"""
     shapes: list[str] = field(default_factory=list[str])
     resolution: float = 0.0
     """where constants are inexact, the relative difference they would hide"""
@@ -72,6 +79,21 @@ class LineReport:
     power: Power | None = None
     """what that sweep could have seen"""
 
+    @property
+    def at_kinks(self) -> list[str]:
+        """Which derivative the line takes where the gradient has a kink."""
+        if not self.conventions or self.verdict not in RIGHT:
+            return []
+        takes = {"left": "the left derivative", "right": "the right one", "between": "one between", "outside": "another number"}
+        counted = ", ".join(f"{takes[side]} ({count} entries)" for side, count in sorted(self.conventions.items()))
+        return [f"at {self.kinks} inputs the gradient has a kink; there the line takes {counted}"]
+
+    @property
+    def said(self) -> str:
+        """The verdict as the table says it: within 0.25 ulps."""
+        said = _VERDICTS[self.verdict][0]
+        return f"{said} {self.apart:.2g} ulps" if self.verdict == "within" else said
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON. What was not measured is null."""
         found = self.counterexample
@@ -82,6 +104,8 @@ class LineReport:
             "against": self.against,
             "reason": "; ".join(part for part in (self.reason, str(self.proof or "")) if part),
             "inputs": self.inputs,
+            "within_ulps": self.apart if self.verdict == "within" else None,
+            "kinks": self.kinks,
             "shapes": self.shapes,
             "floats": self.floats.to_dict() if self.floats else None,
             "power": self.power.to_dict() if self.power else None,
@@ -114,7 +138,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Every line proved or agreeing, and the reference in order."""
-        return self.reference_is_right and all(line.verdict in ("proved", "agrees") for line in self.lines)
+        return self.reference_is_right and all(line.verdict in RIGHT for line in self.lines)
 
     @property
     def first_wrong_line(self) -> str | None:
@@ -162,13 +186,14 @@ class Report:
             table.add_row(
                 Text("  " + line.label, no_wrap=True),
                 Text(line.formula),
-                Text(_VERDICTS[line.verdict][0], style=_VERDICTS[line.verdict][1], no_wrap=True),
+                Text(line.said, style=_VERDICTS[line.verdict][1], no_wrap=True),
                 Text(f"against {line.against}" if line.against else "", style="dim"),
             )
         yield table
         paragraphs: list[tuple[str, int]] = []
         for line in self.lines:
             paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
+            paragraphs += [(f"{line.label}: {said}", 2) for said in line.at_kinks]
             paragraphs += [(f"{line.label}: {said}", 2) for said in (line.power.sentences() if line.power else [])]
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
             paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
@@ -184,7 +209,7 @@ class Report:
 
     def _floats(self) -> str:
         """How much of the lines was swept in floats, and which were not, by name."""
-        swept = [line for line in self.lines if line.floats and line.verdict in ("agrees", "proved")]
+        swept = [line for line in self.lines if line.floats and line.verdict in RIGHT]
         done = [line.floats for line in swept if line.floats and not line.floats.reason]
         left_out = [f"{line.label} {line.floats}" for line in swept if line.floats and line.floats.reason]
         return (f", and at {Swept.of_all(done)}" if done else "") + "".join(f"; {sentence}" for sentence in left_out)
@@ -194,14 +219,14 @@ class Report:
         """Which lines agree and were not proved, by the reason."""
         labels: dict[str, list[str]] = {}
         for line in self.lines:
-            if line.verdict == "agrees" and line.proof is not None:
+            if line.verdict in ("agrees", "within") and line.proof is not None:
                 labels.setdefault(line.proof.reason, []).append(line.label)
-        return [f"{', '.join(found)}: agrees (not proved: {reason})" for reason, found in labels.items()]
+        return [f"{', '.join(found)}: not proved: {reason}" for reason, found in labels.items()]
 
     @property
     def _proved(self) -> str:
         """How many of the right lines are proved, and for what."""
-        right = [line for line in self.lines if line.verdict in ("agrees", "proved")]
+        right = [line for line in self.lines if line.verdict in RIGHT]
         proofs = [line.proof for line in right if line.verdict == "proved" and line.proof is not None]
         if not proofs:
             return ""
@@ -216,7 +241,7 @@ class Report:
         """One or two sentences: the outcome, and on what it rests."""
         if not self.reference_is_right:
             return self.reference
-        right = [line.inputs for line in self.lines if line.verdict in ("agrees", "proved")]
+        right = [line.inputs for line in self.lines if line.verdict in RIGHT]
         if self.first_wrong_line:
             outcome = f"wrong first at {self.first_wrong_line}"
         else:
@@ -234,6 +259,8 @@ class Report:
 _VERDICTS = {
     "proved": ("proved", "green"),
     "agrees": ("agrees", "green"),
+    "within": ("within", "green"),
+    "partial": ("partial", "yellow"),
     "refuted": ("REFUTED", "bold red"),
     "undecided": ("undecided", "yellow"),
 }

@@ -17,6 +17,9 @@ from manual_grad.derivation import Bits, Classes, Constants, Derivation, OneHot,
 
 LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
 
+ULP = 2.0**-52
+"""an ulp of float64, relative"""
+
 REFERENCE = "jax.grad"
 """the label of the gradient that the first line is judged against"""
 
@@ -56,6 +59,8 @@ class Traced:
     reason: str = ""
     """why there is no plan"""
     calls: list[NablaCall] = field(default_factory=list[NablaCall])
+    allowed: float = ULP
+    """the relative difference up to which the line claims to be right: an ulp, or what `within` says"""
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def trace_line(
         check_value(value, label, derivation)
         return value
 
-    traced = _trace(checked, label, derivation, args, nabla)
+    traced = replace(_trace(checked, label, derivation, args, nabla), allowed=allowed_of(line))
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
@@ -132,6 +137,14 @@ def trace_line(
             f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}"
         )
     return traced
+
+
+def allowed_of(line: Callable[..., Any]) -> float:
+    """The relative difference up to which a line claims to be right: an ulp of float64, or what `within` says."""
+    claimed = getattr(line, "within", None)
+    if claimed is None:
+        return ULP
+    return claimed.relative if claimed.relative is not None else claimed.ulps * ULP
 
 
 def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:
