@@ -121,11 +121,16 @@ class Bench:
         """Compares two lines at every input where both claim to hold; at more, until so many give information."""
         found = Relation()
         k = 0
-        while k < len(self.inputs) or (found.informative < wanted and not found.differences and self._draws_more(wanted)):
+        while k < len(self.inputs) or (self._wants_more(found, wanted) and self._draws_more(wanted)):
             if not self._add(found, line, other, k):
                 break
             k += 1
         return found
+
+    def _wants_more(self, found: Relation, wanted: int) -> bool:
+        """Whether more inputs would help: some gave information, and not enough."""
+        some = bool(found.equal) or found.tried == 0
+        return some and found.informative < wanted and not found.differences and not found.lacking
 
     def _draws_more(self, wanted: int) -> bool:
         """Adds one more input, if there is one and there are not too many."""

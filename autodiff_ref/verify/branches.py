@@ -5,6 +5,7 @@ one multiplies arguments by powers of 2, the other walks along the gradient of t
 border and a little beyond it, as Newton's method does.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -34,11 +35,17 @@ MOST_SITES = 16
 SCALES = tuple(2.0**k for k in (-1000, -300, -100, -50, -27, -14, -7, -3, 3, 7, 14, 27, 50, 100, 300, 1000))
 """what arguments are multiplied by"""
 
+MOST_RUNS = 400
+"""of programs in balls, while inputs are looked for"""
+
 STARTS = 3
 """inputs that a walk starts from"""
 
 BEYOND = tuple(10.0**-k for k in (0, 1, 3, 6, 9, 12, 15))
 """how far beyond the border a walk goes, times 1 and times what is compared with"""
+
+SPECIAL = ("zeros", "equal", "compared")
+"""Strata of special numbers: a branch that only these take, as |x| < 1e-8 at x = 0, is aimed at too."""
 
 KEPT = 3
 """inputs of each outcome that are added"""
@@ -52,6 +59,7 @@ class Branches:
 
     def __init__(self, bench: Bench) -> None:
         self.bench, self.derivation = bench, bench.derivation
+        self._runs = 0
         self._differences: dict[Any, Callable[..., Any]] = {}
 
     # What was met
@@ -97,34 +105,41 @@ class Branches:
 
     def aim(self, *, where_given: bool = False) -> None:
         """Adds inputs to the bench that take the branches no input has taken yet, as far as they are found."""
+        special = [given for given in self.bench.inputs if given.stratum in SPECIAL or not given.main]
         for given in self.bench.inputs:
+            if given.main and given.stratum not in SPECIAL:
+                self._run(given.args)
+        sites = self.met(self._programs)
+        for given in special:
             self._run(given.args)
         if where_given:
             return
-        sites = self.met(self._programs)
         open_sites = [site for site in sites if site.wanted(sites[site])]
         open_sites.sort(key=lambda site: (not site.unmet(sites[site]), site.is_jaxs))
         for site in open_sites[:MOST_SITES]:
             for given in self._starts():
-                wanted = site.wanted(self.met(self._programs).get(site, 0))
-                if not wanted or (wanted == [EQUAL] and not site.unmet(0) and given is not self._starts()[0]):
+                sites[site] |= self._aim_at(site, site.wanted(sites[site]), given)
+                if not site.unmet(sites[site]):
                     break
-                self._aim_at(site, wanted, given)
 
     def _starts(self) -> list[Input]:
         ordinary = [given for given in self.bench.inputs if given.stratum == "ordinary" and given.main]
         return (ordinary or self.bench.inputs)[:STARTS]
 
-    def _aim_at(self, site: Site, wanted: list[int], given: Input) -> None:
+    def _aim_at(self, site: Site, wanted: list[int], given: Input) -> int:
+        """Adds inputs of the outcomes that are wanted; which of them were found."""
         programs = [made for made in self._programs(given.args) if made.plan is not None and site in made.plan.sites]
         if not programs:
-            return
+            return 0
         plan = programs[0].plan
         assert plan is not None
         left = dict.fromkeys(wanted, KEPT)
-        for args in (*self._walked(site, programs[0], given.args, wanted), *self._scaled(given.args)):
-            if not any(left.values()):
-                return
+        walked = () if site.is_jaxs else self._walked(site, programs[0], given.args, wanted)
+        scaled = () if wanted == [EQUAL] else self._scaled(given.args)
+        for args in itertools.chain(walked, scaled):
+            if not any(left.values()) or self._runs >= MOST_RUNS:
+                break
+            self._runs += 1
             if not is_admitted(self.derivation, args):
                 continue
             context = Context(constants="exact", met={})
@@ -140,6 +155,7 @@ class Branches:
                 left.update({outcome: left[outcome] - 1 for outcome in here})
                 self.bench.inputs.append(Input(STRATUM, args, given.main))
                 self._run(args)
+        return sum(outcome for outcome, count in left.items() if count < KEPT)
 
     def _scaled(self, args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """Inputs with one argument, one of its entries, or all of them multiplied by powers of 2 and −1."""
@@ -172,7 +188,7 @@ class Branches:
             point = leaves
             for _ in range(6):
                 step = self._step(difference, point, entry, 0.0)
-                if step is None:
+                if step is None or all(np.array_equal(a, b) for a, b in zip(step, point, strict=True)):
                     break
                 point = step
                 yield jax.tree.unflatten(structure, point)
@@ -285,6 +301,7 @@ def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site)
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             yield from captured(body, body_consts, operands, site)
-        subfuns, params = eqn.primitive.get_bind_params(eqn.params)
-        made = eqn.primitive.bind(*subfuns, *operands, **params)
-        env.update(zip(eqn.outvars, made if eqn.primitive.multiple_results else [made], strict=True))
+        variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
+        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
+        made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
+        env.update(zip(eqn.outvars, made, strict=True))

@@ -19,6 +19,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls import Context, exact, precision
+from autodiff_ref.verify.balls.context import Ties
 from autodiff_ref.verify.evaluation import Evaluation, Evaluator
 from autodiff_ref.verify.walker.plans import Array, Plan
 
@@ -94,6 +95,8 @@ class _Limit:
 
     value: arb
     error: arb
+    exists: bool = True
+    """False where the quotients do not converge, as those of √x at 0 and at a jump"""
 
     def agrees_with(self, expected: arb, scale: arb) -> bool:
         """Whether it is a given number, to 30 digits of a scale, or as far as the estimate goes where that is better."""
@@ -135,6 +138,8 @@ class _Search:
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
         self.scale = [2.0 ** math.frexp(x)[1] if x else 1.0 for part in point for x in part]
         """Steps are taken relative to each number, so that a number of 1e-9 is not left behind."""
+        self.open = set[int]()
+        """outputs that hang on a comparison which no precision resolves"""
         self.confirmed = np.zeros((self.n_out, self.n_in), dtype=bool)
         """where one-sided quotients along mixed directions are what JAX says"""
 
@@ -187,16 +192,26 @@ class _Search:
             start += size
         return balls
 
-    def _value(self, direction: Sequence[float], step: arb) -> list[arb] | None:
-        """The function's values; None where a comparison within it cannot be resolved."""
-        context = Context(constants="exact")
-        outputs = self.function.run(context, *self._moved(direction, step))
-        if context.unresolved:
-            return None
-        return [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
+    def _value(self, direction: Sequence[float], step: arb) -> list[arb]:
+        """The function's values; outputs that hang on a comparison which cannot be resolved are noted as open, and NaN."""
+        moved = self._moved(direction, step)
+        values, unresolved = self._run(moved, "exact")
+        if unresolved:
+            others = [self._run(moved, ties)[0] for ties in ("left", "right", "mixed", "mixed back")]
+            for i, value in enumerate(values):
+                if not all(value.is_finite() and value.overlaps(other[i]) for other in others):
+                    self.open.add(i)
+                    values[i] = arb.nan()
+        return values
+
+    def _run(self, arguments: list[Array], ties: Ties) -> tuple[list[arb], bool]:
+        context = Context(constants="exact", ties=ties)
+        outputs = self.function.run(context, *arguments)
+        values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
+        return values, context.unresolved
 
     @cached_property
-    def _centre(self) -> list[arb] | None:
+    def _centre(self) -> list[arb]:
         with precision(_BITS):
             return self._value([0.0] * self.n_in, arb(0))
 
@@ -206,10 +221,8 @@ class _Search:
             quotients: list[list[arb]] = []
             for bits in _STEPS:
                 step = arb(2) ** -bits
-                moved, centre = self._value(direction, step), self._centre
-                if moved is None or centre is None:
-                    return [None] * self.n_out
-                quotients.append([(there - here) / step for there, here in zip(moved, centre, strict=True)])
+                moved = self._value(direction, step)
+                quotients.append([(there - here) / step for there, here in zip(moved, self._centre, strict=True)])
             return [_limit(coarse, fine) for coarse, fine in zip(*quotients, strict=True)]
 
     # The truth
@@ -230,8 +243,6 @@ class _Search:
         with precision(bits):
             step = arb(2) ** -steps
             ends = [self._value(direction, step), self._value(direction, -step)]
-            if ends[0] is None or ends[1] is None:
-                return False
             for i, (up, down) in enumerate(zip(*ends, strict=True)):
                 expected, scale = self._along(at.values, i, direction)
                 found = (up - down) / (2 * step)
@@ -296,7 +307,7 @@ class _Search:
                     entries[i, j], self.confirmed[i, j] = Entry("known", at.values[self.place[i, j]]), True
 
     def _matches(self, at: Evaluation, i: int, direction: Sequence[float], limit: _Limit | None) -> bool:
-        if limit is None:
+        if limit is None or not limit.exists:
             return False
         expected, scale = self._along(at.values, i, direction)
         if limit.agrees_with(expected, scale):
@@ -308,9 +319,10 @@ class _Search:
 
     def _both_sides(self, i: int, left: _Limit | None, right: _Limit | None, scale: float) -> Entry:
         """One entry from its two one-sided derivatives; a side on which the function has no value is left out."""
-        if self._centre is None:
+        if i in self.open:
             return UNKNOWN
-        if not self._centre[i].is_finite() or (left is None and right is None):
+        diverges = any(side is not None and not side.exists for side in (left, right))
+        if not self._centre[i].is_finite() or diverges or (left is None and right is None):
             return Entry("none")
         sides = [(side.value * sign / scale, side.error / scale) for side, sign in ((left, -1), (right, 1)) if side]
         size = max((abs(value) for value, _ in sides), key=lambda v: float(v.mid()))
@@ -333,7 +345,7 @@ class _Search:
                     expected = sum((value * arb(d) for value, d in parts), start=arb(0))
                     scale = sum((abs(value * arb(d)) for value, d in parts), start=arb(0))
                     limit = limits[i]
-                    if limit is not None and bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error)):
+                    if limit is not None and limit.exists and bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error)):
                         for j in np.flatnonzero(among & ~self.confirmed[i]):
                             value = entries[i, j].value or entries[i, j].left
                             entries[i, j] = Entry("kink", left=value, right=value)
@@ -371,13 +383,13 @@ def _has_digits(value: arb) -> bool:
 
 
 def _limit(coarse: arb, fine: arb) -> _Limit | None:
-    """The limit of quotients at two steps; None where they do not converge, as those of √x and x log x at 0."""
+    """The limit of quotients at two steps; None where the function has no value at one of them."""
     if not (coarse.is_finite() and fine.is_finite()):
         return None
     change, size = abs(fine - coarse), abs(coarse).max(abs(fine))
     if bool(change > arb(2) ** -20 * size):
         if bool(abs(fine) > arb(2) ** -20 * abs(coarse)):
-            return None
+            return _Limit(fine, arb(0), exists=False)
         return _Limit(arb(0), 2 * abs(fine).upper())  # as those of x^1.5, which go to 0
     # quotients that err by C h^p, p ≥ 1/2, err less at h² than at h by h^p
     return _Limit(fine, (change * arb(2) ** -(_STEPS[0] // 2 - 5) + fine.rad()).upper())
