@@ -18,7 +18,8 @@ from autodiff_ref.verify.symbols.writing import proof_sizes
 from autodiff_ref.verify.trace import label_flags, with_nabla
 from autodiff_ref.verify.walker.walk import plan
 from manual_grad import Derivation
-from manual_grad.derivation import Domain, Line, label_of
+from manual_grad.derivation import Line, label_of
+from manual_grad.domains import Domain
 
 
 def proofs_of(derivation: Derivation, **options: Any) -> Proofs:

@@ -8,7 +8,8 @@ import numpy as np
 
 from autodiff_ref.verify.diagnosis.backends import WRONG
 from autodiff_ref.verify.diagnosis.sites import Repair
-from manual_grad.derivation import Bits, Derivation, Signs
+from manual_grad.derivation import Derivation
+from manual_grad.domains import Bits, Signs
 
 
 def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
