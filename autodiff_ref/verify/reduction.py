@@ -101,7 +101,7 @@ def _simpler_at(domain: Domain, x: np.ndarray, place: int) -> Iterator[np.ndarra
     row = row_of(domain)
     for value in row.simpler(domain, x.flat[place]):
         if value == x.flat[place]:
-            continue
+            return
         changed = row.put(domain, x, place, value)
         if changed is not None:
             yield changed

@@ -195,7 +195,7 @@ class LowerTriangularRow(Row[LowerTriangular]):
     def edge(self, leaf: LowerTriangular, x: Values, mask: Values, source: Source) -> Values:
         """0 at some entries, if that leaves it in the domain."""
         kept = np.eye(leaf.shape[0], dtype=bool) & leaf.positive_diagonal
-        return np.where(mask & ~kept, 0.0, x)
+        return np.where((mask | np.swapaxes(mask, 1, 2)) & ~kept, 0.0, x)
 
     def moved(self, leaf: LowerTriangular, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """As real numbers; on a diagonal above 0 by factors."""

@@ -65,7 +65,9 @@ def test_strata_of_the_notes_are_what_they_say(seed):
     assert any(max(np.abs(v).max() for v in w) < 2e-3 for w, x, _ in found["small"])
     assert all(len(set(y)) == 1 for _, _, y in found["one label"])
     assert all(np.array_equal(w.w11, w.w12) for w, _, _ in found["equal"])
-    assert all(any(not leaf.any() for leaf in (*w, x)) for w, x, _ in found["zeros"])
+    zeros = [[np.count_nonzero(leaf == 0) for leaf in (*w, x)] for w, x, _ in found["zeros"]]
+    assert sum(sum(counts) == 1 for counts in zeros) == 2, "a single entry"
+    assert sum(any(not leaf.any() for leaf in (*w, x)) for w, x, _ in found["zeros"]) == 4, "whole arrays"
     assert all(x.shape[0] == 1 for _, x, _ in found["n=1"])
     assert all(x.shape[1] == 1 for _, x, _ in found["d=1"])
     assert all(x.shape == (1, 1) for _, x, _ in found["all=1"])
