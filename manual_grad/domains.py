@@ -6,7 +6,7 @@ draw from it, what lies at its boundary, how to make an input simpler) is one ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -33,11 +33,13 @@ class Domain:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of its arrays, where every size is a number."""
-        return tuple(size_of(dim, {}) for dim in self.dims)
+        if not all(isinstance(dim, int) for dim in self.dims):
+            raise ValueError(f"{self} has no shape before its sizes are numbers: {type(self).__name__}.sized gives them")
+        return cast("tuple[int, ...]", self.dims)
 
     def sized(self, sizes: Mapping[str, int]) -> Self:
         """The same domain with numbers for the named sizes."""
-        return replace(self, dims=tuple(size_of(dim, sizes) for dim in self.dims))
+        return replace(self, dims=tuple([size_of(dim, sizes) for dim in self.dims]))
 
 
 def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:

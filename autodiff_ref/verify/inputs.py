@@ -39,6 +39,8 @@ class Input:
     """NumPy arrays in the structure of the domain: float64, labels too; class numbers and permutations int64"""
     main: bool = True
     """whether it is of the main sizes, where a mean is no sum; False where a named dimension was set to 1"""
+    exact: bool = True
+    """whether it is in the domain exactly; False where a unit vector has its length, say, up to rounding alone"""
 
 
 class NoInputError(Exception):
@@ -48,6 +50,12 @@ class NoInputError(Exception):
 def draw_arguments(domain: tuple[Any, ...], sizes: Sizes, stratum: str, source: Source) -> tuple[Any, ...]:
     """One input of a stratum: NumPy arrays in the structure of the domain."""
     return arguments_at(domain, draw(domain, sizes, [stratum], source), 0)
+
+
+def is_exact(domain: tuple[Any, ...], sizes: Sizes) -> bool:
+    """Whether inputs of these sizes are in the domain exactly."""
+    leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
+    return all(row_of(leaf).is_exact(leaf) for leaf in leaves)
 
 
 def dimension_names(domain: tuple[Any, ...]) -> list[str]:
@@ -124,7 +132,7 @@ TRIES = 50
 def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> Inputs:
     """Inputs over all strata, reproducible from the seed: at least so many of the main sizes, and some of size 1.
 
-    Where few inputs fulfil the derivation's `where`, there may be fewer: then some 50 were drawn for each one wanted.
+    Where few inputs fulfil the derivation's `where`, there may be fewer: then 50 to 100 were drawn for each one wanted.
 
     Raises:
         NoInputError: no input that was drawn fulfils the derivation's `where`.
@@ -132,15 +140,15 @@ def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> Inputs:
     """
     source = RandomSource(np.random.default_rng(seed))
     plan = _plan(derivation, at_least)
-    inputs, drawn, most = list[Input](), 0, TRIES * len(plan)
+    inputs, drawn, hopeful = list[Input](), 0, list[_Planned]()
     for planned in plan:
         found, tries = _draw_where(derivation, planned, source, TRIES)
-        inputs, drawn = [*inputs, *found], drawn + tries
-    wanted, main = at_least - sum(given.main for given in inputs), [planned for planned in plan if planned.main]
-    for k in itertools.count():  # where some strata never fulfil it, the others may
+        inputs, drawn, hopeful = [*inputs, *found], drawn + tries, [*hopeful, *[planned] * (planned.main and bool(found))]
+    wanted, most = at_least - len(hopeful), drawn + TRIES * len(plan)
+    for planned in itertools.cycle(hopeful):  # where some strata do not fulfil it, those that did are drawn again
         if wanted <= 0 or drawn >= most:
             break
-        found, tries = _draw_where(derivation, main[k % len(main)], source, min(TRIES, most - drawn))
+        found, tries = _draw_where(derivation, planned, source, TRIES)
         inputs, drawn, wanted = [*inputs, *found], drawn + tries, wanted - len(found)
     if not inputs:
         raise NoInputError(f"none of {drawn:,} inputs drawn from the domain fulfils `where`")
@@ -163,7 +171,7 @@ def _draw_where(derivation: Derivation, planned: _Planned, source: Source, tries
     for k in range(tries):
         args = draw_arguments(derivation.domain, planned.sizes, planned.stratum, source)
         if derivation.where is None or fulfils(derivation.where, "`where`", derivation, args):
-            return [Input(planned.name, args, planned.main)], k + 1
+            return [Input(planned.name, args, planned.main, is_exact(derivation.domain, planned.sizes))], k + 1
     return [], tries
 
 

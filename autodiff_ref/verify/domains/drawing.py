@@ -68,9 +68,8 @@ def draw(domain: tuple[Any, ...], sizes: Sizes, strata: Sequence[str], source: S
     names = np.array(strata)
     masks: dict[str, Values] = {name: names == name for name in dict.fromkeys(strata)}
     scales = _scales(leaves, first, masks, len(strata), source)
-    arrays = [
-        np.array(row_of(leaf).draw(leaf, How(masks, scale), source)) for leaf, scale in zip(leaves, scales, strict=True)
-    ]
+    hows = {id(scale): How(masks, scale, bool(np.all(scale == 1))) for scale in scales}
+    arrays = [np.array(row_of(leaf).draw(leaf, hows[id(scale)], source)) for leaf, scale in zip(leaves, scales, strict=True)]
     if "equal" in masks:
         _make_equal(leaves[:first], arrays, masks["equal"])
     zeros = How(masks, scales[0]).are("zeros", SOME_ZEROS, ONE_ZERO)

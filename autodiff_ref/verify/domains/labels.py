@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import permutations as orders
-from math import factorial
+from math import factorial, prod
 from typing import Any
 
 import numpy as np
 
-from autodiff_ref.verify.domains.row import How, Row, Simple, Source, Symbols, Values, each
+from autodiff_ref.verify.domains.row import How, Misreading, Row, Simple, Source, Symbols, Values, each, misread
 from manual_grad.domains import Bits, Classes, Constants, Dim, Integers, OneHot, Permutations, Signs
 
 MOST_OUTCOMES = 24
@@ -20,7 +20,10 @@ class SignRow(Row[Signs]):
 
     known = True
     two_values = (-1.0, 1.0)
-    misreadings = (("0 and 1 for −1 and +1", lambda y: (y + 1) / 2), ("+1 and −1 for −1 and +1", lambda y: -y))
+    misreadings = (
+        misread("0 and 1 for −1 and +1", "{name} is read as 0 and 1, and is −1 and +1", 0.5, 0.5),
+        misread("+1 and −1 for −1 and +1", "{name} stands where −{name} should", -1.0, 0.0),
+    )
 
     def draw(self, leaf: Signs, how: How, source: Source) -> Values:
         """Both, but in the stratum "one label"."""
@@ -56,7 +59,10 @@ class BitRow(Row[Bits]):
 
     known = True
     two_values = (0.0, 1.0)
-    misreadings = (("−1 and +1 for 0 and 1", lambda y: 2 * y - 1), ("1 and 0 for 0 and 1", lambda y: 1 - y))
+    misreadings = (
+        misread("−1 and +1 for 0 and 1", "{name} is read as −1 and +1, and is 0 and 1", 2.0, -1.0),
+        misread("1 and 0 for 0 and 1", "{name} stands where 1 − {name} should", -1.0, 1.0),
+    )
 
     def draw(self, leaf: Bits, how: How, source: Source) -> Values:
         """Both, but in the stratum "one label"."""
@@ -146,7 +152,7 @@ class ClassRow(Row[Classes]):
     """Class numbers."""
 
     known = True
-    misreadings = (("counted from 1", lambda k: (k - 1) * (k > 0)),)
+    misreadings = (Misreading("counted from 1", lambda k: (k - 1) * (k > 0)),)
 
     def draw(self, leaf: Classes, how: How, source: Source) -> Values:
         """Any, and all the same in the stratum "one label"."""
@@ -178,7 +184,7 @@ class OneHotRow(Row[OneHot]):
     """Rows with a single 1."""
 
     known = True
-    misreadings = (("shifted by a class", lambda rows: rows[..., np.arange(-1, rows.shape[-1] - 1)]),)
+    misreadings = (Misreading("shifted by a class", lambda rows: rows[..., np.arange(-1, rows.shape[-1] - 1)]),)
 
     def draw(self, leaf: OneHot, how: How, source: Source) -> Values:
         """Any, and all the same in the stratum "one label"."""
@@ -320,7 +326,7 @@ def _number(dim: Dim) -> int:
 
 def _bits(shape: tuple[int, ...], how: How, source: Source) -> Values:
     """Zeros and ones: both, but where all are to be the same."""
-    size = max(int(np.prod(shape)), 1)
+    size = max(prod(shape), 1)
     bits = np.asarray(source.integers(0, 1, (len(how), size)), dtype=np.float64)
     first = bits[:, 0].copy()
     if size >= 2:

@@ -263,6 +263,10 @@ class OrthogonalRow(Row[Orthogonal]):
         d = np.shape(x)[-1]
         return bool(np.all(np.abs(x @ np.swapaxes(x, -1, -2) - np.eye(d)) <= 16 * d * np.finfo(float).eps))
 
+    def is_exact(self, leaf: Orthogonal) -> bool:
+        """From 5 entries on, and a single one."""
+        return not 1 < leaf.shape[-1] < EXACT_FROM
+
     def boundary(self, leaf: Orthogonal) -> list[Values]:
         """The identity, its opposite, a reflection, a permutation."""
         d = leaf.shape[0]

@@ -272,7 +272,8 @@ SIMPLE_POSITIVES = (1.0, 2.0, 0.5, 3.0, 4.0, 0.25, 10.0, 100.0, 0.125)
 
 def any_reals(shape: tuple[int, ...], how: How, source: Source) -> Values:
     """Real numbers of ordinary size, times a scale."""
-    return np.asarray(source.units((len(how), *shape))) * (ordinary_bound(shape) * by_input(how.scale, shape))
+    drawn = np.asarray(source.units((len(how), *shape))) * ordinary_bound(shape)
+    return drawn if how.is_ordinary else drawn * by_input(how.scale, shape)
 
 
 def moved_reals(x: Values, step: Values, along: Values) -> Values:

@@ -6,6 +6,7 @@ thousands, and Hypothesis: what differs is the `Source` that the numbers come fr
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -78,6 +79,9 @@ class How:
     scale: Values
     """one number an input"""
 
+    is_ordinary: bool = False
+    """whether that is 1 in all of them"""
+
     def __len__(self) -> int:
         return len(self.scale)
 
@@ -92,6 +96,7 @@ def by_input(values: Values, shape: tuple[int, ...]) -> Values:
     return values.reshape(-1, *[1] * len(shape))
 
 
+@cache
 def ordinary_bound(shape: tuple[int, ...]) -> float:
     """The largest entry, to 1/8, with which two arrays multiplied and summed over the last axis stay below 5."""
     if not shape:
@@ -103,6 +108,25 @@ def ordinary_bound(shape: tuple[int, ...]) -> float:
 def rounded(value: float) -> Iterator[float]:
     """To 1, 2, … significant decimal digits."""
     return (float(f"{value:.{digits}e}") for digits in (0, 1, 2, 3, 5, 7, 11))
+
+
+@dataclass(frozen=True)
+class Misreading:
+    """Labels taken for others by mistake."""
+
+    planted: str
+    """what is planted: 0 and 1 for −1 and +1"""
+    f: Callable[[Any], Any]
+    """the others, of the right ones; works on JAX's arrays too"""
+    suspected: str = ""
+    """what a line that reads them so did, with the name of the labels left out as {name}; nothing where f is not affine"""
+    affine: tuple[float, float] = (1.0, 0.0)
+    """f(y) = a y + b"""
+
+
+def misread(planted: str, suspected: str, a: float, b: float) -> Misreading:
+    """Labels y taken for a y + b."""
+    return Misreading(planted, lambda y: a * y + b, suspected, (a, b))
 
 
 class Row(Generic[D]):
@@ -126,8 +150,8 @@ class Row(Generic[D]):
     """the smallest size that tied dimensions have in ordinary inputs"""
     two_values: ClassVar[tuple[float, ...]] = ()
     """the two labels, where there are two"""
-    misreadings: ClassVar[tuple[tuple[str, Callable[[Any], Any]], ...]] = ()
-    """how labels of this kind are taken for others by mistake: in words, and as a function of the right ones"""
+    misreadings: ClassVar[tuple["Misreading", ...]] = ()
+    """how labels of this kind are taken for others by mistake"""
 
     # Drawing
 
@@ -138,6 +162,10 @@ class Row(Generic[D]):
     def contains(self, leaf: D, x: Values) -> bool:
         """Whether an array is an element of the domain."""
         raise NotImplementedError
+
+    def is_exact(self, leaf: D) -> bool:
+        """Whether what is drawn is in the domain exactly, and not only up to rounding."""
+        return True
 
     def boundary(self, leaf: D) -> list[Values]:
         """Elements at which something special happens: 0, the ends, equal entries, singular matrices."""

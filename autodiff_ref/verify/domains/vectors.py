@@ -135,6 +135,10 @@ class UnitRow(Row[UnitVectors]):
         """Of length 1, up to rounding."""
         return bool(np.all(np.abs(np.sum(np.square(x), axis=-1) - 1) <= 4 * np.shape(x)[-1] * np.finfo(float).eps))
 
+    def is_exact(self, leaf: UnitVectors) -> bool:
+        """From 5 entries on, and a single one."""
+        return not 1 < leaf.shape[-1] < EXACT_FROM
+
     def boundary(self, leaf: UnitVectors) -> list[Values]:
         """Basis vectors, and the one with equal entries where these are dyadic."""
         n = leaf.shape[-1]

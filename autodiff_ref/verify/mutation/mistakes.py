@@ -178,7 +178,8 @@ def label_convention(site: Site) -> Iterator[Change]:
     """Labels read as 0 and 1 where they are −1 and +1, and the like."""
     for j, operand in enumerate(site.operands):
         domain = site.labels.get(operand) if not hasattr(operand, "val") else None
-        for detail, f in () if domain is None else row_of(domain).misreadings:
+        for misreading in () if domain is None else row_of(domain).misreadings:
+            detail, f = misreading.planted, misreading.f
             if site.name in ("eq", "ne") and detail.startswith("0 and 1"):  # they have +1 in common
                 continue
             yield Change(

@@ -1,14 +1,14 @@
 """Inputs by the thousand, of one shape each batch, in the strata of `inputs`: drawn all at once, for the sweep in floats."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import numpy as np
 
 from autodiff_ref.verify.domains import RandomSource, Values, draw
-from autodiff_ref.verify.inputs import Sizes, all_sizes, strata_of
+from autodiff_ref.verify.inputs import Input, Sizes, all_sizes, is_exact, strata_of
 from manual_grad.derivation import Derivation
 
 
@@ -21,6 +21,14 @@ class Batch:
     leaves: list[Values]
     """the arguments' leaves, float64 (class numbers int64), each with the batch as its first axis"""
     structure: Any
+    main: bool = True
+    """whether they are of the main sizes"""
+    exact: bool = True
+    """whether they are in the domain exactly"""
+
+    def input(self, k: int) -> Input:
+        """One of the inputs, with all that is known of it."""
+        return Input(self.strata[k], self.args(k), self.main, self.exact)
 
     def __len__(self) -> int:
         return len(self.strata)
@@ -31,7 +39,7 @@ class Batch:
 
     def only(self, kept: Values) -> "Batch":
         """Some of the inputs."""
-        return Batch(tuple(self.strata[k] for k in kept), [leaf[kept] for leaf in self.leaves], self.structure)
+        return replace(self, strata=tuple(self.strata[k] for k in kept), leaves=[leaf[kept] for leaf in self.leaves])
 
 
 def batches(derivation: Derivation, *, seed: int, size: int, count: int) -> Iterator[Batch]:
@@ -46,7 +54,8 @@ def batches(derivation: Derivation, *, seed: int, size: int, count: int) -> Iter
     strata = strata_of(derivation)
     for k in range(count):
         sizes = shapes[k] if k < len(shapes) else main[k % len(main)]
-        yield _fulfilling(derivation, draw_batch(derivation.domain, sizes, strata, size, rng))
+        drawn = draw_batch(derivation.domain, sizes, strata, size, rng)
+        yield _fulfilling(derivation, replace(drawn, main=sizes in main))
 
 
 def number_of_shapes(derivation: Derivation) -> int:
@@ -64,4 +73,5 @@ def _fulfilling(derivation: Derivation, batch: Batch) -> Batch:
 def draw_batch(domain: tuple[Any, ...], sizes: Sizes, strata: Sequence[str], count: int, rng: np.random.Generator) -> Batch:
     """Inputs of one shape, the strata in turns."""
     of = tuple(strata[k % len(strata)] for k in range(count))
-    return Batch(of, draw(domain, sizes, of, RandomSource(rng)), jax.tree.structure(domain))
+    leaves = draw(domain, sizes, of, RandomSource(rng))
+    return Batch(of, leaves, jax.tree.structure(domain), exact=is_exact(domain, sizes))

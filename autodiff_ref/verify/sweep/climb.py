@@ -6,7 +6,7 @@ of all. What shows at one input in 10^6 is found where the way up to it begins a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def climb(
 
 def _joined(first: Batch, second: Batch) -> Batch:
     leaves = [np.concatenate(pair) for pair in zip(first.leaves, second.leaves, strict=True)]
-    return Batch((*first.strata, *second.strata), leaves, first.structure)
+    return replace(first, strata=(*first.strata, *second.strata), leaves=leaves)
 
 
 def _moved(domain: Sequence[Domain], parents: Batch, count: int, rng: np.random.Generator) -> Batch:
@@ -73,4 +73,4 @@ def _moved(domain: Sequence[Domain], parents: Batch, count: int, rng: np.random.
         step = rng.normal(size=x.shape) * sizes.reshape(by_row) * (rng.integers(0, 2, x.shape) == 1)
         along = np.where(by_difference.reshape(by_row), values[one] - values[other], 0)
         leaves.append(row_of(leaf).moved(leaf, x, step, along, rng))
-    return Batch(("climbed",) * count, leaves, parents.structure)
+    return replace(parents, strata=("climbed",) * count, leaves=leaves)
