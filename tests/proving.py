@@ -96,7 +96,7 @@ def compared_in_symbols(left: Any, right: Any, domain: tuple[Domain, ...], sizes
     """Why two functions of a domain are not proved equal, asked of the prover in this process; empty where they are."""
     args = draw_arguments(domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
     expressions = Expressions()
-    symbols = symbolic_arguments(domain, [np.shape(leaf) for leaf in args], expressions)
+    symbols = symbolic_arguments(domain, sizes, expressions)
     outputs: list[list[int]] = []
     for f in (left, right):
         with jax.enable_x64(True):

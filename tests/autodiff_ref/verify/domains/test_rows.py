@@ -1,6 +1,7 @@
 """Every row keeps its promises: what is drawn, moved, put at the boundary or made simpler is in the domain."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
+import manual_grad
 from autodiff_ref.verify import STRATA, strategies
 from autodiff_ref.verify.domains import ROWS, RandomSource, draw, row_of
 from autodiff_ref.verify.inputs import draw_arguments
@@ -279,3 +281,20 @@ def test_a_failing_test_shrinks_to_a_short_element() -> None:
         (x,) = find(strategies.arguments((leaf,), sizes={n: 3 for n in ("n", "d") if n in leaf.dims}), lambda args: True)
         assert row_of(leaf).contains(_at(leaf, x), x)
         assert digits_in(x) <= 18, (name, x)
+
+
+def test_each_kind_of_domain_is_documented() -> None:
+    table = (Path(__file__).parents[4] / "docs" / "domains.md").read_text(encoding="utf-8")
+    constructors = {name for name in manual_grad.__all__ if isinstance(example_of(name), Domain)}
+    assert len(constructors) == len(ROWS)
+    assert all(f"| `{name}(" in table for name in constructors)
+
+
+def example_of(name: str) -> Any:
+    """What a constructor makes, of whichever arguments it takes; None for other functions."""
+    for arguments in (("d",), (0, 1, "d"), ("d", "k"), (2.0, "d")):
+        try:
+            return getattr(manual_grad, name)(*arguments)
+        except Exception:
+            continue
+    return None
