@@ -17,14 +17,14 @@ from jax.extend import core
 
 from autodiff_ref.verify.balls import Context, exact, precision
 from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.compared import can_be
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.trace import Traced, shape_key
 from autodiff_ref.verify.verdict import PRECISIONS, evaluator
 from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, OPEN, Site, compared, spot_of
 from autodiff_ref.verify.walker.walk import CALLS
-from manual_grad.derivation import Intervals, Line, Positives, Reals
+from manual_grad.derivation import Line
 
 STRATUM = "aimed"
 """the name of such inputs in a report"""
@@ -169,8 +169,9 @@ class Branches:
                         for k in chosen:
                             spot = ... if everywhere else np.unravel_index(0, made[k].shape)
                             made[k][spot] = made[k][spot] * (sign * scale)
-                        if self._is_inside(made):
-                            yield jax.tree.unflatten(structure, made)
+                        inside = self._inside(made, args)
+                        if inside is not None:
+                            yield jax.tree.unflatten(structure, inside)
 
     def _walked(
         self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]
@@ -187,7 +188,7 @@ class Branches:
         for entry in range(min(size, 2)):
             point = leaves
             for _ in range(6):
-                step = self._step(difference, point, entry, 0.0)
+                step = self._step(difference, point, entry, 0.0, args)
                 if step is None or all(np.array_equal(a, b) for a, b in zip(step, point, strict=True)):
                     break
                 point = step
@@ -196,12 +197,12 @@ class Branches:
                 sign = {GREATER: 1.0, EQUAL: 0.0}.get(outcome, -1.0)
                 sizes = sorted({beyond * size for beyond in BEYOND for size in {1.0, abs(site.number or 1.0)}})
                 for target in (sign * size for size in sizes if sign):
-                    step = self._step(difference, point, entry, target)
+                    step = self._step(difference, point, entry, target, args)
                     if step is not None:
                         yield jax.tree.unflatten(structure, step)
 
     def _step(
-        self, difference: Callable[..., Any], leaves: Sequence[np.ndarray], entry: int, target: float
+        self, difference: Callable[..., Any], leaves: Sequence[np.ndarray], entry: int, target: float, args: tuple[Any, ...]
     ) -> list[np.ndarray] | None:
         """Newton's step towards the inputs at which one entry of what is compared is a given number."""
         free = self._free()
@@ -215,7 +216,7 @@ class Branches:
         made = [np.array(leaf) for leaf in leaves]
         for k, slope in along.items():
             made[k] = made[k] - slope * ((value - target) / norm)
-        return made if self._is_inside(made) else None
+        return self._inside(made, args)
 
     def _difference(self, site: Site, traced: Traced, args: tuple[Any, ...]) -> Callable[..., Any]:
         """leaves -> (a − b of the comparison a ? b, its gradient by the arguments that may be moved)"""
@@ -243,16 +244,20 @@ class Branches:
     # Domains
 
     def _free(self) -> list[int]:
-        """The leaves of the arguments that may be moved freely within their domain."""
-        domains = jax.tree.leaves(self.derivation.domain)
-        return [k for k, domain in enumerate(domains) if isinstance(domain, Reals | Positives | Intervals)]
+        """The leaves of the arguments that hold real numbers, and so may be moved."""
+        rows = [row_of(domain) for domain in jax.tree.leaves(self.derivation.domain)]
+        return [k for k, row in enumerate(rows) if row.varies and not row.known]
 
-    def _is_inside(self, leaves: Sequence[np.ndarray]) -> bool:
-        domains = jax.tree.leaves(self.derivation.domain)
-        return all(
-            np.all(np.isfinite(leaves[k])) and all(can_be(domains[k], float(x)) for x in np.ravel(leaves[k]))
-            for k in self._free()
-        )
+    def _inside(self, leaves: Sequence[np.ndarray], args: tuple[Any, ...]) -> list[np.ndarray] | None:
+        """Arguments put back into their domain; None where they cannot be."""
+        sizes, made = self.bench.sizes(args), list(leaves)
+        domains = [domain.sized(sizes) for domain in jax.tree.leaves(self.derivation.domain)]
+        for k in self._free():
+            row = row_of(domains[k])
+            made[k] = row.mended(domains[k], made[k])
+            if not (np.all(np.isfinite(made[k])) and row.contains(domains[k], made[k])):
+                return None
+        return made
 
     def _is_ruled_out(self, site: Site, branch: str, programs: Callable[[tuple[Any, ...]], list[Traced]]) -> bool:
         """Whether balls that hold all inputs show that a branch is never taken."""
@@ -260,20 +265,14 @@ class Branches:
         traced = next((made for made in programs(args) if made.plan is not None and site in made.plan.sites), None)
         if traced is None or traced.plan is None:
             return False
-        domains, leaves = jax.tree.leaves(self.derivation.domain), [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-        boxes: list[Any] = []
-        for domain, leaf in zip(domains, leaves, strict=True):
-            match domain:
-                case Reals():
-                    box = arb(0, _BOX)
-                case Positives():
-                    box = arb(_BOX / 2, _BOX / 2)
-                case Intervals(low=low, high=high):
-                    box = arb((low + high) / 2, (high - low) / 2)
-                case _:
-                    boxes.append(exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf)
-                    continue
-            boxes.append(np.full(leaf.shape, box, dtype=object))
+        free, boxes = self._free(), list[Any]()
+        for k, (domain, leaf) in enumerate(
+            zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
+        ):
+            low, high = row_of(domain).bounds(domain)
+            box = arb((low + high) / 2, (high - low) / 2) if np.isfinite(high - low) else arb(max(low, -_BOX) / 2, _BOX)
+            is_number = np.issubdtype(leaf.dtype, np.floating)
+            boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
         context = Context(constants="exact", met={})
         try:
             with precision(PRECISIONS[0]):

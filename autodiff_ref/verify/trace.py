@@ -11,11 +11,10 @@ import numpy as np
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
+from autodiff_ref.verify.domains import label_flags as label_flags
 from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
-from manual_grad.derivation import Bits, Classes, Constants, Derivation, OneHot, Signs, label_of
-
-LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
+from manual_grad.derivation import Derivation, label_of
 
 ULP = 2.0**-52
 """an ulp of float64, relative"""
@@ -70,12 +69,6 @@ class Call:
     f: Callable[..., Any]
     wrt: str | None
     args: tuple[Any, ...]
-
-
-def label_flags(domain: tuple[Any, ...]) -> list[bool]:
-    """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
-    leaves = jax.tree.leaves(domain)
-    return [isinstance(leaf, LABEL_DOMAINS) for leaf in leaves]
 
 
 def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
