@@ -87,7 +87,7 @@ class Relation:
     @property
     def informative(self) -> int:
         """How many inputs of the main sizes show that the lines are equal; where both are 0 at all of them, these do."""
-        doubtful = self.silent.total() + self.lacking
+        doubtful = self.silent["kink"] + self.silent["unclear"] + self.lacking
         return self.informative_at_main or (0 if doubtful else self.equal_at_main)
 
 

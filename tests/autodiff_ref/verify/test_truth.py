@@ -12,7 +12,7 @@ from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.truth import Truth, truth_of
 from autodiff_ref.verify.verdict import evaluator
 from autodiff_ref.verify.walker.walk import plan
-from manual_grad import Derivation, reals
+from manual_grad import Derivation, nonnegatives, reals
 
 
 def truth_at(f, *args):

@@ -256,7 +256,7 @@ def test_a_tie_at_every_input_hides_no_mistake():
         return 2 * x
 
     report = verify(Derivation("d x²/dx behind a tie", of, "x", (reals(),), [wrong, right]))
-    assert [line.verdict for line in report.lines] == ["refuted", "agrees"], str(report)
+    assert [line.verdict for line in report.lines] == ["refuted", "proved"], str(report)
 
 
 def test_a_gradient_that_is_zero_everywhere_is_called_right():
