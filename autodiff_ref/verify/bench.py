@@ -14,16 +14,15 @@ from autodiff_ref.verify.counterexample import Counterexample, leaf_names, reada
 from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.inputs import Input, NoInputError
 from autodiff_ref.verify.reduction import reduced
+from autodiff_ref.verify.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
-from autodiff_ref.verify.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
 from autodiff_ref.verify.trace import REFERENCE, NablaCall, Traced, shape_key
 from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.truth import UNKNOWN, Truth
 from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compare, evaluator
 from autodiff_ref.verify.walker.plans import Plan
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
-
 
 MOST_TIMES = 4
 """At most so many times the inputs that are wanted are tried, to find as many with information."""

@@ -23,7 +23,7 @@ from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.trace import Traced, shape_key
 from autodiff_ref.verify.verdict import PRECISIONS, evaluator
-from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, OPEN, Site, compared, spot_of
+from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, Site, compared, spot_of
 from autodiff_ref.verify.walker.walk import CALLS
 from manual_grad.derivation import Line
 
@@ -175,9 +175,7 @@ class Branches:
                         if inside is not None:
                             yield jax.tree.unflatten(structure, inside)
 
-    def _walked(
-        self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]
-    ) -> Iterator[tuple[Any, ...]]:
+    def _walked(self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """Inputs on the border of a comparison and a little beyond it, along the gradient of what is compared."""
         leaves, structure = jax.tree.flatten(args)
         leaves = [np.asarray(leaf) for leaf in leaves]
@@ -271,19 +269,18 @@ class Branches:
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
-            low, high = row_of(domain).bounds(domain)
-            box = arb((low + high) / 2, (high - low) / 2) if np.isfinite(high - low) else arb(max(low, -_BOX) / 2, _BOX)
+            low, high = np.clip(row_of(domain).bounds(domain), -_BOX, _BOX)
+            box = arb((low + high) / 2, (high - low) / 2 * (1 - 2.0**-20))  # the ends are inputs of their own
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
-        context = Context(constants="exact", met={})
+        context = Context(constants="exact", possible={})
         try:
             with precision(PRECISIONS[0]):
                 traced.plan.run(context, *boxes)
         except Exception:  # a rule that does not serve such balls
             return False
-        assert context.met is not None
-        seen = context.met.get(site, OPEN)
-        return not seen & OPEN and branch in site.unmet(seen)
+        assert context.possible is not None
+        return branch in site.unmet(context.possible.get(site, ALL))
 
 
 def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site) -> Iterator[Any]:

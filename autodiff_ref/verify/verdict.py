@@ -209,9 +209,7 @@ def _equal(
     if reach > COARSE * scale:
         return Comparison("unclear", resolution=reach / scale)
     vanishes = all(u == 0 and v == 0 for u, v in pairs)
-    return Comparison(
-        "equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits, ulps=ulps, tied=tied
-    )
+    return Comparison("equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits, ulps=ulps, tied=tied)
 
 
 def digits(value: arb) -> str:

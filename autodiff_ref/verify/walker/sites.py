@@ -20,8 +20,8 @@ _JUDGE = Path(__file__).parents[1]
 _LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
 """parts of JAX's paths where functions are implemented, and not only called: their branches are tried, but not asked for"""
 
-LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
-"""outcomes of a comparison a ? b, to be added up; an open one is of balls that overlap"""
+LESS, EQUAL, GREATER = 1, 2, 4
+"""outcomes of a comparison a ? b, to be added up"""
 
 ALL = LESS | EQUAL | GREATER
 
@@ -65,7 +65,9 @@ class Site:
 
     def _said(self, side: str) -> str:
         with_number = "" if self.number is None else f" {self.number:g}"
-        branch = f"{side}{with_number}" if side in ("<", ">", "≤", "≥") else side + (f" to{with_number}" if with_number else "")
+        branch = (
+            f"{side}{with_number}" if side in ("<", ">", "≤", "≥") else side + (f" to{with_number}" if with_number else "")
+        )
         return f"the branch “{branch}” of `{self.primitive}` at {self.place}"
 
 
@@ -129,12 +131,22 @@ def outcomes_of(site: Site, operands: Sequence[Array]) -> int:
     return sum({_order(u, v) for u, v in np.broadcast(*compared(site, operands))})
 
 
+def possible_outcomes(site: Site, operands: Sequence[Array]) -> int:
+    """How they may compare, over all entries and all numbers in the balls."""
+    found = 0
+    for u, v in np.broadcast(*compared(site, operands)):
+        found |= _may(u, v)
+    return found
+
+
 def _order(u: Any, v: Any) -> int:
-    if u < v:
-        return LESS
-    if u > v:
-        return GREATER
-    return EQUAL if u == v else OPEN
+    """How two balls certainly compare; 0 where they overlap."""
+    return LESS if u < v else GREATER if u > v else EQUAL if u == v else 0
+
+
+def _may(u: Any, v: Any) -> int:
+    """How numbers in two balls may compare."""
+    return (0 if u >= v else LESS) | (0 if u <= v else GREATER) | (0 if u < v or u > v else EQUAL)
 
 
 class Watched:
@@ -145,6 +157,9 @@ class Watched:
 
     def __call__(self, context: Any, *operands: Array) -> Any:
         met = context.met
+        if context.possible is not None:
+            for site in self.sites:
+                context.possible[site] = context.possible.get(site, 0) | possible_outcomes(site, operands)
         if met is not None:
             for site in self.sites:
                 if met.get(site, 0) & ALL != ALL:

@@ -252,9 +252,9 @@ class Planner:
         known = {slot: array for slot, array in self.known.items() if slot in needed}
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
-        output_labels = [self.operands[slot].label for slot in outputs]
+        labels = [self.operands[slot].label for slot in outputs]
         sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
-        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels, sites)
+        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, labels, sites)
 
 
 def _as_known(value: Any) -> Array:
