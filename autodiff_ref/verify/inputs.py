@@ -155,6 +155,17 @@ def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> Drawn:
     return Drawn(inputs, drawn=drawn)
 
 
+def further(derivation: Derivation, *, seed: int) -> Iterator[Input]:
+    """More ordinary inputs of the main sizes, without end unless `where` refuses too many; reproducible from the seed."""
+    source = RandomSource(np.random.default_rng([seed, 7]))
+    main = main_sizes(derivation.domain, derivation.sizes)
+    refused = k = 0
+    while refused < 5:
+        found, _ = _draw_where(derivation, _Planned("ordinary", "ordinary", main[k % len(main)], True), source, TRIES)
+        refused, k = (0 if found else refused + 1), k + 1
+        yield from found
+
+
 @dataclass(frozen=True)
 class _Planned:
     """An input to be drawn."""

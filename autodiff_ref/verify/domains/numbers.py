@@ -101,6 +101,10 @@ class PositiveRow(Row[Positives]):
         """Symbols above 0."""
         return each(leaf.shape, lambda: write.symbol(Fraction(0)))
 
+    def bounds(self, leaf: Positives) -> tuple[float, float]:
+        """From 0 on."""
+        return 0.0, np.inf
+
     def grid(self, leaf: Positives) -> tuple[float, ...]:
         """From 2^-20 to 1000."""
         return tuple(geometric(2.0**-20, FAR, 1.25))
@@ -132,6 +136,10 @@ class NonnegativeRow(_WithZeros[Nonnegatives]):
     def simpler(self, leaf: Nonnegatives, value: Any) -> Iterable[float]:
         """0, 1, or fewer digits."""
         return (0.0, 1.0, *rounded(value))
+
+    def bounds(self, leaf: Nonnegatives) -> tuple[float, float]:
+        """From 0 on."""
+        return 0.0, np.inf
 
     def grid(self, leaf: Nonnegatives) -> tuple[float, ...]:
         """0, and from 2^-20 to 1000."""
@@ -193,6 +201,10 @@ class IntervalRow(Row[Intervals]):
         low, high = Fraction(repr(leaf.low)), Fraction(repr(leaf.high))
         beyond = (high - low) / 2**20 if leaf.closed else 0
         return each(leaf.shape, lambda: write.symbol(low - beyond, high + beyond))
+
+    def bounds(self, leaf: Intervals) -> tuple[float, float]:
+        """The ends."""
+        return leaf.low, leaf.high
 
     def grid(self, leaf: Intervals) -> tuple[float, ...]:
         """Denser towards both ends."""

@@ -246,6 +246,10 @@ class Row(Generic[D]):
         """
         return each(leaf.shape, write.symbol)
 
+    def bounds(self, leaf: D) -> tuple[float, float]:
+        """Two numbers between which all entries of all elements lie. The sizes of `leaf` may be names."""
+        return -np.inf, np.inf
+
     def grid(self, leaf: D) -> tuple[float, ...]:
         """Numbers along which the accuracy at a single real number is measured."""
         return ()
