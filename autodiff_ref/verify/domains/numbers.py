@@ -115,7 +115,7 @@ class PositiveRow(Row[Positives]):
 
 
 class NonnegativeRow(_WithZeros[Nonnegatives]):
-    """Real numbers from 0 on."""
+    """Real numbers from 0 on. Proofs are about those above 0; balls are asked at 0."""
 
     def draw(self, leaf: Nonnegatives, how: How, source: Source) -> Values:
         """Sizes of real numbers."""
@@ -141,6 +141,10 @@ class NonnegativeRow(_WithZeros[Nonnegatives]):
         """From 0 on."""
         return 0.0, np.inf
 
+    def symbols(self, leaf: Nonnegatives, write: Symbols) -> Values:
+        """Symbols above 0."""
+        return each(leaf.shape, lambda: write.symbol(Fraction(0)))
+
     def grid(self, leaf: Nonnegatives) -> tuple[float, ...]:
         """0, and from 2^-20 to 1000."""
         return (0.0, *geometric(2.0**-20, FAR, 1.25))
@@ -151,7 +155,7 @@ class NonnegativeRow(_WithZeros[Nonnegatives]):
 
 
 class IntervalRow(Row[Intervals]):
-    """Real numbers between two ends. Where these belong to them, the prover is told of a slightly wider interval."""
+    """Real numbers between two ends. Proofs are about what lies strictly between; balls are asked at the ends."""
 
     scales = True
 
@@ -199,8 +203,7 @@ class IntervalRow(Row[Intervals]):
     def symbols(self, leaf: Intervals, write: Symbols) -> Values:
         """Symbols between the ends."""
         low, high = Fraction(repr(leaf.low)), Fraction(repr(leaf.high))
-        beyond = (high - low) / 2**20 if leaf.closed else 0
-        return each(leaf.shape, lambda: write.symbol(low - beyond, high + beyond))
+        return each(leaf.shape, lambda: write.symbol(low, high))
 
     def bounds(self, leaf: Intervals) -> tuple[float, float]:
         """The ends."""
@@ -220,7 +223,7 @@ class IntervalRow(Row[Intervals]):
 
 
 class SortedRow(Row[SortedReals]):
-    """Real numbers in ascending order along the last axis."""
+    """Real numbers in ascending order along the last axis. Proofs are about different ones; balls look at equal ones."""
 
     scales = True
 
@@ -267,6 +270,12 @@ class SortedRow(Row[SortedReals]):
     def can_cut(self, leaf: SortedReals) -> bool:
         """What is left is sorted."""
         return True
+
+    def symbols(self, leaf: SortedReals, write: Symbols) -> Values:
+        """A symbol, and that plus symbols above 0."""
+        steps = each(leaf.shape, lambda: write.symbol(Fraction(0)))
+        steps[..., 0] = each(leaf.shape[:-1], write.symbol)
+        return np.cumsum(steps, axis=-1)
 
     def said(self, leaf: SortedReals, name: str) -> str:
         """x sorted"""

@@ -239,7 +239,9 @@ class Row(Generic[D]):
     # Writing
 
     def symbols(self, leaf: D, write: Symbols) -> Values:
-        """An array of symbols for the prover, which may stand for more than the domain holds.
+        """An array of symbols for the prover.
+
+        They stand for all elements, or for more than these. The boundary may be left out, since balls look there.
 
         Raises:
             NotImplementedError: there is none.
