@@ -58,9 +58,9 @@ def register(primitive: str, function: Callable[..., arb]) -> None:
         TypeError: `function` is not callable.
 
     Example:
-        The judge has no rule for the Bessel function I₀ scaled by e^−|x|; Arb has I₀:
+        A primitive of your own, `bessel_k0e`, the Bessel function K₀ scaled by e^x; Arb has K₀:
 
-        >>> register("bessel_i0e", lambda x: x.bessel_i(0) * (-abs(x)).exp())
+        >>> register("bessel_k0e", lambda x: x.bessel_k(0) * x.exp())
     """
     if not callable(function):
         raise TypeError(f"the rule for {primitive!r} must be a function of balls, got {function!r}")
