@@ -8,7 +8,7 @@ from flint import arb
 
 from autodiff_ref.verify.balls import gamma
 from autodiff_ref.verify.balls.context import ONE, ZERO
-from autodiff_ref.verify.balls.joined import monotone, where_wide
+from autodiff_ref.verify.balls.joined import by_slope, monotone, where_wide
 from autodiff_ref.verify.balls.order import greatest, least
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 from autodiff_ref.verify.walker.structure import as_objects
@@ -53,12 +53,20 @@ def _bessel_i0e(x: arb) -> arb:
 
 
 def _bessel_i1e(x: arb) -> arb:
-    """e^−|x| I₁(x)"""
-    scaled = abs(x).bessel_i(ONE, scaled=True)
+    """e^−|x| I₁(x), which is odd."""
+    scaled = _i1e(abs(x))
     return scaled if x > 0 else -scaled if x < 0 else scaled.union(-scaled)
 
 
 _i0e = monotone(lambda x: x.bessel_i(ZERO, scaled=True), -1)
+
+
+def _i1e_slope(x: arb) -> arb:
+    """I₀ − (1 + 1/x) I₁, scaled, for x > 0"""
+    return x.bessel_i(ZERO, scaled=True) - (1 + 1 / x) * x.bessel_i(ONE, scaled=True)
+
+
+_i1e = by_slope(lambda x: x.bessel_i(ONE, scaled=True), _i1e_slope, steepest=0.5)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

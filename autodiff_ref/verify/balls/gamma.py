@@ -99,9 +99,9 @@ def betainc(a: arb, b: arb, x: arb) -> arb:
 def _slopes_in_a(a: arb, x: arb) -> tuple[arb, arb]:
     """∂P(a, x)/∂a = Σ_n p_n d_n with p_n = x^(a+n) e^−x / Γ(a+n+1) and d_n = log x − ψ(a+n+1), and ∂²P/∂a².
 
-    The latter is Σ_n p_n (d_n² − ψ′(a+n+1)). Once a + n + 1 ≥ 2x, each step at least halves p, adds at most 1 to |d| and makes
-    ψ′ smaller. So what is left out is at most p_n Σ_k 2^−k (|d_n| + k) = 2 p_n (|d_n| + 1) of the first sum, and at most
-    p_n Σ_k 2^−k ((|d_n| + k)² + ψ′) of the second. Where x > a, terms as large as 1 cancel down to about e^(a−x).
+    The latter is Σ_n p_n (d_n² − ψ′(a+n+1)). Once a + n + 1 ≥ 2x, each step at least halves p, adds at most 1 to |d| and
+    makes ψ′ smaller. So what is left out of the first sum is at most p_n Σ_k 2^−k (|d_n| + k) = 2 p_n (|d_n| + 1), and of
+    the second at most p_n Σ_k 2^−k ((|d_n| + k)² + ψ′). Where x > a, terms as large as 1 cancel down to about e^(a−x).
     """
     before, beyond = (max(0, int(float(bound.upper())) + 2) for bound in (2 * x - a, x - a))
     with flint.ctx.workprec(flint.ctx.prec + 20 + beyond * 3 // 2):

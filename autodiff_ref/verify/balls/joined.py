@@ -1,4 +1,8 @@
-"""Functions that grow or fall, over a ball: their values at its ends, joined, are the narrowest ball that holds them all."""
+"""Functions over balls, more narrowly than their formulas give them.
+
+Those that grow or fall: their values at the ends of a ball, joined, are the narrowest ball that holds them all. Others: by
+their value in its middle and their slope over it, f(x) = f(m) + f′(ξ)(x − m).
+"""
 
 from collections.abc import Callable
 
@@ -34,3 +38,21 @@ def where_wide(f: Callable[[arb], arb], sense: int = 1) -> Callable[[arb], arb]:
     """f over a ball, for an f that grows or falls, and that Arb gives narrowly over narrow balls."""
     by_ends = monotone(f, sense)
     return lambda x: by_ends(x) if x.rad() > NARROW else f(x)
+
+
+def by_slope(f: Callable[[arb], arb], slope: Callable[[arb], arb], steepest: float | None = None) -> Callable[[arb], arb]:
+    """f over a ball, for an f that Arb gives too wide over narrow ones.
+
+    Where the slope nowhere exceeds `steepest`, that serves over wide balls, of which some Bessel functions take seconds.
+    """
+
+    def over(x: arb) -> arb:
+        if steepest is not None and x.rad() > NARROW:
+            return f(x.mid()) + arb(0, steepest) * (x - x.mid())
+        direct = f(x)
+        if x.is_exact() or not x.is_finite():
+            return direct
+        linear = f(x.mid()) + slope(x) * (x - x.mid())
+        return linear if linear.is_finite() and not direct.rad() < linear.rad() else direct
+
+    return over

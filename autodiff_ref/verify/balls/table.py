@@ -12,6 +12,7 @@ from autodiff_ref.verify.balls.context import ONE, ZERO, Context, constant, entr
 from autodiff_ref.verify.balls.functions import FUNCTIONS, rule_of
 from autodiff_ref.verify.balls.jumps import JUMPS
 from autodiff_ref.verify.balls.matrices import MATRICES
+from autodiff_ref.verify.balls.meanings import MEANINGS
 from autodiff_ref.verify.balls.order import ORDER
 from autodiff_ref.verify.balls.windows import WINDOWS
 from autodiff_ref.verify.walker.plans import Array, Rule
@@ -34,6 +35,7 @@ class BallTable:
             **ORDER,
             **WINDOWS,
             **MATRICES,
+            **MEANINGS,
             "reduce_sum": reduction_by(np.add, ZERO),
             "reduce_prod": reduction_by(np.multiply, ONE),
             "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),

@@ -102,6 +102,8 @@ class Plan:
     """the inputs (by position) that the outputs are computed from"""
     output_labels: list[bool]
     """for each output, whether it is made of labels and constants only"""
+    meanings: frozenset[str]
+    """the functions that it takes for what they mean, and not for the series that JAX computes: `expi`, `log_ndtr`, …"""
     _templates: dict[Any, list[Any]] = field(default_factory=dict[Any, list[Any]])
 
     def run(self, context: Any, *args: Array) -> list[Array]:
