@@ -149,6 +149,7 @@ WITHOUT_BOUNDS = (
     "triangular_solve",
     "igamma",
     "igammac",
+    "igamma_grad_a",
     "polygamma",
     "regularized_incomplete_beta",
     "zeta",

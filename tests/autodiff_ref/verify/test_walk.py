@@ -176,7 +176,8 @@ def test_a_loop_whose_end_hangs_on_a_tie_is_unresolved():
     assert value is not None
 
 
-def test_a_primitive_without_a_rule_is_named_with_the_way_to_add_one():
+def test_a_primitive_without_a_rule_is_named_with_the_way_to_add_one(monkeypatch):
+    monkeypatch.delitem(BALLS.rules, "bessel_i0e")
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(jax.scipy.special.i0e)(X)
     with pytest.raises(NoRuleError, match=r"bessel_i0e.*register"):
@@ -185,7 +186,7 @@ def test_a_primitive_without_a_rule_is_named_with_the_way_to_add_one():
 
 def test_what_no_output_needs_needs_no_rule():
     def wasteful(x):
-        jax.scipy.special.i0e(x)
+        lax.linalg.schur(jnp.outer(x, x))
         return x + 1
 
     agrees(wasteful, X)
