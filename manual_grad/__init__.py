@@ -3,6 +3,7 @@
 from manual_grad import notes
 from manual_grad.derivation import (
     Derivation,
+    Within,
     bits,
     classes,
     constants,
@@ -13,6 +14,7 @@ from manual_grad.derivation import (
     positives,
     reals,
     signs,
+    within,
 )
 from manual_grad.gradients import grad_w11, grad_w12, grad_w21, value_and_grad
 from manual_grad.jacobians import by_hand
@@ -33,6 +35,7 @@ from manual_grad.sigmoid import log_sigmoid, log_sigmoid_derivative, sigmoid, si
 __all__ = [
     "Derivation",
     "Weights",
+    "Within",
     "bits",
     "by_hand",
     "classes",
@@ -63,4 +66,5 @@ __all__ = [
     "sigmoid_derivative",
     "signs",
     "value_and_grad",
+    "within",
 ]

@@ -6,20 +6,22 @@ This module holds no formula. The judge (`autodiff_ref.verify`) imports it and n
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from manual_grad._arrays import Array, leaves, map_leaves, namespace, parts
+from manual_grad.claims import Line as Line
+from manual_grad.claims import Within as Within
+from manual_grad.claims import condition_text as condition_text
+from manual_grad.claims import holds_when as holds_when
+from manual_grad.claims import label_of as label_of
+from manual_grad.claims import original_of as original_of
+from manual_grad.claims import within as within
 
 Dim = int | str
 """A size: a number, or a name that stands for one size everywhere in a derivation."""
-
-Line = Callable[..., Any]
-"""A line of a derivation: takes the derivation's arguments and `nabla`, returns the gradient."""
-
-L = TypeVar("L", bound=Line)
 
 
 @dataclass(frozen=True)
@@ -138,23 +140,6 @@ def constants(value: Any, *dims: Dim) -> Constants:
     return Constants(dims or array.shape, value)
 
 
-def holds_when(condition: Callable[..., Any]) -> Callable[[L], L]:
-    """Marks a line as claiming to hold only where `condition(*arguments)` is true.
-
-    The judge then tries the line on such inputs only. Setting `line.valid = condition` does the same.
-
-    Example:
-        >>> @holds_when(lambda x: x > 0)
-        ... def line_2(x, nabla): ...
-    """
-
-    def mark(line: L) -> L:
-        line.valid = condition  # pyright: ignore[reportFunctionMemberAccess]
-        return line
-
-    return mark
-
-
 @dataclass(frozen=True, eq=False)
 class Derivation:
     """A derivation of a gradient, line by line.
@@ -250,11 +235,6 @@ class Derivation:
     def with_lines(self, *lines: Line, name: str | None = None) -> "Derivation":
         """The same claim with other lines: how tests plant a mistake."""
         return replace(self, lines=lines, name=name or self.name)
-
-
-def label_of(function: Callable[..., Any]) -> str:
-    """The name a function goes by in reports; a `functools.partial` goes by the name of what it wraps."""
-    return getattr(function, "__name__", None) or label_of(getattr(function, "func", type(function)))
 
 
 def formula_of(line: Callable[..., Any]) -> str:
