@@ -41,7 +41,7 @@ class Evaluator:
             constants = "exact"
         key = bits, constants, ties
         if key not in self._made:
-            context = Context(constants=constants, ties=ties)
+            context = Context(constants=constants, ties=ties, met=self._plan.met if ties == "exact" else None)
             with precision(bits):
                 outputs = self._plan.run(context, *self._balls)
             values = tuple(_as_ball(value) for output in outputs for value in np.ravel(output))

@@ -40,6 +40,8 @@ class Context:
     """two reals compared were equal"""
     unresolved: bool = False
     """two reals compared could not be told apart at this precision"""
+    met: dict[Any, int] | None = None
+    """where to note how reals compared, by site; None for nowhere"""
     undefined: Any = NAN
     zero: Any = ZERO
 

@@ -22,6 +22,8 @@ class BallTable:
     """The rules by which the walker computes in balls."""
 
     name = "balls"
+    watches = True
+    """its runs can note how reals compare"""
     movement = MOVEMENT
     discrete = DISCRETE
     rules: dict[str, Rule]

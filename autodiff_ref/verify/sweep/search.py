@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -137,13 +138,16 @@ class Sweep:
 
     # Two lines
 
-    def compare(self, line: Line, other: Line | None) -> Swept:
+    def compare(self, line: Line, other: Line | None, *, finds: bool = True) -> Swept:
         """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
 
         The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
         each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
-        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`.
+        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`. Without
+        `finds`, nothing is looked for: JAX's gradient is not to be trusted at some inputs.
         """
+        if not finds:
+            return Swept(reason="not swept in floats: JAX's gradient is not the gradient at some inputs")
         since = time.monotonic()
         try:
             return self._compared(line, other)
@@ -177,7 +181,7 @@ class Sweep:
         return found
 
     def _input(self, k: int, row: int) -> Input:
-        return Input(self.batches[k].strata[row], self.batches[k].args(row))
+        return self.batches[k].input(row)
 
     def _ask(self, line: Line, other: Line | None, inputs: Iterable[Input], found: Swept, asked: Counter[str]) -> None:
         """What balls say of two lines at some inputs, up to one at which they differ."""
@@ -199,7 +203,9 @@ class Sweep:
             np.stack([self.batches[k].leaves[place][row] for k, row in rows])
             for place in range(len(self.batches[rows[0][0]].leaves))
         ]
-        start = Batch(tuple(self.batches[k].strata[row] for k, row in rows), leaves, self.batches[0].structure)
+        start = replace(
+            self.batches[worst[0][1]], strata=tuple(self.batches[k].strata[row] for k, row in rows), leaves=leaves
+        )
 
         def height(batch: Batch) -> Array:
             (ours, our_ties), (theirs, their_ties) = self.computed((line, other), batch)
@@ -215,7 +221,10 @@ class Sweep:
         domain = jax.tree.leaves(self.derivation.domain)
         climbed = climb(domain, start, height, generations=self.generations, seed=self._seed)
         found.climbed, found.height = climbed.inputs, float(climbed.heights.max(initial=0.0))
-        above = [Input("climbed", climbed.best.args(k)) for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]]
+        above = [
+            replace(climbed.best.input(int(k)), stratum="climbed")
+            for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]
+        ]
         found.suspects += len(above)
         self._ask(line, other, above, found, found.asked)
 

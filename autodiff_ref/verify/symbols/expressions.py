@@ -1,6 +1,6 @@
 """Expression graphs: the nodes that the symbolic table computes with, and the symbols that arguments become."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.symbols.prover.nodes import operands_of
 from autodiff_ref.verify.walker.plans import Array
-from manual_grad.derivation import Bits, Classes, Constants, Domain, Intervals, OneHot, Positives, Signs
 
 LARGEST = 500_000
 """nodes beyond which a derivation is not written: that takes a second or two, and the prover would be lost in them"""
@@ -66,6 +66,10 @@ class Expressions:
         """A new input, strictly between bounds."""
         bounds = [None if bound is None else str(bound) for bound in (low, high)]
         return self.node("symbol", len(self.nodes), *bounds)
+
+    def decimal(self, value: float) -> "Node":
+        """The number that a float's shortest decimal is."""
+        return number_of(self, value)
 
     def choice(self, values: Sequence[int]) -> "Node":
         """A new label: one of these values."""
@@ -236,34 +240,6 @@ def number_of(expressions: Expressions, value: Any) -> Node:
     return expressions.number(Fraction(np.format_float_scientific(value, unique=True, trim="-")))
 
 
-def symbolic_arguments(domain: tuple[Any, ...], shapes: Sequence[tuple[int, ...]], expressions: Expressions) -> list[Array]:
+def symbolic_arguments(domain: tuple[Any, ...], sizes: Mapping[str, int], expressions: Expressions) -> list[Array]:
     """Symbols for all leaves of the arguments: what the domain says of them, and no more."""
-    leaves = jax.tree.leaves(domain)
-    return [_argument(leaf, shape, expressions) for leaf, shape in zip(leaves, shapes, strict=True)]
-
-
-def _argument(leaf: Domain, shape: tuple[int, ...], expressions: Expressions) -> Array:
-    made = np.empty(shape, dtype=object)
-    if isinstance(leaf, OneHot):
-        for i in range(shape[0]):
-            made[i] = expressions.outcomes(shape[1])
-        return made
-    values = np.broadcast_to(np.asarray(leaf.value, dtype=np.float64), shape) if isinstance(leaf, Constants) else None
-    for index in np.ndindex(shape):
-        match leaf:
-            case Constants():
-                assert values is not None
-                made[index] = number_of(expressions, values[index])
-            case Signs():
-                made[index] = expressions.choice((-1, 1))
-            case Bits():
-                made[index] = expressions.choice((0, 1))
-            case Classes(k=int(k)):
-                made[index] = expressions.choice(range(k))
-            case Positives():
-                made[index] = expressions.symbol(Fraction(0))
-            case Intervals(low=low, high=high):
-                made[index] = expressions.symbol(Fraction(repr(low)), Fraction(repr(high)))
-            case _:
-                made[index] = expressions.symbol()
-    return made
+    return [row_of(leaf).symbols(leaf.sized(sizes), expressions) for leaf in jax.tree.leaves(domain)]

@@ -35,6 +35,7 @@ from autodiff_ref.verify.walker.plans import (
     loose,
     operand_of,
 )
+from autodiff_ref.verify.walker.sites import Site, Watched, sites_of
 from autodiff_ref.verify.walker.standins import meant_by, spelled_out
 
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
@@ -121,6 +122,8 @@ class Planner:
         self.seen: dict[Any, list[int]] = {}
         self.constants = frozenset[Constant]()
         """those of the bodies of loops and branches that are not short"""
+        self.sites = frozenset[Site]()
+        """the comparisons of the bodies of loops and branches"""
 
     def new_slot(self, operand: Operand) -> int:
         """A place for a value."""
@@ -222,6 +225,9 @@ class Planner:
                 return [self.constant(part) for part in (made if isinstance(made, list) else [made])]
             if name == "convert_element_type" and not operands[0].is_real and np.all(np.abs(values[0]) <= 2.0**24):
                 return [self.constant(values[0].astype(np.float64))]
+        if getattr(self.table, "watches", False) and len(set(sources)) == len(sources):
+            sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources])
+            step = Watched(step, sites) if sites else step
         targets = [self.new_slot(result) for result in results]
         self.steps.append((step, sources, targets, name))
         return targets
@@ -230,6 +236,7 @@ class Planner:
         """A plan for the body of a loop or branch."""
         made = plan(closed, self.table, labels=labels)
         self.constants |= made.constants
+        self.sites |= made.sites
         return made
 
     def finish(self, inputs: list[int], outputs: list[int]) -> Plan:
@@ -246,7 +253,8 @@ class Planner:
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
         output_labels = [self.operands[slot].label for slot in outputs]
-        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels)
+        sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
+        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels, sites)
 
 
 def _as_known(value: Any) -> Array:

@@ -1,0 +1,152 @@
+"""Where a program compares reals, in the user's own file; and which outcomes of each comparison inputs have met."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.nabla import nabla
+from autodiff_ref.verify.walker.plans import Array, Operand
+
+_JAX = Path(jax.__file__).parent
+_NABLA = nabla.__code__.co_filename
+_JUDGE = Path(__file__).parents[1]
+
+_LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
+"""parts of JAX's paths where functions are implemented, and not only called: their branches are tried, but not asked for"""
+
+LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
+"""outcomes of a comparison a ? b, to be added up; an open one is of balls that overlap"""
+
+ALL = LESS | EQUAL | GREATER
+
+EQUALITIES = ("eq", "ne")
+
+WATCHED = (*EQUALITIES, "lt", "le", "gt", "ge", "max", "min", "abs", "sign", "clamp")
+"""primitives that take one of two branches by how reals compare"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A comparison of reals in a program; the same one at every shape that the program is traced at."""
+
+    primitive: str
+    place: str
+    """mine.py:12"""
+    spot: tuple[Any, ...]
+    """see `spot_of`"""
+    number: float | None
+    """the number that it compares with, if it is one"""
+    part: str
+    """of a `clamp`, which of its two comparisons"""
+    is_jaxs: bool
+    """whether it stands in the code of a function of JAX's"""
+
+    def unmet(self, outcomes: int) -> list[str]:
+        """Its branches that none of these outcomes takes, for people."""
+        if self.primitive in EQUALITIES:
+            sides = {"equal": outcomes & EQUAL, "different": outcomes & (LESS | GREATER)}
+        elif self.primitive in ("lt", "ge"):
+            sides = {"<": outcomes & LESS, "≥": outcomes & (EQUAL | GREATER)}
+        elif self.primitive in ("le", "gt"):
+            sides = {"≤": outcomes & (LESS | EQUAL), ">": outcomes & GREATER}
+        else:
+            sides = {"<": outcomes & LESS, ">": outcomes & GREATER}
+        return [self._said(side) for side, met in sides.items() if not met]
+
+    def wanted(self, outcomes: int) -> list[int]:
+        """Outcomes still to be met, so that every branch is taken and the border between them tried."""
+        return [outcome for outcome in (LESS, GREATER, EQUAL) if not outcomes & outcome]
+
+    def _said(self, side: str) -> str:
+        with_number = "" if self.number is None else f" {self.number:g}"
+        branch = f"{side}{with_number}" if side in ("<", ">", "≤", "≥") else side + (f" to{with_number}" if with_number else "")
+        return f"the branch “{branch}” of `{self.primitive}` at {self.place}"
+
+
+def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None]) -> list[Site]:
+    """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇."""
+    if eqn.primitive.name not in WATCHED or all(operand.label for operand in operands) or not operands[-1].is_real:
+        return []
+    if any(value is not None and not np.all(np.isfinite(value)) for value in known):
+        return []
+    frames = _frames(eqn)
+    if any(code.co_filename == _NABLA for code, _ in frames):
+        return []
+    place, above = _users_place(frames)
+    is_jaxs = any(_LIBRARY.intersection(Path(code.co_filename).parts) for code, _ in above)
+    numbers = [float(np.ravel(v)[0]) for v in known if v is not None and v.size and np.all(v == np.ravel(v)[0])]
+    parts = ("low", "high") if eqn.primitive.name == "clamp" else ("",)
+    number = numbers[0] if numbers and eqn.primitive.name != "clamp" else None
+    return [Site(eqn.primitive.name, place, spot_of(eqn), number, part, is_jaxs) for part in parts]
+
+
+def spot_of(eqn: Any) -> tuple[Any, ...]:
+    """Where an equation was traced: the innermost place, and the innermost one in the user's own files."""
+    frames = _frames(eqn)
+    users = [frame for frame in frames if _is_users(frame[0].co_filename)]
+    return tuple((code.co_filename, code.co_qualname, instruction) for code, instruction in (*frames[:1], *users[:1]))
+
+
+def _frames(eqn: Any) -> list[tuple[CodeType, int]]:
+    """The code that was running when an equation was traced, and where in it, the innermost first."""
+    traceback = eqn.source_info.traceback
+    return [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+
+
+def _users_place(frames: list[tuple[CodeType, int]]) -> tuple[str, list[tuple[CodeType, int]]]:
+    """The innermost place in the user's own files, as mine.py:12, and the frames further in."""
+    for k, (code, instruction) in enumerate(frames):
+        if _is_users(code.co_filename):
+            line = next(islice(code.co_positions(), instruction // 2, None), (code.co_firstlineno,))[0]
+            return f"{Path(code.co_filename).name}:{line}", frames[:k]
+    return "an unknown place", frames
+
+
+def _is_users(file: str) -> bool:
+    parents = Path(file).parents
+    return not file.startswith("<") and _JAX not in parents and _JUDGE not in parents
+
+
+def compared(site: Site, operands: Sequence[Any]) -> tuple[Any, Any]:
+    """What a comparison compares: of |x| and sign x, x with 0."""
+    match site.primitive:
+        case "abs" | "sign":
+            return operands[0], 0.0
+        case "clamp":
+            return operands[1], operands[0] if site.part == "low" else operands[2]
+        case _:
+            return operands[0], operands[1]
+
+
+def outcomes_of(site: Site, operands: Sequence[Array]) -> int:
+    """How the operands of a comparison compare, over all entries, as far as balls can tell."""
+    return sum({_order(u, v) for u, v in np.broadcast(*compared(site, operands))})
+
+
+def _order(u: Any, v: Any) -> int:
+    if u < v:
+        return LESS
+    if u > v:
+        return GREATER
+    return EQUAL if u == v else OPEN
+
+
+class Watched:
+    """A step that compares reals, and notes the outcomes where a run wants to know them."""
+
+    def __init__(self, step: Callable[..., Any], sites: list[Site]) -> None:
+        self.step, self.sites = step, sites
+
+    def __call__(self, context: Any, *operands: Array) -> Any:
+        met = context.met
+        if met is not None:
+            for site in self.sites:
+                if met.get(site, 0) & ALL != ALL:
+                    met[site] = met.get(site, 0) | outcomes_of(site, operands)
+        return self.step(context, *operands)
