@@ -53,7 +53,7 @@ def verify(
         inputs: these inputs and no others.
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
-        suspects: whether to look for what a refuted line did; takes up to two seconds for each.
+        suspects: whether to look for what a refuted line did; a budget of work bounds it, some two seconds for each.
         prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
         floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
             look at those that the bounds do not explain. Of given inputs, there is no sweep.
