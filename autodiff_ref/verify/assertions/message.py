@@ -38,9 +38,17 @@ def returned_wrongly(
                 f"{is_no_sum(label_of(of), reference.value, np.shape(leaf), want.shape)}"
             )
         dtype = getattr(leaf, "dtype", None) or np.asarray(leaf).dtype
-        if not jax.numpy.issubdtype(dtype, np.floating):
-            return f"{name} returns {dtype}{place}; a gradient is made of floats: return real floating numbers"
+        if not (jax.numpy.issubdtype(dtype, np.floating) or np.dtype(dtype).kind in "biu"):
+            return f"{name} returns {dtype}{place}; a gradient is made of real numbers: return floats"
     return ""
+
+
+def keeps_state(candidate: Callable[..., Any]) -> str:
+    """What is said of a gradient that returns something else when it is called again."""
+    return (
+        f"{label_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
+        "is random. Make the gradient a function of its arguments: start from what is new at each call, and pass the seed"
+    )
 
 
 def _form(value: Any) -> str:
@@ -82,7 +90,9 @@ def _difference(computed: float, expected: float, found: Finding, ours: str, wid
         return f"{'difference':{width}}  {abs(computed - expected):.3g}{_allowance(found, ours)}"
     returned = "NaN" if np.isnan(computed) else f"{computed:g}"
     why = (
-        "" if found.assumed else ": as a real function it is right, so that an intermediate overflows, or underflows to 0/0"
+        ""
+        if found.how != "traced"
+        else ": as a real function it is right, so that an intermediate overflows, or underflows to 0/0"
     )
     return f"{ours} returns {returned} where the gradient is finite{why}"
 
@@ -90,15 +100,26 @@ def _difference(computed: float, expected: float, found: Finding, ours: str, wid
 def _allowance(found: Finding, ours: str) -> str:
     if found.certified:
         return f"; certified: as real functions they differ by at least {found.certified}"
-    if found.finer:
-        return (
-            f", where {found.allowed:.3g} is allowed: {ours} is not traced, and was called in float64, since rounding in "
-            "float32 would hide that; it is as far off, relatively, at neighbouring inputs"
-        )
-    if found.assumed:
-        why = f"twice the reference's rounding bound, assumed since {ours} is not traced"
-        return f", where {found.allowed:.3g} is allowed: {why}"
-    return f", where rounding explains {found.allowed:.3g}; traced, it is the right function: it computes something else"
+    match found.how:
+        case "finer":
+            return (
+                f", where {found.allowed:.3g} is allowed: {ours} is not traced, and was called in float64, since rounding "
+                "in float32 would hide that; it is as far off, relatively, at neighbouring inputs"
+            )
+        case "unbounded":
+            return f", more than rounding takes away, assumed since {ours} is not traced and nothing bounds its errors"
+        case "assumed":
+            why = f"twice the reference's rounding bound, assumed since {ours} is not traced"
+            return f", where {found.allowed:.3g} is allowed: {why}"
+        case "bounds":
+            return f", where the rounding of both sides together explains at most {found.allowed:.3g}"
+        case "extended":
+            return (
+                f", where rounding explains about {found.allowed:.3g} in floats of more digits, in which both were computed"
+            )
+        case _:
+            explained = f"where rounding explains {found.allowed:.3g}"
+            return f", {explained}; traced, it is the right function: it computes something else"
 
 
 def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
@@ -125,7 +146,8 @@ def _input(call: Call, of: Callable[..., Any]) -> str:
     names = argument_names(of) or []
     every = [names[k] if k < len(names) else f"argument {k}" for k in range(len(call.args))]
     described = [_described(leaf) for leaf in call.leaves]
-    labels = leaf_names(jax.tree.unflatten(call.structure, [_Leaf(text) for text in described]), every)
+    args, keywords = jax.tree.unflatten(call.structure, [_Leaf(text) for text in described])
+    labels = leaf_names((*args, *keywords.values()), [*every, *keywords])
     return "  ".join(f"{name}={text}" for name, text in zip(labels, described, strict=True))
 
 
