@@ -9,4 +9,4 @@ _SAME = np.frompyfunc(lambda value: value, 1, 1)
 
 def compiled(x: Any) -> Any:
     """x, through code that only real arrays can be handed to."""
-    return np.asarray(_SAME(x)).astype(x.dtype)
+    return np.asarray(_SAME(x)).astype(x.dtype)[()]

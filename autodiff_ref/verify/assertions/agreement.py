@@ -259,10 +259,13 @@ def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, compone
     return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
 
 
-_SIDES: OrderedDict[Any, Side | str] = OrderedDict()
+_SIDES: OrderedDict[Any, list[Side | str]] = OrderedDict()
 _LOCK = Lock()
 MOST_SIDES = 512
 """traced functions that are kept"""
+
+MOST_VARIANTS = 32
+"""of one of them, for inputs at which it takes other branches"""
 
 
 def pair_of(
@@ -274,8 +277,9 @@ def pair_of(
         TypeError: `of` cannot be differentiated.
     """
     given = call.key
-    (of_key, of_arrays), (own_key, own_arrays) = captured(of), captured(candidate)
-    reference, new = _kept(("∇", of_key, wrt, given), lambda: trace_reference(of, wrt, call), afresh)
+    (of_key, held_of), (own_key, held_own) = captured(of), captured(candidate)
+    of_arrays, own_arrays = call.as_numpy(held_of), call.as_numpy(held_own)
+    reference, new = _kept(("∇", of_key, wrt, given), lambda: trace_reference(of, wrt, call), of_arrays, afresh)
     assert isinstance(reference, Side)
     labels = reference.labels
 
@@ -285,21 +289,23 @@ def pair_of(
         except TypeError as error:
             return str(error)
 
-    ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, afresh)
+    ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, own_arrays, afresh)
     side, why = (ours, ours.reason) if isinstance(ours, Side) else (None, ours)
-    return Pair(reference, side, call, call.as_numpy(of_arrays), call.as_numpy(own_arrays), why, new or also_new)
+    return Pair(reference, side, call, of_arrays, own_arrays, why, new or also_new)
 
 
-def _kept(key: Any, make: Callable[[], Side | str], afresh: bool) -> tuple[Side | str, bool]:
-    """(what is kept under a key, whether it was made just now)."""
+def _kept(key: Any, make: Callable[[], Side | str], arrays: list[Any], afresh: bool) -> tuple[Side | str, bool]:
+    """(what is kept under a key, whether it was made just now); of several, one whose assumptions hold at these arrays."""
     with _LOCK:
-        known = None if afresh else _SIDES.pop(key, None)
-        if known is not None:
+        known = [] if afresh else _SIDES.pop(key, [])
+        if known:
             _SIDES[key] = known  # last used, last let go
-            return known, False
+    for side in reversed(known):
+        if isinstance(side, str) or side.holds(arrays):
+            return side, False
     made = make()
     with _LOCK:
-        _SIDES[key] = made
+        _SIDES[key] = [*known[-MOST_VARIANTS + 1 :], made]
         while len(_SIDES) > MOST_SIDES:
             _SIDES.popitem(last=False)
     return made, True

@@ -20,7 +20,8 @@ from autodiff_ref.verify.assertions.calling import (
 )
 from autodiff_ref.verify.assertions.captured import captured, with_arrays
 from autodiff_ref.verify.assertions.extended import extended
-from autodiff_ref.verify.assertions.numpy_code import through_numpy
+from autodiff_ref.verify.assertions.numpy_code import Assumption, Levels, through_numpy
+from autodiff_ref.verify.assertions.refused import not_traced, uses_jax, writes_in_place
 from autodiff_ref.verify.assertions.state import kept_as_it_was
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.rounding.table import bounded
@@ -129,6 +130,8 @@ class Side:
     """whether it is a line of a derivation, which is handed ∇"""
     numpy_code: bool = False
     """whether it was traced with stand-ins for NumPy's arrays"""
+    assumptions: list[Assumption] = field(default_factory=list[Assumption])
+    """what was taken for granted of the input at which it was traced"""
     _last: Any = None
     """the arrays that its bounds were last asked at, by what, and these: several ask in turn"""
 
@@ -178,6 +181,18 @@ class Side:
         """
         return self._extended(arrays)
 
+    def holds(self, arrays: list[Any]) -> bool:
+        """Whether what was taken for granted when it was traced is so at these arrays: the same branches, the same masks."""
+        if not self.assumptions:
+            return True
+        closed, run = self._bounded_assumptions
+        try:
+            with np.errstate(all="ignore"):
+                found = run(*[np.asarray(x, aval.dtype) for x, aval in zip(arrays, closed.in_avals, strict=True)])
+        except Exception:  # a step that fails at these values: it is traced anew
+            return False
+        return all(np.array_equal(np.asarray(a), b.value) for a, b in zip(found, self.assumptions, strict=True))
+
     def value_of(self, arrays: list[Any]) -> tuple[Array, Array]:
         """Of a reference: (value, rounding bound) of the differentiated function, in the precision that it is called in.
 
@@ -194,6 +209,26 @@ class Side:
     @property
     def _count(self) -> int:
         return len(jax.tree.leaves(self.shapes))
+
+    @cached_property
+    def _bounded_assumptions(self) -> Any:
+        closed = self.wide
+        made = core.ClosedJaxpr(
+            closed.jaxpr.replace(outvars=closed.jaxpr.outvars[len(closed.jaxpr.outvars) - len(self.assumptions) :]),
+            closed.consts,
+        )
+        labels = tuple(self.flags)
+        try:
+            run = bounded(made, labels=labels)
+            return closed, lambda *given: [part.value[0] for part in run(*[x[None] for x in given])]
+        except NotImplementedError:
+            compiled = jax.jit(core.jaxpr_as_fun(made))
+
+            def by_jax(*given: Any) -> Any:
+                with jax.enable_x64(True):
+                    return compiled(*given)
+
+            return closed, by_jax
 
     @cached_property
     def _bounded_value(self) -> Any:
@@ -265,15 +300,20 @@ def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: li
 
 
 def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool]) -> Side:
-    """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision."""
+    """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision.
+
+    Raises:
+        TypeError: it cannot be traced.
+    """
     held = captured(f)[1]
-    errors: list[Exception] = []
-    for numpy_code, own in ((False, False), (False, True), (True, False), (True, True)):
-        traced = partial(_jaxpr, apply, f, call, held, numpy_code=numpy_code)
+    errors: list[tuple[bool, Exception]] = []
+    ways = [(False, False), (False, True), (True, False), (True, True)]
+    for numpy_code, own in ways[2:] + ways[:2] if writes_in_place(f) else ways:
+        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code)
         try:
-            closed, (shapes, others) = traced(own=own)
+            closed, (shapes, others, _), assumptions = traced(own=own)
         except Exception as error:  # whatever it does with a tracer
-            errors.append(error)
+            errors.append((numpy_code, error))
             continue
         count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
         side = Side(
@@ -285,27 +325,49 @@ def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool
             wide=closed,
             flags=flags,
             numpy_code=numpy_code,
+            assumptions=assumptions,
         )
         try:
-            side.plan, side.of = plan_parts(closed, BALLS, [count, len(jax.tree.leaves(others))], labels=flags)
+            side.plan, side.of, _ = plan_parts(
+                closed, BALLS, [count, len(jax.tree.leaves(others)), len(assumptions)], labels=flags
+            )
         except NotImplementedError as error:
             side.reason = str(error)
         return side
-    said = (str(errors[0]).strip() or "no message").splitlines()[0]
-    kind = "" if type(errors[0]) is TypeError else f" ({type(errors[0]).__name__})"
-    raise TypeError(f"`{label_of(f)}` cannot be traced by JAX: {said}{kind}") from errors[0]
+    error = next((error for numpy_code, error in errors if numpy_code != uses_jax(f)), errors[0][1])
+    raise TypeError(not_traced(label_of(f), error)) from error
 
 
 def _jaxpr(
-    apply: Callable[..., Any], f: Function, call: Call, held: list[Any], *, own: bool, numpy_code: bool
-) -> tuple[Any, Any]:
-    def flat(values: Any, held: Any) -> Any:
-        function = with_arrays(f, list(held))
-        return apply(through_numpy(function) if numpy_code else function, *call.rebuilt(values))
+    apply: Callable[..., Any], f: Function, call: Call, held: list[Any], labels: list[bool], *, own: bool, numpy_code: bool
+) -> tuple[Any, Any, list[Assumption]]:
+    """(jaxpr, shapes of what it returns, what was taken for granted, which the last outputs compute)."""
+    taken: list[Assumption] = []
+
+    def flat(values: Any, traced_held: Any) -> Any:
+        if not numpy_code:
+            return *apply(with_arrays(f, list(traced_held)), *call.rebuilt(values)), ()
+        reals = [_real(leaf, own or not call.wide) for leaf in call.values]
+        levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
+        pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
+        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f))
+        gradient, value = apply(function, *call.rebuilt(values))
+        taken[:] = assumptions
+        return gradient, value, [assumption.array for assumption in assumptions]
 
     with jax.enable_x64(call.wide if own else True), kept_as_it_was(f):
         given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
-        return jax.make_jaxpr(flat, return_shape=True)(*given)
+        closed, shapes = jax.make_jaxpr(flat, return_shape=True)(*given)
+    return closed, shapes, taken
+
+
+def _real(leaf: Any, own: bool) -> Any:
+    """A real array as a trace computes with it: in float64, unless in its own precision."""
+    if isinstance(leaf, float):
+        return np.float64(leaf)
+    array = np.asarray(leaf)
+    made = array if own else array.astype(_widened(leaf).dtype)
+    return made[()] if isinstance(leaf, np.generic) else made
 
 
 def _widened(leaf: Any) -> Any:

@@ -115,7 +115,7 @@ def test_the_rounding_of_what_is_not_traced_is_told_from_a_mistake_by_more_digit
     """1 − σ(z) in plain NumPy loses digits that JAX's σ(−z) keeps: beyond twice its bound, and right."""
 
     def untraceable(z):
-        return np.asarray(1 - 1 / (1 + np.exp(-np.asarray(z))))
+        return 1 - 1 / (1 + np.exp(-compiled(z)))
 
     def wrong(z):
         return untraceable(z) * (1 + 1e-3)
@@ -133,8 +133,8 @@ def cancelling(x):
 
 def hidden_in_float32(x, factor=1.0):
     """2x, which JAX computes as 2(1 + x) − 2: in float32 that may be off by a part in 1000 at x = 1e-3."""
-    made = np.zeros_like(np.asarray(x))
-    for k, v in enumerate(np.asarray(x)):
+    made = np.zeros_like(x)
+    for k, v in enumerate(compiled(x)):
         made[k] = float(v) * 2 * factor
     return made
 
@@ -148,7 +148,7 @@ def test_a_mistake_that_the_bound_of_float32_hides_is_seen_in_float64():
 
 def test_rounding_to_float32_inside_is_no_such_mistake():
     def rounds_inside(x):
-        return np.asarray((np.asarray(x, np.float32) + np.float32(1)) * 2 - 2, dtype=np.asarray(x).dtype)
+        return np.asarray((compiled(x).astype(np.float32) + np.float32(1)) * 2 - 2, dtype=x.dtype)
 
     x = np.array([1e-3, 3e-4], dtype=np.float32)
     with np.errstate(all="ignore"):
@@ -173,7 +173,7 @@ def test_hypothesis_is_told_how_far_apart_both_sides_are_and_climbs():
         return (x**2).sum()
 
     def cut_short(x):
-        projection = max(float(np.mean(x * np.array([1, -1, 1, 1, -1, -1, 1, -1]))), 0.0)  # no tracer is a float
+        projection = max(float(np.mean(compiled(x) * np.array([1, -1, 1, 1, -1, -1, 1, -1]))), 0.0)
         return 2 * x * (1 + 1e-16 * (projection / 40) ** 4)
 
     @seed(0)

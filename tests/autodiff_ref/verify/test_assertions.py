@@ -14,6 +14,7 @@ from autodiff_ref import UndecidedError, assert_derivation, assert_gradients_agr
 from autodiff_ref.verify import STRATA, strategies
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments
 from manual_grad import equation_1, equation_2, grad_w11, log_likelihood, notes
+from tests.compiled import compiled
 from tests.derivations import relu
 from tests.evaluation import as_dtype
 from tests.wrong import WRONG_LINES
@@ -213,7 +214,7 @@ def test_a_gradient_that_does_not_exist_is_undecided():
 
 def test_a_value_drowned_in_rounding_is_undecided_where_nothing_is_traced():
     def untraceable(z):
-        return np.array([1 - 1 / (1 + float(np.exp(-v))) for v in z])
+        return np.array([1 - 1 / (1 + float(np.exp(-v))) for v in compiled(z)])
 
     def loss(z):
         return jnp.sum(z - jnp.log(1 + jnp.exp(z)) + 0 * z)
@@ -278,8 +279,8 @@ def doubled_in_place(w):
 
 
 def one_by_one(w):
-    for k in range(len(w)):
-        w[k] = 2 * float(w[k])
+    for k, v in enumerate(compiled(w)):
+        w[k] = 2 * v
     return w
 
 
