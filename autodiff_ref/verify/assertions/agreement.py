@@ -75,7 +75,16 @@ class Pair:
         """
         if self.reference.plan is None:
             raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
-        computed = Computed.of(value)
+        found = self._settled(Computed.of(value), again)
+        if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
+            return Finding("undecided", WHY["kink"])
+        return found
+
+    def _took_a_branch_at_a_tie(self) -> bool:
+        own = self.candidate is not None and self.candidate.ties_in_assumptions(self.own_arrays)
+        return own or self.reference.ties_in_assumptions(self.of_arrays)
+
+    def _settled(self, computed: Computed, again: Again) -> Finding | None:
         if self.candidate is None or self.candidate.plan is None:
             return self._by_value(computed, again)
         work = self.reference.work + self.candidate.work

@@ -185,13 +185,21 @@ class Side:
         """Whether what was taken for granted when it was traced is so at these arrays: the same branches, the same masks."""
         if not self.assumptions:
             return True
-        closed, run = self._bounded_assumptions
+        closed, run, _ = self._bounded_assumptions
         try:
             with np.errstate(all="ignore"):
                 found = run(*[np.asarray(x, aval.dtype) for x, aval in zip(arrays, closed.in_avals, strict=True)])
         except Exception:  # a step that fails at these values: it is traced anew
             return False
         return all(np.array_equal(np.asarray(a), b.value) for a, b in zip(found, self.assumptions, strict=True))
+
+    def ties_in_assumptions(self, arrays: list[Any]) -> bool:
+        """Whether reals tie in what was taken for granted, as in `if z > 0` at 0: a branch of which may be a kink."""
+        if not self.assumptions:
+            return False
+        closed, _, with_ties = self._bounded_assumptions
+        given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
+        return with_ties is None or bool(with_ties(*given)[1][0])
 
     def value_of(self, arrays: list[Any]) -> tuple[Array, Array]:
         """Of a reference: (value, rounding bound) of the differentiated function, in the precision that it is called in.
@@ -220,7 +228,7 @@ class Side:
         labels = tuple(self.flags)
         try:
             run = bounded(made, labels=labels)
-            return closed, lambda *given: [part.value[0] for part in run(*[x[None] for x in given])]
+            return closed, lambda *given: [part.value[0] for part in run(*[x[None] for x in given])], run.with_ties
         except NotImplementedError:
             compiled = jax.jit(core.jaxpr_as_fun(made))
 
@@ -228,7 +236,7 @@ class Side:
                 with jax.enable_x64(True):
                     return compiled(*given)
 
-            return closed, by_jax
+            return closed, by_jax, None
 
     @cached_property
     def _bounded_value(self) -> Any:
