@@ -18,7 +18,8 @@ from autodiff_ref.verify.assertions.agreement import Pair, pair_of
 from autodiff_ref.verify.assertions.calling import check_keywords, first_of, second_of, value_of
 from autodiff_ref.verify.assertions.captured import captured, with_arrays
 from autodiff_ref.verify.assertions.finding import WHY, Finding
-from autodiff_ref.verify.assertions.message import failure, keeps_state, returned_wrongly
+from autodiff_ref.verify.assertions.message import failure, keeps_state, returned_wrongly, without_ones
+from autodiff_ref.verify.assertions.naming import name_of
 from autodiff_ref.verify.assertions.sides import Call
 from autodiff_ref.verify.assertions.state import differ, kept_as_it_was
 from autodiff_ref.verify.assertions.undecided import UndecidedError, decided, undecided
@@ -76,7 +77,8 @@ def assert_gradients_agree(
     value = second_of(_called(candidate, call, wrt), variable)
     if pair.fresh:
         _check_state(candidate, of, pair, call, wrt, value)
-    unusable = returned_wrongly(value, pair.reference, candidate, of, wrt)
+    value, shapes = without_ones(value, pair.reference)
+    unusable = returned_wrongly(value, pair.reference, candidate, of, wrt, pair.of_arrays)
     if unusable:
         raise AssertionError(unusable)
 
@@ -89,13 +91,16 @@ def assert_gradients_agree(
         found = pair.settle(value, again)
     if found is None:
         decided()
+        if shapes:
+            raise AssertionError(f"{name_of(candidate)} {shapes}: the numbers are right, reshape them")
         return
     if found.outcome == "different":
         decided()
         if not pair.fresh and _changes(candidate, call, wrt, value, pair.reference.variable):
             raise AssertionError(keeps_state(candidate))
-        raise AssertionError(failure(found, pair, candidate, of, wrt, again))
-    undecided(f"nothing can be said of {label_of(candidate)} and ∇{label_of(of)} at this input: {found.reason}")
+        said = failure(found, pair, candidate, of, wrt, again)
+        raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
+    undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
 
 
 def _check_state(
@@ -115,7 +120,7 @@ def _check_state(
     with kept_as_it_was(of):
         loss = first_of(_called(of, call, wrt), pair.reference.variable)
     if not pair.follows(loss):
-        undecided(f"nothing can be said of {label_of(candidate)} and ∇{label_of(of)} at this input: {WHY['not followed']}")
+        undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {WHY['not followed']}")
 
 
 def _changes(candidate: Callable[..., Any], call: Call, wrt: str | None, value: Any, variable: Any) -> bool:

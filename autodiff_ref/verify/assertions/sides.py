@@ -212,10 +212,11 @@ class Side:
 
     @cached_property
     def _extended(self) -> Any:
-        return extended(self.wide, self._count, self.flags)
+        return extended(self.wide, self.count, self.flags)
 
     @property
-    def _count(self) -> int:
+    def count(self) -> int:
+        """How many arrays the gradient is made of."""
         return len(jax.tree.leaves(self.shapes))
 
     @cached_property
@@ -242,7 +243,7 @@ class Side:
     def _bounded_value(self) -> Any:
         assert self.own is not None
         closed = self.own()[0]
-        value = closed.jaxpr.outvars[self._count : self._count + len(jax.tree.leaves(self.value))]
+        value = closed.jaxpr.outvars[self.count : self.count + len(jax.tree.leaves(self.value))]
         made = core.ClosedJaxpr(closed.jaxpr.replace(outvars=value), closed.consts)
         return closed, bounded(made, labels=self.flags)
 
@@ -258,7 +259,7 @@ class Side:
         return self._bounded_wide if alike else self._prepared(closed)
 
     def _prepared(self, closed: Any) -> Any:
-        count = self._count
+        count = self.count
         gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
         return closed, bounded(gradient, labels=self.flags)
 

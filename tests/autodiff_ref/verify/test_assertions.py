@@ -162,14 +162,14 @@ def test_the_message_says_what_to_act_on():
     with pytest.raises(AssertionError) as failed:
         assert_gradients_agree(lambda w, x: gradient_of_square(w, x) / 3, square, W, X)
     assert str(failed.value) == (
-        "<lambda> is not ∇square\n"
+        "lambda w, x: gradient_of_square(w, x) / 3 is not ∇square\n"
         "  in w[0]\n"
         "    <lambda>    5.625\n"
         "    ∇square     16.875\n"
         "    difference  11.2; certified: as real functions they differ by at least 1.1e+1\n"
         "  and in 1 more of 2 components: w[1]\n"
         "  at w=[1 -0.5]  x=[[1 2] [0.25 -1] [3 0.5]]\n"
-        "  every component is 0.3333333 times what it should be\n"
+        "  every component is 0.3333333 times what it should be: 1/3, and 3 is the length of x along axis 0\n"
         "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one"
     )
 
