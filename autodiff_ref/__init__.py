@@ -6,6 +6,7 @@ from autodiff_ref.gradients import grad, hessian_vector_product, log_likelihood,
 from autodiff_ref.nabla import nabla
 from autodiff_ref.verify.assertions.asserting import UndecidedError, assert_derivation, assert_gradients_agree
 from autodiff_ref.verify.assertions.backward import assert_backward_agrees
+from autodiff_ref.verify.assertions.intermediates import check_intermediates
 
 if TYPE_CHECKING:
     from autodiff_ref.verify.judge import verify
@@ -17,6 +18,7 @@ __all__ = [
     "assert_backward_agrees",
     "assert_derivation",
     "assert_gradients_agree",
+    "check_intermediates",
     "grad",
     "hessian_vector_product",
     "log_likelihood",

@@ -24,7 +24,7 @@ from autodiff_ref.verify.assertions.sides import Call
 from autodiff_ref.verify.assertions.state import differ, kept_as_it_was
 from autodiff_ref.verify.assertions.undecided import UndecidedError, decided, undecided
 from autodiff_ref.verify.judge import verify
-from manual_grad.derivation import Derivation, label_of
+from manual_grad.derivation import Derivation
 
 EAGER = 100_000
 """operations of a loss in JAX, up to which it is held against its trace"""

@@ -1,4 +1,4 @@
-"""Whether two gradients are equal but for a small constant: an ε in the loss that the gradient leaves out, or the reverse."""
+"""Whether two gradients are equal but for a small constant: an ε in the loss that the gradient leaves out, or vice versa."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,9 @@ MOST_WORK = 30_000
 """operations on numbers, of both sides, that are done in balls for each"""
 
 
-def left_out(reference: Side, of_arrays: Sequence[Array], candidate: Side, own_arrays: Sequence[Array]) -> tuple[float, str] | None:
+def left_out(
+    reference: Side, of_arrays: Sequence[Array], candidate: Side, own_arrays: Sequence[Array]
+) -> tuple[float, str] | None:
     """(ε, where it stands), if both sides are equal with it 0; None where no such constant explains the difference."""
     if reference.work + candidate.work > MOST_WORK or candidate.plan is None or reference.plan is None:
         return None

@@ -38,9 +38,7 @@ class Comparisons:
     others: list[tuple[Array, Array]]
 
     @classmethod
-    def of(
-        cls, found: Finding, reference: Side, arrays: Sequence[Array], given: int, again: Again
-    ) -> "Comparisons":
+    def of(cls, found: Finding, reference: Side, arrays: Sequence[Array], given: int, again: Again) -> "Comparisons":
         """Calls the candidate at other inputs.
 
         Args:

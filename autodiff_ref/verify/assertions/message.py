@@ -40,7 +40,7 @@ def returned_wrongly(
     for (path, leaf), want in zip(jax.tree_util.tree_leaves_with_path(value), wanted[0], strict=True):
         place = "" if single else f" in {jax.tree_util.keystr(path)}"
         if np.shape(leaf) != want.shape:
-            missing = _missing_sum(leaf, want.shape, path, reference, arrays)
+            missing = missing_sum(leaf, want.shape, path, reference, arrays)
             if missing:
                 return f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: {missing}"
             return (
@@ -54,7 +54,7 @@ def returned_wrongly(
     return ""
 
 
-def _missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, arrays: list[Any]) -> str:
+def missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, arrays: list[Any]) -> str:
     """Which sum over axes makes an array of too many entries the gradient: a parameter that is broadcast is summed for."""
     try:
         flat = reference.plainly(arrays)
@@ -131,7 +131,7 @@ def failure(
         *_others(found, names),
         f"  at {_input(pair.call, of)}",
         *_hints(found, pair, wrt, of, again),
-        "  next: check_intermediates(loss, {\"dz\": dz, …}, …) names the first step of it that is wrong"
+        '  next: check_intermediates(loss, {"dz": dz, …}, …) names the first step of it that is wrong'
         if numpy_code
         else "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
     ]

@@ -28,7 +28,9 @@ def not_traced(name: str, error: Exception) -> str:
 def writes_in_place(f: Any) -> bool:
     """Whether a function, or one of its module that it calls, has `a += b`: of NumPy's arrays that writes into them."""
     return any(
-        instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("=") for code in _codes(f) for instruction in _all(code)
+        instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("=")
+        for code in _codes(f)
+        for instruction in _all(code)
     )
 
 
@@ -60,7 +62,9 @@ def _functions(f: Any) -> list[types.FunctionType]:
         if isinstance(one, types.FunctionType) and one not in found and len(found) < 100:
             found.append(one)
             held = [one.__globals__.get(name) for name in names_in(one.__code__)]
-            waiting += [value for value in held if isinstance(value, types.FunctionType) and value.__globals__ is one.__globals__]
+            waiting += [
+                value for value in held if isinstance(value, types.FunctionType) and value.__globals__ is one.__globals__
+            ]
             waiting += [cell.cell_contents for cell in one.__closure__ or () if _is_function(cell)]
     return found
 

@@ -112,7 +112,11 @@ def scaled(returned, which, factor):
 def test_right_ones_pass_and_a_mistake_in_one_argument_is_named(name):
     forward, backward, args = CASES[name]
     assert_backward_agrees(forward, backward, *args)
-    named = {"affine": ["x", "w", "b"], "batch normalisation": ["x", "gamma", "beta"], "two outputs, a dict": ["w", "x", "h"]}
+    named = {
+        "affine": ["x", "w", "b"],
+        "batch normalisation": ["x", "gamma", "beta"],
+        "two outputs, a dict": ["w", "x", "h"],
+    }
     for which, argument in enumerate(named.get(name, ["x"])):
         for factor in (-1.0, 1 + 1e-6):
             wrong = lambda *a, w=which, f=factor: scaled(backward(*a), w, f)  # noqa: E731

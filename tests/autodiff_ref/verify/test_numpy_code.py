@@ -265,7 +265,7 @@ FOLLOWED = [
 
 @pytest.mark.parametrize("f", FOLLOWED)
 def test_traced_code_computes_what_numpy_does(f: Any):
-    at, side = traced(f, W, X, K)
+    at, _ = traced(f, W, X, K)
     for args in ((W, X, K), OTHER):
         wanted = jax.tree.leaves(f(*[a.copy() for a in args]))
         for ours, theirs in zip(at(*args), wanted, strict=True):

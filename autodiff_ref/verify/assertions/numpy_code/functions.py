@@ -134,11 +134,19 @@ SCATTERED = {
 """what `ufunc.at` is in JAX: a method of `a.at[index]`"""
 
 OF_MATH = {
-    **{name: name for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "fabs", "floor")},
+    **{
+        name: name
+        for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "fabs", "floor")
+    },
     **{name: name for name in ("sinh", "cosh", "tanh", "ceil", "isnan", "isinf", "isfinite", "cbrt", "hypot", "exp2")},
     **{name: "arc" + name[1:] for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2")},
     "pow": "power",
 }
 """functions of `math`, and NumPy's names of them"""
 
-OF_MATH_IN_JAX: dict[str, Function] = {"erf": special.erf, "erfc": special.erfc, "lgamma": special.gammaln, "gamma": special.gamma}
+OF_MATH_IN_JAX: dict[str, Function] = {
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "lgamma": special.gammaln,
+    "gamma": special.gamma,
+}

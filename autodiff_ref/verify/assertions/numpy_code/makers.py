@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from autodiff_ref.verify.assertions.numpy_code.functions import OF_MATH, OF_MATH_IN_JAX, jax_function
-from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, current, is_users
+from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
 from autodiff_ref.verify.assertions.numpy_code.standin import StandIn, applied, copied, level_of, real_of, stacked
 
 MADE = (
@@ -47,9 +47,7 @@ def _maker(real: Callable[..., Any], like: bool) -> Callable[..., Any]:
             return real(*args, **keywords)
         filled = (args, keywords) if real.__name__ in ("full", "full_like") else ((), {})
         if level_of(filled) > CONSTANT:
-            value = real_of(args)[1] if len(args) > 1 else real_of(keywords)["fill_value"]
             array = StandIn(np.array(real(*real_of(args), **real_of(keywords))), None, CONSTANT)
-            del value
             array[...] = args[1] if len(args) > 1 else keywords["fill_value"]
             return array
         plain = [StandIn.__index__(arg) if _is_size(arg) else arg for arg in args] if not like else args
@@ -66,7 +64,7 @@ def _sizes(value: Any) -> Any:
     """Sizes that were computed: taken for granted."""
     if isinstance(value, dict):
         return {key: _sizes(part) for key, part in cast("dict[Any, Any]", value).items()}
-    if isinstance(value, tuple | list) and type(value) is not StandIn:
+    if isinstance(value, tuple | list):
         return type(value)(_sizes(part) for part in cast("list[Any]", value))  # pyright: ignore[reportUnknownArgumentType]
     if _is_size(value):
         return int(value)
@@ -121,7 +119,7 @@ def _by_jax(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _any_held(value: Any) -> bool:
-    if isinstance(value, tuple | list) and type(value) is not StandIn:
+    if isinstance(value, tuple | list):
         return any(_any_held(part) for part in cast("list[Any]", value))
     if isinstance(value, dict):
         return any(_any_held(part) for part in cast("dict[Any, Any]", value).values())
@@ -205,8 +203,6 @@ def spaces_of(f: Any) -> list[dict[str, Any]]:
 
 
 def _is_library(module: Any) -> bool:
-    from autodiff_ref.verify.assertions.numpy_code.run import LIBRARIES
-
     return str(module or "").split(".", 1)[0] in LIBRARIES
 
 

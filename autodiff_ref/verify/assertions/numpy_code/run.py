@@ -57,7 +57,8 @@ class Run:
         known = np.asarray(value)
         if known.size > MOST_ASSUMED:
             raise NotFollowedError(
-                f"an array of {known.size} numbers decides what is computed", "use functions of arrays, or try smaller shapes"
+                f"an array of {known.size} numbers decides what is computed",
+                "use functions of arrays, or try smaller shapes",
             )
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         self.assumptions.append(Assumption(array, known.copy(), place))

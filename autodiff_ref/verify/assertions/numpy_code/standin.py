@@ -34,23 +34,28 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         parent: "StandIn | None" = None,
         steps: tuple[Step, Step] | None = None,
     ) -> None:
-        self._value, self._array, self._level = value, array, level
+        self.held, self._array, self._level = value, array, level
         self._parent, self._steps = parent, steps
+        self.written, self._seen = 0, None
+        """how often a root was written to; and of a view, what it was when it was last read"""
 
     # What it stands for
 
     @property
     def real(self) -> Any:
-        """The real values, as NumPy has them; `a.real` is the array itself."""
+        """Real numbers have no other part."""
         return self
 
     @property
     def array(self) -> Any:
         """The JAX array, as it is now."""
         if self._parent is not None and self._steps is not None:
-            return self._steps[0](self._parent.array)
+            version = self.root.written
+            if self._seen is None or self._seen[0] != version:
+                self._seen = version, self._steps[0](self._parent.array)
+            return self._seen[1]
         if self._array is None:  # a constant, which NumPy alone has kept
-            return jnp.asarray(np.array(self._value))
+            return jnp.asarray(np.array(self.held))
         return self._array
 
     @property
@@ -64,25 +69,25 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         return self.root._level
 
     @property
-    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride] (so that `isinstance` says what NumPy would)
-        return type(self._value)
+    def __class__(self) -> Any:  # pyright: ignore (so that `isinstance` says what NumPy would)
+        return type(self.held)
 
     def _positions(self) -> Any:
         """Where each entry lies in the root, counted through."""
         if self._parent is None or self._steps is None:
-            return np.arange(self._value.size).reshape(self._value.shape)
+            return np.arange(self.held.size).reshape(self.held.shape)
         return self._steps[1](self._parent._positions())
 
     # Writing
 
-    def _write(self, array: Any, level: int, positions: Any = None) -> None:
+    def write(self, array: Any, level: int, positions: Any = None) -> None:
         """Puts an array in its place, or at some positions of the root; the real values are written already."""
         root = self.root
         if level == CONSTANT and root._level == CONSTANT:
             return
         # a constant has kept its real values alone, which hold what was written: JAX must not be told of it twice
-        old = root._array if root._array is not None else jnp.asarray(np.array(root._value))
-        root._level = max(root._level, level)
+        old = root._array if root._array is not None else jnp.asarray(np.array(root.held))
+        root._level, root.written = max(root._level, level), root.written + 1
         dtype = old.dtype
         if positions is None and self is root:
             root._array = jnp.broadcast_to(jnp.asarray(array).astype(dtype), old.shape)
@@ -97,37 +102,40 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         plain, level = real_of(index), max(level_of(index), level_of(value))
-        old = self._snapshot()
-        self._value[plain] = real_of(value)
+        old = self.snapshot()
+        self.held[plain] = real_of(value)
         if level == CONSTANT and self.level == CONSTANT:
+            self.root.written += 1
             return
-        self._materialise(old)
+        self.materialise(old)
         mask = index if isinstance(index, StandIn) and _is_mask(index, self) else None
         if mask is not None and np.ndim(real_of(value)) == 0:
-            self._write(jnp.where(mask.array, bare(value), self.array), level)
+            self.write(jnp.where(mask.array, bare(value), self.array), level)
             return
-        position = np.arange(self._value.size).reshape(self._value.shape)[plain]
+        position = np.arange(self.held.size).reshape(self.held.shape)[plain]
         alone = position.size == np.unique(position).size
         if self._parent is None and alone and not _has_masks(index):
             target = self._array
             new = _fitting(jnp.asarray(bare(value)).astype(target.dtype), np.shape(position))
             self._array, self._level = target.at[_indices(index)].set(new), max(self._level, level)
+            self.written += 1
             return
         known = fixed(index)
-        self._write(bare(value), level, np.asarray(self._positions()[known]))
+        self.write(bare(value), level, np.asarray(self._positions()[known]))
 
-    def _snapshot(self) -> Any:
+    def snapshot(self) -> Any:
         """The root's real values before they are written to, where JAX does not have them yet."""
         root = self.root
-        return np.array(root._value) if root._array is None else None
+        return np.array(root.held) if root._array is None else None
 
-    def _materialise(self, old: Any) -> None:
+    def materialise(self, old: Any) -> None:
+        """Makes a constant, of which NumPy alone kept the values, an array of JAX's."""
         root = self.root
         if root._array is None:
-            root._array = jnp.asarray(old)
+            root._array, root.written = jnp.asarray(old), root.written + 1
 
     def _in_place(self, f: Callable[[Any, Any], Any], ufunc: np.ufunc, other: Any) -> Any:
-        if isinstance(self._value, np.generic):
+        if isinstance(self.held, np.generic):
             return f(self, other)
         new = self.__array_ufunc__(ufunc, "__call__", self, other, out=(self,))
         return self if new is None else new
@@ -163,7 +171,7 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
             return _where(computed, f, inputs, keywords, where, target)
         if target is None:
             return applied(computed, f, inputs, keywords, ufunc.__name__)
-        old = target._snapshot() if isinstance(target, StandIn) else None
+        old = target.snapshot() if isinstance(target, StandIn) else None
         made = applied(computed, f, inputs, keywords, ufunc.__name__)
         return _into(target, made, old)
 
@@ -180,7 +188,7 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         made = applied(f, None if name in OF_VALUES else jax_function(f), args, keywords, name)
         if target is None:
             return made
-        old = target._snapshot() if isinstance(target, StandIn) else None
+        old = target.snapshot() if isinstance(target, StandIn) else None
         return _into(target, made, old)
 
     def __getattr__(self, name: str) -> Any:
@@ -188,7 +196,7 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
             return lambda **_: np
         if name.startswith("__"):
             raise AttributeError(name)
-        found = getattr(self._value, name)
+        found = getattr(self.held, name)
         if isinstance(found, np.ndarray | np.generic) or name == "flat":
             if name == "flat":
                 return self.reshape(-1)
@@ -201,18 +209,18 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         def method(*args: Any, **keywords: Any) -> Any:
             target = keywords.pop("out", None)
             made = applied(_method(name), None if name in OF_VALUES else _method(name), (self, *args), keywords, name)
-            return made if target is None else _into(target, made, target._snapshot())
+            return made if target is None else _into(target, made, target.snapshot())
 
         return method
 
     def __getitem__(self, index: Any) -> Any:
-        value = self._value[real_of(index)]
-        dynamic = level_of(index) > CONSTANT and not _shares(value, self._value)
+        value = self.held[real_of(index)]
+        dynamic = level_of(index) > CONSTANT and not _shares(value, self.held)
         if dynamic and not _has_masks(index):
             level = max(self.level, level_of(index))
             return StandIn(value, self.array[_indices(index)], level)
         known = fixed(index)
-        if isinstance(value, np.ndarray) and _shares(value, self._value):
+        if isinstance(value, np.ndarray) and _shares(value, self.held):
             return StandIn(value, None, self.level, parent=self, steps=(lambda a: a[known], lambda p: p[known]))
         level = max(self.level, level_of(index))
         return StandIn(value, None if level == CONSTANT else self.array[known], level)
@@ -221,27 +229,27 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         return (self[k] for k in range(len(self)))
 
     def __len__(self) -> int:
-        return len(self._value)
+        return len(self.held)
 
     def __contains__(self, item: Any) -> bool:
         return bool((self == item).any())
 
     def __eq__(self, other: Any) -> Any:
-        return self._value == None if other is None else np.equal(self, other)  # noqa: E711 (as NumPy does, entry by entry)
+        return self.held == None if other is None else np.equal(self, other)  # noqa: E711 (as NumPy does, entry by entry)
 
     def __ne__(self, other: Any) -> Any:
-        return self._value != None if other is None else np.not_equal(self, other)  # noqa: E711
+        return self.held != None if other is None else np.not_equal(self, other)  # noqa: E711
 
     # Numbers of it
 
     def __bool__(self) -> bool:
-        return bool(self._known(bool(self._value), lambda a: a != 0 if a.dtype != bool else a))
+        return bool(self._known(bool(self.held), lambda a: a != 0 if a.dtype != bool else a))
 
     def __int__(self) -> int:
-        return int(self._known(int(self._value), lambda a: jnp.trunc(a).astype(np.int64)))
+        return int(self._known(int(self.held), lambda a: jnp.trunc(a).astype(np.int64)))
 
     def __index__(self) -> int:
-        return int(self._known(operator.index(self._value), lambda a: a))
+        return int(self._known(operator.index(self.held), lambda a: a))
 
     def __float__(self) -> float:
         if self.level == VARIES:
@@ -249,13 +257,13 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
                 "a number that is differentiated by is taken out of its array",
                 "leave it an array of NumPy's, without `float`, `item` or `math` of another module",
             )
-        return float(self._known(float(self._value), lambda a: a))
+        return float(self._known(float(self.held), lambda a: a))
 
     def __hash__(self) -> int:
-        if not isinstance(self._value, np.generic):
+        if not isinstance(self.held, np.generic):
             raise TypeError("unhashable type: 'numpy.ndarray'")
-        self._known(self._value, lambda a: a)
-        return hash(self._value)
+        self._known(self.held, lambda a: a)
+        return hash(self.held)
 
     def _known(self, value: Any, of: Callable[[Any], Any]) -> Any:
         if self.level > CONSTANT:
@@ -269,18 +277,18 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
                 "use NumPy's functions there, or `scipy.special`",
             )
         if self.level == DATA:
-            running_now().assume(self.array, self._value, self.level)
-        made = np.array(self._value)
+            running_now().assume(self.array, self.held, self.level)
+        made = np.array(self.held)
         return made if dtype is None else made.astype(dtype)
 
     def __jax_array__(self) -> Any:
         return self.array
 
     def __repr__(self) -> str:
-        return repr(self._value)
+        return repr(self.held)
 
     def __format__(self, spec: str) -> str:
-        return format(self._value, spec)
+        return format(self.held, spec)
 
     def __copy__(self) -> "StandIn":
         return copied(self)
@@ -303,7 +311,7 @@ def running_now() -> Run:
 
 def copied(a: StandIn) -> StandIn:
     """A copy, with memory of its own."""
-    return StandIn(np.array(a._value), None if a.level == CONSTANT else a.array, a.level)
+    return StandIn(np.array(a.held), None if a.level == CONSTANT else a.array, a.level)
 
 
 # Without stand-ins, whatever holds them
@@ -316,7 +324,7 @@ def bare(value: Any) -> Any:
 
 def real_of(value: Any) -> Any:
     """NumPy's arrays in the places of stand-ins."""
-    return _mapped(value, lambda s: s._value)
+    return _mapped(value, lambda s: s.held)
 
 
 def fixed(index: Any) -> Any:
@@ -324,8 +332,8 @@ def fixed(index: Any) -> Any:
 
     def known(s: StandIn) -> Any:
         if s.level > CONSTANT:
-            running_now().assume(s.array, s._value, s.level)
-        return s._value
+            running_now().assume(s.array, s.held, s.level)
+        return s.held
 
     return _mapped(_without_ranges(index), known)
 
@@ -382,12 +390,12 @@ def _mapped(value: Any, f: Callable[[StandIn], Any]) -> Any:
 
 
 def _is_mask(index: StandIn, target: StandIn) -> bool:
-    return index._value.dtype == bool and np.shape(index._value) == np.shape(target._value)
+    return index.held.dtype == bool and np.shape(index.held) == np.shape(target.held)
 
 
 def _has_masks(index: Any) -> bool:
     parts = index if isinstance(index, tuple) else (index,)  # pyright: ignore[reportUnknownVariableType]
-    return any(isinstance(part, StandIn) and part._value.dtype == bool for part in parts)  # pyright: ignore[reportUnknownVariableType]
+    return any(isinstance(part, StandIn) and part.held.dtype == bool for part in parts)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _fitting(array: Any, shape: tuple[int, ...]) -> Any:
@@ -429,7 +437,7 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
         return value
     source = _source(leaves, args)
-    if source is not None and any(leaf is source._value for leaf in leaves):
+    if source is not None and any(leaf is source.held for leaf in leaves):
         return source
     if level == CONSTANT and source is None:
         return jax.tree.unflatten(structure, [StandIn(leaf, None, level) for leaf in leaves])
@@ -451,7 +459,7 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error
     made: list[Any] = []
     for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
-        if source is not None and _shares(leaf, source._value):
+        if source is not None and _shares(leaf, source.held):
             made.append(StandIn(leaf, None, level, parent=source, steps=_steps(real, f, args, keywords, source, k)))
         else:
             made.append(StandIn(leaf, jnp.asarray(array).astype(_canonical(leaf.dtype)), level))
@@ -474,13 +482,15 @@ def _canonical(dtype: Any) -> Any:
 
 def _of_jax(keywords: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in keywords.items() if name not in ("casting", "order", "subok", "like", "copy")}
-    return {name: _canonical(np.dtype(value)) if name == "dtype" and value is not None else value for name, value in kept.items()}
+    return {
+        name: _canonical(np.dtype(value)) if name == "dtype" and value is not None else value for name, value in kept.items()
+    }
 
 
 def _source(leaves: list[Any], args: Any) -> StandIn | None:
     """The stand-in whose memory results share."""
     for held in _held(args):
-        if any(_shares(leaf, held._value) for leaf in leaves):
+        if any(_shares(leaf, held.held) for leaf in leaves):
             return held
     return None
 
@@ -516,18 +526,19 @@ def _into(target: Any, made: Any, old: Any) -> Any:
             "make it within, by np.zeros, np.empty or np.array",
         )
     computed = real_of(made)
-    if not np.can_cast(computed.dtype, target._value.dtype, "same_kind"):
-        raise TypeError(f"{computed.dtype} cannot be written into an array of {target._value.dtype} in place")
-    target._value[...] = computed
+    if not np.can_cast(computed.dtype, target.held.dtype, "same_kind"):
+        raise TypeError(f"{computed.dtype} cannot be written into an array of {target.held.dtype} in place")
+    target.held[...] = computed
+    target.root.written += 1
     level = max(level_of(made), target.level)
     if level > CONSTANT:
-        target._materialise(old)
-        target._write(jnp.broadcast_to(jnp.asarray(bare(made)), np.shape(target._value)), level)
+        target.materialise(old)
+        target.write(jnp.broadcast_to(jnp.asarray(bare(made)), np.shape(target.held)), level)
     return target
 
 
 def _where(computed: Any, f: Any, inputs: Any, keywords: Any, where: Any, target: Any) -> Any:
-    """`where=` of a ufunc: other entries stay what `out` holds; they are computed of 1, so that no derivative is NaN there."""
+    """`where=` of a ufunc: other entries stay what `out` holds, computed of 1, so that no derivative is NaN there."""
     if f is None:
         raise NotFollowedError("`where=` of a function that JAX has not", "use np.where")
     if computed.__name__ in ("reduce", "accumulate"):
@@ -537,7 +548,7 @@ def _where(computed: Any, f: Any, inputs: Any, keywords: Any, where: Any, target
     made = applied(computed, f, safe, keywords, "where")
     if target is None:
         return made
-    return _into(target, np.where(mask, made, target), target._snapshot() if isinstance(target, StandIn) else None)
+    return _into(target, np.where(mask, made, target), target.snapshot() if isinstance(target, StandIn) else None)
 
 
 def _scatter(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
@@ -547,22 +558,23 @@ def _scatter(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
     operation = SCATTERED.get(ufunc.__name__)
     if operation is None:
         raise NotFollowedError(f"`np.{ufunc.__name__}.at` cannot be followed", "write it with np.add.at")
-    old, value = target._snapshot(), values[0] if values else 1
-    ufunc.at(target._value, real_of(index), real_of(value))
+    old, value = target.snapshot(), values[0] if values else 1
+    ufunc.at(target.held, real_of(index), real_of(value))
     level = max(level_of(index), level_of(value), target.level)
+    target.root.written += 1
     if level == CONSTANT:
         return
-    target._materialise(old)
+    target.materialise(old)
     known = fixed(index) if _has_masks(index) else _indices(index)
     new = getattr(target.array.at[known], operation)(bare(value))
-    target._write(new, level)
+    target.write(new, level)
 
 
 # What writes, and what only real values say
 
 
 def _fill_diagonal(a: StandIn, value: Any, wrap: bool = False) -> None:
-    n = min(np.shape(a._value))
+    n = min(np.shape(a.held))
     a[np.arange(n), np.arange(n)] = value
 
 
@@ -599,16 +611,16 @@ def _sort(a: StandIn, axis: int = -1, **_: Any) -> None:
 
 def _item(a: StandIn, *index: Any) -> Any:
     chosen = a.reshape(-1)[index[0]] if len(index) == 1 and not isinstance(index[0], tuple) else a[index] if index else a
-    return chosen.reshape(()) [()] if isinstance(chosen._value, np.ndarray) else chosen
+    return chosen.reshape(())[()] if isinstance(chosen.held, np.ndarray) else chosen
 
 
 def _tolist(a: StandIn) -> Any:
-    return [_tolist(part) for part in a] if np.ndim(a._value) else a[()] if isinstance(a._value, np.ndarray) else a
+    return [_tolist(part) for part in a] if np.ndim(a.held) else a[()] if isinstance(a.held, np.ndarray) else a
 
 
 def _astype(a: StandIn, dtype: Any, **keywords: Any) -> Any:
     wanted = np.dtype(dtype)
-    if keywords.get("copy") is False and a._value.dtype == wanted:
+    if keywords.get("copy") is False and a.held.dtype == wanted:
         return a
     return applied(lambda v: v.astype(wanted), lambda x: x.astype(_canonical(wanted)), (a,), {}, "astype")
 
