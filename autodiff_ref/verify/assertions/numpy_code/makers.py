@@ -1,0 +1,247 @@
+"""What makes arrays while NumPy code is traced: `np.zeros`, `np.array` and others, `math`, `float`, parts of SciPy.
+
+They are replaced where a user's code finds them: in NumPy itself, and in its own modules under whatever name. The
+replacements do what the originals do except for the code of a user, in a thread that is tracing. They are put back in the
+end, whatever happens.
+"""
+
+import builtins
+import functools
+import math
+import sys
+import threading
+import types
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+
+from autodiff_ref.verify.assertions.numpy_code.functions import OF_MATH, OF_MATH_IN_JAX, jax_function
+from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
+from autodiff_ref.verify.assertions.numpy_code.standin import StandIn, applied, copied, level_of, real_of, stacked
+
+MADE = (
+    *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like"),
+    *("full_like",),
+)
+CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
+OF_SCIPY = ("logsumexp", "softmax", "log_softmax", "polygamma")
+"""functions of `scipy.special` that are no ufuncs"""
+
+MOST_VISITED = 300
+"""functions and classes that are looked through for modules of a user's"""
+
+_LOCK = threading.RLock()
+
+
+def _is_tracing() -> bool:
+    """Whether the code that calls a replacement is a user's, in a thread that is tracing."""
+    return current() is not None and is_users(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
+
+
+def _maker(real: Callable[..., Any], like: bool) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def made(*args: Any, **keywords: Any) -> Any:
+        if not _is_tracing():
+            return real(*args, **keywords)
+        filled = (args, keywords) if real.__name__ in ("full", "full_like") else ((), {})
+        if level_of(filled) > CONSTANT:
+            array = StandIn(np.array(real(*real_of(args), **real_of(keywords))), None, CONSTANT)
+            array[...] = args[1] if len(args) > 1 else keywords["fill_value"]
+            return array
+        plain = [StandIn.__index__(arg) if _is_size(arg) else arg for arg in args] if not like else args
+        return StandIn(np.array(real(*_sizes(plain), **_sizes(keywords))), None, CONSTANT)
+
+    return made
+
+
+def _is_size(arg: Any) -> bool:
+    return type(arg) is StandIn and np.ndim(real_of(arg)) == 0 and real_of(arg).dtype.kind in "iu"
+
+
+def _sizes(value: Any) -> Any:
+    """Sizes that were computed: taken for granted."""
+    if isinstance(value, dict):
+        return {key: _sizes(part) for key, part in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_sizes(part) for part in cast("list[Any]", value))  # pyright: ignore[reportUnknownArgumentType]
+    if _is_size(value):
+        return int(value)
+    return real_of(value)
+
+
+def _converter(real: Callable[..., Any], copies: bool) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def made(given: Any, *args: Any, **keywords: Any) -> Any:
+        if not _is_tracing():
+            return real(given, *args, **keywords)
+        dtype = args[0] if args else keywords.get("dtype")
+        if type(given) is StandIn:
+            is_array = isinstance(real_of(given), np.ndarray)
+            same = given if is_array and not (copies and keywords.get("copy", True)) else copied(given)
+            ndmin = keywords.get("ndmin", 0)
+            same = same.reshape((1,) * (ndmin - same.ndim) + same.shape) if same.ndim < ndmin else same
+            return same if dtype is None or np.dtype(dtype) == same.dtype else same.astype(dtype)
+        if level_of(given) > CONSTANT:
+            array = stacked(given)
+            return array if dtype is None else array.astype(dtype)
+        return StandIn(np.array(real(real_of(given), *args, **keywords)), None, CONSTANT)
+
+    return made
+
+
+def _of_numbers(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function of `math`, which takes numbers alone."""
+    ufunc = getattr(np, OF_MATH.get(name, ""), None)
+
+    @functools.wraps(real)
+    def of(*args: Any) -> Any:
+        if not any(type(arg) is StandIn for arg in args) or current() is None:
+            return real(*args)
+        if name == "log" and len(args) == 2:
+            return np.log(args[0]) / np.log(args[1])
+        if ufunc is not None:
+            return ufunc(*args)
+        return applied(lambda *plain: np.float64(real(*plain)), OF_MATH_IN_JAX[name], args, {}, name)
+
+    return of
+
+
+def _by_jax(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if level_of((args, keywords)) == CONSTANT and not _any_held((args, keywords)):
+            return real(*args, **keywords)
+        return applied(real, jax_function(real), args, keywords, real.__name__)
+
+    return of
+
+
+def _any_held(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(_any_held(part) for part in cast("list[Any]", value))
+    if isinstance(value, dict):
+        return any(_any_held(part) for part in cast("dict[Any, Any]", value).values())
+    return type(value) is StandIn
+
+
+class _IsNumber(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, builtins.float)
+
+    def __call__(cls, x: Any = 0.0) -> Any:
+        if type(x) is StandIn and current() is not None:
+            return x.astype(np.float64).reshape(())[()]
+        return builtins.float(x)
+
+
+class Float(builtins.float, metaclass=_IsNumber):
+    """`float`, of which a number that is traced stays one."""
+
+    dtype = np.dtype(np.float64)
+
+
+@functools.cache
+def _replacements() -> dict[int, tuple[Any, Any]]:
+    """The originals by their ids, and what stands for them."""
+    pairs: list[tuple[Any, Any]] = []
+    pairs += [(getattr(np, name), _maker(getattr(np, name), name.endswith("_like"))) for name in MADE]
+    pairs += [(getattr(np, name), _converter(getattr(np, name), name == "array")) for name in CONVERTED]
+    pairs += [(getattr(math, name), _of_numbers(getattr(math, name), name)) for name in (*OF_MATH, *OF_MATH_IN_JAX)]
+    return {id(original): (original, replacement) for original, replacement in pairs}
+
+
+def _of_scipy() -> dict[int, tuple[Any, Any]]:
+    theirs = sys.modules.get("scipy.special")
+    found = [getattr(theirs, name) for name in OF_SCIPY if hasattr(theirs, name)]
+    return {id(f): (f, _by_jax(f)) for f in found if not hasattr(f, "__wrapped__") or f.__name__ in OF_SCIPY}
+
+
+@contextmanager
+def replaced(f: Callable[..., Any]) -> Generator[None]:
+    """Makes arrays stand-ins in the code that f reaches, in this thread."""
+    with _LOCK:
+        by_id = {**_replacements(), **_of_scipy()}
+        back: list[tuple[dict[str, Any], str, Any]] = []
+        try:
+            homes = [np.__dict__, math.__dict__, *[m.__dict__ for m in [sys.modules.get("scipy.special")] if m]]
+            for space in [*homes, *spaces_of(f)]:
+                for name, value in list(space.items()):
+                    if id(value) in by_id and by_id[id(value)][0] is value:
+                        back.append((space, name, value))
+                        space[name] = by_id[id(value)][1]
+            for space in spaces_of(f):
+                if "float" not in space:
+                    back.append((space, "float", _ABSENT))
+                    space["float"] = Float
+            yield
+        finally:
+            for space, name, value in reversed(back):
+                if value is _ABSENT:
+                    space.pop(name, None)
+                else:
+                    space[name] = value
+
+
+_ABSENT = object()
+
+
+def spaces_of(f: Any) -> list[dict[str, Any]]:
+    """The modules' globals that a function of a user's, and what it calls of users', find names in."""
+    found: dict[int, dict[str, Any]] = {}
+    waiting, seen = [f], set[int]()
+    while waiting and len(seen) < MOST_VISITED:
+        value = waiting.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        waiting += _reached(value)
+        if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
+            found[id(value.__globals__)] = value.__globals__
+    return list(found.values())
+
+
+def _is_library(module: Any) -> bool:
+    return str(module or "").split(".", 1)[0] in LIBRARIES
+
+
+def _reached(value: Any) -> Iterator[Any]:
+    if isinstance(value, types.FunctionType):
+        if _is_library(value.__module__):
+            return
+        yield from (cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell))
+        yield from (value.__globals__[name] for name in names_in(value.__code__) if name in value.__globals__)
+        yield from value.__defaults__ or ()
+    elif isinstance(value, types.MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, functools.partial):
+        partial = cast("functools.partial[Any]", value)
+        yield from (partial.func, *partial.args)
+    elif isinstance(value, type):
+        if not _is_library(value.__module__) and value.__module__ != "builtins":
+            yield from (getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(value).values())
+            yield from value.__mro__[1:-1]
+    elif isinstance(value, types.ModuleType):
+        if not _is_library(value.__name__) and hasattr(value, "np"):
+            yield from (part for part in vars(value).values() if isinstance(part, types.FunctionType))
+    elif isinstance(value, tuple | list | dict):
+        parts = cast("dict[Any, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
+        yield from list(parts)[:50]
+    elif hasattr(value, "__dict__") and type(value) is not StandIn:
+        yield type(value)
+        yield from list(vars(value).values())[:50]
+
+
+def names_in(code: types.CodeType) -> tuple[str, ...]:
+    """The names that a piece of code, or one within it, looks up."""
+    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in names_in(part)]
+    return (*code.co_names, *within)
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
