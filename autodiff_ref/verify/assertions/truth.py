@@ -6,12 +6,15 @@ are wide, floats of more digits.
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 from flint import arb
 
+from autodiff_ref.verify import truth as quotients
 from autodiff_ref.verify.assertions.sides import Side
+from autodiff_ref.verify.balls.context import Reading, Ties
 from autodiff_ref.verify.verdict import PRECISIONS, Evaluation, Evaluator
-from autodiff_ref.verify.walker.plans import Array
+from autodiff_ref.verify.walker.plans import Array, Constant
 
 MOST = 5_000_000
 """Operations that balls do in a second or two: beyond, floats decide alone."""
@@ -51,9 +54,42 @@ class Truth:
             return ~(np.maximum(self.size, gaps) <= NEGLIGIBLE * eps * np.max(self.size, initial=0.0))
 
 
-def exactly(reference: Side, arrays: list[Array]) -> Evaluator:
-    """What the gradient is, in balls of any precision. Another truth than JAX's derivative is put here."""
-    return reference.at(arrays)
+class _Known(Evaluator):
+    """A gradient whose entries are known, some of them otherwise than by JAX."""
+
+    def __init__(self, by_jax: Evaluator, truth: quotients.Truth) -> None:
+        self._by_jax, self._truth = by_jax, truth
+
+    @property
+    def constants(self) -> frozenset[Constant]:
+        """Those of JAX's derivative."""
+        return self._by_jax.constants
+
+    def __call__(self, bits: int, constants: Reading, ties: Ties) -> Evaluation:
+        """The known entries as they are, and JAX's for those that have a kink."""
+        at = self._by_jax(bits, constants, ties)
+        values = [
+            value if entry.value is None else arb(entry.value, entry.error)
+            for value, entry in zip(at.values, self._truth.entries, strict=True)
+        ]
+        is_open = any(entry.value is None for entry in self._truth.entries)
+        return Evaluation(tuple(values), at.tied and is_open, at.unresolved and is_open)
+
+
+def exactly(reference: Side, arrays: list[Array], *, check: bool = False) -> Evaluator:
+    """What the gradient is, in balls of any precision: JAX's derivative, but where it is not to be trusted.
+
+    At a tie, or where JAX has no value, difference quotients say what it is; with `check` they are asked at any input.
+    """
+    by_jax = reference.at(arrays)
+    at = by_jax(PRECISIONS[0], "exact", "exact")
+    is_plain = not (at.tied or at.unresolved) and all(value.is_finite() for value in at.values)
+    if reference.of is None or reference.work > BALLS_FIRST or (is_plain and not check):
+        return by_jax
+    by = [k for k, fixed in enumerate(reference.labels) if not fixed]
+    sizes = [int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.value)]
+    truth = quotients.truth_of(reference.of, arrays, by, by_jax, sizes)
+    return by_jax if truth.confirmed or not truth.is_known else _Known(by_jax, truth)
 
 
 def truth_at(reference: Side, arrays: list[Array]) -> Truth | None:
