@@ -231,8 +231,8 @@ REDUCTIONS = {
     "reduce_prod": (one(3, 5), lambda x: jnp.prod(x, axis=1), truth(mpmath.fprod)),
     "reduce_max": (one(3, 5), lambda x: jnp.max(x, axis=1), truth(max)),
     "reduce_min": (one(3, 5), lambda x: jnp.min(x, axis=1), truth(min)),
-    "argmax": (one(3, 5), lambda x: lax.argmax(x, 1, np.int64), truth(lambda row: row.index(max(row)))),
-    "argmin": (one(3, 5), lambda x: lax.argmin(x, 1, np.int64), truth(lambda row: row.index(min(row)))),
+    "argmax": (one(3, 5), lambda x: lax.argmax(x, 1, np.int32), truth(lambda row: row.index(max(row)))),
+    "argmin": (one(3, 5), lambda x: lax.argmin(x, 1, np.int32), truth(lambda row: row.index(min(row)))),
     "cumsum": (one(2, 5), lambda x: lax.cumsum(x, 1), running(lambda a, b: a + b)),
     "cumprod": (one(2, 5), lambda x: lax.cumprod(x, 1), running(lambda a, b: a * b)),
     "cummax": (one(2, 5), lambda x: lax.cummax(x, 1), running(max)),
@@ -333,7 +333,7 @@ def factored(a):
     """With the signs that LAPACK gives."""
     kept = min(a.shape)
     q, _ = (np.array(part.tolist()) for part in mpmath.qr(mpmath.matrix(a[:, :kept].tolist())))
-    r = q.T @ a
+    r = np.triu(q.T @ a)
     wanted = np.sign(np.diagonal(np.linalg.qr(a.astype(float), mode="r")))
     signs = wanted * np.sign(np.diagonal(r).astype(float))
     return q[:, :kept] * signs, r[:kept] * signs[:, None]
