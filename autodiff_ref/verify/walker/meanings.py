@@ -102,7 +102,9 @@ def with_meanings(eqns: Iterable[Any], rules: Mapping[str, Any]) -> Iterator[Any
 def _called(eqn: Any) -> Called | None:
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    called = CALLED.get((eqn.primitive.name, info.func_name)) if info is not None else None
+    if info is None:
+        return None
+    called = CALLED.get((eqn.primitive.name, info.func_name))
     if called is None or len(eqn.outvars) != called.results or len(eqn.invars) < called.operands:
         return None
     if _LIBRARY not in Path(info.func_filename or "").parents:
