@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from autodiff_ref.verify.accuracy.measure import add_accuracy
 from autodiff_ref.verify.audit import audit, check_reference
 from autodiff_ref.verify.bench import Bench, Relation
+from autodiff_ref.verify.borrowed import told
 from autodiff_ref.verify.branches import Branches
 from autodiff_ref.verify.compared import compared_inputs
 from autodiff_ref.verify.diagnosis.diagnose import diagnose
@@ -117,6 +118,7 @@ def verify(
             entry.diagnosis, failure = judged.suspect(line)
             report.notes += failure
     judged.show(watch, report, len(report.lines))
+    report.notes += told((label_of(f), bench.traced(f, tried[0].args).closed) for f in derivation.lines)
     if any(line.verdict in RIGHT for line in report.lines):
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy and is_over():
