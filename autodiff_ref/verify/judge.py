@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autodiff_ref.verify.accuracy.measure import add_accuracy
 from autodiff_ref.verify.audit import audit, check_reference
 from autodiff_ref.verify.bench import Bench, Relation
+from autodiff_ref.verify.borrowed import told
 from autodiff_ref.verify.branches import Branches
 from autodiff_ref.verify.compared import compared_inputs
 from autodiff_ref.verify.diagnosis.diagnose import diagnose
@@ -25,6 +26,9 @@ from manual_grad.derivation import Derivation, Line, formula_of, label_of
 Progress = Callable[[int, int, str], None]
 """progress(steps done, steps in all, what comes now)"""
 
+Watch = Callable[[Report, int], None]
+"""watch(the report so far, the number of lines judged): what was found is known although the judge is killed"""
+
 
 def verify(
     derivation: Derivation,
@@ -40,6 +44,7 @@ def verify(
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
 
@@ -58,8 +63,10 @@ def verify(
         floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
             look at those that the bounds do not explain. Of given inputs, there is no sweep.
         timeout: seconds after which the lines that are left are undecided, and what is not proved yet is not waited for. The
-            step of the work that is at hand is ended first.
+            step of the work that is at hand is ended first, so a line that never ends is waited for without end: a process
+            can be killed, as `manual-grad verify --timeout` does, a function call cannot.
         progress: called before each step of the work.
+        watch: called with the report so far before each line, and behind the last one.
         traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
 
     Returns:
@@ -102,6 +109,7 @@ def verify(
     judged = _Judged(bench, branches, floated, examples if inputs is None else 1)
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
+        judged.show(watch, report, k)
         if is_over():
             entry.reason = f"not judged: {over}"
             continue
@@ -109,6 +117,8 @@ def verify(
         if suspects and entry.verdict == "refuted":
             entry.diagnosis, failure = judged.suspect(line)
             report.notes += failure
+    judged.show(watch, report, len(report.lines))
+    report.notes += told((label_of(f), bench.traced(f, tried[0].args).closed) for f in derivation.lines)
     if any(line.verdict in RIGHT for line in report.lines):
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy and is_over():
@@ -237,6 +247,13 @@ class _Judged:
             return diagnose(self.bench, line, last_right.line), []
         except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
             return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
+
+    def show(self, watch: Watch | None, report: Report, k: int) -> None:
+        """Hands on what is known so far."""
+        if watch is not None:
+            known = replace(report, lines=[replace(line) for line in report.lines], notes=[*report.notes])
+            self.settle(known)
+            watch(known, k)
 
     def settle(self, report: Report) -> None:
         """What keeps a line that is not proved from agreeing: a branch not taken, or floats that suspect what balls left."""
