@@ -77,6 +77,10 @@ class Row:
             return (jax.grad if is_scalar else jax.jacobian)(whole)(first, *rest)
 
         whole.__name__ = self.name
+        parameters = [by[0] if is_single else "all", *others]
+        whole.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]
+            [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in parameters]
+        )
         first = domains[by[0]] if is_single else bundle(**{name: domains[name] for name in by})
         return Derivation(self.name, whole, None, (first, *[domains[name] for name in others]), [by_jax])
 

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 LIMIT = 180.0
 """Seconds that one function may take, start of a worker included."""
@@ -38,7 +38,7 @@ VERDICTS = ("proved", "agrees", "within", "partial", "refuted", "reference wrong
 def main(arguments: Sequence[str] | None = None) -> None:
     """Judges the rows that are asked for, or prints the table of those that were judged."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*")
+    parser.add_argument("words", nargs="*", help="judge only rows whose name holds one of these")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--resume", type=Path)
     parser.add_argument("--jobs", type=int, default=1)
@@ -78,7 +78,7 @@ def judged(row: Any, **options: Any) -> dict[str, Any]:
     start = time.perf_counter()
     found: dict[str, Any] = {"name": row.name, "module": row.module, "note": row.note}
     try:
-        report = verify(row.derivation(), **options)
+        report = verify(row.derivation(), suspects=False, **options)
     except LineError as error:
         found |= {"verdict": "no derivative", "reason": str(error).splitlines()[0]}
     except Exception as error:  # of the judge's own

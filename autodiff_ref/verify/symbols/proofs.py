@@ -83,9 +83,10 @@ class Proofs:
             self._until, self._over = time.monotonic() + TOTAL, f"the {TOTAL:g} s that all lines together have were over"
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
-            if entry.verdict in ("agrees", "within"):
+            if entry.verdict in ("agrees", "within") or entry.is_short_of_inputs:
                 entry.proof = self.proof(lines[entry.label], lines.get(entry.against))
-                entry.verdict = entry.verdict if entry.proof.reason else "proved"
+                if not entry.proof.reason:
+                    entry.verdict, entry.reason = "proved", ""
         try:
             self._extend(report)
         except Exception as error:  # the steps stay proved at their shape
