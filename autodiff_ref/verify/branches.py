@@ -283,7 +283,9 @@ class Branches:
         return branch in site.unmet(context.possible.get(site, ALL))
 
 
-def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site) -> Iterator[Any]:
+def captured(
+    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
+) -> Iterator[Any]:
     """a − b of each equation of a jaxpr that makes a comparison a ? b, evaluated by JAX; not of those in loops."""
     env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
 
@@ -292,13 +294,13 @@ def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site)
 
     for eqn in jaxpr.eqns:
         operands = [read(atom) for atom in eqn.invars]
-        if eqn.primitive.name == site.primitive and spot_of(eqn) == site.spot:
+        if eqn.primitive.name == site.primitive and spot_of(eqn, calls) == site.spot:
             a, b = compared(site, operands)
             yield jnp.asarray(a) - jnp.asarray(b)
         if eqn.primitive.name in CALLS:
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-            yield from captured(body, body_consts, operands, site)
+            yield from captured(body, body_consts, operands, site, (*calls, eqn))
         variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
         alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
         made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))

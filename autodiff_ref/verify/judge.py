@@ -230,6 +230,7 @@ class _Judged:
                 value_is_right = False
             case "undecided":
                 value_is_right = None
+                entry.is_short_of_inputs = relation.is_short(self.wanted)
             case _:
                 entry.power = power_of(self.floated, line, against.line) if self.floated else None
                 unmet = self.branches.unmet(line, against.line)

@@ -71,6 +71,8 @@ class LineReport:
     """errors of the computed value by dtype and way of computing, where they were measured"""
     proof: Proof | None = None
     """of a line that agrees: whether it was proved; None where nobody tried"""
+    is_short_of_inputs: bool = False
+    """undecided for want of inputs with information alone, and equal at those that there are: a proof makes up for it"""
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
