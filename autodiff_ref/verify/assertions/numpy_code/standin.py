@@ -179,6 +179,8 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         name = f.__name__
         if name in IN_PLACE:
             return IN_PLACE[name](*args, **keywords)
+        if name == "apply_along_axis":
+            return _along_axis(*args, **keywords)
         if name == "bincount" and (len(args) > 1 or "weights" in keywords):
             return _bincount(*args, **keywords)
         keywords = dict(keywords)
@@ -409,7 +411,10 @@ def _shares(view: Any, whole: Any) -> bool:
     """Whether an array is a view of another's memory."""
     if not (isinstance(view, np.ndarray) and isinstance(whole, np.ndarray)):
         return False
-    return _owner(view) is _owner(whole)
+    owner = _owner(view)
+    return owner is _owner(whole) or (
+        owner.base is not None and np.may_share_memory(view, whole)
+    )  # as of strides set by hand
 
 
 def _owner(array: Any) -> Any:
@@ -437,19 +442,21 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
         return value
     source = _source(leaves, args)
-    if source is not None and any(leaf is source.held for leaf in leaves):
+    if source is not None and value is source.held:
         return source
     if level == CONSTANT and source is None:
         return jax.tree.unflatten(structure, [StandIn(leaf, None, level) for leaf in leaves])
     try:
         if f is None:
             raise LookupError(name)
-        arrays = jax.tree.leaves(f(*bare(args), **_of_jax(bare(keywords))))
+        arrays = _by_jax(f, args, keywords)
         if [np.shape(array) for array in arrays] != [np.shape(leaf) for leaf in leaves]:
             raise LookupError(name)
     except NotFollowedError:
         raise
     except Exception as error:
+        if source is not None and all(_shares(leaf, source.held) for leaf in leaves):
+            return jax.tree.unflatten(structure, _gathered(real, args, keywords, source, leaves))
         discrete = all(np.asarray(leaf).dtype.kind in "biu" for leaf in leaves)
         if (level < VARIES or discrete) and source is None:
             for held in _held((args, keywords)):
@@ -459,11 +466,38 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error
     made: list[Any] = []
     for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
-        if source is not None and _shares(leaf, source.held):
+        if source is not None and leaf is source.held:
+            made.append(source)
+        elif source is not None and _shares(leaf, source.held):
             made.append(StandIn(leaf, None, level, parent=source, steps=_steps(real, f, args, keywords, source, k)))
         else:
             made.append(StandIn(leaf, jnp.asarray(array).astype(_canonical(leaf.dtype)), level))
     return jax.tree.unflatten(structure, made)
+
+
+def _by_jax(f: Any, args: Any, keywords: Any) -> list[Any]:
+    plain, named = bare(args), _of_jax(bare(keywords))
+    try:
+        return jax.tree.leaves(f(*plain, **named))
+    except TypeError:  # JAX takes no lists of numbers
+        return jax.tree.leaves(f(*[np.asarray(arg) if isinstance(arg, list) else arg for arg in plain], **named))
+
+
+def _gathered(real: Any, args: Any, keywords: Any, source: StandIn, leaves: list[Any]) -> list[StandIn]:
+    """Views that JAX has no function for, as windows: NumPy's own says where each entry comes from."""
+    places = np.arange(source.held.size).reshape(source.held.shape)
+    plain = [places if arg is source else real_of(arg) for arg in args]
+    found = [np.array(each) for each in jax.tree.leaves(real(*plain, **real_of(keywords)))]
+    return [
+        StandIn(
+            leaf,
+            None,
+            source.level,
+            parent=source,
+            steps=(lambda a, at=at: jnp.ravel(a)[at], lambda p, at=at: np.ravel(p)[at]),
+        )
+        for leaf, at in zip(leaves, found, strict=True)
+    ]
 
 
 def _as_array(value: Any) -> Any:
@@ -591,6 +625,14 @@ def _put_along_axis(a: StandIn, indices: Any, values: Any, axis: int) -> None:
 
 def _putmask(a: StandIn, mask: Any, values: Any) -> None:
     a[...] = np.where(mask, values, a)
+
+
+def _along_axis(f: Any, axis: int, a: Any, *args: Any, **keywords: Any) -> Any:
+    moved = np.moveaxis(a, axis, -1)
+    before = np.shape(real_of(moved))[:-1]
+    rows = [f(moved[index], *args, **keywords) for index in np.ndindex(*before)]
+    made = stacked(rows).reshape(*before, *np.shape(real_of(rows[0])))
+    return np.moveaxis(made, -1, axis) if np.ndim(real_of(rows[0])) == 1 else made
 
 
 def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
