@@ -17,9 +17,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from autodiff_ref.verify.assertions.numpy_code.applying import applied
 from autodiff_ref.verify.assertions.numpy_code.functions import OF_MATH, OF_MATH_IN_JAX, jax_function
+from autodiff_ref.verify.assertions.numpy_code.mapping import copied, level_of, real_of, stacked
 from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
-from autodiff_ref.verify.assertions.numpy_code.standin import StandIn, applied, copied, level_of, real_of, stacked
+from autodiff_ref.verify.assertions.numpy_code.standin import StandIn
 
 MADE = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like"),
