@@ -28,8 +28,8 @@ _MACHINERY = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", 
 
 _Frame = tuple[CodeType, int]
 
-LESS, EQUAL, GREATER = 1, 2, 4
-"""outcomes of a comparison a ? b, to be added up"""
+LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
+"""outcomes of a comparison a ? b, to be added up; an open one is of balls that overlap"""
 
 ALL = LESS | EQUAL | GREATER
 
@@ -189,8 +189,8 @@ def possible_outcomes(site: Site, operands: Sequence[Array]) -> int:
 
 
 def _order(u: Any, v: Any) -> int:
-    """How two balls certainly compare; 0 where they overlap."""
-    return LESS if u < v else GREATER if u > v else EQUAL if u == v else 0
+    """How two balls certainly compare, if they do."""
+    return LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
 
 
 def _may(u: Any, v: Any) -> int:
