@@ -152,6 +152,7 @@ class SymbolTable:
             **{name: _named(name) for name in _NAMED},
             "div": lambda _: lambda _, x, y: as_objects(np.true_divide(x, y)),
             "pow": _power,
+            "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
             "sqrt": _fractional("1/2"),
             "rsqrt": _fractional("-1/2"),
             "abs": lambda _: lambda _, x: map_nodes(absolute, x),
