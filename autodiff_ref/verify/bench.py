@@ -96,7 +96,6 @@ class Relation:
         doubtful = self.silent["kink"] + self.silent["unclear"] + self.lacking
         return self.informative_at_main or (0 if doubtful else self.equal_at_main)
 
-
     def is_short(self, wanted: int) -> bool:
         """Whether nothing is missing but inputs with information."""
         doubtful = self.differences or self.no_rule or self.lacking or self.silent["unclear"]

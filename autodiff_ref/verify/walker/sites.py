@@ -84,9 +84,7 @@ class Site:
         return f"the branch “{branch}” of `{self.primitive}` at {self.place}"
 
 
-def sites_of(
-    eqn: Any, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()
-) -> list[Site]:
+def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()) -> list[Site]:
     """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇.
 
     Args:
