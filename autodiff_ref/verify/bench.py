@@ -94,7 +94,8 @@ class Relation:
     def informative(self) -> int:
         """How many inputs of the main sizes show that the lines are equal; where both are 0 at all of them, these do."""
         doubtful = self.silent["kink"] + self.silent["unclear"] + self.lacking
-        return self.informative_at_main or (0 if doubtful else self.equal_at_main)
+        all_vanish = self.vanishing == self.equal.total() and not doubtful
+        return self.equal_at_main if all_vanish else self.informative_at_main
 
     def is_short(self, wanted: int) -> bool:
         """Whether nothing is missing but inputs with information."""

@@ -302,6 +302,7 @@ def captured(
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             yield from captured(body, body_consts, operands, site, (*calls, eqn))
         variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
-        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
+        unnamed = jaxpr.debug_info.with_unknown_names()
+        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=unnamed)
         made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
         env.update(zip(eqn.outvars, made, strict=True))

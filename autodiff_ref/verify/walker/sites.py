@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -25,6 +25,9 @@ _STEPS = {"interp", "_interp", "unwrap"}
 
 _MACHINERY = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"}
 """files of JAX that every equation has come through"""
+
+_BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
+"""files of JAX that trace functions on their own"""
 
 _Frame = tuple[CodeType, int]
 
@@ -131,15 +134,25 @@ def _is_machinery(code: CodeType) -> bool:
 def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     """The code that was running when an equation was traced, and where in it, the innermost first.
 
-    What JAX compiles it traces on its own, so that the user's files are not among it: then the call's follow.
+    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those of
+    every call, and after them come those of the equation that called it here.
     """
     found = list[_Frame]()
-    for each in (eqn, *reversed(calls)):
+    for depth, each in enumerate((eqn, *reversed(calls))):
         traceback = each.source_info.traceback
-        found += [] if traceback is None else zip(*traceback.raw_frames(), strict=True)
+        frames = [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+        if depth < len(calls):
+            inner = list(dropwhile(_is_boundary, frames))
+            frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
+        found += frames
         if any(_is_users(code.co_filename) for code, _ in found):
             break
     return found
+
+
+def _is_boundary(frame: _Frame) -> bool:
+    """Whether a frame is where JAX begins to trace a function on its own."""
+    return _JAX in Path(frame[0].co_filename).parents and Path(frame[0].co_filename).name in _BOUNDARIES
 
 
 def _place(frame: _Frame | None) -> str:
