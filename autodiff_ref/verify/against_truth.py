@@ -11,7 +11,7 @@ from flint import arb
 
 from autodiff_ref.verify.evaluation import Evaluation, Evaluator
 from autodiff_ref.verify.truth import Entry, Truth, same
-from autodiff_ref.verify.verdict import PRECISIONS, TINY, ULP, Comparison, different, share_of
+from autodiff_ref.verify.verdict import PRECISIONS, TINY, ULP, Comparison, Outcome, different, share_of
 
 Found = Literal["equal", "different", "lacking", "kink", "none", "unclear"]
 
@@ -51,14 +51,18 @@ def against_truth(line: Evaluator, other: Evaluator | None, truth: Truth, *, all
             conventions.append(_convention(value, entry.left, entry.right))
     if worst is not None:
         return worst
-    said = {"kinks": counts["kink"], "conventions": tuple(conventions), "tied": True}
-    if counts["lacking"]:
-        return Comparison("undefined in one", lacking=0, **said)
-    if counts["unclear"]:
-        return Comparison("unclear", **said)
-    if counts["equal"]:
-        return Comparison("equal", vanishes=vanishes, ulps=ulps, **said)
-    return Comparison("kink" if counts["kink"] else "undefined", **said)
+    outcomes: dict[Found, Outcome] = {"lacking": "undefined in one", "unclear": "unclear", "equal": "equal", "kink": "kink"}
+    outcome: Outcome = "undefined"
+    for found in reversed(outcomes):
+        outcome = outcomes[found] if counts[found] else outcome
+    return Comparison(
+        outcome,
+        vanishes=vanishes,
+        ulps=ulps,
+        kinks=counts["kink"],
+        conventions=tuple(conventions),
+        tied=True,
+    )
 
 
 def _as_written(line: Evaluator) -> tuple[Evaluation, frozenset[int]]:
@@ -79,14 +83,13 @@ def _is_narrow(value: arb) -> bool:
     return value.is_finite() and (value.rel_accuracy_bits() >= 102 or bool(abs(value) < TINY))
 
 
-def _entry(
-    value: arb, is_open: bool, expected: arb | None, entry: Entry, loose: arb, allowed: float
-) -> tuple[Found, float]:
+def _entry(value: arb, is_open: bool, expected: arb | None, entry: Entry, loose: arb, allowed: float) -> tuple[Found, float]:
     """What is found of one entry, and by what share of it the two values differ where they count as equal."""
-    if is_open:
-        return "unclear", 0.0
+    if is_open:  # where there is no derivative, whatever the line says is good
+        return ("none" if entry.is_partial or entry.kind in ("none", "kink") else "unclear"), 0.0
     if not value.is_finite():
-        return ("lacking" if entry.kind == "known" else "none" if entry.kind in ("none", "kink") else "unclear"), 0.0
+        is_lacking = entry.kind == "known" and not entry.is_partial
+        return ("lacking" if is_lacking else "unclear" if entry.kind == "unknown" else "none"), 0.0
     if expected is not None and _is_equal(value, expected, allowed):
         return "equal", share_of(value, expected) if not value.overlaps(expected) else 0.0
     match entry.kind:

@@ -1,4 +1,4 @@
-"""The reference audited: JAX's gradient at every input, each function that lines differentiate, and the compiled gradient."""
+"""The reference audited: JAX's gradient at every input, what lines leave to ∇, and the compiled gradient."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -106,7 +106,9 @@ def _accuracy(bench: Bench, inputs: Sequence[tuple[Input, Truth]]) -> list[str]:
     if not meanings:
         return []
     name, at = _entry(bench, worst[1].args, worst[2])
-    return [f"JAX computes {', '.join(sorted(meanings))} by a series: its {name} is off by {worst[0]:.1e}, relative, at {at}"]
+    return [
+        f"JAX computes {', '.join(sorted(meanings))} by a series: its {name} is off by {worst[0]:.1e}, relative, at {at}"
+    ]
 
 
 def _entry(bench: Bench, args: tuple[Any, ...], k: int) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.trace import Traced, shape_key
 from autodiff_ref.verify.verdict import PRECISIONS, evaluator
-from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, OPEN, Site, compared, spot_of
+from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, Site, compared, spot_of
 from autodiff_ref.verify.walker.walk import CALLS
 from manual_grad.derivation import Line
 
@@ -175,9 +175,7 @@ class Branches:
                         if inside is not None:
                             yield jax.tree.unflatten(structure, inside)
 
-    def _walked(
-        self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]
-    ) -> Iterator[tuple[Any, ...]]:
+    def _walked(self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """Inputs on the border of a comparison and a little beyond it, along the gradient of what is compared."""
         leaves, structure = jax.tree.flatten(args)
         leaves = [np.asarray(leaf) for leaf in leaves]
@@ -271,22 +269,23 @@ class Branches:
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
-            low, high = row_of(domain).bounds(domain)
-            box = arb((low + high) / 2, (high - low) / 2) if np.isfinite(high - low) else arb(max(low, -_BOX) / 2, _BOX)
+            low, high = np.clip(row_of(domain).bounds(domain), -_BOX, _BOX)
+            box = arb((low + high) / 2, (high - low) / 2 * (1 - 2.0**-20))  # the ends are inputs of their own
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
-        context = Context(constants="exact", met={})
+        context = Context(constants="exact", possible={})
         try:
             with precision(PRECISIONS[0]):
                 traced.plan.run(context, *boxes)
         except Exception:  # a rule that does not serve such balls
             return False
-        assert context.met is not None
-        seen = context.met.get(site, OPEN)
-        return not seen & OPEN and branch in site.unmet(seen)
+        assert context.possible is not None
+        return branch in site.unmet(context.possible.get(site, ALL))
 
 
-def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site) -> Iterator[Any]:
+def captured(
+    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
+) -> Iterator[Any]:
     """a − b of each equation of a jaxpr that makes a comparison a ? b, evaluated by JAX; not of those in loops."""
     env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
 
@@ -295,13 +294,13 @@ def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site)
 
     for eqn in jaxpr.eqns:
         operands = [read(atom) for atom in eqn.invars]
-        if eqn.primitive.name == site.primitive and spot_of(eqn) == site.spot:
+        if eqn.primitive.name == site.primitive and spot_of(eqn, calls) == site.spot:
             a, b = compared(site, operands)
             yield jnp.asarray(a) - jnp.asarray(b)
         if eqn.primitive.name in CALLS:
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-            yield from captured(body, body_consts, operands, site)
+            yield from captured(body, body_consts, operands, site, (*calls, eqn))
         variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
         alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
         made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))

@@ -21,6 +21,7 @@ from autodiff_ref.verify.sweep.search import Sweep, Swept
 from autodiff_ref.verify.symbols.proofs import Proofs
 from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.traces import Traces
+from manual_grad.claims import condition_text
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 Progress = Callable[[int, int, str], None]
@@ -83,7 +84,8 @@ def verify(
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
-    report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
+    entries = [LineReport(label_of(f), formula_of(f), condition=condition_text(f)) for f in derivation.lines]
+    report = Report(derivation.name, entries, seed)
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
     over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
@@ -196,7 +198,9 @@ class _Judged:
                 return
             is_right = to_anchor.verdict in (*RIGHT, "partial")
             if is_right and found.verdict == "refuted" and above.value_is_right is False:
-                to_anchor.reason = f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
+                to_anchor.reason = (
+                    f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
+                )
             if is_right or found.verdict == "undecided":
                 found, against = to_anchor, anchor
         self._report(entry, line, found, against)
@@ -228,6 +232,7 @@ class _Judged:
                 value_is_right = False
             case "undecided":
                 value_is_right = None
+                entry.is_short_of_inputs = relation.is_short(self.wanted)
             case _:
                 entry.power = power_of(self.floated, line, against.line) if self.floated else None
                 unmet = self.branches.unmet(line, against.line)

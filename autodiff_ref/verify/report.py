@@ -54,6 +54,8 @@ class LineReport:
     verdict: Verdict = "undecided"
     against: str = ""
     """the line it was judged against"""
+    condition: str = ""
+    """under which it claims to hold"""
     reason: str = ""
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     """by stratum, how many inputs it was equal at"""
@@ -71,6 +73,8 @@ class LineReport:
     """errors of the computed value by dtype and way of computing, where they were measured"""
     proof: Proof | None = None
     """of a line that agrees: whether it was proved; None where nobody tried"""
+    is_short_of_inputs: bool = False
+    """undecided for want of inputs with information alone, and equal at those that there are: a proof makes up for it"""
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
@@ -84,9 +88,20 @@ class LineReport:
         """Which derivative the line takes where the gradient has a kink."""
         if not self.conventions or self.verdict not in RIGHT:
             return []
-        takes = {"left": "the left derivative", "right": "the right one", "between": "one between", "outside": "another number"}
+        takes = {
+            "left": "the left derivative",
+            "right": "the right one",
+            "between": "one between",
+            "outside": "another number",
+        }
         counted = ", ".join(f"{takes[side]} ({count} entries)" for side, count in sorted(self.conventions.items()))
         return [f"at {self.kinks} inputs the gradient has a kink; there the line takes {counted}"]
+
+    @property
+    def judged_against(self) -> str:
+        """against line_1, where x > 0"""
+        parts = [f"against {self.against}" if self.against else "", f"where {self.condition}" if self.condition else ""]
+        return ", ".join(part for part in parts if part)
 
     @property
     def said(self) -> str:
@@ -102,6 +117,7 @@ class LineReport:
             "formula": self.formula,
             "verdict": self.verdict,
             "against": self.against,
+            "condition": self.condition,
             "reason": "; ".join(part for part in (self.reason, str(self.proof or "")) if part),
             "inputs": self.inputs,
             "within_ulps": self.apart if self.verdict == "within" else None,
@@ -189,7 +205,7 @@ class Report:
                 Text("  " + line.label, no_wrap=True),
                 Text(line.formula),
                 Text(line.said, style=_VERDICTS[line.verdict][1], no_wrap=True),
-                Text(f"against {line.against}" if line.against else "", style="dim"),
+                Text(line.judged_against, style="dim"),
             )
         yield table
         paragraphs: list[tuple[str, int]] = []
@@ -241,7 +257,9 @@ class Report:
     @property
     def _balls(self) -> str:
         """At how many inputs balls found right lines equal."""
-        fewest = min((line.inputs for line in self.lines if line.verdict in RIGHT), key=lambda n: sum(n.values()), default={})
+        fewest = min(
+            (line.inputs for line in self.lines if line.verdict in RIGHT), key=lambda n: sum(n.values()), default={}
+        )
         if not fewest:
             return ""
         strata = f" ({', '.join(f'{count} {stratum}' for stratum, count in fewest.items())})" if self.verbose else ""

@@ -32,7 +32,8 @@ def ruling(found: Relation, *, wanted: int, unmet: Sequence[str] = (), drawn: st
         return "undecided", _too_few(found, wanted, drawn)
     if unmet:
         return "undecided", f"no input was found that takes {'; '.join(unmet)}"
-    return ("within" if found.ulps else "agrees"), ""
+    rounded = f"at {found.rounded} inputs, which are in their domain up to rounding, that rounding explains the difference"
+    return ("within" if found.ulps else "agrees"), (rounded if found.rounded else "")
 
 
 def _too_few(found: Relation, wanted: int, drawn: str) -> str:
@@ -46,5 +47,6 @@ def _too_few(found: Relation, wanted: int, drawn: str) -> str:
         "equal": found.informative_at_main,
     }
     counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count > 0)
+    counted += found.why_unclear
     why = counted or drawn or "none fulfils what the lines claim to need"
     return f"too few inputs with information, {wanted} are wanted: {why}" + (f"; {drawn}" if drawn and counted else "")

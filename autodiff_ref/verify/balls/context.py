@@ -42,6 +42,8 @@ class Context:
     """two reals compared could not be told apart at this precision"""
     met: dict[Any, int] | None = None
     """where to note how reals compared, by site; None for nowhere"""
+    possible: dict[Any, int] | None = None
+    """where to note how numbers in the balls may compare"""
     undefined: Any = NAN
     zero: Any = ZERO
 

@@ -112,9 +112,10 @@ class Proofs:
         """Turns `agrees` into `proved` where the prover proves the step, and says why where it does not."""
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
-            if entry.verdict in ("agrees", "within"):
+            if entry.verdict in ("agrees", "within") or entry.is_short_of_inputs:
                 entry.proof = self.proof(lines[entry.label], lines.get(entry.against))
-                entry.verdict = entry.verdict if entry.proof.reason else "proved"
+                if not entry.proof.reason:
+                    entry.verdict, entry.reason = "proved", ""
         try:
             self._extend(report)
         except Exception as error:  # the steps stay proved at their shape

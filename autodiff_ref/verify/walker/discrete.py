@@ -43,6 +43,27 @@ def _iota(equation: Equation) -> Step:
     return lambda _: values
 
 
+def _first(argextreme: Callable[..., Array]) -> Rule:
+    """The place of the first greatest or least entry."""
+
+    def rule(equation: Equation) -> Step:
+        (axis,), dtype = equation.params["axes"], equation.results[0].dtype
+        return lambda _, values: np.asarray(argextreme(values, axis=axis)).astype(dtype)
+
+    return rule
+
+
+def _cumsum(equation: Equation) -> Step:
+    axis, backwards, dtype = equation.params["axis"], equation.params["reverse"], equation.results[0].dtype
+
+    def step(_: Any, values: Array) -> Array:
+        turned = np.flip(values, axis) if backwards else values
+        summed = np.cumsum(turned, axis, dtype=dtype)
+        return np.flip(summed, axis) if backwards else summed
+
+    return step
+
+
 DISCRETE: dict[str, Rule] = {
     **MOVEMENT,
     "iota": _iota,
@@ -62,6 +83,10 @@ DISCRETE: dict[str, Rule] = {
     "or": _numpy(np.bitwise_or),
     "xor": _numpy(np.bitwise_xor),
     "not": _numpy(np.invert),
+    "clamp": _numpy(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
+    "argmax": _first(np.argmax),
+    "argmin": _first(np.argmin),
+    "cumsum": _cumsum,
     "convert_element_type": _numpy(lambda x: x),
     "select_n": _numpy(lambda which, *cases: select(which, *cases)),
 }
