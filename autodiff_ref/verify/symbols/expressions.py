@@ -239,6 +239,8 @@ class Context:
     """the float constants met so far that no short decimal is"""
     place: str = ""
     """where the comparison stands that comes next, as mine.py:12"""
+    possible: None = None
+    """see `sites.Watched`: which outcomes are possible is not asked for in symbols"""
 
     @property
     def met(self) -> "_Places":
