@@ -51,8 +51,8 @@ SPECIAL = ("zeros", "equal", "compared")
 KEPT = 3
 """inputs of each outcome that are added"""
 
-_BOX = 2.0**60
-"""Balls of this radius stand for all inputs where a branch is to be ruled out."""
+_BOX = 1100
+"""Balls of the radius 2^1100 hold all floats, where a branch is to be ruled out."""
 
 
 class Branches:
@@ -272,7 +272,7 @@ class Branches:
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
             low, high = row_of(domain).bounds(domain)
-            box = arb((low + high) / 2, (high - low) / 2) if np.isfinite(high - low) else arb(max(low, -_BOX) / 2, _BOX)
+            box = _box(low, high)
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
         context = Context(constants="exact", met={})
@@ -284,6 +284,16 @@ class Branches:
         assert context.met is not None
         seen = context.met.get(site, OPEN)
         return not seen & OPEN and branch in site.unmet(seen)
+
+
+def _box(low: float, high: float) -> arb:
+    """A ball that holds all floats between two ends."""
+    half = arb(2) ** _BOX
+    if np.isfinite(low) and np.isfinite(high):
+        return arb(low).union(arb(high))
+    if np.isfinite(low):
+        return arb(low) + arb(half, half)
+    return arb(high) - arb(half, half) if np.isfinite(high) else arb(0, half)
 
 
 def captured(
