@@ -370,6 +370,11 @@ def _stats() -> Iterator[Row]:
     def plain(f: Any) -> Callable[..., Any]:
         return lambda x: f(x)
 
+    def by_location(family: str, kinds: str) -> Iterator[Row]:
+        for kind in kinds.split():
+            f = getattr(getattr(stats, family), kind)
+            yield Row(f"jax.scipy.stats.{family}.{kind} by x and loc", lambda x, loc, f=f: f(x, loc), (_REAL, _REAL))
+
     densities, tails = "logpdf pdf", "cdf logcdf sf logsf"
     yield from rows("norm", f"{densities} {tails}", located, _REAL, _REAL, _POSITIVE)
     yield from rows("norm", "ppf isf", plain, _UNIT)
@@ -382,13 +387,16 @@ def _stats() -> Iterator[Row]:
     yield from rows("laplace", f"{densities} cdf", located, _REAL, _REAL, _POSITIVE)
     yield from rows("gumbel_l", densities, located, _REAL, _REAL, _POSITIVE)
     yield from rows("gumbel_l", tails, plain, _REAL)
+    yield from by_location("gumbel_l", densities)
     yield from rows("gumbel_l", "ppf", plain, _UNIT)
     yield from rows("gumbel_r", densities, located, _REAL, _REAL, _POSITIVE)
     yield from rows("gumbel_r", tails, plain, _REAL)
+    yield from by_location("gumbel_r", densities)
     yield from rows("gumbel_r", "ppf", plain, _UNIT)
     yield from rows("expon", f"{densities} {tails}", plain, _FROM_0)
     yield from rows("expon", "ppf", plain, _UNIT)
-    yield from rows("uniform", f"{densities} cdf", located, _REAL, _REAL, _POSITIVE)
+    yield from rows("uniform", densities, located, _REAL, _REAL, _POSITIVE)
+    yield from rows("uniform", "cdf", plain, intervals(-0.25, 1.25))
     yield from rows("uniform", "ppf", plain, _UNIT)
     yield from rows("chi2", densities, lambda f: lambda x, df: f(x, df), _POSITIVE, _POSITIVE)
     yield from rows("chi2", tails, lambda f: lambda x: f(x, 3.0), _POSITIVE)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 Found = dict[str, Any]
@@ -79,8 +80,8 @@ def _counterexample(row: Found) -> tuple[str, str, str, str] | None:
 
 def _off(by_jax: str, true: str) -> float:
     """How far JAX is off, relative; infinity where it has no value."""
-    ours, theirs = float(by_jax), float(true)
-    return abs(ours - theirs) / max(abs(ours), abs(theirs)) if ours == ours else float("inf")
+    ours, theirs = Decimal(by_jax), Decimal(true)
+    return float(abs(ours - theirs) / max(abs(ours), abs(theirs))) if ours.is_finite() else float("inf")
 
 
 def _wrong(rows: Sequence[Found]) -> Iterator[str]:
@@ -88,10 +89,9 @@ def _wrong(rows: Sequence[Found]) -> Iterator[str]:
     for row in rows:
         if row["verdict"] not in ("partial", "refuted", "reference wrong"):
             continue
-        examples = list(_examples(row))
         shown = _counterexample(row)
-        if shown is not None and not any(_off(by_jax, true) < float("inf") for _, _, by_jax, true in examples):
-            examples.append(shown)
+        examples = [example for example in _examples(row) if shown is None or _off(*example[2:]) == float("inf")]
+        examples += [shown] if shown is not None else []
         for entry, at, by_jax, true in examples:
             off = _off(by_jax, true)
             cells = f"| {_name(row)} | {_cut(at)} | {entry} | {_short(by_jax)} | {_short(true)} |"
