@@ -16,26 +16,30 @@ ACCURACY = 1e-6
 """A derivative that is off by no more, relative, is the derivative, computed with fewer digits."""
 
 _BY_NOTE = re.compile(r"derivative (?P<entry>by .*?) is (?P<jax>\S+) by JAX and (?P<true>\S+) in truth, at (?P<at>.*)$")
-_BY_REFERENCE = re.compile(r"JAX's derivative (?P<entry>by .*?) is (?P<jax>\S+), a .*? gives (?P<true>\S+), at (?P<at>.*?) \(r")
+_BY_REFERENCE = re.compile(
+    r"JAX's derivative (?P<entry>by .*?) is (?P<jax>\S+), a .*? gives (?P<true>\S+), at (?P<at>.*?) \(r"
+)
 
 
 def page(data: Found) -> str:
     """The whole page, as Markdown."""
     rows: list[Found] = data["rows"]
-    return "\n".join([*_head(data, rows), *_totals(rows), *_wrong(rows), *_raises(rows), *_undecided(rows), *_kinks(rows), *_all(rows)])
+    return "\n".join(
+        [*_head(data, rows), *_totals(rows), *_wrong(rows), *_raises(rows), *_undecided(rows), *_kinks(rows), *_all(rows)]
+    )
 
 
 def _head(data: Found, rows: Sequence[Found]) -> Iterator[str]:
     right = sum(row["verdict"] in RIGHT for row in rows)
     yield f"""# JAX's own derivatives, judged
 
-After reading this page you know which of {len(rows)} functions of JAX {data["jax"]} have a derivative that is not the derivative,
-where, and by how much. {right} of the {len(rows)} have the right one.
+After reading this page you know which of {len(rows)} functions of JAX {data["jax"]} have a wrong derivative, where, and by how
+much. {right} of the {len(rows)} have the right one.
 
 Nobody here wrote these functions. Each is a derivation with one line: the function's own derivative, by `jax.grad` or
 `jax.jacobian`. The judge does not take `jax.grad` for the truth: it asks difference quotients in balls (see
-[what a verdict means](verdicts.md)). So a right derivative must come out `proved`, `agrees` or `within`, and a wrong one must not.
-All numbers are of float64.
+[what a verdict means](verdicts.md)). So a right derivative must come out `proved`, `agrees` or `within`, and a wrong one must
+not. All numbers are of float64.
 
     python benchmarks/jax_functions.py --json found.json --jobs 2      judge all rows of benchmarks/jax_catalogue.py
     python benchmarks/jax_functions.py "jax.scipy.special.spence"      judge one
@@ -105,7 +109,7 @@ def _wrong(rows: Sequence[Found]) -> Iterator[str]:
     yield from ["## What JAX gets wrong", "", "### Another value than the derivative", "", *head, *values, ""]
     yield from ["### No value (NaN) where the derivative exists", "", *head, *missing, ""]
     yield "### Fewer digits than a float64 has\n"
-    yield f"The derivative is off by more than an ulp and by less than {ACCURACY:g} of itself, at worst among the inputs tried.\n"
+    yield f"The derivative is off by more than an ulp and by at most {ACCURACY:g} of itself, at the input shown.\n"
     yield from ["| function | input | derivative | off, relative |", "|---|---|---|---|", *accuracy, ""]
 
 

@@ -79,9 +79,7 @@ def _is_narrow(value: arb) -> bool:
     return value.is_finite() and (value.rel_accuracy_bits() >= 102 or bool(abs(value) < TINY))
 
 
-def _entry(
-    value: arb, is_open: bool, expected: arb | None, entry: Entry, loose: arb, allowed: float
-) -> tuple[Found, float]:
+def _entry(value: arb, is_open: bool, expected: arb | None, entry: Entry, loose: arb, allowed: float) -> tuple[Found, float]:
     """What is found of one entry, and by what share of it the two values differ where they count as equal."""
     if is_open:  # where there is no derivative, whatever the line says is good
         return ("none" if entry.is_partial or entry.kind in ("none", "kink") else "unclear"), 0.0

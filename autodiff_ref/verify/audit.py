@@ -121,7 +121,9 @@ def _accuracy(bench: Bench, inputs: Sequence[tuple[Input, Truth]]) -> list[str]:
         return []
     meanings = bench.differentiated(worst[1].args).value.meanings
     name, at = _entry(bench, worst[1].args, worst[2])
-    return [f"JAX computes {', '.join(sorted(meanings))} by a series: its {name} is off by {worst[0]:.1e}, relative, at {at}"]
+    return [
+        f"JAX computes {', '.join(sorted(meanings))} by a series: its {name} is off by {worst[0]:.1e}, relative, at {at}"
+    ]
 
 
 def _entry(bench: Bench, args: tuple[Any, ...], k: int) -> tuple[str, str]:

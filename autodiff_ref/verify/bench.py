@@ -15,9 +15,9 @@ from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.evaluation import note_comparisons
 from autodiff_ref.verify.inputs import Input, NoInputError
 from autodiff_ref.verify.reduction import reduced
+from autodiff_ref.verify.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
 from autodiff_ref.verify.shrink import literal, simplest
 from autodiff_ref.verify.snippet import snippet
-from autodiff_ref.verify.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
 from autodiff_ref.verify.trace import REFERENCE, NablaCall, Traced, shape_key
 from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.truth import UNKNOWN, Truth
@@ -25,7 +25,6 @@ from autodiff_ref.verify.verdict import PRECISIONS, Comparison, Evaluator, compa
 from autodiff_ref.verify.walker.plans import Plan
 from autodiff_ref.verify.walker.sites import OPEN, Site
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
-
 
 MOST_TIMES = 4
 """At most so many times the inputs that are wanted are tried, to find as many with information."""
@@ -92,7 +91,6 @@ class Relation:
         """How many inputs of the main sizes show that the lines are equal; where both are 0 at all of them, these do."""
         doubtful = self.silent["kink"] + self.silent["unclear"] + self.lacking
         return self.informative_at_main or (0 if doubtful else self.equal_at_main)
-
 
     def is_short(self, wanted: int) -> bool:
         """Whether nothing is missing but inputs with information."""

@@ -175,9 +175,7 @@ class Branches:
                         if inside is not None:
                             yield jax.tree.unflatten(structure, inside)
 
-    def _walked(
-        self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]
-    ) -> Iterator[tuple[Any, ...]]:
+    def _walked(self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """Inputs on the border of a comparison and a little beyond it, along the gradient of what is compared."""
         leaves, structure = jax.tree.flatten(args)
         leaves = [np.asarray(leaf) for leaf in leaves]

@@ -86,7 +86,12 @@ class LineReport:
         """Which derivative the line takes where the gradient has a kink."""
         if not self.conventions or self.verdict not in RIGHT:
             return []
-        takes = {"left": "the left derivative", "right": "the right one", "between": "one between", "outside": "another number"}
+        takes = {
+            "left": "the left derivative",
+            "right": "the right one",
+            "between": "one between",
+            "outside": "another number",
+        }
         counted = ", ".join(f"{takes[side]} ({count} entries)" for side, count in sorted(self.conventions.items()))
         return [f"at {self.kinks} inputs the gradient has a kink; there the line takes {counted}"]
 
@@ -243,7 +248,9 @@ class Report:
     @property
     def _balls(self) -> str:
         """At how many inputs balls found right lines equal."""
-        fewest = min((line.inputs for line in self.lines if line.verdict in RIGHT), key=lambda n: sum(n.values()), default={})
+        fewest = min(
+            (line.inputs for line in self.lines if line.verdict in RIGHT), key=lambda n: sum(n.values()), default={}
+        )
         if not fewest:
             return ""
         strata = f" ({', '.join(f'{count} {stratum}' for stratum, count in fewest.items())})" if self.verbose else ""

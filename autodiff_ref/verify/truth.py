@@ -261,7 +261,9 @@ class _Search:
         """A direction in which no chosen entry stands still, always the same one."""
         random = np.random.default_rng(seed)
         steps = random.integers(2**15, 2**16, self.n_in) / 2**16 * random.choice([-1, 1], self.n_in)
-        return [sign * float(s) * scale if chosen else 0.0 for s, scale, chosen in zip(steps, self.scale, among, strict=True)]
+        return [
+            sign * float(s) * scale if chosen else 0.0 for s, scale, chosen in zip(steps, self.scale, among, strict=True)
+        ]
 
     def _along(self, values: Sequence[arb], i: int, direction: Sequence[float]) -> tuple[arb, arb]:
         """(Σ_j J_ij d_j, Σ_j |J_ij d_j|)"""
@@ -352,11 +354,17 @@ class _Search:
                 direction = self._direction(3, among, sign)
                 limits = self._limits(direction)
                 for i in open_rows:
-                    parts = [(entries[i, j].value, d) for j, d in enumerate(direction) if d and entries[i, j].kind == "known"]
+                    parts = [
+                        (entries[i, j].value, d) for j, d in enumerate(direction) if d and entries[i, j].kind == "known"
+                    ]
                     expected = sum((value * arb(d) for value, d in parts), start=arb(0))
                     scale = sum((abs(value * arb(d)) for value, d in parts), start=arb(0))
                     limit = limits[i]
-                    if limit is not None and limit.exists and bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error)):
+                    if (
+                        limit is not None
+                        and limit.exists
+                        and bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error))
+                    ):
                         for j in np.flatnonzero(among & ~self.confirmed[i]):
                             value = entries[i, j].value or entries[i, j].left
                             entries[i, j] = Entry("kink", left=value, right=value)

@@ -83,13 +83,13 @@ class Site:
 
     def _said(self, side: str) -> str:
         with_number = "" if self.number is None else f" {self.number:g}"
-        branch = f"{side}{with_number}" if side in ("<", ">", "≤", "≥") else side + (f" to{with_number}" if with_number else "")
+        branch = (
+            f"{side}{with_number}" if side in ("<", ">", "≤", "≥") else side + (f" to{with_number}" if with_number else "")
+        )
         return f"the branch “{branch}” of `{self.primitive}` at {self.place}"
 
 
-def sites_of(
-    eqn: Any, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()
-) -> list[Site]:
+def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()) -> list[Site]:
     """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇.
 
     Args:

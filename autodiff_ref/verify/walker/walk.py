@@ -262,7 +262,9 @@ class Planner:
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
         output_labels = [self.operands[slot].label for slot in outputs]
         sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
-        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels, sites)
+        return Plan(
+            self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels, sites
+        )
 
 
 def _as_known(value: Any) -> Array:

@@ -45,7 +45,9 @@ def test_a_derivative_below_the_smallest_float_accuses_nobody(x):
 
 
 @pytest.mark.parametrize(
-    "f", [jax.scipy.special.xlogy, lambda x, y: jnp.sqrt(x) * (1 + y), lambda x, y: jnp.mod(1 + x, y)], ids=["xlogy", "√", "mod"]
+    "f",
+    [jax.scipy.special.xlogy, lambda x, y: jnp.sqrt(x) * (1 + y), lambda x, y: jnp.mod(1 + x, y)],
+    ids=["xlogy", "√", "mod"],
 )
 def test_entries_beside_one_that_diverges_are_not_lacking(f):
     truth = truth_at(f, 0.0, 0.0)
@@ -214,7 +216,9 @@ def test_a_loop_does_not_run_for_inputs_that_another_branch_is_for(monkeypatch):
     monkeypatch.setattr(control, "LOOP_LIMIT", 10**9)
 
     def of(x):
-        small = lambda x: jax.lax.while_loop(lambda v: jnp.abs(v) > 1e-3, lambda v: v * v, x)
+        def small(x):
+            return jax.lax.while_loop(lambda v: jnp.abs(v) > 1e-3, lambda v: v * v, x)
+
         return jax.lax.cond(jnp.abs(x) < 0.5, small, lambda x: x, x)
 
     with jax.enable_x64(True):
