@@ -103,7 +103,28 @@ def catalogue() -> Iterator[Row]:
 
 
 def _nn() -> Iterator[Row]:
-    for name in ["relu", "relu6", "silu", "sigmoid", "softplus", "log_sigmoid", "elu", "celu", "selu", "leaky_relu", "hard_tanh", "hard_sigmoid", "hard_silu", "squareplus", "mish", "soft_sign", "sparse_plus", "sparse_sigmoid", "tanh", "identity"]:
+    for name in [
+        "relu",
+        "relu6",
+        "silu",
+        "sigmoid",
+        "softplus",
+        "log_sigmoid",
+        "elu",
+        "celu",
+        "selu",
+        "leaky_relu",
+        "hard_tanh",
+        "hard_sigmoid",
+        "hard_silu",
+        "squareplus",
+        "mish",
+        "soft_sign",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "tanh",
+        "identity",
+    ]:
         yield Row(f"jax.nn.{name}", _of_x(getattr(nn, name)), (_REAL,))
     yield Row("jax.nn.gelu", lambda x: nn.gelu(x), (_REAL,))
     yield Row("jax.nn.gelu(approximate=False)", lambda x: nn.gelu(x, approximate=False), (_REAL,))
@@ -212,7 +233,38 @@ def _numpy() -> Iterator[Row]:
         return Row(f"jax.numpy.{name}", of, domains, tuple(by.split()), note)
 
     # of one number
-    for name in ["sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsinh", "exp", "exp2", "expm1", "square", "cbrt", "sinc", "abs", "sign", "positive", "negative", "floor", "ceil", "rint", "trunc", "nan_to_num", "deg2rad", "rad2deg", "real", "conj", "i0", "angle", "fabs"]:
+    for name in [
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arctan",
+        "arcsinh",
+        "exp",
+        "exp2",
+        "expm1",
+        "square",
+        "cbrt",
+        "sinc",
+        "abs",
+        "sign",
+        "positive",
+        "negative",
+        "floor",
+        "ceil",
+        "rint",
+        "trunc",
+        "nan_to_num",
+        "deg2rad",
+        "rad2deg",
+        "real",
+        "conj",
+        "i0",
+        "angle",
+        "fabs",
+    ]:
         yield row(name, _of_x(getattr(jnp, name)), _REAL)
     yield row("round", lambda x: jnp.round(x, 1), _REAL)
     for name in ("log", "log2", "log10"):
@@ -231,8 +283,21 @@ def _numpy() -> Iterator[Row]:
     yield row("select", lambda x: jnp.select([x > 1, x > 0], [2 * x - 1, x**2], 0.0), _REAL)
     yield row("interp by x", lambda x: jnp.interp(x, np.array([-1.0, 0.0, 2.0]), np.array([0.5, -1.0, 1.0])), _REAL)
     # of two or three
-    for name in ["add", "subtract", "multiply", "hypot", "arctan2", "logaddexp", "logaddexp2", "maximum", "minimum", "fmax", "fmin", "copysign"]:
-        yield row(name, lambda x, y, f=getattr(jnp, name): f(x, y), _REAL, _REAL)
+    for name in [
+        "add",
+        "subtract",
+        "multiply",
+        "hypot",
+        "arctan2",
+        "logaddexp",
+        "logaddexp2",
+        "maximum",
+        "minimum",
+        "fmax",
+        "fmin",
+        "copysign",
+    ]:
+        yield row(name, _of_xy(getattr(jnp, name)), _REAL, _REAL)
     yield row("divide", lambda x, y: jnp.divide(x, y), _REAL, _REAL)
     yield row("power", lambda x, y: jnp.power(x, y), _POSITIVE, _REAL)
     yield row("power, x ≥ 0", lambda x, y: jnp.power(x, y), _FROM_0, _POSITIVE)
@@ -242,7 +307,7 @@ def _numpy() -> Iterator[Row]:
         yield row(f"power, y = {exponent}", lambda x, y=exponent: jnp.power(x, y), _FROM_0)
     yield row("float_power", lambda x, y: jnp.float_power(x, y), _POSITIVE, _REAL)
     for name in ("mod", "fmod", "floor_divide"):
-        yield row(name, lambda x, y, f=getattr(jnp, name): f(x, y), _REAL, _POSITIVE)
+        yield row(name, _of_xy(getattr(jnp, name)), _REAL, _POSITIVE)
     yield row("mod, any y", lambda x, y: jnp.mod(x, y), _REAL, _REAL)
     yield row("divmod", lambda x, y: jnp.divmod(x, y)[1], _REAL, _POSITIVE)
     yield row("heaviside", lambda x, y: jnp.heaviside(x, y), _REAL, _REAL)
@@ -251,7 +316,34 @@ def _numpy() -> Iterator[Row]:
     yield row("where", lambda x, y: jnp.where(x > y, x, y**2), _REAL, _REAL)
     yield row("clip by all", lambda x, low, high: jnp.clip(x, low, high), _REAL, _REAL, _REAL)
     # of vectors
-    for name in ["sum", "mean", "prod", "max", "min", "ptp", "std", "var", "median", "cumsum", "cumprod", "sort", "nansum", "nanmean", "nanprod", "nanmax", "nanmin", "nanstd", "nanvar", "nancumsum", "nancumprod", "nanmedian", "average", "unwrap", "flip", "gradient"]:
+    for name in [
+        "sum",
+        "mean",
+        "prod",
+        "max",
+        "min",
+        "ptp",
+        "std",
+        "var",
+        "median",
+        "cumsum",
+        "cumprod",
+        "sort",
+        "nansum",
+        "nanmean",
+        "nanprod",
+        "nanmax",
+        "nanmin",
+        "nanstd",
+        "nanvar",
+        "nancumsum",
+        "nancumprod",
+        "nanmedian",
+        "average",
+        "unwrap",
+        "flip",
+        "gradient",
+    ]:
         yield row(name, _of_x(getattr(jnp, name)), _VECTOR if name not in ("gradient", "unwrap") else reals(4))
     yield row("std(ddof=1)", lambda x: jnp.std(x, ddof=1), reals(3))
     yield row("var(ddof=1)", lambda x: jnp.var(x, ddof=1), reals(3))
@@ -294,7 +386,7 @@ def _numpy() -> Iterator[Row]:
     yield row("convolve", lambda a, v: jnp.convolve(a, v), reals(4), reals(2))
     yield row("correlate", lambda a, v: jnp.correlate(a, v, mode="full"), reals(4), reals(2))
     for name in ("dot", "inner", "outer", "vdot", "kron", "vecdot"):
-        yield row(name, lambda a, b, f=getattr(jnp, name): f(a, b), _VECTOR, _VECTOR)
+        yield row(name, _of_xy(getattr(jnp, name)), _VECTOR, _VECTOR)
     yield row("cross", lambda a, b: jnp.cross(a, b), reals(3), reals(3))
     yield row("matmul", lambda a, b: jnp.matmul(a, b), _MATRIX, reals("m", 2))
     yield row("matvec", lambda a, b: jnp.matvec(a, b), _MATRIX, reals("m"))
@@ -361,6 +453,11 @@ def _stats() -> Iterator[Row]:
     def plain(f: Any) -> Callable[..., Any]:
         return lambda x: f(x)
 
+    def by_location(family: str, kinds: str) -> Iterator[Row]:
+        for kind in kinds.split():
+            f = getattr(getattr(stats, family), kind)
+            yield Row(f"jax.scipy.stats.{family}.{kind} by x and loc", lambda x, loc, f=f: f(x, loc), (_REAL, _REAL))
+
     densities, tails = "logpdf pdf", "cdf logcdf sf logsf"
     yield from rows("norm", f"{densities} {tails}", located, _REAL, _REAL, _POSITIVE)
     yield from rows("norm", "ppf isf", plain, _UNIT)
@@ -373,13 +470,16 @@ def _stats() -> Iterator[Row]:
     yield from rows("laplace", f"{densities} cdf", located, _REAL, _REAL, _POSITIVE)
     yield from rows("gumbel_l", densities, located, _REAL, _REAL, _POSITIVE)
     yield from rows("gumbel_l", tails, plain, _REAL)
+    yield from by_location("gumbel_l", densities)
     yield from rows("gumbel_l", "ppf", plain, _UNIT)
     yield from rows("gumbel_r", densities, located, _REAL, _REAL, _POSITIVE)
     yield from rows("gumbel_r", tails, plain, _REAL)
+    yield from by_location("gumbel_r", densities)
     yield from rows("gumbel_r", "ppf", plain, _UNIT)
     yield from rows("expon", f"{densities} {tails}", plain, _FROM_0)
     yield from rows("expon", "ppf", plain, _UNIT)
-    yield from rows("uniform", f"{densities} cdf", located, _REAL, _REAL, _POSITIVE)
+    yield from rows("uniform", densities, located, _REAL, _REAL, _POSITIVE)
+    yield from rows("uniform", "cdf", plain, intervals(-0.25, 1.25))
     yield from rows("uniform", "ppf", plain, _UNIT)
     yield from rows("chi2", densities, lambda f: lambda x, df: f(x, df), _POSITIVE, _POSITIVE)
     yield from rows("chi2", tails, lambda f: lambda x: f(x, 3.0), _POSITIVE)
@@ -419,3 +519,7 @@ def _stats() -> Iterator[Row]:
 
 def _of_x(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: f(x)
+
+
+def _of_xy(f: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda x, y: f(x, y)

@@ -82,7 +82,10 @@ def judged(row: Any, **options: Any) -> dict[str, Any]:
     except LineError as error:
         found |= {"verdict": "no derivative", "reason": str(error).splitlines()[0]}
     except Exception as error:  # of the judge's own
-        found |= {"verdict": "failed", "reason": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
+        found |= {
+            "verdict": "failed",
+            "reason": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        }
     else:
         line = report.lines[0]
         example = line.counterexample.to_dict() if line.counterexample else {}
@@ -111,9 +114,15 @@ class Worker:
         if self.process is None:
             command = [sys.executable, __file__, "--worker"]
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
             )
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         start, process = time.perf_counter(), self.process
         alarm = threading.Timer(self.limit, self._kill)
         alarm.start()
@@ -189,7 +198,9 @@ def run(words: Sequence[str], path: Path | None, resume: Path | None, jobs: int,
 def told(found: dict[str, Any]) -> str:
     """One row for people."""
     reason = found["reason"] or (found.get("notes") or [""])[0]
-    return f"{found['verdict']:15} {found['seconds']:6.1f} s  {found['name']}" + (f"\n{'':33}{reason[:300]}" if reason else "")
+    return f"{found['verdict']:15} {found['seconds']:6.1f} s  {found['name']}" + (
+        f"\n{'':33}{reason[:300]}" if reason else ""
+    )
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:

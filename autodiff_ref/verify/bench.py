@@ -182,7 +182,7 @@ class Bench:
             met: dict[Site, int] = {}
             note_comparisons(plan, args, PRECISIONS[-1], met)
             for site in (site for site, outcomes in met.items() if outcomes & OPEN):
-                return f"{at}: {site} is of numbers that are equal, or closer than {PRECISIONS[-1]} bits tell"
+                return f"{at}: {site} is of numbers that are equal, closer than {PRECISIONS[-1]} bits tell, or no numbers"
         return at
 
     def _evaluator(self, traced: Traced, k: int) -> Evaluator:

@@ -51,8 +51,8 @@ SPECIAL = ("zeros", "equal", "compared")
 KEPT = 3
 """inputs of each outcome that are added"""
 
-_BOX = 2.0**60
-"""Balls of this radius stand for all inputs where a branch is to be ruled out."""
+_BOX = 1100
+"""Balls of the radius 2^1100 hold all floats, where a branch is to be ruled out."""
 
 
 class Branches:
@@ -269,8 +269,8 @@ class Branches:
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
-            low, high = np.clip(row_of(domain).bounds(domain), -_BOX, _BOX)
-            box = arb((low + high) / 2, (high - low) / 2 * (1 - 2.0**-20))  # the ends are inputs of their own
+            low, high = row_of(domain).bounds(domain)
+            box = _box(low, high)
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
         context = Context(constants="exact", possible={})
@@ -281,6 +281,12 @@ class Branches:
             return False
         assert context.possible is not None
         return branch in site.unmet(context.possible.get(site, ALL))
+
+
+def _box(low: float, high: float) -> arb:
+    """A ball that holds all floats between two ends; the ends themselves are inputs of their own."""
+    least, most = (end if np.isfinite(end) else arb(2) ** _BOX * sign for end, sign in ((low, -1), (high, 1)))
+    return arb((most + least) / 2, (most - least) / 2 * (1 - 2.0**-20))
 
 
 def captured(

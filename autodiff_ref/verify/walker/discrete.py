@@ -11,7 +11,9 @@ from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 
 def by_jax(equation: Equation) -> Step:
-    """Discrete work of a kind that has no rule: JAX itself does it."""
+    """Discrete work of a kind that has no rule: JAX itself does it, or NumPy where it does the same and is faster."""
+    if equation.primitive.name in ALONG_AN_AXIS:
+        return ALONG_AN_AXIS[equation.primitive.name](equation)
 
     def step(_: Any, *operands: Array) -> Any:
         with jax.enable_x64(True):
@@ -84,9 +86,10 @@ DISCRETE: dict[str, Rule] = {
     "xor": _numpy(np.bitwise_xor),
     "not": _numpy(np.invert),
     "clamp": _numpy(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
-    "argmax": _first(np.argmax),
-    "argmin": _first(np.argmin),
-    "cumsum": _cumsum,
     "convert_element_type": _numpy(lambda x: x),
     "select_n": _numpy(lambda which, *cases: select(which, *cases)),
 }
+"""what works entry by entry, or only moves data: for a batch of inputs as for one"""
+
+ALONG_AN_AXIS: dict[str, Rule] = {"argmax": _first(np.argmax), "argmin": _first(np.argmin), "cumsum": _cumsum}
+"""for one input alone: a batch has its own axis"""

@@ -20,10 +20,15 @@ _JUDGE = Path(__file__).parents[1]
 _LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
 """parts of JAX's paths where functions are implemented, and not only called: their branches are tried, but not asked for"""
 
-_STEPS = {"interp", "_interp", "unwrap"}
-"""the same of jax.numpy, which for the most part only names primitives"""
+_NUMPY = ("_src", "numpy")
+"""the folder of jax.numpy's functions"""
+
+_ONE_STEP = {"abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"}
+_ONE_STEP |= {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+"""those of them that are one comparison by name, so that their user makes it; the others are implementations"""
 
 _MACHINERY = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"}
+_MACHINERY |= {"ufunc_api.py", "util.py", "indexing.py", "vectorize.py"}
 """files of JAX that every equation has come through"""
 
 _BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
@@ -166,8 +171,11 @@ def _place(frame: _Frame | None) -> str:
 
 def _is_implementation(code: CodeType) -> bool:
     """Whether code is of a function that JAX computes in steps of its own, and no name for a primitive."""
-    path = Path(code.co_filename)
-    return bool(_LIBRARY.intersection(path.parts)) or (path.name == "lax_numpy.py" and code.co_name in _STEPS)
+    parts = Path(code.co_filename).parts
+    if _LIBRARY.intersection(parts):
+        return True
+    name = code.co_qualname.partition(".")[0]
+    return parts[-3:-1] == _NUMPY and not _is_machinery(code) and name not in _ONE_STEP
 
 
 def _is_users(file: str) -> bool:

@@ -10,8 +10,13 @@ from jax.extend import core
 
 from autodiff_ref import verify
 from autodiff_ref.verify.balls import BALLS, Context, exact
+from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.branches import Branches
+from autodiff_ref.verify.inputs import sweep
+from autodiff_ref.verify.rounding import control
+from autodiff_ref.verify.rounding.together import Together
 from autodiff_ref.verify.walker.walk import plan
-from manual_grad import Derivation, intervals, nonnegatives, reals
+from manual_grad import Derivation, intervals, nonnegatives, positives, reals
 from tests.autodiff_ref.verify.test_truth import kinds, truth_at
 
 
@@ -40,7 +45,9 @@ def test_a_derivative_below_the_smallest_float_accuses_nobody(x):
 
 
 @pytest.mark.parametrize(
-    "f", [jax.scipy.special.xlogy, lambda x, y: jnp.sqrt(x) * (1 + y), lambda x, y: jnp.mod(1 + x, y)], ids=["xlogy", "√", "mod"]
+    "f",
+    [jax.scipy.special.xlogy, lambda x, y: jnp.sqrt(x) * (1 + y), lambda x, y: jnp.mod(1 + x, y)],
+    ids=["xlogy", "√", "mod"],
 )
 def test_entries_beside_one_that_diverges_are_not_lacking(f):
     truth = truth_at(f, 0.0, 0.0)
@@ -200,3 +207,50 @@ def test_whole_numbers_are_what_jax_makes_of_them(name, a):
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
+
+
+# A batch in floats: inputs that take another branch are not waited for
+
+
+def test_a_loop_does_not_run_for_inputs_that_another_branch_is_for(monkeypatch):
+    monkeypatch.setattr(control, "LOOP_LIMIT", 10**9)
+
+    def of(x):
+        def small(x):
+            return jax.lax.while_loop(lambda v: jnp.abs(v) > 1e-3, lambda v: v * v, x)
+
+        return jax.lax.cond(jnp.abs(x) < 0.5, small, lambda x: x, x)
+
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(of)(1.0)
+    ((outputs, _),) = Together([closed], [1], labels=[False])(np.array([0.25, 3.0, -0.125, 1.0]))
+    values, errors = outputs[0]
+    np.testing.assert_allclose(values, [0.25**8, 3.0, 0.125**4, 1.0])
+    assert np.all(errors < 1e-15)
+
+
+# Whether a branch can be taken at all
+
+
+@pytest.mark.parametrize(
+    ("domain", "condition", "is_ruled_out"),
+    [
+        (reals(), lambda x: x > 2.0**70, False),
+        (reals(), lambda x: jnp.sin(x) > 2, True),
+        (positives(), lambda x: x > 1e300, False),
+        (positives(), lambda x: jnp.cos(x) < -2, True),
+        (intervals(0, 1), lambda x: x > 2, True),
+        (intervals(0, 1), lambda x: x > 0.75, False),
+    ],
+)
+def test_a_branch_is_ruled_out_only_where_no_float_of_the_domain_takes_it(domain, condition, is_ruled_out):
+    def of(x):
+        return jnp.where(condition(x), 2 * x, x)
+
+    derivation = by_jax(of, domain=(domain,))
+    bench = Bench(derivation, sweep(derivation, seed=0)[:1], may_shrink=False)
+    traced = bench.traces.of(bench.inputs[0].args)
+    (site,) = traced.plan.sites
+    branches = site.unmet(0)
+    ruled_out = [Branches(bench)._is_ruled_out(site, branch, lambda args: [traced]) for branch in branches]
+    assert any(ruled_out) == is_ruled_out
