@@ -23,12 +23,16 @@ _LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
 _NUMPY = ("_src", "numpy")
 """the folder of jax.numpy's functions"""
 
-_ONE_STEP = {"abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"}
-_ONE_STEP |= {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+_ONE_STEP = {
+    *("abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"),
+    *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
+}
 """those of them that are one comparison by name, so that their user makes it; the others are implementations"""
 
-_MACHINERY = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"}
-_MACHINERY |= {"ufunc_api.py", "util.py", "indexing.py", "vectorize.py"}
+_MACHINERY = {
+    *("source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"),
+    *("ufunc_api.py", "util.py", "indexing.py", "vectorize.py"),
+}
 """files of JAX that every equation has come through"""
 
 _BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
@@ -139,8 +143,8 @@ def _is_machinery(code: CodeType) -> bool:
 def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     """The code that was running when an equation was traced, and where in it, the innermost first.
 
-    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those of
-    every call, and after them come those of the equation that called it here.
+    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those
+    of every call, and after them come those of the equation that called it here.
     """
     found = list[_Frame]()
     for depth, each in enumerate((eqn, *reversed(calls))):

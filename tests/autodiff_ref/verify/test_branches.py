@@ -15,7 +15,10 @@ def squares(x):
     return jnp.sum(x * x)
 
 
-def judged(line, of=squares, domain=(reals("n"),), **more):
+VECTOR = (reals("n"),)
+
+
+def judged(line, of=squares, domain=VECTOR, **more):
     return verify(Derivation("∇", of, "x", domain, [line], **more), floats=False, prove=False, suspects=False)
 
 
