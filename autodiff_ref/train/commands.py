@@ -212,5 +212,5 @@ def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str |
     some = x[:20_000]
     dtype = model.layers[0].w.dtype
     y = np.where(labels[: len(some)] == model.classes[1], 1.0, -1.0)
-    table = table_of(np.asarray(some), y, None, None, model.scaling, dtype)
+    table = table_of(np.asarray(some), y, None, None, model.scaling, dtype)[:, : len(some)]
     return summary_of(result, accuracy, gradient_costs(model.layers, table, model.hidden, batch_size), saved)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
+from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
-from autodiff_ref.train.optimizers import require_steps_by_gradient
 from autodiff_ref.train.prepare import (
     as_matrix,
     constant_columns,
@@ -23,6 +23,7 @@ from autodiff_ref.train.prepare import (
 )
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
+from autodiff_ref.train.updates import update_of
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ def fit(
     names, label = checked_names(columns, label, d)
     layers = starting_layers(initial, d, settings)
     if settings.method is not None:
-        require_steps_by_gradient(settings.method, layers)
+        with jax.enable_x64(settings.dtype == "float64"):
+            update_of(settings.method, layers)  # raises where it asks for more than a gradient
     training, held_out = split(signs, c, settings.validation, settings.seed)
     require_finite_rows(x, names)
 
@@ -153,17 +155,20 @@ def fit(
     constant = constant_columns(x, training, c)
     precision = np.dtype(settings.dtype)
     table = table_of(x, signs, c, training, scaling, precision)
-    count = table.shape[1] if c is None else float((c if training is None else c[training]).sum())
+    n = n if training is None else len(training)
+    count = n if c is None else float((c if training is None else c[training]).sum())
     task = Task(
         recipe=Recipe(settings.method, settings.hidden, settings.gradient),
         table=table,
+        n=n,
+        held_out=0 if held_out is None else len(held_out),
         validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, precision),
         decay=settings.weight_decay / count,
         epochs=settings.epochs,
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
     )
-    with jax.enable_x64(settings.dtype == "float64"):
+    with jax.enable_x64(settings.dtype == "float64"), kept():
         if settings.method is None:
             layers, history, stopped = by_lbfgs(task, layers)
         else:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.shuffle import aligned
 
@@ -116,21 +117,26 @@ def constant_columns(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | Non
 def table_of(
     x: np.ndarray, y: np.ndarray, c: np.ndarray | None, rows: np.ndarray | None, scaling: Scaling, dtype: np.dtype
 ) -> Float[np.ndarray, "rows n"]:
-    """(d + 1, n) or (d + 2, n), one example a column: standardised features, label, weight relative to the mean weight."""
+    """(d + 1, room) or (d + 2, room): standardised features, label, weight relative to the mean weight
+
+    One example a column, in the first n columns; `autodiff_ref.train.capacity` says how much room there is. Nothing reads
+    the columns beyond.
+    """
     n, d = len(x) if rows is None else len(rows), x.shape[1]
-    table = aligned(d + 1 + (c is not None), n, dtype)
+    table = aligned(d + 1 + (c is not None), capacity(n, dtype.itemsize), dtype)
     first = 0
     with np.errstate(over="ignore"):
         for chunk in _chunks(x, rows):
             table[:d, first : first + len(chunk)] = ((chunk - scaling.mean) / scaling.scale).T
             first += len(chunk)
-    if not np.isfinite(table[:d]).all():
-        column = int(np.argwhere(~np.isfinite(table[:d]))[0][0])
+    bad = [k for k, row in enumerate(table[:d]) if not np.isfinite(row[:n]).all()]
+    if bad:
+        column = bad[0]
         raise ValueError(f"x: column {column} does not fit into {dtype}: standardise, or use dtype float64")
-    table[d] = y if rows is None else y[rows]
+    table[d, :n] = y if rows is None else y[rows]
     if c is not None:
         own = c if rows is None else c[rows]
-        table[d + 1] = own / own.mean()
+        table[d + 1, :n] = own / own.mean()
     return table
 
 

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from autodiff_ref.train.kernels import Layers, mean_log_likelihood, workers_for
+from autodiff_ref.train.capacity import least
+from autodiff_ref.train.kernels import Layers, block_of, mean_over
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
 from autodiff_ref.train.shuffle import Segment, Shuffler, one_ahead
@@ -34,16 +35,16 @@ class Task:
     """What the optimisers are handed."""
 
     recipe: Recipe
-    table: Float[np.ndarray, "rows n"]
-    validation: Float[np.ndarray, "rows m"] | None
+    table: Float[np.ndarray, "rows room"]
+    n: int
+    """How many of the table's columns are examples: the first ones."""
+    validation: Float[np.ndarray, "rows room"] | None
+    held_out: int
+    """The same of the validation share."""
     decay: float
     epochs: int
     patience: int
     on_epoch: Callable[[Epoch], Any]
-
-    @property
-    def n(self) -> int:
-        return self.table.shape[1]
 
 
 def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuffle: str) -> tuple[Layers, list[Epoch], str]:
@@ -53,7 +54,7 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
     if batch == task.n:
         passes = _full_batch(task, state)
     else:
-        passes = _minibatches(task, state, Shuffler(task.table, batch, seed, shuffle, overwrite=True), batch)
+        passes = _minibatches(task, state, Shuffler(task.table, batch, seed, shuffle, overwrite=True, n=task.n), batch)
     watch = Watch(task)
     for number in range(1, task.epochs + 1):
         since = time.perf_counter()
@@ -64,21 +65,18 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
 
 
 def _full_batch(task: Task, state: State) -> Iterator[tuple[State, float]]:
-    """One step an epoch; on all processors where there is enough work, else one compiled step."""
+    """One step an epoch, on all processors where there is enough work."""
     table = jax.device_put(task.table)
     while True:
-        if workers_for(state.layers, task.table) > 1:
-            state, ll = full_step(task.recipe, state, table, task.decay)
-        else:
-            state, ll = epoch(task.recipe, state, table, task.decay, batch_size=task.n)
-        yield state, float(ll)
+        state, ll = full_step(task.recipe, state, table, task.decay, n=task.n)
+        yield state, ll
 
 
 def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Iterator[tuple[State, float]]:
     """Many steps an epoch, each segment put in order by other threads while the one before it is trained on."""
     total = 0.0
     for segment in one_ahead(on_device(segment for number in range(task.epochs) for segment in shuffler.epoch(number))):
-        state, ll = epoch(task.recipe, state, segment.table, task.decay, batch_size=batch, order=segment.order)
+        state, ll = epoch(task.recipe, state, segment.table, task.decay, batch_size=batch, order=segment.order, n=segment.n)
         total += float(ll)  # waits for the segment: its memory is about to be used again
         if segment.last:
             yield state, total
@@ -107,10 +105,15 @@ def by_lbfgs(task: Task, layers: Layers) -> tuple[Layers, list[Epoch], str]:
         since = time.perf_counter()
         return stops
 
-    layers, why = lbfgs(task.table, layers, task.recipe, task.decay, task.epochs, after)
+    layers, why = lbfgs(task.table, task.n, layers, task.recipe, task.decay, task.epochs, after)
     if not watch.history:
-        watch.stops_after(1, float(mean_log_likelihood(layers, task.table, hidden=task.recipe.hidden)), layers, since)
+        watch.stops_after(1, mean_ll(layers, task.table, task.n, task.recipe.hidden), layers, since)
     return watch.result(layers, why)
+
+
+def mean_ll(layers: Layers, table: Any, n: int, hidden: str) -> float:
+    """ll an example over the first n columns of a table."""
+    return float(mean_over(layers, table, n, hidden=hidden, block=block_of(layers, table, least(n))))
 
 
 class Watch:
@@ -127,7 +130,7 @@ class Watch:
         task = self.task
         held_out = task.validation
         self._require_finite(number, ll)
-        value = None if held_out is None else float(mean_log_likelihood(layers, held_out, hidden=task.recipe.hidden))
+        value = None if held_out is None else mean_ll(layers, held_out, task.held_out, task.recipe.hidden)
         self._require_finite(number, value)
         done = Epoch(number, ll, value, time.perf_counter() - since, task.n)
         self.history.append(done)
