@@ -13,11 +13,11 @@ from manual_grad import mlp
 from manual_grad.mlp import Layer
 
 
-def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed: int) -> Layers:
+def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed: int, outputs: int = 1) -> Layers:
     """Weights with standard deviation 1/√inputs (√2 as large for ReLU), biases 0."""
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(INITIAL,)))
     gain = 2.0 if hidden == "relu" else 1.0
-    sizes = [d, *widths, 1]
+    sizes = [d, *widths, outputs]
     return tuple(
         Layer(random.standard_normal((units, inputs)) * np.sqrt(gain / inputs), np.zeros(units) if bias else None)
         for inputs, units in pairwise(sizes)
@@ -72,16 +72,16 @@ def checked_names(columns: Any, label: Any, d: int) -> tuple[tuple[str, ...] | N
     return names, label
 
 
-def starting_layers(initial: Any, d: int, settings: Settings) -> Layers:
+def starting_layers(initial: Any, d: int, outputs: int, settings: Settings) -> Layers:
     """The weights to start from, as NumPy arrays of the dtype to train in: `initial`, or where it is None random ones."""
     dtype, bias = np.dtype(settings.dtype), settings.bias
     if initial is None:
-        initial = initial_layers(d, settings.widths, settings.hidden, bias, settings.seed)
+        initial = initial_layers(d, settings.widths, settings.hidden, bias, settings.seed, outputs)
     try:
         mlp.checked(initial, np.zeros((1, d)))
     except (TypeError, ValueError) as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"initial: {error}") from None
-    wanted = [(units, inputs) for inputs, units in pairwise([d, *settings.widths, 1])]
+    wanted = [(units, inputs) for inputs, units in pairwise([d, *settings.widths, outputs])]
     got = [np.shape(layer.w) for layer in initial]
     if got != wanted or any((layer.b is None) == bias for layer in initial):
         biases = "with" if bias else "without"

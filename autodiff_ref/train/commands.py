@@ -19,7 +19,7 @@ from autodiff_ref.train.kernels import GRADIENTS
 from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
-from autodiff_ref.train.prepare import table_of
+from autodiff_ref.train.prepare import codes_of, table_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
 from autodiff_ref.train.shuffle import MODES
 from manual_grad.activations import ACTIVATIONS
@@ -72,7 +72,8 @@ def train(
 ) -> None:
     """Train a net of logistic output on labelled examples, with the hand-derived gradient.
 
-    The label may have any two values; which is −1 and which +1 is shown, and kept with the model.
+    The label may have any two values; which is −1 and which +1 is shown, and kept with the model. With more values the
+    output is a softmax.
     Everything is checked before training begins. Nothing in a data file is executed.
     """
     with refusals():
@@ -127,18 +128,22 @@ def predict(
     model: Annotated[Path, typer.Argument(help="What `manual-grad train --save` has written.")],
     data: Annotated[Path, typer.Argument(help="Examples with the columns the model was trained on.")],
 ) -> None:
-    """Predict the labels of new examples, as CSV on stdout: the label, and the probability of the second class.
+    """Predict the labels of new examples, as CSV on stdout: the label, and of two classes the probability of the second.
+
+    Of more than two classes there is a column for the probability of each.
+
 
     Columns of CSV files are found by their names; columns that the model does not know are left aside.
     """
     with refusals():
         trained = load(model)
         x = _new_examples(trained, data)
-        p = trained.predict_probability(x)
+        p = trained.probabilities(x)
         labels = trained.predict(x)
+    shown = slice(1, None) if len(trained.classes) == 2 else slice(None)
     out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(["prediction", f"p({trained.classes[1]})"])
-    out.writerows([str(name), f"{value:.9g}"] for name, value in zip(labels, p, strict=True))
+    out.writerow(["prediction", *(f"p({name})" for name in trained.classes[shown])])
+    out.writerows([str(name), *(f"{value:.9g}" for value in row[shown])] for name, row in zip(labels, p, strict=True))
 
 
 def _training_data(data: Path, label: str, weights: str | None, leave_out: list[str]) -> tuple[Dataset, Any]:
@@ -211,6 +216,7 @@ def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str |
     accuracy = float(right[~held_out].mean()), float(right[held_out].mean()) if held_out.any() else None
     some = x[:20_000]
     dtype = model.layers[0].w.dtype
-    y = np.where(labels[: len(some)] == model.classes[1], 1.0, -1.0)
+    codes = np.argmax(labels[: len(some), None] == model.classes, axis=1)
+    y = codes_of(codes, len(model.classes))
     table = table_of(np.asarray(some), y, None, None, model.scaling, dtype)[:, : len(some)]
     return summary_of(result, accuracy, gradient_costs(model.layers, table, model.hidden, batch_size), saved)

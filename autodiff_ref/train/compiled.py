@@ -16,7 +16,6 @@ from threading import RLock
 from typing import Any
 
 import jax
-import jaxlib
 from jax.experimental.compilation_cache import compilation_cache
 
 KEPT = 512
@@ -42,7 +41,7 @@ def folder() -> Path | None:
         caches = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     else:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "manual-grad" / f"{jaxlib.__version__}-{_processor()}"
+    return caches / "manual-grad" / f"{jax.__version__}-{_processor()}"
 
 
 def _processor() -> str:
@@ -77,7 +76,8 @@ def kept() -> Generator[None]:
 
 
 def _switched_on(where: Path) -> Path | None:
-    if jax.config.jax_compilation_cache_dir is not None or not jax.config.jax_enable_compilation_cache:
+    config: Any = jax.config
+    if config.jax_compilation_cache_dir is not None or not config.jax_enable_compilation_cache:
         return None
     try:
         where.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -91,8 +91,8 @@ def _switched_on(where: Path) -> Path | None:
         "jax_persistent_cache_min_entry_size_bytes": -1,
     }
     for name, value in wanted.items():
-        _before[name] = getattr(jax.config, name)
-        jax.config.update(name, value)
+        _before[name] = getattr(config, name)
+        config.update(name, value)
     compilation_cache.reset_cache()
     _quiet(3)
     return where

@@ -15,10 +15,10 @@ from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
 from autodiff_ref.train.prepare import (
     as_matrix,
+    classes_of,
     constant_columns,
     require_finite_rows,
     scaling_of,
-    signs_of,
     table_of,
 )
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
@@ -79,7 +79,7 @@ def fit(
 
     Args:
         x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not.
-        y: (n,), two different values of any kind; the larger one is +1.
+        y: (n,), two different values of any kind, the larger one is +1; or K > 2 of them, told apart by a softmax output.
         widths: units of the hidden layers, first to last; () is logistic regression.
         hidden: the squashing function within: "sigmoid", "tanh" or "relu".
         bias: whether layers have biases. With widths (2,) and none it is the notes' net.
@@ -108,7 +108,7 @@ def fit(
 
     Raises:
         TypeError: x is not made of numbers, y not of numbers or text, or another argument is not of its kind.
-        ValueError: an argument is out of its range, shapes do not fit, a value is not finite, labels are not two.
+        ValueError: an argument is out of its range, shapes do not fit, a value is not finite, there is one label alone.
         ModuleNotFoundError: the optimiser is one of optax's, which is not installed.
         FloatingPointError: training diverged.
 
@@ -141,10 +141,11 @@ def fit(
         raise TypeError(f"on_epoch must be a function of an Epoch, got {on_epoch!r}")
     x = as_matrix(x)
     n, d = x.shape
-    signs, classes = signs_of(y, n)
+    signs, classes = classes_of(y, n)
     c = checked_weights(example_weights, n)
     names, label = checked_names(columns, label, d)
-    layers = starting_layers(initial, d, settings)
+    outputs = 1 if len(classes) == 2 else len(classes)
+    layers = starting_layers(initial, d, outputs, settings)
     if settings.method is not None:
         with jax.enable_x64(settings.dtype == "float64"):
             update_of(settings.method, layers)  # raises where it asks for more than a gradient

@@ -59,7 +59,10 @@ def _log_likelihood(
     for level, (w, b) in enumerate(layers):
         a = w @ h if b is None else w @ h + b[:, None]
         h = a if level == len(layers) - 1 else squash(a)
-    log_p = jax.nn.log_sigmoid(y * h[0])
+    if h.shape[0] == 1:
+        log_p = jax.nn.log_sigmoid(y * h[0])
+    else:
+        log_p = jnp.take_along_axis(jax.nn.log_softmax(h, axis=0), y.astype(int)[None], axis=0)[0]
     terms = log_p if c is None else c * log_p
     return jnp.sum(terms), terms
 
@@ -190,8 +193,8 @@ def ranges_of(layers: Layers, n: int) -> int:
 
 def workers_for(layers: Layers, table: Any, n: int | None = None) -> int:
     """How many threads to share the examples among: one a processor, fewer where there is little work."""
-    n = n or table.shape[1]
-    return max(1, min(threads(), _work(layers, n) // WORK, ranges_of(layers, n)))
+    examples: int = table.shape[1] if n is None else n
+    return max(1, min(threads(), _work(layers, examples) // WORK, ranges_of(layers, examples)))
 
 
 def sum_over(

@@ -167,7 +167,7 @@ def epoch(
         >>> state = start(recipe, (Layer(jnp.zeros((1, 1))),))
         >>> state, ll = epoch(recipe, state, jnp.array([[1.0, -2.0, 4.0], [1.0, -1.0, -1.0]]), batch_size=2)
     """
-    width = table.shape[1]
+    width: int = table.shape[1]
     n = width if n is None else n
     batch = min(n, whole("batch_size", batch_size, 1))
     if order is not None:

@@ -18,9 +18,11 @@ from manual_grad import mlp
 from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer
 from manual_grad.sigmoid import sigmoid
+from manual_grad.softmax import softmax
 
 FORMAT = "manual-grad model"
-VERSION = 1
+VERSION = 2
+"""2 has more than two classes; models of two are written as 1, which earlier programs read."""
 FILE = "model.npz"
 
 
@@ -38,7 +40,7 @@ class Model:
     layers: tuple[Layer[Any], ...]
     hidden: str
     classes: np.ndarray
-    """The two labels: the one for −1, the one for +1."""
+    """The labels: of two classes the one for −1, then the one for +1; of K classes one for each unit of the output."""
     scaling: Scaling
     columns: tuple[str, ...] | None = None
     label: str | None = None
@@ -46,8 +48,8 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict[str, Any])
     """How it was trained, for people; JSON."""
 
-    def score(self, x: Any) -> Float[np.ndarray, " n"]:
-        """z, the log-odds of the second class, one for each row of x."""
+    def score(self, x: Any) -> Float[np.ndarray, "..."]:
+        """z for each row of x: the log-odds of the second class; (n, K) for K > 2 classes."""
         x = as_matrix(x)
         d = len(self.scaling.mean)
         if x.shape[1] != d:
@@ -60,13 +62,20 @@ class Model:
             parts.append(mlp.score(self.layers, chunk.astype(dtype), self.hidden))
         return np.concatenate(parts)
 
-    def predict_probability(self, x: Any) -> Float[np.ndarray, " n"]:
-        """σ(z), the probability of the second class."""
-        return sigmoid(self.score(x))
+    def predict_probability(self, x: Any) -> Float[np.ndarray, "..."]:
+        """σ(z), the probability of the second class; (n, K), the softmax of z, for K > 2 classes."""
+        z = self.score(x)
+        return sigmoid(z) if z.ndim == 1 else softmax(z.T).T
+
+    def probabilities(self, x: Any) -> Float[np.ndarray, "n classes"]:
+        """The probability of every class, a column each."""
+        z = self.score(x)
+        return np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else softmax(z.T).T
 
     def predict(self, x: Any) -> np.ndarray:
-        """The more probable label of each row of x; the second class at z = 0."""
-        return self.classes[(self.score(x) >= 0).astype(int)]
+        """The most probable label of each row of x; of two classes the second one at z = 0."""
+        z = self.score(x)
+        return self.classes[(z >= 0).astype(int) if z.ndim == 1 else np.argmax(z, axis=1)]
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to `path`, a .npz file or a folder for model.npz, all of it or nothing.
@@ -86,7 +95,7 @@ class Model:
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 1 if len(self.classes) == 2 else VERSION,
             "hidden": self.hidden,
             "layers": [{"bias": layer.b is not None} for layer in self.layers],
             "columns": self.columns,
@@ -145,8 +154,8 @@ def load(path: str | Path) -> Model:
         raise ValueError(f"{path}: not a model of manual-grad: it does not say its format") from None
     if name != FORMAT:
         raise ValueError(f"{path}: not a model of manual-grad: it says {name!r}")
-    if version != VERSION:
-        raise ValueError(f"{path}: version {version} of the model format, this program reads version {VERSION}")
+    if version not in (1, VERSION):
+        raise ValueError(f"{path}: version {version} of the model format, this program reads versions 1 and {VERSION}")
     try:
         return _assembled(about, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -170,7 +179,9 @@ def _require_whole(model: Model) -> None:
     mean, scale = (np.asarray(numbers) for numbers in model.scaling)
     activation_of(model.hidden)
     mlp.checked(model.layers, mean[None])
-    if np.shape(model.classes) != (2,) or mean.shape != scale.shape or not np.isfinite(scale).all() or not (scale > 0).all():
+    outputs = len(model.layers[-1].w)
+    scales = mean.shape == scale.shape and bool(np.isfinite(scale).all() and (scale > 0).all())
+    if np.shape(model.classes) != (2 if outputs == 1 else outputs,) or not scales:
         raise ValueError("its classes or its standardisation do not fit together")
     if model.columns is not None and len(model.columns) != len(mean):
         raise ValueError(f"{len(model.columns)} column names for {len(mean)} columns")

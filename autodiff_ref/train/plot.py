@@ -1,6 +1,7 @@
 """The loss curve, and the decision boundary of a net of two features. Needs matplotlib, the extra `plot`."""
 
 import importlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +65,20 @@ def _boundary(fit: Fit, x: np.ndarray, y: np.ndarray, axes: Any) -> None:
     margin = 0.05 * np.where(high > low, high - low, 1.0)
     across, up = (np.linspace(a, b, 200) for a, b in zip(low - margin, high + margin, strict=True))
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    shown = slice(None, None, max(1, len(x) // 2000))
+    markers = itertools.cycle("oxs^v*+D")
+    names = model.columns or ("x_1", "x_2")
+    axes.set(xlabel=names[0], ylabel=names[1])
+    for label, marker in zip(model.classes, markers, strict=False):
+        of = y[shown] == label
+        axes.scatter(*x[shown][of].T, marker=marker, s=14, c="black", linewidths=0.8, label=str(label))
+    axes.legend()
+    if len(model.classes) > 2:
+        best = np.argmax(model.score(grid), axis=1).reshape(200, 200)
+        axes.contourf(across, up, best, levels=np.arange(len(model.classes) + 1) - 0.5, cmap="tab20", alpha=0.6)
+        return
     p = model.predict_probability(grid).reshape(200, 200)
     filled = axes.contourf(across, up, p, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
     if p.min() < 0.5 < p.max():
         axes.contour(across, up, p, levels=[0.5], colors="black")
-    shown = slice(None, None, max(1, len(x) // 2000))
-    for label, marker in zip(model.classes, "ox", strict=True):
-        of = y[shown] == label
-        axes.scatter(*x[shown][of].T, marker=marker, s=14, c="black", linewidths=0.8, label=str(label))
-    names = model.columns or ("x_1", "x_2")
-    axes.set(xlabel=names[0], ylabel=names[1])
-    axes.legend()
     axes.figure.colorbar(filled, ax=axes, label=f"p({model.classes[1]})")

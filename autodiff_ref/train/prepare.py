@@ -11,6 +11,9 @@ from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.shuffle import aligned
 
+MANY = 20
+"""More different labels than this are taken for measurements where they are no whole numbers."""
+
 
 class Scaling(NamedTuple):
     """(x − mean) / scale, column by column."""
@@ -32,19 +35,35 @@ def as_matrix(x: Any, name: str = "x") -> np.ndarray:
 def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     """(y, classes): labels as −1 and +1, and the two values that these stand for, in this order.
 
-    Args:
-        labels: (n,), two different values: numbers, booleans or text. The larger one, or the later one in the alphabet,
-            is +1; text that reads as numbers is ordered as numbers.
-        n: how many there must be.
-
-    Raises:
-        TypeError: labels are neither numbers nor text.
-        ValueError: there are fewer or more than two values, a NaN, or not n labels.
+    Args and raises as `classes_of`, which see; and ValueError where there are more than two values.
 
     Example:
         >>> y, classes = signs_of(["malignant", "benign"], 2)
         >>> y.tolist(), classes.tolist()
         ([1.0, -1.0], ['benign', 'malignant'])
+    """
+    y, classes = classes_of(labels, n)
+    if len(classes) != 2:
+        raise ValueError(f"labels must have two different values, got {len(classes)} ({_named(classes)})")
+    return y, classes
+
+
+def classes_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
+    """(y, classes): two different labels as −1 and +1, K > 2 of them as 0, …, K − 1, and the values that these stand for.
+
+    Args:
+        labels: (n,), at least two different values: numbers, booleans or text, in ascending order or that of the alphabet;
+            text that reads as numbers is ordered as numbers.
+        n: how many there must be.
+
+    Raises:
+        TypeError: labels are neither numbers nor text.
+        ValueError: there are fewer than two values, a NaN, or not n labels.
+
+    Example:
+        >>> y, classes = classes_of(["b", "c", "a"], 3)
+        >>> y.tolist(), classes.tolist()
+        ([1.0, 2.0, 0.0], ['a', 'b', 'c'])
     """
     array = np.asarray(labels)
     if array.dtype == object and all(isinstance(label, str) for label in array.ravel()):
@@ -57,14 +76,28 @@ def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
         raise ValueError(
             f"labels must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
         )
-    classes = np.unique(array)
-    if len(classes) != 2:
-        shown = ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
-        raise ValueError(f"labels must have two different values, got {len(classes)} ({shown})")
+    classes, codes = np.unique(array, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"labels must have at least two different values, got {len(classes)} ({_named(classes)})")
+    if array.dtype.kind == "f" and len(classes) > MANY and (classes != np.round(classes)).any():
+        raise ValueError(
+            f"labels have {len(classes)} different values that are no whole numbers ({_named(classes)}): "
+            "they look like measurements, and this is no regression"
+        )
     if classes.dtype.kind == "U":
         with suppress(ValueError):
-            classes = classes[np.argsort(classes.astype(np.float64), kind="stable")]
-    return np.where(array == classes[1], 1.0, -1.0), classes
+            order = np.argsort(classes.astype(np.float64), kind="stable")
+            classes, codes = classes[order], np.argsort(order)[codes]
+    return codes_of(codes, len(classes)), classes
+
+
+def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:
+    """Numbers of classes 0, …, k − 1 as training takes them: for two classes −1 and +1."""
+    return 2.0 * codes - 1.0 if k == 2 else codes.astype(np.float64)
+
+
+def _named(classes: np.ndarray) -> str:
+    return ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
 
 
 def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None) -> None:

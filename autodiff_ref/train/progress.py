@@ -76,10 +76,11 @@ def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, 
 def summary_text(summary: dict[str, Any]) -> Text:
     """The same for people, a line each."""
     costs = summary["nanoseconds_per_example"]
+    outputs = 1 if len(summary["classes"]) == 2 else len(summary["classes"])
     rows = {
         "data": f"{summary['examples']:,} examples to train on, {summary['features']} features, "
-        f"classes {summary['classes'][0]} (−1) and {summary['classes'][1]} (+1)",
-        "net": " → ".join(map(str, [summary["features"], *summary["widths"], 1])),
+        f"classes {_classes(summary['classes'])}",
+        "net": " → ".join(map(str, [summary["features"], *summary["widths"], outputs])),
         "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
         f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
@@ -96,3 +97,9 @@ def summary_text(summary: dict[str, Any]) -> Text:
     if summary["saved"]:
         rows["saved"] = summary["saved"]
     return Text("\n".join(f"{name:11}{text}" for name, text in rows.items()))
+
+
+def _classes(names: list[str]) -> str:
+    if len(names) == 2:
+        return f"{names[0]} (−1) and {names[1]} (+1)"
+    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -53,8 +54,12 @@ def update_of(optimizer: Any, parameters: Any) -> tuple[Update, Values]:
     try:
         hash(optimizer)
     except TypeError:
-        return _update_of.__wrapped__(optimizer, shape, kinds, jax.config.jax_enable_x64)
-    return _update_of(optimizer, shape, kinds, jax.config.jax_enable_x64)
+        return _update_of.__wrapped__(optimizer, shape, kinds, _wide())
+    return _update_of(optimizer, shape, kinds, _wide())
+
+
+def _wide() -> bool:
+    return jnp.result_type(float) == np.float64
 
 
 @lru_cache(maxsize=256)
@@ -88,8 +93,12 @@ def _inlined(equation: Any) -> Any:
     return None if inner is None or inner.consts else inner.jaxpr
 
 
+def _is_literal(variable: Any) -> bool:
+    return isinstance(variable, core.Literal)
+
+
 def _is_number(variable: Any) -> bool:
-    return isinstance(variable, core.Literal) and np.ndim(variable.val) == 0 and np.dtype(variable.aval.dtype).kind == "f"
+    return _is_literal(variable) and np.ndim(variable.val) == 0 and np.dtype(variable.aval.dtype).kind == "f"
 
 
 def _written(jaxpr: Any, values: list[Any]) -> tuple[Any, ...]:
@@ -97,7 +106,7 @@ def _written(jaxpr: Any, values: list[Any]) -> tuple[Any, ...]:
     names: dict[Any, int] = {v: k for k, v in enumerate([*jaxpr.constvars, *jaxpr.invars])}
 
     def operand(variable: Any) -> Any:
-        if not isinstance(variable, core.Literal):
+        if not _is_literal(variable):
             return names[variable]
         kind = variable.aval.dtype.name, variable.aval.shape
         if _is_number(variable):
@@ -148,7 +157,7 @@ def _evaluated(jaxpr: Any, arguments: list[Any], values: Iterator[Any]) -> list[
     known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], arguments, strict=True))
 
     def operand(variable: Any) -> Any:
-        if not isinstance(variable, core.Literal):
+        if not _is_literal(variable):
             return known[variable]
         return next(values) if _is_number(variable) else variable.val
 

@@ -152,7 +152,7 @@ def test_any_two_values_become_signs(labels, y, classes):
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        ([1, 1, 1], ValueError, r"two different values, got 1 \(1\)"),
+        ([1, 1, 1], ValueError, r"at least two different values, got 1 \(1\)"),
         ([0, 1, 2], ValueError, r"got 3 \(0, 1, 2\)"),
         ([0, 1], ValueError, "one label for each row"),
         ([0.0, 1.0, np.nan], ValueError, "row 2 has nan"),

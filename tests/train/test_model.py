@@ -77,7 +77,7 @@ def drop(*names):
 
 DAMAGE = {
     "another program's": (lambda about, _: about.update(format="other"), "it says 'other'"),
-    "of a later version": (lambda about, _: about.update(version=2), "version 2"),
+    "of a later version": (lambda about, _: about.update(version=3), "version 3"),
     "without weights": (drop("w1"), "damaged model: 'w1"),
     "without a bias": (drop("b1"), "damaged model: 'b1"),
     "NaN": (lambda _, arrays: arrays.update(w1=arrays["w1"] * np.nan), "finite"),
