@@ -64,6 +64,10 @@ def train(
     shuffle: Annotated[str, typer.Option(help="examples, batches (faster), none, or auto.")] = "auto",
     float64: Annotated[bool, typer.Option("--float64", help="Compute in float64; float32 otherwise.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights on one machine.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A folder for the state of the training, from which it can go on; extra train.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --checkpoint.")] = False,
     save: Annotated[Path | None, typer.Option(help="A folder, or a .npz file, for the model.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="A picture of the loss curve, and of the boundary for two features; extra plot.")
@@ -113,6 +117,8 @@ def train(
                 columns=dataset.columns,
                 label=label,
                 on_epoch=line,
+                checkpoint=checkpoint,
+                resume=resume,
             )
         saved = None if save is None else str(result.model.save(save))
         summary = _summary(result, dataset, batch_size, saved)

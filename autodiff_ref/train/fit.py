@@ -1,14 +1,17 @@
 """`fit`: from examples and labels to a trained model."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
+from autodiff_ref.train.checkpoints import Checkpoints, require_orbax
 from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
@@ -24,6 +27,10 @@ from autodiff_ref.train.prepare import (
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.updates import update_of
+from autodiff_ref.train.values import truth
+
+MOST_BY_LBFGS = 100_000
+"""Weights up to which L-BFGS writes checkpoints: its state is SciPy's own, so that they hold every gradient there was."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ def fit(
     columns: Sequence[str] | None = None,
     label: str | None = None,
     on_epoch: Callable[[Epoch], Any] | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
 ) -> Fit:
     """w ← w + step along ∇ (1/n Σ_i c_i log σ(y_i z_i) − λ/2n Σ_l ‖W_l‖²), epoch by epoch
 
@@ -102,6 +111,9 @@ def fit(
         columns: the names of x's columns, kept with the model.
         label: the name of the label, kept with the model.
         on_epoch: called after every epoch.
+        checkpoint: a folder for the state of the training, so that one that was stopped can go on; extra `train`.
+        resume: go on from the last checkpoint in that folder, if any, to bitwise the weights of a training that was never
+            stopped. All other arguments must be the same, but for `epochs`, `patience` and `on_epoch`.
 
     Returns:
         The model, the history of its training, and why it ended.
@@ -109,7 +121,9 @@ def fit(
     Raises:
         TypeError: x is not made of numbers, y not of numbers or text, or another argument is not of its kind.
         ValueError: an argument is out of its range, shapes do not fit, a value is not finite, there is one label alone.
-        ModuleNotFoundError: the optimiser is one of optax's, which is not installed.
+        ModuleNotFoundError: the optimiser is one of optax's, which is not installed; or Orbax is not, for checkpoints.
+        FileExistsError: there are checkpoints in the folder, and `resume` is False.
+        OSError: a checkpoint cannot be written; those before it are as they were.
         FloatingPointError: training diverged.
 
     Example:
@@ -139,6 +153,10 @@ def fit(
     )
     if on_epoch is not None and not callable(on_epoch):
         raise TypeError(f"on_epoch must be a function of an Epoch, got {on_epoch!r}")
+    if truth("resume", resume) and checkpoint is None:
+        raise ValueError("resume: from where? Give the folder as checkpoint")
+    if checkpoint is not None:
+        require_orbax()
     x = as_matrix(x)
     n, d = x.shape
     signs, classes = classes_of(y, n)
@@ -169,11 +187,44 @@ def fit(
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
     )
-    with jax.enable_x64(settings.dtype == "float64"), kept():
-        if settings.method is None:
-            layers, history, stopped = by_lbfgs(task, layers)
-        else:
-            layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
+    if checkpoint is not None:
+        task = replace(task, checkpoints=Checkpoints(checkpoint, _identity(settings, task, layers), resume))
+    try:
+        with jax.enable_x64(settings.dtype == "float64"), kept():
+            if settings.method is None:
+                layers, history, stopped = by_lbfgs(task, layers)
+            else:
+                layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
+    finally:
+        if task.checkpoints is not None:
+            task.checkpoints.close()
     outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
     model = Model(layers, settings.hidden, classes, scaling, names, label, settings.about() | outcome)
     return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant], held_out)
+
+
+def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:
+    """What a training depends on, as a checkpoint keeps it: settings, and sums of the bytes of data and weights."""
+    if settings.method is None and (size := sum(leaf.size for leaf in jax.tree.leaves(layers))) > MOST_BY_LBFGS:
+        raise ValueError(
+            f"checkpoint: of lbfgs it keeps every gradient, for up to {MOST_BY_LBFGS:,} weights, and there are {size:,}: "
+            "use an optimizer that takes steps"
+        )
+    about = settings.about() | {"hidden": settings.hidden, "bias": settings.bias, "standardise": settings.standardise}
+    if settings.method is not None:
+        update, values = update_of(settings.method, layers)
+        about["optimizer"] = [about["optimizer"], _sum(values), len(repr(update.key))]
+    tables = [
+        row[:n]
+        for table, n in ((task.table, task.n), (task.validation, task.held_out))
+        if table is not None
+        for row in table
+    ]
+    return about | {"data": _sum(tables), "initial weights": _sum(jax.tree.leaves(layers)), "examples": task.n}
+
+
+def _sum(arrays: Iterable[Any]) -> int:
+    total = 0
+    for array in arrays:
+        total = crc32(memoryview(np.ascontiguousarray(array)).cast("B"), total)
+    return total

@@ -20,6 +20,7 @@ def lbfgs(
     decay: float,
     iterations: int,
     after: Callable[[int, Layers, float], bool],
+    evaluations: list[np.ndarray],
 ) -> tuple[Layers, str]:
     """max over w of 1/n Σ_i c_i log σ(y_i z_i) − λ/2N Σ_l ‖W_l‖²
 
@@ -30,6 +31,8 @@ def lbfgs(
         recipe: which gradient and which squashing function; its optimiser is not used.
         decay: λ/N, the weight decay an example.
         iterations: at most so many.
+        evaluations: the loss and its gradient, in one array, wherever they were computed, in order. Those that are there are
+            not computed again, so that a search goes on where it was by going the same way; new ones are added.
         after: called after each iteration with its number, the weights and ll an example; training stops where it is true.
 
     Returns:
@@ -49,7 +52,18 @@ def lbfgs(
     def penalty(current: Layers) -> float:
         return decay / 2 * sum(float(np.sum(np.square(layer.w, dtype=np.float64))) for layer in current)
 
+    asked = 0
+
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal asked
+        asked += 1
+        if asked > len(evaluations):
+            value, gradient = computed(flat)
+            evaluations.append(np.concatenate([[value], gradient]))
+        known = evaluations[asked - 1]
+        return float(known[0]), known[1:].copy()
+
+    def computed(flat: np.ndarray) -> tuple[float, np.ndarray]:
         current = unflatten(flat)
         ll, total = sum_over(current, on_device, hidden=recipe.hidden, gradient=recipe.gradient, block=block, n=n)
         mean = jax.tree.map(lambda g: np.asarray(g, np.float64) / n, total)

@@ -1,8 +1,8 @@
 """A trained net with all that is needed to use it: standardisation, classes, column names; saved and loaded as .npz."""
 
+import glob
 import json
 import os
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -112,18 +112,42 @@ class Model:
             arrays[f"w{number}"] = np.asarray(w)
             if b is not None:
                 arrays[f"b{number}"] = np.asarray(b)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        _clear(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            if os.name == "posix":
+                folder = os.open(path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)  # or the name may be gone after a loss of power
+                finally:
+                    os.close(folder)
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise OSError(
+                    error.errno, f"{error.strerror or error}; what was there before is as it was", str(path)
+                ) from None
             raise
         return path
+
+
+def _clear(path: Path) -> None:
+    """Deletes what processes that were killed while they wrote this file have left behind."""
+    if os.name != "posix":
+        return  # where asking for a process by its number may end it
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        number = left.name.split(".")[-2]
+        try:
+            os.kill(int(number), 0)  # whether there is such a process
+        except (ValueError, ProcessLookupError):
+            left.unlink(missing_ok=True)
+        except OSError:
+            continue  # there is one, of another user
 
 
 def model_file(path: str | Path) -> Path:

@@ -98,6 +98,7 @@ class Shuffler:
         segment: about how many examples to permute at a time.
         overwrite: whether `table` may be written to, which saves "batches" a copy of it.
         n: how many of the table's columns are examples, the first ones; by default all.
+        first: the number of the first epoch that will be asked for: 0, or where a training goes on.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Shuffler:
         segment: int = SEGMENT,
         overwrite: bool = False,
         n: int | None = None,
+        first: int = 0,
     ) -> None:
         self.rows, width = table.shape
         self.n = width if n is None else n
@@ -125,17 +127,29 @@ class Shuffler:
         if self.mode == "examples":
             self._spare.append(self._empty())
         self._pool = ThreadPoolExecutor(threads())
+        if self.mode == "batches" and first:
+            self._deal(self._dealt_before(first))
+
+    def _random(self, number: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
+
+    def _dealt_before(self, first: int) -> np.ndarray:
+        """Where the deals before an epoch have put the examples: each deal shuffles what the one before it has left."""
+        order = np.arange(self.n)
+        for number in range(0, first, REDEAL):
+            order = order[self._random(number).permutation(self.n)]
+        return order
 
     def _empty(self) -> Table:
         return aligned(self.rows, self._room, self._table.dtype)
 
     def epoch(self, number: int) -> Iterator[Segment]:
-        """The segments of one epoch, in order. Epochs are to be asked for in turn, from 0 on.
+        """The segments of one epoch, in order. Epochs are to be asked for in turn, from `first` on.
 
         A segment's memory is used again for the one after next: whatever is computed from a segment must be complete
         before the second one after it is asked for.
         """
-        random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
+        random = self._random(number)
         if self.mode == "examples":
             yield from self._permuted(random.permutation(self.n))
             return

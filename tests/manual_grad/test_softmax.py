@@ -1,4 +1,4 @@
-"""K classes: the residual keeps its digits, the recursion equals `jax.grad`, its lines are right; two classes are the notes'."""
+"""K classes: the residual keeps its digits, the recursion equals `jax.grad`, two classes are the notes' net."""
 
 import jax
 import jax.numpy as jnp
