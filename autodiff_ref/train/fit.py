@@ -226,5 +226,5 @@ def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:
 def _sum(arrays: Iterable[Any]) -> int:
     total = 0
     for array in arrays:
-        total = crc32(memoryview(np.ascontiguousarray(array)).cast("B"), total)
+        total = crc32(np.ascontiguousarray(array).tobytes(), total)
     return total

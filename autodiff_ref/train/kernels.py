@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from autodiff_ref.train import chip
+from manual_grad._arrays import is_traced
 from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer, is_narrow, terms_and_grad_columns
 
@@ -77,6 +79,17 @@ def gradient_of(name: str) -> Callable[..., Sums]:
     return GRADIENTS[name]
 
 
+WHOLE = 1 << 30
+"""The block of an accelerator: all examples at once, in one call."""
+
+
+def accelerated(table: Any = None) -> bool:
+    """Whether a table, or what is not on any device yet, is worked on by an accelerator: a GPU, or whatever is no CPU."""
+    if isinstance(table, jax.Array) and not is_traced(table):
+        return any(device.platform != "cpu" for device in table.devices())
+    return jax.default_backend() != "cpu"
+
+
 def block_of(layers: Layers, table: Any, n: int | None = None) -> int:
     """How many columns to work on at a time: a power of two, by the widest layer and by the memory of X, n examples.
 
@@ -88,6 +101,8 @@ def block_of(layers: Layers, table: Any, n: int | None = None) -> int:
     for each unit, 8 more, twice the inputs of each layer that is multiplied as one matrix product, and two copies of the
     example's column, which jax 0.12 makes: one in the loop, one for what is left over after it.
     """
+    if accelerated(table):
+        return WHOLE
     rows, n = table.shape[0], n or table.shape[1]
     shapes = [layer.w.shape for layer in layers]
     fits = CACHE // (max(rows, *(units for units, _ in shapes)) * table.dtype.itemsize)
@@ -237,6 +252,11 @@ def sum_over(
     """
     gradient_of(gradient)
     n = table.shape[1] if n is None else n
+    if accelerated(table):
+        one_pass = gradient == "hand" and block is None and n >= chip.ENOUGH and chip.fits(layers)
+        options = {"hidden": hidden, "gradient": gradient, "one_pass": one_pass, "full": n == table.shape[1]}
+        ll, total = whole_sums(layers, table, n, **options)
+        return float(ll), jax.tree.map(np.asarray, total)
     block, parts = block or block_of(layers, table, n), ranges_of(layers, n)
     workers = workers or workers_for(layers, table, n)
     bounds = [min(n, -(-n // block // parts) * block * k) for k in range(parts)] + [n]
@@ -254,6 +274,17 @@ def sum_over(
             found = list(pool.map(part, range(parts)))
     ll, total = reduce(lambda one, more: jax.tree.map(np.add, one, more), found)
     return float(ll), total
+
+
+@partial(jax.jit, static_argnames=("hidden", "gradient", "one_pass", "full"))
+def whole_sums(layers: Layers, table: Any, n: Any, *, hidden: str, gradient: str, one_pass: bool, full: bool) -> Sums:
+    """ll and ∇ll over the first n columns in one call: by the kernel that reads X once, or by XLA."""
+    if one_pass:
+        return chip.one_pass(layers, table, n, hidden=hidden, interpret=chip.INTERPRET)
+    if full:  # nothing to leave out
+        return sums(layers, table, hidden=hidden, gradient=gradient, block=WHOLE)
+    lanes, total = left_over(layers, table, 0, n, table.shape[1], hidden, gradient, WHOLE)
+    return jnp.sum(lanes), total
 
 
 @partial(jax.jit, static_argnames=("hidden",))

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import least
 from autodiff_ref.train.kernels import Layers, block_of, sum_over
 from autodiff_ref.train.loop import Recipe
@@ -43,7 +44,8 @@ def lbfgs(
     leaves, shape = jax.tree.flatten(layers)
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
     on_device = jax.device_put(table)
-    dtype, block = table.dtype, block_of(layers, table, least(n))
+    dtype = table.dtype
+    block = None if kernels.accelerated() else block_of(layers, table, least(n))
 
     def unflatten(flat: np.ndarray) -> Layers:
         parts = [part.reshape(leaf.shape) for part, leaf in zip(np.split(flat, ends), leaves, strict=True)]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from autodiff_ref.train import chip, kernels
 from autodiff_ref.train.capacity import least
 from autodiff_ref.train.kernels import (
     Layers,
@@ -173,7 +174,21 @@ def epoch(
     if order is not None:
         order = _checked_order(order, n // batch, width // batch)
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
+    if kernels.accelerated(table) and _fits_chip(plan, state.layers, batch):
+        on_chip = chip.update_on_chip(recipe.optimizer, state.layers)
+        if chip.number_by_number(on_chip[0]):
+            return _epoch_on_chip(plan, on_chip[0], values, on_chip[1], state, table, decay, n, batch, order)
     return _epoch(plan, values, state, table, decay, n, batch, order)
+
+
+def _fits_chip(plan: Plan, layers: Layers, batch: int) -> bool:
+    return (
+        plan.gradient == "hand"
+        and plan.block == kernels.WHOLE
+        and batch <= chip.LONGEST
+        and batch & (batch - 1) == 0
+        and chip.fits(layers)
+    )
 
 
 def _checked_order(order: Any, batches: int, most: int) -> Any:
@@ -203,14 +218,42 @@ def _epoch(
         more, total = lane_sums(state.layers, table, first, batch, *settings)
         return _along(plan, values, state, total, batch, decay), lanes + more
 
-    def rest() -> tuple[State, Any]:
-        first = batches * batch
-        lanes, total = left_over(state.layers, table, first, n, batch, *settings)
-        return _along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
-
     lanes = jnp.zeros(min(batch, plan.block), table.dtype)
     state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
-    ll = jnp.sum(lanes)
+    return _completed(plan, values, state, jnp.sum(lanes), table, decay, n, batch, order)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 8), donate_argnums=4)
+def _epoch_on_chip(
+    plan: Plan,
+    update: Update,
+    values: Values,
+    numbers: Values,
+    state: State,
+    table: Any,
+    decay: Any,
+    n: Any,
+    batch: int,
+    order: Any,
+) -> tuple[State, Any]:
+    batches = n // batch
+    layers, optimizer, ll = chip.epoch(
+        update, numbers, *state, table, decay, batches, order, batch=batch, hidden=plan.hidden, interpret=chip.INTERPRET
+    )
+    return _completed(plan, values, State(layers, optimizer), ll, table, decay, n, batch, order)
+
+
+def _completed(
+    plan: Plan, values: Values, state: State, ll: Any, table: Any, decay: Any, n: Any, batch: int, order: Any
+) -> tuple[State, Any]:
+    """An epoch with the step over what is left after whole batches; ll is NaN where `order` has a number of no batch."""
+    batches = n // batch
+
+    def rest() -> tuple[State, Any]:
+        first = batches * batch
+        lanes, total = left_over(state.layers, table, first, n, batch, plan.hidden, plan.gradient, plan.block)
+        return _along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
+
     if batch > 1:
         state, more = jax.lax.cond(n % batch > 0, rest, lambda: (state, jnp.zeros((), table.dtype)))
         ll = ll + more
@@ -239,8 +282,9 @@ def full_step(
     width = table.shape[1]
     n = width if n is None else n
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
-    if ranges_of(state.layers, n) == 1:
+    if ranges_of(state.layers, n) == 1 and not kernels.accelerated(table):
         state, ll = _full(plan, values, state, table, decay, n)
         return state, float(ll)
-    ll, total = sum_over(state.layers, table, hidden=plan.hidden, gradient=plan.gradient, block=plan.block, n=n)
+    block = None if plan.block == kernels.WHOLE else plan.block
+    ll, total = sum_over(state.layers, table, hidden=plan.hidden, gradient=plan.gradient, block=block, n=n)
     return _ascend(plan, values, state, total, n, decay), ll

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.shuffle import aligned
@@ -156,7 +157,8 @@ def table_of(
     the columns beyond.
     """
     n, d = len(x) if rows is None else len(rows), x.shape[1]
-    table = aligned(d + 1 + (c is not None), capacity(n, dtype.itemsize), dtype)
+    room = n if kernels.accelerated() else capacity(n, dtype.itemsize)  # whose memory is always there
+    table = aligned(d + 1 + (c is not None), room, dtype)
     first = 0
     with np.errstate(over="ignore"):
         for chunk in _chunks(x, rows):

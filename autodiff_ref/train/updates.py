@@ -30,6 +30,8 @@ class Update:
 
     key: Any
     run: Callable[[Values, Any, Any, Any], tuple[Any, Any]] = field(compare=False, repr=False)
+    operations: frozenset[str] | None = field(compare=False, repr=False)
+    """The primitives it is made of; None where it could not be written out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ def _update_of(optimizer: Any, shape: Any, kinds: tuple[Any, ...], wide: bool) -
     try:
         key = shape, kinds, wide, jax.tree.structure(state), back, _written(traced.jaxpr, values)
     except (Opaque, AttributeError):
-        return Update((Same(optimizer), shape, kinds, wide), lambda _, g, s, p: optimizer.update(g, s, p)), ()
+        return Update((Same(optimizer), shape, kinds, wide), lambda _, g, s, p: optimizer.update(g, s, p), None), ()
 
     def run(values: Values, *arguments: Any) -> tuple[Any, Any]:
         given = iter(values)
@@ -84,7 +86,16 @@ def _update_of(optimizer: Any, shape: Any, kinds: tuple[Any, ...], wide: bool) -
 
     if traced.consts:  # arrays that the optimiser holds: its own, whatever else is equal
         key = (*key, tuple((np.asarray(c).dtype.name, np.shape(c), np.asarray(c).tobytes()) for c in traced.consts))
-    return Update(key, run), tuple(values)
+    return Update(key, run, frozenset(_operations(traced.jaxpr))), tuple(values)
+
+
+def _operations(jaxpr: Any) -> Iterator[str]:
+    for equation in jaxpr.eqns:
+        inner = _inlined(equation)
+        if inner is None:
+            yield equation.primitive.name
+        else:
+            yield from _operations(inner)
 
 
 def _inlined(equation: Any) -> Any:
