@@ -1,4 +1,4 @@
-"""On a GPU: the full batch in one pass, epochs in one kernel, beside what XLA makes of `jax.grad`. `python benchmarks/gpu.py`
+"""On a GPU: the full batch in one pass, epochs in one kernel, beside `jax.grad` by XLA. `python benchmarks/gpu.py`
 
 Where there is no GPU it prints what it would measure. Both sides compute in float32; matrix products by JAX's default, which
 on NVIDIA's GPUs is TF32 (`JAX_DEFAULT_MATMUL_PRECISION=highest` for float32 throughout), while the kernels multiply and add

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import numpy as np
 import typer
 from rich.console import Console
 
 from autodiff_ref.train.costs import gradient_costs
 from autodiff_ref.train.data import Dataset, read
+from autodiff_ref.train.devices import join
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import GRADIENTS
 from autodiff_ref.train.model import Model, load, model_file
@@ -22,6 +24,7 @@ from autodiff_ref.train.plot import require_picture
 from autodiff_ref.train.prepare import codes_of, table_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
 from autodiff_ref.train.shuffle import MODES
+from autodiff_ref.train.values import whole
 from manual_grad.activations import ACTIVATIONS
 
 
@@ -68,6 +71,12 @@ def train(
         Path | None, typer.Option(help="A folder for the state of the training, from which it can go on; extra train.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --checkpoint.")] = False,
+    devices: Annotated[int, typer.Option(help="Devices that share each batch; on a CPU as many are made of it.")] = 1,
+    coordinator: Annotated[
+        str | None, typer.Option(help="host:port of process 0, where several processes train together.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="How many processes there are.")] = 1,
+    process_id: Annotated[int, typer.Option(help="Which of them this is, from 0. Process 0 prints and saves.")] = 0,
     save: Annotated[Path | None, typer.Option(help="A folder, or a .npz file, for the model.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="A picture of the loss curve, and of the boundary for two features; extra plot.")
@@ -84,6 +93,7 @@ def train(
         _require_one_of(ACTIVATIONS, activation=activation)
         _require_one_of(GRADIENTS, gradient=gradient)
         _require_one_of(MODES, shuffle=shuffle)
+        _connect(devices, coordinator, processes, process_id)
         widths = _widths(hidden)
         batch_size = _batch(batch)
         if plot is not None:
@@ -119,7 +129,10 @@ def train(
                 on_epoch=line,
                 checkpoint=checkpoint,
                 resume=resume,
+                devices=devices,
             )
+        if process_id:
+            return
         saved = None if save is None else str(result.model.save(save))
         summary = _summary(result, dataset, batch_size, saved)
         if plot is not None:
@@ -150,6 +163,16 @@ def predict(
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(["prediction", *(f"p({name})" for name in trained.classes[shown])])
     out.writerows([str(name), *(f"{value:.9g}" for value in row[shown])] for name, row in zip(labels, p, strict=True))
+
+
+def _connect(devices: int, coordinator: str | None, processes: int, process_id: int) -> None:
+    """Before anything is computed: the processes that train together, the devices of this one's processor."""
+    if whole("--devices", devices, 1) > 1:
+        jax.config.update("jax_num_cpu_devices", max(1, devices // max(1, processes)))
+    if coordinator is not None:
+        join(coordinator, processes, process_id)
+    elif processes != 1 or process_id:
+        raise ValueError("--processes and --process-id need --coordinator HOST:PORT, where process 0 is")
 
 
 def _training_data(data: Path, label: str, weights: str | None, leave_out: list[str]) -> tuple[Dataset, Any]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
 from autodiff_ref.train.checkpoints import Checkpoints, require_orbax
 from autodiff_ref.train.compiled import kept
+from autodiff_ref.train.devices import mesh_of
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
@@ -27,7 +28,7 @@ from autodiff_ref.train.prepare import (
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.updates import update_of
-from autodiff_ref.train.values import truth
+from autodiff_ref.train.values import truth, whole
 
 MOST_BY_LBFGS = 100_000
 """Weights up to which L-BFGS writes checkpoints: its state is SciPy's own, so that they hold every gradient there was."""
@@ -79,6 +80,7 @@ def fit(
     on_epoch: Callable[[Epoch], Any] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    devices: int = 1,
 ) -> Fit:
     """w ← w + step along ∇ (1/n Σ_i c_i log σ(y_i z_i) − λ/2n Σ_l ‖W_l‖²), epoch by epoch
 
@@ -114,6 +116,9 @@ def fit(
         checkpoint: a folder for the state of the training, so that one that was stopped can go on; extra `train`.
         resume: go on from the last checkpoint in that folder, if any, to bitwise the weights of a training that was never
             stopped. All other arguments must be the same, but for `epochs`, `patience` and `on_epoch`.
+        devices: how many of JAX's devices share each batch, of all processes that `autodiff_ref.train.devices.join` has
+            brought together. Every process is given all examples, and keeps its devices' share. `batch_size` must be a
+            multiple of it. The weights equal those of one device within rounding.
 
     Returns:
         The model, the history of its training, and why it ended.
@@ -157,6 +162,14 @@ def fit(
         raise ValueError("resume: from where? Give the folder as checkpoint")
     if checkpoint is not None:
         require_orbax()
+    if whole("devices", devices, 1) > 1:
+        mesh_of(devices)
+        if settings.method is None:
+            raise ValueError("devices: lbfgs runs on one device; use an optimizer that takes steps")
+        if settings.batch_size is not None and settings.batch_size % devices:
+            raise ValueError(f"batch_size must be a multiple of devices, got {settings.batch_size} and {devices}")
+        if checkpoint is not None and jax.process_count() > 1:
+            raise ValueError("checkpoint: of one process alone, not of several")
     x = as_matrix(x)
     n, d = x.shape
     signs, classes = classes_of(y, n)
@@ -186,6 +199,7 @@ def fit(
         epochs=settings.epochs,
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
+        devices=devices,
     )
     if checkpoint is not None:
         task = replace(task, checkpoints=Checkpoints(checkpoint, _identity(settings, task, layers), resume))

@@ -91,7 +91,7 @@ def ascend(plan: Plan, values: Values, state: State, gradient: Layers, decay: An
     return State(jax.tree.map(lambda p, u: (p + u).astype(p.dtype), state.layers, change), optimizer)
 
 
-def _along(plan: Plan, values: Values, state: State, total: Layers, count: Any, decay: Any) -> State:
+def along(plan: Plan, values: Values, state: State, total: Layers, count: Any, decay: Any) -> State:
     """The step along the gradient `total`, a sum over `count` examples."""
     return ascend(plan, values, state, jax.tree.map(lambda g: (g / count).astype(g.dtype), total), decay)
 
@@ -125,7 +125,7 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
 def _step(plan: Plan, values: Values, state: State, batch: Any, decay: Any) -> tuple[State, Any]:
     count = batch.shape[1]
     lanes, total = lane_sums(state.layers, batch, 0, count, plan.hidden, plan.gradient, plan.block)
-    return _along(plan, values, state, total, count, decay), jnp.sum(lanes)
+    return along(plan, values, state, total, count, decay), jnp.sum(lanes)
 
 
 def epoch(
@@ -216,7 +216,7 @@ def _epoch(
         state, lanes = carry
         first = (k if order is None else order[k]) * batch
         more, total = lane_sums(state.layers, table, first, batch, *settings)
-        return _along(plan, values, state, total, batch, decay), lanes + more
+        return along(plan, values, state, total, batch, decay), lanes + more
 
     lanes = jnp.zeros(min(batch, plan.block), table.dtype)
     state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
@@ -252,7 +252,7 @@ def _completed(
     def rest() -> tuple[State, Any]:
         first = batches * batch
         lanes, total = left_over(state.layers, table, first, n, batch, plan.hidden, plan.gradient, plan.block)
-        return _along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
+        return along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
 
     if batch > 1:
         state, more = jax.lax.cond(n % batch > 0, rest, lambda: (state, jnp.zeros((), table.dtype)))
@@ -266,10 +266,10 @@ def _completed(
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
 def _full(plan: Plan, values: Values, state: State, table: Any, decay: Any, n: Any) -> tuple[State, Any]:
     ll, total = span_sums(state.layers, table, 0, n, hidden=plan.hidden, gradient=plan.gradient, block=plan.block)
-    return _along(plan, values, state, total, n, decay), ll
+    return along(plan, values, state, total, n, decay), ll
 
 
-_ascend = jax.jit(_along, static_argnums=0, donate_argnums=2)
+_ascend = jax.jit(along, static_argnums=0, donate_argnums=2)
 
 
 def full_step(

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from autodiff_ref.train import devices
 from autodiff_ref.train.capacity import least
 from autodiff_ref.train.checkpoints import Checkpoints, Saved
 from autodiff_ref.train.kernels import Layers, block_of, mean_over
@@ -47,6 +48,7 @@ class Task:
     patience: int
     on_epoch: Callable[[Epoch], Any]
     checkpoints: Checkpoints | None = None
+    devices: int = 1
 
 
 def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuffle: str) -> tuple[Layers, list[Epoch], str]:
@@ -60,7 +62,12 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
     if watch.stopped_early:
         return watch.result(state.layers)
     done = len(watch.history)
-    if batch == task.n:
+    if task.devices > 1:
+        batch = -(-batch // task.devices) * task.devices if batch == task.n else batch
+        shuffler = Shuffler(task.table, batch, seed, "none" if batch >= task.n else shuffle, n=task.n, first=done)
+        numbers = range(done, task.epochs)
+        passes = devices.passes(task.recipe, state, shuffler, numbers, task.decay, batch, devices.mesh_of(task.devices))
+    elif batch == task.n:
         passes = _full_batch(task, state)
     else:
         shuffler = Shuffler(task.table, batch, seed, shuffle, overwrite=True, n=task.n, first=done)
@@ -170,6 +177,8 @@ class Watch:
         task = self.task
         held_out = task.validation
         self._require_finite(number, ll)
+        if held_out is not None and task.devices > 1:
+            layers = jax.tree.map(np.array, layers)
         value = None if held_out is None else mean_ll(layers, held_out, task.held_out, task.recipe.hidden)
         self._require_finite(number, value)
         done = Epoch(number, ll, value, time.perf_counter() - since, task.n)
