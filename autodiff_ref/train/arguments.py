@@ -24,15 +24,26 @@ def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed:
     )
 
 
+def share_of(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(rows that stay, rows of a share), each in order: `share` of all rows and, as nearly as can be, of every class."""
+    n = len(y)
+    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
+    place = np.empty(n)
+    for label in np.unique(y):
+        rows = order[y[order] == label]
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    order = order[np.argsort(place[order], kind="stable")]
+    count = max(1, round(share * n))
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
 def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The rows to train on and those held out, in the order of the data; None, None for no split."""
     n = len(y)
     counts = np.ones(n, bool) if c is None else c > 0
     training, held_out = None, None
     if share > 0:
-        count = max(1, round(share * n))
-        order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
-        training, held_out = np.sort(order[count:]), np.sort(order[:count])
+        training, held_out = share_of(y, share, seed)
         if len(np.unique(y[training])) < 2:
             raise ValueError(
                 f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer"

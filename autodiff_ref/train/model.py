@@ -3,8 +3,6 @@
 import glob
 import json
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from autodiff_ref.train.data import CHUNK
+from autodiff_ref.train.members import Archive, Damaged
 from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
 from manual_grad import mlp
 from manual_grad.activations import activation_of
@@ -24,6 +23,8 @@ FORMAT = "manual-grad model"
 VERSION = 2
 """2 has more than two classes; models of two are written as 1, which earlier programs read."""
 FILE = "model.npz"
+ABOUT, LAYERS = 1 << 24, 1_000
+"""Bytes that a model may say about itself, and layers it may have, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,23 +168,33 @@ def load(path: str | Path) -> Model:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such model; `manual-grad train … --save {path.parent}` makes one")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError, NotImplementedError):
-        raise ValueError(f"{path}: not a model file, or damaged") from None
+        with Archive(path) as archive:
+            arrays = archive.read(["about"], most=ABOUT)
+            about = _about(path, arrays)
+            named = [f"{letter}{number}" for letter in "wb" for number in range(1, min(len(about["layers"]), LAYERS) + 1)]
+            arrays = archive.read(["classes", "mean", "scale", *named], most=path.stat().st_size)  # which are not packed
+    except Damaged as error:
+        raise ValueError(f"{path}: not a model file, or damaged: {error}") from None
+    try:
+        return _assembled(about, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: a damaged model: {error}") from None
+
+
+def _about(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What a model file says about itself, of a format and version that are known."""
     try:
         about = json.loads(str(arrays["about"][()]))
         name, version = about["format"], about["version"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError(f"{path}: not a model of manual-grad: it does not say its format") from None
     if name != FORMAT:
         raise ValueError(f"{path}: not a model of manual-grad: it says {name!r}")
     if version not in (1, VERSION):
         raise ValueError(f"{path}: version {version} of the model format, this program reads versions 1 and {VERSION}")
-    try:
-        return _assembled(about, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: a damaged model: {error}") from None
+    if not isinstance(about.get("layers"), list):
+        raise ValueError(f"{path}: a damaged model: it does not say its layers")
+    return about
 
 
 def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
@@ -205,6 +216,8 @@ def _require_whole(model: Model) -> None:
     mlp.checked(model.layers, mean[None])
     outputs = len(model.layers[-1].w)
     scales = mean.shape == scale.shape and bool(np.isfinite(scale).all() and (scale > 0).all())
+    if np.asarray(model.classes).dtype.kind not in "fiubU":
+        raise ValueError(f"its classes are of dtype {np.asarray(model.classes).dtype}, they must be numbers or text")
     if np.shape(model.classes) != (2 if outputs == 1 else outputs,) or not scales:
         raise ValueError("its classes or its standardisation do not fit together")
     if model.columns is not None and len(model.columns) != len(mean):

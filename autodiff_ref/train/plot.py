@@ -30,7 +30,7 @@ def require_picture(path: Path) -> None:
         raise NotADirectoryError(f"--plot {path}: there is no folder {path.parent}")
 
 
-def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
+def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path, test: dict[str, Any] | None = None) -> None:
     """Draws ll an example against the epoch and, where x has two columns, the probability over their plane.
 
     Args:
@@ -38,6 +38,7 @@ def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
         x: (n, d), the examples.
         y: (n,), their labels.
         path: where to write; its ending says what kind of picture.
+        test: what `autodiff_ref.train.report.evaluated` has found; with a calibration curve, that is drawn as well.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -46,8 +47,10 @@ def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
     """
     matplotlib = require_matplotlib()
     planar = x.shape[1] == 2
-    figure = matplotlib.figure.Figure(figsize=(10 if planar else 5.5, 4), layout="constrained")
-    curve, *rest = np.atleast_1d(figure.subplots(1, 2 if planar else 1))
+    bins = (test or {}).get("calibration")
+    panels = 1 + planar + bool(bins)
+    figure = matplotlib.figure.Figure(figsize=(1 + 4.5 * panels, 4), layout="constrained")
+    curve, *rest = np.atleast_1d(figure.subplots(1, panels))
     numbers = [e.number for e in fit.history]
     curve.plot(numbers, [-e.ll for e in fit.history], label="training")
     if fit.history[0].validation is not None:
@@ -56,6 +59,11 @@ def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
     curve.set(xlabel="epoch", ylabel="−ll an example (nats)")
     if planar:
         _boundary(fit, x, y, rest[0])
+    if bins:
+        axes = rest[-1]
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+        axes.plot([b["predicted"] for b in bins], [b["observed"] for b in bins], marker="o")
+        axes.set(xlabel=f"predicted p({fit.model.classes[1]})", ylabel="share observed, test share")
     figure.savefig(path)
 
 

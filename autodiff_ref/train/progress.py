@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from autodiff_ref.train.fit import Fit
+from autodiff_ref.train.report import better, convergence, told
 from autodiff_ref.train.run import Epoch
 
 
@@ -41,13 +42,15 @@ class ProgressLine:
             self.progress.update(self.task, completed=done.number, state=state)
 
 
-def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, float], saved: str | None) -> dict[str, Any]:
+def summary_of(
+    fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, float] | None, saved: str | None
+) -> dict[str, Any]:
     """What is to be said about a training, as JSON.
 
     Args:
         fit: the training.
         accuracy: on the examples trained on, and on those held out, if any.
-        costs: nanoseconds an example, by each gradient.
+        costs: nanoseconds an example, by each gradient; None where they were not measured.
         saved: where the model was written.
     """
     about = fit.model.training
@@ -60,6 +63,7 @@ def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, 
         "widths": about["widths"],
         "epochs": len(fit.history),
         "stopped": fit.stopped,
+        "convergence": convergence([e.ll for e in fit.history]),
         "ll_per_example": fit.history[-1].ll,
         "validation_ll_per_example": max((e.validation for e in fit.history if e.validation is not None), default=None),
         "accuracy": accuracy[0],
@@ -85,8 +89,17 @@ def summary_text(summary: dict[str, Any]) -> Text:
         f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
         "accuracy": f"{summary['accuracy']:.4f} on the examples trained on",
-        "gradient": f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}",
     }
+    if summary["convergence"]:
+        rows["converged"] = summary["convergence"]
+    if costs is not None:
+        rows["gradient"] = (
+            f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}"
+        )
+    if "test" in summary:
+        rows["test"] = ("\n" + " " * 11).join(told(summary["test"]))
+    if "logistic_regression" in summary:
+        rows["compared"] = better(summary["test"], summary["logistic_regression"])
     if summary["validation_ll_per_example"] is not None:
         rows["validation"] = (
             f"{summary['validation_ll_per_example']:.4f} nats an example held out, accuracy "
