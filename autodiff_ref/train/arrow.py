@@ -19,7 +19,8 @@ def text(
         arrow: Any = importlib.import_module("pyarrow")
     except ModuleNotFoundError:
         return None
-    if any("\n" in name or "\r" in name for name in header) or _quotes(path) % 2:
+    quotes = _quotes(path)
+    if any("\n" in name or "\r" in name for name in header) or quotes % 2:
         return None  # which pyarrow reads in ways of its own
     names = [str(k) for k in range(len(header))]
     kinds = {names[k]: arrow.float64() for k in features} | ({} if label_at is None else {names[label_at]: arrow.string()})
@@ -27,7 +28,7 @@ def text(
         table = csv.read_csv(
             path,
             read_options=csv.ReadOptions(column_names=names, skip_rows=1),
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=quotes > 0),
             convert_options=csv.ConvertOptions(
                 column_types=kinds, include_columns=list(kinds), null_values=[], strings_can_be_null=False
             ),
