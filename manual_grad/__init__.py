@@ -1,18 +1,26 @@
 """The gradients of Bert Huang's "Notes on backprop slides", by hand. Array-API code: NumPy, or JAX; imports no JAX."""
 
 from manual_grad import notes
-from manual_grad.derivation import (
-    Derivation,
+from manual_grad.derivation import Derivation, Within, contract, holds_when, within
+from manual_grad.domains import (
     bits,
     classes,
     constants,
-    contract,
-    holds_when,
+    integers,
     intervals,
+    lower_triangular,
+    nonnegatives,
     one_hot,
+    orthogonal,
+    permutations,
+    positive_definite,
     positives,
     reals,
     signs,
+    simplex,
+    sorted_reals,
+    symmetric,
+    unit_vectors,
 )
 from manual_grad.gradients import grad_w11, grad_w12, grad_w21, value_and_grad
 from manual_grad.jacobians import by_hand
@@ -33,6 +41,7 @@ from manual_grad.sigmoid import log_sigmoid, log_sigmoid_derivative, sigmoid, si
 __all__ = [
     "Derivation",
     "Weights",
+    "Within",
     "bits",
     "by_hand",
     "classes",
@@ -46,13 +55,19 @@ __all__ = [
     "hidden",
     "holds_when",
     "indicator",
+    "integers",
     "intervals",
     "log_likelihood",
     "log_sigmoid",
     "log_sigmoid_derivative",
+    "lower_triangular",
     "margin",
+    "nonnegatives",
     "notes",
     "one_hot",
+    "orthogonal",
+    "permutations",
+    "positive_definite",
     "positives",
     "preactivation",
     "probability",
@@ -62,5 +77,10 @@ __all__ = [
     "sigmoid",
     "sigmoid_derivative",
     "signs",
+    "simplex",
+    "sorted_reals",
+    "symmetric",
+    "unit_vectors",
     "value_and_grad",
+    "within",
 ]

@@ -1,158 +1,25 @@
 """What a hand derivation is: a function, an argument to differentiate it by, the domain of its arguments, and lines.
 
-This module holds no formula. The judge (`autodiff_ref.verify`) imports it and nothing else of `manual_grad`.
+This module and `domains` hold no formula. The judge (`autodiff_ref.verify`) imports these two and nothing else of
+`manual_grad`.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 from jaxtyping import Float
 
 from manual_grad._arrays import Array, leaves, map_leaves, namespace, parts
-
-Dim = int | str
-"""A size: a number, or a name that stands for one size everywhere in a derivation."""
-
-Line = Callable[..., Any]
-"""A line of a derivation: takes the derivation's arguments and `nabla`, returns the gradient."""
-
-L = TypeVar("L", bound=Line)
-
-
-@dataclass(frozen=True)
-class Domain:
-    """The set an argument is drawn from, and its shape. Made by `reals`, `signs` and the other functions below."""
-
-    dims: tuple[Dim, ...]
-
-    def __post_init__(self) -> None:
-        for dim in self.dims:
-            if not _is_size(dim):
-                raise ValueError(f"a dimension is a positive int or a name, got {dim!r} in {self.dims!r}")
-
-
-def _is_size(dim: Any) -> bool:
-    return isinstance(dim, str) or (isinstance(dim, int) and not isinstance(dim, bool) and dim >= 1)
-
-
-@dataclass(frozen=True)
-class Reals(Domain):
-    """Any real numbers."""
-
-
-@dataclass(frozen=True)
-class Signs(Domain):
-    """Labels −1 and +1, as floats."""
-
-
-@dataclass(frozen=True)
-class Bits(Domain):
-    """Labels 0 and 1, as floats."""
-
-
-@dataclass(frozen=True)
-class Intervals(Domain):
-    """Real numbers with low < value < high."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not -np.inf < self.low < self.high < np.inf:
-            raise ValueError(f"an interval needs finite low < high, got low={self.low} and high={self.high}")
-
-
-@dataclass(frozen=True)
-class Positives(Domain):
-    """Real numbers above 0."""
-
-
-@dataclass(frozen=True)
-class Classes(Domain):
-    """Integer class numbers 0, …, k−1."""
-
-    k: Dim
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not _is_size(self.k):
-            raise ValueError(f"the number of classes is a positive int or a name, got k={self.k!r}")
-
-
-@dataclass(frozen=True)
-class OneHot(Domain):
-    """Rows with a single 1 and zeros elsewhere, as floats."""
-
-
-@dataclass(frozen=True)
-class Constants(Domain):
-    """One fixed value."""
-
-    value: Any
-
-
-def reals(*dims: Dim) -> Reals:
-    """Real numbers in an array of shape `dims`: `reals("n", "d")` is (n, d), `reals()` a single number."""
-    return Reals(dims)
-
-
-def signs(*dims: Dim) -> Signs:
-    """Labels −1 and +1, as floats."""
-    return Signs(dims)
-
-
-def bits(*dims: Dim) -> Bits:
-    """Labels 0 and 1, as floats."""
-    return Bits(dims)
-
-
-def intervals(low: float, high: float, *dims: Dim) -> Intervals:
-    """Real numbers strictly between `low` and `high`."""
-    return Intervals(dims, float(low), float(high))
-
-
-def positives(*dims: Dim) -> Positives:
-    """Real numbers above 0."""
-    return Positives(dims)
-
-
-def classes(dim: Dim, k: Dim) -> Classes:
-    """Integer class numbers 0, …, k−1, in an array of shape (dim,)."""
-    return Classes((dim,), k)
-
-
-def one_hot(dim: Dim, k: Dim) -> OneHot:
-    """Rows with a single 1 among k columns, as floats of shape (dim, k)."""
-    return OneHot((dim, k))
-
-
-def constants(value: Any, *dims: Dim) -> Constants:
-    """A fixed value, broadcast to shape `dims` where these are given: `constants(2.0, "n")` is n twos."""
-    array = np.asarray(value)
-    if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
-        raise ValueError(f"a constant must be a finite number or an array of them, got {value!r}")
-    return Constants(dims or array.shape, value)
-
-
-def holds_when(condition: Callable[..., Any]) -> Callable[[L], L]:
-    """Marks a line as claiming to hold only where `condition(*arguments)` is true.
-
-    The judge then tries the line on such inputs only. Setting `line.valid = condition` does the same.
-
-    Example:
-        >>> @holds_when(lambda x: x > 0)
-        ... def line_2(x, nabla): ...
-    """
-
-    def mark(line: L) -> L:
-        line.valid = condition  # pyright: ignore[reportFunctionMemberAccess]
-        return line
-
-    return mark
+from manual_grad.claims import Line as Line
+from manual_grad.claims import Within as Within
+from manual_grad.claims import condition_text as condition_text
+from manual_grad.claims import holds_when as holds_when
+from manual_grad.claims import label_of as label_of
+from manual_grad.claims import original_of as original_of
+from manual_grad.claims import within as within
+from manual_grad.domains import Domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,18 +110,11 @@ class Derivation:
     @property
     def dim_names(self) -> set[str]:
         """The named dimensions of the domain."""
-        domains = list(leaves(self.domain))
-        sizes = [dim for leaf in domains for dim in leaf.dims] + [leaf.k for leaf in domains if isinstance(leaf, Classes)]
-        return {dim for dim in sizes if isinstance(dim, str)}
+        return {dim for leaf in leaves(self.domain) for dim in leaf.every_dim if isinstance(dim, str)}
 
     def with_lines(self, *lines: Line, name: str | None = None) -> "Derivation":
         """The same claim with other lines: how tests plant a mistake."""
         return replace(self, lines=lines, name=name or self.name)
-
-
-def label_of(function: Callable[..., Any]) -> str:
-    """The name a function goes by in reports; a `functools.partial` goes by the name of what it wraps."""
-    return getattr(function, "__name__", None) or label_of(getattr(function, "func", type(function)))
 
 
 def formula_of(line: Callable[..., Any]) -> str:

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from manual_grad import mlp
 from manual_grad._arrays import Array, namespace
 from manual_grad.activations import ACTIVATIONS, Activation, tanh
-from manual_grad.derivation import Derivation, contract, positives, reals, signs
+from manual_grad.derivation import Derivation, contract
+from manual_grad.domains import positives, reals, signs
 from manual_grad.mlp import Layer
 from manual_grad.network import residual
 from manual_grad.sigmoid import log_sigmoid, sigmoid, sigmoid_derivative

@@ -22,7 +22,8 @@ import numpy as np
 from jaxtyping import Float
 
 from manual_grad._arrays import Array
-from manual_grad.derivation import Derivation, reals, signs
+from manual_grad.derivation import Derivation
+from manual_grad.domains import reals, signs
 from manual_grad.jacobians import by_hand
 from manual_grad.network import (
     Weights,

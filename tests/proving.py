@@ -18,7 +18,8 @@ from autodiff_ref.verify.symbols.writing import proof_sizes
 from autodiff_ref.verify.trace import label_flags, with_nabla
 from autodiff_ref.verify.walker.walk import plan
 from manual_grad import Derivation
-from manual_grad.derivation import Domain, Line, label_of
+from manual_grad.derivation import Line, label_of
+from manual_grad.domains import Domain
 
 
 def proofs_of(derivation: Derivation, **options: Any) -> Proofs:
@@ -95,7 +96,7 @@ def compared_in_symbols(left: Any, right: Any, domain: tuple[Domain, ...], sizes
     """Why two functions of a domain are not proved equal, asked of the prover in this process; empty where they are."""
     args = draw_arguments(domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
     expressions = Expressions()
-    symbols = symbolic_arguments(domain, [np.shape(leaf) for leaf in args], expressions)
+    symbols = symbolic_arguments(domain, sizes, expressions)
     outputs: list[list[int]] = []
     for f in (left, right):
         with jax.enable_x64(True):

@@ -11,10 +11,10 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.verify.domains import label_flags, row_of
 from autodiff_ref.verify.errors import fulfils
-from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, main_sizes
-from autodiff_ref.verify.trace import label_flags
-from manual_grad.derivation import Derivation, Domain, Intervals, Positives, Reals
+from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, is_exact, main_sizes
+from manual_grad.derivation import Derivation
 
 STRATUM = "compared"
 """the name of such inputs in a report"""
@@ -67,22 +67,12 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int)
     for number in dict.fromkeys(sign * x for x in numbers for sign in (1.0, -1.0)):
         for everywhere in (False, True):
             leaves, structure = jax.tree.flatten(draw_arguments(derivation.domain, sizes, "ordinary", source))
-            held = [leaf for leaf, domain in zip(leaves, domains, strict=True) if leaf.size and _holds(domain, number)]
-            for leaf in held:
-                leaf.flat[slice(None) if everywhere else int(source.integers(0, leaf.size - 1, ()))] = number
+            changed = 0
+            for k, (domain, x) in enumerate(zip(domains, leaves, strict=True)):
+                place = None if everywhere else int(source.integers(0, max(x.size, 1) - 1, ()))
+                put = None if row_of(domain).known else row_of(domain).put(domain, x, place, number)
+                leaves[k], changed = (x, changed) if put is None else (put, changed + 1)
             args = jax.tree.unflatten(structure, leaves)
-            if held and (derivation.where is None or fulfils(derivation.where, "`where`", derivation, args)):
-                made.append(Input(STRATUM, args))
+            if changed and (derivation.where is None or fulfils(derivation.where, "`where`", derivation, args)):
+                made.append(Input(STRATUM, args, exact=is_exact(derivation.domain, sizes)))
     return made
-
-
-def _holds(domain: Domain, number: float) -> bool:
-    match domain:
-        case Reals():
-            return True
-        case Positives():
-            return number > 0
-        case Intervals(low=low, high=high):
-            return low < number < high
-        case _:
-            return False

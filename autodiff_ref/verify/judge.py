@@ -3,25 +3,32 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from autodiff_ref.verify.accuracy.measure import add_accuracy
-from autodiff_ref.verify.audit import audited, miscompiled, wrong_reference
+from autodiff_ref.verify.audit import audit, check_reference
 from autodiff_ref.verify.bench import Bench, Relation
+from autodiff_ref.verify.borrowed import told
+from autodiff_ref.verify.branches import Branches
 from autodiff_ref.verify.compared import compared_inputs
 from autodiff_ref.verify.diagnosis.diagnose import diagnose
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
-from autodiff_ref.verify.inputs import Input, NoInputError, sweep
+from autodiff_ref.verify.inputs import Input, NoInputError, further, sweep
 from autodiff_ref.verify.report import LineReport, Report
+from autodiff_ref.verify.ruling import RIGHT, Verdict, ruling
 from autodiff_ref.verify.sweep.power import power_of
 from autodiff_ref.verify.sweep.search import Sweep, Swept
 from autodiff_ref.verify.symbols.proofs import Proofs
 from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.traces import Traces
+from manual_grad.claims import condition_text
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 Progress = Callable[[int, int, str], None]
 """progress(steps done, steps in all, what comes now)"""
+
+Watch = Callable[[Report, int], None]
+"""watch(the report so far, the number of lines judged): what was found is known although the judge is killed"""
 
 
 def verify(
@@ -38,6 +45,7 @@ def verify(
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
 
@@ -51,13 +59,15 @@ def verify(
         inputs: these inputs and no others.
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
-        suspects: whether to look for what a refuted line did; takes up to two seconds for each.
+        suspects: whether to look for what a refuted line did; a budget of work bounds it, some two seconds for each.
         prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
         floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
             look at those that the bounds do not explain. Of given inputs, there is no sweep.
         timeout: seconds after which the lines that are left are undecided, and what is not proved yet is not waited for. The
-            step of the work that is at hand is ended first.
+            step of the work that is at hand is ended first, so a line that never ends is waited for without end: a process
+            can be killed, as `manual-grad verify --timeout` does, a function call cannot.
         progress: called before each step of the work.
+        watch: called with the report so far before each line, and behind the last one.
         traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
 
     Returns:
@@ -74,7 +84,8 @@ def verify(
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
-    report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
+    entries = [LineReport(label_of(f), formula_of(f), condition=condition_text(f)) for f in derivation.lines]
+    report = Report(derivation.name, entries, seed)
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
     over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
@@ -84,33 +95,33 @@ def verify(
         bench.check_lines()
     except NoInputError as error:
         return _undecided(report, str(error))
-    if inputs is None:
-        jaxprs = [bench.traced(line, tried[0].args).closed.jaxpr for line in derivation.lines]
-        bench.inputs += compared_inputs(derivation, jaxprs, seed=seed)
     proofs = Proofs(bench, until=until, over=over) if prove else None
     if proofs is not None:
         proofs.begin()  # the prover works beside the balls
+    branches = Branches(bench)
+    if inputs is None:
+        jaxprs = [bench.traced(line, tried[0].args).closed.jaxpr for line in derivation.lines]
+        bench.inputs += compared_inputs(derivation, jaxprs, seed=seed)
+        bench.more = further(derivation, seed=seed)
+    branches.aim(where_given=inputs is not None)
     tell = progress or (lambda done, total, what: None)
     tell(0, len(report.lines) + 1, "the reference")
-    wrong = wrong_reference(bench)
-    if wrong is not None:
-        report.reference, report.reference_is_right = str(wrong), False
-        return _undecided(report, f"∇{wrong.name} is wrong, so that nothing can be said of the lines")
-    broken = miscompiled(bench)
-    report.reference_is_right = broken is None
-    report.reference = str(broken) if broken else audited(bench)
+    check_reference(bench)
     floated = Sweep(bench, seed=seed) if floats and inputs is None else None
-    ladder = [_Rung(REFERENCE, None, value_is_right=True)]
+    judged = _Judged(bench, branches, floated, examples if inputs is None else 1)
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
+        judged.show(watch, report, k)
         if is_over():
             entry.reason = f"not judged: {over}"
             continue
-        ladder.append(_judge(bench, floated, entry, line, ladder))
+        judged.judge(entry, line)
         if suspects and entry.verdict == "refuted":
-            entry.diagnosis, failure = _suspect(bench, line, ladder)
+            entry.diagnosis, failure = judged.suspect(line)
             report.notes += failure
-    if any(line.verdict == "agrees" for line in report.lines):
+    judged.show(watch, report, len(report.lines))
+    report.notes += told((label_of(f), bench.traced(f, tried[0].args).closed) for f in derivation.lines)
+    if any(line.verdict in RIGHT for line in report.lines):
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy and is_over():
         report.notes.append(f"errors in ulps were not measured: {over}")
@@ -118,17 +129,12 @@ def verify(
         add_accuracy(report, bench.traces, seed=seed, examples=examples, inputs=inputs)
     if proofs is not None:
         proofs.settle(report)
-    _suspects_left(report)
+    judged.settle(report)
+    found = audit(bench)
+    report.reference_is_right, report.reference = not found.wrong, "; ".join(found.wrong) or found.checked
+    report.notes += found.notes
     report.sweep_seconds = 0.0 if floated is None else floated.seconds
     return report
-
-
-def _suspects_left(report: Report) -> None:
-    """A line that is not proved does not agree while floats suspect inputs that balls have not cleared."""
-    for entry in report.lines:
-        if entry.verdict == "agrees" and entry.floats is not None and entry.floats.left:
-            entry.verdict = "undecided"
-            entry.reason = f"equal where balls looked, but they have not cleared all that floats suspect: {entry.floats}"
 
 
 def check(derivation: Derivation) -> Traces:
@@ -160,66 +166,118 @@ class _Rung:
     line: Line | None
     value_is_right: bool | None
     """None where it could not be told"""
+    is_exact: bool = True
+    """whether it has a value wherever the gradient exists, and is no approximation"""
 
 
-def _judge(bench: Bench, floated: Sweep | None, entry: LineReport, line: Line, ladder: list[_Rung]) -> _Rung:
-    """Fills in a line's report, and says whether its value is the gradient."""
-    above = ladder[-1]
-    last_right = next(rung for rung in reversed(ladder) if rung.value_is_right)
-    (relation, swept), against = _related(bench, floated, line, above.line), above
-    if above is not last_right and relation.verdict != "agrees":
-        # the line above is wrong, or cannot be judged: a line that puts it right again is not to blame
-        to_right, swept_to_right = _related(bench, floated, line, last_right.line)
-        if relation.verdict == "refuted" and to_right.verdict == "undecided":
-            entry.against = above.label
-            entry.reason = f"differs from {above.label}, which could not be judged: one of the two is wrong"
-            return _Rung(entry.label, line, value_is_right=None)
-        if to_right.verdict == "agrees" and relation.verdict == "refuted":
-            entry.reason = f"equals {last_right.label} again: puts {above.label} right, or makes a mistake that cancels its"
-        if to_right.verdict == "agrees" or relation.verdict == "undecided":
-            relation, swept, against = to_right, swept_to_right, last_right
-    entry.against = against.label
-    entry.inputs = dict(relation.equal)
-    entry.kinks = relation.silent.total()
-    entry.shapes = list(relation.shapes)
-    entry.resolution = relation.resolution
-    entry.floats = swept
-    match relation.verdict:
-        case "refuted":
-            entry.verdict = "refuted"
-            entry.counterexample = bench.counterexample(line, against.line, relation)
-            entry.reason = _lost_arguments(bench, line, against)
-            return _Rung(entry.label, line, value_is_right=False)
-        case "agrees":
-            entry.verdict = "agrees"
-            if relation.lacking[0]:
-                entry.reason = f"has no value (NaN or ∞) at {relation.lacking[0]} inputs at which {against.label} has one"
-            entry.power = power_of(floated, line, against.line) if floated else None
-            if against.value_is_right is False:
-                entry.reason = f"follows from {against.label}, and carries its mistake on"
-            return _Rung(entry.label, line, value_is_right=against.value_is_right)
-        case _:
-            entry.reason = relation.reason
-            return _Rung(entry.label, line, value_is_right=None)
+@dataclass
+class _Judged:
+    """The lines of a derivation, judged one after the other."""
+
+    bench: Bench
+    branches: Branches
+    floated: Sweep | None
+    wanted: int
+    """inputs with information that each verdict needs"""
+    ladder: list[_Rung] = field(default_factory=lambda: [_Rung(REFERENCE, None, value_is_right=True)])
+    unmet: dict[str, str] = field(default_factory=dict[str, str])
+    """why lines are undecided unless they are proved: branches that no input took"""
+
+    def judge(self, entry: LineReport, line: Line) -> None:
+        """Fills in a line's report, and puts it on the ladder."""
+        above = self.ladder[-1]
+        anchor = next(rung for rung in reversed(self.ladder) if rung.value_is_right and rung.is_exact)
+        found, against = self._found(line, above), above
+        if above is not anchor and found.verdict not in RIGHT:
+            # the line above is wrong, inexact or cannot be judged: a line that puts it right again is not to blame
+            to_anchor = self._found(line, anchor)
+            if found.verdict == "refuted" and to_anchor.verdict == "undecided" and not above.value_is_right:
+                entry.against = above.label
+                entry.reason = f"differs from {above.label}, which could not be judged: one of the two is wrong"
+                self.ladder.append(_Rung(entry.label, line, value_is_right=None))
+                return
+            is_right = to_anchor.verdict in (*RIGHT, "partial")
+            if is_right and found.verdict == "refuted" and above.value_is_right is False:
+                to_anchor.reason = (
+                    f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
+                )
+            if is_right or found.verdict == "undecided":
+                found, against = to_anchor, anchor
+        self._report(entry, line, found, against)
+
+    def _found(self, line: Line, against: _Rung) -> "_Found":
+        """What balls say of a line and another, and floats where balls see no difference."""
+        relation = self.bench.relation(line, against.line, self.wanted)
+        swept = None
+        doubtful = against.line is None and not all(self.bench.truth(given.args).confirmed for given in self.bench.inputs)
+        if self.floated is not None and not relation.differences and not relation.no_rule:
+            swept = self.floated.compare(line, against.line, finds=not doubtful)
+            relation.differences += swept.differences
+        verdict, reason = ruling(relation, wanted=self.wanted)
+        return _Found(relation, swept, verdict, reason)
+
+    def _report(self, entry: LineReport, line: Line, found: "_Found", against: _Rung) -> None:
+        relation = found.relation
+        entry.against, entry.verdict, entry.reason = against.label, found.verdict, found.reason
+        entry.inputs = dict(relation.equal)
+        entry.kinks, entry.conventions = relation.kinks, dict(relation.conventions)
+        entry.shapes = list(relation.shapes)
+        entry.resolution, entry.apart = relation.resolution, relation.ulps
+        entry.floats = found.swept
+        value_is_right: bool | None = against.value_is_right
+        match found.verdict:
+            case "refuted":
+                entry.counterexample = self.bench.counterexample(line, against.line, relation)
+                entry.reason = _lost_arguments(self.bench, line, against)
+                value_is_right = False
+            case "undecided":
+                value_is_right = None
+                entry.is_short_of_inputs = relation.is_short(self.wanted)
+            case _:
+                entry.power = power_of(self.floated, line, against.line) if self.floated else None
+                unmet = self.branches.unmet(line, against.line)
+                if unmet:
+                    self.unmet[entry.label] = f"no input was found that takes {'; '.join(unmet)}"
+                if against.value_is_right is False:
+                    entry.reason = f"follows from {against.label}, and carries its mistake on"
+        is_exact = found.verdict in ("agrees", "within") and relation.ulps <= 1
+        self.ladder.append(_Rung(entry.label, line, value_is_right, is_exact))
+
+    def suspect(self, line: Line) -> tuple[Diagnosis | None, list[str]]:
+        """What a refuted line seems to have done; and why that could not be looked into, where the judge failed at it."""
+        last_right = next(rung for rung in reversed(self.ladder) if rung.value_is_right)
+        try:
+            return diagnose(self.bench, line, last_right.line), []
+        except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
+            return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
+
+    def show(self, watch: Watch | None, report: Report, k: int) -> None:
+        """Hands on what is known so far."""
+        if watch is not None:
+            known = replace(report, lines=[replace(line) for line in report.lines], notes=[*report.notes])
+            self.settle(known)
+            watch(known, k)
+
+    def settle(self, report: Report) -> None:
+        """What keeps a line that is not proved from agreeing: a branch not taken, or floats that suspect what balls left."""
+        for entry in report.lines:
+            if entry.verdict not in ("agrees", "within"):
+                continue
+            if entry.label in self.unmet:
+                entry.verdict, entry.reason = "undecided", self.unmet[entry.label]
+            elif entry.floats is not None and entry.floats.left:
+                entry.verdict = "undecided"
+                entry.reason = f"equal where balls looked, but they have not cleared all that floats suspect: {entry.floats}"
 
 
-def _suspect(bench: Bench, line: Line, ladder: Sequence[_Rung]) -> tuple[Diagnosis | None, list[str]]:
-    """What a refuted line seems to have done; and why that could not be looked into, where the judge failed at it."""
-    last_right = next(rung for rung in reversed(ladder) if rung.value_is_right)
-    try:
-        return diagnose(bench, line, last_right.line), []
-    except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
-        return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
+@dataclass
+class _Found:
+    """What is found of a line and another one."""
 
-
-def _related(bench: Bench, floated: Sweep | None, line: Line, other: Line | None) -> tuple[Relation, Swept | None]:
-    """Two lines in balls, and where these see no difference in floats; what floats find balls have certified."""
-    relation = bench.relation(line, other)
-    if floated is None or relation.differences or relation.no_rule:
-        return relation, None
-    swept = floated.compare(line, other)
-    relation.differences += swept.differences
-    return relation, swept
+    relation: Relation
+    swept: Swept | None
+    verdict: Verdict
+    reason: str
 
 
 def _lost_arguments(bench: Bench, line: Line, against: _Rung) -> str:

@@ -1,14 +1,17 @@
 """From an input at which two lines differ to a simpler one beside it, for mistakes that no simple input shows."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.shrink import MOST_SHAPES, Differs
-from manual_grad.derivation import Bits, Classes, Derivation, Domain, Intervals, OneHot, Positives, Reals, Signs
+from manual_grad.derivation import Derivation
+from manual_grad.domains import Domain
 
 TRIES = 400
 """inputs that are tried"""
@@ -30,26 +33,26 @@ def reduced(derivation: Derivation, args: tuple[Any, ...], differs: Differs) -> 
 
     leaves = _with_fewer(derivation, domains, [np.asarray(leaf) for leaf in leaves], still)
     for k, domain in enumerate(domains):
-        for index in np.ndindex(leaves[k].shape):
-            given = leaves[k][index]
-            for value in (simpler for simpler in _simpler(domain, given) if simpler != given):
-                candidate = [leaf.copy() if j == k else leaf for j, leaf in enumerate(leaves)]
-                candidate[k][index] = value
-                if still(candidate):
-                    leaves = candidate
+        for whole in _simpler_arrays(domain, leaves[k]):
+            if still([*leaves[:k], whole, *leaves[k + 1 :]]):
+                leaves = [*leaves[:k], whole, *leaves[k + 1 :]]
+                break
+        for place in range(leaves[k].size):
+            for simpler in _simpler_at(domain, leaves[k], place):
+                if still([*leaves[:k], simpler, *leaves[k + 1 :]]):
+                    leaves = [*leaves[:k], simpler, *leaves[k + 1 :]]
                     break
     return jax.tree.unflatten(structure, leaves)
 
 
 def _with_fewer(derivation: Derivation, domains: list[Domain], leaves: Leaves, still: Callable[[Leaves], bool]) -> Leaves:
     """One position of each named dimension alone where that will do, else one position after the other left out."""
-    counts = {domain.k for domain in domains if isinstance(domain, Classes)}
-    counts |= {domain.dims[-1] for domain in domains if isinstance(domain, OneHot)}
+    whole = {dim for domain in domains for dim in row_of(domain).tied(domain) if not row_of(domain).can_cut(domain)}
     sizes = {
         dim: size
         for domain, leaf in zip(domains, leaves, strict=True)
         for dim, size in zip(domain.dims, leaf.shape, strict=True)
-        if isinstance(dim, str) and dim not in counts
+        if isinstance(dim, str) and dim not in whole
     }
     shapes = {_shape(leaves)}
     for name, size in sizes.items():
@@ -74,32 +77,31 @@ def _fewer(size: int, fewest: int) -> Iterator[list[int]]:
 
 
 def _taken(leaf: np.ndarray, domain: Domain, name: str, positions: list[int]) -> np.ndarray:
+    """An element of the domain made of some positions of another."""
     for axis, dim in enumerate(domain.dims):
         leaf = np.take(leaf, positions, axis) if dim == name else leaf
-    return leaf
+    return row_of(domain).mended(domain, leaf) if name in row_of(domain).tied(domain) else leaf
 
 
 def _shape(leaves: Leaves) -> tuple[tuple[int, ...], ...]:
     return tuple(leaf.shape for leaf in leaves)
 
 
-def _simpler(domain: Domain, value: Any) -> Iterable[float]:
-    """Values of the domain that may be simpler than this one, the simplest first."""
-    match domain:
-        case Signs():
-            return (1.0,)
-        case Bits() | Classes():
-            return (0,)
-        case Reals():
-            return (0.0, np.sign(value), *_rounded(value))
-        case Positives():
-            return (1.0, *(short for short in _rounded(value) if short > 0))
-        case Intervals(low=low, high=high):
-            return (short for short in _rounded(value) if low < short < high)
-        case _:
-            return ()
+def _simpler_arrays(domain: Domain, x: np.ndarray) -> Iterator[np.ndarray]:
+    """Elements of a domain whose entries depend on each other that may be simpler than this one, the simplest first."""
+    sized = replace(domain, dims=x.shape)
+    for simpler in row_of(domain).simpler_arrays(sized, x):
+        if np.array_equal(simpler, x):
+            return
+        yield simpler
 
 
-def _rounded(value: float) -> Iterator[float]:
-    """To 1, 2, … significant decimal digits."""
-    return (float(f"{value:.{digits}e}") for digits in (0, 1, 2, 3, 5, 7, 11))
+def _simpler_at(domain: Domain, x: np.ndarray, place: int) -> Iterator[np.ndarray]:
+    """The same with one entry made simpler, the simplest first."""
+    row = row_of(domain)
+    for value in row.simpler(domain, x.flat[place]):
+        if value == x.flat[place]:
+            return
+        changed = row.put(domain, x, place, value)
+        if changed is not None:
+            yield changed

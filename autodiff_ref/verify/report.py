@@ -14,7 +14,10 @@ from autodiff_ref.verify.counterexample import Counterexample
 from autodiff_ref.verify.diagnosis.suspect import Diagnosis
 from autodiff_ref.verify.sweep.swept import Power, Swept
 
-Verdict = Literal["proved", "agrees", "refuted", "undecided"]
+Verdict = Literal["proved", "agrees", "within", "partial", "refuted", "undecided"]
+
+RIGHT = ("proved", "agrees", "within")
+"""verdicts of a line that is right"""
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,17 @@ class LineReport:
     verdict: Verdict = "undecided"
     against: str = ""
     """the line it was judged against"""
+    condition: str = ""
+    """under which it claims to hold"""
     reason: str = ""
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     """by stratum, how many inputs it was equal at"""
     kinks: int = 0
-    """inputs that say nothing: a tie that matters, or a value that does not exist"""
+    """inputs at which the gradient has a kink in some entry"""
+    conventions: dict[str, int] = field(default_factory=dict[str, int])
+    """at entries with a kink, how often the line takes the left, the right derivative, one between, or another number"""
+    apart: float = 0.0
+    """of a line that is right within rounding: by how many ulps it differs at most"""
     shapes: list[str] = field(default_factory=list[str])
     resolution: float = 0.0
     """where constants are inexact, the relative difference they would hide"""
@@ -64,6 +73,8 @@ class LineReport:
     """errors of the computed value by dtype and way of computing, where they were measured"""
     proof: Proof | None = None
     """of a line that agrees: whether it was proved; None where nobody tried"""
+    is_short_of_inputs: bool = False
+    """undecided for want of inputs with information alone, and equal at those that there are: a proof makes up for it"""
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
@@ -71,6 +82,32 @@ class LineReport:
     """what the sweep in floats found"""
     power: Power | None = None
     """what that sweep could have seen"""
+
+    @property
+    def at_kinks(self) -> list[str]:
+        """Which derivative the line takes where the gradient has a kink."""
+        if not self.conventions or self.verdict not in RIGHT:
+            return []
+        takes = {
+            "left": "the left derivative",
+            "right": "the right one",
+            "between": "one between",
+            "outside": "another number",
+        }
+        counted = ", ".join(f"{takes[side]} ({count} entries)" for side, count in sorted(self.conventions.items()))
+        return [f"at {self.kinks} inputs the gradient has a kink; there the line takes {counted}"]
+
+    @property
+    def judged_against(self) -> str:
+        """against line_1, where x > 0"""
+        parts = [f"against {self.against}" if self.against else "", f"where {self.condition}" if self.condition else ""]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def said(self) -> str:
+        """The verdict as the table says it: within 0.25 ulps."""
+        said = _VERDICTS[self.verdict][0]
+        return f"{said} {self.apart:.2g} ulps" if self.verdict == "within" else said
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON. What was not measured is null."""
@@ -80,8 +117,11 @@ class LineReport:
             "formula": self.formula,
             "verdict": self.verdict,
             "against": self.against,
+            "condition": self.condition,
             "reason": "; ".join(part for part in (self.reason, str(self.proof or "")) if part),
             "inputs": self.inputs,
+            "within_ulps": self.apart if self.verdict == "within" else None,
+            "kinks": self.kinks,
             "shapes": self.shapes,
             "floats": self.floats.to_dict() if self.floats else None,
             "power": self.power.to_dict() if self.power else None,
@@ -108,13 +148,15 @@ class Report:
     reference_is_right: bool = True
     notes: list[str] = field(default_factory=list[str])
     """what else a reader wants to know"""
+    verbose: bool = False
+    """whether the table says how many inputs of each stratum were tried"""
     sweep_seconds: float = 0.0
     """that the sweep in floats took"""
 
     @property
     def ok(self) -> bool:
         """Every line proved or agreeing, and the reference in order."""
-        return self.reference_is_right and all(line.verdict in ("proved", "agrees") for line in self.lines)
+        return self.reference_is_right and all(line.verdict in RIGHT for line in self.lines)
 
     @property
     def first_wrong_line(self) -> str | None:
@@ -146,7 +188,7 @@ class Report:
         console = Console(file=StringIO(), width=100, color_system=None, legacy_windows=False)
         console.print(self, soft_wrap=True)
         assert isinstance(console.file, StringIO)
-        return console.file.getvalue().rstrip()
+        return "\n".join(row.rstrip() for row in console.file.getvalue().rstrip().splitlines())
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -162,78 +204,99 @@ class Report:
             table.add_row(
                 Text("  " + line.label, no_wrap=True),
                 Text(line.formula),
-                Text(_VERDICTS[line.verdict][0], style=_VERDICTS[line.verdict][1], no_wrap=True),
-                Text(f"against {line.against}" if line.against else "", style="dim"),
+                Text(line.said, style=_VERDICTS[line.verdict][1], no_wrap=True),
+                Text(line.judged_against, style="dim"),
             )
         yield table
         paragraphs: list[tuple[str, int]] = []
         for line in self.lines:
             paragraphs += [(f"{line.label}: {line.reason}", 2)] if line.reason else []
+            paragraphs += [(f"{line.label}: {said}", 2) for said in line.at_kinks]
             paragraphs += [(f"{line.label}: {said}", 2) for said in (line.power.sentences() if line.power else [])]
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
             paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
-        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes, self.summary)]
+        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         for text, by in paragraphs:
             yield from indented(console, options, text, by)
+        for heading, said in self.summary.items():
+            for k, row in enumerate(indented(console, options, said, _HEADING)):
+                yield Text(f"  {heading}".ljust(_HEADING) + row.plain[_HEADING:]) if k == 0 else row
         if first:
             whole = options.no_wrap or False  # console.print(report, soft_wrap=True)
             for title, text in (("as a test", first.example), ("as a program", first.snippet)):
                 yield Text(f"  {title}")
                 yield from (Text(f"    {row}", no_wrap=whole) for row in text.splitlines())
 
+    @property
     def _floats(self) -> str:
         """How much of the lines was swept in floats, and which were not, by name."""
-        swept = [line for line in self.lines if line.floats and line.verdict in ("agrees", "proved")]
+        swept = [line for line in self.lines if line.floats and line.verdict in RIGHT]
         done = [line.floats for line in swept if line.floats and not line.floats.reason]
         left_out = [f"{line.label} {line.floats}" for line in swept if line.floats and line.floats.reason]
-        return (f", and at {Swept.of_all(done)}" if done else "") + "".join(f"; {sentence}" for sentence in left_out)
+        return "; ".join([*([str(Swept.of_all(done))] if done else []), *left_out])
 
     @property
     def _not_proved(self) -> list[str]:
         """Which lines agree and were not proved, by the reason."""
         labels: dict[str, list[str]] = {}
         for line in self.lines:
-            if line.verdict == "agrees" and line.proof is not None:
+            if line.verdict in ("agrees", "within") and line.proof is not None:
                 labels.setdefault(line.proof.reason, []).append(line.label)
-        return [f"{', '.join(found)}: agrees (not proved: {reason})" for reason, found in labels.items()]
+        return [f"{', '.join(found)}: not proved: {reason}" for reason, found in labels.items()]
 
     @property
     def _proved(self) -> str:
         """How many of the right lines are proved, and for what."""
-        right = [line for line in self.lines if line.verdict in ("agrees", "proved")]
-        proofs = [line.proof for line in right if line.verdict == "proved" and line.proof is not None]
-        if not proofs:
-            return ""
-        scopes = Counter(proof.scope for proof in proofs)
-        if len(scopes) == 1 and len(proofs) == len(self.lines):
-            return f"; proved{proofs[0].scope}"
-        counted = [f"{count} of {len(self.lines)} lines proved{scope}" for scope, count in scopes.items()]
-        return "".join(f"; {each}" for each in counted)
+        proofs = [line.proof for line in self.lines if line.verdict == "proved" and line.proof is not None]
+        scopes = Counter(proof.scope.strip() or "on the whole domain" for proof in proofs)
+        if len(proofs) == len(self.lines) and len(scopes) == 1:
+            return proofs[0].scope.strip() or "on the whole domain"
+        return "; ".join(f"{count} of {len(self.lines)} lines {scope}" for scope, count in scopes.items())
 
     @property
-    def summary(self) -> str:
-        """One or two sentences: the outcome, and on what it rests."""
-        if not self.reference_is_right:
-            return self.reference
-        right = [line.inputs for line in self.lines if line.verdict in ("agrees", "proved")]
-        if self.first_wrong_line:
-            outcome = f"wrong first at {self.first_wrong_line}"
-        else:
-            outcome = "all lines right" if self.ok else "undecided"
-        fewest = min(right, key=lambda inputs: sum(inputs.values()), default={})
-        by_stratum = ", ".join(f"{count} {stratum}" for stratum, count in fewest.items())
-        rests = f"; equal to 30 digits at {sum(fewest.values())} inputs or more ({by_stratum})" if fewest else ""
-        rests += self._floats()
-        coarse = max((line.resolution for line in self.lines), default=0.0)
-        limit = f"; constants hide relative differences below {coarse:.0e}" if coarse else ""
-        audit = f"; {self.reference}" if self.reference else ""
-        return f"{outcome}{self._proved}{rests}{limit}{audit}; seed {self.seed}"
+    def _balls(self) -> str:
+        """At how many inputs balls found right lines equal."""
+        fewest = min(
+            (line.inputs for line in self.lines if line.verdict in RIGHT), key=lambda n: sum(n.values()), default={}
+        )
+        if not fewest:
+            return ""
+        strata = f" ({', '.join(f'{count} {stratum}' for stratum, count in fewest.items())})" if self.verbose else ""
+        closest = "30 digits" if not any(line.verdict == "within" for line in self.lines) else "30 digits or within ulps"
+        return f"equal to {closest} at {sum(fewest.values())} inputs or more{strata}"
 
+    @property
+    def outcome(self) -> str:
+        """The result in three words."""
+        if self.first_wrong_line:
+            return f"wrong first at {self.first_wrong_line}"
+        if self.ok:
+            return "all lines right"
+        return "the reference is wrong" if not self.reference_is_right else "not all lines could be decided"
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """The outcome, and on what it rests, by heading; what there is nothing to say of is left out."""
+        rows = {
+            "result": self.outcome,
+            "proved": self._proved,
+            "balls": self._balls,
+            "floats": self._floats,
+            "reference": self.reference,
+            "seed": str(self.seed),
+        }
+        return {heading: said for heading, said in rows.items() if said}
+
+
+_HEADING = 13
+"""the width of the column of headings, and what is before it"""
 
 _VERDICTS = {
     "proved": ("proved", "green"),
     "agrees": ("agrees", "green"),
+    "within": ("within", "green"),
+    "partial": ("partial", "yellow"),
     "refuted": ("REFUTED", "bold red"),
     "undecided": ("undecided", "yellow"),
 }

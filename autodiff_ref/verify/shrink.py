@@ -2,7 +2,7 @@
 
 import itertools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,20 +12,11 @@ from hypothesis import HealthCheck, Phase, currently_in_test_context, find, sett
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
 
+from autodiff_ref.verify.domains import Values, row_of
 from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.inputs import main_sizes
-from manual_grad.derivation import (
-    Bits,
-    Classes,
-    Constants,
-    Derivation,
-    Dim,
-    Domain,
-    Intervals,
-    OneHot,
-    Positives,
-    Signs,
-)
+from manual_grad.derivation import Derivation
+from manual_grad.domains import Domain
 
 Differs = Callable[[tuple[Any, ...]], bool]
 """whether balls certify that two lines differ at these arguments"""
@@ -90,45 +81,36 @@ _SMALL = st.one_of(st.integers(-2, 2).map(float), st.integers(-8, 8).map(lambda 
 _LARGE = st.one_of(st.integers(-3, 3).map(float), st.integers(-60, 60).map(float))
 
 
+class _Simple:
+    """Short numbers, by Hypothesis."""
+
+    def __init__(self, draw: st.DrawFn, values: st.SearchStrategy[float]) -> None:
+        self._draw, self._values = draw, values
+
+    def choice(self, values: Sequence[float], shape: tuple[int, ...]) -> Values:
+        """Some of these values in an array."""
+        return self._filled(st.sampled_from(values), shape)
+
+    def numbers(self, shape: tuple[int, ...]) -> Values:
+        """Short real numbers in an array."""
+        return self._filled(self._values, shape)
+
+    def _filled(self, entries: st.SearchStrategy[float], shape: tuple[int, ...]) -> Values:
+        return np.array([self._draw(entries) for _ in range(int(np.prod(shape)))], dtype=np.float64).reshape(shape)
+
+
 def _arguments(
     domain: tuple[Any, ...], sizes: Mapping[str, int], values: st.SearchStrategy[float]
 ) -> st.SearchStrategy[tuple[Any, ...]]:
     leaves, structure = jax.tree.flatten(domain)
+    sized: list[Domain] = [leaf.sized(sizes) for leaf in leaves]
 
     @st.composite
     def drawn(draw: st.DrawFn) -> tuple[Any, ...]:
-        return jax.tree.unflatten(structure, [_leaf(draw, leaf, sizes, values) for leaf in leaves])
+        simple = _Simple(draw, values)
+        return jax.tree.unflatten(structure, [row_of(leaf).simple(leaf, simple) for leaf in sized])
 
     return drawn()
-
-
-def _leaf(draw: st.DrawFn, leaf: Domain, sizes: Mapping[str, int], values: st.SearchStrategy[float]) -> Any:
-    shape = tuple(_size(dim, sizes) for dim in leaf.dims)
-
-    def filled(entries: st.SearchStrategy[Any], shape: tuple[int, ...] = shape) -> Any:
-        return np.array([draw(entries) for _ in range(int(np.prod(shape)))]).reshape(shape)
-
-    match leaf:
-        case Constants(value=value):
-            return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), shape))
-        case Signs():
-            return filled(st.sampled_from([1.0, -1.0]))
-        case Bits():
-            return filled(st.sampled_from([0.0, 1.0]))
-        case Classes(k=k):
-            return filled(st.integers(0, _size(k, sizes) - 1)).astype(np.int64)
-        case OneHot():
-            return np.eye(shape[-1])[filled(st.integers(0, shape[-1] - 1), shape[:1])]
-        case Intervals(low=low, high=high):
-            return low + (high - low) * filled(st.sampled_from([0.5, 0.25, 0.75, 0.125, 0.875, 1 / 64, 63 / 64]))
-        case Positives():
-            return filled(st.sampled_from([1.0, 2.0, 0.5, 3.0, 4.0, 0.25, 10.0, 100.0, 0.125]))
-        case _:
-            return filled(values)
-
-
-def _size(dim: Dim, sizes: Mapping[str, int]) -> int:
-    return sizes[dim] if isinstance(dim, str) else dim
 
 
 def literal(value: Any) -> str:

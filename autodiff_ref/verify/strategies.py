@@ -8,9 +8,10 @@ import jax
 import numpy as np
 from hypothesis import strategies as st
 
-from autodiff_ref.verify.inputs import STRATA, Values, dimension_names, draw_arguments, main_sizes, ordinary_bound
+from autodiff_ref.verify.domains import Values, ordinary_bound, row_of
+from autodiff_ref.verify.inputs import STRATA, dimension_names, draw_arguments, main_sizes
 from manual_grad._arrays import leaves
-from manual_grad.derivation import Domain, Reals
+from manual_grad.domains import Domain
 
 
 def arguments(
@@ -20,7 +21,7 @@ def arguments(
     sizes: Mapping[str, int] | None = None,
     where: Callable[..., Any] | None = None,
 ) -> st.SearchStrategy[tuple[Any, ...]]:
-    """Arguments drawn from a domain: a tuple of float64 NumPy arrays in its structure (class numbers int64).
+    """Arguments drawn from a domain: a tuple of NumPy arrays in its structure, float64 (class numbers, permutations int64).
 
     The "ordinary" stratum keeps a sum of products over a last axis below 5, so that sigmoids do not saturate; it has both
     labels, arrays that differ, and named dimensions of at least 3. Few shapes are drawn, since each costs a compilation.
@@ -75,13 +76,13 @@ def _inform(domain: tuple[Any, ...], args: tuple[Any, ...]) -> None:
     """
     leaves = list(zip(jax.tree.leaves(domain), jax.tree.leaves(args), strict=True))
     for leaf, array in leaves:
-        if isinstance(leaf, Reals) and array.size:
+        if row_of(leaf).free and array.size:
             bound = ordinary_bound(array.shape)
             small = np.abs(array) < SMALL * bound
             if np.count_nonzero(small) >= array.size / 2:
                 array[small] += bound / 2
     of_first = len(jax.tree.leaves(args[0]))
-    real = [array for leaf, array in leaves[:of_first] if isinstance(leaf, Reals) and array.ndim]
+    real = [array for leaf, array in leaves[:of_first] if row_of(leaf).free and array.ndim]
     for k, array in enumerate(real):
         for factor in (-1.0, -0.5, 0.5):
             if not any(np.array_equal(array, earlier) for earlier in real[:k]):
@@ -104,8 +105,8 @@ class _HypothesisSource:
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> Values:
         """Integers low, …, high in an array; they shrink towards 0, or what is nearest to it."""
-        if not shape:
-            return np.asarray(self._draw(_integers(low, high)))
+        if int(np.prod(shape)) == 1:
+            return np.full(shape, self._draw(_integers(low, high)))
         count = high - low + 1
         simplest = min(max(low, 0), high) - low
         code = self._numbers(shape) if count > 256 else self._bytes(shape)
@@ -117,10 +118,12 @@ class _HypothesisSource:
         coarse = _BY_SIMPLICITY[number >> 8]
         return coarse - np.where(coarse < 0, -1, 1) * (number & 255) / 2.0**15
 
-    def place(self, count: int) -> Callable[[], int]:
-        """One of so many places, drawn at once: if the simplest input took more choices, Hypothesis would prefer others."""
-        drawn = int(self.integers(0, count - 1, ()))
-        return lambda: drawn
+    def places(self, most: int, asked: Values) -> Values:
+        """For each input where `asked` is true, one of so many places.
+
+        They are drawn for all: if the simplest input took more choices than others, Hypothesis would prefer the others.
+        """
+        return self.integers(0, most - 1, asked.shape)[asked]
 
     def _numbers(self, shape: tuple[int, ...]) -> Values:
         """Two bytes an entry."""

@@ -11,11 +11,13 @@ import numpy as np
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
-from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error
+from autodiff_ref.verify.domains import label_flags as label_flags
+from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
-from manual_grad.derivation import Bits, Classes, Constants, Derivation, OneHot, Signs, label_of
+from manual_grad.derivation import Derivation, label_of
 
-LABEL_DOMAINS = Signs | Bits | Classes | OneHot | Constants
+ULP = 2.0**-52
+"""an ulp of float64, relative"""
 
 REFERENCE = "jax.grad"
 """the label of the gradient that the first line is judged against"""
@@ -56,6 +58,8 @@ class Traced:
     reason: str = ""
     """why there is no plan"""
     calls: list[NablaCall] = field(default_factory=list[NablaCall])
+    allowed: float = ULP
+    """the relative difference up to which the line claims to be right: an ulp, or what `within` says"""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,6 @@ class Call:
     f: Callable[..., Any]
     wrt: str | None
     args: tuple[Any, ...]
-
-
-def label_flags(domain: tuple[Any, ...]) -> list[bool]:
-    """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
-    leaves = jax.tree.leaves(domain)
-    return [isinstance(leaf, LABEL_DOMAINS) for leaf in leaves]
 
 
 def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -115,6 +113,15 @@ def trace_line(
     Raises:
         LineError: the line raises, or returns something of another shape than the gradient.
     """
+    try:
+        return _traced_line(derivation, line, args, shapes, nabla)
+    except LineError as error:
+        raise placed(error, line) from error.__cause__
+
+
+def _traced_line(
+    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla
+) -> Traced:
     label = label_of(line)
     check_call(line, label, derivation, args, nabla=takes_nabla(line))
 
@@ -123,7 +130,7 @@ def trace_line(
         check_value(value, label, derivation)
         return value
 
-    traced = _trace(checked, label, derivation, args, nabla)
+    traced = replace(_trace(checked, label, derivation, args, nabla), allowed=allowed_of(line))
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
@@ -132,6 +139,14 @@ def trace_line(
             f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}"
         )
     return traced
+
+
+def allowed_of(line: Callable[..., Any]) -> float:
+    """The relative difference up to which a line claims to be right: an ulp of float64, or what `within` says."""
+    claimed = getattr(line, "within", None)
+    if claimed is None:
+        return ULP
+    return claimed.relative if claimed.relative is not None else claimed.ulps * ULP
 
 
 def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:

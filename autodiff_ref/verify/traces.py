@@ -1,6 +1,6 @@
 """What has been traced of a derivation, each once: its lines at every shape, and ∇ of every function the lines share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from autodiff_ref.nabla import Nabla, staged_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.verify.reference import Differentiated
 from autodiff_ref.verify.trace import Traced, shape_key, trace_line, trace_of, trace_reference
 from manual_grad.derivation import Derivation, Line
 
@@ -58,6 +59,11 @@ class Traces:
                 self._traced[key] = trace_line(self.derivation, line, args, self.line(None, args).shapes, self.nabla)
         return self._traced[key]
 
+    @property
+    def traced(self) -> list[Traced]:
+        """All that has been traced so far."""
+        return list(self._traced.values())
+
     def of(self, args: tuple[Any, ...]) -> Traced:
         """The function that is differentiated, and what it hands to ∇ itself."""
         key = "of", shape_key(args)
@@ -83,6 +89,16 @@ class Traces:
             return jacobian
 
         return gradient_of
+
+    def differentiated(
+        self, f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], name: str, labels: Sequence[bool]
+    ) -> Differentiated:
+        """A function and JAX's derivative of it, at the shapes of `args`."""
+        key = "differentiated", id(f), wrt, shape_key(args)
+        if key not in self._found:
+            self._kept.append(f)
+            self._found[key] = Differentiated.of(f, wrt, args, name, labels, self.nabla)
+        return self._found[key]
 
     def once(self, what: str, f: Any, wrt: str | None, args: tuple[Any, ...], find: Callable[[], T]) -> T:
         """What `find` finds out of a function at its arguments; asked a second time, the same."""

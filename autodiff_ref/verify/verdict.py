@@ -1,6 +1,6 @@
 """Whether two lines are equal at one input, decided in balls: no tolerance, only digits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from flint import arb
@@ -9,6 +9,7 @@ from autodiff_ref.verify.balls import precision
 from autodiff_ref.verify.balls.context import Ties
 from autodiff_ref.verify.evaluation import Evaluation, Evaluator, evaluator
 from autodiff_ref.verify.readings import explained
+from autodiff_ref.verify.trace import ULP
 
 __all__ = ["DIGITS", "PRECISIONS", "Comparison", "Evaluation", "Evaluator", "compare", "digits", "evaluator"]
 
@@ -20,6 +21,9 @@ _BITS = 102
 
 PRECISIONS = (128, 512, 2048, 8192)
 """bits: 1 − σ(1000) needs 1,443 to have digits at all"""
+
+TINY = arb(2) ** -1022
+"""the smallest normal float64: no float tells smaller differences"""
 
 COARSE = 1e-6
 """Lines that readings of constants make equal agree to what these change; more than this share is no evidence."""
@@ -49,15 +53,32 @@ class Comparison:
     """for equal ones: both are exactly 0 throughout"""
     bits: int = 0
     """for equal ones: the precision that showed it"""
+    ulps: float = 0.0
+    """for equal ones that differ with constants as written, or by no more than is allowed: by how many ulps at most"""
+    tied: bool = False
+    """whether numbers that a line compares are equal here"""
+    rounded: bool = False
+    """whether they are equal only because the input is in its domain up to rounding alone"""
+    kinks: int = 0
+    """entries at which the gradient has a kink, so that they say nothing"""
+    conventions: tuple[str, ...] = ()
+    """which one-sided derivative the line takes at these: left, right, between, outside"""
+    share: float = 0.0
+    """for a difference: its size relative to the entry"""
+    by_truth: bool = False
+    """for a difference: whether it is from what difference quotients say, and not from the other line"""
 
 
-def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0], as_written: bool = False) -> Comparison:
+def compare(
+    a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0], as_written: bool = False, allowed: float = ULP
+) -> Comparison:
     """Decides whether two lines are equal at an input, at growing precision, from `start` on.
 
     With `as_written` reals that are equal compare as equal, and no tie is a kink: for inputs at which the gradient exists.
+    A difference of no more than `allowed`, relative to the entry, counts as equal, and is measured in ulps.
 
-    - different: the balls of some component are disjoint; certified for constants as written, and no other reading of
-      these makes the lines equal.
+    - different: the balls of some component are further apart than `allowed`; certified for constants as written, and no
+      other reading of these makes the lines equal.
     - equal: all components agree to 30 digits, or as far as inexact constants allow, or vanish.
     - kink: reals compared in a line tie, and what the line is depends on how the tie is decided.
     - undefined: both lines have a value that does not exist, as 1/0.
@@ -75,7 +96,7 @@ def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0], as_writte
             exist = [u.is_finite() and v.is_finite() for u, v in pairs]
             apart = [k for k, (u, v) in enumerate(pairs) if exist[k] and not u.overlaps(v)]
             if not all(exist):  # the components that exist may differ all the same
-                found = None if at_a.tied or at_b.tied or not apart else _judged(a, b, pairs, apart, bits)
+                found = None if at_a.tied or at_b.tied or not apart else _judged(a, b, pairs, apart, bits, allowed)
                 if found is not None and found.outcome == "different":
                     return found
                 continue
@@ -87,14 +108,15 @@ def compare(a: Evaluator, b: Evaluator, *, start: int = PRECISIONS[0], as_writte
             else:
                 variants_a, variants_b = _variants(a, at_a, bits), _variants(b, at_b, bits)
             if variants_a is None or variants_b is None:
-                return Comparison("kink")
+                return Comparison("kink", tied=True)
+            tied = at_a.tied or at_b.tied
             if not apart:
-                return _equal(pairs, bits)
+                return _equal(pairs, bits, tied=tied)
             # whichever way the ties are decided
             apart = [k for k in apart if not any(u[k].overlaps(v[k]) for u in variants_a for v in variants_b)]
-            found = _judged(a, b, pairs, apart, bits) if apart else None
+            found = _judged(a, b, pairs, apart, bits, allowed) if apart else None
             if found is not None and (found.outcome != "equal" or all(alike[k] or k in apart for k in range(len(pairs)))):
-                return found
+                return replace(found, tied=tied)
     last_a, last_b = (line(PRECISIONS[-1], "exact", "exact") for line in (a, b))
     exists = [all(value.is_finite() for value in last.values) for last in (last_a, last_b)]
     if not all(exists):
@@ -111,19 +133,31 @@ def has_no_kink(gradient: Evaluator) -> bool:
     return False
 
 
-def _judged(a: Evaluator, b: Evaluator, pairs: list[tuple[arb, arb]], apart: list[int], bits: int) -> Comparison | None:
-    """Of lines that differ with constants as written: whether they do in every reading; None where more digits must say."""
+def _judged(
+    a: Evaluator, b: Evaluator, pairs: list[tuple[arb, arb]], apart: list[int], bits: int, allowed: float
+) -> Comparison | None:
+    """Of lines that differ as written: whether they do in every reading of constants; None where more digits must say."""
+    ulps = max(share_of(*pairs[k]) for k in apart) / ULP
+    far = [k for k in apart if share_of(*pairs[k]) > allowed and abs(pairs[k][0] - pairs[k][1]).abs_upper() > TINY]
+    gap = max(float(abs(pairs[k][0] - pairs[k][1]).abs_upper()) for k in apart)
+    if not far:
+        return _equal(pairs, bits, 0.0, gap, ulps=ulps)
     if not (a.constants or b.constants):
-        return _different(pairs, apart)
-    found = explained(a, b, apart, bits)
+        return _different(pairs, far)
+    found = explained(a, b, far, bits)
     if found is None:
-        return Comparison("kink")
+        return Comparison("kink", tied=True)
     if found.beyond:
         return _different(pairs, found.beyond)
     if not found.settled:
         return None
-    gap = max(float(abs(pairs[k][0] - pairs[k][1]).abs_upper()) for k in apart)
-    return _equal(pairs, bits, found.reach, gap)
+    return _equal(pairs, bits, found.reach, gap, ulps=ulps)
+
+
+def share_of(u: arb, v: arb) -> float:
+    """How far two values are apart, relative to the larger."""
+    size = abs(u).abs_upper().max(abs(v).abs_upper())
+    return float((abs(u - v).abs_upper() / size).mid()) if size > 0 else 0.0
 
 
 def _agree(u: arb, v: arb) -> bool:
@@ -155,16 +189,29 @@ def _variants(line: Evaluator, at: Evaluation, bits: int) -> list[tuple[arb, ...
 def _different(pairs: list[tuple[arb, arb]], apart: list[int]) -> Comparison:
     gaps = {k: abs(pairs[k][0] - pairs[k][1]).abs_lower() for k in apart}
     k = max(apart, key=lambda k: float(gaps[k] / (abs(pairs[k][0]).abs_upper() + abs(pairs[k][1]).abs_upper())))
-    values = (digits(pairs[k][0]), digits(pairs[k][1]))
-    return Comparison("different", k, values=values, difference=gaps[k].mid().str(2, radius=False))
+    return different(k, *pairs[k])
 
 
-def _equal(pairs: list[tuple[arb, arb]], bits: int, reach: float = 0.0, gap: float = 0.0) -> Comparison:
+def different(k: int, ours: arb, theirs: arb, *, by_truth: bool = False) -> Comparison:
+    """Two values of an entry that certainly differ."""
+    return Comparison(
+        "different",
+        k,
+        values=(digits(ours), digits(theirs)),
+        difference=abs(ours - theirs).abs_lower().mid().str(2, radius=False),
+        share=share_of(ours, theirs),
+        by_truth=by_truth,
+    )
+
+
+def _equal(
+    pairs: list[tuple[arb, arb]], bits: int, reach: float = 0.0, gap: float = 0.0, *, ulps: float = 0.0, tied: bool = False
+) -> Comparison:
     scale = max((float(abs(u).abs_upper()) for u, _ in pairs), default=0.0) or 1.0
     if reach > COARSE * scale:
         return Comparison("unclear", resolution=reach / scale)
     vanishes = all(u == 0 and v == 0 for u, v in pairs)
-    return Comparison("equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits)
+    return Comparison("equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits, ulps=ulps, tied=tied)
 
 
 def digits(value: arb) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from manual_grad import Derivation
 from manual_grad._arrays import map_leaves
-from manual_grad.derivation import Bits, Classes, Constants, Intervals, OneHot, Positives, Reals, Signs
+from manual_grad.domains import Bits, Classes, Constants, Intervals, OneHot, Positives, Reals, Signs
 
 
 def drawn(derivation: Derivation, sizes: dict[str, int], rng: np.random.Generator) -> tuple[Any, ...]:

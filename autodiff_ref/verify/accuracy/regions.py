@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_ref.verify.accuracy.paths import short
 from autodiff_ref.verify.accuracy.ulps import LOST
+from autodiff_ref.verify.domains.numbers import short
 
 LEVELS = ("lost", "no digit", "nan")
 """Errors beyond 2^10 ulps; of 2^(p−1) and more, half of the value; NaN, or an infinity where the truth is finite.

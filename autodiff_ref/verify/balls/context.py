@@ -40,6 +40,10 @@ class Context:
     """two reals compared were equal"""
     unresolved: bool = False
     """two reals compared could not be told apart at this precision"""
+    met: dict[Any, int] | None = None
+    """where to note how reals compared, by site; None for nowhere"""
+    possible: dict[Any, int] | None = None
+    """where to note how numbers in the balls may compare"""
     undefined: Any = NAN
     zero: Any = ZERO
 

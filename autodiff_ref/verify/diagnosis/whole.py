@@ -8,39 +8,24 @@ import numpy as np
 
 from autodiff_ref.verify.diagnosis.backends import WRONG
 from autodiff_ref.verify.diagnosis.sites import Repair
-from manual_grad.derivation import Bits, Derivation, Signs
+from autodiff_ref.verify.domains import row_of
+from manual_grad.derivation import Derivation
 
 
 def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
     """The labels read in other ways: each an input of the wrong line computed from itself."""
-    leaves = jax.tree.leaves(domain)
-    for leaf, slot, name in zip(leaves, inputs, names, strict=True):
-        if isinstance(leaf, Signs):
-            yield Repair(
-                "label",
-                f"{name} is read as 0 and 1, and is −1 and +1",
-                slot,
-                1.9,
-                lambda b, s=slot: b.f("mul", b.number(0.5), b.f("add", b.slot(WRONG, s), b.number(1))),
-            )
-            yield Repair(
-                "label", f"{name} stands where −{name} should", slot, 1.95, lambda b, s=slot: b.f("neg", b.slot(WRONG, s))
-            )
-        elif isinstance(leaf, Bits):
-            yield Repair(
-                "label",
-                f"{name} is read as −1 and +1, and is 0 and 1",
-                slot,
-                1.9,
-                lambda b, s=slot: b.f("sub", b.f("mul", b.number(2), b.slot(WRONG, s)), b.number(1)),
-            )
-            yield Repair(
-                "label",
-                f"{name} stands where 1 − {name} should",
-                slot,
-                1.95,
-                lambda b, s=slot: b.f("sub", b.number(1), b.slot(WRONG, s)),
-            )
+    for leaf, slot, name in zip(jax.tree.leaves(domain), inputs, names, strict=True):
+        for k, misreading in enumerate(row_of(leaf).misreadings):
+            if misreading.suspected:
+                said, (a, b) = misreading.suspected.format(name=name), misreading.affine
+                yield Repair("label", said, slot, 1.9 + 0.05 * k, lambda to, s=slot, a=a, b=b: _affine(to, s, a, b))
+
+
+def _affine(to: Any, slot: int, a: float, b: float) -> Any:
+    """a y + b for an input y of the wrong line."""
+    y = to.slot(WRONG, slot)
+    multiple = to.f("neg", y) if a == -1 else to.f("mul", to.number(a), y)
+    return to.f("add", multiple, to.number(b)) if b else multiple
 
 
 def single(derivation: Derivation, args: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -15,16 +15,18 @@ from autodiff_ref.verify.counterexample import leaf_names
 from autodiff_ref.verify.diagnosis.places import file_of
 from autodiff_ref.verify.diagnosis.program import program_of
 from autodiff_ref.verify.diagnosis.terms import named
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.errors import claims_to_hold
 from autodiff_ref.verify.explanation.changes import changes
 from autodiff_ref.verify.explanation.rules import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.verify.inputs import Input, sweep
 from autodiff_ref.verify.judge import verify
 from autodiff_ref.verify.report import LineReport
+from autodiff_ref.verify.symbols.proofs import Evidence
 from autodiff_ref.verify.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
 from autodiff_ref.verify.walker.walk import plan
-from manual_grad.derivation import Bits, Derivation, Intervals, Line, Positives, Signs, formula_of, label_of
+from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 INPUTS = 4
 """a rule is tested at so many inputs"""
@@ -56,6 +58,12 @@ class Explanation:
             ("verdict", f"{self.verdict.verdict}, against {self.verdict.against}" if self.verdict.against else "undecided"),
         ]
         rows += [("because", self.verdict.reason)] if self.verdict.reason else []
+        if isinstance(proof := self.verdict.proof, Evidence):
+            rows += [
+                ("not proved" if proof.reason else "proved", proof.reason or proof.scope.strip() or "on the whole domain")
+            ]
+            rows += [("by" if k == 0 else "", str(row)) for k, row in enumerate(proof.uses)]
+            rows += [("but for" if k == 0 else "", said) for k, said in enumerate(proof.leaves_out)]
         rows += [("suspect", str(self.verdict.diagnosis))] if self.verdict.diagnosis else []
         return "\n".join([f"{self.label} of {self.derivation}", *[f"  {name:12}{text}" for name, text in rows]])
 
@@ -73,6 +81,7 @@ class Explanation:
             "verdict": self.verdict.verdict,
             "against": self.verdict.against,
             "reason": self.verdict.reason,
+            "proof": self.verdict.proof.to_dict() if isinstance(self.verdict.proof, Evidence) else None,
             "diagnosis": found.to_dict() if found else None,
         }
 
@@ -242,13 +251,13 @@ def _divisions(traced: Traced) -> int:
 def _with_real_labels(bench: Bench, line: Line, above: Line | None) -> bool | None:
     """Whether the two lines differ once labels are any real numbers; None where there are none to be changed."""
     leaves = jax.tree.leaves(bench.derivation.domain)
-    if not any(isinstance(leaf, Signs | Bits) for leaf in leaves):
+    if not any(row_of(leaf).two_values for leaf in leaves):
         return None
     decided = False
     for given in _of_one_shape(bench, line, above):
         arguments, structure = jax.tree.flatten(given.args)
         changed = [
-            np.resize([0.25, -1.5, 0.75, 2.5], np.shape(value)) if isinstance(leaf, Signs | Bits) else value
+            np.resize([0.25, -1.5, 0.75, 2.5], np.shape(value)) if row_of(leaf).two_values else value
             for leaf, value in zip(leaves, arguments, strict=True)
         ]
         args = jax.tree.unflatten(structure, changed)
@@ -270,17 +279,11 @@ def _holds(derivation: Derivation, line: Line, labels_matter: bool | None) -> st
     arguments = list(inspect.signature(derivation.of).parameters)[: len(derivation.domain)]
     said: list[str] = []
     for name, leaf in zip(leaf_names(shaped, arguments), leaves, strict=True):
-        match leaf:
-            case Signs() | Bits():
-                values = "{−1, +1}" if isinstance(leaf, Signs) else "{0, 1}"
-                known = {True: f"{name} ∈ {values} only", False: f"any real {name}", None: f"{name} ∈ {values}"}
-                said.append(known[labels_matter])
-            case Intervals(low=low, high=high):
-                said.append(f"{low:g} < {name} < {high:g}")
-            case Positives():
-                said.append(f"{name} > 0")
-            case _:
-                continue
+        row = row_of(leaf)
+        within = row.said(leaf, name)
+        if row.two_values:
+            within = {True: f"{within} only", False: f"any real {name}", None: within}[labels_matter]
+        said += [within] if within else []
     conditions = (derivation.where, getattr(line, "valid", None))
     said += [_source(condition) for condition in conditions if condition is not None]
     return ", ".join(said) or "any real arguments"

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.errors import line_error
 from autodiff_ref.verify.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.verify.mutation.jaxprs import (
@@ -27,8 +28,9 @@ from autodiff_ref.verify.mutation.jaxprs import (
     replaced,
     skeleton,
 )
-from autodiff_ref.verify.trace import LABEL_DOMAINS, Call, jaxpr_of, shape_key, with_nabla
-from manual_grad.derivation import Derivation, Domain, Line, formula_of, label_of
+from autodiff_ref.verify.trace import Call, jaxpr_of, shape_key, with_nabla
+from manual_grad.derivation import Derivation, Line, formula_of, label_of
+from manual_grad.domains import Domain
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Editable:
         """The equations that the value is computed from, those of loops included."""
         domains = jax.tree.leaves(self.derivation.domain)
         held = zip(closed.jaxpr.invars, domains, strict=True)
-        yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if isinstance(leaf, LABEL_DOMAINS)})
+        yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if row_of(leaf).known})
 
     def changed(self, closed: Any, edit: Edit, n_outputs: int) -> Any:
         """A jaxpr with an edit made.
@@ -178,7 +180,7 @@ class Editable:
         return closed
 
     def as_line(self, edits: Sequence[Edit]) -> Line:
-        """The edited line, to be put in the place of the line: under its label, with its equation and its condition.
+        """The edited line, to be put in the place of the line: under its label, with its equation and what else it claims.
 
         JAX's ∇ is part of what was edited. Each use of the ∇ that it is handed is repeated, so that a judge sees what the
         line differentiates.
@@ -196,8 +198,9 @@ class Editable:
             return jax.tree.unflatten(flat.structure, results[: flat.n_outputs])
 
         edited.__name__, edited.__doc__ = label_of(self.line), formula_of(self.line)
-        if hasattr(self.line, "valid"):
-            edited.valid = self.line.valid  # pyright: ignore[reportFunctionMemberAccess]
+        for claim in ("valid", "within"):
+            if hasattr(self.line, claim):
+                setattr(edited, claim, getattr(self.line, claim))
         return edited
 
 

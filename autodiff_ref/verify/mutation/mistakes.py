@@ -6,12 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.mutation.computing import computes, like
 from autodiff_ref.verify.mutation.edits import Change, Kinds, Site
 from autodiff_ref.verify.mutation.functions import another_function, wrong_exponent
 from autodiff_ref.verify.mutation.indices import INDEX_KINDS
 from autodiff_ref.verify.mutation.jaxprs import is_real, is_under_nabla
-from manual_grad.derivation import Bits, Classes, OneHot, Signs
 
 ORDINALS = ("first", "second", "third")
 
@@ -178,7 +178,8 @@ def label_convention(site: Site) -> Iterator[Change]:
     """Labels read as 0 and 1 where they are −1 and +1, and the like."""
     for j, operand in enumerate(site.operands):
         domain = site.labels.get(operand) if not hasattr(operand, "val") else None
-        for detail, f in _READINGS.get(type(domain), ()):
+        for misreading in () if domain is None else row_of(domain).misreadings:
+            detail, f = misreading.planted, misreading.f
             if site.name in ("eq", "ne") and detail.startswith("0 and 1"):  # they have +1 in common
                 continue
             yield Change(
@@ -187,13 +188,6 @@ def label_convention(site: Site) -> Iterator[Change]:
                 lambda *xs, j=j, f=f: site.bind(*(f(x) if k == j else x for k, x in enumerate(xs))),
             )
 
-
-_READINGS: dict[type, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
-    Signs: (("0 and 1 for −1 and +1", lambda y: (y + 1) / 2), ("+1 and −1 for −1 and +1", lambda y: -y)),
-    Bits: (("−1 and +1 for 0 and 1", lambda y: 2 * y - 1), ("1 and 0 for 0 and 1", lambda y: 1 - y)),
-    Classes: (("counted from 1", lambda k: jnp.maximum(k - 1, 0)),),
-    OneHot: (("shifted by a class", lambda rows: jnp.roll(rows, 1, axis=-1)),),
-}
 
 MISTAKES: Kinds = {
     "sign": sign,

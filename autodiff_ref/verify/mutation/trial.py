@@ -13,6 +13,7 @@ from rich.text import Text
 from autodiff_ref.verify.inputs import NoInputError
 from autodiff_ref.verify.mutation.mutants import Mutant, mutants
 from autodiff_ref.verify.report import indented
+from autodiff_ref.verify.ruling import ruling
 from autodiff_ref.verify.variants import Inputs, Variants
 from manual_grad.derivation import Derivation, label_of
 
@@ -181,15 +182,14 @@ def trial(
 
 def _judged(label: str, variants: Variants, mutant: Mutant) -> Finding:
     relation = variants.relation([mutant.edit])
-    match relation.verdict:
-        case "refuted":
-            return Finding(label, mutant, "refuted")
-        case "undecided" if 2 * relation.silent["undefined in one"] > relation.equal.total() + relation.silent.total():
-            return Finding(label, mutant, "no value")
-        case "undecided":
-            return Finding(label, mutant, "not told apart", f"undecided, {relation.reason}")
-        case _:
-            return _called_right(label, variants, mutant)
+    doubtful = relation.silent["kink"] + relation.silent["unclear"] + relation.lacking
+    if relation.differences:
+        return Finding(label, mutant, "refuted")
+    if 2 * relation.lacking > relation.tried:
+        return Finding(label, mutant, "no value")
+    if relation.no_rule or not relation.equal or relation.equal.total() - relation.vanishing < doubtful:
+        return Finding(label, mutant, "not told apart", f"undecided, {ruling(relation, wanted=relation.tried)[1]}")
+    return _called_right(label, variants, mutant)
 
 
 def _called_right(label: str, variants: Variants, mutant: Mutant) -> Finding:
@@ -199,9 +199,9 @@ def _called_right(label: str, variants: Variants, mutant: Mutant) -> Finding:
     if further.differences:
         why = f"it differs at the {equal + 1:,}th input tried"
         return Finding(label, mutant, "not told apart", why, missed=True)
-    if equal >= ENOUGH and further.gap:
-        why = f"differs by {further.gap:.0e} of its size, and an ulp of the constants moves that by {further.resolution:.0e}"
+    if equal >= ENOUGH and further.ulps:
+        why = f"differs by {further.ulps:.2g} ulps, which constants or rounding explain"
         return Finding(label, mutant, "within an ulp", why)
     if equal >= ENOUGH:
         return Finding(label, mutant, "equal", f"to 30 digits at {equal:,} inputs")
-    return Finding(label, mutant, "not told apart", f"equal, but {further.reason}")
+    return Finding(label, mutant, "not told apart", f"equal, but {ruling(further, wanted=ENOUGH)[1]}")

@@ -6,23 +6,20 @@ of all. What shows at one input in 10^6 is found where the way up to it begins a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autodiff_ref.verify.inputs import ordinary_bound
+from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.sweep.batches import Batch
 from autodiff_ref.verify.walker.plans import Array
-from manual_grad.derivation import Bits, Domain, Intervals, Positives, Reals, Signs
+from manual_grad.domains import Domain
 
 PARENTS = 16
 """inputs that are moved"""
 
 GENERATION = 256
 """inputs that are computed at a time"""
-
-FARTHEST = 256
-"""times its ordinary size, a real is moved"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def climb(
 
 def _joined(first: Batch, second: Batch) -> Batch:
     leaves = [np.concatenate(pair) for pair in zip(first.leaves, second.leaves, strict=True)]
-    return Batch((*first.strata, *second.strata), leaves, first.structure)
+    return replace(first, strata=(*first.strata, *second.strata), leaves=leaves)
 
 
 def _moved(domain: Sequence[Domain], parents: Batch, count: int, rng: np.random.Generator) -> Batch:
@@ -75,27 +72,5 @@ def _moved(domain: Sequence[Domain], parents: Batch, count: int, rng: np.random.
         by_row = (count, *[1] * (x.ndim - 1))
         step = rng.normal(size=x.shape) * sizes.reshape(by_row) * (rng.integers(0, 2, x.shape) == 1)
         along = np.where(by_difference.reshape(by_row), values[one] - values[other], 0)
-        leaves.append(_leaf(leaf, x, step, along, rng))
-    return Batch(("climbed",) * count, leaves, parents.structure)
-
-
-def _leaf(leaf: Domain, x: Array, step: Array, along: Array, rng: np.random.Generator) -> Array:
-    """One leaf of the children, in its domain; reals are exact in float32 too."""
-    match leaf:
-        case Signs():
-            return np.where(rng.random(x.shape) < 1 / 16, -x, x)
-        case Bits():
-            return np.where(rng.random(x.shape) < 1 / 16, 1 - x, x)
-        case Intervals(low=low, high=high):
-            margin = (high - low) * 2.0**-20
-            return np.clip(x + along + (high - low) / 2 * step, low + margin, high - margin)
-        case Positives():
-            return np.clip(x * np.exp2(step), 2.0**-16, 2.0**16)
-        case Reals():
-            bound = ordinary_bound(x.shape[1:])
-            size = np.abs(x).reshape(len(x), -1).max(axis=1, initial=0.0)
-            scale = np.where(size > 0, size, bound).reshape(-1, *[1] * (x.ndim - 1))
-            moved = np.clip(x + along + scale * step, -FARTHEST * bound, FARTHEST * bound)
-            return moved.astype(np.float32).astype(np.float64)
-        case _:
-            return x
+        leaves.append(row_of(leaf).moved(leaf, x, step, along, rng))
+    return replace(parents, strata=("climbed",) * count, leaves=leaves)

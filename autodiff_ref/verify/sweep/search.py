@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from autodiff_ref.verify.rounding.together import Result, Together
 from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
 from autodiff_ref.verify.sweep.climb import GENERATION, PARENTS, climb
 from autodiff_ref.verify.sweep.swept import Swept
-from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key
+from autodiff_ref.verify.trace import REFERENCE, ULP, allowed_of, label_flags, shape_key
 from autodiff_ref.verify.walker.plans import Array
 from manual_grad.derivation import Line, label_of
 
@@ -137,13 +138,16 @@ class Sweep:
 
     # Two lines
 
-    def compare(self, line: Line, other: Line | None) -> Swept:
+    def compare(self, line: Line, other: Line | None, *, finds: bool = True) -> Swept:
         """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
 
         The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
         each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
-        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`.
+        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`. Without
+        `finds`, nothing is looked for: JAX's gradient is not to be trusted at some inputs.
         """
+        if not finds:
+            return Swept(reason="not swept in floats: JAX's gradient is not the gradient at some inputs")
         since = time.monotonic()
         try:
             return self._compared(line, other)
@@ -177,7 +181,7 @@ class Sweep:
         return found
 
     def _input(self, k: int, row: int) -> Input:
-        return Input(self.batches[k].strata[row], self.batches[k].args(row))
+        return self.batches[k].input(row)
 
     def _ask(self, line: Line, other: Line | None, inputs: Iterable[Input], found: Swept, asked: Counter[str]) -> None:
         """What balls say of two lines at some inputs, up to one at which they differ."""
@@ -199,13 +203,15 @@ class Sweep:
             np.stack([self.batches[k].leaves[place][row] for k, row in rows])
             for place in range(len(self.batches[rows[0][0]].leaves))
         ]
-        start = Batch(tuple(self.batches[k].strata[row] for k, row in rows), leaves, self.batches[0].structure)
+        start = replace(
+            self.batches[worst[0][1]], strata=tuple(self.batches[k].strata[row] for k, row in rows), leaves=leaves
+        )
 
         def height(batch: Batch) -> Array:
             (ours, our_ties), (theirs, their_ties) = self.computed((line, other), batch)
             if isinstance(ours, str) or isinstance(theirs, str):
                 return np.full(len(batch), -1.0)
-            ratio, informed = ratio_of(ours, theirs)
+            ratio, informed = ratio_of(ours, theirs, _claimed(line))
             ratio = np.where(informed & ~(our_ties | their_ties), ratio, -1.0)
             for row in np.flatnonzero(ratio > 1) if self.derivation.where is None else range(len(batch)):
                 if not self._is_meant(line, other, batch.args(int(row))):
@@ -215,7 +221,10 @@ class Sweep:
         domain = jax.tree.leaves(self.derivation.domain)
         climbed = climb(domain, start, height, generations=self.generations, seed=self._seed)
         found.climbed, found.height = climbed.inputs, float(climbed.heights.max(initial=0.0))
-        above = [Input("climbed", climbed.best.args(k)) for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]]
+        above = [
+            replace(climbed.best.input(int(k)), stratum="climbed")
+            for k in np.flatnonzero(climbed.heights > 1)[:MOST_CLIMBED]
+        ]
         found.suspects += len(above)
         self._ask(line, other, above, found, found.asked)
 
@@ -231,7 +240,7 @@ class Sweep:
         ours, theirs = self.values(line, k), self.values(other, k)
         if isinstance(ours, str) or isinstance(theirs, str):
             return ours if isinstance(ours, str) else str(theirs)
-        return (*ratio_of(ours, theirs), self.holds(line, k) & self.holds(other, k))
+        return (*ratio_of(ours, theirs, _claimed(line)), self.holds(line, k) & self.holds(other, k))
 
 
 def _label(line: Line | None) -> str:
@@ -254,9 +263,15 @@ def _power_of_two(number: int) -> int:
     return 1 << max(number, 1).bit_length() - 1
 
 
-def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array]) -> tuple[Array, Array]:
+def _claimed(line: Line | None) -> float:
+    """The relative difference that a line allows itself beyond rounding."""
+    allowed = ULP if line is None else allowed_of(line)
+    return allowed if allowed > ULP else 0.0
+
+
+def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array], claimed: float = 0.0) -> tuple[Array, Array]:
     """For each input the largest |difference| / (sum of both bounds) over components, and whether any has a bound."""
-    bound = ours[1] + theirs[1]
+    bound = ours[1] + theirs[1] + (claimed * np.abs(theirs[0]) if claimed else 0.0)
     known = bound < np.inf
     with np.errstate(all="ignore"):
         difference = np.abs(ours[0] - theirs[0])

@@ -2,29 +2,47 @@
 
 import time
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.report import Proof, Report
 from autodiff_ref.verify.symbols.induction import input_kind, is_one_term_for_all
-from autodiff_ref.verify.symbols.process import PROVER
+from autodiff_ref.verify.symbols.process import OUT_OF_ALL_WORK, PROVER, Account, Answer
+from autodiff_ref.verify.symbols.prover.identities import IDENTITIES, Identity
+from autodiff_ref.verify.symbols.prover.polynomials import OUT_OF_WORK
 from autodiff_ref.verify.symbols.rules import chosen
 from autodiff_ref.verify.symbols.writing import Writer, other_size
 from autodiff_ref.verify.trace import REFERENCE
 from manual_grad.derivation import Line, label_of
 
-SECONDS = 10.0
-"""how long the prover may take over a line"""
+WORK = 20_000_000
+"""how much work the prover may do for a step: some 10 s of a machine that does nothing else"""
 
-TOTAL = 30.0
-"""how long all lines of a derivation are waited for in the end"""
+TOTAL = 60_000_000
+"""how much it may do for all steps of a derivation"""
 
 DIFFER = "the normal forms differ"
 
-_AT_A_SHAPE = ("ran out of time", "ran out of memory", "an expression grew too large", DIFFER)
+_AT_A_SHAPE = (OUT_OF_WORK, OUT_OF_ALL_WORK, "ran out of memory", "an expression grew too large", DIFFER)
 """reasons that another shape may not have"""
+
+
+@dataclass(frozen=True)
+class Evidence(Proof):
+    """A proof that says what it rests on."""
+
+    uses: tuple[Identity, ...] = ()
+    """the identities, besides the arithmetic of polynomials"""
+    leaves_out: tuple[str, ...] = ()
+    """where the proof says nothing: where the two sides of these comparisons are equal"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        uses = [{"name": row.name, "equation": row.equation, "where": row.where} for row in self.uses]
+        return {"proved": not self.reason, "reason": self.reason, "uses": uses, "leaves_out": list(self.leaves_out)}
 
 
 class Proofs:
@@ -34,19 +52,28 @@ class Proofs:
     """
 
     def __init__(
-        self, bench: Bench, *, seconds: float = SECONDS, until: float | None = None, over: str = "the time limit was over"
+        self,
+        bench: Bench,
+        *,
+        work: int | None = None,
+        total: int | None = None,
+        until: float | None = None,
+        over: str = "the time limit was over",
     ) -> None:
         """Writes the arguments as symbols.
 
         Args:
             bench: the lines.
-            seconds: how long the prover may take over a step.
+            work: how much the prover may do for a step; without it, WORK.
+            total: how much it may do for all of them; without it, TOTAL.
             until: when nothing is waited for any more, on the clock `time.monotonic`.
             over: what is said of a step that was not proved by then.
         """
-        self._bench, self._seconds, self._until, self._over = bench, seconds, until, over
+        self._bench, self._until, self._over = bench, until, over
+        self._work = WORK if work is None else work
+        self._account = Account(TOTAL if total is None else total)
         self._writer = Writer(bench)
-        self._answers: dict[tuple[str, str], Future[str] | str] = {}
+        self._answers: dict[tuple[str, str], Future[Answer] | Answer] = {}
         self._others: dict[str, Writer] = {}
 
     def begin(self) -> None:
@@ -58,16 +85,20 @@ class Proofs:
 
     def proof(self, line: Line, against: Line | None) -> Proof:
         """Whether a line is proved to be another one, or the reference."""
-        answer = self._ask(line, against)
+        asked = self._ask(line, against)
         try:
-            reason = answer if isinstance(answer, str) else answer.result(self._seconds_left())
+            answer = asked if isinstance(asked, Answer) else asked.result(self._seconds_left())
         except TimeoutError:
-            reason = self._over
+            answer = Answer(self._over)
+        reason = answer.reason
         shape = " ".join(f"{name}={size}" for name, size in self._writer.sizes.items())
         differ = reason == DIFFER
         if shape and reason in _AT_A_SHAPE:
             reason = f"{reason} at {shape}"
-        return Proof(reason + (self._why_they_may(line, against) if differ else ""), shape, self._writer.has_labels)
+        reason += self._why_they_may(line, against) if differ else ""
+        uses = tuple(IDENTITIES[name] for name in answer.uses)
+        left_out = dict.fromkeys(self._writer.expressions.said_of(node) for node in answer.left_out)
+        return Evidence(reason, shape, self._writer.has_labels, uses=uses, leaves_out=tuple(left_out))
 
     def _why_they_may(self, line: Line, against: Line | None) -> str:
         """What may be the cause that two normal forms differ, though the lines agree in balls."""
@@ -79,18 +110,17 @@ class Proofs:
 
     def settle(self, report: Report) -> None:
         """Turns `agrees` into `proved` where the prover proves the step, and says why where it does not."""
-        if self._until is None or self._until > time.monotonic() + TOTAL:
-            self._until, self._over = time.monotonic() + TOTAL, f"the {TOTAL:g} s that all lines together have were over"
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
-            if entry.verdict == "agrees":
+            if entry.verdict in ("agrees", "within") or entry.is_short_of_inputs:
                 entry.proof = self.proof(lines[entry.label], lines.get(entry.against))
-                entry.verdict = "agrees" if entry.proof.reason else "proved"
+                if not entry.proof.reason:
+                    entry.verdict, entry.reason = "proved", ""
         try:
             self._extend(report)
         except Exception as error:  # the steps stay proved at their shape
             report.notes.append(f"for which sizes the lines hold could not be looked into: {type(error).__name__}: {error}")
-        open_ones = [answer for answer in self._answers.values() if not isinstance(answer, str) and not answer.done()]
+        open_ones = [answer for answer in self._answers.values() if isinstance(answer, Future) and not answer.done()]
         for answer in open_ones:  # nobody waits for these any more
             answer.cancel()
         if any(answer.running() for answer in open_ones):
@@ -115,7 +145,7 @@ class Proofs:
             return False
         answer = self._asked(line, against, self._elsewhere(name))
         try:
-            return not (answer if isinstance(answer, str) else answer.result(self._seconds_left()))
+            return not (answer if isinstance(answer, Answer) else answer.result(self._seconds_left())).reason
         except TimeoutError:
             return False
 
@@ -142,24 +172,24 @@ class Proofs:
         width = len(jax.tree.leaves(first.shapes))
         return is_one_term_for_all(first.closed, second.closed, width, kinds, sizes)
 
-    def _ask(self, line: Line, against: Line | None) -> Future[str] | str:
+    def _ask(self, line: Line, against: Line | None) -> Future[Answer] | Answer:
         key = label_of(line), REFERENCE if against is None else label_of(against)
         if key not in self._answers and self._seconds_left() == 0:
-            return self._over
+            return Answer(self._over)
         if key not in self._answers:
             self._answers[key] = self._asked(line, against, self._writer)
         return self._answers[key]
 
-    def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[str] | str:
+    def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[Answer] | Answer:
         ours, theirs = writer.value(line), writer.value(against)
         if ours.reason or theirs.reason:
-            return ours.reason or theirs.reason
+            return Answer(ours.reason or theirs.reason)
         pairs = list(zip(ours.nodes, theirs.nodes, strict=True))
         for each in (line, against):  # where a line claims nothing, both are 0
             for condition in writer.condition(each).nodes:
                 zero = condition.expressions.zero
                 pairs = [(chosen(condition, zero, a), chosen(condition, zero, b)) for a, b in pairs]
-        return PROVER.ask(writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._seconds)
+        return PROVER.ask(writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._work, self._account)
 
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())

@@ -26,6 +26,7 @@ from autodiff_ref.verify.symbols.rules import (
     settled,
 )
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.sites import WATCHED
 from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, cumulative
 
 
@@ -40,7 +41,15 @@ def _named(name: str) -> Rule:
     def made(*operands: Node) -> Node:
         return operands[0].expressions.node("call", name, None, *[operand.id for operand in operands])
 
-    return lambda _: lambda _, *operands: map_nodes(made, *operands)
+    def rule(equation: Equation) -> Step:
+        reals = [operand.is_real for operand in equation.operands]
+        if all(reals):
+            return lambda _, *operands: map_nodes(made, *operands)
+        return lambda context, *operands: map_nodes(
+            made, *[x if is_real else nodes_of(context, x) for x, is_real in zip(operands, reals, strict=True)]
+        )
+
+    return rule
 
 
 def _fractional(exponent: str) -> Rule:
@@ -119,15 +128,36 @@ _FUNCTIONS = (
 
 _NAMED = (
     *("sin", "cos", "asin", "acos", "atan", "acosh", "erf", "erf_inv", "lgamma", "digamma", "cbrt", "atan2"),
-    *("igamma", "igammac", "regularized_incomplete_beta", "zeta", "polygamma"),
+    *("igamma", "igammac", "igamma_grad_a", "regularized_incomplete_beta", "zeta", "polygamma", "bessel_i0e", "bessel_i1e"),
+    # what is meant, where JAX has a series or an approximation: see `walker.meanings`
+    *("expi", "expn", "log_ndtr", "ndtri", "erfcx", "spence", "owens_t", "betaln", "poch", "hyp1f1", "hyp2f1"),
 )
 """functions that are only known to be functions"""
+
+
+def _placed(rule: Rule) -> Rule:
+    """A rule that compares reals: its nodes know where in the user's file they come from."""
+
+    def planned(equation: Equation) -> Step:
+        step = rule(equation)
+
+        def at_its_place(context: Context, *operands: Any) -> Any:
+            context.expressions.place, context.place = context.place, ""
+            try:
+                return step(context, *operands)
+            finally:
+                context.expressions.place = ""
+
+        return at_its_place
+
+    return planned
 
 
 class SymbolTable:
     """The rules by which the walker writes a line as an expression graph."""
 
     name = "symbols"
+    watches = True
     movement = MOVEMENT
     discrete: dict[str, Rule]
     rules: dict[str, Rule]
@@ -142,6 +172,7 @@ class SymbolTable:
             **{name: _named(name) for name in _NAMED},
             "div": lambda _: lambda _, x, y: as_objects(np.true_divide(x, y)),
             "pow": _power,
+            "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
             "sqrt": _fractional("1/2"),
             "rsqrt": _fractional("-1/2"),
             "abs": lambda _: lambda _, x: map_nodes(absolute, x),
@@ -165,6 +196,7 @@ class SymbolTable:
             "argmin": _place(-1),
             "iota": lambda eqn: lambda context: nodes_of(context, DISCRETE["iota"](eqn)(None)),
         }
+        self.rules |= {name: _placed(self.rules[name]) for name in WATCHED}
 
     def constant(self, values: Array, context: Context) -> Array:
         """Float constants as the rationals of their shortest decimals."""

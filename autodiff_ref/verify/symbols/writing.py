@@ -1,22 +1,23 @@
 """The lines of a derivation written as expressions, at the one shape that proofs are made at."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
 from autodiff_ref.verify.bench import Bench
+from autodiff_ref.verify.domains import is_label, label_flags, row_of
 from autodiff_ref.verify.errors import LineError
 from autodiff_ref.verify.inputs import RandomSource, dimension_names, draw_arguments
 from autodiff_ref.verify.symbols.expressions import Context, Expressions, Node, symbolic_arguments
 from autodiff_ref.verify.symbols.rules import nodes_of
 from autodiff_ref.verify.symbols.table import SYMBOLS
-from autodiff_ref.verify.trace import REFERENCE, label_flags
+from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.walker.plans import NoRuleError
 from autodiff_ref.verify.walker.walk import plan_parts
-from manual_grad.derivation import Bits, Classes, Derivation, Line, OneHot, Signs, label_of
+from manual_grad.derivation import Derivation, Line, label_of
 
 SIZES = (3, 5, 4, 2, 7, 11, 13)
 """for dimensions in turn: small, since a proof takes longer for larger ones"""
@@ -29,7 +30,7 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
     Dimensions of labels come first and get the smallest sizes.
     """
     leaves = jax.tree.leaves(derivation.domain)
-    labels = [leaf for leaf in leaves if isinstance(leaf, Signs | Bits | Classes | OneHot)]
+    labels = [leaf for leaf in leaves if is_label(leaf)]
     names = list(dict.fromkeys([*dimension_names(tuple(labels)), *dimension_names(derivation.domain)]))
     taken = {dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int)}
     sizes: dict[str, int] = {}
@@ -43,12 +44,15 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
 
 
 def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> int | None:
-    """Another size of a named dimension, as different from all others; None where there is none, or it counts classes."""
+    """Another size of a named dimension, as different from all others.
+
+    None where there is none, or positions along it are not alike: it counts classes, or a condition holds entries together.
+    """
     leaves = jax.tree.leaves(derivation.domain)
     taken = {*sizes.values(), *(dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int))}
     low, high = derivation.sizes.get(name, (2, SIZES[-1]))
-    counts_classes = any(isinstance(leaf, Classes) and leaf.k == name for leaf in leaves)
-    return None if counts_classes else next((size for size in range(low, high + 1) if size not in taken and size > 1), None)
+    is_tied = any(name in row_of(leaf).tied(leaf) for leaf in leaves)
+    return None if is_tied else next((size for size in range(low, high + 1) if size not in taken and size > 1), None)
 
 
 def proof_arguments(derivation: Derivation, sizes: Mapping[str, int] | None = None) -> tuple[Any, ...]:
@@ -81,7 +85,7 @@ class Writer:
         self.expressions = Expressions()
         self.labels = label_flags(bench.derivation.domain)
         leaves = jax.tree.leaves(bench.derivation.domain)
-        self.has_labels = any(isinstance(leaf, Signs | Bits | Classes | OneHot) for leaf in leaves)
+        self.has_labels = any(is_label(leaf) for leaf in leaves)
         self.sizes: Mapping[str, int] = {}
         self._written: dict[Any, Written] = {}
         self.args: tuple[Any, ...] = ()
@@ -92,8 +96,7 @@ class Writer:
         derivation = self._bench.derivation
         self.sizes = proof_sizes(derivation) if self._given is None else self._given
         self.args = proof_arguments(derivation, self.sizes)
-        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(self.args)]
-        self._symbols = symbolic_arguments(_with_sizes(derivation.domain, self.sizes), shapes, self.expressions)
+        self._symbols = symbolic_arguments(derivation.domain, self.sizes, self.expressions)
         return Written()
 
     def value(self, line: Line | None) -> Written:
@@ -142,11 +145,3 @@ class Writer:
         outputs = planned.run(context, *self._symbols)
         nodes = [node for output in outputs for node in np.ravel(nodes_of(context, np.asarray(output)))]
         return Written(nodes, decimals=frozenset(context.decimals))
-
-
-def _with_sizes(domain: tuple[Any, ...], sizes: Mapping[str, int]) -> tuple[Any, ...]:
-    """The domain with the number of its classes known."""
-    return jax.tree.map(
-        lambda leaf: replace(leaf, k=sizes[leaf.k]) if isinstance(leaf, Classes) and isinstance(leaf.k, str) else leaf,
-        domain,
-    )

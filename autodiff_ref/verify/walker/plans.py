@@ -102,6 +102,12 @@ class Plan:
     """the inputs (by position) that the outputs are computed from"""
     output_labels: list[bool]
     """for each output, whether it is made of labels and constants only"""
+    sites: frozenset[Any] = frozenset()
+    """where it compares reals: `sites.Site`"""
+    meanings: frozenset[str] = frozenset()
+    """functions that it takes at their meaning, and not as the series that JAX computes"""
+    met: dict[Any, int] = field(default_factory=dict[Any, int])
+    """for each site, the outcomes that its runs have met"""
     _templates: dict[Any, list[Any]] = field(default_factory=dict[Any, list[Any]])
 
     def run(self, context: Any, *args: Array) -> list[Array]:

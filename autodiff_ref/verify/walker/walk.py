@@ -20,8 +20,11 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.verify.walker import meanings
 from autodiff_ref.verify.walker.control import CONTROL
 from autodiff_ref.verify.walker.discrete import by_jax
+from autodiff_ref.verify.walker.freezing import frozen_jaxpr
+from autodiff_ref.verify.walker.meanings import with_meanings
 from autodiff_ref.verify.walker.plans import (
     Array,
     Constant,
@@ -35,29 +38,33 @@ from autodiff_ref.verify.walker.plans import (
     loose,
     operand_of,
 )
+from autodiff_ref.verify.walker.sites import Site, Watched, sites_of
 from autodiff_ref.verify.walker.standins import meant_by, spelled_out
 
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
+def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
         closed: what `jax.make_jaxpr` returns.
         table: the arithmetic.
         labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
+        calls: the equations that called what it is a loop's or branch's body in, the outermost first.
 
     Raises:
         NoRuleError: an output needs a primitive that the table has no rule for.
         RuleError: a rule failed on the equation, or holds numbers that the judge has none for, as complex ones.
     """
-    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels)[0]
+    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels, calls=calls)[0]
 
 
-def plan_parts(closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()) -> list[Plan]:
+def plan_parts(
+    closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
+) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
-    planner = Planner(table)
+    planner = Planner(table, calls)
     inputs = planner.inputs(closed, labels)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
@@ -113,7 +120,7 @@ class _Missing:
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, calls: tuple[Any, ...] = ()) -> None:
         self.table = table
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
@@ -121,6 +128,12 @@ class Planner:
         self.seen: dict[Any, list[int]] = {}
         self.constants = frozenset[Constant]()
         """those of the bodies of loops and branches that are not short"""
+        self.sites = frozenset[Site]()
+        """the comparisons of the bodies of loops and branches"""
+        self.meanings = frozenset[str]()
+        """what the bodies of loops and branches mean"""
+        self.calls = calls
+        """the equations that called what is planned now, the outermost first"""
 
     def new_slot(self, operand: Operand) -> int:
         """A place for a value."""
@@ -150,7 +163,7 @@ class Planner:
         def slot_of(atom: Any) -> int:
             return self.constant(atom.val) if isinstance(atom, core.Literal) else slots[atom]
 
-        for eqn in jaxpr.eqns:
+        for eqn in with_meanings(jaxpr.eqns, self.table.rules):
             sources = [slot_of(atom) for atom in eqn.invars]
             slots.update(zip(eqn.outvars, self.equation(eqn, sources), strict=True))
         return [slot_of(atom) for atom in jaxpr.outvars]
@@ -162,7 +175,10 @@ class Planner:
             return []
         if name in CALLS:
             inner = meant_by(eqn) or eqn.params[CALLS[name]]
-            return self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            outside, self.calls = self.calls, (*self.calls, eqn)
+            outputs = self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            self.calls = outside
+            return outputs
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
                 shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
@@ -222,18 +238,24 @@ class Planner:
                 return [self.constant(part) for part in (made if isinstance(made, list) else [made])]
             if name == "convert_element_type" and not operands[0].is_real and np.all(np.abs(values[0]) <= 2.0**24):
                 return [self.constant(values[0].astype(np.float64))]
+        if getattr(self.table, "watches", False) and len(set(sources)) == len(sources):
+            sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources], self.calls)
+            step = Watched(step, sites) if sites else step
         targets = [self.new_slot(result) for result in results]
         self.steps.append((step, sources, targets, name))
         return targets
 
     def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
         """A plan for the body of a loop or branch."""
-        made = plan(closed, self.table, labels=labels)
+        made = plan(closed, self.table, labels=labels, calls=self.calls)
         self.constants |= made.constants
+        self.sites |= made.sites
+        self.meanings |= made.meanings
         return made
 
     def finish(self, inputs: list[int], outputs: list[int]) -> Plan:
         """The plan, without what no output needs."""
+        meanings.recognise(self)
         needed, kept = set(outputs), list[PlannedStep]()
         for step in reversed(self.steps):
             if needed.intersection(step[2]):
@@ -245,8 +267,11 @@ class Planner:
         known = {slot: array for slot, array in self.known.items() if slot in needed}
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
-        output_labels = [self.operands[slot].label for slot in outputs]
-        return Plan(self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels)
+        labels = [self.operands[slot].label for slot in outputs]
+        sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
+        meant = self.meanings | {name for *_, name in kept if name in meanings.NAMES}
+        steps, size = kept[::-1], len(self.operands)
+        return Plan(self.table, inputs, outputs, steps, known, size, constants, used, labels, sites, meant)
 
 
 def _as_known(value: Any) -> Array:
@@ -275,6 +300,8 @@ def _frozen(value: Any) -> Any:
         return type(value).__name__, repr(value)
     if isinstance(value, dict):
         value = [part for item in sorted(value.items(), key=lambda item: str(item[0])) for part in item]
+    if isinstance(value, core.ClosedJaxpr):
+        return frozen_jaxpr(value, _frozen)
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, list | tuple):

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import autodiff_ref
 from autodiff_ref.verify import STRATA, strategies
+from autodiff_ref.verify.domains import inexact_flags
 from autodiff_ref.verify.inputs import NoInputError, main_sizes, sweep
+from autodiff_ref.verify.sweep.batches import batches
 from manual_grad import (
     Derivation,
     bits,
@@ -21,11 +23,13 @@ from manual_grad import (
     intervals,
     notes,
     one_hot,
+    orthogonal,
     positives,
     preactivation,
     reals,
     score,
     signs,
+    unit_vectors,
 )
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -65,7 +69,9 @@ def test_strata_of_the_notes_are_what_they_say(seed):
     assert any(max(np.abs(v).max() for v in w) < 2e-3 for w, x, _ in found["small"])
     assert all(len(set(y)) == 1 for _, _, y in found["one label"])
     assert all(np.array_equal(w.w11, w.w12) for w, _, _ in found["equal"])
-    assert all(any(not leaf.any() for leaf in (*w, x)) for w, x, _ in found["zeros"])
+    zeros = [[np.count_nonzero(leaf == 0) for leaf in (*w, x)] for w, x, _ in found["zeros"]]
+    assert sum(sum(counts) == 1 for counts in zeros) == 2, "a single entry"
+    assert sum(any(not leaf.any() for leaf in (*w, x)) for w, x, _ in found["zeros"]) == 4, "whole arrays"
     assert all(x.shape[0] == 1 for _, x, _ in found["n=1"])
     assert all(x.shape[1] == 1 for _, x, _ in found["d=1"])
     assert all(x.shape == (1, 1) for _, x, _ in found["all=1"])
@@ -217,3 +223,55 @@ def test_drawing_takes_little_beside_what_hypothesis_takes():
     seconds(strategies.arguments(notes.DOMAIN))
     ratios = [seconds(strategies.arguments(notes.DOMAIN)) / seconds(st.integers(0, 10**6)) for _ in range(3)]
     assert min(ratios) < 6, ratios
+
+
+# What is promised where few inputs fulfil `where`
+
+
+def drawn_where(where, **options):
+    return sweep(Derivation("∇", notes.W11.of, "w11", notes.DOMAIN, notes.W11.lines, where=where), seed=0, **options)
+
+
+@pytest.mark.parametrize("at_least", [1, 64, 200])
+def test_there_are_as_many_inputs_of_the_main_sizes_as_were_asked_for(at_least):
+    found = sweep(notes.W11, seed=0, at_least=at_least)
+    assert sum(given.main for given in found) == found.of_main_sizes >= at_least
+    assert found.drawn == found.fulfilled == len(found)
+    for each in found:
+        assert each.main == (each.args[1].shape[0] > 1 and each.args[1].shape[1] > 1)
+        assert each.exact
+
+
+def test_draws_go_on_until_there_are_as_many_as_were_asked_for():
+    found = drawn_where(lambda w, x, y: np.sum(x) > 0 and np.sum(w.w11) > 0)
+    assert found.of_main_sizes >= 64
+    assert found.drawn > 2 * found.fulfilled
+
+
+def test_strata_that_never_fulfil_where_are_made_up_for_by_others():
+    found = drawn_where(lambda w, x, y: np.all(np.abs(x) < 2.0**-9))
+    assert found.of_main_sizes >= 64
+    assert {each.stratum for each in found if each.main} <= {"small", "zeros"}
+
+
+def test_a_predicate_that_holds_at_size_one_alone_leaves_none_of_the_main_sizes():
+    found = drawn_where(lambda w, x, y: x.shape[0] == 1)
+    assert len(found) > 0
+    assert found.of_main_sizes == 0
+    assert found.drawn <= 50 * 82
+
+
+def test_draws_end():
+    found = drawn_where(lambda w, x, y: np.sum(x) > 8 and np.sum(w.w11) > 1)
+    assert 0 < found.fulfilled == len(found) < found.drawn <= 100 * 82 + 50
+    again = drawn_where(lambda w, x, y: np.sum(x) > 8 and np.sum(w.w11) > 1)
+    assert (again.drawn, len(again)) == (found.drawn, len(found))
+
+
+@pytest.mark.parametrize(("d", "exact"), [(1, True), (2, False), (4, False), (5, True), (9, True)])
+def test_what_is_in_the_domain_up_to_rounding_alone_says_so(d, exact):
+    for domain in ((unit_vectors("n", d),), (reals("n"), orthogonal(d))):
+        derivation = Derivation("", lambda *args: 0.0, None, domain, [lambda *args: 0.0])
+        assert {given.exact for given in sweep(derivation, seed=0)} == {exact}
+        assert all(any(inexact_flags(domain, one.args)) != exact for one in sweep(derivation, seed=0))
+        assert {batch.input(0).exact for batch in batches(derivation, seed=0, size=4, count=2)} == {exact}

@@ -146,7 +146,7 @@ def wrong_where_all_are_alike(x: Any, nabla: Any = by_hand) -> Any:
 UPHILL = Derivation("∇ ½ x²", of=half_square, wrt="x", domain=(reals(10),), lines=[wrong_where_all_are_alike])
 
 
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [2, 4])
 def test_the_climb_finds_what_the_sweep_comes_near(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     report = verify(UPHILL, seed=seed, shrink=False, prove=False, suspects=False)
     assert report.first_wrong_line == "wrong_where_all_are_alike"

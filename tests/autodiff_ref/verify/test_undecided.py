@@ -121,7 +121,7 @@ def test_where_no_value_exists_nothing_is_decided():
     report = verify(Derivation("d √−eᶻ/dz", root, "z", (reals(),), [slope]))
     assert report.lines[0].verdict == "undecided"
     assert report.exit_code == 3
-    assert "undefined" in report.lines[0].reason
+    assert "where neither has a value" in report.lines[0].reason
 
 
 def test_a_line_without_a_value_at_most_inputs_is_not_called_right():
@@ -131,17 +131,18 @@ def test_a_line_without_a_value_at_most_inputs_is_not_called_right():
         return 2 * z + 0 * jnp.sum(1 / (jnp.eye(len(z)) + 0 * z), axis=0)
 
     report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
-    assert report.lines[0].verdict == "undecided", str(report)
-    assert "where this line has no value (NaN or ∞) and the other has" in report.lines[0].reason
+    assert report.lines[0].verdict == "partial", str(report)
+    assert "has no value (NaN or ∞)" in report.lines[0].reason
+    assert report.exit_code == 3
 
 
-def test_a_singularity_that_can_be_removed_is_no_mistake():
+def test_a_singularity_that_can_be_removed_is_no_mistake_and_the_line_is_partial():
     def slope(z, nabla):
         return 2 * z * z / z
 
     report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
-    assert report.ok
-    assert "slope: has no value (NaN or ∞) at 7 inputs at which jax.grad has one" in " ".join(str(report).split())
+    assert (report.lines[0].verdict, report.first_wrong_line, report.ok) == ("partial", None, False)
+    assert "at which the gradient exists, as at z=[0 0 0]" in report.lines[0].reason, report.lines[0].reason
 
 
 def test_a_predicate_that_nothing_fulfils_leaves_all_undecided():
@@ -150,7 +151,9 @@ def test_a_predicate_that_nothing_fulfils_leaves_all_undecided():
     assert "fulfils `where`" in report.lines[0].reason
 
 
-def test_a_primitive_without_a_rule_is_named():
+def test_a_primitive_without_a_rule_is_named(monkeypatch):
+    monkeypatch.delitem(BALLS.rules, "bessel_i1e")
+
     def of(z):
         return jax.scipy.special.i1e(z)
 
@@ -164,7 +167,7 @@ def test_a_primitive_without_a_rule_is_named():
 
 
 def test_a_rule_that_is_registered_decides_the_line(monkeypatch):
-    """The example of `register`, and its companion: e^−|x| I₀(x) and e^−|x| I₁(x)."""
+    """As the judge's own of these two: e^−|x| I₀(x) and e^−|x| I₁(x)."""
 
     def of(z):
         return jax.scipy.special.i0e(z)
@@ -176,7 +179,6 @@ def test_a_rule_that_is_registered_decides_the_line(monkeypatch):
         return jax.scipy.special.i1e(z) + jax.scipy.special.i0e(z)
 
     derivation = Derivation("d i0e", of, "z", (positives(),), [line, sign_lost])
-    # the docstring of `register` may have run in this process
     monkeypatch.setattr(BALLS, "rules", {name: rule for name, rule in BALLS.rules.items() if "bessel" not in name})
     for name, order in (("bessel_i1e", 1), ("bessel_i0e", 0)):
         before = verify(derivation, examples=1)
@@ -184,7 +186,7 @@ def test_a_rule_that_is_registered_decides_the_line(monkeypatch):
         assert f"`{name}`" in before.lines[0].reason
         register(name, lambda x, order=order: x.bessel_i(order) * (-abs(x)).exp())
     after = verify(derivation)
-    assert [each.verdict for each in after.lines] == ["agrees", "refuted"], str(after)
+    assert [each.verdict for each in after.lines] == ["proved", "refuted"], str(after)
 
 
 def test_a_time_limit_leaves_lines_undecided():
@@ -242,16 +244,20 @@ def test_a_miscompiled_gradient_is_named_as_such(monkeypatch):
 # Nothing is blamed without evidence
 
 
-def test_lines_that_are_equal_only_where_both_vanish_are_not_called_equal():
+def test_a_tie_at_every_input_hides_no_mistake():
+    """max(eˣ − eˣ, 0) is 0: JAX's derivative of it hangs on how 0 and 0 compare, and difference quotients do not."""
+
     def of(x):
         return x * x + jnp.maximum(jnp.exp(x) - jnp.exp(x) * 1.0, x - x)
 
     def wrong(x, nabla):
         return 3 * x
 
-    report = verify(Derivation("d x²/dx behind a tie", of, "x", (reals(),), [wrong]))
-    assert report.lines[0].verdict == "undecided"
-    assert "too few inputs with information" in report.lines[0].reason
+    def right(x, nabla):
+        return 2 * x
+
+    report = verify(Derivation("d x²/dx behind a tie", of, "x", (reals(),), [wrong, right]))
+    assert [line.verdict for line in report.lines] == ["refuted", "proved"], str(report)
 
 
 def test_a_gradient_that_is_zero_everywhere_is_called_right():
@@ -264,7 +270,9 @@ def test_a_gradient_that_is_zero_everywhere_is_called_right():
     assert verify(Derivation("∇ Σ ⌊z⌋", of, "z", (reals("n"),), [zero])).ok
 
 
-def test_after_a_line_that_cannot_be_judged_nobody_is_blamed():
+def test_after_a_line_that_cannot_be_judged_nobody_is_blamed(monkeypatch):
+    monkeypatch.setattr(BALLS, "rules", {name: rule for name, rule in BALLS.rules.items() if "bessel" not in name})
+
     def of(x):
         return x**2 + 0 * jax.scipy.special.i1e(x)
 
@@ -302,7 +310,7 @@ def test_a_judge_that_fails_says_so_and_blames_nobody(monkeypatch):
     report = verify(notes.RESIDUAL)
     assert {line.verdict for line in report.lines} == {"undecided"}
     assert "the judge failed at an input: ZeroDivisionError: planted" in report.lines[0].reason
-    assert "∇log_probability not checked (ZeroDivisionError: planted)" in report.reference
+    assert "∇log_probability not checked (ZeroDivisionError: planted)" in report.reference, report.reference
 
 
 def test_a_function_that_closes_over_what_was_computed_is_judged_and_said_not_to_be_checked():

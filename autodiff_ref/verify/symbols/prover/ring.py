@@ -11,6 +11,7 @@ from typing import Any
 from flint import fmpq
 
 from .generators import Generator, Generators, pivots_of
+from .identities import Trail
 from .polynomials import (
     LARGEST,
     Exponent,
@@ -28,6 +29,20 @@ from .polynomials import (
     times,
 )
 
+
+def _work_of_product(a: Poly, b: Poly) -> int:
+    """By the lengths of the monomials, and by what numbers cost: one term of each stands for all."""
+    if not a or not b:
+        return 0
+    cost = 1
+    for p in (a, b):
+        m, c = next(iter(p.items()))
+        roots = sum(type(exponent) is not int for _, exponent in m)
+        cost = max(cost, 1 + c.height_bits() // 256 + 8 * roots // (1 + len(m)))
+    lengths = len(b) * sum(map(len, a)) + len(a) * sum(map(len, b))
+    return (len(a) * len(b) + lengths) * cost
+
+
 PRIME = 2**61 - 1
 _ROOTS = 2**4 * 9 * 5 * 7
 """the residue of e^m is drawn as this power of another one, so that it has roots"""
@@ -38,7 +53,7 @@ class Ring(Generators):
 
     def __init__(self) -> None:
         super().__init__()
-        self._reduced: dict[Monomial, Poly | None] = {}
+        self._reduced: dict[Monomial, tuple[Poly | None, Trail | None]] = {}
         self._residues: dict[int, int] = {}
         self._angles: dict[Any, int] = {}
         self._follows: dict[tuple[int, int], bool] = {}
@@ -51,9 +66,9 @@ class Ring(Generators):
         number = self.generator("power", frozenset(base.items()))
         made = self.generators[number]
         if not made.base:
-            made.base = base
             made.positive = self.is_positive(base)
             made.pivots = pivots_of(base)
+            made.base = base
         return self.reduced({((number, tidy(exponent)),): fmpq(1)})
 
     def multiply(self, a: Poly, b: Poly) -> Poly:
@@ -62,6 +77,7 @@ class Ring(Generators):
             a, b = b, a
         if len(a) * len(b) > 40 * LARGEST:
             raise UnprovableError("an expression grew too large")
+        self.budget.spend(_work_of_product(a, b))
         raw: Poly = {}
         for m, c in a.items():
             for n, d in b.items():
@@ -72,6 +88,7 @@ class Ring(Generators):
 
     def subtract(self, a: Poly, b: Poly) -> Poly:
         """a − b"""
+        self.budget.spend(len(a) + len(b))
         result = dict(a)
         add_into(result, b, fmpq(-1))
         return result
@@ -89,6 +106,7 @@ class Ring(Generators):
 
     def reduced(self, raw: Poly) -> Poly:
         """A polynomial after all equations that its generators know."""
+        self.budget.spend(len(raw) + sum(map(len, raw)))
         result: Poly = {}
         for m, c in raw.items():
             if c:
@@ -100,10 +118,17 @@ class Ring(Generators):
 
     def _reduced_monomial(self, m: Monomial) -> Poly | None:
         """What a monomial is rewritten to; None where it stays."""
-        if m not in self._reduced:
+        found = self._reduced.get(m)
+        if found is None:
+            self.budget.spend(4 + 2 * len(m))
+            outer, self.trail = self.trail, Trail()
             step = self._rewritten(m)
-            self._reduced[m] = None if step is None else self.reduced(step)
-        return self._reduced[m]
+            made = None if step is None else self.reduced(step)
+            found = self._reduced[m] = made, (self.trail if self.trail.identities else None)
+            self.trail = outer
+        if found[1] is not None:
+            self.trail.add(found[1])
+        return found[0]
 
     def _rewritten(self, m: Monomial) -> Poly | None:
         groups: set[Any] = set()
@@ -114,21 +139,25 @@ class Ring(Generators):
             generator = self.generators[number]
             rest = m[:k] + m[k + 1 :]
             if generator.kind == "bit":
-                if exponent != 1:  # b² = b
+                if exponent != 1:
+                    self.use("a condition squared")
                     return {times(rest, ((number, 1),)): fmpq(1)}
                 if self._groups[number] in groups:
+                    self.use("outcomes exclude each other")
                     return {}
                 groups.add(self._groups[number])
                 if generator.key[0] == "above":
                     signs.append(number)
             elif generator.kind == "sine":
-                if exponent >= 2:  # sin² = 1 − cos²
+                if exponent >= 2:
+                    self.use("sine squared")
                     less = times(rest, power_of_one(number, exponent - 2))
                     cosine = self.generator("cosine", generator.key)
                     return {less: fmpq(1), times(less, ((cosine, 2),)): fmpq(-1)}
             elif generator.kind == "prime":
                 whole = exponent.__floor__()
                 if whole:
+                    self.use("a root of a number")
                     return {times(rest, power_of_one(number, exponent - whole)): fmpq(generator.key) ** whole}
             else:
                 step = self._rewritten_power(generator, number, exponent, m, rest)
@@ -136,6 +165,7 @@ class Ring(Generators):
                     return step
         for number in signs if len(signs) > 1 else ():
             if any(self.follows(number, other) for other in signs if other != number):
+                self.use("a condition implies another")
                 return {tuple(pair for pair in m if pair[0] != number): fmpq(1)}
         return None
 
@@ -150,12 +180,14 @@ class Ring(Generators):
         self, generator: Generator, number: int, exponent: Exponent, m: Monomial, rest: Monomial
     ) -> Poly | None:
         base = generator.base
-        if exponent >= 1 or (len(base) == 1 and exponent < 0):  # p^(k+q) = p^k p^q
+        if exponent >= 1 or (len(base) == 1 and exponent < 0):
+            self.use("powers add")
             whole = exponent.__floor__()
             factor = self.whole_power(base, whole) if whole > 0 else self.whole_power(inverse_term(base), -whole)
             return shifted(factor, times(rest, power_of_one(number, exponent - whole)))
         if exponent >= 0:
             return None
+        self.budget.spend(2 * len(base))
         degrees = dict(m)
         for pivot in generator.pivots:
             degree = degrees.get(pivot.generator, 0)
@@ -170,6 +202,8 @@ class Ring(Generators):
                 shift, factor, other = pivot.lowest
             else:
                 continue
+            self.budget.spend(3 * (2 + len(other)) * (3 + len(m)))
+            self.use("cancelling a denominator")
             result = {times(times(rest, power_of_one(number, exponent + 1)), shift): factor}
             add_into(result, shifted(other, times(m, shift)), -factor)
             return result
@@ -183,7 +217,12 @@ class Ring(Generators):
             return True
         if self.residue(p):  # not 0 modulo a prime: not 0
             return False
-        return not self.cleared(p)
+        outer, self.trail = self.trail, Trail()
+        is_zero = not self.cleared(p)
+        if is_zero:
+            outer.add(self.trail)
+        self.trail = outer
+        return is_zero
 
     def residue(self, p: Poly) -> int | None:
         """p at one point of the integers modulo a prime, where it has a value there: a quick way to see that it is not 0."""
@@ -193,6 +232,7 @@ class Ring(Generators):
             return None
 
     def _residue_of_term(self, m: Monomial, c: fmpq) -> int:
+        self.budget.spend(1 + len(m))
         result = int(c.p) * pow(int(c.q), -1, PRIME)
         for number, exponent in m:
             generator = self.generators[number]
@@ -227,5 +267,6 @@ class Ring(Generators):
             by = [(g, -e) for g, e in lowest if e < 0]
             if not by:
                 return p
+            self.use("common denominator")
             p = self.multiply(p, {(by[-1],): fmpq(1)})
         return p
