@@ -213,7 +213,7 @@ def possible_outcomes(site: Site, operands: Sequence[Array]) -> int:
 
 def _order(u: Any, v: Any) -> int:
     """How two balls certainly compare, if they do."""
-    return LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
+    return EQUAL if u is v else LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
 
 
 def _may(u: Any, v: Any) -> int:
