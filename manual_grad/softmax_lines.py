@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from manual_grad import mlp
 from manual_grad._arrays import Array, namespace
-from manual_grad.derivation import Derivation, contract, one_hot, reals
+from manual_grad.derivation import Derivation, contract
+from manual_grad.domains import one_hot, reals
 from manual_grad.mlp import Layer
 from manual_grad.mlp_lines import Net, hidden, preactivation
 from manual_grad.sigmoid import sigmoid_derivative

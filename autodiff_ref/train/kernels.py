@@ -176,7 +176,8 @@ def span_sums(layers: Layers, table: Any, first: Any, end: Any, *, hidden: str, 
     whole = (end - first) // block
 
     def of_block(k: Any, total: Sums) -> Sums:
-        return add(total, lane_sums(layers, table, first + k * block, block, hidden, gradient, block))
+        more = lane_sums(layers, table, first + k * block, block, hidden, gradient, block)
+        return jax.tree.map(jnp.add, total, more)
 
     none = jnp.zeros(block, table.dtype), jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), layers)
     total = jax.lax.fori_loop(0, whole, of_block, none)
