@@ -14,6 +14,7 @@ from rich.text import Text
 
 from autodiff_ref import targets
 from autodiff_ref.explaining import explain_command
+from autodiff_ref.judging_rules import rules_command
 from autodiff_ref.stability import stability
 from autodiff_ref.table import TableError, read_table
 from autodiff_ref.train import commands
@@ -186,6 +187,7 @@ def _list(chosen: dict[str, Derivation], *, as_json: bool) -> None:
 
 
 app.command("explain")(explain_command)
+app.command("rules")(rules_command)
 app.command("train")(commands.train)
 app.command("predict")(commands.predict)
 

@@ -45,6 +45,15 @@ def all_derivations(targets: Iterable[str]) -> dict[str, Derivation]:
     return {f"{place}:{name}": derivation for target in targets for place, name, derivation in _found(target)}
 
 
+def module_of(place: str) -> ModuleType:
+    """The module, or the file run as one.
+
+    Raises:
+        TargetError: there is none, or it raises when it runs.
+    """
+    return next(_modules(place))[1]
+
+
 def _found(target: str) -> list[tuple[str, str, Derivation]]:
     """(module or file, name, derivation)"""
     place, wanted = _split_name(target)

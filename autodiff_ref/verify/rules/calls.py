@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "cus
 MOST_CALLS = 12
 """calls of one program that are judged alone"""
 
+_JAXS_OWN = "jax/_src/custom_derivatives.py"
 _RULES = ("jvp_jaxpr_fun", "jvp_jaxpr_thunk", "bwd", "fwd_jaxpr_thunk")
 
 
@@ -47,16 +49,22 @@ def name_of(eqn: Any) -> Named:
     for key in _RULES:
         found, where = _split(getattr(getattr(eqn.params.get(key), "debug_info", None), "func_src_info", "") or "")
         if where:
-            rule, place = found, where
+            if _JAXS_OWN not in where:  # `defjvps` makes one
+                rule, place = found, where
             break
     kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
-    return Named(function or "?", rule, place or "an unknown place", kind)
+    return Named(function or "?", rule, _short(place) or "an unknown place", kind)
 
 
 def _split(source: str) -> tuple[str, str]:
     """(name, place) of "swish at mine.py:2" """
     name, _, place = source.partition(" at ")
     return name, place
+
+
+def _short(place: str) -> str:
+    """A place as seen from where you are, or within the installed packages."""
+    return place.rpartition("site-packages/")[2].removeprefix(f"{Path.cwd()}/")
 
 
 def named_calls(jaxpr: Any) -> Iterator[tuple[Named, bool]]:
@@ -180,6 +188,14 @@ def named_calls_in(eqn: Any) -> Iterator[tuple[Named, bool]]:
     """All functions with rules within an equation."""
     for body in core.jaxprs_in_params(eqn.params):
         yield from named_calls(body)
+
+
+def iterates(jaxpr: Any) -> bool:
+    """Whether a program holds a loop that ends by a comparison, as an iteration to a tolerance does."""
+    return any(
+        eqn.primitive.name == "while" or any(iterates(body) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
 
 
 # What the author holds still

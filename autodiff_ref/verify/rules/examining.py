@@ -14,7 +14,7 @@ from autodiff_ref.verify.truth import Entry as Known
 from autodiff_ref.verify.truth import Truth, same
 from autodiff_ref.verify.verdict import TINY, digits, share_of
 
-SERIES = 1e-6
+SERIES = 1e-4
 """A function that is taken at its meaning is computed by a series: so far its derivative by JAX may be off."""
 
 LOST = 1e-2
@@ -25,6 +25,8 @@ MODERATE = 100.0
 
 FAINT = 1e-30
 """So small a derivative may be lost in float64 without a word"""
+
+ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 
 OUTSIDE = "outside of both"
 
@@ -77,13 +79,26 @@ def _entry(
             elif k in truth.wrong:
                 kind, gap = judged(subject, by_jax, known.value, allowed)
             note = "" if kind == "right" else mode
-            return Entry(kind, rule, name, at, shown, digits(known.value), gap, note, order)
+            if kind == "WRONG" and subject.iterates and not _meanings(subject):
+                kind, note = "undecided", ITERATES
+            return Entry(kind, rule, name, at, shown, shown_true(known.value), gap, note, order)
         case "kink":
             return Entry("kink", rule, name, at, shown, "", 0.0, _convention(by_jax, known), order)
         case "none":
             return Entry("not differentiable", rule, name, at, shown, order=order)
         case _:
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
+
+
+def _meanings(subject: Subject) -> frozenset[str]:
+    """Functions that it takes at their meaning."""
+    of_value: frozenset[str] = getattr(subject.value, "meanings", frozenset())
+    return of_value.union(*(derivative.meanings for derivative in subject.derivatives.values()))
+
+
+def shown_true(value: arb) -> str:
+    """Its digits; 0 for what no float tells from it."""
+    return "0" if bool(abs(value) <= TINY) else digits(value)
 
 
 def judged(subject: Subject, by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
@@ -93,8 +108,7 @@ def judged(subject: Subject, by_jax: arb, true: arb, allowed: float) -> tuple[Ki
         return "right", 0.0
     if gap <= allowed:
         return "within", gap
-    meant = getattr(subject.value, "meanings", frozenset()).union(*(p.meanings for p in subject.derivatives.values()))
-    if meant and gap < SERIES:
+    if _meanings(subject) and gap < SERIES:
         return "series", gap
     return "WRONG", gap
 
@@ -103,6 +117,8 @@ def _convention(by_jax: arb, known: Known) -> str:
     left, right = known.left, known.right
     if left is None or right is None:
         return "no linear map"
+    if bool(abs(left - right) <= (abs(left).max(abs(right)) * arb(10) ** -20)):
+        return "there are partial derivatives, and no gradient: quotients along mixed directions are no linear map"
     sides = f"from the left {left.str(8, radius=False)}, from the right {right.str(8, radius=False)}"
     if not by_jax.is_finite():
         return f"{sides}; JAX has no value"

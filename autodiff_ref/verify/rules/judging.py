@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -34,6 +34,11 @@ Args = tuple[Any, ...]
 
 SHRINKS = 60
 """inputs that are tried to make a finding simpler"""
+
+_IDENTITY = "the function returns its argument as it is: a rule for it can only be meant to change the gradient"
+_CONSTANT = "the function is constant piece by piece: a rule with a slope can only be meant so"
+_CONSTANT_ENOUGH = 5
+"""entries that are 0 in truth, before a function is taken to be constant"""
 
 _WRONG_ENOUGH = 6
 """inputs at which a rule is wrong, after which no more are tried"""
@@ -137,6 +142,7 @@ def judge_rule(
     run = _Run(f, chosen, at or [], allowed, truth, solves, seed, None if seconds is None else start + seconds)
     for k in range(1, order + 1):
         run.judge(k)
+    run.constants_are_meant()
     if intent:
         run.gathered.as_meant(intent)
     return run.report(how, time.monotonic() - start)
@@ -211,6 +217,7 @@ class _Run:
         self.missing: dict[tuple[str, str, str], None] = {}
         self.notes: dict[str, None] = {}
         self.inputs = 0
+        self.compiled: dict[Any, Any] = {}
         self.wrong = Counter[tuple[int, int]]()
         """inputs at which the whole (−1) or a rule within is wrong, by order"""
 
@@ -233,7 +240,7 @@ class _Run:
     def prepare(self, args: Args, order: int) -> Prepared:
         """f at the shapes of an input, traced once."""
         # what stands for the value decides what is prepared
-        key = shape_key(args), jax.tree.structure(args), order, self.truth, self._constant_leaves(args)
+        key = shape_key(args), jax.tree.structure(args), order, self.truth, self.solves, self._constant_leaves(args)
         try:
             kept = _PREPARED.setdefault(self.f, {})
         except TypeError:  # it cannot be referred to weakly, or has no hash
@@ -295,7 +302,7 @@ class _Run:
         for named, inside in named_calls(closed.jaxpr):
             key = named.name, named.place
             if not any((rule.name, rule.place) == key for rule in made.rules):
-                why = "" if key in judged else "it is called in a loop or a branch" if inside else "see below"
+                why = "" if key in judged else "f is judged by its equation" if self.solves is not None else "it is called in a loop or a branch" if inside else "see below"
                 made.rules.append(Rule(named.name, named.place, named.kind, key in judged, why))
         return made
 
@@ -336,7 +343,7 @@ class _Run:
                 self.rules.setdefault((rule.name, rule.place), rule)
             self.missing.update(dict.fromkeys(made.missing))
             self.inputs += order == 1
-            for which, entries in self.examined(made, args, order):
+            for which, entries in self._with_intents(made, list(self.examined(made, args, order))):
                 self.wrong[which, order] += any(entry.kind == "WRONG" for entry in entries)
                 for entry in entries:
                     self.gathered.entries.append(entry)
@@ -356,7 +363,7 @@ class _Run:
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
         if self.solves is not None:
             allowed = self.allowed if self.allowed != ULP else None
-            yield -1, examine_solution(self.f, self.solves, args, made.names, self._constant_leaves(args), allowed)
+            yield -1, examine_solution(self.f, self.solves, args, made.names, self._constant_leaves(args), allowed, self.compiled)
             return
         if made.whole is not None and self._is_open(-1, order, only):
             name = made.whole_named.name if made.whole_named else label_of(self.f)
@@ -366,6 +373,37 @@ class _Run:
                 received = _received(call, leaves)
                 if received is not None:
                     yield k, examine(alone, received, call.named.name, order=order, allowed=self.allowed)
+
+    def _with_intents(
+        self, made: Prepared, examined: list[tuple[int, list[Entry]]]
+    ) -> Iterator[tuple[int, list[Entry]]]:
+        """A rule for a function that returns its argument as it is can only be meant to change the gradient."""
+        meant = {k for k, (_, alone) in enumerate(made.calls) if alone.is_identity}
+        if made.whole_named is not None and made.whole is not None and made.whole.is_identity:
+            meant.add(-1)
+        for which, entries in sorted(examined, key=lambda pair: -pair[0]):
+            note = _IDENTITY if which in meant else ""
+            if which == -1 and not note:
+                names = sorted({made.calls[k][0].named.name for k in meant if k >= 0})
+                note = f"by the rule of {', '.join(names)}, which is meant so" if names else ""
+            yield which, [replace(e, kind="meant so", note=note) if note and e.kind == "WRONG" else e for e in entries]
+
+    def constants_are_meant(self) -> None:
+        """A rule with a slope for a function that is constant piece by piece is meant so: straight through, a surrogate."""
+        groups: dict[tuple[str, int], list[Entry]] = {}
+        for entry in self.gathered.entries:
+            source = self.sources.get(id(entry))
+            if source is not None and (source[3] >= 0 or source[2].whole_named is not None):
+                groups.setdefault((entry.rule, entry.order), []).append(entry)
+        for group in groups.values():
+            true = [entry.true for entry in group if entry.true]
+            if len(true) < _CONSTANT_ENOUGH or any(value != "0" for value in true):
+                continue
+            for entry in group:
+                if entry.kind == "WRONG":
+                    made = replace(entry, kind="meant so", note=_CONSTANT)
+                    self.sources[id(made)] = self.sources[id(entry)]
+                    self.gathered.entries[self.gathered.entries.index(entry)] = made
 
     def _is_open(self, which: int, order: int, only: int | None) -> bool:
         """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""

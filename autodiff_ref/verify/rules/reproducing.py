@@ -26,6 +26,9 @@ _CALLED = {
     "min": "min({}, {})", "rsqrt": "1/mp.sqrt({})", "atan2": "mp.atan2({}, {})", "exp2": "mpf(2)**({})",
     "and": "({} and {})", "or": "({} or {})", "not": "(not {})", "copy": "{}", "copy_p": "{}", "stop_gradient": "{}",
 }  # fmt: skip
+_PUBLIC = ("jax.numpy", "jax.nn", "jax.scipy.special", "jax.scipy.stats", "jax.lax", "optax", "optax.losses")
+"""where functions are to be had that are defined in private modules"""
+
 _MOVES = ("convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "reduce_precision", "transpose")
 
 
@@ -67,7 +70,11 @@ def _source(f: Callable[..., Any]) -> tuple[list[str], str]:
     name, place = label_of(f), getattr(f, "__module__", None) or ""
     name = name if name.isidentifier() else "f"
     module = sys.modules.get(place)
-    if getattr(module, name, None) is None:
+    for public in _PUBLIC if place.startswith(("jax._src", "optax.")) else ():
+        if getattr(sys.modules.get(public), name, None) is f:
+            return [f"from {public} import {name}"], name
+    held = getattr(module, name, None)
+    if held is None or (held is not f and getattr(held, "__wrapped__", None) is not f):
         return [f"# … and `{name}`, to be pasted in: it is defined inside another function"], name
     if not place.startswith(("_manual_grad_target_", "__main__")):
         return [f"from {place} import {name}"], name
@@ -99,8 +106,8 @@ def _by_mpmath(f: Callable[..., Any], args: tuple[Any, ...], by: tuple[int, ...]
         f"def primal({', '.join(names)}):  # the function without its rule",
         *[f"    {row}" for row in rows],
         f"    return {result}",
-        "h = mpf(10) ** -20",
         f"for k in {by}:",
+        "    h = mpf(10) ** -20 * (abs(mpf(args[k])) or 1)",
         "    up, down = ([mpf(a) + s * h * (j == k) for j, a in enumerate(args)] for s in (1, -1))",
         '    print("true", k, mp.nstr((primal(*up) - primal(*down)) / (2 * h), 15))',
     ]
@@ -145,4 +152,6 @@ def _write(jaxpr: Any, consts: Sequence[Any], inputs: Sequence[str], rows: list[
 
 def _number(value: Any) -> str:
     x = np.asarray(value).item()
-    return repr(x) if isinstance(x, bool | int) else f"mpf({x!r})"
+    if isinstance(x, bool | int):
+        return repr(x)
+    return f"mpf({x!r})" if np.isfinite(x) else f'mpf("{x!r}")'

@@ -22,8 +22,9 @@ def examine_solution(
     names: Sequence[str],
     held: Sequence[int],
     allowed: float | None,
+    compiled: dict[Any, Any],
 ) -> list[Entry]:
-    """One entry for each of the Jacobian, in float64: by JAX, and by the equation."""
+    """One entry for each of the Jacobian, in float64: by JAX, and by the equation; `compiled` keeps programs by shape."""
     leaves, structure = jax.tree.flatten(args)
     by = tuple(k for k in range(len(leaves)) if k not in held)
     at, rule = readable(args, names), label_of(f)
@@ -42,14 +43,17 @@ def examine_solution(
         return jax.numpy.concatenate([jax.numpy.ravel(x) for x in jax.tree.leaves(left)])
 
     with jax.enable_x64(True):
-        leaves = [jax.numpy.asarray(leaf) for leaf in leaves]
-        value = f(*jax.tree.unflatten(structure, leaves))
-        parts, form = jax.tree.flatten(value)
-        shapes = [np.shape(part) for part in parts]
-        y = flat(*leaves)
-        by_y = np.asarray(jax.jacfwd(residual, 0)(y, *leaves))
-        by_args = jax.jacfwd(residual, tuple(k + 1 for k in by))(y, *leaves)
-        by_jax = jax.jacrev(flat, by)(*leaves)
+        parts, form = jax.tree.flatten(jax.eval_shape(f, *args))
+        shapes = [part.shape for part in parts]
+
+        def derivatives(*xs: Any) -> Any:
+            y = flat(*xs)
+            by_args = jax.jacfwd(residual, tuple(k + 1 for k in by))(y, *xs)
+            return jax.jacfwd(residual, 0)(y, *xs), by_args, jax.jacrev(flat, by)(*xs)
+
+        made = compiled.setdefault(tuple(np.shape(leaf) for leaf in leaves), jax.jit(derivatives))
+        by_y, by_args, by_jax = made(*leaves)
+    by_y = np.asarray(by_y)
     if by_y.shape[0] != by_y.shape[1]:
         raise ValueError(f"{rule}: solves has {by_y.shape[0]} equations for {by_y.shape[1]} unknowns")
     found = list[Entry]()

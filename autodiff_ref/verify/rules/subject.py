@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
-from autodiff_ref.verify.rules.calls import has_stops, stops_of
+from autodiff_ref.verify.rules.calls import has_stops, iterates, stops_of
 from autodiff_ref.verify.truth import Truth, truth_of
 from autodiff_ref.verify.verdict import evaluator
 from autodiff_ref.verify.walker.plans import Plan
@@ -44,6 +44,8 @@ class Subject:
     """computes what `stop_gradient` holds still"""
     closed: Any = None
     """its own program"""
+    iterates: bool = False
+    """whether it ends a loop by a comparison, so that its own derivative is that of an iterate"""
     is_identity: bool = False
     """whether it returns its arguments as they are"""
     notes: list[str] = field(default_factory=list[str])
@@ -180,7 +182,10 @@ def subject(
         derivatives, first, errors = dict[str, Plan](), None, list[Exception]()
         for mode, derivative in asked.items():
             try:
-                made = jax.make_jaxpr(derivative)(*shapes)
+                try:
+                    made = jax.make_jaxpr(derivative)(*shapes)
+                except NotImplementedError:  # it cannot be mapped over the directions at once
+                    made = jax.make_jaxpr(_one_by_one(f, argnums, mode))(*shapes)
                 derivatives[mode] = plan(made, BALLS)
                 first = first or made
             except Exception as error:  # custom_vjp has no forward mode; a rule may be one that raises
@@ -192,7 +197,7 @@ def subject(
     stopped = None
     if truth is not None:
         value = truth
-    elif has_stops(closed.jaxpr):
+    elif has_stops(_primal(function, shapes, closed, order)):
         held, computes = stops_of(closed)
         value, stopped = plan(held, BALLS), plan(computes, BALLS)
         if has_stops(held.jaxpr):
@@ -212,9 +217,54 @@ def subject(
         tuple(names),
         stopped,
         closed,
+        truth is None and iterates(_primal(function, shapes, closed, order)),
         is_identity(closed.jaxpr),
         notes,
     )
+
+
+def _primal(function: Function, shapes: Sequence[Any], closed: Any, order: int) -> Any:
+    """The function's own program: what a rule stops is no statement about the function."""
+    if order == 1:
+        return closed.jaxpr
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(function)(*shapes).jaxpr
+
+
+def _one_by_one(f: Function, by: tuple[int, ...], mode: str) -> Function:
+    """JAX's Jacobian, one direction after the other."""
+
+    def jacobian(*xs: Any) -> list[Any]:
+        jnp = jax.numpy
+
+        def of(*moved: Any) -> Any:
+            given = list(xs)
+            for k, x in zip(by, moved, strict=True):
+                given[k] = x
+            return f(*given)
+
+        at = [xs[k] for k in by]
+        values, pull = jax.vjp(of, *at) if mode != FORWARD else (of(*at), None)
+        scale = -2.0 if mode == SCALED else 1.0
+        rows: list[Any] = []
+        for i, value in enumerate(values):
+            for k, x in enumerate(at):
+                parts = list[Any]()
+                if pull is not None:
+                    for place in range(value.size):
+                        bars = [jnp.zeros_like(v) for v in values]
+                        bars[i] = jnp.zeros(value.size).at[place].set(scale).reshape(value.shape)
+                        parts.append(jnp.ravel(pull(bars)[k]) / scale)
+                    rows.append(jnp.stack(parts))
+                    continue
+                for place in range(x.size):
+                    dots = [jnp.zeros_like(v) for v in at]
+                    dots[k] = jnp.zeros(x.size).at[place].set(1.0).reshape(x.shape)
+                    parts.append(jnp.ravel(jax.jvp(of, at, dots)[1][i]))
+                rows.append(jnp.stack(parts, axis=1))
+        return rows
+
+    return jacobian
 
 
 def is_identity(jaxpr: Any) -> bool:
