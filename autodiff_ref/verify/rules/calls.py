@@ -81,7 +81,8 @@ def named_calls(jaxpr: Any) -> Iterator[tuple[Named, bool]]:
 def alone(eqn: Any, jaxpr: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
     """An equation as a function, and the variables that are its arguments."""
     variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
-    made = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
+    nameless = jaxpr.debug_info.with_unknown_names()
+    made = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=nameless)
     return variables, core.jaxpr_as_fun(core.ClosedJaxpr(made, []))
 
 
