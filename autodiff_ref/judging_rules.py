@@ -25,7 +25,7 @@ FEW = 4
 def rules_command(
     target: Annotated[list[str], typer.Argument(help="A file or a module, with :NAME for one function of it.")],
     domain: Annotated[
-        str | None, typer.Option(help="Of the arguments: \"reals(n), intervals(0, 1)\".", show_default=False)
+        str | None, typer.Option(help='Of the arguments: "reals(n), intervals(0, 1)".', show_default=False)
     ] = None,
     at: Annotated[
         str | None, typer.Option(help='Further inputs: "[0., 1.]", or "[(1., 0.5)]" for two arguments.', show_default=False)
@@ -97,9 +97,7 @@ def judge_job(target: str, name: str, options: dict[str, Any]) -> RuleReport | N
     return judge_named(module, name.removeprefix(":"), options, always=name.startswith(":"))
 
 
-def _judge(
-    jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float, quiet: bool
-) -> list[RuleReport]:
+def _judge(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float, quiet: bool) -> list[RuleReport]:
     reports: list[RuleReport] = []
     console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())

@@ -324,3 +324,86 @@ PAIRS = {
     "while": Pair(newton_loss, newton_gradient, (W, X)),
     "a mask handed in": Pair(dropout_loss, dropout_gradient, (W, X, KEEP)),
 }
+
+
+# windows of a view, and strides set by hand
+
+
+def windows_loss(w, k):
+    padded = np.pad(w, ((1, 1), (1, 1)))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    step = w.strides[1]
+    pairs = np.lib.stride_tricks.as_strided(w, shape=(3, 2, 2), strides=(w.strides[0], step, step))
+    return np.einsum("ijab,ab->ij", seen, k).sum() ** 2 + np.prod(pairs, axis=-1).sum()
+
+
+def windows_gradient(w, k):
+    padded, total = np.pad(w, 1), 0.0
+    for a in range(3):
+        for b in range(3):
+            total += k[a, b] * padded[a : a + 3, b : b + 3].sum()
+    g = np.zeros((5, 5))
+    for a in range(3):
+        for b in range(3):
+            g[a : a + 3, b : b + 3] += 2 * total * k[a, b]
+    g = g[1:-1, 1:-1]
+    g[:, :-1] += w[:, 1:]
+    g[:, 1:] += w[:, :-1]
+    return g
+
+
+# lists of numbers, and arrays joined
+
+
+def lists_loss(w, x):
+    rows = [w[i] * (i + 1) for i in range(3)]
+    joined = np.c_[np.vstack(rows), np.ones(3)]
+    return np.mean([row.sum() for row in rows]) + np.sum((joined @ np.r_[x[0], 1.0]) ** 2) + np.max([r[0] for r in rows])
+
+
+def lists_gradient(w, x):
+    scale = np.arange(1, 4)[:, None]
+    d = 2 * ((scale * w) @ x[0] + 1)
+    g = scale * np.outer(d, x[0]) + scale / 3 * np.ones((1, 3))
+    k = int(np.argmax([(i + 1) * w[i, 0] for i in range(3)]))
+    g[k, 0] += k + 1
+    return g
+
+
+# functions of one number, put to many
+
+
+def by_entry_loss(w):
+    f = np.vectorize(lambda v: v * v if v > 0 else 0.1 * v)
+    return np.sum(f(w)) + np.sum(np.apply_along_axis(lambda r: np.exp(r) / np.exp(r).sum(), 1, w)[:, 0])
+
+
+def by_entry_gradient(w):
+    p = np.exp(w) / np.exp(w).sum(axis=1, keepdims=True)
+    return np.where(w > 0, 2 * w, 0.1) + p * ((np.arange(3) == 0) - p[:, :1])
+
+
+# means of groups, by masks of labels
+
+
+def groups_loss(w, y):
+    total = 0.0
+    for k in np.unique(y):
+        total += np.mean(w[y == k]) ** 3
+    return total
+
+
+def groups_gradient(w, y):
+    g = np.empty_like(w)
+    for k in set(y.tolist()):
+        chosen = y == k
+        g[chosen] = 3 * np.mean(w[chosen]) ** 2 / (chosen.sum() * w.shape[1])
+    return g
+
+
+PAIRS |= {
+    "windows and strides": Pair(windows_loss, windows_gradient, (W, _rng.standard_normal((3, 3)))),
+    "lists and joins": Pair(lists_loss, lists_gradient, (W, X)),
+    "np.vectorize": Pair(by_entry_loss, by_entry_gradient, (W,)),
+    "masks of labels": Pair(groups_loss, groups_gradient, (_rng.standard_normal((4, 2)), Y)),
+}

@@ -85,10 +85,11 @@ def _is_narrow(value: arb) -> bool:
 
 def _entry(value: arb, is_open: bool, expected: arb | None, entry: Entry, loose: arb, allowed: float) -> tuple[Found, float]:
     """What is found of one entry, and by what share of it the two values differ where they count as equal."""
-    if is_open:
-        return "unclear", 0.0
+    if is_open:  # where there is no derivative, whatever the line says is good
+        return ("none" if entry.is_partial or entry.kind in ("none", "kink") else "unclear"), 0.0
     if not value.is_finite():
-        return ("lacking" if entry.kind == "known" else "none" if entry.kind in ("none", "kink") else "unclear"), 0.0
+        is_lacking = entry.kind == "known" and not entry.is_partial
+        return ("lacking" if is_lacking else "unclear" if entry.kind == "unknown" else "none"), 0.0
     if expected is not None and _is_equal(value, expected, allowed):
         return "equal", share_of(value, expected) if not value.overlaps(expected) else 0.0
     match entry.kind:

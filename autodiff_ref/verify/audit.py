@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flint import arb
@@ -10,10 +10,10 @@ from flint import arb
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.counterexample import readable
 from autodiff_ref.verify.inputs import Input
-from autodiff_ref.verify.reference import Miscompiled, check_compiled
+from autodiff_ref.verify.reference import Differentiated, Miscompiled, check_compiled
 from autodiff_ref.verify.trace import NablaCall, shape_key
 from autodiff_ref.verify.truth import Truth
-from autodiff_ref.verify.verdict import digits, share_of
+from autodiff_ref.verify.verdict import COARSE, digits, share_of
 from manual_grad.derivation import label_of
 
 _FUNCTION_INPUTS = 3
@@ -41,7 +41,8 @@ def check_reference(bench: Bench) -> None:
             bench.checked.setdefault(name)
         if truth.wrong and not truth.tied:
             made = bench.differentiated(given.args)
-            found = None if made.value.meanings else made.wrong(truth, given.args)
+            beyond = tuple(k for k in truth.wrong if not _is_accuracy(made, truth, k))
+            found = made.wrong(replace(truth, wrong=beyond), given.args)
             if found is not None:
                 bench.wrong.setdefault(found.name, found)
         elif not truth.confirmed and name not in bench.checked:
@@ -65,12 +66,13 @@ def audit(bench: Bench) -> Audit:
     broken = _miscompiled(bench)
     if broken is not None:
         found.wrong.append(str(broken))
-    at_ties = [(given, truth) for given in bench.inputs if (truth := bench.truth(given.args)).tied]
+    truths = [(given, bench.truth(given.args)) for given in bench.inputs]
+    at_ties = [(given, _without_accuracy(bench, given, truth)) for given, truth in truths if truth.tied]
     found.notes += _note(bench, at_ties, "wrong", "At a tie JAX takes another value than the gradient, which exists there")
     found.notes += _note(bench, at_ties, "missing", "At a tie JAX has no value where the gradient exists")
-    others = [(given, truth) for given in bench.inputs if not (truth := bench.truth(given.args)).tied]
+    others = [(given, truth) for given, truth in truths if not truth.tied]
     found.notes += _note(bench, others, "missing", "JAX has no value where the gradient exists")
-    found.notes += _accuracy(bench, others)
+    found.notes += _accuracy(bench, truths)
     left = {name: why for name, why in bench.unchecked.items() if name not in bench.checked}
     done = f"∇ of {', '.join(bench.checked)} checked by difference quotients" if bench.checked else ""
     found.checked = "; ".join([done] * bool(done) + [f"∇{name} not checked ({why})" for name, why in left.items()])
@@ -91,20 +93,33 @@ def _note(bench: Bench, inputs: Sequence[tuple[Input, Truth]], which: str, said:
     return [f"{said} ({len(found)} inputs): {name} is {by_jax} by JAX and {_short(value)} in truth, at {at}"]
 
 
+def _is_accuracy(made: Differentiated, truth: Truth, k: int) -> bool:
+    """Whether JAX's derivative is off by so little that its series explains it."""
+    value = truth.entries[k].value
+    return bool(made.value.meanings) and value is not None and share_of(truth.by_jax[k], value) <= COARSE
+
+
+def _without_accuracy(bench: Bench, given: Input, truth: Truth) -> Truth:
+    """A truth whose wrong entries are no matter of accuracy."""
+    if not truth.wrong:
+        return truth
+    made = bench.differentiated(given.args)
+    return replace(truth, wrong=tuple(k for k in truth.wrong if not _is_accuracy(made, truth, k)))
+
+
 def _accuracy(bench: Bench, inputs: Sequence[tuple[Input, Truth]]) -> list[str]:
     """How far JAX's derivative of what it computes by a series is off."""
     worst: tuple[float, Input, int] | None = None
     for given, truth in inputs:
+        made = bench.differentiated(given.args) if truth.wrong else None
         for k in truth.wrong:
             value = truth.entries[k].value
             share = 0.0 if value is None else share_of(truth.by_jax[k], value)
-            if worst is None or share > worst[0]:
+            if made is not None and _is_accuracy(made, truth, k) and (worst is None or share > worst[0]):
                 worst = share, given, k
     if worst is None:
         return []
     meanings = bench.differentiated(worst[1].args).value.meanings
-    if not meanings:
-        return []
     name, at = _entry(bench, worst[1].args, worst[2])
     return [
         f"JAX computes {', '.join(sorted(meanings))} by a series: its {name} is off by {worst[0]:.1e}, relative, at {at}"

@@ -13,6 +13,7 @@ from autodiff_ref.verify.against_truth import against_truth
 from autodiff_ref.verify.counterexample import Counterexample, leaf_names, readable
 from autodiff_ref.verify.domains.drawing import inexact_flags
 from autodiff_ref.verify.errors import claims_to_hold
+from autodiff_ref.verify.evaluation import note_comparisons
 from autodiff_ref.verify.inputs import Input, NoInputError
 from autodiff_ref.verify.reduction import reduced
 from autodiff_ref.verify.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
@@ -23,6 +24,7 @@ from autodiff_ref.verify.traces import Traces
 from autodiff_ref.verify.truth import UNKNOWN, Truth
 from autodiff_ref.verify.verdict import COARSE, PRECISIONS, ULP, Comparison, Evaluator, compare, evaluator
 from autodiff_ref.verify.walker.plans import Plan
+from autodiff_ref.verify.walker.sites import OPEN, Site
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
 MOST_TIMES = 4
@@ -45,6 +47,7 @@ class Relation:
     silent: Counter[str] = field(default_factory=Counter[str])
     """inputs that say nothing, by why"""
     why_unclear: str = ""
+    """the comparison that could not be resolved at the first input where balls could not tell"""
     lacking: int = 0
     """inputs at which the first line has no value and the gradient exists"""
     first_lacking: str = ""
@@ -91,7 +94,13 @@ class Relation:
     def informative(self) -> int:
         """How many inputs of the main sizes show that the lines are equal; where both are 0 at all of them, these do."""
         doubtful = self.silent["kink"] + self.silent["unclear"] + self.lacking
-        return self.informative_at_main or (0 if doubtful else self.equal_at_main)
+        all_vanish = self.vanishing == self.equal.total() and not doubtful
+        return self.equal_at_main if all_vanish else self.informative_at_main
+
+    def is_short(self, wanted: int) -> bool:
+        """Whether nothing is missing but inputs with information."""
+        doubtful = self.differences or self.no_rule or self.lacking or self.silent["unclear"]
+        return bool(self.equal) and not doubtful and self.informative < wanted
 
 
 class Bench:
@@ -161,8 +170,20 @@ class Bench:
             self._bits[k] = compared.bits
         lacks = compared.outcome == "undefined in one" and not found.lacking
         at = readable(given.args, leaf_names(given.args, self.argument_names)) if lacks else ""
+        if compared.outcome == "unclear" and not found.why_unclear:
+            found.why_unclear = self._why_unclear([ours, theirs], given.args)
         found.add(given, compared, self._shape_name(given.args), at)
         return True
+
+    def _why_unclear(self, programs: Sequence[Traced], args: tuple[Any, ...]) -> str:
+        """Which comparison no precision resolves at an input, for people; or at which input that is."""
+        at = f", as at {readable(args, leaf_names(args, self.argument_names))}"
+        for plan in (traced.plan for traced in programs if traced.plan is not None):
+            met: dict[Site, int] = {}
+            note_comparisons(plan, args, PRECISIONS[-1], met)
+            for site in (site for site, outcomes in met.items() if outcomes & OPEN):
+                return f"{at}: {site} is of numbers that are equal, closer than {PRECISIONS[-1]} bits tell, or no numbers"
+        return at
 
     def _evaluator(self, traced: Traced, k: int) -> Evaluator:
         if (traced.label, k) not in self._evaluators:
@@ -218,7 +239,7 @@ class Bench:
         if not truth.is_known or (settled and not by_jax and found.outcome == "equal"):
             return found
         # at a tie JAX's derivative of what a line leaves to ∇ may be another than the truth: that is no claim of the line
-        other = None if by_jax or theirs.calls else at(theirs)
+        other = None if by_jax or self._is_doubtful(theirs, args) else at(theirs)
         if not settled or (by_jax and not truth.confirmed):
             found = against_truth(at(ours), other, truth, allowed=allowed)
         if ours.calls and (found.outcome == "different" or found.outcome.startswith("undefined")):
@@ -235,6 +256,11 @@ class Bench:
         sides = [evaluator(made, args, rounded)(PRECISIONS[0], "exact", "exact") for made in (ours.plan, theirs.plan)]
         u, v = (side.values[component] for side in sides)
         return u.overlaps(v) and bool((u - v).rad() <= COARSE * (abs(u) + abs(v)).mid())
+
+    def _is_doubtful(self, traced: Traced, args: tuple[Any, ...]) -> bool:
+        """Whether JAX's derivative of something that a line leaves to ∇ is not confirmed at an input."""
+        truths = [self.derivative(call, args)[1] for call in traced.calls]
+        return any(truth is None or not truth.confirmed for truth in truths)
 
     def _unless_nabla_is_wrong(self, traced: Traced, args: tuple[Any, ...], found: Comparison) -> Comparison:
         """What was found of a line, unless JAX's derivative of what it leaves to ∇ is to blame for it."""

@@ -51,8 +51,8 @@ SPECIAL = ("zeros", "equal", "compared")
 KEPT = 3
 """inputs of each outcome that are added"""
 
-_BOX = 2.0**60
-"""Balls of this radius stand for all inputs where a branch is to be ruled out."""
+_BOX = 1100
+"""Balls of the radius 2^1100 hold all floats, where a branch is to be ruled out."""
 
 
 class Branches:
@@ -269,8 +269,8 @@ class Branches:
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
-            low, high = np.clip(row_of(domain).bounds(domain), -_BOX, _BOX)
-            box = arb((low + high) / 2, (high - low) / 2 * (1 - 2.0**-20))  # the ends are inputs of their own
+            low, high = row_of(domain).bounds(domain)
+            box = _box(low, high)
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
         context = Context(constants="exact", possible={})
@@ -283,7 +283,15 @@ class Branches:
         return branch in site.unmet(context.possible.get(site, ALL))
 
 
-def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site) -> Iterator[Any]:
+def _box(low: float, high: float) -> arb:
+    """A ball that holds all floats between two ends; the ends themselves are inputs of their own."""
+    least, most = (end if np.isfinite(end) else arb(2) ** _BOX * sign for end, sign in ((low, -1), (high, 1)))
+    return arb((most + least) / 2, (most - least) / 2 * (1 - 2.0**-20))
+
+
+def captured(
+    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
+) -> Iterator[Any]:
     """a − b of each equation of a jaxpr that makes a comparison a ? b, evaluated by JAX; not of those in loops."""
     env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
 
@@ -292,14 +300,15 @@ def captured(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site)
 
     for eqn in jaxpr.eqns:
         operands = [read(atom) for atom in eqn.invars]
-        if eqn.primitive.name == site.primitive and spot_of(eqn) == site.spot:
+        if eqn.primitive.name == site.primitive and spot_of(eqn, calls) == site.spot:
             a, b = compared(site, operands)
             yield jnp.asarray(a) - jnp.asarray(b)
         if eqn.primitive.name in CALLS:
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-            yield from captured(body, body_consts, operands, site)
+            yield from captured(body, body_consts, operands, site, (*calls, eqn))
         variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
-        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
+        unnamed = jaxpr.debug_info.with_unknown_names()
+        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=unnamed)
         made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
         env.update(zip(eqn.outvars, made, strict=True))

@@ -57,5 +57,13 @@ def evaluator(plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -
     return Evaluator(plan, args, rounded)
 
 
+def note_comparisons(plan: Plan, args: tuple[Any, ...], bits: int, met: dict[Any, int]) -> None:
+    """Runs a plan at one input, and notes how the numbers compared that it compares."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    with precision(bits):
+        balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+        plan.run(Context(constants="exact", met=met), *balls)
+
+
 def _as_ball(value: Any) -> arb:
     return value if isinstance(value, arb) else arb(int(value))

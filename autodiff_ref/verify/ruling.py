@@ -47,5 +47,6 @@ def _too_few(found: Relation, wanted: int, drawn: str) -> str:
         "equal": found.informative_at_main,
     }
     counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count > 0)
+    counted += found.why_unclear
     why = counted or drawn or "none fulfils what the lines claim to need"
     return f"too few inputs with information, {wanted} are wanted: {why}" + (f"; {drawn}" if drawn and counted else "")

@@ -11,7 +11,7 @@ A quotient is evidence, not a certificate: its truncation error is estimated fro
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -38,6 +38,9 @@ _BITS = 2400
 _CONSTANTS = 1e-6
 """JAX's constants are rounded (2/√π is a float). They explain a difference only while they leave so much of a value open."""
 
+_TINY = arb(2) ** -1022
+"""the smallest normal float64"""
+
 MOST_ENTRIES = 400
 """Entries of a gradient whose one-sided derivatives are worked out at one input."""
 
@@ -59,6 +62,8 @@ class Entry:
     left: arb | None = None
     """of a kink, the derivatives from both sides"""
     right: arb | None = None
+    is_partial: bool = False
+    """whether another derivative of the same output does not exist here, so that there is no gradient to be had"""
 
 
 UNKNOWN = Entry("unknown")
@@ -281,10 +286,16 @@ class _Search:
                 if entries[i, j].kind == "unknown":
                     entries[i, j] = self._both_sides(i, left[i], right[i], scale)
         self._check_mixed(entries)
+        for i, row in enumerate(entries):
+            if any(entry.kind == "none" for entry in row):
+                entries[i] = [replace(entry, is_partial=True) for entry in row]
         flat = np.empty(entries.size, dtype=object)
         for i, j in np.ndindex(entries.shape):
             flat[self.place[i, j]] = entries[i, j]
-        wrong, missing = self._beside_jax(at, flat)
+        settled = np.ones(entries.size, dtype=bool)
+        if at is not None and at.unresolved:
+            settled[self.place.ravel()] = stable.ravel()
+        wrong, missing = self._beside_jax(at, flat, settled)
         values = () if at is None else at.values
         if not wrong and not missing and at is not None and all(entry.kind == "known" for entry in flat):
             return Truth(tied=tied, by_jax=values)
@@ -358,17 +369,23 @@ class _Search:
                             value = entries[i, j].value or entries[i, j].left
                             entries[i, j] = Entry("kink", left=value, right=value)
 
-    def _beside_jax(self, at: Evaluation | None, flat: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The entries in which JAX has another value than the known one, and those in which it has none."""
+    def _beside_jax(
+        self, at: Evaluation | None, flat: np.ndarray, settled: np.ndarray
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The entries in which JAX has another value than the known one, and those in which it has none.
+
+        Of settled ones: what hangs on a comparison that no precision resolves is not JAX's word.
+        """
         if at is None or self.gradient is None:
             return (), ()
         wrong, missing = list[int](), list[int]()
         loose = self.gradient(self._bits, "balls", "exact").values if self.gradient.constants else at.values
         for k, (entry, value, wide) in enumerate(zip(flat, at.values, loose, strict=True)):
-            if entry.kind != "known":
+            if entry.kind != "known" or not settled[k]:
                 continue
             if not value.is_finite():
-                missing.append(k)
+                if not entry.is_partial:
+                    missing.append(k)
             elif not same(value, entry, wide):
                 wrong.append(k)
         return tuple(wrong), tuple(missing)
@@ -378,7 +395,8 @@ def same(value: arb, entry: Entry, loose: arb | None = None) -> bool:
     """Whether a value is the known one: to 25 digits, or as far as the quotient and inexact constants tell."""
     assert entry.value is not None
     gap, size = abs(value - entry.value), abs(entry.value).max(abs(value))
-    if not bool(gap > (size * arb(10) ** -25).max(arb(16 * entry.error))):
+    # below the smallest float there is no difference, and the quotient has no digits
+    if not bool(gap > (size * arb(10) ** -25).max(arb(16 * entry.error)).max(_TINY)):
         return True
     if loose is None or loose is value:
         return False

@@ -136,10 +136,9 @@ def _others(arrays: Sequence[Array], labels: Sequence[bool]) -> Iterator[list[Ar
 
 def _another(x: Array, rng: np.random.Generator, k: int, *, label: bool) -> Array:
     places = (np.arange(x.size).reshape(x.shape) + k) % 2 == 0
-    values = set(np.unique(x).tolist())
-    if label and values <= {-1, 1}:
+    if label and np.all((x == -1) | (x == 1)):
         return np.where(places, 1, -1).astype(x.dtype)
-    if label and values <= {0, 1}:
+    if label and np.all((x == 0) | (x == 1)):
         return np.roll(x, k + 1, axis=-1) if x.ndim else x
     if x.dtype.kind != "f":
         return x

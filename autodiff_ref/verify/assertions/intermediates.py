@@ -23,8 +23,9 @@ from autodiff_ref.verify.assertions.captured import captured, with_arrays
 from autodiff_ref.verify.assertions.computed import Computed
 from autodiff_ref.verify.assertions.message import missing_sum
 from autodiff_ref.verify.assertions.numpy_code.makers import names_in, replaced
+from autodiff_ref.verify.assertions.numpy_code.mapping import bare
 from autodiff_ref.verify.assertions.numpy_code.run import VARIES, Run, running
-from autodiff_ref.verify.assertions.numpy_code.standin import StandIn, bare
+from autodiff_ref.verify.assertions.numpy_code.standin import StandIn
 from autodiff_ref.verify.assertions.refused import not_traced
 from autodiff_ref.verify.assertions.sides import Call, Side, work_of
 from autodiff_ref.verify.assertions.state import kept_as_it_was

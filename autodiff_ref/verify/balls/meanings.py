@@ -7,7 +7,7 @@ import flint
 import numpy as np
 from flint import arb
 
-from autodiff_ref.verify.balls.context import NAN, ONE, ZERO
+from autodiff_ref.verify.balls.context import NAN, ONE, ZERO, Context
 from autodiff_ref.verify.balls.functions import rule_of
 from autodiff_ref.verify.balls.gamma import lgamma
 from autodiff_ref.verify.balls.joined import by_slope, monotone
@@ -171,8 +171,44 @@ def _bessel_jn(equation: Equation) -> Step:
     return step
 
 
+def _exponent(x: arb) -> tuple[int, bool]:
+    """e with 2^(e−1) ≤ x < 2^e for a number x > 0, and whether it is 2^(e−1)."""
+    mantissa, exponent = x.man_exp()
+    bits = int(mantissa).bit_length()
+    return int(exponent) + bits, int(mantissa) == 1 << (bits - 1)
+
+
+def _frexp(equation: Equation) -> Step:
+    """x = m 2^e with ½ ≤ |m| < 1. It jumps at powers of 2: there the run is tied, across one it is unresolved."""
+    label, integer = equation.label, equation.results[1].dtype
+
+    def one(context: Context, x: arb) -> tuple[arb, int]:
+        if x == 0:
+            return ZERO, 0
+        if not x.is_finite() or x.contains(0):
+            context.unresolved = True
+            return NAN, 0
+        (low, is_power), (high, _) = _exponent(x.abs_lower()), _exponent(x.abs_upper())
+        if low != high or (is_power and not x.is_exact()):
+            context.unresolved = True
+            return NAN, high
+        if is_power and not label and context.tie(abs(x), arb(2) ** (low - 1)) < 0:
+            low -= 1
+        return x * arb(2) ** -low, low
+
+    def step(context: Context, x: Array) -> list[Array]:
+        parts = [one(context, entry) for entry in np.ravel(x)]
+        mantissas = np.empty(len(parts), dtype=object)
+        mantissas[:] = [m for m, _ in parts]
+        return [mantissas.reshape(x.shape), np.array([e for _, e in parts], dtype=integer).reshape(x.shape)]
+
+    return step
+
+
 MEANINGS: dict[str, Rule] = {
     **{name: rule_of(f) for name, f in FUNCTIONS.items()},
+    "ldexp": rule_of(lambda x, e: x * arb(2) ** _ball(e)),
+    "frexp": _frexp,
     "sici": _sici,
     "bessel_jn": _bessel_jn,
 }

@@ -10,7 +10,7 @@ from autodiff_ref.verify.rounding.values import Bounded, Discrete, is_exact, is_
 from autodiff_ref.verify.walker.control import Branches, Control, Scan, Subplan, While
 from autodiff_ref.verify.walker.plans import Array, Equation, Step
 
-LOOP_LIMIT = 10_000
+LOOP_LIMIT = 2_000
 """iterations after which a `while` says nothing of the inputs that still go on"""
 
 
@@ -20,7 +20,10 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     def step(context: Any, which: Any, *operands: Any) -> list[Any]:
         which = lifted(which)
         index = Discrete(np.clip(which.value, 0, len(made.plans) - 1).astype(np.intp), which.sure)
-        results = [[lifted(part) for part in branch.run(context, *operands)] for branch in made.plans]
+        results = list[list[Any]]()
+        for k, branch in enumerate(made.plans):
+            with context.without(index.sure & (index.value != k)):
+                results.append([lifted(part) for part in branch.run(context, *operands)])
         return [chosen(index, cases) for cases in zip(*results, strict=True)]
 
     return step, made.labels
@@ -32,8 +35,8 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     def step(context: Any, *operands: Any) -> list[Any]:
         for_cond, for_body, start = made.split(operands)
         carry = [lifted(x) for x in start]
-        unknown: Array = np.zeros(1, dtype=bool)
-        active: Array = unknown
+        unknown: Array = context.left_out  # a series may never end for an input that another one is for
+        active: Array = np.zeros(1, dtype=bool)
         for _ in range(LOOP_LIMIT):
             more = lifted(made.goes_on.run(context, *for_cond, *carry)[0])
             unknown = unknown | ~more.sure  # a loop whose end hangs on rounding says nothing, and might not end at all

@@ -5,7 +5,8 @@ computed primitive by primitive, as eager JAX does, is said by `bounded`; compil
 it: exp(a) exp(b) becomes exp(a + b) under jit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,16 @@ class Context:
     """(the largest or smallest entries over axes, all entries, which of them were taken)"""
     tied: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
     """for each input, whether reals that were compared are equal, or within their errors of it: it may lie on a kink"""
+
+    left_out: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
+    """for each input, whether it certainly takes another branch than the one that is run now"""
+
+    @contextmanager
+    def without(self, rows: Array) -> Generator[None]:
+        """For a branch that some inputs certainly do not take."""
+        before, self.left_out = self.left_out, self.left_out | rows
+        yield
+        self.left_out = before
 
     def notes(self, ties: Array) -> None:
         """Takes in where reals that were compared tie; labels and constants are compared exactly, and never do."""
@@ -170,6 +181,12 @@ WITHOUT_BOUNDS = (
     "polygamma",
     "regularized_incomplete_beta",
     "zeta",
+    "nextafter",
+    "eigh",
+    "svd",
+    "qr",
+    "householder_product",
+    "tridiagonal_solve",
 )
 """Primitives that balls know and that have no rounding bounds here: a line that needs one is not swept, and the report says
 so by the primitive's name; balls judge it alone."""

@@ -57,7 +57,7 @@ def name_of(eqn: Any) -> Named:
 
 
 def _split(source: str) -> tuple[str, str]:
-    """(name, place) of "swish at mine.py:2" """
+    """(name, place) of a text as `swish at mine.py:2`"""
     name, _, place = source.partition(" at ")
     return name, place
 

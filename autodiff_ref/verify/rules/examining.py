@@ -72,9 +72,7 @@ def examine(
     return made
 
 
-def _entry(
-    subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str, order: int, allowed: float
-) -> Entry:
+def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str, order: int, allowed: float) -> Entry:
     name = subject.entries[k]
     by_jax = truth.by_jax[k] if truth.by_jax else arb.nan()
     known = truth.entries[k] if truth.entries else Known("known", by_jax)

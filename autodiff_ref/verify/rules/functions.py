@@ -35,8 +35,7 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
             if is_own or not own:
                 found.append(name)
         elif not name.startswith("_") and callable(value) and not inspect.isclass(value):
-            if not own or getattr(value, "__module__", None) == module.__name__:
-                found.append(name)
+            found += [name] if not own or getattr(value, "__module__", None) == module.__name__ else []
     return found
 
 

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
-from flint import arb
 
 from autodiff_ref.verify.balls import exact, precision
 from autodiff_ref.verify.balls.context import Context
@@ -223,6 +222,7 @@ class _Run:
 
     def _given(self, each: Any) -> Args:
         args = each if isinstance(each, tuple) else (each,)
+        args = tuple(_array(x) if isinstance(x, list) else x for x in args)
         if self.domain is None:
             return jax.tree.map(_array, args)
         if len(args) != len(self.domain):
@@ -302,7 +302,15 @@ class _Run:
         for named, inside in named_calls(closed.jaxpr):
             key = named.name, named.place
             if not any((rule.name, rule.place) == key for rule in made.rules):
-                why = "" if key in judged else "f is judged by its equation" if self.solves is not None else "it is called in a loop or a branch" if inside else "see below"
+                why = (
+                    ""
+                    if key in judged
+                    else "f is judged by its equation"
+                    if self.solves is not None
+                    else "it is called in a loop or a branch"
+                    if inside
+                    else "see below"
+                )
                 made.rules.append(Rule(named.name, named.place, named.kind, key in judged, why))
         return made
 
@@ -348,22 +356,23 @@ class _Run:
                 for entry in entries:
                     self.gathered.entries.append(entry)
                     self.sources[id(entry)] = args, order, made, which
-        for made in [made] if self.inputs and (made := self._last(order)) else []:
-            for s in (made.whole, *(s for _, s in made.calls)):
-                self.notes.update(dict.fromkeys(s.notes if s is not None else ()))
+        last = self._last(order) if self.inputs else None
+        for each_one in (last.whole, *(each for _, each in last.calls)) if last is not None else ():
+            self.notes.update(dict.fromkeys(each_one.notes if each_one is not None else ()))
 
     def _last(self, order: int) -> Prepared | None:
         found = [source[2] for source in self.sources.values() if source[1] == order]
         return found[-1] if found else None
 
-    def examined(
-        self, made: Prepared, args: Args, order: int, only: int | None = None
-    ) -> Iterator[tuple[int, list[Entry]]]:
+    def examined(self, made: Prepared, args: Args, order: int, only: int | None = None) -> Iterator[tuple[int, list[Entry]]]:
         """(which, entries) of the whole and of each rule within; of one of them alone where `only` says so."""
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
         if self.solves is not None:
             allowed = self.allowed if self.allowed != ULP else None
-            yield -1, examine_solution(self.f, self.solves, args, made.names, self._constant_leaves(args), allowed, self.compiled)
+            yield (
+                -1,
+                examine_solution(self.f, self.solves, args, made.names, self._constant_leaves(args), allowed, self.compiled),
+            )
             return
         if made.whole is not None and self._is_open(-1, order, only):
             name = made.whole_named.name if made.whole_named else label_of(self.f)
@@ -374,9 +383,7 @@ class _Run:
                 if received is not None:
                     yield k, examine(alone, received, call.named.name, order=order, allowed=self.allowed)
 
-    def _with_intents(
-        self, made: Prepared, examined: list[tuple[int, list[Entry]]]
-    ) -> Iterator[tuple[int, list[Entry]]]:
+    def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:
         """A rule for a function that returns its argument as it is can only be meant to change the gradient."""
         meant = {k for k, (_, alone) in enumerate(made.calls) if alone.is_identity}
         if made.whole_named is not None and made.whole is not None and made.whole.is_identity:
@@ -456,7 +463,7 @@ class _Run:
             tuple(self.rules.values()),
             tuple(entries),
             tuple(findings),
-            tuple([*self._kinks(entries), *self.notes]),
+            (*self._kinks(entries), *self.notes),
             seconds,
         )
 
@@ -528,7 +535,7 @@ def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | No
         real = jax.numpy.issubdtype(aval.dtype, np.floating)
         array = np.asarray(x)
         if real:
-            array = np.array([float(v) if isinstance(v, arb) else float(v) for v in array.ravel()]).reshape(array.shape)
+            array = np.array([float(v) for v in array.ravel()]).reshape(array.shape)
             if not np.all(np.isfinite(array)):
                 return None
         made.append(array)

@@ -83,7 +83,9 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
     """Domains, those of the most functions first."""
     scalars: list[Domain] = [Reals(()), Positives(()), Intervals((), 0.0, 1.0), Classes((), 4)]
     of_scalars = sorted(itertools.product(range(len(scalars)), repeat=count), key=lambda kinds: (max(kinds), sum(kinds)))
-    whole = [tuple(scalars[k] for k in kinds) for kinds in of_scalars if not all(scalars[k].__class__ is Classes for k in kinds)]
+    whole = [
+        tuple(scalars[k] for k in kinds) for kinds in of_scalars if not all(scalars[k].__class__ is Classes for k in kinds)
+    ]
     vectors: list[Args] = [(kind,) * count for kind in (Reals(("n",)), Positives(("n",)), Intervals(("n",), 0.0, 1.0))]
     matrices: list[Args] = [(Reals(("n", "n")),) * count, (Reals(("n", "m")),) * count]
     if count > 1:

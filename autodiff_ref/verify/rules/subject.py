@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from flint import arb
+from jax.extend import core
 
 from autodiff_ref.verify.balls import BALLS, Context, exact, precision
 from autodiff_ref.verify.rules.calls import has_stops, iterates, stops_of
@@ -206,7 +207,7 @@ def subject(
         value = plan(closed, BALLS)
     compiled = None
     if first is not None:
-        compiled = jax.jit(jax.extend.core.jaxpr_as_fun(first))
+        compiled = jax.jit(core.jaxpr_as_fun(first))
     return Subject(
         value,
         derivatives,
@@ -277,9 +278,7 @@ def is_identity(jaxpr: Any) -> bool:
             return False
         within = dict(zip(body.invars, eqn.invars, strict=False))
         known.update({out: known.get(within.get(var)) for out, var in zip(eqn.outvars, body.outvars, strict=False)})
-    return bool(jaxpr.outvars) and all(
-        not hasattr(var, "val") and known.get(var) is not None for var in jaxpr.outvars
-    )
+    return bool(jaxpr.outvars) and all(not hasattr(var, "val") and known.get(var) is not None for var in jaxpr.outvars)
 
 
 def _first_line(error: BaseException) -> str:

@@ -129,6 +129,11 @@ def _where(more: Array, new: Array, old: Array) -> Array:
     return np.where(more.reshape(more.shape + (1,) * (np.ndim(new) - more.ndim)), new, old)
 
 
+def _unknown(context: Any, value: Array) -> Array:
+    """What is said of a value that is not known; of one that is no real nothing can be."""
+    return np.full_like(value, context.undefined) if np.asarray(value).dtype == object else value
+
+
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = While.of(subplan, equation)
 
@@ -138,7 +143,9 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
         for _ in range(LOOP_LIMIT):
             with context.deciding() as decided:
                 more = np.asarray(made.goes_on.run(context, *for_cond, *carry)[0])
-            if not (more.any() and decided()):  # a loop whose end hangs on a tie says nothing, and might not end at all
+            if not decided():  # a loop whose end hangs on a tie says nothing, and might not end at all
+                return [_unknown(context, value) for value in carry]
+            if not more.any():
                 return carry
             after = made.body.run(context, *for_body, *carry)
             carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]

@@ -11,7 +11,9 @@ from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 
 def by_jax(equation: Equation) -> Step:
-    """Discrete work of a kind that has no rule: JAX itself does it."""
+    """Discrete work of a kind that has no rule: JAX itself does it, or NumPy where it does the same and is faster."""
+    if equation.primitive.name in ALONG_AN_AXIS:
+        return ALONG_AN_AXIS[equation.primitive.name](equation)
 
     def step(_: Any, *operands: Array) -> Any:
         with jax.enable_x64(True):
@@ -43,6 +45,27 @@ def _iota(equation: Equation) -> Step:
     return lambda _: values
 
 
+def _first(argextreme: Callable[..., Array]) -> Rule:
+    """The place of the first greatest or least entry."""
+
+    def rule(equation: Equation) -> Step:
+        (axis,), dtype = equation.params["axes"], equation.results[0].dtype
+        return lambda _, values: np.asarray(argextreme(values, axis=axis)).astype(dtype)
+
+    return rule
+
+
+def _cumsum(equation: Equation) -> Step:
+    axis, backwards, dtype = equation.params["axis"], equation.params["reverse"], equation.results[0].dtype
+
+    def step(_: Any, values: Array) -> Array:
+        turned = np.flip(values, axis) if backwards else values
+        summed = np.cumsum(turned, axis, dtype=dtype)
+        return np.flip(summed, axis) if backwards else summed
+
+    return step
+
+
 DISCRETE: dict[str, Rule] = {
     **MOVEMENT,
     "iota": _iota,
@@ -62,6 +85,11 @@ DISCRETE: dict[str, Rule] = {
     "or": _numpy(np.bitwise_or),
     "xor": _numpy(np.bitwise_xor),
     "not": _numpy(np.invert),
+    "clamp": _numpy(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
     "convert_element_type": _numpy(lambda x: x),
     "select_n": _numpy(lambda which, *cases: select(which, *cases)),
 }
+"""what works entry by entry, or only moves data: for a batch of inputs as for one"""
+
+ALONG_AN_AXIS: dict[str, Rule] = {"argmax": _first(np.argmax), "argmin": _first(np.argmin), "cumsum": _cumsum}
+"""for one input alone: a batch has its own axis"""

@@ -11,11 +11,12 @@ program is neither, and stays what it is: the derivative of the approximation.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
@@ -26,12 +27,14 @@ _LIBRARY = Path(jax.__file__).parent
 
 @dataclass(frozen=True)
 class Called:
-    """A meaning that is seen by a call: its name, its operands, its results, and whether the shape of these is its own."""
+    """A meaning that is seen by a call: its name, how many operands and results it has."""
 
     name: str
     operands: int = 1
     results: int = 1
-    own_shape: bool = False
+    function: Callable[[tuple[int, ...]], Callable[..., Any]] | None = None
+    """for one without a rule of its own, which differentiating leaves a call of the same name for: the function, by what it
+    returns the shape of, whose program the call must hold"""
 
 
 CALLED: dict[tuple[str, str], Called] = {
@@ -44,12 +47,14 @@ CALLED: dict[tuple[str, str], Called] = {
     ("custom_jvp_call", "hyp1f1"): Called("hyp1f1", 3),
     ("custom_jvp_call", "hyp2f1"): Called("hyp2f1", 4),
     ("custom_jvp_call", "sici"): Called("sici", 1, 2),
-    ("jit", "bessel_jn"): Called("bessel_jn", own_shape=True),
+    ("custom_jvp_call", "_frexp"): Called("frexp", 1, 2),
+    ("jit", "ldexp"): Called("ldexp", 2, function=lambda _: jnp.ldexp),
+    ("jit", "bessel_jn"): Called("bessel_jn", function=lambda shape: partial(jax.scipy.special.bessel_jn, v=shape[0] - 1)),
 }
 """by the primitive that calls, and the name of the function that is called
 
 `expn` is called under `jit` within its own rule, where nothing differentiates it: what bears its name is itself.
-`bessel_jn` has no rule, so that its program is compared with that of the function.
+`bessel_jn` and `ldexp` have none, so that their programs are compared.
 """
 
 
@@ -97,27 +102,29 @@ def with_meanings(eqns: Iterable[Any], rules: Mapping[str, Any]) -> Iterator[Any
 def _called(eqn: Any) -> Called | None:
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    if info is None or _LIBRARY not in Path(info.func_filename or "").parents:
+    if info is None:
         return None
     called = CALLED.get((eqn.primitive.name, info.func_name))
     if called is None or len(eqn.outvars) != called.results or len(eqn.invars) < called.operands:
         return None
-    if called.own_shape:
-        return called if _is_bessel_jn(eqn, inner) else None
+    if _LIBRARY not in Path(info.func_filename or "").parents:
+        return None
+    if called.function is not None:
+        return called if _holds(eqn, inner, called) else None
     # functions of arrays of one shape and of single numbers: what else there is, vmap may have made of arrays of any shapes
     shape = eqn.outvars[0].aval.shape
     return called if all(atom.aval.shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
 
 
-def _is_bessel_jn(eqn: Any, inner: Any) -> bool:
-    (z,), (result,) = [atom.aval for atom in eqn.invars], [var.aval for var in eqn.outvars]
-    if result.shape[1:] != z.shape:
+def _holds(eqn: Any, inner: Any, called: Called) -> bool:
+    """Whether what is called is the function itself, and not what became of it by differentiating or mapping it."""
+    shape = eqn.outvars[0].aval.shape
+    if called.function is None or len(eqn.invars) != called.operands or (not shape and called.name == "bessel_jn"):
         return False
     with jax.enable_x64(True):
-        known = jax.make_jaxpr(lambda z: jax.scipy.special.bessel_jn(z, v=result.shape[0] - 1))(
-            jax.ShapeDtypeStruct(z.shape, z.dtype)
-        )
-    return str(known.jaxpr.eqns[-1].params["jaxpr"]) == str(inner)
+        operands = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+        known = jax.make_jaxpr(called.function(shape))(*operands).jaxpr.eqns[-1].params.get("jaxpr")
+    return str(known) == str(inner)
 
 
 # Equations

@@ -1,8 +1,8 @@
 """Where a program compares reals, in the user's own file; and which outcomes of each comparison inputs have met."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -20,8 +20,28 @@ _JUDGE = Path(__file__).parents[1]
 _LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
 """parts of JAX's paths where functions are implemented, and not only called: their branches are tried, but not asked for"""
 
-LESS, EQUAL, GREATER = 1, 2, 4
-"""outcomes of a comparison a ? b, to be added up"""
+_NUMPY = ("_src", "numpy")
+"""the folder of jax.numpy's functions"""
+
+_ONE_STEP = {
+    *("abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"),
+    *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
+}
+"""those of them that are one comparison by name, so that their user makes it; the others are implementations"""
+
+_MACHINERY = {
+    *("source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"),
+    *("ufunc_api.py", "util.py", "indexing.py", "vectorize.py"),
+}
+"""files of JAX that every equation has come through"""
+
+_BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
+"""files of JAX that trace functions on their own"""
+
+_Frame = tuple[CodeType, int]
+
+LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
+"""outcomes of a comparison a ? b, to be added up; an open one is of balls that overlap"""
 
 ALL = LESS | EQUAL | GREATER
 
@@ -47,6 +67,11 @@ class Site:
     is_jaxs: bool
     """whether it stands in the code of a function of JAX's"""
 
+    def __str__(self) -> str:
+        function = self.spot[0][1].partition(".<locals>")[0] if self.spot else ""
+        within = f" in JAX's `{function}`, called" if self.is_jaxs and function else ""
+        return f"the comparison `{self.primitive}`{within} at {self.place}"
+
     def unmet(self, outcomes: int) -> list[str]:
         """Its branches that none of these outcomes takes, for people."""
         if self.primitive in EQUALITIES:
@@ -71,43 +96,90 @@ class Site:
         return f"the branch “{branch}” of `{self.primitive}` at {self.place}"
 
 
-def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None]) -> list[Site]:
-    """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇."""
+def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()) -> list[Site]:
+    """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇.
+
+    Args:
+        eqn: the equation.
+        operands: what is known of its operands.
+        known: the operands that are constants.
+        calls: the equations that called the function it stands in, the outermost first.
+    """
     if eqn.primitive.name not in WATCHED or all(operand.label for operand in operands) or not operands[-1].is_real:
         return []
     if any(value is not None and not np.all(np.isfinite(value)) for value in known):
         return []
-    frames = _frames(eqn)
+    frames = _frames(eqn, calls)
     if any(code.co_filename == _NABLA for code, _ in frames):
         return []
-    place, above = _users_place(frames)
-    is_jaxs = any(_LIBRARY.intersection(Path(code.co_filename).parts) for code, _ in above)
+    users = next((k for k, (code, _) in enumerate(frames) if _is_users(code.co_filename)), len(frames))
+    above = frames[:users]
+    place = _place(frames[users] if users < len(frames) else next(_telling(above), None))
+    is_jaxs = any(_is_implementation(code) for code, _ in above)
     numbers = [float(np.ravel(v)[0]) for v in known if v is not None and v.size and np.all(v == np.ravel(v)[0])]
     parts = ("low", "high") if eqn.primitive.name == "clamp" else ("",)
     number = numbers[0] if numbers and eqn.primitive.name != "clamp" else None
-    return [Site(eqn.primitive.name, place, spot_of(eqn), number, part, is_jaxs) for part in parts]
+    return [Site(eqn.primitive.name, place, spot_of(eqn, calls), number, part, is_jaxs) for part in parts]
 
 
-def spot_of(eqn: Any) -> tuple[Any, ...]:
-    """Where an equation was traced: the innermost place, and the innermost one in the user's own files."""
-    frames = _frames(eqn)
+def spot_of(eqn: Any, calls: Sequence[Any] = ()) -> tuple[Any, ...]:
+    """Where an equation was traced: the innermost place that tells, and the innermost one in the user's own files."""
+    frames = _frames(eqn, calls)
     users = [frame for frame in frames if _is_users(frame[0].co_filename)]
-    return tuple((code.co_filename, code.co_qualname, instruction) for code, instruction in (*frames[:1], *users[:1]))
+    spots = (*islice(_telling(frames), 1), *users[:1])
+    return tuple((code.co_filename, code.co_qualname, instruction) for code, instruction in spots)
 
 
-def _frames(eqn: Any) -> list[tuple[CodeType, int]]:
-    """The code that was running when an equation was traced, and where in it, the innermost first."""
-    traceback = eqn.source_info.traceback
-    return [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+def _telling(frames: list[_Frame]) -> Iterator[_Frame]:
+    """The frames that are not those of JAX's own machinery, which all equations have in common."""
+    return (frame for frame in frames if _JAX not in Path(frame[0].co_filename).parents or not _is_machinery(frame[0]))
 
 
-def _users_place(frames: list[tuple[CodeType, int]]) -> tuple[str, list[tuple[CodeType, int]]]:
-    """The innermost place in the user's own files, as mine.py:12, and the frames further in."""
-    for k, (code, instruction) in enumerate(frames):
-        if _is_users(code.co_filename):
-            line = next(islice(code.co_positions(), instruction // 2, None), (code.co_firstlineno,))[0]
-            return f"{Path(code.co_filename).name}:{line}", frames[:k]
-    return "an unknown place", frames
+def _is_machinery(code: CodeType) -> bool:
+    parts = Path(code.co_filename).parts
+    return parts[-1] in _MACHINERY or "interpreters" in parts
+
+
+def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
+    """The code that was running when an equation was traced, and where in it, the innermost first.
+
+    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those
+    of every call, and after them come those of the equation that called it here.
+    """
+    found = list[_Frame]()
+    for depth, each in enumerate((eqn, *reversed(calls))):
+        traceback = each.source_info.traceback
+        frames = [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+        if depth < len(calls):
+            inner = list(dropwhile(_is_boundary, frames))
+            frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
+        found += frames
+        if any(_is_users(code.co_filename) for code, _ in found):
+            break
+    return found
+
+
+def _is_boundary(frame: _Frame) -> bool:
+    """Whether a frame is where JAX begins to trace a function on its own."""
+    return _JAX in Path(frame[0].co_filename).parents and Path(frame[0].co_filename).name in _BOUNDARIES
+
+
+def _place(frame: _Frame | None) -> str:
+    """A place in a file, as mine.py:12."""
+    if frame is None:
+        return "an unknown place"
+    code, instruction = frame
+    line = next(islice(code.co_positions(), instruction // 2, None), (code.co_firstlineno,))[0]
+    return f"{Path(code.co_filename).name}:{line}"
+
+
+def _is_implementation(code: CodeType) -> bool:
+    """Whether code is of a function that JAX computes in steps of its own, and no name for a primitive."""
+    parts = Path(code.co_filename).parts
+    if _LIBRARY.intersection(parts):
+        return True
+    name = code.co_qualname.partition(".")[0]
+    return parts[-3:-1] == _NUMPY and not _is_machinery(code) and name not in _ONE_STEP
 
 
 def _is_users(file: str) -> bool:
@@ -140,8 +212,8 @@ def possible_outcomes(site: Site, operands: Sequence[Array]) -> int:
 
 
 def _order(u: Any, v: Any) -> int:
-    """How two balls certainly compare; 0 where they overlap."""
-    return LESS if u < v else GREATER if u > v else EQUAL if u == v else 0
+    """How two balls certainly compare, if they do."""
+    return EQUAL if u is v else LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
 
 
 def _may(u: Any, v: Any) -> int:

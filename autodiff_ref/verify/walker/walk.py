@@ -44,24 +44,27 @@ from autodiff_ref.verify.walker.standins import meant_by, spelled_out
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = ()) -> Plan:
+def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
         closed: what `jax.make_jaxpr` returns.
         table: the arithmetic.
         labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
+        calls: the equations that called what it is a loop's or branch's body in, the outermost first.
 
     Raises:
         NoRuleError: an output needs a primitive that the table has no rule for.
         RuleError: a rule failed on the equation, or holds numbers that the judge has none for, as complex ones.
     """
-    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels)[0]
+    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels, calls=calls)[0]
 
 
-def plan_parts(closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()) -> list[Plan]:
+def plan_parts(
+    closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
+) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
-    planner = Planner(table)
+    planner = Planner(table, calls)
     inputs = planner.inputs(closed, labels)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
@@ -118,7 +121,7 @@ class _Missing:
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, calls: tuple[Any, ...] = ()) -> None:
         self.table = table
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
@@ -130,6 +133,8 @@ class Planner:
         """the comparisons of the bodies of loops and branches"""
         self.meanings = frozenset[str]()
         """what the bodies of loops and branches mean"""
+        self.calls = calls
+        """the equations that called what is planned now, the outermost first"""
 
     def new_slot(self, operand: Operand) -> int:
         """A place for a value."""
@@ -171,7 +176,10 @@ class Planner:
             return []
         if name in CALLS:
             inner = meant_by(eqn) or eqn.params[CALLS[name]]
-            return self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            outside, self.calls = self.calls, (*self.calls, eqn)
+            outputs = self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            self.calls = outside
+            return outputs
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
                 shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
@@ -232,7 +240,7 @@ class Planner:
             if name == "convert_element_type" and not operands[0].is_real and np.all(np.abs(values[0]) <= 2.0**24):
                 return [self.constant(values[0].astype(np.float64))]
         if getattr(self.table, "watches", False) and len(set(sources)) == len(sources):
-            sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources])
+            sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources], self.calls)
             step = Watched(step, sites) if sites else step
         targets = [self.new_slot(result) for result in results]
         self.steps.append((step, sources, targets, name))
@@ -240,7 +248,7 @@ class Planner:
 
     def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
         """A plan for the body of a loop or branch."""
-        made = plan(closed, self.table, labels=labels)
+        made = plan(closed, self.table, labels=labels, calls=self.calls)
         self.constants |= made.constants
         self.sites |= made.sites
         self.meanings |= made.meanings

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from autodiff_ref.verify.balls import BALLS, Context, precision
+from autodiff_ref.verify.balls.table import REFUSED
 from autodiff_ref.verify.walker.plans import Equation, Operand
 from autodiff_ref.verify.walker.walk import plan
 from tests.autodiff_ref.verify.test_rules import RULES, numbers
@@ -249,6 +250,10 @@ ENTRYWISE: dict[str, Row] = {
     "sici, Ci": Row(within(lambda x: mpmath.ci(abs(x)), lambda x: x != 0), (BELOW_ZERO_TOO,), 16.0, result=1),
     "bessel_jn, 0": Row(lambda x: mpmath.besselj(0, x), (BELOW_ZERO_TOO,), 16.0, result=0),
     "bessel_jn, 2": Row(lambda x: mpmath.besselj(2, x), (BELOW_ZERO_TOO,), 16.0, result=2),
+    "ldexp": Row(lambda x, e: x * mpf(2) ** int(e), (AROUND, (0.0, 3.0, -5.0)), only_exact=(1,)),
+    "frexp, mantissa": Row(lambda x: mpmath.frexp(x)[0], result=0, makes=np.int32),
+    "frexp, exponent": Row(lambda x: int(mpmath.frexp(x)[1]), result=1, makes=np.int32),
+    "nextafter": Row(lambda x, y: x, both(AROUND)),
     "abs": Row(abs),
     "max": Row(max, both(AROUND)),
     "min": Row(min, both(AROUND)),
@@ -273,8 +278,8 @@ ENTRYWISE: dict[str, Row] = {
     "le_to": compared(lambda x, y: x <= y),
 }
 
-NOT_A_FUNCTION = {"iota"}
-"""rules that take no operand"""
+NOT_A_FUNCTION = {"iota", *REFUSED}
+"""rules that take no operand, and those that refuse"""
 
 
 def primitive_of(name: str) -> str:
@@ -320,7 +325,7 @@ def rule(name: str) -> tuple[Any, Row]:
     operand = Operand((), np.dtype(row.takes), False)
     operands = (Operand((), np.dtype(bool), False), *[operand] * (n - 1)) if name == "select_n" else (operand,) * n
     made = Operand((3,) if name.startswith("bessel_jn") else (), np.dtype(row.makes), False)
-    equation = Equation(SimpleNamespace(name=primitive_of(name)), dict(row.params), operands, (made,))
+    equation = Equation(SimpleNamespace(name=primitive_of(name)), dict(row.params), operands, (made, made))
     return BALLS.rules[primitive_of(name)](equation), row
 
 

@@ -17,9 +17,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from autodiff_ref.verify.assertions.numpy_code.applying import applied
 from autodiff_ref.verify.assertions.numpy_code.functions import OF_MATH, OF_MATH_IN_JAX, jax_function
+from autodiff_ref.verify.assertions.numpy_code.mapping import copied, level_of, real_of, stacked
 from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
-from autodiff_ref.verify.assertions.numpy_code.standin import StandIn, applied, copied, level_of, real_of, stacked
+from autodiff_ref.verify.assertions.numpy_code.standin import StandIn
 
 MADE = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like"),
@@ -28,6 +30,11 @@ MADE = (
 CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
 OF_SCIPY = ("logsumexp", "softmax", "log_softmax", "polygamma")
 """functions of `scipy.special` that are no ufuncs"""
+
+OF_LISTS = (
+    *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
+    *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose"),
+)
 
 MOST_VISITED = 300
 """functions and classes that are looked through for modules of a user's"""
@@ -126,6 +133,62 @@ def _any_held(value: Any) -> bool:
     return type(value) is StandIn
 
 
+def _of_lists(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is handed a list of numbers: NumPy asks no number in it who computes."""
+
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if current() is None or not any(isinstance(arg, list | tuple) and _any_held(arg) for arg in args):
+            return real(*args, **keywords)
+        return real(*[stacked(list(arg)) if isinstance(arg, list | tuple) else arg for arg in args], **keywords)
+
+    return of
+
+
+def _of_views(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if current() is None or not _any_held((args, keywords)):
+            return real(*args, **keywords)
+        return applied(real, None, args, keywords, real.__name__)
+
+    return of
+
+
+class _Joining:
+    """`np.r_` and `np.c_`"""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)  # pyright: ignore[reportUnknownVariableType]
+        if current() is None or not _any_held(parts) or any(isinstance(part, str) for part in parts):  # pyright: ignore[reportUnknownVariableType]
+            return self.real[key]
+        whole = [self.real[part] if isinstance(part, slice) else part for part in parts]  # pyright: ignore[reportUnknownVariableType]
+        if self.real is np.c_ or type(self.real).__name__ == "CClass":
+            return np.concatenate([_column(part) for part in whole], axis=-1)
+        return np.concatenate([np.atleast_1d(part) for part in whole])
+
+
+def _column(part: Any) -> Any:
+    part = np.atleast_1d(part)
+    return part.reshape(-1, 1) if part.ndim == 1 else part
+
+
+_VECTORIZED = np.vectorize.__call__
+
+
+def _vectorized(self: Any, *args: Any, **keywords: Any) -> Any:
+    """`np.vectorize` of stand-ins, one entry after the other."""
+    if current() is None or not _any_held(args):
+        return _VECTORIZED(self, *args, **keywords)
+    spread = np.broadcast_arrays(*[arg if type(arg) is StandIn else np.asarray(arg) for arg in args])
+    flat = [np.ravel(each) for each in spread]
+    made = [self.pyfunc(*[each[k] for each in flat], **keywords) for k in range(np.size(real_of(spread[0])))]
+    return stacked(made).reshape(np.shape(real_of(spread[0])))
+
+
 class _IsNumber(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, builtins.float)
@@ -149,6 +212,9 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
     pairs += [(getattr(np, name), _maker(getattr(np, name), name.endswith("_like"))) for name in MADE]
     pairs += [(getattr(np, name), _converter(getattr(np, name), name == "array")) for name in CONVERTED]
     pairs += [(getattr(math, name), _of_numbers(getattr(math, name), name)) for name in (*OF_MATH, *OF_MATH_IN_JAX)]
+    pairs += [(getattr(np, name), _of_lists(getattr(np, name))) for name in OF_LISTS]
+    pairs += [(np.lib.stride_tricks.as_strided, _of_views(np.lib.stride_tricks.as_strided))]
+    pairs += [(np.c_, _Joining(np.c_)), (np.r_, _Joining(np.r_))]
     return {id(original): (original, replacement) for original, replacement in pairs}
 
 
@@ -165,7 +231,13 @@ def replaced(f: Callable[..., Any]) -> Generator[None]:
         by_id = {**_replacements(), **_of_scipy()}
         back: list[tuple[dict[str, Any], str, Any]] = []
         try:
-            homes = [np.__dict__, math.__dict__, *[m.__dict__ for m in [sys.modules.get("scipy.special")] if m]]
+            np.vectorize.__call__ = _vectorized
+            homes = [
+                np.__dict__,
+                math.__dict__,
+                np.lib.stride_tricks.__dict__,
+                *[m.__dict__ for m in [sys.modules.get("scipy.special")] if m],
+            ]
             for space in [*homes, *spaces_of(f)]:
                 for name, value in list(space.items()):
                     if id(value) in by_id and by_id[id(value)][0] is value:
@@ -177,6 +249,7 @@ def replaced(f: Callable[..., Any]) -> Generator[None]:
                     space["float"] = Float
             yield
         finally:
+            np.vectorize.__call__ = _VECTORIZED
             for space, name, value in reversed(back):
                 if value is _ABSENT:
                     space.pop(name, None)

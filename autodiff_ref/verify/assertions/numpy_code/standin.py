@@ -11,18 +11,31 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autodiff_ref.verify.assertions.numpy_code.functions import SCATTERED, jax_function, jax_ufunc
-from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError, Run, current
+from autodiff_ref.verify.assertions.numpy_code.applying import Step, applied, computed_where, into, method_of, scatter
+from autodiff_ref.verify.assertions.numpy_code.functions import jax_function, jax_ufunc
+from autodiff_ref.verify.assertions.numpy_code.mapping import (
+    Standing,
+    bare,
+    copied,
+    fitting,
+    fixed,
+    has_masks,
+    indices,
+    is_mask,
+    is_standing,
+    level_of,
+    real_of,
+    running_now,
+    shares,
+)
+from autodiff_ref.verify.assertions.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, along_axis, bincount
+from autodiff_ref.verify.assertions.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError
 
-Step = Callable[[Any], Any]
-"""from a parent to a view of it: of JAX's arrays, and of NumPy's"""
 
-
-class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
+class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
     """An array, or a number of NumPy's, that is traced."""
 
     def __init__(
@@ -93,7 +106,7 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
             root._array = jnp.broadcast_to(jnp.asarray(array).astype(dtype), old.shape)
             return
         where = self._positions() if positions is None else positions
-        new = _fitting(jnp.asarray(array).astype(dtype), where.shape)
+        new = fitting(jnp.asarray(array).astype(dtype), where.shape)
         flat, kept = where.ravel(), None
         if len(np.unique(flat)) < len(flat):  # NumPy writes them in turn: the last stays
             kept = len(flat) - 1 - np.unique(flat[::-1], return_index=True)[1]
@@ -108,16 +121,16 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
             self.root.written += 1
             return
         self.materialise(old)
-        mask = index if isinstance(index, StandIn) and _is_mask(index, self) else None
+        mask = index if is_standing(index) and is_mask(index, self) else None
         if mask is not None and np.ndim(real_of(value)) == 0:
             self.write(jnp.where(mask.array, bare(value), self.array), level)
             return
         position = np.arange(self.held.size).reshape(self.held.shape)[plain]
         alone = position.size == np.unique(position).size
-        if self._parent is None and alone and not _has_masks(index):
+        if self._parent is None and alone and not has_masks(index):
             target = self._array
-            new = _fitting(jnp.asarray(bare(value)).astype(target.dtype), np.shape(position))
-            self._array, self._level = target.at[_indices(index)].set(new), max(self._level, level)
+            new = fitting(jnp.asarray(bare(value)).astype(target.dtype), np.shape(position))
+            self._array, self._level = target.at[indices(index)].set(new), max(self._level, level)
             self.written += 1
             return
         known = fixed(index)
@@ -163,24 +176,26 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
         target = out[0] if isinstance(out, tuple) else out  # pyright: ignore[reportUnknownVariableType]
         if method == "at":
-            return _scatter(ufunc, *inputs)
+            return scatter(ufunc, *inputs)
         where = keywords.pop("where", True)
         f = jax_ufunc(ufunc, method)
         computed = getattr(ufunc, method)
         if where is not True:
-            return _where(computed, f, inputs, keywords, where, target)
+            return computed_where(computed, f, inputs, keywords, where, target)
         if target is None:
             return applied(computed, f, inputs, keywords, ufunc.__name__)
-        old = target.snapshot() if isinstance(target, StandIn) else None
+        old = target.snapshot() if is_standing(target) else None
         made = applied(computed, f, inputs, keywords, ufunc.__name__)
-        return _into(target, made, old)
+        return into(target, made, old)
 
     def __array_function__(self, f: Any, _: Any, args: Any, keywords: Any) -> Any:
         name = f.__name__
         if name in IN_PLACE:
             return IN_PLACE[name](*args, **keywords)
+        if name == "apply_along_axis":
+            return along_axis(*args, **keywords)
         if name == "bincount" and (len(args) > 1 or "weights" in keywords):
-            return _bincount(*args, **keywords)
+            return bincount(*args, **keywords)
         keywords = dict(keywords)
         target = keywords.pop("out", None)
         if name == "where" and len(args) == 1:
@@ -188,8 +203,8 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         made = applied(f, None if name in OF_VALUES else jax_function(f), args, keywords, name)
         if target is None:
             return made
-        old = target.snapshot() if isinstance(target, StandIn) else None
-        return _into(target, made, old)
+        old = target.snapshot() if is_standing(target) else None
+        return into(target, made, old)
 
     def __getattr__(self, name: str) -> Any:
         if name == "__array_namespace__":
@@ -208,19 +223,19 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
 
         def method(*args: Any, **keywords: Any) -> Any:
             target = keywords.pop("out", None)
-            made = applied(_method(name), None if name in OF_VALUES else _method(name), (self, *args), keywords, name)
-            return made if target is None else _into(target, made, target.snapshot())
+            made = applied(method_of(name), None if name in OF_VALUES else method_of(name), (self, *args), keywords, name)
+            return made if target is None else into(target, made, target.snapshot())
 
         return method
 
     def __getitem__(self, index: Any) -> Any:
         value = self.held[real_of(index)]
-        dynamic = level_of(index) > CONSTANT and not _shares(value, self.held)
-        if dynamic and not _has_masks(index):
+        dynamic = level_of(index) > CONSTANT and not shares(value, self.held)
+        if dynamic and not has_masks(index):
             level = max(self.level, level_of(index))
-            return StandIn(value, self.array[_indices(index)], level)
+            return StandIn(value, self.array[indices(index)], level)
         known = fixed(index)
-        if isinstance(value, np.ndarray) and _shares(value, self.held):
+        if isinstance(value, np.ndarray) and shares(value, self.held):
             return StandIn(value, None, self.level, parent=self, steps=(lambda a: a[known], lambda p: p[known]))
         level = max(self.level, level_of(index))
         return StandIn(value, None if level == CONSTANT else self.array[known], level)
@@ -295,358 +310,3 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __deepcopy__(self, _: Any) -> "StandIn":
         return copied(self)
-
-
-def running_now() -> Run:
-    """The run under way.
-
-    Raises:
-        NotFollowedError: it is over: a stand-in has outlived it.
-    """
-    run = current()
-    if run is None:
-        raise NotFollowedError("a value of an earlier trace is used", "make it a function of its arguments, without state")
-    return run
-
-
-def copied(a: StandIn) -> StandIn:
-    """A copy, with memory of its own."""
-    return StandIn(np.array(a.held), None if a.level == CONSTANT else a.array, a.level)
-
-
-# Without stand-ins, whatever holds them
-
-
-def bare(value: Any) -> Any:
-    """JAX's arrays in the places of stand-ins."""
-    return _mapped(value, lambda s: s.array)
-
-
-def real_of(value: Any) -> Any:
-    """NumPy's arrays in the places of stand-ins."""
-    return _mapped(value, lambda s: s.held)
-
-
-def fixed(index: Any) -> Any:
-    """An index as NumPy has it, taken for granted where it depends on what is handed in."""
-
-    def known(s: StandIn) -> Any:
-        if s.level > CONSTANT:
-            running_now().assume(s.array, s.held, s.level)
-        return s.held
-
-    return _mapped(_without_ranges(index), known)
-
-
-def _indices(index: Any) -> Any:
-    return bare(_without_ranges(index))
-
-
-def _without_ranges(index: Any) -> Any:
-    if isinstance(index, StandIn):
-        return index
-    if isinstance(index, tuple):
-        return tuple(_without_ranges(part) for part in index)  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(index, range):
-        return np.arange(index.start, index.stop, index.step)
-    if isinstance(index, list):
-        if any(isinstance(part, StandIn) for part in index):  # pyright: ignore[reportUnknownVariableType]
-            return stacked(index)
-        return np.asarray(index, dtype=None if index else np.intp)
-    return index
-
-
-def stacked(parts: Any) -> StandIn:
-    """What `np.array` makes of a list with stand-ins in it."""
-    value = np.array(real_of(parts))
-    level = level_of(parts)
-    return StandIn(value, None if level == CONSTANT else jnp.asarray(bare(parts)).astype(_canonical(value.dtype)), level)
-
-
-def level_of(value: Any) -> int:
-    """The most that any stand-in in a value depends on."""
-    level = CONSTANT
-
-    def seen(s: StandIn) -> Any:
-        nonlocal level
-        level = max(level, s.level)
-        return None
-
-    _mapped(value, seen)
-    return level
-
-
-def _mapped(value: Any, f: Callable[[StandIn], Any]) -> Any:
-    if type(value) is StandIn:
-        return f(value)
-    if isinstance(value, slice):
-        return slice(_mapped(value.start, f), _mapped(value.stop, f), _mapped(value.step, f))
-    if isinstance(value, tuple | list):
-        parts = [_mapped(part, f) for part in value]  # pyright: ignore[reportUnknownVariableType]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # pyright: ignore[reportUnknownArgumentType]
-    if isinstance(value, dict):
-        return {key: _mapped(part, f) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    return value
-
-
-def _is_mask(index: StandIn, target: StandIn) -> bool:
-    return index.held.dtype == bool and np.shape(index.held) == np.shape(target.held)
-
-
-def _has_masks(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)  # pyright: ignore[reportUnknownVariableType]
-    return any(isinstance(part, StandIn) and part.held.dtype == bool for part in parts)  # pyright: ignore[reportUnknownVariableType]
-
-
-def _fitting(array: Any, shape: tuple[int, ...]) -> Any:
-    """An array in the shape that it is written to."""
-    while array.ndim > len(shape) and array.shape[0] == 1:
-        array = array[0]
-    return jnp.broadcast_to(array, shape)
-
-
-def _shares(view: Any, whole: Any) -> bool:
-    """Whether an array is a view of another's memory."""
-    if not (isinstance(view, np.ndarray) and isinstance(whole, np.ndarray)):
-        return False
-    return _owner(view) is _owner(whole)
-
-
-def _owner(array: Any) -> Any:
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
-
-
-def _method(name: str) -> Callable[..., Any]:
-    def method(a: Any, *args: Any, **keywords: Any) -> Any:
-        own = getattr(a, name, None)
-        return getattr(jnp, name)(a, *args, **keywords) if own is None else own(*args, **keywords)
-
-    return method
-
-
-def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
-    """What a function returns: NumPy's value, and JAX's array."""
-    args = tuple(args) if name in OF_LISTS else tuple(_as_array(arg) for arg in args)
-    plain_args, plain_keywords = real_of(args), real_of(keywords)
-    with np.errstate(all="ignore"):
-        value = real(*plain_args, **plain_keywords)
-    level = max(level_of(args), level_of(keywords))
-    leaves, structure = jax.tree.flatten(value)
-    if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
-        return value
-    source = _source(leaves, args)
-    if source is not None and any(leaf is source.held for leaf in leaves):
-        return source
-    if level == CONSTANT and source is None:
-        return jax.tree.unflatten(structure, [StandIn(leaf, None, level) for leaf in leaves])
-    try:
-        if f is None:
-            raise LookupError(name)
-        arrays = jax.tree.leaves(f(*bare(args), **_of_jax(bare(keywords))))
-        if [np.shape(array) for array in arrays] != [np.shape(leaf) for leaf in leaves]:
-            raise LookupError(name)
-    except NotFollowedError:
-        raise
-    except Exception as error:
-        discrete = all(np.asarray(leaf).dtype.kind in "biu" for leaf in leaves)
-        if (level < VARIES or discrete) and source is None:
-            for held in _held((args, keywords)):
-                fixed(held)
-            return jax.tree.unflatten(structure, [StandIn(leaf, None, CONSTANT) for leaf in leaves])
-        why = "JAX has no such function" if isinstance(error, LookupError) else str(error).strip().splitlines()[0][:120]
-        raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error
-    made: list[Any] = []
-    for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
-        if source is not None and _shares(leaf, source.held):
-            made.append(StandIn(leaf, None, level, parent=source, steps=_steps(real, f, args, keywords, source, k)))
-        else:
-            made.append(StandIn(leaf, jnp.asarray(array).astype(_canonical(leaf.dtype)), level))
-    return jax.tree.unflatten(structure, made)
-
-
-def _as_array(value: Any) -> Any:
-    """A list of numbers as an array, where JAX takes no list."""
-    if isinstance(value, list) and type(value) is list and _held(value):
-        try:
-            return stacked(value)
-        except (ValueError, TypeError):
-            return value
-    return _without_ranges(value) if isinstance(value, range) else value
-
-
-def _canonical(dtype: Any) -> Any:
-    return jax.dtypes.canonicalize_dtype(dtype)
-
-
-def _of_jax(keywords: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in keywords.items() if name not in ("casting", "order", "subok", "like", "copy")}
-    return {
-        name: _canonical(np.dtype(value)) if name == "dtype" and value is not None else value for name, value in kept.items()
-    }
-
-
-def _source(leaves: list[Any], args: Any) -> StandIn | None:
-    """The stand-in whose memory results share."""
-    for held in _held(args):
-        if any(_shares(leaf, held.held) for leaf in leaves):
-            return held
-    return None
-
-
-def _held(value: Any) -> list[StandIn]:
-    found: list[StandIn] = []
-    _mapped(value, found.append)
-    return found
-
-
-def _steps(real: Any, f: Any, args: Any, keywords: Any, source: StandIn, k: int) -> tuple[Step, Step]:
-    def with_other(g: Any, plain: Callable[[Any], Any], other: Any, more: dict[str, Any]) -> Any:
-        def place(value: Any) -> Any:
-            if value is source:
-                return other
-            if isinstance(value, tuple | list) and not isinstance(value, StandIn):
-                return type(value)(place(part) for part in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            return plain(value)
-
-        return jax.tree.leaves(g(*[place(arg) for arg in args], **more))[k]
-
-    return (
-        lambda a: with_other(f, bare, a, _of_jax(bare(keywords))),
-        lambda p: with_other(real, real_of, p, real_of(keywords)),
-    )
-
-
-def _into(target: Any, made: Any, old: Any) -> Any:
-    """Writes a result where `out=` says."""
-    if not isinstance(target, StandIn):
-        raise NotFollowedError(
-            "an array that was made outside of what is traced is written into",
-            "make it within, by np.zeros, np.empty or np.array",
-        )
-    computed = real_of(made)
-    if not np.can_cast(computed.dtype, target.held.dtype, "same_kind"):
-        raise TypeError(f"{computed.dtype} cannot be written into an array of {target.held.dtype} in place")
-    target.held[...] = computed
-    target.root.written += 1
-    level = max(level_of(made), target.level)
-    if level > CONSTANT:
-        target.materialise(old)
-        target.write(jnp.broadcast_to(jnp.asarray(bare(made)), np.shape(target.held)), level)
-    return target
-
-
-def _where(computed: Any, f: Any, inputs: Any, keywords: Any, where: Any, target: Any) -> Any:
-    """`where=` of a ufunc: other entries stay what `out` holds, computed of 1, so that no derivative is NaN there."""
-    if f is None:
-        raise NotFollowedError("`where=` of a function that JAX has not", "use np.where")
-    if computed.__name__ in ("reduce", "accumulate"):
-        return applied(lambda *a, **k: computed(*a, **k), f, inputs, {**keywords, "where": where}, "reduce")
-    mask = where if isinstance(where, StandIn) else np.asarray(where)
-    safe = [np.where(mask, x, 1.0) for x in inputs]
-    made = applied(computed, f, safe, keywords, "where")
-    if target is None:
-        return made
-    return _into(target, np.where(mask, made, target), target.snapshot() if isinstance(target, StandIn) else None)
-
-
-def _scatter(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
-    """`ufunc.at`: every index counts, also one that is there twice."""
-    if not isinstance(target, StandIn):
-        _into(target, None, None)
-    operation = SCATTERED.get(ufunc.__name__)
-    if operation is None:
-        raise NotFollowedError(f"`np.{ufunc.__name__}.at` cannot be followed", "write it with np.add.at")
-    old, value = target.snapshot(), values[0] if values else 1
-    ufunc.at(target.held, real_of(index), real_of(value))
-    level = max(level_of(index), level_of(value), target.level)
-    target.root.written += 1
-    if level == CONSTANT:
-        return
-    target.materialise(old)
-    known = fixed(index) if _has_masks(index) else _indices(index)
-    new = getattr(target.array.at[known], operation)(bare(value))
-    target.write(new, level)
-
-
-# What writes, and what only real values say
-
-
-def _fill_diagonal(a: StandIn, value: Any, wrap: bool = False) -> None:
-    n = min(np.shape(a.held))
-    a[np.arange(n), np.arange(n)] = value
-
-
-def _copyto(target: StandIn, source: Any, casting: Any = None, where: Any = True) -> None:
-    target[...] = source if where is True else np.where(where, source, target)
-
-
-def _put_along_axis(a: StandIn, indices: Any, values: Any, axis: int) -> None:
-    shape = np.shape(real_of(indices))
-    grid: list[Any] = list(np.indices(shape, sparse=True))
-    grid[axis] = indices
-    a[tuple(grid)] = values
-
-
-def _putmask(a: StandIn, mask: Any, values: Any) -> None:
-    a[...] = np.where(mask, values, a)
-
-
-def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    counted = fixed(x)
-    size = max(int(np.max(counted, initial=-1)) + 1, int(minlength))
-    made = StandIn(np.zeros(size), None, CONSTANT)
-    _scatter(np.add, made, counted, weights)
-    return made
-
-
-def _fill(a: StandIn, value: Any) -> None:
-    a[...] = value
-
-
-def _sort(a: StandIn, axis: int = -1, **_: Any) -> None:
-    a[...] = np.sort(a, axis=axis)
-
-
-def _item(a: StandIn, *index: Any) -> Any:
-    chosen = a.reshape(-1)[index[0]] if len(index) == 1 and not isinstance(index[0], tuple) else a[index] if index else a
-    return chosen.reshape(())[()] if isinstance(chosen.held, np.ndarray) else chosen
-
-
-def _tolist(a: StandIn) -> Any:
-    return [_tolist(part) for part in a] if np.ndim(a.held) else a[()] if isinstance(a.held, np.ndarray) else a
-
-
-def _astype(a: StandIn, dtype: Any, **keywords: Any) -> Any:
-    wanted = np.dtype(dtype)
-    if keywords.get("copy") is False and a.held.dtype == wanted:
-        return a
-    return applied(lambda v: v.astype(wanted), lambda x: x.astype(_canonical(wanted)), (a,), {}, "astype")
-
-
-IN_PLACE: dict[str, Callable[..., None]] = {
-    "fill_diagonal": _fill_diagonal,
-    "copyto": _copyto,
-    "put_along_axis": _put_along_axis,
-    "putmask": _putmask,
-}
-
-METHODS: dict[str, Callable[..., Any]] = {
-    "fill": _fill,
-    "sort": _sort,
-    "item": _item,
-    "tolist": _tolist,
-    "astype": _astype,
-    "copy": lambda a, *_, **__: copied(a),
-    "flatten": lambda a, *_, **__: copied(a).reshape(-1),
-}
-
-OF_LISTS = {
-    *("concatenate", "concat", "stack", "vstack", "hstack", "dstack", "column_stack", "row_stack", "block", "choose"),
-    *("select", "multi_dot", "broadcast_arrays", "append", "meshgrid", "ix_"),
-}
-"""functions that take lists of arrays"""
-
-OF_VALUES = {"nonzero", "flatnonzero", "argwhere", "unique", "histogram", "bincount", "digitize", "searchsorted", "tobytes"}
-"""functions whose results real values say: what they depend on is taken for granted"""

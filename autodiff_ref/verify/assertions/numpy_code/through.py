@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from autodiff_ref.verify.assertions.numpy_code.makers import replaced
+from autodiff_ref.verify.assertions.numpy_code.mapping import bare
 from autodiff_ref.verify.assertions.numpy_code.run import DATA, VARIES, Assumption, Run, running
-from autodiff_ref.verify.assertions.numpy_code.standin import StandIn, bare
+from autodiff_ref.verify.assertions.numpy_code.standin import StandIn
 from autodiff_ref.verify.assertions.state import kept_as_it_was
 
 
