@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-import manual_grad
+from manual_grad import domains
 from manual_grad.domains import Domain
 
 CONSTRUCTORS = (
@@ -52,7 +52,7 @@ def _domain(node: ast.expr, text: str) -> Domain:
     try:
         args = [_literal(arg) for arg in node.args]
         named = {keyword.arg: _literal(keyword.value) for keyword in node.keywords if keyword.arg is not None}
-        made = getattr(manual_grad, node.func.id)(*args, **named)
+        made = getattr(domains, node.func.id)(*args, **named)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{ast.unparse(node)!r} in the domain {text!r}: {error}") from error
     return made

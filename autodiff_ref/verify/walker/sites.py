@@ -109,9 +109,9 @@ def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None],
         return []
     if any(value is not None and not np.all(np.isfinite(value)) for value in known):
         return []
-    frames = _frames(eqn, calls)
-    if any(code.co_filename == _NABLA for code, _ in frames):
+    if any(code.co_filename == _NABLA for each in (eqn, *calls) for code, _ in _traced_under(each)):
         return []
+    frames = _frames(eqn, calls)
     users = next((k for k, (code, _) in enumerate(frames) if _is_users(code.co_filename)), len(frames))
     above = frames[:users]
     place = _place(frames[users] if users < len(frames) else next(_telling(above), None))
@@ -148,8 +148,7 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     """
     found = list[_Frame]()
     for depth, each in enumerate((eqn, *reversed(calls))):
-        traceback = each.source_info.traceback
-        frames = [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+        frames = _traced_under(each)
         if depth < len(calls):
             inner = list(dropwhile(_is_boundary, frames))
             frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
@@ -157,6 +156,12 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
         if any(_is_users(code.co_filename) for code, _ in found):
             break
     return found
+
+
+def _traced_under(eqn: Any) -> list[_Frame]:
+    """All the code that was running when an equation was traced first."""
+    traceback = eqn.source_info.traceback
+    return [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
 
 
 def _is_boundary(frame: _Frame) -> bool:
