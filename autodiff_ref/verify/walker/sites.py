@@ -150,12 +150,18 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     for depth, each in enumerate((eqn, *reversed(calls))):
         frames = _traced_under(each)
         if depth < len(calls):
-            inner = list(dropwhile(_is_boundary, frames))
+            inner = frames if depth == 0 else list(dropwhile(_is_calling, frames))
             frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
         found += frames
         if any(_is_users(code.co_filename) for code, _ in found):
             break
     return found
+
+
+def _is_calling(frame: _Frame) -> bool:
+    """Whether a frame is of the machinery by which JAX calls what it traces on its own."""
+    folder = Path(frame[0].co_filename).parent
+    return _JAX in (folder, *folder.parents) and folder.name in ("_src", "interpreters", "jax")
 
 
 def _traced_under(eqn: Any) -> list[_Frame]:
