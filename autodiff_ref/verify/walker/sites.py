@@ -150,7 +150,7 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     for depth, each in enumerate((eqn, *reversed(calls))):
         frames = _traced_under(each)
         if depth < len(calls):
-            inner = frames if depth == 0 else list(dropwhile(_is_calling, frames))
+            inner = list(dropwhile(_is_calling, frames))
             frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
         found += frames
         if any(_is_users(code.co_filename) for code, _ in found):
