@@ -47,7 +47,7 @@ def _rewritten(page: str) -> str:
         shown = blocks(page, what)[command]
         printed = output_of(command)[0].strip("\n").splitlines()
         count = len(shown.splitlines())
-        kept = printed[-count:] if what.startswith("end") else printed[:count] if what.startswith("begin") else printed
+        kept = printed[-count:] if what.startswith("end") else printed[:count] if what.startswith(("begin", "first")) else printed
         page = page.replace(shown, "\n".join(kept) + "\n")
     return page
 
