@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,16 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from autodiff_ref import targets
+from autodiff_ref import apart, targets
 from autodiff_ref.explaining import explain_command
+from autodiff_ref.judging import Listener, Order, Paper, exit_code, judged
 from autodiff_ref.stability import stability
 from autodiff_ref.table import TableError, read_table
 from autodiff_ref.train import commands
-from autodiff_ref.verify import LineError, Report, verify
+from autodiff_ref.verify import Report
 from autodiff_ref.verify.judge import Progress as Tell
-from autodiff_ref.verify.judge import check
-from autodiff_ref.verify.mutation.trial import Trial, trial
-from manual_grad import Derivation
 
 app = typer.Typer(
     name="manual-grad",
@@ -58,7 +56,8 @@ def verify_command(
         typer.Option(help="Sweep thousands of inputs in floats with rounding bounds; balls look at what these leave open."),
     ] = True,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Seconds for each derivation; what is left is undecided, or not proved.")
+        float | None,
+        typer.Option(min=0, help="Seconds for each derivation, judged in a process that is killed when they are over."),
     ] = None,
     mutants: Annotated[
         int, typer.Option(min=0, help="Plant so many mistakes in each line as well, and say how many were found.")
@@ -88,69 +87,69 @@ def verify_command(
     Running a file executes it with your rights, as `python FILE` would: judge only what you would run. Data files are read
     and never executed.
 
-    Exit code: 0 all right, 1 a line is refuted or the reference is wrong, 3 something is undecided and nothing refuted, or a
-    planted mistake was called right, 2 bad usage or input.
+    A target that cannot be imported, or a derivation whose line raises or returns the wrong shape, does not stop the others.
+    With --timeout, a line that never ends is killed, and named; what the lines before it were found to be is reported.
+
+    Exit code: 0 all right; 1 a line is refuted or the reference is wrong; 3 something is undecided, or a planted mistake was
+    called right; 2 bad usage or input. Of several, 2 comes before 1, and 1 before 3.
     """  # noqa: D301  \b is the character itself: it keeps the lines of its paragraph
     console = Console()
-    trials: list[Trial] = []
-    with _input_errors(), _only_json(as_json):
-        on_data = data is not None or label is not None
-        chosen = {} if on_data else targets.all_derivations(target or [NOTES])
-        if on_data:
-            reports = _on_data(console, target, data, label, seed, quiet=as_json)
-        elif only_list:
-            reports = []
-        else:
-            reports = _judge(
-                console,
-                chosen,
-                quiet=as_json,
-                seed=seed,
-                examples=examples,
-                prove=not no_proof,
-                floats=floats,
-                accuracy=accuracy,
-                timeout=timeout,
-            )
-            if mutants:
-                trials = _try(console, chosen, quiet=as_json, seed=seed, most=mutants)
+    on_data = data is not None or label is not None
     if only_list and not on_data:
-        _list(chosen, as_json=as_json)
-        return
+        raise typer.Exit(_list(target or [NOTES], as_json=as_json))
+    if on_data:
+        with _input_errors(), _only_json(as_json):
+            reports = _on_data(console, target, data, label, seed, quiet=as_json)
+        entries, codes = [report.to_dict() for report in reports], [report.exit_code for report in reports]
+    else:
+        options = {
+            "seed": seed,
+            "examples": examples,
+            "prove": not no_proof,
+            "floats": floats,
+            "accuracy": accuracy,
+            "timeout": timeout,
+        }
+        order = Order(tuple(target or [NOTES]), options, mutants, Paper(console.width, console.color_system))
+        with _only_json(as_json):
+            entries, codes = _judge(console, order, timeout, quiet=as_json)
     if as_json:
-        entries = [report.to_dict() for report in reports]
-        for entry, trial_of_it in zip(entries, trials, strict=False):
-            entry["mutants"] = trial_of_it.to_dict()
         print(json.dumps({"derivations": entries}, ensure_ascii=False, indent=1))
-    codes = [report.exit_code for report in reports] + [0 if trial_of_it.ok else 3 for trial_of_it in trials]
-    raise typer.Exit(1 if 1 in codes else max(codes))
+    raise typer.Exit(exit_code(codes))
 
 
-def _judge(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **options: Any) -> list[Report]:
-    reports: list[Report] = []
-    # bad input of any of them stops all, before anything is printed
-    checked = [(derivation, check(derivation)) for derivation in chosen.values()]
-    for derivation, traces in checked:
-        with _progress(derivation.name) as tell:
-            report = verify(derivation, progress=tell, traces=traces, **options)
-        if (errors := Console(stderr=True)).is_terminal and report.sweep_seconds:
-            errors.print(f"{derivation.name}: swept in floats in {report.sweep_seconds:.1f} s", style="dim", markup=False)
-        reports.append(report)
-        if not quiet:
-            console.print(report, soft_wrap=True)  # what a reader pastes stays in one piece
-            console.print()
-    return reports
+def _judge(console: Console, order: Order, timeout: float | None, *, quiet: bool) -> tuple[list[dict[str, Any]], list[int]]:
+    """The entries of the derivations as JSON, and exit codes; prints what is found as it is found."""
+    entries: list[dict[str, Any]] = []
+    codes: list[int] = []
+    watching = _Bars()
+    outcomes = judged(order, watching) if timeout is None else apart.judged(order, watching, timeout)
+    for found in outcomes:
+        codes.append(found.code)
+        if found.kind == "trial":
+            entries[-1]["mutants"] = found.entry
+        else:
+            entries.append(found.entry)
+        if found.kind == "error":
+            print(found.text, end="", file=sys.stderr)
+        elif not quiet:
+            console.out(found.text, highlight=False)
+        if found.sweep_seconds and (errors := Console(stderr=True)).is_terminal:
+            name = found.entry["name"]
+            errors.print(f"{name}: swept in floats in {found.sweep_seconds:.1f} s", style="dim", markup=False)
+    return entries, codes
 
 
-def _try(console: Console, chosen: dict[str, Derivation], *, quiet: bool, **options: Any) -> list[Trial]:
-    trials: list[Trial] = []
-    for derivation in chosen.values():
-        with _progress(f"mistakes planted in {derivation.name}") as tell:
-            trials.append(trial(derivation, progress=tell, **options))
-        if not quiet:
-            console.print(trials[-1])
-            console.print()
-    return trials
+class _Bars(Listener):
+    """Shows how far the judge is, on stderr."""
+
+    def judging(self, target: str, name: str) -> AbstractContextManager[Tell]:
+        """A bar for a derivation."""
+        return _progress(name)
+
+    def planting(self, target: str, name: str) -> AbstractContextManager[Tell]:
+        """A bar for its mutants."""
+        return _progress(f"mistakes planted in {name}")
 
 
 def _on_data(
@@ -174,15 +173,25 @@ def _on_data(
     return found.reports
 
 
-def _list(chosen: dict[str, Derivation], *, as_json: bool) -> None:
-    """For pipes: a row is never wrapped."""
+def _list(wanted: list[str], *, as_json: bool) -> int:
+    """The derivations and their lines, for pipes: a row is never wrapped. Returns the exit code."""
+    with _only_json(as_json):
+        found = list(targets.loaded(wanted))
+    usable = [each for each in found if isinstance(each, targets.Usable)]
+    unusable = [each for each in found if isinstance(each, targets.Unusable)]
+    for each in unusable:
+        print(f"error: {each.reason}", file=sys.stderr)
     if as_json:
-        listed = [{"target": key, "name": d.name, "lines": d.labels} for key, d in chosen.items()]
+        listed: list[dict[str, Any]] = [
+            {"target": each.target, "name": each.derivation.name, "lines": each.derivation.labels} for each in usable
+        ]
+        listed += [{"target": each.target, "error": each.reason} for each in unusable]
         print(json.dumps({"derivations": listed}, ensure_ascii=False, indent=1))
-        return
-    for key, derivation in chosen.items():
-        print(f"{key}   {derivation.name}")
-        print("  " + ", ".join(derivation.labels))
+    else:
+        for each in usable:
+            print(f"{each.target}   {each.derivation.name}")
+            print("  " + ", ".join(each.derivation.labels))
+    return 2 if unusable else 0
 
 
 app.command("explain")(explain_command)
@@ -199,7 +208,7 @@ def _input_errors() -> Generator[None]:
     """Bad input ends with a sentence on stderr and exit code 2."""
     try:
         yield
-    except (TableError, targets.TargetError, LineError) as error:
+    except TableError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
 

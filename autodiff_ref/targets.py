@@ -7,7 +7,9 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +20,71 @@ from manual_grad.derivation import Derivation
 
 class TargetError(ValueError):
     """A target that cannot be loaded, or that holds no derivation."""
+
+
+@dataclass(frozen=True)
+class Usable:
+    """A derivation that was found."""
+
+    target: str
+    """what names it alone: `path/to/file.py:NAME`"""
+    derivation: Derivation
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A target that was not found, or that cannot be used."""
+
+    target: str
+    reason: str
+
+
+def loaded(targets: Iterable[str], before: Callable[[str], None] = lambda target: None) -> Iterator[Usable | Unusable]:
+    """What several targets name, each derivation once. One that cannot be loaded does not stop the others.
+
+    Args:
+        targets: as for `derivations_of`.
+        before: called with each target before it is imported or run.
+    """
+    seen: set[str] = set()
+    for target in targets:
+        before(target)
+        for each in _usable(target):
+            key = each.target if isinstance(each, Usable) else f"{each.target}: {each.reason}"
+            if key not in seen:
+                yield each
+            seen.add(key)
+
+
+def _usable(target: str) -> Iterator[Usable | Unusable]:
+    """What a target names; of a package, what can be used of it."""
+    try:
+        place, wanted = _split_name(target)
+        names: list[str] = []
+        broken = False
+        chosen = False
+        for own, load in _modules(place):
+            try:
+                defined = list(_defined_in(load()))
+            except TargetError as error:
+                broken = True
+                yield Unusable(own, str(error))
+                continue
+            names += [name for name, _ in defined]
+            for name, derivation in defined:
+                if wanted in (None, name):
+                    chosen = True
+                    yield Usable(f"{own}:{name}", derivation)
+        if not chosen and not broken:
+            raise _nothing(place, wanted, names)
+    except TargetError as error:
+        yield Unusable(target, str(error))
+
+
+def _nothing(place: str, wanted: str | None, names: list[str]) -> TargetError:
+    if not names:
+        return TargetError(f"{place} defines no Derivation at its module level")
+    return TargetError(f"{place} defines no derivation {wanted!r}; it defines {', '.join(names)}")
 
 
 def derivations_of(target: str) -> dict[str, Derivation]:
@@ -36,25 +103,13 @@ def derivations_of(target: str) -> dict[str, Derivation]:
     return {name if names.count(name) == 1 else f"{place}:{name}": derivation for place, name, derivation in found}
 
 
-def all_derivations(targets: Iterable[str]) -> dict[str, Derivation]:
-    """The derivations that several targets name, each once, by what names it alone: `path/to/file.py:NAME`.
-
-    Raises:
-        TargetError: one of the targets cannot be loaded, or holds no such derivation.
-    """
-    return {f"{place}:{name}": derivation for target in targets for place, name, derivation in _found(target)}
-
-
 def _found(target: str) -> list[tuple[str, str, Derivation]]:
     """(module or file, name, derivation)"""
     place, wanted = _split_name(target)
-    found = [(own, name, value) for own, module in _modules(place) for name, value in _defined_in(module)]
+    found = [(own, name, value) for own, load in _modules(place) for name, value in _defined_in(load())]
     chosen = [each for each in found if wanted in (None, each[1])]
-    if not found:
-        raise TargetError(f"{place} defines no Derivation at its module level")
     if not chosen:
-        defined = ", ".join(name for _, name, _ in found)
-        raise TargetError(f"{place} defines no derivation {wanted!r}; it defines {defined}")
+        raise _nothing(place, wanted, [name for _, name, _ in found])
     return chosen
 
 
@@ -65,8 +120,8 @@ def _split_name(target: str) -> tuple[str, str | None]:
     return (place, name) if colon and name.isidentifier() else (target, None)
 
 
-def _modules(place: str) -> Iterator[tuple[str, ModuleType]]:
-    """What a target stands for, each with the target that stands for it alone."""
+def _modules(place: str) -> Iterator[tuple[str, Callable[[], ModuleType]]]:
+    """What a target stands for, each with the target that stands for it alone and what loads it."""
     path = Path(place)
     is_package = place.isidentifier() and (path / "__init__.py").is_file()
     if path.is_dir() and not is_package:
@@ -74,14 +129,15 @@ def _modules(place: str) -> Iterator[tuple[str, ModuleType]]:
         inside = f" (it holds {', '.join(files)}, …)" if files else ""
         raise TargetError(f"{path} is a directory{inside}: name a file in it, or a package as Python imports it")
     if path.suffix == ".py" or (path.exists() and not is_package):
-        yield place, _run_file(path)
+        yield place, partial(_run_file, path)
         return
     if str(Path.cwd()) not in sys.path:  # as for `python -m`, but what is installed comes first
         sys.path.append(str(Path.cwd()))
     module = _import(place)
-    yield place, module
-    for inside in pkgutil.walk_packages(getattr(module, "__path__", ()), prefix=f"{place}."):
-        yield inside.name, _import(inside.name)
+    yield place, lambda: module
+    # what a package within raises is told of where it is loaded
+    for inside in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{place}.", onerror=lambda name: None):
+        yield inside.name, partial(_import, inside.name)
 
 
 def _run_file(path: Path) -> ModuleType:

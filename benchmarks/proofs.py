@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from autodiff_ref.verify.mutation.mutants import mutants  # noqa: E402 (after the path is set)
 from autodiff_ref.verify.mutation.rewrites import rewrites  # noqa: E402
+from autodiff_ref.verify.symbols.proofs import WORK  # noqa: E402
 from autodiff_ref.verify.symbols.writing import proof_arguments  # noqa: E402
 from benchmarks.mutants import derivations  # noqa: E402
 from manual_grad import Derivation  # noqa: E402
@@ -98,7 +99,7 @@ def tried(derivation: Derivation, line: Line, seed: int, options: Any) -> Tally:
     for k, rewrite in enumerate(right):
         rewrite.line.__name__ = f"{label_of(line)}_rewrite_{k}"
     together = derivation.with_lines(line, *(version for _, version in wrong), *(rewrite.line for rewrite in right))
-    proofs = proofs_of(together, seconds=options.seconds)
+    proofs = proofs_of(together, work=options.work, total=sys.maxsize)
 
     def asked(version: Line, what: str) -> str:
         start = time.perf_counter()
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--most", type=int, default=12, help="mistakes a line")
     parser.add_argument("--rewrites", type=int, default=4, help="rewrites a line")
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each question")
+    parser.add_argument("--work", type=int, default=WORK, help="how much the prover may do for each question")
     parser.add_argument("--only", nargs="+", default=[], help="modules: notes, softmax, examples/softmax.py, …")
     parser.add_argument("--equal", action="store_true", help="list the mistakes that are none")
     options = parser.parse_args()

@@ -39,6 +39,8 @@ EXACT_IN_FLOAT64: dict[str, Callable[..., Any]] = {
     "erf_inv": sp.erfinv,
     "lgamma": sp.gammaln,
     "digamma": sp.digamma,
+    "bessel_i0e": sp.i0e,
+    "bessel_i1e": sp.i1e,
 }
 """the same functions in float64"""
 

@@ -1,7 +1,7 @@
 """The gradients of Bert Huang's "Notes on backprop slides", by hand. Array-API code: NumPy, or JAX; imports no JAX."""
 
 from manual_grad import notes
-from manual_grad.derivation import Derivation, contract, holds_when
+from manual_grad.derivation import Derivation, Within, contract, holds_when, within
 from manual_grad.domains import (
     bits,
     classes,
@@ -41,6 +41,7 @@ from manual_grad.sigmoid import log_sigmoid, log_sigmoid_derivative, sigmoid, si
 __all__ = [
     "Derivation",
     "Weights",
+    "Within",
     "bits",
     "by_hand",
     "classes",
@@ -81,4 +82,5 @@ __all__ = [
     "symmetric",
     "unit_vectors",
     "value_and_grad",
+    "within",
 ]

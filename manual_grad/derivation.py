@@ -7,34 +7,19 @@ This module and `domains` hold no formula. The judge (`autodiff_ref.verify`) imp
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from jaxtyping import Float
 
 from manual_grad._arrays import Array, leaves, map_leaves, namespace, parts
+from manual_grad.claims import Line as Line
+from manual_grad.claims import Within as Within
+from manual_grad.claims import condition_text as condition_text
+from manual_grad.claims import holds_when as holds_when
+from manual_grad.claims import label_of as label_of
+from manual_grad.claims import original_of as original_of
+from manual_grad.claims import within as within
 from manual_grad.domains import Domain
-
-Line = Callable[..., Any]
-"""A line of a derivation: takes the derivation's arguments and `nabla`, returns the gradient."""
-
-L = TypeVar("L", bound=Line)
-
-
-def holds_when(condition: Callable[..., Any]) -> Callable[[L], L]:
-    """Marks a line as claiming to hold only where `condition(*arguments)` is true.
-
-    The judge then tries the line on such inputs only. Setting `line.valid = condition` does the same.
-
-    Example:
-        >>> @holds_when(lambda x: x > 0)
-        ... def line_2(x, nabla): ...
-    """
-
-    def mark(line: L) -> L:
-        line.valid = condition  # pyright: ignore[reportFunctionMemberAccess]
-        return line
-
-    return mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +115,6 @@ class Derivation:
     def with_lines(self, *lines: Line, name: str | None = None) -> "Derivation":
         """The same claim with other lines: how tests plant a mistake."""
         return replace(self, lines=lines, name=name or self.name)
-
-
-def label_of(function: Callable[..., Any]) -> str:
-    """The name a function goes by in reports; a `functools.partial` goes by the name of what it wraps."""
-    return getattr(function, "__name__", None) or label_of(getattr(function, "func", type(function)))
 
 
 def formula_of(line: Callable[..., Any]) -> str:

@@ -1,17 +1,27 @@
-"""Commands and their output, as documents show them."""
+"""Commands and their output, as documents show them. `python -m tests.shown` writes into README and docs what they print."""
 
+import os
 import re
+import runpy
+import tempfile
+from pathlib import Path
 
 from typer.testing import CliRunner
 
 from autodiff_ref.cli import app
 
+ROOT = Path(__file__).parents[1]
 FENCED = r"\n```\w+\n(.*?)^```"
 
 
 def blocks(document: str, what: str) -> dict[str, str]:
     """The fenced blocks that a comment above them says something of."""
     return dict(re.findall(rf"^<!-- {what}: (.+?) -->{FENCED}", document, flags=re.MULTILINE | re.DOTALL))
+
+
+def pages() -> str:
+    """What a new user reads: the README, and the page on derivations after it."""
+    return "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/verify.md"))
 
 
 def output_of(command: str) -> tuple[str, int]:
@@ -29,3 +39,31 @@ def assert_alike(printed: str, shown: str) -> None:
     for (ours, unit), (theirs, _) in zip(re.findall(number, printed), re.findall(number, shown), strict=True):
         least, most = (0.5, 2.0) if unit else (5 / 6, 7 / 6)
         assert least * float(theirs) <= float(ours) <= most * float(theirs), f"{ours} where {theirs} is shown"
+
+
+def _rewritten(page: str) -> str:
+    """A page with what its commands print now; of what is shown in part, as many rows as before."""
+    for what, command in re.findall(r"^<!-- ((?:\w[\w ]*)?output of): (.+?) -->$", page, flags=re.MULTILINE):
+        shown = blocks(page, what)[command]
+        printed = output_of(command)[0].strip("\n").splitlines()
+        count = len(shown.splitlines())
+        kept = printed[-count:] if what.startswith("end") else printed[:count] if what.startswith("begin") else printed
+        page = page.replace(shown, "\n".join(kept) + "\n")
+    return page
+
+
+def main() -> None:
+    """Rewrites the pages."""
+    files = blocks(pages(), "file")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name, text in files.items():
+            Path(name).write_text(text, encoding="utf-8")
+        runpy.run_path("make_table.py")
+        for name in ("README.md", "docs/verify.md"):
+            page = (ROOT / name).read_text(encoding="utf-8")
+            (ROOT / name).write_text(_rewritten(page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What the README shows is what a user gets: files are written as it says, commands run, their output compared."""
+"""What the README and docs/verify.md show is what a user gets: files are written as it says, commands run, their output compared."""
 
 import re
 import runpy
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.shown import assert_alike, blocks, output_of
+from tests.shown import assert_alike, blocks, output_of, pages
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def marked(what: str) -> dict[str, str]:
-    """The README's fenced blocks that a comment above them says something of."""
-    return blocks(README, what)
+    """The fenced blocks of the README and docs/verify.md that a comment above them says something of."""
+    return blocks(pages(), what)
 
 
 @pytest.fixture

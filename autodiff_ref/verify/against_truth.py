@@ -11,7 +11,7 @@ from flint import arb
 
 from autodiff_ref.verify.evaluation import Evaluation, Evaluator
 from autodiff_ref.verify.truth import Entry, Truth, same
-from autodiff_ref.verify.verdict import PRECISIONS, TINY, ULP, Comparison, different, share_of
+from autodiff_ref.verify.verdict import PRECISIONS, TINY, ULP, Comparison, Outcome, different, share_of
 
 Found = Literal["equal", "different", "lacking", "kink", "none", "unclear"]
 
@@ -51,14 +51,18 @@ def against_truth(line: Evaluator, other: Evaluator | None, truth: Truth, *, all
             conventions.append(_convention(value, entry.left, entry.right))
     if worst is not None:
         return worst
-    said = {"kinks": counts["kink"], "conventions": tuple(conventions), "tied": True}
-    if counts["lacking"]:
-        return Comparison("undefined in one", lacking=0, **said)
-    if counts["unclear"]:
-        return Comparison("unclear", **said)
-    if counts["equal"]:
-        return Comparison("equal", vanishes=vanishes, ulps=ulps, **said)
-    return Comparison("kink" if counts["kink"] else "undefined", **said)
+    outcomes: dict[Found, Outcome] = {"lacking": "undefined in one", "unclear": "unclear", "equal": "equal", "kink": "kink"}
+    outcome: Outcome = "undefined"
+    for found in reversed(outcomes):
+        outcome = outcomes[found] if counts[found] else outcome
+    return Comparison(
+        outcome,
+        vanishes=vanishes,
+        ulps=ulps,
+        kinks=counts["kink"],
+        conventions=tuple(conventions),
+        tied=True,
+    )
 
 
 def _as_written(line: Evaluator) -> tuple[Evaluation, frozenset[int]]:

@@ -1,4 +1,4 @@
-"""The reference audited: JAX's gradient at every input, each function that lines differentiate, and the compiled gradient."""
+"""The reference audited: JAX's gradient at every input, what lines leave to ∇, and the compiled gradient."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -23,7 +23,7 @@ from autodiff_ref.verify.errors import is_admitted
 from autodiff_ref.verify.inputs import Input
 from autodiff_ref.verify.trace import Traced, shape_key
 from autodiff_ref.verify.verdict import PRECISIONS, evaluator
-from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, OPEN, Site, compared, spot_of
+from autodiff_ref.verify.walker.sites import ALL, EQUAL, GREATER, Site, compared, spot_of
 from autodiff_ref.verify.walker.walk import CALLS
 from manual_grad.derivation import Line
 
@@ -265,23 +265,25 @@ class Branches:
         traced = next((made for made in programs(args) if made.plan is not None and site in made.plan.sites), None)
         if traced is None or traced.plan is None:
             return False
-        free, boxes = self._free(), list[Any]()
+        free, boxes, bounds = self._free(), list[Any](), dict[int, tuple[float, float]]()
+        kept = list[arb]()  # so that nothing else has their id
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
             low, high = row_of(domain).bounds(domain)
             box = _box(low, high)
+            bounds[id(box)] = low, high
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
-        context = Context(constants="exact", met={})
+            kept.append(box)
+        context = Context(constants="exact", possible={}, bounds=bounds)
         try:
             with precision(PRECISIONS[0]):
                 traced.plan.run(context, *boxes)
         except Exception:  # a rule that does not serve such balls
             return False
-        assert context.met is not None
-        seen = context.met.get(site, OPEN)
-        return not seen & OPEN and branch in site.unmet(seen)
+        assert context.possible is not None
+        return branch in site.unmet(context.possible.get(site, ALL))
 
 
 def _box(low: float, high: float) -> arb:
@@ -313,6 +315,7 @@ def captured(
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             yield from captured(body, body_consts, operands, site, (*calls, eqn))
         variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
-        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=None)
+        unnamed = jaxpr.debug_info.with_unknown_names()
+        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=unnamed)
         made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
         env.update(zip(eqn.outvars, made, strict=True))

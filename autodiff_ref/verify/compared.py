@@ -13,7 +13,7 @@ from jax.extend import core
 
 from autodiff_ref.verify.domains import label_flags, row_of
 from autodiff_ref.verify.errors import fulfils
-from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, main_sizes
+from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, is_exact, main_sizes
 from manual_grad.derivation import Derivation
 
 STRATUM = "compared"
@@ -74,5 +74,5 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int)
                 leaves[k], changed = (x, changed) if put is None else (put, changed + 1)
             args = jax.tree.unflatten(structure, leaves)
             if changed and (derivation.where is None or fulfils(derivation.where, "`where`", derivation, args)):
-                made.append(Input(STRATUM, args))
+                made.append(Input(STRATUM, args, exact=is_exact(derivation.domain, sizes)))
     return made

@@ -34,6 +34,14 @@ def line_error(error: Exception, label: str, derivation: Derivation, args: tuple
     return LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}")
 
 
+def placed(error: LineError, f: Callable[..., Any]) -> LineError:
+    """The same error with the place where a function is defined, unless it names a place itself."""
+    code = getattr(inspect.unwrap(f), "__code__", None)
+    if ".py:" in str(error) or code is None:
+        return error
+    return LineError(f"{error} ({Path(code.co_filename).name}:{code.co_firstlineno})")
+
+
 def check_call(f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, nabla: bool) -> None:
     """Raises LineError where a function cannot be called with the derivation's arguments, and ∇ if it is handed that."""
     try:

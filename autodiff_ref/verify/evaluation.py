@@ -1,5 +1,6 @@
 """A line's value at one input, in balls: each precision, reading of the constants and way to decide ties once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.verify.balls import Context, exact, precision
-from autodiff_ref.verify.balls.context import Moved, Reading, Ties
+from autodiff_ref.verify.balls.context import Moved, Reading, Ties, entrywise
 from autodiff_ref.verify.walker.plans import Constant, Plan
 
 
@@ -24,9 +25,11 @@ class Evaluation:
 class Evaluator:
     """The line behind a plan, at one input."""
 
-    def __init__(self, plan: Plan, args: tuple[Any, ...]) -> None:
+    def __init__(self, plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> None:
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
         self._balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+        for k in np.flatnonzero(rounded):
+            self._balls[k] = entrywise(lambda x: arb(float(x), float(np.spacing(abs(x)))), leaves[k])
         self._plan = plan
         self._made: dict[Any, Evaluation] = {}
 
@@ -49,9 +52,9 @@ class Evaluator:
         return self._made[key]
 
 
-def evaluator(plan: Plan, args: tuple[Any, ...]) -> Evaluator:
-    """The line behind a plan, at one input."""
-    return Evaluator(plan, args)
+def evaluator(plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> Evaluator:
+    """The line behind a plan, at one input; the leaves that are `rounded` stand for numbers within an ulp of theirs."""
+    return Evaluator(plan, args, rounded)
 
 
 def note_comparisons(plan: Plan, args: tuple[Any, ...], bits: int, met: dict[Any, int]) -> None:

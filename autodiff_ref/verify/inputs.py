@@ -109,7 +109,7 @@ def all_sizes(derivation: Derivation) -> dict[str, list[Sizes]]:
     return found
 
 
-class Inputs(list[Input]):
+class Drawn(list[Input]):
     """The inputs of a sweep, and what was drawn to get them."""
 
     def __init__(self, inputs: Iterable[Input], *, drawn: int) -> None:
@@ -129,7 +129,7 @@ TRIES = 50
 """How often, on average, an input may be drawn until it fulfils `where`."""
 
 
-def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> Inputs:
+def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> Drawn:
     """Inputs over all strata, reproducible from the seed: at least so many of the main sizes, and some of size 1.
 
     Where few inputs fulfil the derivation's `where`, there may be fewer: then 50 to 100 were drawn for each one wanted.
@@ -152,7 +152,7 @@ def sweep(derivation: Derivation, *, seed: int, at_least: int = 64) -> Inputs:
         inputs, drawn, wanted = [*inputs, *found], drawn + tries, wanted - len(found)
     if not inputs:
         raise NoInputError(f"none of {drawn:,} inputs drawn from the domain fulfils `where`")
-    return Inputs(inputs, drawn=drawn)
+    return Drawn(inputs, drawn=drawn)
 
 
 def further(derivation: Derivation, *, seed: int) -> Iterator[Input]:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autodiff_ref.verify.accuracy.measure import add_accuracy
 from autodiff_ref.verify.audit import audit, check_reference
 from autodiff_ref.verify.bench import Bench, Relation
+from autodiff_ref.verify.borrowed import told
 from autodiff_ref.verify.branches import Branches
 from autodiff_ref.verify.compared import compared_inputs
 from autodiff_ref.verify.diagnosis.diagnose import diagnose
@@ -20,10 +21,14 @@ from autodiff_ref.verify.sweep.search import Sweep, Swept
 from autodiff_ref.verify.symbols.proofs import Proofs
 from autodiff_ref.verify.trace import REFERENCE
 from autodiff_ref.verify.traces import Traces
+from manual_grad.claims import condition_text
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 Progress = Callable[[int, int, str], None]
 """progress(steps done, steps in all, what comes now)"""
+
+Watch = Callable[[Report, int], None]
+"""watch(the report so far, the number of lines judged): what was found is known although the judge is killed"""
 
 
 def verify(
@@ -40,6 +45,7 @@ def verify(
     timeout: float | None = None,
     progress: Progress | None = None,
     traces: Traces | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
 
@@ -53,13 +59,15 @@ def verify(
         inputs: these inputs and no others.
         shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
         accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
-        suspects: whether to look for what a refuted line did; takes up to two seconds for each.
+        suspects: whether to look for what a refuted line did; a budget of work bounds it, some two seconds for each.
         prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
         floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
             look at those that the bounds do not explain. Of given inputs, there is no sweep.
         timeout: seconds after which the lines that are left are undecided, and what is not proved yet is not waited for. The
-            step of the work that is at hand is ended first.
+            step of the work that is at hand is ended first, so a line that never ends is waited for without end: a process
+            can be killed, as `manual-grad verify --timeout` does, a function call cannot.
         progress: called before each step of the work.
+        watch: called with the report so far before each line, and behind the last one.
         traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
 
     Returns:
@@ -76,7 +84,8 @@ def verify(
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
-    report = Report(derivation.name, [LineReport(label_of(f), formula_of(f)) for f in derivation.lines], seed)
+    entries = [LineReport(label_of(f), formula_of(f), condition=condition_text(f)) for f in derivation.lines]
+    report = Report(derivation.name, entries, seed)
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
     over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
@@ -102,6 +111,7 @@ def verify(
     judged = _Judged(bench, branches, floated, examples if inputs is None else 1)
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
+        judged.show(watch, report, k)
         if is_over():
             entry.reason = f"not judged: {over}"
             continue
@@ -109,6 +119,8 @@ def verify(
         if suspects and entry.verdict == "refuted":
             entry.diagnosis, failure = judged.suspect(line)
             report.notes += failure
+    judged.show(watch, report, len(report.lines))
+    report.notes += told((label_of(f), bench.traced(f, tried[0].args).closed) for f in derivation.lines)
     if any(line.verdict in RIGHT for line in report.lines):
         report.notes += [*_unfinished(bench), *_vanishing(bench)]
     if accuracy and is_over():
@@ -238,6 +250,13 @@ class _Judged:
             return diagnose(self.bench, line, last_right.line), []
         except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
             return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
+
+    def show(self, watch: Watch | None, report: Report, k: int) -> None:
+        """Hands on what is known so far."""
+        if watch is not None:
+            known = replace(report, lines=[replace(line) for line in report.lines], notes=[*report.notes])
+            self.settle(known)
+            watch(known, k)
 
     def settle(self, report: Report) -> None:
         """What keeps a line that is not proved from agreeing: a branch not taken, or floats that suspect what balls left."""

@@ -23,7 +23,7 @@ from manual_grad.derivation import argument_names
 
 COARSE_BITS = {53: 40, 24: 15, 11: 6, 8: 4}
 """In balls of so few bits each operation may err by 2^-40, some 10^4 ulps of a float64: what XLA compiles, in whatever order
-it sums, stays inside them unless it computes something else. By the significant bits of the coarsest float in the program."""
+it sums, stays inside them unless it computes something else. By the bits of the coarsest float in the program."""
 
 
 _LEAVE_A_CHOICE = frozenset({"eigh", "eig", "svd", "qr", "geqrf", "householder_product", "schur"})

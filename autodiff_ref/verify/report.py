@@ -54,6 +54,8 @@ class LineReport:
     verdict: Verdict = "undecided"
     against: str = ""
     """the line it was judged against"""
+    condition: str = ""
+    """under which it claims to hold"""
     reason: str = ""
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     """by stratum, how many inputs it was equal at"""
@@ -96,6 +98,12 @@ class LineReport:
         return [f"at {self.kinks} inputs the gradient has a kink; there the line takes {counted}"]
 
     @property
+    def judged_against(self) -> str:
+        """against line_1, where x > 0"""
+        parts = [f"against {self.against}" if self.against else "", f"where {self.condition}" if self.condition else ""]
+        return ", ".join(part for part in parts if part)
+
+    @property
     def said(self) -> str:
         """The verdict as the table says it: within 0.25 ulps."""
         said = _VERDICTS[self.verdict][0]
@@ -109,6 +117,7 @@ class LineReport:
             "formula": self.formula,
             "verdict": self.verdict,
             "against": self.against,
+            "condition": self.condition,
             "reason": "; ".join(part for part in (self.reason, str(self.proof or "")) if part),
             "inputs": self.inputs,
             "within_ulps": self.apart if self.verdict == "within" else None,
@@ -196,7 +205,7 @@ class Report:
                 Text("  " + line.label, no_wrap=True),
                 Text(line.formula),
                 Text(line.said, style=_VERDICTS[line.verdict][1], no_wrap=True),
-                Text(f"against {line.against}" if line.against else "", style="dim"),
+                Text(line.judged_against, style="dim"),
             )
         yield table
         paragraphs: list[tuple[str, int]] = []

@@ -32,7 +32,8 @@ def ruling(found: Relation, *, wanted: int, unmet: Sequence[str] = (), drawn: st
         return "undecided", _too_few(found, wanted, drawn)
     if unmet:
         return "undecided", f"no input was found that takes {'; '.join(unmet)}"
-    return ("within" if found.ulps else "agrees"), ""
+    rounded = f"at {found.rounded} inputs, which are in their domain up to rounding, that rounding explains the difference"
+    return ("within" if found.ulps else "agrees"), (rounded if found.rounded else "")
 
 
 def _too_few(found: Relation, wanted: int, drawn: str) -> str:

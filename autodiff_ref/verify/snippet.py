@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff_ref.verify.shrink import literal
 from manual_grad._arrays import parts
-from manual_grad.derivation import Derivation, Line, label_of
+from manual_grad.derivation import Derivation, Line, label_of, original_of
 
 
 def snippet(derivation: Derivation, line: Line, other: Line | None, args: tuple[Any, ...]) -> str:
@@ -66,7 +66,8 @@ def _from_its_source(named: Any, name: str) -> tuple[tuple[str, ...], str]:
 
 def _within(named: Any, name: str, module: dict[str, Any]) -> tuple[str, str] | None:
     """Under which name a module holds it, or the derivation that it is part of, and as which part of that."""
-    if module.get(name) is named:
+    held = module.get(name)
+    if held is named or held is original_of(named):  # a copy that is marked with a condition has the same values
         return name, ""
     for held, value in module.items():
         if isinstance(value, Derivation):

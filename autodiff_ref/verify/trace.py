@@ -12,7 +12,7 @@ from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.verify.balls import BALLS
 from autodiff_ref.verify.domains import label_flags as label_flags
-from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error
+from autodiff_ref.verify.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
 from autodiff_ref.verify.walker.walk import Plan, plan_parts
 from manual_grad.derivation import Derivation, label_of
 
@@ -113,6 +113,15 @@ def trace_line(
     Raises:
         LineError: the line raises, or returns something of another shape than the gradient.
     """
+    try:
+        return _traced_line(derivation, line, args, shapes, nabla)
+    except LineError as error:
+        raise placed(error, line) from error.__cause__
+
+
+def _traced_line(
+    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla
+) -> Traced:
     label = label_of(line)
     check_call(line, label, derivation, args, nabla=takes_nabla(line))
 

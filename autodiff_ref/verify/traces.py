@@ -59,6 +59,11 @@ class Traces:
                 self._traced[key] = trace_line(self.derivation, line, args, self.line(None, args).shapes, self.nabla)
         return self._traced[key]
 
+    @property
+    def traced(self) -> list[Traced]:
+        """All that has been traced so far."""
+        return list(self._traced.values())
+
     def of(self, args: tuple[Any, ...]) -> Traced:
         """The function that is differentiated, and what it hands to ∇ itself."""
         key = "of", shape_key(args)

@@ -345,7 +345,7 @@ class _Search:
         return Entry("kink", left=sides[0][0], right=sides[1][0])
 
     def _check_mixed(self, entries: np.ndarray) -> None:
-        """Whether entries with equal sides are one linear map: min(|x|, |y|) has partial derivatives at 0, and no gradient."""
+        """Whether entries with equal sides are one linear map: min(|x|, |y|) has partial derivatives at 0, no gradient."""
         known = np.array([[entry.kind == "known" for entry in row] for row in entries]).reshape(entries.shape)
         for pattern, rows in _grouped(known).items():
             among = np.array(pattern)

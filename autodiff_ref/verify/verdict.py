@@ -57,6 +57,8 @@ class Comparison:
     """for equal ones that differ with constants as written, or by no more than is allowed: by how many ulps at most"""
     tied: bool = False
     """whether numbers that a line compares are equal here"""
+    rounded: bool = False
+    """whether they are equal only because the input is in its domain up to rounding alone"""
     kinks: int = 0
     """entries at which the gradient has a kink, so that they say nothing"""
     conventions: tuple[str, ...] = ()
@@ -209,9 +211,7 @@ def _equal(
     if reach > COARSE * scale:
         return Comparison("unclear", resolution=reach / scale)
     vanishes = all(u == 0 and v == 0 for u, v in pairs)
-    return Comparison(
-        "equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits, ulps=ulps, tied=tied
-    )
+    return Comparison("equal", resolution=reach / scale, gap=gap / scale, vanishes=vanishes, bits=bits, ulps=ulps, tied=tied)
 
 
 def digits(value: arb) -> str:

@@ -10,10 +10,11 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
-from autodiff_ref import cli
+from autodiff_ref import apart, cli, judging
 from autodiff_ref.cli import app
 from autodiff_ref.verify.mutation.mutants import mutants
 from autodiff_ref.verify.mutation.trial import Finding, Trial
+from autodiff_ref.verify.report import LineReport, Report
 from manual_grad import notes
 
 
@@ -122,7 +123,7 @@ def test_mistakes_are_planted_on_demand():
 def test_a_planted_mistake_that_is_called_right_is_exit_code_3(monkeypatch):
     mutant = mutants(notes.RESIDUAL, notes.claim_c, seed=0, most=1)[0]
     finding = Finding("claim_c", mutant, "not told apart", "it differs at the 99th input tried", missed=True)
-    monkeypatch.setattr(cli, "trial", lambda derivation, **_: Trial(derivation.name, 0, derivation.labels, [finding]))
+    monkeypatch.setattr(judging, "trial", lambda derivation, **_: Trial(derivation.name, 0, derivation.labels, [finding]))
     result = run("verify", "manual_grad.notes:RESIDUAL", "--mutants", 1)
     assert result.exit_code == 3
     assert "0 of 1 mistakes refuted, 1 called right" in result.stdout
@@ -189,7 +190,155 @@ def refused(*arguments):
 )
 def test_a_file_that_cannot_be_judged(mine, source, said):
     mine.write_text(source)
-    assert said in refused(mine)
+    assert said in refused(f"{mine}:WRONG")
+
+
+# What cannot be judged does not stop what can
+
+
+def entries(*arguments, code):
+    result = run("verify", "--json", "--no-floats", "--no-proof", "--examples", 8, *arguments)
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)["derivations"]
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("import manual_grad\n\nraise ValueError('no')\n", 'broken.py", line 3'),
+        ("x = = 3\n", 'broken.py", line 1'),
+        ("from manual_grad import nothing_like_this\n", 'broken.py", line 1'),
+        ("import sys\nsys.exit(3)\n", 'broken.py", line 2'),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_file_that_cannot_be_run_does_not_stop_the_others(mine, source, place, first):
+    broken = mine.parent / "broken.py"
+    broken.write_text(source)
+    others = [broken, f"{mine}:RIGHT"]
+    found = {each.get("target", each["name"]): each for each in entries(*(others if first else others[::-1]), code=2)}
+    assert list(found) == [str(broken), "d z²/dz"][:: 1 if first else -1]
+    assert place in found[str(broken)]["error"]
+    assert not found[str(broken)]["ok"]
+    assert found[str(broken)]["lines"] == []
+    assert found["d z²/dz"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("raise ValueError('no')", "line_2 raised ValueError in mine.py:15: no (at z ())"),
+        ("return [z, z]", "whole gradient, of the shape of what it is differentiated by (mine.py:13)"),
+        ("return 'z'", "a line returns the whole gradient, an array or a pytree of arrays (mine.py:13)"),
+    ],
+)
+def test_a_line_that_cannot_be_traced_does_not_stop_the_others(mine, change, said):
+    mine.write_text(MINE.replace("return 3 * z", change) + "LAST = Derivation('last', square, 'z', (reals(),), [line_1])")
+    right, wrong, last = entries(mine, code=2)
+    assert (right["ok"], wrong["ok"], last["ok"]) == (True, False, True)
+    assert said in wrong["error"]
+    assert (wrong["name"], wrong["target"], wrong["lines"]) == ("d z²/dz, wrong", f"{mine}:WRONG", [])
+
+
+def test_what_is_wrong_is_said_of_the_others_too(mine):
+    """Exit code 2 comes before 1."""
+    result = run("verify", "nothing.here", "--no-floats", "--no-proof", f"{mine}:WRONG")
+    assert result.exit_code == 2
+    assert "REFUTED" in result.stdout
+    assert "there is no module 'nothing.here'" in result.stderr
+
+
+def test_a_module_that_cannot_be_imported_does_not_stop_the_rest_of_its_package(package):
+    (package / "mine_too" / "inner" / "broken.py").write_text("1 / 0\n")
+    (package / "mine_too" / "worse").mkdir()
+    (package / "mine_too" / "worse" / "__init__.py").write_text("import nothing_like_this\n")
+    found = entries("mine_too", code=2)
+    assert ["error" in each for each in found] == [False, False, True, False, False, True]
+    assert "ZeroDivisionError" in found[2]["error"]
+    assert found[2]["target"] == "mine_too.inner.broken"
+
+
+def test_a_list_names_what_it_can(mine):
+    result = run("verify", "--list", "--json", "nothing.here", mine)
+    assert result.exit_code == 2
+    assert [each.get("name") for each in json.loads(result.stdout)["derivations"]] == ["d z²/dz", "d z²/dz, wrong", None]
+    assert "there is no module" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"), [([], 0), ([0, 0], 0), ([0, 3], 3), ([3, 1, 0], 1), ([1, 2, 3], 2), ([3, 2], 2)]
+)
+def test_the_worst_exit_code_counts(codes, worst):
+    assert judging.exit_code(codes) == worst
+
+
+# A time limit that holds
+
+LOOPS = (
+    MINE
+    + '''
+import jax
+import jax.numpy as jnp
+
+def traced_forever(z, nabla):
+    """a loop in Python"""
+    while True:
+        pass
+
+def run_forever(z, nabla):
+    """a loop of JAX"""
+    return jax.lax.while_loop(lambda v: v < jnp.inf, lambda v: v, z)
+
+PYTHON = Derivation("a loop in Python", of=square, wrt="z", domain=(reals(),), lines=[line_1, traced_forever, line_1b])
+JAX = Derivation("a loop of JAX", of=square, wrt="z", domain=(reals(),), lines=[line_1, run_forever])
+'''.replace("line_1b", "line_2")
+)
+
+
+def test_lines_that_never_end_are_killed_and_named(mine):
+    mine.write_text(LOOPS)
+    hangs, gone = mine.parent / "hangs.py", mine.parent / "gone.py"
+    hangs.write_text("while True:\n    pass\n")
+    gone.write_text("import os\nos._exit(7)\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apart, "LOADING", 6.0)
+        targets = [hangs, gone, f"{mine}:PYTHON", f"{mine}:JAX", f"{mine}:RIGHT"]
+        found = entries("--timeout", 4, *targets, code=2)
+    importing, exited, in_python, in_jax, right = found
+    assert importing["error"] == f"{hangs}: the time limit of 6 s was over while it was imported"
+    assert exited["error"] == f"{gone}: its process ended by itself (exit code 7) while it was imported"
+    assert [line["verdict"] for line in in_python["lines"]] == ["agrees", "undecided", "undecided"]
+    assert in_python["lines"][1]["reason"] == "the time limit of 4 s was over while judging traced_forever"
+    assert in_python["lines"][2]["reason"] == "not judged: traced_forever took all the time"
+    assert [line["verdict"] for line in in_jax["lines"]] == ["agrees", "undecided"]
+    reason = in_jax["lines"][1]["reason"]  # balls give up a loop after so many iterations
+    assert reason == "the time limit of 4 s was over while judging run_forever" or "did not end" in reason
+    assert right["ok"]
+
+
+def test_with_a_time_limit_a_report_is_the_same(mine):
+    mine.write_text(MINE)
+    for arguments in ([], ["--mutants", 1]):
+        here, there = (entries(mine, *arguments, *limit, code=1) for limit in ([], ["--timeout", 300]))
+        assert here == there
+    text, limited = (run("verify", "--no-floats", mine, *limit) for limit in ([], ["--timeout", 300]))
+    assert (text.stdout, text.exit_code) == (limited.stdout, limited.exit_code)
+
+
+@pytest.mark.parametrize("k", [-1, 0, 1, 2])
+@pytest.mark.parametrize("label", [None, "a", "b", "of"])
+def test_what_was_found_is_kept_when_the_time_is_over(k, label):
+    lines = [LineReport(name, "", "agrees" if number < k else "undecided") for number, name in enumerate("ab")]
+    cut = judging.cut_short(Report("d", lines, 0), k, label, "over")
+    assert [line.verdict for line in cut.lines[: max(k, 0)]] == ["agrees"] * max(k, 0)
+    assert all(line.reason for line in cut.lines[max(k, 0) :])
+    at_hand = {
+        -1: "a" if label == "a" else "b" if label == "b" else "the reference",
+        0: label if label == "b" else "a",
+        1: "b",
+    }
+    said = [*(line.reason for line in cut.lines), *cut.notes]
+    assert f"over while judging {at_hand.get(k, 'what is said of all lines')}" in said
 
 
 @pytest.fixture

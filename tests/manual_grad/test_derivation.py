@@ -16,7 +16,6 @@ from manual_grad import (
     classes,
     constants,
     contract,
-    holds_when,
     intervals,
     notes,
     one_hot,
@@ -109,15 +108,6 @@ def test_with_lines_changes_the_lines_and_nothing_else():
     assert derivation().with_lines(line_2).name == "d z²"
     with pytest.raises(ValueError, match="two lines are named"):
         derivation().with_lines(line_1, line_1)
-
-
-def test_holds_when_marks_a_line_and_leaves_it_what_it_is():
-    def line(z: Any, nabla: Any) -> Any:
-        return 2 * z
-
-    marked = holds_when(lambda z: z > 0)(line)
-    assert marked is line
-    assert (marked.valid(1.0), marked.valid(-1.0)) == (True, False)
 
 
 # Domains

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from autodiff_ref.verify.accuracy.computing import Compiled, Way, by_numpy
@@ -80,7 +81,7 @@ def accuracy(
         True
     """
     chosen = _of_one_shape(derivation, seed, examples) if inputs is None else _largest_group(inputs)
-    tried = [Input(given.stratum, exact_in_float32(given.args)) for given in chosen]
+    tried = [replace(given, args=exact_in_float32(given.args)) for given in chosen]
     where = derivation.where
     tried = [given for given in tried if where is None or bool(where(*given.args))]
     if not tried:

@@ -6,6 +6,9 @@ parts in a million; so the candidate is always called in float64 as well. One th
 may have rounded to float32 inside: then it is off at random, by another size and sign at neighbouring inputs, where a
 mistake stays what it is. That is measured, at a few.
 
+A bound that is infinite allows nothing, and one as wide as the value itself shows nothing: such a component counts as right
+only where it is close to the exact value, in its own floats or in more precise ones.
+
 Some code has no more precise floats, as `math.exp`, or loses all of their digits too, as 1 − σ(z) at z = 50. What it is off
 by there is no more than what it is off by with smaller arguments, where it is right: a mistake, which goes with the size of
 the gradient, would be larger there by far, and seen.
@@ -14,13 +17,14 @@ the gradient, would be larger there by far, and seen.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
-from autodiff_ref.verify.assertions.computed import Computed, coarse, floats, settled
-from autodiff_ref.verify.assertions.finding import WHY, Finding, bound_of, off
+from autodiff_ref.verify.assertions.computed import Computed, Outside, coarse
+from autodiff_ref.verify.assertions.finding import WHY, Finding, bound_of, different
 from autodiff_ref.verify.assertions.sides import Side
 from autodiff_ref.verify.assertions.steering import steer
-from autodiff_ref.verify.verdict import Evaluation
+from autodiff_ref.verify.assertions.truth import MOST, TELLING, Truth, exactly, telling, truth_at
 from autodiff_ref.verify.walker.plans import Array
 
 Again = Callable[[list[Array] | None], Any]
@@ -31,6 +35,9 @@ SHRINKS = 64
 
 BEYOND_FLOAT32 = 2.0**-18
 """Of a component: more than a float32 constant inside, or a last rounding to float32, takes away."""
+
+BEYOND_ROUNDING = 2.0**-10
+"""Of a component that nothing bounds: more than rounding takes away where it has digits."""
 
 SMALLER = tuple(2.0**-k for k in range(1, 11))
 """times what is differentiated by: from z = 700 down to where σ(z) has all its digits"""
@@ -52,36 +59,61 @@ def by_value(reference: Side, arrays: list[Array], given: int, computed: Compute
         computed: what the candidate returned.
         again: calls it in more precise floats.
     """
-    at = settled(reference.at(arrays))
-    if at is None:
-        return Finding("undecided", WHY["undefined"])
-    found, allowed = _assumed(reference, arrays, computed, at)
-    gaps, size = computed.gaps(at), np.abs(floats(at)[0])
+    truth = truth_at(reference, arrays)
+    if truth is None:
+        return Finding("undecided", WHY["undefined" if reference.work <= MOST else "large"])
+    outside, allowed = _assumed(reference, arrays, computed, truth)
+    gaps = computed.gaps(truth)
     steer(gaps, allowed)
-    finer = again(None) if found is not None or computed.dtype == np.float32 else None
-    more = None if finer is None else Computed.of(finer)
-    if found is not None:
-        shrunk = np.full(len(gaps), np.inf) if more is None else more.gaps(at)
-        if not all(shrunk[k] <= gaps[k] / SHRINKS < np.inf for k in found.components):
-            if not _has_lost_digits(reference, arrays, given, gaps, found.components, again):
-                return found
-            allowed[list(found.components)] = np.inf
+    eps = float(jax.numpy.finfo(computed.dtype).eps)
+    shown = (
+        (gaps <= telling(eps) * truth.size) | (np.isfinite(allowed) & (allowed <= telling(eps) * truth.size)) | (gaps == 0)
+    )
+    needs_finer = bool(outside) or computed.dtype == np.float32 or not np.all(shown)
+    more = None if not needs_finer or (finer := again(None)) is None else Computed.of(finer)
+    finer_gaps = np.full(len(gaps), np.inf) if more is None else more.gaps(truth)
+    lost = np.zeros(len(gaps), dtype=bool)
+    if outside:
+        stays = [k for k in outside.wrong + outside.open if not finer_gaps[k] <= gaps[k] / SHRINKS < np.inf]
+        if stays and not _has_lost_digits(reference, arrays, given, gaps, stays, again):
+            with np.errstate(all="ignore"):
+                gross = ~(gaps <= BEYOND_ROUNDING * truth.size)
+            wrong = [k for k in stays if k in set(outside.wrong) or gross[k]]
+            if not wrong:
+                return Finding("undecided", WHY["unbounded"])
+            k, bounded = wrong[0], wrong[0] in set(outside.wrong)
+            return different(
+                wrong, computed, truth, float(allowed[k]) if bounded else 0.0, "assumed" if bounded else "unbounded"
+            )
+        lost[stays] = True
     elif more is not None and more.dtype == np.float64:
         hidden = _hidden(reference, arrays, given, more, again)
         if hidden is not None:
             return hidden
-    if not np.any((gaps <= 2.0**-10 * size) | (allowed <= 0.5 * size)):
+    shown = (shown & ~lost) | (finer_gaps <= TELLING * truth.size)
+    if np.any(truth.matters(gaps, eps) & ~shown):
         return Finding("undecided", WHY["drowned"])
     return None
 
 
 def _assumed(
-    reference: Side, arrays: list[Array], computed: Computed, at: Evaluation, *, wide: bool = False
-) -> tuple[Finding | None, Array]:
+    reference: Side, arrays: list[Array], computed: Computed, truth: Truth, *, wide: bool = False
+) -> tuple[Outside, Array]:
     """What is off by more than twice the reference's bound, in its own floats or in float64; and that."""
-    otherwise = coarse(reference.at(arrays), computed.dtype)
+    allowed = twice_the_bound(reference, arrays, computed.dtype, wide=wide)
+    return computed.outside(truth.high, truth.radius, [lambda: allowed]), allowed
+
+
+def twice_the_bound(reference: Side, arrays: list[Array], dtype: Any, *, wide: bool = False) -> Array:
+    """Twice how far the reference may be off: by its rounding bounds; where these are infinite, by what balls lose."""
+
+    def otherwise() -> Array:
+        if reference.work > MOST:
+            return np.full(sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.shapes)), np.inf)
+        return coarse(exactly(reference, arrays), dtype)()
+
     allowed = 2 * bound_of(reference, arrays, otherwise, wide=wide)
-    return off(computed, at, [lambda: allowed], assumed=True), allowed
+    return allowed if np.all(np.isfinite(allowed)) else np.where(np.isfinite(allowed), allowed, 2 * otherwise())
 
 
 def _has_lost_digits(
@@ -100,54 +132,46 @@ def _has_lost_digits(
         smaller = [
             x if fixed else x * x.dtype.type(factor) for x, fixed in zip(arrays[:given], reference.labels, strict=True)
         ]
-        value, at = again(smaller), settled(reference.at([*smaller, *arrays[given:]]))
-        if value is None or at is None:
+        value = again(smaller)
+        truth = None if value is None else truth_at(reference, [*smaller, *arrays[given:]])
+        if value is None or truth is None:
             continue
         computed = Computed.of(value)
-        if _assumed(reference, [*smaller, *arrays[given:]], computed, at, wide=wide)[0] is None:
-            worst = np.maximum(worst, computed.gaps(at))
+        if not _assumed(reference, [*smaller, *arrays[given:]], computed, truth, wide=wide)[0]:
+            worst = np.maximum(worst, computed.gaps(truth))
     return all(gaps[k] <= AS_LARGE * worst[k] for k in components)
 
 
 def _hidden(reference: Side, arrays: list[Array], given: int, more: Computed, again: Again) -> Finding | None:
     """A mistake that shows in float64, whose bound is narrow; None where it may be a rounding to float32 inside."""
     wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arrays]
-    wanted = reference.at(wide)
-    at = settled(wanted)
-    if at is None:
+    truth = truth_at(reference, wide)
+    if truth is None:
         return None
-    allowed = 2 * bound_of(reference, wide, coarse(wanted, np.float64), wide=True)
-    far = more.gaps(at) > allowed + BEYOND_FLOAT32 * np.abs(floats(at)[0])
+    allowed = twice_the_bound(reference, wide, np.float64, wide=True)
+    known = np.where(np.isfinite(allowed), allowed, 0.0)
+    far = more.gaps(truth) > known + BEYOND_FLOAT32 * truth.size
     if not far.any():
         return None
-    shares = [_share(more, floats(at)[0])]
+    shares = [_share(more, truth.high)]
     rng = np.random.default_rng(0)
     for _ in range(NEIGHBOURS):
         near = [
             x if fixed or x.dtype.kind != "f" else x * (1 + NUDGE * rng.uniform(-1, 1, x.shape))
             for x, fixed in zip(wide[:given], reference.labels, strict=True)
         ]
-        value, there = again(near), settled(reference.at([*near, *wide[given:]]))
+        value, there = again(near), truth_at(reference, [*near, *wide[given:]])
         if value is None or there is None:
             return None
-        shares.append(_share(Computed.of(value), floats(there)[0]))
+        shares.append(_share(Computed.of(value), there.high))
     least, most = np.min(shares, axis=0), np.max(shares, axis=0)
     with np.errstate(all="ignore"):
         stays = (least * most > 0) & (np.minimum(np.abs(least), np.abs(most)) >= np.maximum(np.abs(least), np.abs(most)) / 2)
     wrong = [int(k) for k in np.flatnonzero(far & stays)]
-    if not wrong or _has_lost_digits(reference, wide, given, more.gaps(at), wrong, again, wide=True):
+    if not wrong or _has_lost_digits(reference, wide, given, more.gaps(truth), wrong, again, wide=True):
         return None
     wrong.sort(key=lambda k: -abs(shares[0][k]))
-    return Finding(
-        "different",
-        "",
-        tuple(wrong),
-        more.values,
-        floats(at)[0],
-        allowed=float(allowed[wrong[0]]),
-        assumed=True,
-        finer=True,
-    )
+    return different(wrong, more, truth, float(known[wrong[0]]), "finer")
 
 
 def _share(computed: Computed, exact: Array) -> Array:

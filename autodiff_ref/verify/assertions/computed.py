@@ -6,13 +6,26 @@ from typing import Any
 
 import jax
 import numpy as np
-from flint import arb
 
-from autodiff_ref.verify.verdict import PRECISIONS, Evaluation, Evaluator
+from autodiff_ref.verify.assertions.truth import Truth
+from autodiff_ref.verify.verdict import Evaluator
 from autodiff_ref.verify.walker.plans import Array
 
 Allowed = Callable[[], Array]
 """how far from exact each component may be; computed only where it matters"""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The components that nothing explains, the relatively worst first."""
+
+    wrong: list[int]
+    """further off than every bound that there is"""
+    open: list[int]
+    """without any bound: all are infinite, which allows nothing and shows nothing"""
+
+    def __bool__(self) -> bool:
+        return bool(self.wrong or self.open)
 
 
 @dataclass(frozen=True)
@@ -22,61 +35,47 @@ class Computed:
     values: Array
     """in float64, or more precisely where it was computed so"""
     dtype: Any
-    """of the least precise of its leaves"""
+    """of the least precise of its leaves; float64 where all are integers, which are exact"""
 
     @classmethod
     def of(cls, value: Any) -> "Computed":
         """The entries of all leaves."""
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(value)]
-        coarsest = max((leaf.dtype for leaf in leaves), key=lambda dtype: float(jax.numpy.finfo(dtype).eps))
+        real = [leaf.dtype for leaf in leaves if leaf.dtype.kind not in "biu"]
+        coarsest = max(real, key=lambda dtype: float(jax.numpy.finfo(dtype).eps), default=np.dtype(np.float64))
         wide = [leaf.astype(np.longdouble if leaf.dtype == np.longdouble else np.float64) for leaf in leaves]
         return cls(np.concatenate([np.ravel(leaf) for leaf in wide]), coarsest)
 
-    def gaps(self, balls: Evaluation) -> Array:
-        """|computed − exact| of each component, up to the width of the balls."""
-        high = np.array([float(v) for v in balls.values])
-        low = np.array([float(v - arb(h)) if np.isfinite(h) else 0.0 for v, h in zip(balls.values, high, strict=True)])
+    def gaps(self, truth: Truth) -> Array:
+        """|computed − exact| of each component, up to how far the exact one is known."""
         with np.errstate(all="ignore"):
-            return np.abs((self.values - high) - low).astype(np.float64)
+            return np.abs((self.values - truth.high) - truth.low).astype(np.float64)
 
-    def beyond(self, middles: Array, radii: Array, allowances: Iterable[Allowed]) -> list[int]:
-        """The components further from the exact ones than every allowance explains, the relatively worst first.
+    def outside(self, middles: Array, radii: Array, allowances: Iterable[Allowed]) -> Outside:
+        """The components further from the exact ones than every allowance explains.
 
-        The exact ones lie within `radii` of `middles`; where they are larger than any float, infinity is right.
+        The exact ones lie within `radii` of `middles`; where they are larger than any float, infinity is right. An
+        allowance that is infinite or NaN explains nothing.
         """
         info = jax.numpy.finfo(self.dtype)
         with np.errstate(all="ignore"):
-            own = float(info.eps) * np.abs(middles) + radii + float(info.tiny)
+            own = float(info.eps) * np.abs(middles) + np.where(np.isfinite(radii), radii, 0.0) + float(info.tiny)
             gap = np.abs(self.values - middles).astype(np.float64)
             overflown = (self.values == np.sign(middles) * np.inf) & (np.abs(middles) >= float(info.max))
-            within = ((gap <= 8 * own) & np.isfinite(self.values)) | overflown
+            within = ((gap <= 8 * own) & np.isfinite(self.values) & np.isfinite(middles)) | overflown
+            bounded = ~np.isfinite(self.values)
             for allowed in allowances:
                 if np.all(within):
                     break
-                within |= (gap <= allowed() + own) & np.isfinite(self.values)
+                known = allowed()
+                finite = np.isfinite(known)
+                within |= finite & (gap <= known + own) & np.isfinite(self.values)
+                bounded |= finite
             if np.all(within):
-                return []
+                return Outside([], [])
             share = np.nan_to_num(gap / np.maximum(np.abs(middles), np.abs(self.values)), nan=np.inf)
-        return sorted(map(int, np.flatnonzero(~within)), key=lambda k: -share[k])
-
-
-def floats(balls: Evaluation) -> tuple[Array, Array]:
-    """The middles of balls, and their radii."""
-    return np.array([float(v) for v in balls.values]), np.array([float(v.rad()) for v in balls.values])
-
-
-def settled(side: Evaluator) -> Evaluation | None:
-    """The value at the first precision that gives it 64 bits, or no more than the one before; None where it has none."""
-    before, last = None, None
-    for bits in PRECISIONS:
-        at = side(bits, "balls", "exact")
-        if at.unresolved or not all(v.is_finite() for v in at.values):
-            continue
-        accuracy = [v.rel_accuracy_bits() for v in at.values]
-        if all(a >= 64 for a in accuracy) or accuracy == before:
-            return at
-        before, last = accuracy, at
-    return last
+        order = sorted(map(int, np.flatnonzero(~within)), key=lambda k: -share[k])
+        return Outside([k for k in order if bounded[k]], [k for k in order if not bounded[k]])
 
 
 COARSE = {53: 40, 24: 15, 11: 6, 8: 4}
@@ -88,7 +87,7 @@ def coarse(side: Evaluator, dtype: Any) -> Allowed:
     bits = COARSE.get(jax.numpy.finfo(dtype).nmant + 1, 40)
 
     def radii() -> Array:
-        values = side(bits, "balls", "exact").values
-        return np.array([float(v.rad()) if v.is_finite() else np.inf for v in values])
+        at = side(bits, "balls", "exact")
+        return np.array([float(v.rad()) if v.is_finite() and not at.unresolved else np.inf for v in at.values])
 
     return radii

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from autodiff_ref.verify.assertions.computed import Allowed, Computed, floats
+from autodiff_ref.verify.assertions.computed import Allowed, Computed
 from autodiff_ref.verify.assertions.sides import Side
-from autodiff_ref.verify.verdict import Evaluation
+from autodiff_ref.verify.assertions.truth import Truth
 from autodiff_ref.verify.walker.plans import Array
 
 
@@ -25,19 +25,37 @@ class Finding:
     """a lower bound of the difference between the two real functions in the component shown"""
     allowed: float = 0.0
     """what rounding explains there"""
-    assumed: bool = False
-    """whether that is twice the reference's bound, since the candidate could not be traced"""
-    finer: bool = False
-    """whether it was called in float64 for that, `computed` being what it returned there"""
+    how: Literal["traced", "assumed", "finer", "unbounded", "bounds", "extended"] = "traced"
+    """by what it is known to differ, where no balls certify it:
+
+    - traced: what was returned is not what the traced function gives.
+    - assumed: it is off by more than twice the reference's bound, since the candidate could not be traced.
+    - finer: the same in float64, `computed` being what it returned there.
+    - unbounded: nothing bounds its rounding, and it is off by more than rounding can be.
+    - bounds: the rounding bounds of both sides are disjoint.
+    - extended: both sides were computed in floats of more digits, where a rounding error would be smaller.
+    """
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the candidate was judged by what it returns alone."""
+        return self.how in ("assumed", "finer", "unbounded")
 
 
 WHY = {
-    "kink": "it lies on a kink, where reals that are compared are equal, and the two sides decide that differently",
-    "undefined": "the gradient does not exist there, or no precision gives it digits",
-    "drowned": "the whole gradient is smaller there than the rounding errors of its computation",
-    "large": "rounding bounds leave a doubt, and the shapes are too large for balls; try smaller ones",
+    "kink": "it lies on a kink, where reals that are compared are equal, and the two sides decide that differently. "
+    "Choose an input beside it, or a loss that is smooth there",
+    "undefined": "the gradient does not exist there, or no precision gives it digits. "
+    "Choose an input at which the loss has a derivative",
+    "drowned": "the gradient is smaller there than the rounding errors of its computation. "
+    "Choose an input with smaller arguments, or compute it so that fewer digits cancel",
+    "unbounded": "nothing bounds the rounding errors of what was returned. "
+    "Choose an input with smaller arguments, or write the gradient in NumPy or JAX, so that it can be traced",
+    "large": "rounding bounds leave a doubt, and the shapes are too large for balls. Try smaller ones",
+    "not followed": "the loss returns something else than what was traced of it: it is random, or reads what changes. "
+    "Make it a function of its arguments, with its seed as one of them",
 }
-"""why nothing can be said"""
+"""why nothing can be said, and what to do"""
 
 
 def bound_of(side: Side, arrays: list[Array], otherwise: Allowed, *, wide: bool = False) -> Array:
@@ -48,11 +66,12 @@ def bound_of(side: Side, arrays: list[Array], otherwise: Allowed, *, wide: bool 
         return otherwise()
 
 
-def off(computed: Computed, wanted: Evaluation, allowances: list[Allowed], *, assumed: bool = False) -> Finding | None:
-    """The components that no allowance explains; None where there are none."""
-    expected, widths = floats(wanted)
-    wrong = computed.beyond(expected, widths, allowances)
-    if not wrong:
-        return None
-    most = max(float(allowed()[wrong[0]] + widths[wrong[0]]) for allowed in allowances)
-    return Finding("different", "", tuple(wrong), computed.values, expected, allowed=most, assumed=assumed)
+def different(
+    wrong: list[int],
+    computed: Computed,
+    truth: Truth,
+    allowed: float = 0.0,
+    how: Literal["traced", "assumed", "finer", "unbounded", "bounds", "extended"] = "traced",
+) -> Finding:
+    """Some components are wrong, the first by more than is allowed."""
+    return Finding("different", "", tuple(wrong), computed.values, truth.high, allowed=allowed, how=how)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from flint import arb
 
+from autodiff_ref.verify.balls import gamma
 from autodiff_ref.verify.balls.context import ONE, ZERO
+from autodiff_ref.verify.balls.joined import by_slope, monotone, where_wide
 from autodiff_ref.verify.balls.order import greatest, least
-from autodiff_ref.verify.walker.plans import Equation, Rule, Step
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 from autodiff_ref.verify.walker.structure import as_objects
 
 
@@ -19,7 +21,12 @@ def rule_of(f: Callable[..., arb]) -> Rule:
     def rule(equation: Equation) -> Step:
         n = len(equation.operands)
         applied = ufunc.setdefault(n, np.frompyfunc(f, n, 1))
-        return lambda _, *operands: as_objects(applied(*operands))
+
+        def step(_: Any, *operands: Array) -> Array:
+            with np.errstate(all="ignore"):  # Arb estimates in doubles, and NumPy would see these overflow
+                return as_objects(applied(*operands))
+
+        return step
 
     return rule
 
@@ -28,15 +35,8 @@ def _logistic(z: arb) -> arb:
     return ONE / (ONE + (-z).exp())
 
 
-def _cbrt(x: arb) -> arb:
-    if x.contains(0):
-        return arb(0, x.abs_upper().root(3).upper()) if x != 0 else ZERO
-    return -((-x).root(3)) if x < 0 else x.root(3)
-
-
-def _lgamma(x: arb) -> arb:
-    """log |Γ(x)|"""
-    return x.lgamma() if x > 0 else abs(x.gamma()).log()
+def _cube_root(x: arb) -> arb:
+    return ZERO if x == 0 else -((-x).root(3)) if x < 0 else x.root(3)
 
 
 def _power(x: arb, y: Any) -> arb:
@@ -47,6 +47,28 @@ def _power(x: arb, y: Any) -> arb:
     return x**y
 
 
+def _bessel_i0e(x: arb) -> arb:
+    """e^−|x| I₀(x), which falls in |x|."""
+    return _i0e(abs(x))
+
+
+def _bessel_i1e(x: arb) -> arb:
+    """e^−|x| I₁(x), which is odd."""
+    scaled = _i1e(abs(x))
+    return scaled if x > 0 else -scaled if x < 0 else scaled.union(-scaled)
+
+
+_i0e = monotone(lambda x: x.bessel_i(ZERO, scaled=True), -1)
+
+
+def _i1e_slope(x: arb) -> arb:
+    """I₀ − (1 + 1/x) I₁, scaled, for x > 0"""
+    return x.bessel_i(ZERO, scaled=True) - (1 + 1 / x) * x.bessel_i(ONE, scaled=True)
+
+
+_i1e = by_slope(lambda x: x.bessel_i(ONE, scaled=True), _i1e_slope, steepest=0.5)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "div": lambda x, y: x / y,
     "pow": _power,
@@ -55,10 +77,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "expm1": arb.expm1,
     "log": arb.log,
     "log1p": arb.log1p,
-    "logistic": _logistic,
+    "logistic": where_wide(_logistic),
     "sqrt": arb.sqrt,
     "rsqrt": arb.rsqrt,
-    "cbrt": _cbrt,
+    "cbrt": monotone(_cube_root, 1),
     "sin": arb.sin,
     "cos": arb.cos,
     "tan": arb.tan,
@@ -67,20 +89,23 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "atan": arb.atan,
     "sinh": arb.sinh,
     "cosh": arb.cosh,
-    "tanh": arb.tanh,
-    "asinh": arb.asinh,
+    "tanh": where_wide(arb.tanh),
+    "asinh": where_wide(arb.asinh),
     "acosh": arb.acosh,
     "atanh": arb.atanh,
-    "erf": arb.erf,
-    "erfc": arb.erfc,
+    "erf": where_wide(arb.erf),
+    "erfc": where_wide(arb.erfc, -1),
     "erf_inv": arb.erfinv,
-    "lgamma": _lgamma,
-    "digamma": arb.digamma,
-    "igamma": lambda a, x: x.gamma_lower(a, 1),
-    "igammac": lambda a, x: x.gamma_upper(a, 1),
-    "regularized_incomplete_beta": lambda a, b, x: x.beta_lower(a, b, 1),
-    "zeta": lambda s, a: s.zeta(a),
-    "polygamma": lambda m, x: (m + 1).gamma() * (m + 1).zeta(x) * (1 if int(float(m)) % 2 else -1),
+    "lgamma": gamma.lgamma,
+    "digamma": gamma.digamma,
+    "igamma": gamma.igamma,
+    "igammac": gamma.igammac,
+    "igamma_grad_a": gamma.igamma_grad_a,
+    "regularized_incomplete_beta": gamma.betainc,
+    "zeta": gamma.zeta,
+    "polygamma": gamma.polygamma,
+    "bessel_i0e": _bessel_i0e,
+    "bessel_i1e": _bessel_i1e,
     "abs": lambda x: abs(x),
     "max": greatest,
     "min": least,

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from autodiff_ref.verify.balls.context import ZERO, Context, entrywise, exact
+from autodiff_ref.verify.balls.context import NAN, ZERO, Context, entrywise, exact
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 OUTCOMES: dict[str, Callable[[int], bool]] = {
@@ -75,8 +75,8 @@ def _convert(equation: Equation) -> Step:
 
 
 def as_integer(value: arb) -> int:
-    """An exact integer as Python's."""
-    found = value.unique_fmpz()
+    """An integer as Python's; of a ball that holds several one of them, and the run is unresolved then."""
+    found = (value if value.is_exact() else value.mid().floor()).unique_fmpz()
     return 0 if found is None else int(found)
 
 
@@ -88,8 +88,11 @@ def _floor(context: Context, value: arb, *, label: bool, at_jump: Callable[[arb]
     low = value.floor()
     if not (value.is_finite() and low.is_exact()):
         context.unresolved = True
-        return low.mid().floor() if value.is_finite() else ZERO
-    if not (value.is_exact() and value == low):
+        return low if value.is_finite() else NAN
+    if not value.is_exact() and value.overlaps(low):  # it ends at the jump
+        context.unresolved = True
+        return low.union(low - 1)
+    if value != low:
         return low
     side = 0 if label else context.tie(value, low)
     return low - 1 if side < 0 else low if side > 0 else at_jump(low)

@@ -12,10 +12,30 @@ from autodiff_ref.verify.balls.context import ONE, ZERO, Context, constant, entr
 from autodiff_ref.verify.balls.functions import FUNCTIONS, rule_of
 from autodiff_ref.verify.balls.jumps import JUMPS
 from autodiff_ref.verify.balls.matrices import MATRICES
+from autodiff_ref.verify.balls.meanings import MEANINGS
 from autodiff_ref.verify.balls.order import ORDER
+from autodiff_ref.verify.balls.spectral import SPECTRAL
 from autodiff_ref.verify.balls.windows import WINDOWS
-from autodiff_ref.verify.walker.plans import Array, Rule
+from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
+
+
+def _refused(sentence: str) -> Rule:
+    def rule(_: Equation) -> Step:
+        raise NotImplementedError(sentence)
+
+    return rule
+
+
+_CALLBACK = "`{}` calls Python, which the judge cannot see into: write what it computes in JAX"
+
+REFUSED: dict[str, Rule] = {
+    **{name: _refused(_CALLBACK.format(name)) for name in ("pure_callback", "io_callback")},
+    "bitcast_convert_type": _refused(
+        "`bitcast_convert_type` reads the bits of a float, of which no real number knows: jnp.frexp and jnp.ldexp are judged"
+    ),
+}
+"""primitives that no rule could serve, and what to do about them"""
 
 
 class BallTable:
@@ -36,6 +56,10 @@ class BallTable:
             **ORDER,
             **WINDOWS,
             **MATRICES,
+            **SPECTRAL,
+            **MEANINGS,
+            **REFUSED,
+            "nextafter": lambda _: lambda _, x, y: x,  # no part of what is meant, as a cast is none
             "reduce_sum": reduction_by(np.add, ZERO),
             "reduce_prod": reduction_by(np.multiply, ONE),
             "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),
@@ -60,9 +84,9 @@ def register(primitive: str, function: Callable[..., arb]) -> None:
         TypeError: `function` is not callable.
 
     Example:
-        The judge has no rule for the Bessel function I₀ scaled by e^−|x|; Arb has I₀:
+        A primitive of your own, `bessel_k0e`, the Bessel function K₀ scaled by e^x; Arb has K₀:
 
-        >>> register("bessel_i0e", lambda x: x.bessel_i(0) * (-abs(x)).exp())
+        >>> register("bessel_k0e", lambda x: x.bessel_k(0) * x.exp())
     """
     if not callable(function):
         raise TypeError(f"the rule for {primitive!r} must be a function of balls, got {function!r}")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.verify.diagnosis.program import Node, Program
+from autodiff_ref.verify.walker.movement import reshaped_from
 
 Array = Any
 LEAD = 2
@@ -195,8 +196,14 @@ def _broadcast(params: Any, operands: list[Array], shapes: Any, results: Any) ->
     return [np.broadcast_to(x.reshape(*lead, *between), (*lead, *shape))]
 
 
-def _reshape(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _squeeze(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
     return [operands[0].reshape(*operands[0].shape[:LEAD], *results[0])]
+
+
+def _reshape(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+    order = reshaped_from("reshape", params)
+    moved = operands if order is None else [np.transpose(operands[0], (0, 1, *_at(order)))]
+    return _squeeze(params, moved, shapes, results)
 
 
 def _slice(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
@@ -260,8 +267,8 @@ _RULES: dict[str, Callable[..., list[Array]]] = {
     "dot_general": _dot_general,
     "broadcast_in_dim": _broadcast,
     "reshape": _reshape,
-    "squeeze": _reshape,
-    "expand_dims": _reshape,
+    "squeeze": _squeeze,
+    "expand_dims": _squeeze,
     "transpose": lambda params, operands, shapes, results: [np.transpose(operands[0], (0, 1, *_at(params["permutation"])))],
     "slice": _slice,
     "rev": lambda params, operands, shapes, results: [np.flip(operands[0], _at(params["dimensions"]))],

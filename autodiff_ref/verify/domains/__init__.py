@@ -1,6 +1,6 @@
 """The kinds of domains: one row each, which draws, moves, simplifies, checks and writes what an argument may be."""
 
-from autodiff_ref.verify.domains.drawing import RandomSource, arguments_at, draw, is_label, label_flags
+from autodiff_ref.verify.domains.drawing import RandomSource, arguments_at, draw, inexact_flags, is_label, label_flags
 from autodiff_ref.verify.domains.row import Row, Simple, Source, Values, ordinary_bound
 from autodiff_ref.verify.domains.table import ROWS, row_of
 
@@ -13,6 +13,7 @@ __all__ = [
     "Values",
     "arguments_at",
     "draw",
+    "inexact_flags",
     "is_label",
     "label_flags",
     "ordinary_bound",

@@ -1,6 +1,7 @@
 """Inputs drawn from a domain: any number at once, each in a stratum, all of one shape."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -47,6 +48,15 @@ def is_label(leaf: Domain) -> bool:
 def label_flags(domain: tuple[Any, ...]) -> list[bool]:
     """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
     return [row_of(leaf).known for leaf in jax.tree.leaves(domain)]
+
+
+def inexact_flags(domain: tuple[Any, ...], args: tuple[Any, ...]) -> list[bool]:
+    """For each leaf of some arguments, whether it need be in its domain up to rounding alone, as a unit vector of 3 floats.
+
+    Two lines that are equal on the domain may then differ by what moving its entries by an ulp changes in them.
+    """
+    pairs = zip(jax.tree.leaves(domain), jax.tree.leaves(args), strict=True)
+    return [not row_of(leaf).is_exact(replace(leaf, dims=np.shape(x))) for leaf, x in pairs]
 
 
 def arguments_at(domain: tuple[Any, ...], leaves: Sequence[Values], k: int) -> tuple[Any, ...]:

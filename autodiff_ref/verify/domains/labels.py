@@ -4,89 +4,71 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import permutations as orders
 from math import factorial, prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from autodiff_ref.verify.domains.row import How, Misreading, Row, Simple, Source, Symbols, Values, each, misread
+from autodiff_ref.verify.domains.row import D, How, Misreading, Row, Simple, Source, Symbols, Values, each, misread
 from manual_grad.domains import Bits, Classes, Constants, Dim, Integers, OneHot, Permutations, Signs
 
 MOST_OUTCOMES = 24
 """values up to which the prover is told of each one"""
 
 
-class SignRow(Row[Signs]):
-    """−1 and +1."""
+class _TwoLabels(Row[D]):
+    """Two labels, the simpler one first in `simplest`."""
 
     known = True
-    two_values = (-1.0, 1.0)
+    simplest: ClassVar[tuple[float, float]]
+
+    def draw(self, leaf: D, how: How, source: Source) -> Values:
+        """Both, but in the stratum "one label"."""
+        low, high = self.two_values
+        return low + (high - low) * _bits(leaf.shape, how, source)
+
+    def contains(self, leaf: D, x: Values) -> bool:
+        """Only these."""
+        return bool(np.all(np.isin(x, self.two_values)))
+
+    def moved(self, leaf: D, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
+        """A few the other."""
+        return np.where(rng.random(x.shape) < 1 / 16, sum(self.two_values) - x, x)
+
+    def simple(self, leaf: D, simple: Simple) -> Values:
+        """Either."""
+        return simple.choice(self.simplest, leaf.shape)
+
+    def simpler(self, leaf: D, value: Any) -> Iterable[float]:
+        """The simpler one."""
+        return self.simplest[:1]
+
+    def symbols(self, leaf: D, write: Symbols) -> Values:
+        """Either."""
+        return each(leaf.shape, lambda: write.choice([int(value) for value in self.two_values]))
+
+
+class SignRow(_TwoLabels[Signs]):
+    """−1 and +1."""
+
+    two_values, simplest = (-1.0, 1.0), (1.0, -1.0)
     misreadings = (
         misread("0 and 1 for −1 and +1", "{name} is read as 0 and 1, and is −1 and +1", 0.5, 0.5),
         misread("+1 and −1 for −1 and +1", "{name} stands where −{name} should", -1.0, 0.0),
     )
-
-    def draw(self, leaf: Signs, how: How, source: Source) -> Values:
-        """Both, but in the stratum "one label"."""
-        return 2.0 * _bits(leaf.shape, how, source) - 1.0
-
-    def contains(self, leaf: Signs, x: Values) -> bool:
-        """Only these."""
-        return bool(np.all(np.abs(x) == 1))
-
-    def moved(self, leaf: Signs, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
-        """A few the other."""
-        return np.where(rng.random(x.shape) < 1 / 16, -x, x)
-
-    def simple(self, leaf: Signs, simple: Simple) -> Values:
-        """Either."""
-        return simple.choice((1.0, -1.0), leaf.shape)
-
-    def simpler(self, leaf: Signs, value: Any) -> Iterable[float]:
-        """1"""
-        return (1.0,)
-
-    def symbols(self, leaf: Signs, write: Symbols) -> Values:
-        """Either."""
-        return each(leaf.shape, lambda: write.choice((-1, 1)))
 
     def said(self, leaf: Signs, name: str) -> str:
         """y ∈ {−1, +1}"""
         return f"{name} ∈ {{−1, +1}}"
 
 
-class BitRow(Row[Bits]):
+class BitRow(_TwoLabels[Bits]):
     """0 and 1."""
 
-    known = True
-    two_values = (0.0, 1.0)
+    two_values = simplest = (0.0, 1.0)
     misreadings = (
         misread("−1 and +1 for 0 and 1", "{name} is read as −1 and +1, and is 0 and 1", 2.0, -1.0),
         misread("1 and 0 for 0 and 1", "{name} stands where 1 − {name} should", -1.0, 1.0),
     )
-
-    def draw(self, leaf: Bits, how: How, source: Source) -> Values:
-        """Both, but in the stratum "one label"."""
-        return _bits(leaf.shape, how, source)
-
-    def contains(self, leaf: Bits, x: Values) -> bool:
-        """Only these."""
-        return bool(np.all((x == 0) | (x == 1)))
-
-    def moved(self, leaf: Bits, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
-        """A few the other."""
-        return np.where(rng.random(x.shape) < 1 / 16, 1 - x, x)
-
-    def simple(self, leaf: Bits, simple: Simple) -> Values:
-        """Either."""
-        return simple.choice((0.0, 1.0), leaf.shape)
-
-    def simpler(self, leaf: Bits, value: Any) -> Iterable[float]:
-        """0"""
-        return (0,)
-
-    def symbols(self, leaf: Bits, write: Symbols) -> Values:
-        """Either."""
-        return each(leaf.shape, lambda: write.choice((0, 1)))
 
     def said(self, leaf: Bits, name: str) -> str:
         """y ∈ {0, 1}"""

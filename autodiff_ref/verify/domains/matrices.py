@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff_ref.verify.domains.numbers import any_reals, moved_reals
 from autodiff_ref.verify.domains.row import (
+    D,
     How,
     Row,
     Simple,
@@ -17,24 +18,57 @@ from autodiff_ref.verify.domains.row import (
     by_input,
     each,
     ordinary_bound,
-    rounded,
+    simpler_reals,
 )
 from autodiff_ref.verify.domains.vectors import EXACT_FROM, moved_by_reflections, reflected
 from manual_grad.domains import Dim, LowerTriangular, Orthogonal, PositiveDefinite, Symmetric
 
 
-class SymmetricRow(Row[Symmetric]):
+class _Square(Row[D]):
+    """Square matrices, of which rows and columns may be left out together."""
+
+    scales = True
+
+    def tied(self, leaf: D) -> set[Dim]:
+        """Its own."""
+        return {*leaf.dims}
+
+    def can_cut(self, leaf: D) -> bool:
+        """Rows and columns are left out together."""
+        return True
+
+    def simpler(self, leaf: D, value: Any) -> Iterable[float]:
+        """0, ±1, or fewer digits."""
+        return simpler_reals(value)
+
+
+class _Mirrored(_Square[D]):
     """Symmetric matrices."""
 
-    scales = linear = True
+    def mended(self, leaf: D, x: Values, place: int | None = None) -> Values:
+        """The entry across the diagonal the same as the one that was changed."""
+        if place is not None:
+            i, j = divmod(place, x.shape[-1])
+            x[j, i] = x[i, j]
+        return x
+
+    def contains(self, leaf: D, x: Values) -> bool:
+        """Exactly symmetric."""
+        return bool(np.all(np.isfinite(x)) and np.array_equal(x, np.swapaxes(x, -1, -2)))
+
+    def symbols(self, leaf: D, write: Symbols) -> Values:
+        """One symbol for an entry and the one across the diagonal."""
+        return mirrored(each(leaf.shape, write.symbol))
+
+
+class SymmetricRow(_Mirrored[Symmetric]):
+    """Symmetric matrices."""
+
+    linear = True
 
     def draw(self, leaf: Symmetric, how: How, source: Source) -> Values:
         """Real numbers on and below the diagonal, and above it the same."""
         return mirrored(any_reals(leaf.shape, how, source))
-
-    def contains(self, leaf: Symmetric, x: Values) -> bool:
-        """Exactly symmetric."""
-        return bool(np.all(np.isfinite(x)) and np.array_equal(x, np.swapaxes(x, -1, -2)))
 
     def boundary(self, leaf: Symmetric) -> list[Values]:
         """0, eigenvalues that are equal, or all but one 0."""
@@ -57,42 +91,17 @@ class SymmetricRow(Row[Symmetric]):
         """As real numbers, and symmetric again."""
         return mirrored(moved_reals(x, step, along))
 
-    def mended(self, leaf: Symmetric, x: Values, place: int | None = None) -> Values:
-        """The entry across the diagonal the same as the one that was changed."""
-        if place is not None:
-            i, j = divmod(place, x.shape[-1])
-            x[j, i] = x[i, j]
-        return x
-
     def simple(self, leaf: Symmetric, simple: Simple) -> Values:
         """Short numbers."""
         return mirrored(simple.numbers(leaf.shape))
-
-    def simpler(self, leaf: Symmetric, value: Any) -> Iterable[float]:
-        """0, ±1, or fewer digits."""
-        return (0.0, np.sign(value), *rounded(value))
-
-    def tied(self, leaf: Symmetric) -> set[Dim]:
-        """Its own."""
-        return {*leaf.dims}
-
-    def can_cut(self, leaf: Symmetric) -> bool:
-        """Rows and columns are left out together."""
-        return True
-
-    def symbols(self, leaf: Symmetric, write: Symbols) -> Values:
-        """One symbol for an entry and the one across the diagonal."""
-        return mirrored(each(leaf.shape, write.symbol))
 
     def said(self, leaf: Symmetric, name: str) -> str:
         """S symmetric"""
         return f"{name} symmetric"
 
 
-class PositiveDefiniteRow(Row[PositiveDefinite]):
+class PositiveDefiniteRow(_Mirrored[PositiveDefinite]):
     """Symmetric matrices with eigenvalues above 0. The prover is told of the diagonal that it is above 0, and no more."""
-
-    scales = True
 
     def draw(self, leaf: PositiveDefinite, how: How, source: Source) -> Values:
         """L Lᵀ for a lower triangular L of multiples of 1/8 · 1/64, times a power of 2."""
@@ -105,7 +114,7 @@ class PositiveDefiniteRow(Row[PositiveDefinite]):
 
     def contains(self, leaf: PositiveDefinite, x: Values) -> bool:
         """Exactly symmetric, and Cholesky's factorization ends."""
-        if not (np.all(np.isfinite(x)) and np.array_equal(x, np.swapaxes(x, -1, -2))):
+        if not super().contains(leaf, x):
             return False
         try:
             return bool(np.all(np.isfinite(np.linalg.cholesky(x))))
@@ -125,38 +134,19 @@ class PositiveDefiniteRow(Row[PositiveDefinite]):
         lowest, highest = np.linalg.eigvalsh(moved)[:, [0, -1]].T
         return np.where(by_input(lowest > 1e-6 * highest, x.shape[1:]), moved, x)
 
-    def mended(self, leaf: PositiveDefinite, x: Values, place: int | None = None) -> Values:
-        """The entry across the diagonal the same as the one that was changed."""
-        if place is not None:
-            i, j = divmod(place, x.shape[-1])
-            x[j, i] = x[i, j]
-        return x
-
     def simple(self, leaf: PositiveDefinite, simple: Simple) -> Values:
         """L D Lᵀ of small integers."""
         d = leaf.shape[0]
         below = np.tril(simple.choice((0.0, 1.0, -1.0, 2.0), leaf.shape), -1) + np.eye(d)
         return np.asarray(below * simple.choice((1.0, 2.0, 4.0, 0.5), (d,)) @ below.T)
 
-    def simpler(self, leaf: PositiveDefinite, value: Any) -> Iterable[float]:
-        """0, ±1, or fewer digits."""
-        return (0.0, np.sign(value), *rounded(value))
-
     def simpler_arrays(self, leaf: PositiveDefinite, x: Values) -> Iterable[Values]:
         """The identity; nothing beside the diagonal."""
         return (np.eye(len(x)), np.diag(np.diag(x)))
 
-    def tied(self, leaf: PositiveDefinite) -> set[Dim]:
-        """Its own."""
-        return {*leaf.dims}
-
-    def can_cut(self, leaf: PositiveDefinite) -> bool:
-        """Rows and columns are left out together."""
-        return True
-
     def symbols(self, leaf: PositiveDefinite, write: Symbols) -> Values:
         """One symbol for an entry and the one across the diagonal; above 0 on it."""
-        made = mirrored(each(leaf.shape, write.symbol))
+        made = super().symbols(leaf, write)
         for k in range(leaf.shape[0]):
             made[k, k] = write.symbol(Fraction(0))
         return made
@@ -166,10 +156,8 @@ class PositiveDefiniteRow(Row[PositiveDefinite]):
         return f"{name} positive definite"
 
 
-class LowerTriangularRow(Row[LowerTriangular]):
+class LowerTriangularRow(_Square[LowerTriangular]):
     """Matrices with zeros above the diagonal."""
-
-    scales = True
 
     def draw(self, leaf: LowerTriangular, how: How, source: Source) -> Values:
         """Real numbers below the diagonal, and on it multiples of 1/8 from 1/2 to 2, times a scale."""
@@ -212,15 +200,7 @@ class LowerTriangularRow(Row[LowerTriangular]):
 
     def simpler(self, leaf: LowerTriangular, value: Any) -> Iterable[float]:
         """0, ±1, or fewer digits."""
-        return (0.0, np.sign(value), *rounded(value)) if value else ()
-
-    def tied(self, leaf: LowerTriangular) -> set[Dim]:
-        """Its own."""
-        return {*leaf.dims}
-
-    def can_cut(self, leaf: LowerTriangular) -> bool:
-        """Rows and columns are left out together."""
-        return True
+        return simpler_reals(value) if value else ()
 
     def symbols(self, leaf: LowerTriangular, write: Symbols) -> Values:
         """Symbols below the diagonal, and on it such as are above 0 if so wished."""

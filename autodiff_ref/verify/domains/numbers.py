@@ -8,6 +8,7 @@ import numpy as np
 
 from autodiff_ref.verify.domains.row import (
     FARTHEST,
+    D,
     How,
     Row,
     Simple,
@@ -18,14 +19,33 @@ from autodiff_ref.verify.domains.row import (
     each,
     ordinary_bound,
     rounded,
+    simpler_reals,
 )
 from manual_grad.domains import Dim, Intervals, Nonnegatives, Positives, Reals, SortedReals
 
 
-class RealRow(Row[Reals]):
+class _WithZeros(Row[D]):
+    """Numbers of a domain in which 0 may stand anywhere."""
+
+    scales = True
+
+    def boundary(self, leaf: D) -> list[Values]:
+        """0"""
+        return [np.zeros(leaf.shape)]
+
+    def edge(self, leaf: D, x: Values, mask: Values, source: Source) -> Values:
+        """0 at some entries."""
+        return np.where(mask, 0.0, x)
+
+    def inner(self, leaf: D, x: Values) -> Values:
+        """No zeros."""
+        return np.where(x == 0, ordinary_bound(leaf.shape) / 2, x)
+
+
+class RealRow(_WithZeros[Reals]):
     """Any real numbers."""
 
-    scales = linear = free = True
+    linear = free = True
 
     def draw(self, leaf: Reals, how: How, source: Source) -> Values:
         """Multiples of 2^-20 of what keeps products over the last axis below 5, times a scale."""
@@ -34,18 +54,6 @@ class RealRow(Row[Reals]):
     def contains(self, leaf: Reals, x: Values) -> bool:
         """All finite ones."""
         return bool(np.all(np.isfinite(x)))
-
-    def boundary(self, leaf: Reals) -> list[Values]:
-        """0"""
-        return [np.zeros(leaf.shape)]
-
-    def edge(self, leaf: Reals, x: Values, mask: Values, source: Source) -> Values:
-        """0 at some entries."""
-        return np.where(mask, 0.0, x)
-
-    def inner(self, leaf: Reals, x: Values) -> Values:
-        """No zeros."""
-        return np.where(x == 0, ordinary_bound(leaf.shape) / 2, x)
 
     def moved(self, leaf: Reals, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """By steps of their own size."""
@@ -57,7 +65,7 @@ class RealRow(Row[Reals]):
 
     def simpler(self, leaf: Reals, value: Any) -> Iterable[float]:
         """0, ±1, or fewer digits."""
-        return (0.0, np.sign(value), *rounded(value))
+        return simpler_reals(value)
 
     def grid(self, leaf: Reals) -> tuple[float, ...]:
         """From −1000 to 1000."""
@@ -106,10 +114,8 @@ class PositiveRow(Row[Positives]):
         return f"{name} > 0"
 
 
-class NonnegativeRow(Row[Nonnegatives]):
-    """Real numbers from 0 on."""
-
-    scales = True
+class NonnegativeRow(_WithZeros[Nonnegatives]):
+    """Real numbers from 0 on. Proofs are about those above 0; balls are asked at 0."""
 
     def draw(self, leaf: Nonnegatives, how: How, source: Source) -> Values:
         """Sizes of real numbers."""
@@ -118,18 +124,6 @@ class NonnegativeRow(Row[Nonnegatives]):
     def contains(self, leaf: Nonnegatives, x: Values) -> bool:
         """None below 0."""
         return bool(np.all((x >= 0) & np.isfinite(x)))
-
-    def boundary(self, leaf: Nonnegatives) -> list[Values]:
-        """0"""
-        return [np.zeros(leaf.shape)]
-
-    def edge(self, leaf: Nonnegatives, x: Values, mask: Values, source: Source) -> Values:
-        """0 at some entries."""
-        return np.where(mask, 0.0, x)
-
-    def inner(self, leaf: Nonnegatives, x: Values) -> Values:
-        """No zeros."""
-        return np.where(x == 0, ordinary_bound(leaf.shape) / 2, x)
 
     def moved(self, leaf: Nonnegatives, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """As real numbers, without their sign."""
@@ -147,6 +141,10 @@ class NonnegativeRow(Row[Nonnegatives]):
         """From 0 on."""
         return 0.0, np.inf
 
+    def symbols(self, leaf: Nonnegatives, write: Symbols) -> Values:
+        """Symbols above 0."""
+        return each(leaf.shape, lambda: write.symbol(Fraction(0)))
+
     def grid(self, leaf: Nonnegatives) -> tuple[float, ...]:
         """0, and from 2^-20 to 1000."""
         return (0.0, *geometric(2.0**-20, FAR, 1.25))
@@ -157,7 +155,7 @@ class NonnegativeRow(Row[Nonnegatives]):
 
 
 class IntervalRow(Row[Intervals]):
-    """Real numbers between two ends. Where these belong to them, the prover is told of a slightly wider interval."""
+    """Real numbers between two ends. Proofs are about what lies strictly between; balls are asked at the ends."""
 
     scales = True
 
@@ -205,8 +203,7 @@ class IntervalRow(Row[Intervals]):
     def symbols(self, leaf: Intervals, write: Symbols) -> Values:
         """Symbols between the ends."""
         low, high = Fraction(repr(leaf.low)), Fraction(repr(leaf.high))
-        beyond = (high - low) / 2**20 if leaf.closed else 0
-        return each(leaf.shape, lambda: write.symbol(low - beyond, high + beyond))
+        return each(leaf.shape, lambda: write.symbol(low, high))
 
     def bounds(self, leaf: Intervals) -> tuple[float, float]:
         """The ends."""
@@ -226,7 +223,7 @@ class IntervalRow(Row[Intervals]):
 
 
 class SortedRow(Row[SortedReals]):
-    """Real numbers in ascending order along the last axis."""
+    """Real numbers in ascending order along the last axis. Proofs are about different ones; balls look at equal ones."""
 
     scales = True
 
@@ -264,7 +261,7 @@ class SortedRow(Row[SortedReals]):
 
     def simpler(self, leaf: SortedReals, value: Any) -> Iterable[float]:
         """0, ±1, or fewer digits."""
-        return (0.0, np.sign(value), *rounded(value))
+        return simpler_reals(value)
 
     def tied(self, leaf: SortedReals) -> set[Dim]:
         """The last."""
@@ -273,6 +270,12 @@ class SortedRow(Row[SortedReals]):
     def can_cut(self, leaf: SortedReals) -> bool:
         """What is left is sorted."""
         return True
+
+    def symbols(self, leaf: SortedReals, write: Symbols) -> Values:
+        """A symbol, and that plus symbols above 0."""
+        steps = each(leaf.shape, lambda: write.symbol(Fraction(0)))
+        steps[..., 0] = each(leaf.shape[:-1], write.symbol)
+        return np.cumsum(steps, axis=-1)
 
     def said(self, leaf: SortedReals, name: str) -> str:
         """x sorted"""

@@ -105,6 +105,11 @@ def ordinary_bound(shape: tuple[int, ...]) -> float:
     return float(np.floor(8 * most) / 8 if most >= 0.125 else 2.0 ** np.floor(np.log2(most)))
 
 
+def simpler_reals(value: float) -> tuple[float, ...]:
+    """0, ±1, or fewer digits."""
+    return (0.0, np.sign(value), *rounded(value))
+
+
 def rounded(value: float) -> Iterator[float]:
     """To 1, 2, … significant decimal digits."""
     return (float(f"{value:.{digits}e}") for digits in (0, 1, 2, 3, 5, 7, 11))
@@ -234,7 +239,9 @@ class Row(Generic[D]):
     # Writing
 
     def symbols(self, leaf: D, write: Symbols) -> Values:
-        """An array of symbols for the prover, which may stand for more than the domain holds.
+        """An array of symbols for the prover.
+
+        They stand for all elements, or for more than these. The boundary may be left out, since balls look there.
 
         Raises:
             NotImplementedError: there is none.

@@ -180,7 +180,7 @@ class Editable:
         return closed
 
     def as_line(self, edits: Sequence[Edit]) -> Line:
-        """The edited line, to be put in the place of the line: under its label, with its equation and its condition.
+        """The edited line, to be put in the place of the line: under its label, with its equation and what else it claims.
 
         JAX's ∇ is part of what was edited. Each use of the ∇ that it is handed is repeated, so that a judge sees what the
         line differentiates.
@@ -198,8 +198,9 @@ class Editable:
             return jax.tree.unflatten(flat.structure, results[: flat.n_outputs])
 
         edited.__name__, edited.__doc__ = label_of(self.line), formula_of(self.line)
-        if hasattr(self.line, "valid"):
-            edited.valid = self.line.valid  # pyright: ignore[reportFunctionMemberAccess]
+        for claim in ("valid", "within"):
+            if hasattr(self.line, claim):
+                setattr(edited, claim, getattr(self.line, claim))
         return edited
 
 

@@ -200,6 +200,8 @@ CHANGES: dict[str, Change] = {
     "erf_inv": _erf_inv,
     "lgamma": _lgamma,
     "digamma": _digamma,
+    "bessel_i0e": lambda x, e: e * np.ones_like(x),  # −1 ≤ e^−x (I₁(x) − I₀(x)) ≤ 0 for x ≥ 0, and it is even
+    "bessel_i1e": lambda x, e: e * np.full_like(x, 0.5),  # its slope is largest at 0
 }
 
 
@@ -237,6 +239,7 @@ _ZERO_AT_ZERO = frozenset(CHANGES) - {
     "erfc",
     "lgamma",
     "digamma",
+    "bessel_i0e",
 }
 
 

@@ -52,6 +52,8 @@ GRANTED: dict[str, tuple[Granted, Granted]] = {
     "erf_inv": (Granted(16, 16), Granted(64, 64)),
     "lgamma": (Granted(128, 0, 128 * _U), Granted(128, 0, 128 * _U64)),
     "digamma": (Granted(64, 0, 64 * _U), Granted(64, 0, 64 * _U64)),
+    "bessel_i0e": (Granted(16), Granted(16)),
+    "bessel_i1e": (Granted(64), Granted(32)),
     "pow": (Granted(4), Granted(4)),
     "atan2": (Granted(8), Granted(8)),
 }
@@ -97,6 +99,8 @@ MEASURED: dict[str, Measured] = {
     "erf_inv": Measured(1.99, None, 13.2, None),
     "lgamma": Measured(37.2, None, 20.3, None),
     "digamma": Measured(15, None, 12, None),
+    "bessel_i0e": Measured(5.87, None, 5.6, None),
+    "bessel_i1e": Measured(18.2, None, 11.1, None),
     "pow": Measured(1, 1.73, 0.999, 1.13),
     "atan2": Measured(1.96, 3.53, 0.993, 1.47),
 }

@@ -20,7 +20,7 @@ from autodiff_ref.verify.rounding.values import (
     surely,
     without_error,
 )
-from autodiff_ref.verify.walker.movement import MOVEMENT, numbered
+from autodiff_ref.verify.walker.movement import MOVEMENT, numbered, reshaped_from
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
 
 Move = Callable[..., Array]
@@ -77,8 +77,10 @@ def _broadcast(equation: Equation) -> Move:
 
 
 def _reshape(equation: Equation) -> Move:
-    shape = equation.results[0].shape
-    return lambda x: x.reshape(x.shape[0], *shape)
+    shape, order = equation.results[0].shape, reshaped_from(equation.primitive.name, equation.params)
+    if order is None:
+        return lambda x: x.reshape(x.shape[0], *shape)
+    return lambda x: x.transpose([0, *(axis + 1 for axis in order)]).reshape(x.shape[0], *shape)
 
 
 def _transpose(equation: Equation) -> Move:

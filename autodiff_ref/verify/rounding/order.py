@@ -31,11 +31,20 @@ def _extreme_of_rows(better: Callable[..., Array]) -> Rule:
             made = extreme_of(x, axes, better)
             if not exact:
                 context.notes((x.value == np.expand_dims(made.value, axes)).sum(axes) > 1)
+            context.extremes.append((made.value, x, lambda: _taken(x, made.value, axes)))
             return made
 
         return step
 
     return rule
+
+
+def _taken(x: Bounded, extreme: Array, axes: tuple[int, ...]) -> Discrete:
+    """Which entries are the largest over axes: sure where all others are surely smaller, and of these."""
+    best, error = np.expand_dims(extreme, axes), np.asarray(x.error)
+    own = np.where(x.value == best, error, 0).max(axes, keepdims=True)
+    candidate = ~(np.abs(x.value - best) > 2 * (error + own))
+    return Discrete(x.value == best, ~candidate | (candidate.sum(axes, keepdims=True) == 1))
 
 
 def _position(better: Callable[..., Array]) -> Rule:

@@ -5,7 +5,7 @@ computed primitive by primitive, as eager JAX does, is said by `bounded`; compil
 it: exp(a) exp(b) becomes exp(a + b) under jit.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +50,10 @@ class Context:
     constants: str = "balls"
     choices: list[tuple[Bounded, Bounded, Discrete]] = field(default_factory=list[tuple[Bounded, Bounded, Discrete]])
     """(what max or min returned, an operand, whether it was taken)"""
+    extremes: list[tuple[Array, Bounded, Callable[[], Discrete]]] = field(
+        default_factory=list[tuple[Array, Bounded, Callable[[], Discrete]]]
+    )
+    """(the largest or smallest entries over axes, all entries, which of them were taken)"""
     tied: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
     """for each input, whether reals that were compared are equal, or within their errors of it: it may lie on a kink"""
 
@@ -73,7 +77,20 @@ class Context:
         for made, operand, taken in self.choices:
             if (made is x and operand is y) or (made is y and operand is x):
                 return taken
+        for value, operand, found in self.extremes:
+            other = y if operand is x else x if operand is y else None
+            if other is not None and other.value.ndim == operand.value.ndim and _is_view_of(other.value, value):
+                return found()
         return None
+
+
+def _is_view_of(view: Array, array: Array) -> bool:
+    """Whether one is the other, or that in another shape."""
+    while view is not array:
+        if view.base is None:
+            return False
+        view = view.base
+    return True
 
 
 class RoundingTable:
@@ -160,9 +177,16 @@ WITHOUT_BOUNDS = (
     "triangular_solve",
     "igamma",
     "igammac",
+    "igamma_grad_a",
     "polygamma",
     "regularized_incomplete_beta",
     "zeta",
+    "nextafter",
+    "eigh",
+    "svd",
+    "qr",
+    "householder_product",
+    "tridiagonal_solve",
 )
 """Primitives that balls know and that have no rounding bounds here: a line that needs one is not swept, and the report says
 so by the primitive's name; balls judge it alone."""

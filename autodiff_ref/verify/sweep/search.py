@@ -17,7 +17,7 @@ from autodiff_ref.verify.rounding.together import Result, Together
 from autodiff_ref.verify.sweep.batches import Batch, batches, number_of_shapes
 from autodiff_ref.verify.sweep.climb import GENERATION, PARENTS, climb
 from autodiff_ref.verify.sweep.swept import Swept
-from autodiff_ref.verify.trace import REFERENCE, label_flags, shape_key
+from autodiff_ref.verify.trace import REFERENCE, ULP, allowed_of, label_flags, shape_key
 from autodiff_ref.verify.walker.plans import Array
 from manual_grad.derivation import Line, label_of
 
@@ -211,7 +211,7 @@ class Sweep:
             (ours, our_ties), (theirs, their_ties) = self.computed((line, other), batch)
             if isinstance(ours, str) or isinstance(theirs, str):
                 return np.full(len(batch), -1.0)
-            ratio, informed = ratio_of(ours, theirs)
+            ratio, informed = ratio_of(ours, theirs, _claimed(line))
             ratio = np.where(informed & ~(our_ties | their_ties), ratio, -1.0)
             for row in np.flatnonzero(ratio > 1) if self.derivation.where is None else range(len(batch)):
                 if not self._is_meant(line, other, batch.args(int(row))):
@@ -240,7 +240,7 @@ class Sweep:
         ours, theirs = self.values(line, k), self.values(other, k)
         if isinstance(ours, str) or isinstance(theirs, str):
             return ours if isinstance(ours, str) else str(theirs)
-        return (*ratio_of(ours, theirs), self.holds(line, k) & self.holds(other, k))
+        return (*ratio_of(ours, theirs, _claimed(line)), self.holds(line, k) & self.holds(other, k))
 
 
 def _label(line: Line | None) -> str:
@@ -263,9 +263,15 @@ def _power_of_two(number: int) -> int:
     return 1 << max(number, 1).bit_length() - 1
 
 
-def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array]) -> tuple[Array, Array]:
+def _claimed(line: Line | None) -> float:
+    """The relative difference that a line allows itself beyond rounding."""
+    allowed = ULP if line is None else allowed_of(line)
+    return allowed if allowed > ULP else 0.0
+
+
+def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array], claimed: float = 0.0) -> tuple[Array, Array]:
     """For each input the largest |difference| / (sum of both bounds) over components, and whether any has a bound."""
-    bound = ours[1] + theirs[1]
+    bound = ours[1] + theirs[1] + (claimed * np.abs(theirs[0]) if claimed else 0.0)
     known = bound < np.inf
     with np.errstate(all="ignore"):
         difference = np.abs(ours[0] - theirs[0])

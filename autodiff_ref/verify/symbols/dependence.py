@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_ref.verify.walker.movement import reshaped_from
+
 Sizes = tuple[int, int]
 """the two sizes that one dimension has in two traces"""
 
@@ -171,6 +173,8 @@ class _Step:
     def reshaped(self, kind: Kind, *_: Kind) -> Known:
         """reshape, squeeze, expand_dims: a long axis is found again behind as many entries as before."""
         shape, before = self.results[0].shape, self.shapes[0]
+        if reshaped_from(self.name, self.params) is not None:
+            return None
 
         def to(axis: int) -> int | None:
             ahead = np.prod(before[:axis], dtype=int)

@@ -1,4 +1,7 @@
-"""The prover's process as the judge sees it: questions go in, answers come back, and it is killed when it takes too long.
+"""The prover's process as the judge sees it: questions go in, answers come back.
+
+How far it goes for a question is a budget of work, which the prover counts: the same questions get the same answers, however
+busy the machine is. A clock kills it only where it takes far longer than its budget explains.
 
 It is a fresh interpreter, not a fork: JAX runs threads. It loads the directory `prover` alone, without JAX, so that it is up
 in a fifth of a second, and ends when this process does, however that ends.
@@ -6,6 +9,7 @@ in a fifth of a second, and ends when this process does, however that ends.
 
 import atexit
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -15,6 +19,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from autodiff_ref.verify.symbols.prover.polynomials import OUT_OF_WORK
 
 _START = """
 import importlib.util, sys
@@ -28,6 +34,19 @@ main()
 """Loads the package `prover` by its path: importing it as a part of this one would import JAX."""
 
 
+GUARD = 600.0
+"""seconds after which a question is given up, whatever work was done: some 60 times what its budget takes"""
+
+OUT_OF_ALL_WORK = "the lines together ran out of their budget of work"
+
+
+@dataclass
+class Account:
+    """Work that several questions share, in the order in which they are asked."""
+
+    left: int
+
+
 @dataclass
 class Question:
     """Are these nodes of a graph pairwise one function? The answer is a reason why not; an empty one means that they are."""
@@ -36,8 +55,10 @@ class Question:
     known: int
     """how many of the graph's nodes there are to know for it"""
     pairs: list[tuple[int, int]]
-    limit: float
-    """seconds"""
+    work: int
+    """how much work may be done for it"""
+    account: "Account"
+    """how much work all questions together may take that share it"""
     answer: "Future[str]" = field(default_factory=lambda: Future[str]())
 
 
@@ -53,9 +74,9 @@ class Process:
         self._sent = 0
         atexit.register(self.kill)
 
-    def ask(self, graph: list[list[Any]], pairs: Sequence[tuple[int, int]], limit: float) -> "Future[str]":
+    def ask(self, graph: list[list[Any]], pairs: Sequence[tuple[int, int]], work: int, account: Account) -> "Future[str]":
         """Asks whether nodes are pairwise equal; the answer comes while this process goes on."""
-        question = Question(graph, len(graph), list(pairs), limit)
+        question = Question(graph, len(graph), list(pairs), work, account)
         self._questions.put(question)
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, daemon=True, name="prover")
@@ -75,6 +96,9 @@ class Process:
             question.answer.set_result(reason)
 
     def _answer(self, question: Question) -> str:
+        work = min(question.work, question.account.left)
+        if work <= 0:
+            return OUT_OF_ALL_WORK
         running = self._running
         if running is None or running.poll() is not None:
             running = self._start()
@@ -84,24 +108,29 @@ class Process:
         if self._sent < question.known:
             message["nodes"] = question.graph[self._sent : question.known]
             self._sent = question.known
-        message["id"], message["pairs"] = 0, question.pairs
+        message |= {"id": 0, "pairs": question.pairs, "work": work}
         assert running.stdin is not None
         running.stdin.write(json.dumps(message) + "\n")
         running.stdin.flush()
         try:
-            line = self._answers.get(timeout=question.limit)
+            line = self._answers.get(timeout=GUARD)
         except queue.Empty:
             self.kill()
-            return "ran out of time"
+            return f"was stopped by the clock after {GUARD:g} s, long before its budget of work was spent"
         if line is None:
             return f"the prover's process ended by itself (exit code {running.wait()})"
-        return str(json.loads(line)["reason"])
+        answer = json.loads(line)
+        question.account.left -= answer["work"]
+        return OUT_OF_ALL_WORK if answer["reason"] == OUT_OF_WORK and work < question.work else str(answer["reason"])
 
     def _start(self) -> "subprocess.Popen[str]":
         self.kill()
         command = [sys.executable, "-P", "-c", _START, str(Path(__file__).parent / "prover")]
         pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-        running = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, text=True, encoding="utf-8")
+        same_order = {**os.environ, "PYTHONHASHSEED": "0"}  # of sets, in each process
+        running = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=nowhere, text=True, encoding="utf-8", env=same_order
+        )
         self._running, self._graph, self._answers = running, None, queue.SimpleQueue()
         threading.Thread(target=_read, args=(running, self._answers), daemon=True).start()
         return running

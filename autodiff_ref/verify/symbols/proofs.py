@@ -9,21 +9,22 @@ import jax
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.report import Proof, Report
 from autodiff_ref.verify.symbols.induction import input_kind, is_one_term_for_all
-from autodiff_ref.verify.symbols.process import PROVER
+from autodiff_ref.verify.symbols.process import OUT_OF_ALL_WORK, PROVER, Account
+from autodiff_ref.verify.symbols.prover.polynomials import OUT_OF_WORK
 from autodiff_ref.verify.symbols.rules import chosen
 from autodiff_ref.verify.symbols.writing import Writer, other_size
 from autodiff_ref.verify.trace import REFERENCE
 from manual_grad.derivation import Line, label_of
 
-SECONDS = 10.0
-"""how long the prover may take over a line"""
+WORK = 20_000_000
+"""how much work the prover may do for a step: some 10 s of a machine that does nothing else"""
 
-TOTAL = 30.0
-"""how long all lines of a derivation are waited for in the end"""
+TOTAL = 60_000_000
+"""how much it may do for all steps of a derivation"""
 
 DIFFER = "the normal forms differ"
 
-_AT_A_SHAPE = ("ran out of time", "ran out of memory", "an expression grew too large", DIFFER)
+_AT_A_SHAPE = (OUT_OF_WORK, OUT_OF_ALL_WORK, "ran out of memory", "an expression grew too large", DIFFER)
 """reasons that another shape may not have"""
 
 
@@ -34,17 +35,26 @@ class Proofs:
     """
 
     def __init__(
-        self, bench: Bench, *, seconds: float = SECONDS, until: float | None = None, over: str = "the time limit was over"
+        self,
+        bench: Bench,
+        *,
+        work: int | None = None,
+        total: int | None = None,
+        until: float | None = None,
+        over: str = "the time limit was over",
     ) -> None:
         """Writes the arguments as symbols.
 
         Args:
             bench: the lines.
-            seconds: how long the prover may take over a step.
+            work: how much the prover may do for a step; without it, WORK.
+            total: how much it may do for all of them; without it, TOTAL.
             until: when nothing is waited for any more, on the clock `time.monotonic`.
             over: what is said of a step that was not proved by then.
         """
-        self._bench, self._seconds, self._until, self._over = bench, seconds, until, over
+        self._bench, self._until, self._over = bench, until, over
+        self._work = WORK if work is None else work
+        self._account = Account(TOTAL if total is None else total)
         self._writer = Writer(bench)
         self._answers: dict[tuple[str, str], Future[str] | str] = {}
         self._others: dict[str, Writer] = {}
@@ -79,8 +89,6 @@ class Proofs:
 
     def settle(self, report: Report) -> None:
         """Turns `agrees` into `proved` where the prover proves the step, and says why where it does not."""
-        if self._until is None or self._until > time.monotonic() + TOTAL:
-            self._until, self._over = time.monotonic() + TOTAL, f"the {TOTAL:g} s that all lines together have were over"
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
             if entry.verdict in ("agrees", "within") or entry.is_short_of_inputs:
@@ -160,7 +168,7 @@ class Proofs:
             for condition in writer.condition(each).nodes:
                 zero = condition.expressions.zero
                 pairs = [(chosen(condition, zero, a), chosen(condition, zero, b)) for a, b in pairs]
-        return PROVER.ask(writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._seconds)
+        return PROVER.ask(writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._work, self._account)
 
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())

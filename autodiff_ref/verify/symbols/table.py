@@ -40,7 +40,15 @@ def _named(name: str) -> Rule:
     def made(*operands: Node) -> Node:
         return operands[0].expressions.node("call", name, None, *[operand.id for operand in operands])
 
-    return lambda _: lambda _, *operands: map_nodes(made, *operands)
+    def rule(equation: Equation) -> Step:
+        reals = [operand.is_real for operand in equation.operands]
+        if all(reals):
+            return lambda _, *operands: map_nodes(made, *operands)
+        return lambda context, *operands: map_nodes(
+            made, *[x if is_real else nodes_of(context, x) for x, is_real in zip(operands, reals, strict=True)]
+        )
+
+    return rule
 
 
 def _fractional(exponent: str) -> Rule:
@@ -119,7 +127,9 @@ _FUNCTIONS = (
 
 _NAMED = (
     *("sin", "cos", "asin", "acos", "atan", "acosh", "erf", "erf_inv", "lgamma", "digamma", "cbrt", "atan2"),
-    *("igamma", "igammac", "regularized_incomplete_beta", "zeta", "polygamma"),
+    *("igamma", "igammac", "igamma_grad_a", "regularized_incomplete_beta", "zeta", "polygamma", "bessel_i0e", "bessel_i1e"),
+    # what is meant, where JAX has a series or an approximation: see `walker.meanings`
+    *("expi", "expn", "log_ndtr", "ndtri", "erfcx", "spence", "owens_t", "betaln", "poch", "hyp1f1", "hyp2f1"),
 )
 """functions that are only known to be functions"""
 
@@ -142,6 +152,7 @@ class SymbolTable:
             **{name: _named(name) for name in _NAMED},
             "div": lambda _: lambda _, x, y: as_objects(np.true_divide(x, y)),
             "pow": _power,
+            "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
             "sqrt": _fractional("1/2"),
             "rsqrt": _fractional("-1/2"),
             "abs": lambda _: lambda _, x: map_nodes(absolute, x),

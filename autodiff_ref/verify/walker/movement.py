@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -56,8 +56,15 @@ def _broadcast(equation: Equation) -> Callable[..., Array]:
 
 
 def _reshape(equation: Equation) -> Callable[..., Array]:
-    shape = equation.results[0].shape
-    return lambda x, *_: x.reshape(shape)
+    """`lax.reshape` takes the axes in another order first where it is told of one, as the derivative of a product does."""
+    shape, order = equation.results[0].shape, reshaped_from(equation.primitive.name, equation.params)
+    return (lambda x, *_: x.reshape(shape)) if order is None else lambda x, *_: x.transpose(order).reshape(shape)
+
+
+def reshaped_from(name: str, params: Mapping[str, Any]) -> list[int] | None:
+    """The order in which a reshape takes the axes; None where it is theirs."""
+    order = params.get("dimensions") if name == "reshape" else None
+    return None if order is None else [int(axis) for axis in order]
 
 
 def _slice(equation: Equation) -> Callable[..., Array]:

@@ -1,8 +1,8 @@
 """Where a program compares reals, in the user's own file; and which outcomes of each comparison inputs have met."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -23,13 +23,16 @@ _LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
 _NUMPY = ("_src", "numpy")
 """the folder of jax.numpy's functions"""
 
-_ONE_STEP = {"abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"}
-_ONE_STEP |= {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+_CHOICES = {"abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"}
+_ONE_STEP = _CHOICES | {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
 """those of them that are one comparison by name, so that their user makes it; the others are implementations"""
 
-_MACHINERY = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"}
-_MACHINERY |= {"ufunc_api.py", "util.py", "indexing.py", "vectorize.py"}
+_TRACING = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "api.py", "vectorize.py"}
+_MACHINERY = _TRACING | {"array_methods.py", "lax.py", "ufunc_api.py", "util.py", "indexing.py"}
 """files of JAX that every equation has come through"""
+
+_BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
+"""files of JAX that trace functions on their own"""
 
 _Frame = tuple[CodeType, int]
 
@@ -136,15 +139,30 @@ def _is_machinery(code: CodeType) -> bool:
 def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     """The code that was running when an equation was traced, and where in it, the innermost first.
 
-    What JAX compiles it traces on its own, so that the user's files are not among it: then the call's follow.
+    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those of
+    every call, and after them come those of the equation that called it here.
     """
     found = list[_Frame]()
-    for each in (eqn, *reversed(calls)):
+    for depth, each in enumerate((eqn, *reversed(calls))):
         traceback = each.source_info.traceback
-        found += [] if traceback is None else zip(*traceback.raw_frames(), strict=True)
+        frames = [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+        if depth < len(calls):
+            inner = list(dropwhile(_is_binding, frames))
+            frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
+        found += frames
         if any(_is_users(code.co_filename) for code, _ in found):
             break
     return found
+
+
+def _is_binding(frame: _Frame) -> bool:
+    """Whether a frame is one that binds the equation itself, as a call of what is compiled."""
+    return _is_boundary(frame) or (_JAX in Path(frame[0].co_filename).parents and _is_machinery(frame[0]))
+
+
+def _is_boundary(frame: _Frame) -> bool:
+    """Whether a frame is where JAX begins to trace a function on its own."""
+    return _JAX in Path(frame[0].co_filename).parents and Path(frame[0].co_filename).name in _BOUNDARIES
 
 
 def _place(frame: _Frame | None) -> str:
@@ -186,12 +204,34 @@ def outcomes_of(site: Site, operands: Sequence[Array]) -> int:
     return sum({_order(u, v) for u, v in np.broadcast(*compared(site, operands))})
 
 
+def possible_outcomes(site: Site, operands: Sequence[Array], bounds: Mapping[int, tuple[float, float]]) -> int:
+    """How they may compare, over all entries and all numbers in the balls; `bounds` are those of some balls, by their ids."""
+    found = 0
+    for u, v in np.broadcast(*compared(site, operands)):
+        may = _may(u, v)
+        if id(u) in bounds:
+            may &= ~_outside(bounds[id(u)], v, LESS, GREATER)
+        if id(v) in bounds:
+            may &= ~_outside(bounds[id(v)], u, GREATER, LESS)
+        found |= may
+    return found
+
+
+def _outside(ends: tuple[float, float], other: Any, below: int, above: int) -> int:
+    """Which outcomes no number between two ends has, compared with another one."""
+    low, high = ends
+    outside = (below if other <= low else 0) | (above if other >= high else 0)
+    return outside | (EQUAL if other < low or other > high else 0)
+
+
 def _order(u: Any, v: Any) -> int:
-    if u < v:
-        return LESS
-    if u > v:
-        return GREATER
-    return EQUAL if u == v else OPEN
+    """How two balls certainly compare, if they do."""
+    return LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
+
+
+def _may(u: Any, v: Any) -> int:
+    """How numbers in two balls may compare."""
+    return (0 if u >= v else LESS) | (0 if u <= v else GREATER) | (0 if u < v or u > v else EQUAL)
 
 
 class Watched:
@@ -202,6 +242,9 @@ class Watched:
 
     def __call__(self, context: Any, *operands: Array) -> Any:
         met = context.met
+        if context.possible is not None:
+            for site in self.sites:
+                context.possible[site] = context.possible.get(site, 0) | possible_outcomes(site, operands, context.bounds)
         if met is not None:
             for site in self.sites:
                 if met.get(site, 0) & ALL != ALL:

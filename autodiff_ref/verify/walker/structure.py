@@ -118,6 +118,22 @@ def elementwise(f: Callable[..., Any]) -> Rule:
     return lambda _: lambda _, *operands: as_objects(f(*operands))
 
 
+def _integer_pow(equation: Equation) -> Step:
+    """By squaring: Arb's own power takes a logarithm where a ball is centred on 0, and has no value there."""
+    exponent = int(equation.params["y"])
+
+    def step(_: Any, x: Array) -> Array:
+        made, square, left = None, x, abs(exponent)
+        while left:
+            if left % 2:
+                made = square if made is None else made * square
+            left //= 2
+            square = square * square if left else square
+        return as_objects(x**exponent if made is None else made if exponent > 0 else 1 / made)
+
+    return step
+
+
 ALGEBRA: dict[str, Rule] = {
     **INDEXED,
     "add": elementwise(np.add),
@@ -127,7 +143,7 @@ ALGEBRA: dict[str, Rule] = {
     "neg": elementwise(np.negative),
     "square": elementwise(lambda x: x * x),
     "one_minus_square": elementwise(lambda x: 1 - x * x),
-    "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
+    "integer_pow": _integer_pow,
     "select_n": lambda _: lambda _, which, *cases: as_objects(select(which, *cases)),
     "dot_general": _dot_general,
     "conv_general_dilated": _convolution,

@@ -20,8 +20,11 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.verify.walker import meanings
 from autodiff_ref.verify.walker.control import CONTROL
 from autodiff_ref.verify.walker.discrete import by_jax
+from autodiff_ref.verify.walker.freezing import frozen_jaxpr
+from autodiff_ref.verify.walker.meanings import with_meanings
 from autodiff_ref.verify.walker.plans import (
     Array,
     Constant,
@@ -127,6 +130,8 @@ class Planner:
         """those of the bodies of loops and branches that are not short"""
         self.sites = frozenset[Site]()
         """the comparisons of the bodies of loops and branches"""
+        self.meanings = frozenset[str]()
+        """what the bodies of loops and branches mean"""
         self.calls = calls
         """the equations that called what is planned now, the outermost first"""
 
@@ -158,7 +163,7 @@ class Planner:
         def slot_of(atom: Any) -> int:
             return self.constant(atom.val) if isinstance(atom, core.Literal) else slots[atom]
 
-        for eqn in jaxpr.eqns:
+        for eqn in with_meanings(jaxpr.eqns, self.table.rules):
             sources = [slot_of(atom) for atom in eqn.invars]
             slots.update(zip(eqn.outvars, self.equation(eqn, sources), strict=True))
         return [slot_of(atom) for atom in jaxpr.outvars]
@@ -245,10 +250,12 @@ class Planner:
         made = plan(closed, self.table, labels=labels, calls=self.calls)
         self.constants |= made.constants
         self.sites |= made.sites
+        self.meanings |= made.meanings
         return made
 
     def finish(self, inputs: list[int], outputs: list[int]) -> Plan:
         """The plan, without what no output needs."""
+        meanings.recognise(self)
         needed, kept = set(outputs), list[PlannedStep]()
         for step in reversed(self.steps):
             if needed.intersection(step[2]):
@@ -260,11 +267,11 @@ class Planner:
         known = {slot: array for slot, array in self.known.items() if slot in needed}
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
-        output_labels = [self.operands[slot].label for slot in outputs]
+        labels = [self.operands[slot].label for slot in outputs]
         sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
-        return Plan(
-            self.table, inputs, outputs, kept[::-1], known, len(self.operands), constants, used, output_labels, sites
-        )
+        meant = self.meanings | {name for *_, name in kept if name in meanings.NAMES}
+        steps, size = kept[::-1], len(self.operands)
+        return Plan(self.table, inputs, outputs, steps, known, size, constants, used, labels, sites, meant)
 
 
 def _as_known(value: Any) -> Array:
@@ -293,6 +300,8 @@ def _frozen(value: Any) -> Any:
         return type(value).__name__, repr(value)
     if isinstance(value, dict):
         value = [part for item in sorted(value.items(), key=lambda item: str(item[0])) for part in item]
+    if isinstance(value, core.ClosedJaxpr):
+        return frozen_jaxpr(value, _frozen)
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, list | tuple):

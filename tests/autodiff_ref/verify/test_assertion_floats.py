@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from autodiff_ref import UndecidedError, assert_gradients_agree
-from autodiff_ref.verify.assertions import agreement, steering
+from autodiff_ref.verify.assertions import agreement, by_value, steering, truth
 from autodiff_ref.verify.assertions.agreement import Pair
 from autodiff_ref.verify.assertions.sides import Side
 from tests.autodiff_ref.verify.test_assertions import log_sigmoid
+from tests.compiled import compiled
 
 
 def sum_of_sines(x):
@@ -42,19 +43,79 @@ def test_large_shapes_are_compared_in_balls_once_and_then_in_floats_unless_these
             assert_gradients_agree(off_beyond, of, x + 2)
 
 
-def test_shapes_that_are_too_large_for_balls_are_decided_by_floats(monkeypatch):
-    monkeypatch.setattr(agreement, "MOST", agreement.QUICK)
-    x = np.linspace(0.1, 1.4, 1500)
+def too_large_for_balls(monkeypatch):
+    for module in (agreement, by_value, truth):
+        monkeypatch.setattr(module, "MOST", 100)
+
+
+def test_shapes_that_are_too_large_for_balls_are_decided_by_rounding_bounds(monkeypatch):
+    too_large_for_balls(monkeypatch)
+    x = np.linspace(0.1, 1.4, 6500)
     assert_gradients_agree(jnp.cos, sum_of_sines, x)
-    with pytest.raises(UndecidedError, match="too large for balls; try smaller ones"):
-        assert_gradients_agree(lambda x: (1 + 1e-9) * jnp.cos(x), sum_of_sines, x)
+    for wrong in (lambda x: (1 + 1e-9) * jnp.cos(x), lambda x: -jnp.cos(x), lambda x: jnp.cos(x).at[7].add(1e-6)):
+        with pytest.raises(AssertionError, match="the rounding of both sides together explains at most"):
+            assert_gradients_agree(wrong, sum_of_sines, x)
+
+
+def tanh_cancelling(x):
+    """∇ Σ tanh, by numbers of which 5 digits cancel: 1 − tanh² + s − s"""
+    s = jnp.sum(x**2) * 1e5
+    return (1 - jnp.tanh(x) ** 2 + s) - s
+
+
+def test_where_bounds_are_wide_floats_of_more_digits_tell(monkeypatch):
+    too_large_for_balls(monkeypatch)
+    x = np.linspace(0.1, 1.4, 6500)
+
+    def loss(x):
+        return jnp.sum(jnp.tanh(x))
+
+    assert_gradients_agree(tanh_cancelling, loss, x)
+    for wrong in (lambda x: 1.01 * tanh_cancelling(x), lambda x: tanh_cancelling(x).at[7].multiply(-1)):
+        with pytest.raises(AssertionError, match="explains"):
+            assert_gradients_agree(wrong, loss, x)
+
+
+def softmax_of_rows(z):
+    e = jnp.exp(z - jnp.max(z, axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def test_an_infinite_bound_allows_nothing_at_any_size(monkeypatch):
+    """JAX differentiates a maximum by asking which entry equals it: of computed numbers no bound says so"""
+    rng = np.random.default_rng(0)
+    w, x, g = rng.normal(size=(4, 3)), rng.normal(size=(5, 4)), rng.normal(size=(5, 3))
+
+    def loss(w, x, g):
+        return jnp.sum(softmax_of_rows(x @ w) * g)
+
+    def gradient(w, x, g, factor=1.0):
+        p = softmax_of_rows(x @ w)
+        return factor * x.T @ (p * (g - (p * g).sum(axis=1, keepdims=True)))
+
+    def untraced(w, x, g, factor=1.0):
+        return np.asarray(gradient(compiled(w), x, g, factor))
+
+    for small in (False, True):
+        if small:
+            too_large_for_balls(monkeypatch)
+        for right in (gradient, untraced):
+            assert_gradients_agree(right, loss, w, x, g)
+            for wrong in (
+                lambda *args, right=right: -right(*args),
+                lambda *args, right=right: right(*args) * (1 + 1e-6 * (np.arange(12).reshape(4, 3) == 7)),
+                lambda *args, right=right: right(*args) * (np.arange(12).reshape(4, 3) != 7),
+            ):
+                with pytest.raises((AssertionError, UndecidedError)) as refused:
+                    assert_gradients_agree(wrong, loss, w, x, g)
+                assert refused.type is AssertionError
 
 
 def test_the_rounding_of_what_is_not_traced_is_told_from_a_mistake_by_more_digits():
     """1 − σ(z) in plain NumPy loses digits that JAX's σ(−z) keeps: beyond twice its bound, and right."""
 
     def untraceable(z):
-        return np.asarray(1 - 1 / (1 + np.exp(-np.asarray(z))))
+        return 1 - 1 / (1 + np.exp(-compiled(z)))
 
     def wrong(z):
         return untraceable(z) * (1 + 1e-3)
@@ -72,8 +133,8 @@ def cancelling(x):
 
 def hidden_in_float32(x, factor=1.0):
     """2x, which JAX computes as 2(1 + x) − 2: in float32 that may be off by a part in 1000 at x = 1e-3."""
-    made = np.zeros_like(np.asarray(x))
-    for k, v in enumerate(np.asarray(x)):
+    made = np.zeros_like(x)
+    for k, v in enumerate(compiled(x)):
         made[k] = float(v) * 2 * factor
     return made
 
@@ -87,7 +148,7 @@ def test_a_mistake_that_the_bound_of_float32_hides_is_seen_in_float64():
 
 def test_rounding_to_float32_inside_is_no_such_mistake():
     def rounds_inside(x):
-        return np.asarray((np.asarray(x, np.float32) + np.float32(1)) * 2 - 2, dtype=np.asarray(x).dtype)
+        return np.asarray((compiled(x).astype(np.float32) + np.float32(1)) * 2 - 2, dtype=x.dtype)
 
     x = np.array([1e-3, 3e-4], dtype=np.float32)
     with np.errstate(all="ignore"):
@@ -112,7 +173,7 @@ def test_hypothesis_is_told_how_far_apart_both_sides_are_and_climbs():
         return (x**2).sum()
 
     def cut_short(x):
-        projection = max(float(np.mean(x * np.array([1, -1, 1, 1, -1, -1, 1, -1]))), 0.0)  # no tracer is a float
+        projection = max(float(np.mean(compiled(x) * np.array([1, -1, 1, 1, -1, -1, 1, -1]))), 0.0)
         return 2 * x * (1 + 1e-16 * (projection / 40) ** 4)
 
     @seed(0)

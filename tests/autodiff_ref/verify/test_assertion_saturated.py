@@ -13,6 +13,7 @@ from autodiff_ref import assert_gradients_agree
 from autodiff_ref.verify import strategies
 from autodiff_ref.verify.assertions.asserting import UndecidedError
 from manual_grad import reals, signs
+from tests.compiled import compiled
 
 DOMAIN = reals("d"), reals("n", "d"), signs("n")
 
@@ -23,20 +24,23 @@ def log_sigmoid(z: Any) -> Any:
 
 def of_python(z: Any) -> Any:
     """σ(−z) as 1 − σ(z), in Python's floats"""
-    return np.float64(1 - 1 / (1 + math.exp(-z)))
+    return np.float64(1 - 1 / (1 + math.exp(-compiled(z))))
 
 
 def in_its_own_floats(z: Any) -> Any:
     """The same in NumPy's, with a branch"""
+    z = compiled(z)
     return 1 - 1 / (1 + np.exp(-z)) if z < 1e9 else z * 0
 
 
 def zero(z: Any) -> Any:
+    z = compiled(z)
     return z * 0 if z < 1e9 else z
 
 
 def half_a_digit(z: Any) -> Any:
     """Right up to z = 30, and 1.5 times too large from there on, where floats still have digits"""
+    z = compiled(z)
     return np.float64(math.exp(-z) / (1 + math.exp(-z)) * (1.5 if z > 30 else 1.0))
 
 
@@ -74,7 +78,7 @@ def loss(w: Any, x: Any, y: Any) -> Any:
 
 def one_by_one(w: Any, x: Any, y: Any, factor: float = 1.0) -> Any:
     """Equation (1) in a loop of Python's"""
-    made = np.zeros_like(w)
+    w, made = compiled(w), np.zeros_like(w)
     for row, label in zip(x, y, strict=True):
         m = float(label * (row @ w))
         made -= factor * (1 - (1 / (1 + math.exp(-m)) if m > -700 else 0.0)) * label * row

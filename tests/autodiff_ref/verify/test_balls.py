@@ -62,6 +62,13 @@ ENTRYWISE = {
     "cbrt": (lax.cbrt, lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)), ANY),
     "lgamma": (lax.lgamma, lambda x: mpmath.log(abs(mpmath.gamma(x))), (-3.5, -0.25, 0.5, 1.0, 2.0, 30.5)),
     "digamma": (lax.digamma, mpmath.digamma, (-3.5, -0.25, 0.5, 1.0, 30.5)),
+    "igamma_grad_a": (
+        lambda x: lax.igamma_grad_a(2.5, x),
+        lambda x: mpmath.diff(lambda a: mpmath.gammainc(a, 0, x, regularized=True), 2.5),
+        (0.5, 1.0, 2.0, 30.5),
+    ),
+    "bessel_i0e": (lax.bessel_i0e, lambda x: mpmath.besseli(0, x) * mpmath.exp(-abs(x)), ANY),
+    "bessel_i1e": (lax.bessel_i1e, lambda x: mpmath.besseli(1, x) * mpmath.exp(-abs(x)), ANY),
     "square": (lax.square, lambda x: x * x, ANY),
     "abs": (lax.abs, abs, ANY),
     "integer_pow": (lambda x: lax.integer_pow(x, -3), lambda x: x**-3, POSITIVE),

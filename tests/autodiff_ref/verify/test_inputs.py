@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import autodiff_ref
 from autodiff_ref.verify import STRATA, strategies
+from autodiff_ref.verify.domains import inexact_flags
 from autodiff_ref.verify.inputs import NoInputError, main_sizes, sweep
 from autodiff_ref.verify.sweep.batches import batches
 from manual_grad import (
@@ -272,4 +273,5 @@ def test_what_is_in_the_domain_up_to_rounding_alone_says_so(d, exact):
     for domain in ((unit_vectors("n", d),), (reals("n"), orthogonal(d))):
         derivation = Derivation("", lambda *args: 0.0, None, domain, [lambda *args: 0.0])
         assert {given.exact for given in sweep(derivation, seed=0)} == {exact}
+        assert all(any(inexact_flags(domain, one.args)) != exact for one in sweep(derivation, seed=0))
         assert {batch.input(0).exact for batch in batches(derivation, seed=0, size=4, count=2)} == {exact}

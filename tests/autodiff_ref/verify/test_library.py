@@ -114,7 +114,7 @@ def test_a_derivative_by_such_a_loop_is_undecided_and_the_comparison_is_named():
     (line,) = report.lines
     assert line.verdict == "undecided"
     assert report.reference_is_right
-    assert not report.notes
+    assert not any("JAX" in note for note in report.notes)
     assert "the comparison `gt` at test_library.py" in line.reason
 
 
@@ -138,10 +138,10 @@ def test_a_comparison_that_the_user_asks_for_by_name_is_at_his_place(f):
     [
         lambda x: jnp.interp(x, np.array([0.0, 1.0]), np.array([0.0, 1.0])),
         lambda x: jnp.interp(0.5, jnp.stack([x, x + 1]), np.array([0.0, 1.0])),
-        jax.scipy.special.erfcx,
-        jax.scipy.special.spence,
+        jax.nn.log1mexp,
+        lambda x: jnp.mod(x, 2.0),
     ],
-    ids=["interp", "interp by xp", "erfcx", "spence"],
+    ids=["interp", "interp by xp", "log1mexp", "mod"],
 )
 def test_comparisons_within_a_function_of_jax_are_its_own(f):
     found = sites(lambda x: f(x), 0.5)

@@ -19,7 +19,9 @@ def truth_at(f, *args):
     args = tuple(np.asarray(arg, dtype=float) for arg in args)
     with jax.enable_x64(True):
         value = jax.make_jaxpr(f)(*args)
-        gradient = jax.make_jaxpr(lambda *args: jax.tree.leaves(jax.jacobian(f, argnums=tuple(range(len(args))))(*args)))(*args)
+        gradient = jax.make_jaxpr(lambda *args: jax.tree.leaves(jax.jacobian(f, argnums=tuple(range(len(args))))(*args)))(
+            *args
+        )
     plans = [plan(closed, BALLS) for closed in (value, gradient)]
     sizes = [int(np.prod(aval.shape)) for aval in value.out_avals]
     return truth_of(plans[0], args, range(len(args)), evaluator(plans[1], args), sizes)

@@ -33,6 +33,7 @@ def doubled(x):
 doubled.defjvps(lambda t, _, x: 2 * t + 0 * x)
 
 MODELS = {
+    "product over a last axis": (lambda x: jnp.prod(x, axis=-1), DISTINCT[0, :, :2, 1:] + 0.25),
     "softmax": (jax.nn.softmax, X),
     "logsumexp": (jax.nn.logsumexp, X),
     "log softmax": (jax.nn.log_softmax, X),
@@ -176,7 +177,8 @@ def test_a_loop_whose_end_hangs_on_a_tie_is_unresolved():
     assert value is not None
 
 
-def test_a_primitive_without_a_rule_is_named_with_the_way_to_add_one():
+def test_a_primitive_without_a_rule_is_named_with_the_way_to_add_one(monkeypatch):
+    monkeypatch.delitem(BALLS.rules, "bessel_i0e")
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(jax.scipy.special.i0e)(X)
     with pytest.raises(NoRuleError, match=r"bessel_i0e.*register"):
@@ -185,7 +187,7 @@ def test_a_primitive_without_a_rule_is_named_with_the_way_to_add_one():
 
 def test_what_no_output_needs_needs_no_rule():
     def wasteful(x):
-        jax.scipy.special.i0e(x)
+        lax.linalg.schur(jnp.outer(x, x))
         return x + 1
 
     agrees(wasteful, X)

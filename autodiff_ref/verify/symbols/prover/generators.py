@@ -21,7 +21,7 @@ from typing import Any
 
 from flint import fmpq
 
-from .polynomials import Exponent, Monomial, Poly, add_into, fraction, raised
+from .polynomials import Budget, Exponent, Monomial, Poly, add_into, fraction, raised
 
 
 @dataclass
@@ -83,6 +83,7 @@ class Generators:
 
     def __init__(self) -> None:
         self.generators: list[Generator] = []
+        self.budget = Budget()
         self._numbers: dict[Any, int] = {}
         self._groups: dict[int, Any] = {}
         self.special: set[int] = set()
@@ -107,6 +108,7 @@ class Generators:
 
     def is_positive(self, p: Poly, *, or_zero: bool = False) -> bool:
         """Whether p > 0 wherever it is defined (or ≥ 0), as far as signs and bounds of generators show it."""
+        self.budget.spend(len(p))
         total, strict = Fraction(0), or_zero
         for m, c in p.items():
             low, attained = self._lower_bound(m, fraction(c))
@@ -154,10 +156,12 @@ class Generators:
 
     def bits_in(self, p: Poly) -> list[int]:
         """The bits of a polynomial, first ones first."""
+        self.budget.spend(len(p))
         return sorted({g for m in p for g, _ in m if self.generators[g].kind == "bit"})
 
     def with_bit(self, p: Poly, bit: int, value: int) -> Poly:
         """p where a bit is 0 or 1, and where it is 1 the others of its group are 0."""
+        self.budget.spend(len(p))
         result: Poly = {}
         group = self._groups[bit]
         for m, c in p.items():

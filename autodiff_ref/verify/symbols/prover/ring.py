@@ -28,6 +28,20 @@ from .polynomials import (
     times,
 )
 
+
+def _work_of_product(a: Poly, b: Poly) -> int:
+    """By the lengths of the monomials, and by what numbers cost: one term of each stands for all."""
+    if not a or not b:
+        return 0
+    cost = 1
+    for p in (a, b):
+        m, c = next(iter(p.items()))
+        roots = sum(type(exponent) is not int for _, exponent in m)
+        cost = max(cost, 1 + c.height_bits() // 256 + 8 * roots // (1 + len(m)))
+    lengths = len(b) * sum(map(len, a)) + len(a) * sum(map(len, b))
+    return (len(a) * len(b) + lengths) * cost
+
+
 PRIME = 2**61 - 1
 _ROOTS = 2**4 * 9 * 5 * 7
 """the residue of e^m is drawn as this power of another one, so that it has roots"""
@@ -51,9 +65,9 @@ class Ring(Generators):
         number = self.generator("power", frozenset(base.items()))
         made = self.generators[number]
         if not made.base:
-            made.base = base
             made.positive = self.is_positive(base)
             made.pivots = pivots_of(base)
+            made.base = base
         return self.reduced({((number, tidy(exponent)),): fmpq(1)})
 
     def multiply(self, a: Poly, b: Poly) -> Poly:
@@ -62,6 +76,7 @@ class Ring(Generators):
             a, b = b, a
         if len(a) * len(b) > 40 * LARGEST:
             raise UnprovableError("an expression grew too large")
+        self.budget.spend(_work_of_product(a, b))
         raw: Poly = {}
         for m, c in a.items():
             for n, d in b.items():
@@ -72,6 +87,7 @@ class Ring(Generators):
 
     def subtract(self, a: Poly, b: Poly) -> Poly:
         """a − b"""
+        self.budget.spend(len(a) + len(b))
         result = dict(a)
         add_into(result, b, fmpq(-1))
         return result
@@ -89,6 +105,7 @@ class Ring(Generators):
 
     def reduced(self, raw: Poly) -> Poly:
         """A polynomial after all equations that its generators know."""
+        self.budget.spend(len(raw) + sum(map(len, raw)))
         result: Poly = {}
         for m, c in raw.items():
             if c:
@@ -101,6 +118,7 @@ class Ring(Generators):
     def _reduced_monomial(self, m: Monomial) -> Poly | None:
         """What a monomial is rewritten to; None where it stays."""
         if m not in self._reduced:
+            self.budget.spend(4 + 2 * len(m))
             step = self._rewritten(m)
             self._reduced[m] = None if step is None else self.reduced(step)
         return self._reduced[m]
@@ -156,6 +174,7 @@ class Ring(Generators):
             return shifted(factor, times(rest, power_of_one(number, exponent - whole)))
         if exponent >= 0:
             return None
+        self.budget.spend(2 * len(base))
         degrees = dict(m)
         for pivot in generator.pivots:
             degree = degrees.get(pivot.generator, 0)
@@ -170,6 +189,7 @@ class Ring(Generators):
                 shift, factor, other = pivot.lowest
             else:
                 continue
+            self.budget.spend(3 * (2 + len(other)) * (3 + len(m)))
             result = {times(times(rest, power_of_one(number, exponent + 1)), shift): factor}
             add_into(result, shifted(other, times(m, shift)), -factor)
             return result
@@ -193,6 +213,7 @@ class Ring(Generators):
             return None
 
     def _residue_of_term(self, m: Monomial, c: fmpq) -> int:
+        self.budget.spend(1 + len(m))
         result = int(c.p) * pow(int(c.q), -1, PRIME)
         for number, exponent in m:
             generator = self.generators[number]

@@ -2,9 +2,11 @@
 
     {"new": true}                                forget all nodes
     {"nodes": [[operation, …], …]}               nodes that come behind those sent before
-    {"id": 7, "pairs": [[3, 9], [4, 11], …]}     are these nodes pairwise equal?  →  {"id": 7, "reason": ""}
+    {"id": 7, "pairs": [[3, 9], [4, 11], …], "work": 1000}
+                                                 are these nodes pairwise equal?  →  {"id": 7, "reason": "", "work": 96}
 
-An empty reason means that all pairs are proved equal. The process ends with its parent: as soon as nothing can be read.
+An empty reason means that all pairs are proved equal. `work` is how much work may be done for it, and how much was done: it
+is counted, so that every machine gives the same answer. The process ends with its parent: as soon as nothing can be read.
 """
 
 import json
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .nodes import Graph
-from .polynomials import UnprovableError
+from .polynomials import Budget, UnprovableError
 
 
 def main() -> None:
@@ -30,8 +32,8 @@ def main() -> None:
             prover = Prover()
         prover.nodes.extend(message.get("nodes", ()))
         if "id" in message:
-            answer = {"id": message["id"], "reason": prover.answer(message["pairs"])}
-            print(json.dumps(answer), flush=True)
+            reason, work = prover.answer(message["pairs"], message["work"])
+            print(json.dumps({"id": message["id"], "reason": reason, "work": work}), flush=True)
 
 
 def _read(lines: "queue.SimpleQueue[str]") -> None:
@@ -54,15 +56,23 @@ class Prover:
         self.nodes: list[list[Any]] = []
         self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes)]
 
-    def answer(self, pairs: list[list[int]]) -> str:
-        """Why some pair is not proved equal; empty where all are."""
+    def answer(self, pairs: list[list[int]], work: int) -> tuple[str, int]:
+        """Why some pair is not proved equal, empty where all are; and how much work was done.
+
+        Args:
+            pairs: numbers of nodes.
+            work: how much may be done. Where it is tried without cases first, half of it is left for cases.
+        """
         picks = any(node[0] == "pick" for node in self.nodes)
-        reason = ""
+        reason, done = "", 0
         for graph in self._graphs if picks else self._graphs[1:]:
+            budget = graph.ring.budget = Budget(work - done if graph.by_cases else work // 2)
+            before = budget.left
             reason = answered(graph, pairs)
+            done += before - budget.left
             if not reason:
                 break
-        return reason
+        return reason, done
 
 
 def answered(graph: Graph, pairs: list[list[int]]) -> str:

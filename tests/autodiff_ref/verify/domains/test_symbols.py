@@ -55,19 +55,20 @@ PROVED = {
     "k > −1/2": ((integers(0, 20, "n"),), lambda k: jnp.abs(k + 1), lambda k: k + 1),
     "x < 2 in an open interval": ((intervals(-1, 2, "n"),), less_than_2, lambda x: x),
     "x > 0 in a closed interval": ((intervals(0.5, 2, "n", closed=True),), lambda x: jnp.abs(x), lambda x: x),
+    "x ≥ 0": ((nonnegatives("n"),), lambda x: jnp.abs(x), lambda x: x),
+    "x_1 ≤ x_3": ((sorted_reals(3),), lambda x: jnp.maximum(x[0], x[2]), lambda x: x[2]),
     "Σ x_p = Σ x": ((reals(3), permutations(3)), lambda x, p: jnp.sum(x[p]), lambda x, p: jnp.sum(x) + 0 * p[0]),
 }
 
 NOT_PROVED = {
-    "x < 2 where 2 is an end": ((intervals(-1, 2, "n", closed=True),), less_than_2, lambda x: x),
-    "x > 0 where 0 is among them": ((nonnegatives("n"),), lambda x: jnp.where(x > 0, x, 1.0), lambda x: x),
+    "x < 2 where 3 is the end": ((intervals(-1, 3, "n", closed=True),), less_than_2, lambda x: x),
     "k one of 0, 1, 2 of 0, …, 20": ((integers(0, 20, "n"),), lambda k: k * (k - 1) * (k - 2), lambda k: 0 * k),
     "L_ii > 0": (
         (lower_triangular("d", positive_diagonal=False),),
         lambda f: jnp.abs(jnp.diag(f)),
         lambda f: jnp.diag(f),
     ),
-    "x_1 < x_2 where they may be equal": ((sorted_reals(2),), lambda x: jnp.where(x[0] < x[1], x, 1.0), lambda x: x),
+    "x_1 < x_3 in rows": ((sorted_reals(3, 2),), lambda x: jnp.maximum(x[0], x[2]), lambda x: x[2]),
     "Σp = 1 along another axis": ((simplex(3, 3),), lambda p: jnp.sum(p, axis=0), lambda p: jnp.ones(3)),
     "x_p = x": ((reals(3), permutations(3)), lambda x, p: x[p], lambda x, p: x + 0 * p),
 }

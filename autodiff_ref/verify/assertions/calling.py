@@ -1,0 +1,136 @@
+"""How the two functions of an assertion are called: which keywords each takes, by what is differentiated, what counts."""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.nabla import split_arguments, staged_nabla
+from manual_grad.derivation import label_of
+
+Function = Callable[..., Any]
+
+
+def asks_for_nabla(f: Function) -> bool:
+    """Whether f has an argument `nabla` that must be given."""
+    if isinstance(f, types.FunctionType) and "nabla" not in f.__code__.co_varnames and not hasattr(f, "__wrapped__"):
+        return False  # most functions: a tenth of the time of their signature
+    try:
+        asked = inspect.signature(f).parameters.get("nabla")
+    except (TypeError, ValueError):
+        return False
+    return asked is not None and asked.default is asked.empty
+
+
+def check_keywords(candidate: Function, of: Function, keywords: dict[str, Any]) -> None:
+    """Each keyword is handed to those of the two functions that take it.
+
+    Raises:
+        TypeError: neither takes it.
+    """
+    for name in keywords:
+        if not (_takes(candidate, name) or _takes(of, name)):
+            raise TypeError(f"neither `{label_of(candidate)}` nor `{label_of(of)}` takes an argument {name!r}")
+
+
+def with_keywords(f: Function, keywords: dict[str, Any]) -> Function:
+    """f with those of the keywords that it takes, as a function of its other arguments."""
+    taken = {name: value for name, value in keywords.items() if _takes(f, name)}
+    if not taken:
+        return f
+
+    def bound(*args: Any, **more: Any) -> Any:
+        return f(*args, **taken, **more)
+
+    try:
+        signature = inspect.signature(f)
+        left = [parameter for name, parameter in signature.parameters.items() if name not in taken]
+        bound.__signature__ = signature.replace(parameters=left)  # pyright: ignore[reportFunctionMemberAccess]
+    except ValueError:
+        pass
+    bound.__name__ = label_of(f)
+    return bound
+
+
+@functools.lru_cache(maxsize=512)
+def _parameters(f: Function) -> Any:
+    try:
+        return inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def _takes(f: Function, name: str) -> bool:
+    try:
+        parameters = _parameters(f)
+    except TypeError:  # what cannot be hashed
+        parameters = _parameters.__wrapped__(f)
+    if parameters is None:
+        return True
+    found = parameters.get(name)
+    if found is not None:
+        return found.kind is not found.POSITIONAL_ONLY
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def variable_of(of: Function, wrt: str | None, args: Any, keywords: dict[str, Any]) -> Any:
+    """What `of` is differentiated by, among arguments or keywords.
+
+    Raises:
+        TypeError: there is no such argument, nor a first argument with such a field.
+    """
+    if wrt in keywords:
+        return keywords[wrt]
+    return split_arguments(with_keywords(of, keywords), wrt, args)[0]
+
+
+def gradient_of(of: Function, wrt: str | None, args: Any, keywords: dict[str, Any]) -> Any:
+    """∇of by JAX; of a function that returns its value and gradients, that of the value."""
+    shapes = shapes_of(variable_of(of, wrt, args, keywords))
+    if wrt in keywords:
+        return staged_nabla(None)(lambda v: first_of(of(*args, **{**keywords, wrt: v}), shapes))(keywords[wrt])
+    bound = with_keywords(of, keywords)
+
+    @functools.wraps(bound)
+    def value(*args: Any, **more: Any) -> Any:
+        return first_of(bound(*args, **more), shapes)
+
+    return staged_nabla(wrt)(value)(*args)
+
+
+def value_of(f: Function, wrt: str | None, args: Any, keywords: dict[str, Any]) -> Any:
+    """f at its arguments, handed JAX's ∇ if it must be."""
+    nabla = {"nabla": jax_nabla(wrt)} if asks_for_nabla(f) else {}
+    return with_keywords(f, keywords)(*args, **nabla)
+
+
+def shapes_of(value: Any) -> Any:
+    """The structure of a pytree, and the shapes of its leaves."""
+    leaves, structure = jax.tree.flatten(value)
+    return structure, [tuple(np.shape(leaf)) for leaf in leaves]
+
+
+def first_of(value: Any, shapes: Any) -> Any:
+    """The loss, of a function that returns (loss, gradients); else what it returns."""
+    return value[0] if returns_both(value, shapes) else value
+
+
+def second_of(value: Any, shapes: Any) -> Any:
+    """The gradients, of a function that returns (loss, gradients); else what it returns."""
+    return value[1] if returns_both(value, shapes) else value
+
+
+def returns_both(value: Any, shapes: Any) -> bool:
+    """Whether a value is (loss, gradients), in the structure or the shapes of what is differentiated by."""
+    if type(value) is not tuple or len(value) != 2 or hasattr(value[0], "keys"):  # pyright: ignore[reportUnknownArgumentType]
+        return False
+    loss, gradients = value  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(loss, tuple | list) or np.shape(loss) != ():
+        return False
+    found = shapes_of(gradients)
+    return found == shapes or (found[1] == shapes[1] and shapes[1] != [()])

@@ -1,0 +1,152 @@
+"""What JAX computes for a function of NumPy's or of `scipy.special`."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy import special
+
+Function = Callable[..., Any]
+
+_REDUCTIONS: dict[str, Function] = {
+    "add": jnp.sum,
+    "multiply": jnp.prod,
+    "maximum": jnp.max,
+    "minimum": jnp.min,
+    "logaddexp": lambda a, axis=None, keepdims=False: special.logsumexp(a, axis=axis, keepdims=keepdims),
+    "logical_or": jnp.any,
+    "logical_and": jnp.all,
+}
+_ACCUMULATIONS: dict[str, Function] = {
+    "add": jnp.cumsum,
+    "multiply": jnp.cumprod,
+    "maximum": lambda a, axis: jax.lax.cummax(a, axis % a.ndim),
+    "minimum": lambda a, axis: jax.lax.cummin(a, axis % a.ndim),
+}
+
+
+def _clip(a: Any, *limits: Any, **named: Any) -> Any:
+    low = limits[0] if limits else named.get("a_min", named.get("min"))
+    high = limits[1] if len(limits) > 1 else named.get("a_max", named.get("max"))
+    a = a if low is None else jnp.maximum(a, low)
+    return a if high is None else jnp.minimum(a, high)
+
+
+def _full_like(a: Any, value: Any, dtype: Any = None, **_: Any) -> Any:
+    return jnp.full(jnp.shape(a), value, dtype or a.dtype)
+
+
+def _average(a: Any, axis: Any = None, weights: Any = None, **more: Any) -> Any:
+    return jnp.average(a, axis=axis, weights=weights, **more)
+
+
+_OTHER_NAMES: dict[str, Function] = {
+    "absolute": jnp.abs,
+    "amax": jnp.max,
+    "amin": jnp.min,
+    "average": _average,
+    "clip": _clip,
+    "conjugate": lambda x: x,
+    "copy": lambda a, **_: a,
+    "ascontiguousarray": lambda a, **_: a,
+    "divide": jnp.true_divide,
+    "fabs": jnp.abs,
+    "full_like": _full_like,
+    "pow": jnp.power,
+    "psi": special.digamma,
+    "softmax": lambda x, axis=None: jax.nn.softmax(x, axis=axis),
+    "log_softmax": lambda x, axis=None: jax.nn.log_softmax(x, axis=axis),
+    "round": jnp.round,
+    "around": jnp.round,
+    "require": lambda a, *_, **__: a,
+}
+
+
+@functools.cache
+def _of_scipy() -> dict[Any, Function]:
+    """JAX's function for each of `scipy.special`, whatever the latter calls itself."""
+    theirs = sys.modules.get("scipy.special")
+    if theirs is None:
+        return {}
+    names = [name for name in dir(theirs) if not name.startswith("_") and hasattr(special, name)]
+    return {getattr(theirs, name): getattr(special, name) for name in names if callable(getattr(theirs, name))}
+
+
+def jax_function(f: Any) -> Function | None:
+    """JAX's function that computes what one of NumPy's or SciPy's does; None where there is none."""
+    name, module = getattr(f, "__name__", ""), getattr(f, "__module__", None) or ""
+    if isinstance(f, np.ufunc) and getattr(np, name, None) is not f:
+        if not _of_scipy():
+            _of_scipy.cache_clear()
+        found = _of_scipy().get(f)
+        if found is not None:
+            return found
+    if module.startswith("numpy.linalg"):
+        return getattr(jnp.linalg, name, None)
+    if module.startswith("numpy.fft"):
+        return getattr(jnp.fft, name, None)
+    if name in _OTHER_NAMES:
+        return _OTHER_NAMES[name]
+    if isinstance(f, np.ufunc) and getattr(np, name, None) is not f:
+        return getattr(special, name, None)
+    return getattr(jnp, name, None) or getattr(special, name, None)
+
+
+def jax_ufunc(ufunc: np.ufunc, method: str) -> Function | None:
+    """The same for a ufunc, or a method of one."""
+    name = ufunc.__name__
+    if method == "__call__":
+        f = jax_function(ufunc)
+        return None if f is None else functools.partial(_called, f)
+    if method == "reduce":
+        reduce = _REDUCTIONS.get(name)
+        return None if reduce is None else lambda a, axis=0, **more: reduce(a, axis=axis, **more)
+    if method == "accumulate":
+        accumulate = _ACCUMULATIONS.get(name)
+        return None if accumulate is None else lambda a, axis=0, **_: accumulate(a, axis=axis)
+    if method == "outer":
+        f = jax_function(ufunc)
+        return None if f is None else lambda a, b, **_: f(jnp.reshape(a, (*jnp.shape(a), *(1,) * jnp.ndim(b))), b)
+    return None
+
+
+def _called(f: Function, *args: Any, **keywords: Any) -> Any:
+    dtype = keywords.pop("dtype", None)
+    for name in ("casting", "order", "subok", "signature", "sig"):
+        keywords.pop(name, None)
+    made = f(*args, **keywords)
+    return made if dtype is None else jnp.asarray(made).astype(dtype)
+
+
+SCATTERED = {
+    "add": "add",
+    "subtract": "subtract",
+    "multiply": "multiply",
+    "maximum": "max",
+    "minimum": "min",
+    "divide": "divide",
+    "true_divide": "divide",
+}
+"""what `ufunc.at` is in JAX: a method of `a.at[index]`"""
+
+OF_MATH = {
+    **{
+        name: name
+        for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "fabs", "floor")
+    },
+    **{name: name for name in ("sinh", "cosh", "tanh", "ceil", "isnan", "isinf", "isfinite", "cbrt", "hypot", "exp2")},
+    **{name: "arc" + name[1:] for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2")},
+    "pow": "power",
+}
+"""functions of `math`, and NumPy's names of them"""
+
+OF_MATH_IN_JAX: dict[str, Function] = {
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "lgamma": special.gammaln,
+    "gamma": special.gamma,
+}

@@ -1,0 +1,111 @@
+"""One run of NumPy code with stand-ins for its arrays: what it has taken for granted, and what stops it."""
+
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
+
+CONSTANT, DATA, VARIES = 0, 1, 2
+"""What a value depends on: on nothing that is handed in, on data alone, or on what is differentiated by."""
+
+MOST_ASSUMED = 20_000
+"""entries of an array that may be taken for granted"""
+
+LIBRARIES = {
+    *("numpy", "scipy", "jax", "jaxlib", "flint", "hypothesis", "_pytest", "pluggy", "numba", "sklearn", "pandas", "torch"),
+    *("autodiff_ref", "matplotlib", "mpmath", "sympy", "opt_einsum"),
+}
+"""packages whose code is no user's: what they make of arrays are arrays"""
+
+
+class NotFollowedError(TypeError):
+    """NumPy code does what a stand-in cannot follow; says where in the user's code, and what to do."""
+
+    def __init__(self, what: str, way_on: str) -> None:
+        place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        super().__init__(f"{what}{f' at {place}' if place else ''}: {way_on}")
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What was taken for granted at an input: a branch, an index, a mask. The trace holds where it is the same."""
+
+    array: Any
+    """as traced"""
+    value: Any
+    """at this input"""
+    place: str
+    """where in the user's code"""
+
+
+@dataclass
+class Run:
+    """One call of a function with stand-ins."""
+
+    assumptions: list[Assumption] = field(default_factory=list[Assumption])
+
+    def assume(self, array: Any, value: Any, level: int) -> None:
+        """Takes a value for granted, and notes it unless it depends on nothing."""
+        if level == CONSTANT:
+            return
+        known = np.asarray(value)
+        if known.size > MOST_ASSUMED:
+            raise NotFollowedError(
+                f"an array of {known.size} numbers decides what is computed",
+                "use functions of arrays, or try smaller shapes",
+            )
+        place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+        self.assumptions.append(Assumption(array, known.copy(), place))
+
+
+_STATE = threading.local()
+
+
+def current() -> Run | None:
+    """The run of this thread; None where none is under way."""
+    return getattr(_STATE, "run", None)
+
+
+@contextmanager
+def running(run: Run) -> Generator[None]:
+    """Makes a run this thread's."""
+    before = current()
+    _STATE.run = run
+    try:
+        yield
+    finally:
+        _STATE.run = before
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame is of a user's code."""
+    return str(frame.f_globals.get("__name__", "")).split(".", 1)[0] not in LIBRARIES
+
+
+def user_place(frame: FrameType | None) -> str:
+    """The innermost place of a user's code on the stack: net.py:12."""
+    while frame is not None:
+        if is_users(frame) and not frame.f_code.co_filename.startswith("<"):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def place_of(error: BaseException) -> str:
+    """The innermost place of a user's code at which an error was raised."""
+    found, at = "", error.__traceback__
+    while at is not None:
+        if _is_users(at):
+            found = f"{Path(at.tb_frame.f_code.co_filename).name}:{at.tb_lineno}"
+        at = at.tb_next
+    return found
+
+
+def _is_users(at: TracebackType) -> bool:
+    return is_users(at.tb_frame) and not at.tb_frame.f_code.co_filename.startswith("<")

@@ -1,0 +1,159 @@
+"""`assert_backward_agrees`: backward passes in the style of courses; the wrong argument is named."""
+
+import numpy as np
+import pytest
+
+from autodiff_ref import assert_backward_agrees
+
+_rng = np.random.default_rng(2)
+X, W, B = _rng.standard_normal((4, 3)), _rng.standard_normal((3, 2)), _rng.standard_normal(2)
+
+
+def affine_forward(x, w, b):
+    out = x.reshape(x.shape[0], -1).dot(w) + b
+    return out, (x, w, b)
+
+
+def affine_backward(dout, cache):
+    x, w, _ = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = x.reshape(x.shape[0], -1).T.dot(dout)
+    return dx, dw, np.sum(dout, axis=0)
+
+
+def norm_forward(x, gamma, beta, settings):
+    eps = settings.get("eps", 1e-5)
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    settings["running"] = 0.9 * settings.get("running", np.zeros(x.shape[1])) + 0.1 * mean
+    hat = (x - mean) / np.sqrt(var + eps)
+    return gamma * hat + beta, (hat, gamma, 1 / np.sqrt(var + eps))
+
+
+def norm_backward(dout, cache):
+    hat, gamma, s = cache
+    n = dout.shape[0]
+    d = dout * gamma
+    dx = s / n * (n * d - d.sum(axis=0) - hat * (d * hat).sum(axis=0))
+    return dx, (dout * hat).sum(axis=0), dout.sum(axis=0)
+
+
+def cell_forward(x, h, w, y):
+    """Two outputs, and labels that are not differentiated by"""
+    a = np.tanh(x @ w + h)
+    return a, a[range(len(y)), y], {"a": a, "x": x, "w": w, "y": y}
+
+
+def cell_backward(da, dpicked, cache):
+    a, y = cache["a"], cache["y"]
+    d = da.copy()
+    d[range(len(y)), y] += dpicked
+    d *= 1 - a**2
+    return {"dw": cache["x"].T @ d, "dx": d @ cache["w"].T, "h": d}
+
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dout, cache):
+    dx = np.array(dout, copy=True)
+    dx[cache <= 0] = 0
+    return dx
+
+
+def pool_forward(x, size):
+    n, h, w = x.shape
+    out = np.zeros((n, h // size, w // size))
+    for i in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            out[:, i, j] = np.max(x[:, i * size : (i + 1) * size, j * size : (j + 1) * size], axis=(1, 2))
+    return out, (x, size)
+
+
+def pool_backward(dout, cache):
+    x, size = cache
+    dx = np.zeros_like(x)
+    for k in range(x.shape[0]):
+        for i in range(dout.shape[1]):
+            for j in range(dout.shape[2]):
+                window = x[k, i * size : (i + 1) * size, j * size : (j + 1) * size]
+                mask = window == window.max()
+                dx[k, i * size : (i + 1) * size, j * size : (j + 1) * size] += mask * dout[k, i, j]
+    return dx
+
+
+def sine(x):
+    return np.sin(x)
+
+
+def sine_backward(dout, x):
+    return dout * np.cos(x)
+
+
+CASES = {
+    "affine": (affine_forward, affine_backward, (X, W, B)),
+    "batch normalisation": (norm_forward, norm_backward, (X, np.array([0.5, 2.0, 1.5]), np.array([0.0, 1.0, -1.0]), {})),
+    "two outputs, a dict": (cell_forward, cell_backward, (X, _rng.standard_normal((4, 2)), W, np.array([1, 0, 0, 1]))),
+    "relu": (relu_forward, relu_backward, (X,)),
+    "max-pooling": (pool_forward, pool_backward, (_rng.standard_normal((2, 4, 4)), 2)),
+    "no cache": (sine, sine_backward, (X,)),
+}
+
+
+def scaled(returned, which, factor):
+    if isinstance(returned, dict):
+        return {key: factor * value if k == which else value for k, (key, value) in enumerate(returned.items())}
+    if isinstance(returned, tuple):
+        return tuple(factor * value if k == which else value for k, value in enumerate(returned))
+    return factor * returned
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_right_ones_pass_and_a_mistake_in_one_argument_is_named(name):
+    forward, backward, args = CASES[name]
+    assert_backward_agrees(forward, backward, *args)
+    named = {
+        "affine": ["x", "w", "b"],
+        "batch normalisation": ["x", "gamma", "beta"],
+        "two outputs, a dict": ["w", "x", "h"],
+    }
+    for which, argument in enumerate(named.get(name, ["x"])):
+        for factor in (-1.0, 1 + 1e-6):
+            wrong = lambda *a, w=which, f=factor: scaled(backward(*a), w, f)  # noqa: E731
+            with pytest.raises(AssertionError, match=rf"is not ∇{forward.__name__}\n  in {argument}\["):
+                assert_backward_agrees(forward, wrong, *args)
+
+
+def test_what_is_wrong_is_said_of_the_parameter():
+    def doubled(dout, cache):
+        dx, dw, db = affine_backward(dout, cache)
+        return dx, dw / len(dx), db
+
+    with pytest.raises(AssertionError) as failed:
+        assert_backward_agrees(affine_forward, doubled, X, W, B)
+    assert "  w is 0.25 times what it should be: 1/4" in str(failed.value)
+    assert "  right: b, x" in str(failed.value)
+
+    def unsummed(dout, cache):
+        return *affine_backward(dout, cache)[:2], dout
+
+    with pytest.raises(AssertionError, match=r"its sum over axis 0 is that gradient"):
+        assert_backward_agrees(affine_forward, unsummed, X, W, B)
+
+    def transposed(dout, cache):
+        dx, dw, db = affine_backward(dout, cache)
+        return dx, dw.T, db
+
+    square = W @ W.T + np.triu(np.ones((3, 3)))
+    with pytest.raises(AssertionError, match=r"\n  w is transposed\n"):
+        assert_backward_agrees(affine_forward, transposed, X, square, np.ones(3))
+
+
+def test_wrong_forms_are_said():
+    with pytest.raises(AssertionError, match="returns 4 gradients, and forward has 3 arguments of floats: x, w, b"):
+        assert_backward_agrees(affine_forward, lambda d, c: (*affine_backward(d, c), d), X, W, B)
+    with pytest.raises(AssertionError, match="returns a gradient 'dv', and forward has the arguments x, w, b"):
+        assert_backward_agrees(affine_forward, lambda d, c: {"dv": d}, X, W, B)
+    with pytest.raises(TypeError, match="`backward` must be a function"):
+        assert_backward_agrees(affine_forward, 3, X, W, B)  # pyright: ignore
+    assert_backward_agrees(affine_forward, lambda d, c: (None, affine_backward(d, c)[1]), X, W, B)

@@ -1,0 +1,200 @@
+"""How the assertion calls both functions: keywords, (loss, gradient), state and randomness; and when nothing can be said."""
+
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import errors as hypothesis_errors
+from hypothesis import strategies as st
+
+from autodiff_ref import UndecidedError, assert_gradients_agree
+from tests.compiled import compiled
+
+W, X = np.array([1.0, -0.5]), np.array([[1.0, 2.0], [0.25, -1.0], [3.0, 0.5]])
+
+
+def square(w):
+    return jnp.sum(w**2)
+
+
+# Keywords
+
+
+def loss(w, x, power=2, axis=None):
+    return jnp.sum(jnp.sum(jnp.abs(x @ w) ** power, axis=axis))
+
+
+def gradient(w, x, power=2, scale=1.0):
+    z = x @ w
+    return scale * power * x.T @ (np.sign(z) * np.abs(z) ** (power - 1))
+
+
+def test_keywords_are_handed_on_to_those_that_take_them():
+    assert_gradients_agree(gradient, loss, W, X, power=3)
+    assert_gradients_agree(gradient, loss, W, x=X, power=3, axis=0)
+    assert_gradients_agree(gradient, loss, W, X, scale=1.0)
+    for wrong in ({"scale": 1 + 1e-9}, {"scale": -1.0, "axis": 0}):
+        with pytest.raises(AssertionError, match=r"(?s)is not ∇loss.*power=3"):
+            assert_gradients_agree(gradient, loss, W, X, power=3, **wrong)
+    with pytest.raises(TypeError, match="neither `gradient` nor `loss` takes an argument 'rate'"):
+        assert_gradients_agree(gradient, loss, W, X, rate=1)
+
+
+def test_what_is_differentiated_by_may_be_a_keyword():
+    def by_x(w, x):
+        return 2 * np.outer(x @ w, w)
+
+    assert_gradients_agree(by_x, loss, W, x=X, wrt="x")
+    with pytest.raises(AssertionError, match=r"in x\["):
+        assert_gradients_agree(lambda w, x: by_x(w, x) * [[1, 1], [1, 1], [1, 2]], loss, W, x=X, wrt="x")
+
+
+def test_functions_that_return_their_value_and_gradient():
+    def both(w):
+        return np.sum(w**2), 2 * w
+
+    assert_gradients_agree(both, both, W)
+    assert_gradients_agree(lambda w: 2 * w, both, W)
+    assert_gradients_agree(lambda w: compiled(both(w)[1]), both, W)
+    with pytest.raises(AssertionError, match="-1 times"):
+        assert_gradients_agree(lambda w: (both(w)[0], -2 * w), both, W)
+
+
+# Numbers that are no floats
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.int8, np.float32])
+def test_integers_and_truth_values_are_numbers(dtype):
+    x = np.array([1.0, -2.0, 3.0])
+    relu = lambda x: jnp.sum(jnp.maximum(x, 0))  # noqa: E731
+    assert_gradients_agree(lambda x: (x > 0).astype(dtype), relu, x)
+    assert_gradients_agree(lambda x: compiled(x > 0).astype(dtype), relu, x)
+    with pytest.raises(AssertionError, match=r"is not ∇"):
+        assert_gradients_agree(lambda x: (x > 2).astype(dtype), relu, x)
+
+
+# State
+
+
+class Accumulates:
+    def __init__(self):
+        self.total, self.calls = 0.0, []
+
+    def __call__(self, w):
+        self.total = self.total + 2 * w
+        self.calls.append(w)
+        return self.total
+
+
+def in_a_closure():
+    total = 0.0
+
+    def gradient(w):
+        nonlocal total
+        total = total + 2 * w
+        return total
+
+    return gradient
+
+
+def in_a_default(w, kept={"total": 0.0}):  # noqa: B006
+    kept["total"] = kept["total"] + 2 * w
+    return kept["total"]
+
+
+@pytest.mark.parametrize(
+    "make", [Accumulates, lambda: Accumulates().__call__, in_a_closure, lambda: in_a_default, lambda: partial(Accumulates())]
+)
+def test_a_gradient_that_keeps_state_is_said_to_and_is_unharmed(make):
+    keeps = make()
+    with pytest.raises(AssertionError, match=r"returns something else when it is called again .*it keeps state"):
+        assert_gradients_agree(keeps, square, W)
+    assert isinstance(keeps(np.ones(2)), np.ndarray)
+
+
+def test_randomness_is_noticed():
+    rng = np.random.default_rng(0)
+    for random in (lambda w: 2 * w * rng.uniform(), lambda w: compiled(2 * w) * (rng.random(2) < 0.5)):
+        with pytest.raises(AssertionError, match="is random"):
+            assert_gradients_agree(random, square, W)
+    with pytest.raises(UndecidedError, match="the loss returns something else than what was traced of it: it is random"):
+        assert_gradients_agree(lambda w: 2 * w, lambda w: square(w) * rng.uniform(), W)
+
+
+class Layer:
+    """Keeps what backward needs, as layers do."""
+
+    def forward(self, w):
+        self.input = w
+        return np.sum(w**2)
+
+    def backward(self, factor=2.0):
+        return factor * self.input
+
+
+def test_a_cache_that_each_call_fills_anew_is_no_state():
+    layer = Layer()
+    assert_gradients_agree(lambda w: (layer.forward(w), layer.backward())[1], layer.forward, W)
+    assert isinstance(layer.input, np.ndarray)
+    with pytest.raises(AssertionError, match="is not ∇forward"):
+        assert_gradients_agree(lambda w: (layer.forward(w), layer.backward(1.0))[1], layer.forward, W)
+    assert isinstance(layer.input, np.ndarray)
+
+
+# Nothing can be said of any example
+
+
+def hinge(x):
+    return jnp.sum(jnp.maximum(x, 0))
+
+
+def on_a_kink(x):
+    """max(x, 0) at 0, where one says 1 and JAX another number"""
+    assert_gradients_agree(lambda x: jnp.where(x >= 0, 1.0, 0.0), hinge, x * np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "phases"),
+    [
+        (st.just(1.0), (Phase.generate,)),
+        (st.sampled_from([1.0, 2.0, 3.0]), (Phase.generate,)),
+        (st.floats(1, 2), (Phase.generate,)),
+        (st.floats(1, 2), tuple(Phase)),
+        (st.floats(1, 2), (Phase.explicit,)),
+    ],
+)
+def test_a_test_whose_every_example_was_undecided_fails_and_says_why(strategy, phases):
+    @settings(max_examples=100, database=None, phases=phases)
+    @example(1.0)
+    @given(strategy)
+    def check(x):
+        on_a_kink(x)
+
+    with pytest.raises((UndecidedError, hypothesis_errors.Unsatisfiable), match="it lies on a kink") as failed:
+        check()
+    assert "examples" in str(failed.value) or "every example" in str(failed.value)
+
+
+def test_undecided_examples_among_others_are_rejected():
+    seen = []
+
+    @settings(max_examples=30, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, 3))
+    def check(k):
+        assert_gradients_agree(lambda x: jnp.where(x >= 0, 1.0, 0.0), hinge, np.full(1, max(k - 2.0, 0.0)))
+        seen.append(k)
+
+    check()
+    assert set(seen) == {3}
+
+
+def test_a_wrong_gradient_among_undecided_examples_is_found():
+    @settings(max_examples=100, database=None)
+    @given(st.integers(0, 3))
+    def check(k):
+        assert_gradients_agree(lambda x: jnp.where(x >= 0, 2.0, -1.0), lambda x: jnp.sum(jnp.abs(x)), np.full(1, float(k)))
+
+    with pytest.raises(AssertionError, match="is not ∇"):
+        check()

@@ -1,0 +1,167 @@
+"""`check_intermediates`: a chain rule written out, step by step; the first wrong one is named."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from autodiff_ref import check_intermediates
+
+_rng = np.random.default_rng(4)
+N, VOCABULARY, HIDDEN = 6, 4, 5
+TOKENS, NEXT = _rng.integers(0, VOCABULARY, (N, 2)), _rng.integers(0, VOCABULARY, N)
+C, W1 = _rng.standard_normal((VOCABULARY, 3)), _rng.standard_normal((6, HIDDEN)) / 2
+GAIN, SHIFT = _rng.uniform(0.5, 1.5, HIDDEN), _rng.standard_normal(HIDDEN) / 4
+W2, B2 = _rng.standard_normal((HIDDEN, VOCABULARY)), _rng.standard_normal(VOCABULARY)
+
+
+def forward(c, w1, gain, shift, w2, b2):
+    """Two letters in, the next one out, through batch normalisation: every step has a name"""
+    emb = c[TOKENS]
+    flat = emb.reshape(N, -1)
+    pre = flat @ w1
+    mean = pre.sum(0, keepdims=True) / N
+    centred = pre - mean
+    var = (centred**2).sum(0, keepdims=True) / (N - 1)
+    inv = (var + 1e-5) ** -0.5
+    hat = centred * inv
+    a = gain * hat + shift
+    h = np.tanh(a)
+    logits = h @ w2 + b2
+    top = logits.max(1, keepdims=True)
+    shifted = logits - top
+    counts = np.exp(shifted)
+    total = counts.sum(1, keepdims=True)
+    probs = counts / total
+    logprobs = np.log(probs)
+    return -logprobs[range(N), NEXT].mean()
+
+
+PARAMETERS = C, W1, GAIN, SHIFT, W2, B2
+
+
+def by_hand(c, w1, gain, shift, w2, b2):
+    """Each step backwards"""
+    flat = c[TOKENS].reshape(N, -1)
+    pre = flat @ w1
+    centred = pre - pre.mean(0)
+    inv = ((centred**2).sum(0, keepdims=True) / (N - 1) + 1e-5) ** -0.5
+    hat = centred * inv
+    h = np.tanh(gain * hat + shift)
+    logits = h @ w2 + b2
+    counts = np.exp(logits - logits.max(1, keepdims=True))
+    total = counts.sum(1, keepdims=True)
+    probs = counts / total
+    d = {"dlogprobs": np.zeros_like(probs)}
+    d["dlogprobs"][range(N), NEXT] = -1 / N
+    d["dprobs"] = d["dlogprobs"] / probs
+    d["dtotal"] = (-d["dprobs"] * counts / total**2).sum(1, keepdims=True)
+    d["dcounts"] = d["dprobs"] / total + d["dtotal"]
+    d["dshifted"] = d["dcounts"] * counts
+    d["dtop"] = -d["dshifted"].sum(1, keepdims=True)
+    d["dlogits"] = d["dshifted"].copy()
+    d["dlogits"][range(N), logits.argmax(1)] += d["dtop"][:, 0]
+    d["dh"] = d["dlogits"] @ w2.T
+    d["dw2"] = h.T @ d["dlogits"]
+    d["db2"] = d["dlogits"].sum(0)
+    d["da"] = d["dh"] * (1 - h**2)
+    d["dgain"], d["dshift"] = (d["da"] * hat).sum(0), d["da"].sum(0)
+    d["dhat"] = d["da"] * gain
+    d["dinv"] = (d["dhat"] * centred).sum(0, keepdims=True)
+    d["dvar"] = -0.5 * inv**3 * d["dinv"]
+    d["dcentred"] = d["dhat"] * inv + 2 * centred / (N - 1) * d["dvar"]
+    d["dmean"] = -d["dcentred"].sum(0, keepdims=True)
+    d["dpre"] = d["dcentred"] + d["dmean"] / N
+    d["dflat"], d["dw1"] = d["dpre"] @ w1.T, flat.T @ d["dpre"]
+    d["demb"] = d["dflat"].reshape(N, 2, 3)
+    d["dc"] = np.zeros_like(c)
+    np.add.at(d["dc"], TOKENS, d["demb"])
+    return d
+
+
+GIVEN = by_hand(*PARAMETERS)
+
+
+def test_twenty_odd_steps_are_judged_in_one_call():
+    """One of them is exactly 0 but for rounding: a softmax does not hang on a shift of its scores."""
+    assert np.max(np.abs(GIVEN["dtop"])) < 1e-15
+    assert len(GIVEN) == 23
+    check_intermediates(forward, GIVEN, *PARAMETERS)
+
+
+@pytest.mark.parametrize("key", ["dprobs", "dvar", "dc"])
+def test_the_first_wrong_step_is_named(key):
+    wrong = {**GIVEN, key: GIVEN[key] * -1.5}
+    with pytest.raises(AssertionError, match=rf"^{key} is not ∂forward/∂{key[1:]}") as failed:
+        check_intermediates(forward, wrong, *PARAMETERS)
+    assert "it is -1.5 times what it should be" in str(failed.value)
+    one = {**GIVEN, key: GIVEN[key] * (1 + 1e-6 * (np.abs(GIVEN[key]) == np.abs(GIVEN[key]).max()))}
+    with pytest.raises(AssertionError, match=rf"^{key} is not"):
+        check_intermediates(forward, one, *PARAMETERS)
+
+
+def test_later_steps_are_judged_given_the_earlier():
+    """dh is wrong, and those that follow from it follow rightly, but for dgain, which is wrong by itself"""
+    h = np.tanh(forward_a())
+    d = {"dlogits": GIVEN["dlogits"], "dh": 2 * GIVEN["dh"]}
+    d["da"] = d["dh"] * (1 - h**2)
+    d["dshift"] = d["da"].sum(0)
+    d["dgain"] = GIVEN["dgain"]
+    with pytest.raises(AssertionError) as failed:
+        check_intermediates(forward, d, *PARAMETERS)
+    said = str(failed.value)
+    assert said.startswith("dh is not ∂forward/∂h, given those before it\n")
+    assert "  it is 2 times what it should be\n  right before it: dlogits\n" in said
+    assert said.endswith("later, each given those before it: da right, dshift right, dgain wrong")
+
+
+def forward_a():
+    pre = C[TOKENS].reshape(N, -1) @ W1
+    centred = pre - pre.mean(0)
+    return GAIN * centred * ((centred**2).sum(0) / (N - 1) + 1e-5) ** -0.5 + SHIFT
+
+
+def test_arrays_of_the_module_and_of_closures_are_followed():
+    def of_the_module():
+        pre = C[TOKENS].reshape(N, -1) @ W1
+        out = np.tanh(pre)
+        return out.sum()
+
+    dout = np.ones((N, HIDDEN))
+    dpre = 1 - np.tanh(C[TOKENS].reshape(N, -1) @ W1) ** 2
+    check_intermediates(of_the_module, {"dout": dout, "dpre": dpre})
+    with pytest.raises(AssertionError, match="dpre is not"):
+        check_intermediates(of_the_module, {"dout": dout, "dpre": -dpre})
+    scale = np.full(HIDDEN, 0.5)
+
+    def of_a_closure(w):
+        z = w * scale
+        return (z**2).sum()
+
+    check_intermediates(of_a_closure, {"dz": 2 * GAIN * scale, "dw": 2 * GAIN * scale**2}, GAIN)
+    assert scale.tolist() == [0.5] * HIDDEN
+
+
+def test_of_jax_and_in_float32():
+    def loss(w):
+        z = jnp.tanh(w)
+        return jnp.sum(z**2)
+
+    z = np.tanh(GAIN)
+    check_intermediates(loss, {"dz": 2 * z, "dw": 2 * z * (1 - z**2)}, GAIN)
+    small = np.tanh(GAIN.astype(np.float32))
+    check_intermediates(loss, {"z": 2 * small, "w": 2 * small * (1 - small**2)}, GAIN.astype(np.float32))
+    with pytest.raises(AssertionError, match="w is not ∂loss/∂w, given those before it"):
+        check_intermediates(loss, {"z": 2 * small, "w": 2 * small * (1 - small)}, GAIN.astype(np.float32))
+
+
+def test_wrong_uses_are_said():
+    with pytest.raises(TypeError, match=re.escape("the gradient 'dq' is by a variable 'q', and the function has none")):
+        check_intermediates(forward, {"dq": B2}, *PARAMETERS)
+    with pytest.raises(
+        AssertionError, match=r"db2 has shape \(6, 4\), and b2 has shape \(4,\): its sum over axis 0 is that"
+    ):
+        check_intermediates(forward, {"dlogits": GIVEN["dlogits"], "db2": GIVEN["dlogits"]}, *PARAMETERS)
+    with pytest.raises(TypeError, match="a loss is one number"):
+        check_intermediates(lambda w: w * 2, {"dw": B2}, B2)
