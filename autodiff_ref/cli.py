@@ -15,6 +15,7 @@ from rich.text import Text
 from autodiff_ref import apart, targets
 from autodiff_ref.explaining import explain_command
 from autodiff_ref.judging import Listener, Order, Paper, exit_code, judged
+from autodiff_ref.judging_rules import rules_command
 from autodiff_ref.stability import stability
 from autodiff_ref.table import TableError, read_table
 from autodiff_ref.train import commands
@@ -195,6 +196,7 @@ def _list(wanted: list[str], *, as_json: bool) -> int:
 
 
 app.command("explain")(explain_command)
+app.command("rules")(rules_command)
 app.command("train")(commands.train)
 app.command("predict")(commands.predict)
 

@@ -16,6 +16,7 @@ from autodiff_ref.verify import LineError, verify
 from autodiff_ref.verify.judge import Progress, check
 from autodiff_ref.verify.mutation.trial import trial
 from autodiff_ref.verify.report import LineReport, Report
+from autodiff_ref.verify.symbols.proofs import Evidence
 from autodiff_ref.verify.traces import Traces
 from manual_grad.derivation import Derivation, formula_of, label_of
 
@@ -144,7 +145,10 @@ def _blank(derivation: Derivation) -> list[LineReport]:
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:
     """A report, written."""
     text = paper.text(report, soft_wrap=True)  # what a reader pastes stays in one piece
-    return Outcome("report", target, text, report.to_dict(), report.exit_code, report.sweep_seconds)
+    entry = report.to_dict()
+    for line, said in zip(report.lines, entry["lines"], strict=True):
+        said["proof"] = line.proof.to_dict() if isinstance(line.proof, Evidence) else None
+    return Outcome("report", target, text, entry, report.exit_code, report.sweep_seconds)
 
 
 def error(target: str, reason: str, seed: int, name: str = "") -> Outcome:

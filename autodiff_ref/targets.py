@@ -103,6 +103,15 @@ def derivations_of(target: str) -> dict[str, Derivation]:
     return {name if names.count(name) == 1 else f"{place}:{name}": derivation for place, name, derivation in found}
 
 
+def module_of(place: str) -> ModuleType:
+    """The module, or the file run as one.
+
+    Raises:
+        TargetError: there is none, or it raises when it runs.
+    """
+    return next(_modules(place))[1]()
+
+
 def _found(target: str) -> list[tuple[str, str, Derivation]]:
     """(module or file, name, derivation)"""
     place, wanted = _split_name(target)

@@ -33,13 +33,13 @@ def _head(data: Found, rows: Sequence[Found]) -> Iterator[str]:
     right = sum(row["verdict"] in RIGHT for row in rows)
     yield f"""# JAX's own derivatives, judged
 
-After reading this page you know which of {len(rows)} functions of JAX {data["jax"]} have a wrong derivative, where, and by how
-much. {right} of the {len(rows)} have the right one.
+After reading this page you know which of {len(rows)} functions of JAX {data["jax"]} have a wrong derivative, where, and by
+how much. {right} of the {len(rows)} have the right one.
 
 Nobody here wrote these functions. Each is a derivation with one line: the function's own derivative, by `jax.grad` or
 `jax.jacobian`. The judge does not take `jax.grad` for the truth: it asks difference quotients in balls (see
-[what a verdict means](verdicts.md)). So a right derivative must come out `proved`, `agrees` or `within`, and a wrong one must
-not. All numbers are of float64.
+[what a verdict means](verdicts.md)). So a right derivative must come out `proved`, `agrees` or `within`, and a wrong one
+must not. All numbers are of float64.
 
     python benchmarks/jax_functions.py --json found.json --jobs 2      judge all rows of benchmarks/jax_catalogue.py
     python benchmarks/jax_functions.py "jax.scipy.special.spence"      judge one

@@ -46,6 +46,7 @@ class Derivation:
         ValueError: there are no lines, two lines have one name, `wrt` is no field or argument, a size is unusable.
 
     Example:
+        >>> from manual_grad import reals
         >>> def square(z):
         ...     return z * z
         >>> def line_1(z, nabla):

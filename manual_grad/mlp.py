@@ -1,4 +1,4 @@
-"""The notes' net in its general form: any number of layers of any width, one logistic output, gradients by hand.
+"""The notes' net in its general form: any number of layers of any width, logistic output, gradients by hand.
 
 With one example a row, H_0 = X, and for the layers l = 1, …, L:
 
@@ -11,10 +11,14 @@ The gradient is the δ recursion, from the output back to the first layer, with 
 
 `manual_grad.mlp_lines` derives it line by line. Two layers of widths (2, 1) without biases, σ within, are the notes' net.
 
-Arguments of all functions: `layers`, a sequence of `Layer`, the last of them with one output; x (n, d), finite, one example
-a row; y (n,), every label −1 or +1; `hidden`, the squashing function s: "sigmoid", "tanh" or "relu". All raise TypeError
-where an argument is not of the kind that is asked for, and ValueError where shapes do not fit, there are no examples, a
-value is NaN or infinite, a label is not ±1, or `hidden` is unknown.
+With K ≥ 2 units in the last layer it tells K classes apart: Z = A_L has one column a class, P is its softmax, Y the classes
+one-hot, ll = Σ_i c_i log p_{iy}. The recursion changes in its residual alone, R = c ∘ (Y − P) in the place of r
+(`manual_grad.softmax_lines`).
+
+Arguments of all functions: `layers`, a sequence of `Layer`; x (n, d), finite, one example a row; y (n,), every label −1 or
++1 where the last layer has one unit, a class 0, …, K − 1 where it has K; `hidden`, the squashing function s: "sigmoid",
+"tanh" or "relu". All raise TypeError where an argument is not of the kind that is asked for, and ValueError where shapes do
+not fit, there are no examples, a value is NaN or infinite, a label is none of these, or `hidden` is unknown.
 """
 
 from collections.abc import Sequence
@@ -28,6 +32,7 @@ from manual_grad._arrays import Array, floats, is_traced, namespace, require_fin
 from manual_grad.activations import Activation, activation_of, log_sigmoid_and_derivative
 from manual_grad.network import Weights, require_labels
 from manual_grad.sigmoid import log_sigmoid
+from manual_grad.softmax import log_softmax_and_residual, require_classes
 
 T = TypeVar("T")
 
@@ -72,7 +77,7 @@ def score(layers: Layers, x: Float[Array, "n d"], hidden: str = "sigmoid") -> Fl
     """z = A_L
 
     Returns:
-        (n,), log-odds of the label +1, in nats.
+        (n,), log-odds of the label +1, in nats; (n, K) for K classes, logarithms of their probabilities up to a constant.
 
     Example:
         >>> score([Layer([[0.0], [0.0]]), Layer([[1.0, -2.0]], [0.25])], [[3.0]]).tolist()
@@ -81,7 +86,8 @@ def score(layers: Layers, x: Float[Array, "n d"], hidden: str = "sigmoid") -> Fl
     Source: w_21ᵀh_i of the notes, for any number of layers.
     """
     layers, x, *_ = checked(layers, x)
-    return _score(layers, x.mT, activation_of(hidden))
+    z = _scores(layers, x.mT, activation_of(hidden))
+    return z[0] if z.shape[0] == 1 else z.mT
 
 
 def log_likelihood(
@@ -115,9 +121,9 @@ def log_likelihood(
     Source: the log-likelihood of the notes.
     """
     layers, x, y, c = checked(layers, x, y, example_weights, weight_decay)
-    m = y * _score(layers, x.mT, activation_of(hidden))
-    terms = log_sigmoid(m) if c is None else c * log_sigmoid(m)
-    return namespace(m).sum(terms) - _penalty(layers, weight_decay)
+    z = _scores(layers, x.mT, activation_of(hidden))
+    log_p = log_sigmoid(y * z[0]) if z.shape[0] == 1 else log_softmax_and_residual(z, y)[0]
+    return namespace(z).sum(log_p if c is None else c * log_p) - _penalty(layers, weight_decay)
 
 
 def value_and_grad(
@@ -165,11 +171,9 @@ def terms_and_grad_columns(
         h, slope = hidden.both(_preactivation(layer, activations[-1]))
         activations.append(h)
         slopes.append(slope)
-    log_p, r = log_sigmoid_and_derivative(y * _preactivation(layers[-1], activations[-1])[0])
-    r = y * r
+    log_p, delta = _output(_preactivation(layers[-1], activations[-1]), y)
     if c is not None:
-        log_p, r = c * log_p, c * r
-    delta = r[None, :]
+        log_p, delta = c * log_p, c * delta
     gradient: list[Layer[Array]] = []
     for level in reversed(range(len(layers))):
         w, b = layers[level]
@@ -188,12 +192,20 @@ def value_and_grad_columns(
     return namespace(terms).sum(terms), gradient
 
 
-def _score(layers: Layers, xt: Array, hidden: Activation) -> Array:
-    """z, one example a column"""
+def _output(z: Float[Array, "k n"], y: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, "k n"]]:
+    """log p(y|z), and its derivative by z: y σ(−yz) for one unit, I(k = y) − p_k for K"""
+    if z.shape[0] > 1:
+        return log_softmax_and_residual(z, y)
+    log_p, r = log_sigmoid_and_derivative(y * z[0])
+    return log_p, (y * r)[None, :]
+
+
+def _scores(layers: Layers, xt: Array, hidden: Activation) -> Array:
+    """Z = A_L, (K, n), one example a column"""
     h = xt
     for layer in layers[:-1]:
         h = hidden.value(_preactivation(layer, h))
-    return _preactivation(layers[-1], h)[0]
+    return _preactivation(layers[-1], h)
 
 
 def _preactivation(layer: Layer[Array], h: Array) -> Array:
@@ -249,14 +261,12 @@ def checked(layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: flo
             raise ValueError(f"layer {number}: b has shape {b.shape}, it must be {w.shape[:1]}, one bias a unit")
         require_finite(**{f"layer {number}: w": w}, **({} if b is None else {f"layer {number}: b": b}))
         inputs = w.shape[0]
-    if inputs != 1:
-        raise ValueError(f"the last layer has {inputs} units: the net has one logistic output, so it must have 1")
     require_finite(x=x)
     for name, array in (("y", y), ("example_weights", c)):
         if array is not None and array.shape != x.shape[:1]:
             raise ValueError(f"{name} has shape {array.shape} and x {x.shape}: {name} must be {x.shape[:1]}")
     if y is not None:
-        require_labels(y)
+        require_labels(y) if inputs == 1 else require_classes(y, inputs)
     if c is not None:
         require_finite(example_weights=c)
         if not is_traced(c) and not bool(namespace(c).all(c >= 0)):

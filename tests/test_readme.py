@@ -1,4 +1,4 @@
-"""What the README and docs/verify.md show is what a user gets: files are written as it says, commands run, their output compared."""
+"""What the README and docs/verify.md show is what a user gets: files written, commands run, their output compared."""
 
 import re
 import runpy

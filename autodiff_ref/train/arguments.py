@@ -13,15 +13,28 @@ from manual_grad import mlp
 from manual_grad.mlp import Layer
 
 
-def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed: int) -> Layers:
+def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed: int, outputs: int = 1) -> Layers:
     """Weights with standard deviation 1/√inputs (√2 as large for ReLU), biases 0."""
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(INITIAL,)))
     gain = 2.0 if hidden == "relu" else 1.0
-    sizes = [d, *widths, 1]
+    sizes = [d, *widths, outputs]
     return tuple(
         Layer(random.standard_normal((units, inputs)) * np.sqrt(gain / inputs), np.zeros(units) if bias else None)
         for inputs, units in pairwise(sizes)
     )
+
+
+def share_of(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(rows that stay, rows of a share), each in order: `share` of all rows and, as nearly as can be, of every class."""
+    n = len(y)
+    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
+    place = np.empty(n)
+    for label in np.unique(y):
+        rows = order[y[order] == label]
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    order = order[np.argsort(place[order], kind="stable")]
+    count = max(1, round(share * n))
+    return np.sort(order[count:]), np.sort(order[:count])
 
 
 def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -30,9 +43,7 @@ def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple
     counts = np.ones(n, bool) if c is None else c > 0
     training, held_out = None, None
     if share > 0:
-        count = max(1, round(share * n))
-        order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
-        training, held_out = np.sort(order[count:]), np.sort(order[:count])
+        training, held_out = share_of(y, share, seed)
         if len(np.unique(y[training])) < 2:
             raise ValueError(
                 f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer"
@@ -72,16 +83,16 @@ def checked_names(columns: Any, label: Any, d: int) -> tuple[tuple[str, ...] | N
     return names, label
 
 
-def starting_layers(initial: Any, d: int, settings: Settings) -> Layers:
+def starting_layers(initial: Any, d: int, outputs: int, settings: Settings) -> Layers:
     """The weights to start from, as NumPy arrays of the dtype to train in: `initial`, or where it is None random ones."""
     dtype, bias = np.dtype(settings.dtype), settings.bias
     if initial is None:
-        initial = initial_layers(d, settings.widths, settings.hidden, bias, settings.seed)
+        initial = initial_layers(d, settings.widths, settings.hidden, bias, settings.seed, outputs)
     try:
         mlp.checked(initial, np.zeros((1, d)))
     except (TypeError, ValueError) as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"initial: {error}") from None
-    wanted = [(units, inputs) for inputs, units in pairwise([d, *settings.widths, 1])]
+    wanted = [(units, inputs) for inputs, units in pairwise([d, *settings.widths, outputs])]
     got = [np.shape(layer.w) for layer in initial]
     if got != wanted or any((layer.b is None) == bias for layer in initial):
         biases = "with" if bias else "without"

@@ -2,26 +2,33 @@
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import numpy as np
 import typer
 from rich.console import Console
 
+from autodiff_ref.train.arguments import share_of
+from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.costs import gradient_costs
 from autodiff_ref.train.data import Dataset, read
+from autodiff_ref.train.devices import join
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import GRADIENTS
 from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
-from autodiff_ref.train.prepare import table_of
+from autodiff_ref.train.prepare import codes_of, table_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
+from autodiff_ref.train.report import evaluated, logistic_regression
 from autodiff_ref.train.shuffle import MODES
+from autodiff_ref.train.values import whole
 from manual_grad.activations import ACTIVATIONS
 
 
@@ -30,13 +37,29 @@ def refusals() -> Generator[None]:
     """Prints what is wrong with the input as `error: …` on stderr and exits 2."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever reads stdout has had enough
     except (ValueError, TypeError, FloatingPointError, OSError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 
+@contextmanager
+def _stdout() -> Generator[None]:
+    """Writes out what is printed within; where that fails nothing is left to fail again when the process ends."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
 def train(
-    data: Annotated[Path, typer.Argument(help="Examples: .csv or .tsv with a header, .npy, or .npz with arrays x and y.")],
+    data: Annotated[
+        Path, typer.Argument(help="Examples: .csv, .tsv with a header, .parquet, .npy, or .npz with arrays x and y.")
+    ],
     label: Annotated[
         str, typer.Option(help="The label's column by name; its number for .npy, the name of its array for .npz.")
     ] = "y",
@@ -64,26 +87,46 @@ def train(
     shuffle: Annotated[str, typer.Option(help="examples, batches (faster), none, or auto.")] = "auto",
     float64: Annotated[bool, typer.Option("--float64", help="Compute in float64; float32 otherwise.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights on one machine.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A folder for the state of the training, from which it can go on; extra train.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --checkpoint.")] = False,
+    devices: Annotated[int, typer.Option(help="Devices that share each batch; on a CPU as many are made of it.")] = 1,
+    coordinator: Annotated[
+        str | None, typer.Option(help="host:port of process 0, where several processes train together.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="How many processes there are.")] = 1,
+    process_id: Annotated[int, typer.Option(help="Which of them this is, from 0. Process 0 prints and saves.")] = 0,
     save: Annotated[Path | None, typer.Option(help="A folder, or a .npz file, for the model.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="A picture of the loss curve, and of the boundary for two features; extra plot.")
     ] = None,
+    test_share: Annotated[
+        float, typer.Option(help="Share of the examples kept apart, of every class alike, to say what the model is worth.")
+    ] = 0.0,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Train scikit-learn's LogisticRegression on the same split; extra sklearn.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also what each gradient costs an example.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a net of logistic output on labelled examples, with the hand-derived gradient.
 
-    The label may have any two values; which is −1 and which +1 is shown, and kept with the model.
+    The label may have any two values; which is −1 and which +1 is shown, and kept with the model. With more values the
+    output is a softmax.
     Everything is checked before training begins. Nothing in a data file is executed.
     """
     with refusals():
         _require_one_of(ACTIVATIONS, activation=activation)
         _require_one_of(GRADIENTS, gradient=gradient)
         _require_one_of(MODES, shuffle=shuffle)
+        _connect(devices, coordinator, processes, process_id)
         widths = _widths(hidden)
         batch_size = _batch(batch)
         if plot is not None:
             require_picture(plot)
         dataset, example_weights = _training_data(data, label, weights, leave_out or [])
+        dataset, example_weights, test = _test_share(dataset, example_weights, test_share, compare, seed)
         if save is not None:
             _require_writable(model_file(save), save)
         errors = Console(stderr=True)
@@ -112,33 +155,58 @@ def train(
                 columns=dataset.columns,
                 label=label,
                 on_epoch=line,
+                checkpoint=checkpoint,
+                resume=resume,
+                devices=devices,
             )
+        if process_id:
+            return
         saved = None if save is None else str(result.model.save(save))
-        summary = _summary(result, dataset, batch_size, saved)
+        summary = _summary(result, dataset, batch_size if verbose else 0, saved)
+        if test is not None:
+            summary |= _judged(result.model, dataset, example_weights, test, compare)
         if plot is not None:
-            draw(result, np.asarray(dataset.x), np.asarray(dataset.labels), plot)
-    if as_json:
-        print(json.dumps(summary, ensure_ascii=False))
-    else:
-        Console().print(summary_text(summary), soft_wrap=True)
+            draw(result, np.asarray(dataset.x), np.asarray(dataset.labels), plot, summary.get("test"))
+        with _stdout():
+            if as_json:
+                print(json.dumps(summary, ensure_ascii=False))
+            else:
+                Console().print(summary_text(summary), soft_wrap=True)
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="What `manual-grad train --save` has written.")],
     data: Annotated[Path, typer.Argument(help="Examples with the columns the model was trained on.")],
 ) -> None:
-    """Predict the labels of new examples, as CSV on stdout: the label, and the probability of the second class.
+    """Predict the labels of new examples, as CSV on stdout: the label, and of two classes the probability of the second.
+
+    Of more than two classes there is a column for the probability of each.
+
 
     Columns of CSV files are found by their names; columns that the model does not know are left aside.
     """
     with refusals():
         trained = load(model)
         x = _new_examples(trained, data)
-        p = trained.predict_probability(x)
+        p = trained.probabilities(x)
         labels = trained.predict(x)
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(["prediction", f"p({trained.classes[1]})"])
-    out.writerows([str(name), f"{value:.9g}"] for name, value in zip(labels, p, strict=True))
+        shown = slice(1, None) if len(trained.classes) == 2 else slice(None)
+        with _stdout():
+            out = csv.writer(sys.stdout, lineterminator="\n")
+            out.writerow(["prediction", *(f"p({name})" for name in trained.classes[shown])])
+            out.writerows(
+                [str(name), *(f"{value:.9g}" for value in row[shown])] for name, row in zip(labels, p, strict=True)
+            )
+
+
+def _connect(devices: int, coordinator: str | None, processes: int, process_id: int) -> None:
+    """Before anything is computed: the processes that train together, the devices of this one's processor."""
+    if whole("--devices", devices, 1) > 1:
+        jax.config.update("jax_num_cpu_devices", max(1, devices // max(1, processes)))
+    if coordinator is not None:
+        join(coordinator, processes, process_id)
+    elif processes != 1 or process_id:
+        raise ValueError("--processes and --process-id need --coordinator HOST:PORT, where process 0 is")
 
 
 def _training_data(data: Path, label: str, weights: str | None, leave_out: list[str]) -> tuple[Dataset, Any]:
@@ -155,8 +223,40 @@ def _training_data(data: Path, label: str, weights: str | None, leave_out: list[
     return Dataset(dataset.x[:, others], dataset.labels, names), np.asarray(dataset.x[:, at])
 
 
+Test = tuple[np.ndarray, np.ndarray]
+
+
+def _test_share(dataset: Dataset, c: Any, share: float, compare: bool, seed: int) -> tuple[Dataset, Any, Test | None]:
+    """The examples without those that are kept apart, their weights, and those kept apart: x and labels."""
+    if not 0 <= share < 1:
+        raise ValueError(f"--test-share must be from 0 to below 1, got {share}")
+    if not share:
+        if compare:
+            raise ValueError("--compare needs --test-share: there must be examples that neither has seen")
+        return dataset, c, None
+    labels = np.asarray(dataset.labels)
+    stay, apart = share_of(labels, share, seed)
+    test = np.asarray(dataset.x[apart]), labels[apart]
+    return Dataset(dataset.x[stay], labels[stay], dataset.columns), None if c is None else c[stay], test
+
+
+def _judged(model: Model, dataset: Dataset, c: Any, test: Test, compare: bool) -> dict[str, Any]:
+    """What the model is worth on the examples kept apart, and a logistic regression beside it."""
+    x, labels = test
+    known = np.isin(labels, model.classes)
+    if not known.all():
+        raise ValueError(f"--test-share: the label {labels[~known][0]!r} is among the examples kept apart alone")
+    names = [str(name) for name in model.classes]
+    codes = np.argmax(labels[:, None] == model.classes, axis=1)
+    found = {"test": evaluated(model.probabilities(x), codes, names)}
+    if compare:
+        of_training = np.argmax(np.asarray(dataset.labels)[:, None] == model.classes, axis=1)
+        found["logistic_regression"] = evaluated(logistic_regression(dataset.x, of_training, x, c), codes, names)
+    return found
+
+
 def _new_examples(trained: Model, data: Path) -> np.ndarray:
-    if data.suffix.lower() in (".csv", ".tsv"):
+    if data.suffix.lower() in (".csv", ".tsv", ".parquet"):
         return read(data, columns=trained.columns).x
     x = read(data).x
     d = len(trained.scaling.mean)
@@ -202,6 +302,7 @@ def _require_writable(path: Path, save: Path) -> None:
 
 
 def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str | None) -> dict[str, Any]:
+    """What is said of a training; `batch_size` 0 where the cost of the gradients is not asked for."""
     model = result.model
     x, labels = dataset.x, np.asarray(dataset.labels)
     right = model.predict(x) == labels
@@ -209,8 +310,12 @@ def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str |
     if result.held_out is not None:
         held_out[result.held_out] = True
     accuracy = float(right[~held_out].mean()), float(right[held_out].mean()) if held_out.any() else None
-    some = x[:20_000]
-    dtype = model.layers[0].w.dtype
-    y = np.where(labels[: len(some)] == model.classes[1], 1.0, -1.0)
-    table = table_of(np.asarray(some), y, None, None, model.scaling, dtype)
-    return summary_of(result, accuracy, gradient_costs(model.layers, table, model.hidden, batch_size), saved)
+    costs: dict[str, float] | None = None
+    if batch_size != 0:
+        some = np.asarray(x[:20_000])
+        codes = np.argmax(labels[: len(some), None] == model.classes, axis=1)
+        dtype = model.layers[0].w.dtype
+        table = table_of(some, codes_of(codes, len(model.classes)), None, None, model.scaling, dtype)[:, : len(some)]
+        with kept():
+            costs = gradient_costs(model.layers, table, model.hidden, batch_size)
+    return summary_of(result, accuracy, costs, saved)

@@ -4,8 +4,6 @@ Files are checked before any work is done: what is wrong is said with its row, w
 """
 
 import csv
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
+
+from autodiff_ref.train import arrow
+from autodiff_ref.train.members import Archive, Damaged, mapped
 
 CHUNK = 8_192
 """Rows read or converted at a time."""
@@ -39,8 +40,8 @@ def read(
     """The examples of a file.
 
     Args:
-        path: .csv or .tsv with a header; .npy, a matrix with one example a row, memory-mapped; or .npz with an array x and,
-            where a label is asked for, y or the array that `label` names.
+        path: .csv or .tsv with a header; .parquet, by pyarrow; .npy, a matrix with one example a row, memory-mapped; or
+            .npz with an array x and, where a label is asked for, y or the array that `label` names.
         label: the label's column by name; for .npy by number, from 0, negative ones from the end.
         columns: the names of the features, in order; by default all columns but the label and those left out.
         leave_out: columns that are no features, and need not hold numbers.
@@ -57,7 +58,13 @@ def read(
         raise FileNotFoundError(f"{path}: there is no such file")
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty")
-    readers = {".csv": _read_text, ".tsv": _read_text, ".npy": _read_npy, ".npz": _read_npz}
+    readers = {
+        ".csv": _read_text,
+        ".tsv": _read_text,
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".parquet": _read_parquet,
+    }
     if path.suffix.lower() not in readers:
         raise ValueError(f"{path}: a data file is one of {', '.join(readers)}")
     return readers[path.suffix.lower()](path, label, columns, leave_out)
@@ -69,11 +76,15 @@ def _read_text(path: Path, label: str | None, columns: Sequence[str] | None, lea
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(rows, [])]
+            if not any(header):
+                raise ValueError(f"{path}: the first line is blank: it must name the columns")
             if header and all(_is_number(column) for column in header):
                 raise ValueError(
                     f"{path}: the first line holds numbers, {', '.join(header[:3])}, …: it must name the columns"
                 )
             features, label_at = _columns_of(str(path), header, label, columns, leave_out)
+            if (quick := arrow.text(path, delimiter, header, features, label_at)) is not None:
+                return Dataset(*quick, tuple(header[k] for k in features))
             chunks = [_convert(path, header, features, label_at, chunk) for chunk in _chunks(rows)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a {path.suffix[1:]} file in UTF-8: {error}") from None
@@ -120,7 +131,8 @@ def _convert(
             raise ValueError(f"{path}, row {line}: {len(row)} values, the header has {len(header)}")
     cells = [[row[k] for k in features] for _, row in chunk]
     try:
-        x = np.array(cells).astype(np.float64)
+        # number by number, since NumPy would make all cells of text as wide as the longest
+        x = np.array([[float(cell) for cell in row] for row in cells])
     except ValueError:
         raise _not_a_number(path, header, features, chunk) from None
     if not np.isfinite(x).all():
@@ -159,9 +171,11 @@ def _is_number(text: str) -> bool:
 
 def _read_npy(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
     try:
-        table = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        raise ValueError(f"{path}: not a .npy file, damaged, or made of pickled objects, which are not read") from None
+        table = mapped(path)
+    except Damaged as error:
+        raise ValueError(
+            f"{path}: not a .npy file, damaged, or made of pickled objects, which are not read: {error}"
+        ) from None
     _require_matrix(f"{path}", table)
     header = [str(k) for k in range(table.shape[1])]
     if label is not None:
@@ -184,11 +198,13 @@ def _select(table: np.ndarray, features: list[int]) -> np.ndarray:
 
 def _read_npz(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = archive.files
-            arrays = {name: archive[name] for name in ("x", label) if name in names}
-    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError, NotImplementedError):
-        raise ValueError(f"{path}: not a .npz file, damaged, or made of pickled objects, which are not read") from None
+        with Archive(path) as archive:
+            names = archive.names
+            arrays = archive.read(["x", *([] if label is None else [label])])
+    except Damaged as error:
+        raise ValueError(
+            f"{path}: not a .npz file, damaged, or made of pickled objects, which are not read: {error}"
+        ) from None
     if "x" not in arrays:
         raise ValueError(f"{path}: a .npz data file has an array x, this one has {_shown(names)}")
     if label is not None and label not in arrays:
@@ -198,6 +214,14 @@ def _read_npz(path: Path, label: str | None, columns: Sequence[str] | None, leav
     header = [str(k) for k in range(x.shape[1])]
     features, _ = _columns_of(f"{path}: x", header, None, columns, leave_out)
     return Dataset(_select(x, features), labels, tuple(header[k] for k in features))
+
+
+def _read_parquet(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
+    file = arrow.Parquet(path)
+    features, label_at = _columns_of(str(path), file.header, label, columns, leave_out)
+    x, labels = file.read(features, label_at)
+    _require_matrix(f"{path}", x)
+    return Dataset(x, labels, tuple(file.header[k] for k in features))
 
 
 def _require_matrix(name: str, array: np.ndarray) -> None:

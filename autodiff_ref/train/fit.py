@@ -1,28 +1,37 @@
 """`fit`: from examples and labels to a trained model."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
+from autodiff_ref.train.checkpoints import Checkpoints, require_orbax
+from autodiff_ref.train.compiled import kept
+from autodiff_ref.train.devices import mesh_of
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
-from autodiff_ref.train.optimizers import require_steps_by_gradient
 from autodiff_ref.train.prepare import (
     as_matrix,
+    classes_of,
     constant_columns,
     require_finite_rows,
     scaling_of,
-    signs_of,
     table_of,
 )
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
+from autodiff_ref.train.updates import update_of
+from autodiff_ref.train.values import truth, whole
+
+MOST_BY_LBFGS = 100_000
+"""Weights up to which L-BFGS writes checkpoints: its state is SciPy's own, so that they hold every gradient there was."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,9 @@ def fit(
     columns: Sequence[str] | None = None,
     label: str | None = None,
     on_epoch: Callable[[Epoch], Any] | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    devices: int = 1,
 ) -> Fit:
     """w ← w + step along ∇ (1/n Σ_i c_i log σ(y_i z_i) − λ/2n Σ_l ‖W_l‖²), epoch by epoch
 
@@ -78,7 +90,7 @@ def fit(
 
     Args:
         x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not.
-        y: (n,), two different values of any kind; the larger one is +1.
+        y: (n,), two different values of any kind, the larger one is +1; or K > 2 of them, told apart by a softmax output.
         widths: units of the hidden layers, first to last; () is logistic regression.
         hidden: the squashing function within: "sigmoid", "tanh" or "relu".
         bias: whether layers have biases. With widths (2,) and none it is the notes' net.
@@ -101,14 +113,22 @@ def fit(
         columns: the names of x's columns, kept with the model.
         label: the name of the label, kept with the model.
         on_epoch: called after every epoch.
+        checkpoint: a folder for the state of the training, so that one that was stopped can go on; extra `train`.
+        resume: go on from the last checkpoint in that folder, if any, to bitwise the weights of a training that was never
+            stopped. All other arguments must be the same, but for `epochs`, `patience` and `on_epoch`.
+        devices: how many of JAX's devices share each batch, of all processes that `autodiff_ref.train.devices.join` has
+            brought together. Every process is given all examples, and keeps its devices' share. `batch_size` must be a
+            multiple of it. The weights equal those of one device within rounding.
 
     Returns:
         The model, the history of its training, and why it ended.
 
     Raises:
         TypeError: x is not made of numbers, y not of numbers or text, or another argument is not of its kind.
-        ValueError: an argument is out of its range, shapes do not fit, a value is not finite, labels are not two.
-        ModuleNotFoundError: the optimiser is one of optax's, which is not installed.
+        ValueError: an argument is out of its range, shapes do not fit, a value is not finite, there is one label alone.
+        ModuleNotFoundError: the optimiser is one of optax's, which is not installed; or Orbax is not, for checkpoints.
+        FileExistsError: there are checkpoints in the folder, and `resume` is False.
+        OSError: a checkpoint cannot be written; those before it are as they were.
         FloatingPointError: training diverged.
 
     Example:
@@ -138,14 +158,28 @@ def fit(
     )
     if on_epoch is not None and not callable(on_epoch):
         raise TypeError(f"on_epoch must be a function of an Epoch, got {on_epoch!r}")
+    if truth("resume", resume) and checkpoint is None:
+        raise ValueError("resume: from where? Give the folder as checkpoint")
+    if checkpoint is not None:
+        require_orbax()
+    if whole("devices", devices, 1) > 1:
+        mesh_of(devices)
+        if settings.method is None:
+            raise ValueError("devices: lbfgs runs on one device; use an optimizer that takes steps")
+        if settings.batch_size is not None and settings.batch_size % devices:
+            raise ValueError(f"batch_size must be a multiple of devices, got {settings.batch_size} and {devices}")
+        if checkpoint is not None and jax.process_count() > 1:
+            raise ValueError("checkpoint: of one process alone, not of several")
     x = as_matrix(x)
     n, d = x.shape
-    signs, classes = signs_of(y, n)
+    signs, classes = classes_of(y, n)
     c = checked_weights(example_weights, n)
     names, label = checked_names(columns, label, d)
-    layers = starting_layers(initial, d, settings)
+    outputs = 1 if len(classes) == 2 else len(classes)
+    layers = starting_layers(initial, d, outputs, settings)
     if settings.method is not None:
-        require_steps_by_gradient(settings.method, layers)
+        with jax.enable_x64(settings.dtype == "float64"):
+            update_of(settings.method, layers)  # raises where it asks for more than a gradient
     training, held_out = split(signs, c, settings.validation, settings.seed)
     require_finite_rows(x, names)
 
@@ -153,21 +187,58 @@ def fit(
     constant = constant_columns(x, training, c)
     precision = np.dtype(settings.dtype)
     table = table_of(x, signs, c, training, scaling, precision)
-    count = table.shape[1] if c is None else float((c if training is None else c[training]).sum())
+    n = n if training is None else len(training)
+    count = n if c is None else float((c if training is None else c[training]).sum())
     task = Task(
         recipe=Recipe(settings.method, settings.hidden, settings.gradient),
         table=table,
+        n=n,
+        held_out=0 if held_out is None else len(held_out),
         validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, precision),
         decay=settings.weight_decay / count,
         epochs=settings.epochs,
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
+        devices=devices,
     )
-    with jax.enable_x64(settings.dtype == "float64"):
-        if settings.method is None:
-            layers, history, stopped = by_lbfgs(task, layers)
-        else:
-            layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
+    if checkpoint is not None:
+        task = replace(task, checkpoints=Checkpoints(checkpoint, _identity(settings, task, layers), resume))
+    try:
+        with jax.enable_x64(settings.dtype == "float64"), kept():
+            if settings.method is None:
+                layers, history, stopped = by_lbfgs(task, layers)
+            else:
+                layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
+    finally:
+        if task.checkpoints is not None:
+            task.checkpoints.close()
     outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
     model = Model(layers, settings.hidden, classes, scaling, names, label, settings.about() | outcome)
     return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant], held_out)
+
+
+def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:
+    """What a training depends on, as a checkpoint keeps it: settings, and sums of the bytes of data and weights."""
+    if settings.method is None and (size := sum(leaf.size for leaf in jax.tree.leaves(layers))) > MOST_BY_LBFGS:
+        raise ValueError(
+            f"checkpoint: of lbfgs it keeps every gradient, for up to {MOST_BY_LBFGS:,} weights, and there are {size:,}: "
+            "use an optimizer that takes steps"
+        )
+    about = settings.about() | {"hidden": settings.hidden, "bias": settings.bias, "standardise": settings.standardise}
+    if settings.method is not None:
+        update, values = update_of(settings.method, layers)
+        about["optimizer"] = [about["optimizer"], _sum(values), len(repr(update.key))]
+    tables = [
+        row[:n]
+        for table, n in ((task.table, task.n), (task.validation, task.held_out))
+        if table is not None
+        for row in table
+    ]
+    return about | {"data": _sum(tables), "initial weights": _sum(jax.tree.leaves(layers)), "examples": task.n}
+
+
+def _sum(arrays: Iterable[Any]) -> int:
+    total = 0
+    for array in arrays:
+        total = crc32(np.ascontiguousarray(array).tobytes(), total)
+    return total

@@ -10,7 +10,7 @@ of the table without a copy of the rest.
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import jax
@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from autodiff_ref.train import chip
+from manual_grad._arrays import is_traced
 from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer, is_narrow, terms_and_grad_columns
 
@@ -35,6 +37,9 @@ WORK = 50_000_000
 """The least work for a thread, in examples · Σ_l units_l (inputs_l + 20), 20 for what a unit costs beside its products. Two
 threads against one, on two processors: 65,536 × 30 with 64 units (215 million) 7.8 and 11.5 ms, 10^6 × 30 with 2 units (121
 million) 14 and 18; but 262,144 × 30 with 2 units (32 million) 5.1 and 4.3, and 16,384 (2 million) 1.4 and 0.5."""
+
+RANGE, RANGES = 25_000_000, 64
+"""A sum is made of ranges of about this much work, a power of two of them and at most so many, whatever the processors."""
 
 
 def by_hand(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
@@ -56,7 +61,10 @@ def _log_likelihood(
     for level, (w, b) in enumerate(layers):
         a = w @ h if b is None else w @ h + b[:, None]
         h = a if level == len(layers) - 1 else squash(a)
-    log_p = jax.nn.log_sigmoid(y * h[0])
+    if h.shape[0] == 1:
+        log_p = jax.nn.log_sigmoid(y * h[0])
+    else:
+        log_p = jnp.take_along_axis(jax.nn.log_softmax(h, axis=0), y.astype(int)[None], axis=0)[0]
     terms = log_p if c is None else c * log_p
     return jnp.sum(terms), terms
 
@@ -71,8 +79,19 @@ def gradient_of(name: str) -> Callable[..., Sums]:
     return GRADIENTS[name]
 
 
-def block_of(layers: Layers, table: Any) -> int:
-    """How many columns to work on at a time: a power of two, by the widest layer and by the memory of X.
+WHOLE = 1 << 30
+"""The block of an accelerator: all examples at once, in one call."""
+
+
+def accelerated(table: Any = None) -> bool:
+    """Whether a table, or what is not on any device yet, is worked on by an accelerator: a GPU, or whatever is no CPU."""
+    if isinstance(table, jax.Array) and not is_traced(table):
+        return any(device.platform != "cpu" for device in table.devices())
+    return jax.default_backend() != "cpu"
+
+
+def block_of(layers: Layers, table: Any, n: int | None = None) -> int:
+    """How many columns to work on at a time: a power of two, by the widest layer and by the memory of X, n examples.
 
     From 128 to 2,048 by the caches. Measured over these for 4 to 300 features, 2 to 64 units, both precisions
     (benchmarks/gradients.py --blocks): within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features),
@@ -82,7 +101,9 @@ def block_of(layers: Layers, table: Any) -> int:
     for each unit, 8 more, twice the inputs of each layer that is multiplied as one matrix product, and two copies of the
     example's column, which jax 0.12 makes: one in the loop, one for what is left over after it.
     """
-    rows, n = table.shape
+    if accelerated(table):
+        return WHOLE
+    rows, n = table.shape[0], n or table.shape[1]
     shapes = [layer.w.shape for layer in layers]
     fits = CACHE // (max(rows, *(units for units, _ in shapes)) * table.dtype.itemsize)
     numbers = 8 + 2 * rows + sum(5 * shape[0] + (0 if is_narrow(shape) else 2 * shape[1]) for shape in shapes)
@@ -134,10 +155,42 @@ def add(total: Sums, more: Sums) -> Sums:
     return lanes.at[: few.shape[0]].add(few), jax.tree.map(jnp.add, one, other)
 
 
-@partial(jax.jit, static_argnames=("count", "hidden", "gradient", "block"))
-def _range(layers: Layers, table: Any, start: Any, *, count: int, hidden: str, gradient: str, block: int) -> Sums:
-    lanes, total = lane_sums(layers, table, start, count, hidden, gradient, block)
+def left_over(layers: Layers, table: Any, first: Any, end: Any, size: int, hidden: str, gradient: str, block: int) -> Sums:
+    """ll by lanes and ∇ll over the columns from `first` to before `end`, at most `size` of them; both may be traced
+
+    The window is `size` columns wide whatever is left. Columns in it that are not asked for are set to 0 and have weight 0:
+    they add exactly nothing.
+    """
+    d = layers[0].w.shape[1]
+    start = jnp.maximum(0, end - size)
+    at = start + jnp.arange(size)
+    inside = (at >= first) & (at < end)
+    columns = jnp.where(inside, jax.lax.dynamic_slice_in_dim(table, start, size, axis=1), 0)
+    weighted = columns if table.shape[0] > d + 1 else jnp.concatenate([columns, inside.astype(columns.dtype)[None]])
+    return lane_sums(layers, weighted, 0, size, hidden, gradient, block)
+
+
+def span_sums(layers: Layers, table: Any, first: Any, end: Any, *, hidden: str, gradient: str, block: int) -> Sums:
+    """ll and ∇ll over the columns from `first` to before `end`, which are traced: blocks, and what is left over."""
+    block = min(block, table.shape[1])
+    whole = (end - first) // block
+
+    def of_block(k: Any, total: Sums) -> Sums:
+        more = lane_sums(layers, table, first + k * block, block, hidden, gradient, block)
+        return jax.tree.map(jnp.add, total, more)
+
+    none = jnp.zeros(block, table.dtype), jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), layers)
+    total = jax.lax.fori_loop(0, whole, of_block, none)
+    done = first + whole * block
+    lanes, total = jax.lax.cond(
+        done < end,
+        lambda: add(total, left_over(layers, table, done, end, block, hidden, gradient, block)),
+        lambda: total,
+    )
     return jnp.sum(lanes), total
+
+
+_span = jax.jit(span_sums, static_argnames=("hidden", "gradient", "block"))
 
 
 def threads() -> int:
@@ -145,10 +198,19 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def workers_for(layers: Layers, table: Any) -> int:
+def _work(layers: Layers, n: int) -> int:
+    return n * sum(layer.w.shape[0] * (layer.w.shape[1] + 20) for layer in layers)
+
+
+def ranges_of(layers: Layers, n: int) -> int:
+    """How many ranges the examples are summed in: a power of two, by the work and not by the processors."""
+    return min(RANGES, 1 << max(0, (_work(layers, n) // RANGE).bit_length() - 1))
+
+
+def workers_for(layers: Layers, table: Any, n: int | None = None) -> int:
     """How many threads to share the examples among: one a processor, fewer where there is little work."""
-    work = table.shape[1] * sum(layer.w.shape[0] * (layer.w.shape[1] + 20) for layer in layers)
-    return max(1, min(threads(), work // WORK))
+    examples: int = table.shape[1] if n is None else n
+    return max(1, min(threads(), _work(layers, examples) // WORK, ranges_of(layers, examples)))
 
 
 def sum_over(
@@ -159,12 +221,13 @@ def sum_over(
     gradient: str = "hand",
     block: int | None = None,
     workers: int | None = None,
+    n: int | None = None,
 ) -> tuple[float, Layers]:
-    """(ll, ∇ll) = Σ_i (c_i log σ(y_i z_i), its gradient), over all columns of a table, on every processor
+    """(ll, ∇ll) = Σ_i (c_i log σ(y_i z_i), its gradient), over the columns of a table, on every processor
 
-    Each processor takes one range of the columns and works through it block by block. XLA runs the loop over blocks on one
-    thread, so all ranges but the first are handed to threads of their own; their sums are added in the order of the ranges,
-    so that the result is the same every time.
+    The columns are summed in ranges, as many as the work asks for, each block by block. XLA runs the loop over blocks on one
+    thread, so the ranges are shared among threads. Their sums are added in the order of the ranges: the result is the same
+    every time, on any number of processors.
 
     Args:
         layers: the net.
@@ -173,6 +236,7 @@ def sum_over(
         gradient: "hand" or "autodiff".
         block: columns worked on at a time; by default as many as stay in the cache.
         workers: threads; by default one a processor, fewer where there is little work.
+        n: how many columns count, the first ones; by default all. What is compiled does not depend on it.
 
     Returns:
         ll and its gradient as NumPy arrays, summed over the examples and not averaged.
@@ -188,25 +252,40 @@ def sum_over(
     Source: Σ_i of the notes' log-likelihood.
     """
     gradient_of(gradient)
-    n, block = table.shape[1], block or block_of(layers, table)
-    workers = workers or workers_for(layers, table)
-    bounds = [min(n, -(-n // block // workers) * block * k) for k in range(workers)] + [n]
+    n = table.shape[1] if n is None else n
+    if accelerated(table):
+        one_pass = gradient == "hand" and block is None and n >= chip.ENOUGH and chip.fits(layers)
+        options = {"hidden": hidden, "gradient": gradient, "one_pass": one_pass, "full": n == table.shape[1]}
+        ll, total = whole_sums(layers, table, n, **options)
+        return float(ll), jax.tree.map(np.asarray, total)
+    block, parts = block or block_of(layers, table, n), ranges_of(layers, n)
+    workers = workers or workers_for(layers, table, n)
+    bounds = [min(n, -(-n // block // parts) * block * k) for k in range(parts)] + [n]
     wide = jnp.result_type(float) == np.float64
 
     def part(k: int) -> Sums:
         with jax.enable_x64(wide):  # a setting of the thread
-            result = _range(
-                layers, table, bounds[k], count=bounds[k + 1] - bounds[k], hidden=hidden, gradient=gradient, block=block
-            )
+            result = _span(layers, table, bounds[k], bounds[k + 1], hidden=hidden, gradient=gradient, block=block)
             return jax.tree.map(np.asarray, result)
 
-    ranges = [k for k in range(workers) if bounds[k + 1] > bounds[k]]
-    with ThreadPoolExecutor(len(ranges)) as pool:
-        others = pool.map(part, ranges[1:])
-        ll, total = part(ranges[0])
-        for more, addend in others:
-            ll, total = ll + more, jax.tree.map(np.add, total, addend)
+    if workers == 1 or parts == 1:
+        found = map(part, range(parts))
+    else:
+        with ThreadPoolExecutor(min(workers, parts)) as pool:
+            found = list(pool.map(part, range(parts)))
+    ll, total = reduce(lambda one, more: jax.tree.map(np.add, one, more), found)
     return float(ll), total
+
+
+@partial(jax.jit, static_argnames=("hidden", "gradient", "one_pass", "full"))
+def whole_sums(layers: Layers, table: Any, n: Any, *, hidden: str, gradient: str, one_pass: bool, full: bool) -> Sums:
+    """ll and ∇ll over the first n columns in one call: by the kernel that reads X once, or by XLA."""
+    if one_pass:
+        return chip.one_pass(layers, table, n, hidden=hidden, interpret=chip.INTERPRET)
+    if full:  # nothing to leave out
+        return sums(layers, table, hidden=hidden, gradient=gradient, block=WHOLE)
+    lanes, total = left_over(layers, table, 0, n, table.shape[1], hidden, gradient, WHOLE)
+    return jnp.sum(lanes), total
 
 
 @partial(jax.jit, static_argnames=("hidden",))
@@ -216,3 +295,9 @@ def mean_log_likelihood(layers: Layers, table: Float[Array, "rows n"], *, hidden
     XLA drops the gradient, which is not asked for.
     """
     return sums(layers, table, hidden=hidden, gradient="hand")[0] / table.shape[1]
+
+
+@partial(jax.jit, static_argnames=("hidden", "block"))
+def mean_over(layers: Layers, table: Float[Array, "rows room"], n: Any, *, hidden: str, block: int) -> Float[Array, ""]:
+    """1/n Σ_i c_i log σ(y_i z_i) over the first n columns; what is compiled does not depend on n."""
+    return span_sums(layers, table, 0, n, hidden=hidden, gradient="hand", block=block)[0] / n

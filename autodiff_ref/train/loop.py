@@ -9,7 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from autodiff_ref.train.kernels import Layers, block_of, gradient_of, lane_sums, sum_over
+from autodiff_ref.train import chip, kernels
+from autodiff_ref.train.capacity import least
+from autodiff_ref.train.kernels import (
+    Layers,
+    block_of,
+    gradient_of,
+    lane_sums,
+    left_over,
+    ranges_of,
+    span_sums,
+    sum_over,
+)
+from autodiff_ref.train.updates import Update, Values, update_of
 from autodiff_ref.train.values import whole
 from manual_grad.activations import activation_of
 
@@ -46,29 +58,44 @@ class State(NamedTuple):
     optimizer: Any
 
 
+class Plan(NamedTuple):
+    """What is compiled for: a recipe without the numbers of its optimiser. Equal plans share a compilation."""
+
+    update: Update
+    hidden: str
+    gradient: str
+    block: int
+
+
+def plan_of(recipe: Recipe, layers: Layers, table: Any, n: int | None = None) -> tuple[Plan, Values]:
+    """The plan of a recipe for a net and a table, and the numbers of its optimiser.
+
+    Raises:
+        TypeError: the optimiser asks for more than (gradient, state, parameters).
+    """
+    update, values = update_of(recipe.optimizer, layers)
+    return Plan(update, recipe.hidden, recipe.gradient, recipe.block or block_of(layers, table, n)), values
+
+
 def start(recipe: Recipe, layers: Layers) -> State:
     """The state before the first step. The layers are copied: `epoch` gives their memory away."""
-    own = jax.tree.map(lambda p: jnp.array(p, copy=True), layers)
+    own = jax.tree.map(lambda p: jax.device_put(p if isinstance(p, jax.Array) else np.asarray(p), may_alias=False), layers)
     return State(own, recipe.optimizer.init(own))
 
 
-def ascend(recipe: Recipe, state: State, gradient: Layers, decay: Any) -> State:
+def ascend(plan: Plan, values: Values, state: State, gradient: Layers, decay: Any) -> State:
     """w ← w + step of the optimiser along ∇(mean ll) − λ/N W"""
     uphill = tuple(g._replace(w=g.w - decay * layer.w) for g, layer in zip(gradient, state.layers, strict=True))
     downhill = jax.tree.map(jnp.negative, uphill)
-    change, optimizer = recipe.optimizer.update(downhill, state.optimizer, state.layers)
+    change, optimizer = plan.update.run(values, downhill, state.optimizer, state.layers)
     return State(jax.tree.map(lambda p, u: (p + u).astype(p.dtype), state.layers, change), optimizer)
 
 
-def _step(recipe: Recipe, state: State, table: Any, first: Any, count: int, decay: Any) -> tuple[State, Any]:
-    """The step over `count` columns from `first` on, and ll by lanes."""
-    block = recipe.block or block_of(state.layers, table)
-    lanes, total = lane_sums(state.layers, table, first, count, recipe.hidden, recipe.gradient, block)
-    mean = jax.tree.map(lambda g: g / count, total)
-    return ascend(recipe, state, mean, decay), lanes
+def along(plan: Plan, values: Values, state: State, total: Layers, count: Any, decay: Any) -> State:
+    """The step along the gradient `total`, a sum over `count` examples."""
+    return ascend(plan, values, state, jax.tree.map(lambda g: (g / count).astype(g.dtype), total), decay)
 
 
-@partial(jax.jit, static_argnums=0)
 def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: float = 0.0) -> tuple[State, Float[Array, ""]]:
     """One step along the mean gradient of a batch: w ← w + η (1/m Σ c_i ∇log σ(y_i z_i) − λ/N W)
 
@@ -90,8 +117,15 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
         >>> state.layers[0].w.tolist()
         [[0.5], [-0.5]]
     """
-    state, lanes = _step(recipe, state, batch, 0, batch.shape[1], decay)
-    return state, jnp.sum(lanes)
+    plan, values = plan_of(recipe, state.layers, batch)
+    return _step(plan, values, state, batch, decay)
+
+
+@partial(jax.jit, static_argnums=0)
+def _step(plan: Plan, values: Values, state: State, batch: Any, decay: Any) -> tuple[State, Any]:
+    count = batch.shape[1]
+    lanes, total = lane_sums(state.layers, batch, 0, count, plan.hidden, plan.gradient, plan.block)
+    return along(plan, values, state, total, count, decay), jnp.sum(lanes)
 
 
 def epoch(
@@ -102,6 +136,7 @@ def epoch(
     *,
     batch_size: int,
     order: Int[Any, " batches"] | None = None,
+    n: int | None = None,
 ) -> tuple[State, Float[Array, ""]]:
     """One pass over a table, one step a batch, in one compiled loop
 
@@ -113,7 +148,10 @@ def epoch(
         table: (d + 1, n) or (d + 2, n), one example a column.
         decay: λ/N, the weight decay an example.
         batch_size: examples a step; all of them where there are fewer.
-        order: the n // batch_size whole batches by number, 0 the first columns; by default as they stand.
+        order: the n // batch_size whole batches by number, 0 the first columns; by default as they stand. It may be longer:
+            as long as the table has room for whole batches.
+        n: how many columns count, the first ones; by default all. What is compiled depends on the table's width, on
+            `batch_size` and on the recipe without the numbers of its optimiser, and not on n.
 
     Returns:
         The new state, and ll summed over the epoch, each batch at the weights it met. ll is NaN where `order` is a JAX array
@@ -130,52 +168,123 @@ def epoch(
         >>> state = start(recipe, (Layer(jnp.zeros((1, 1))),))
         >>> state, ll = epoch(recipe, state, jnp.array([[1.0, -2.0, 4.0], [1.0, -1.0, -1.0]]), batch_size=2)
     """
-    batches = table.shape[1] // whole("batch_size", batch_size, 1)
+    width: int = table.shape[1]
+    n = width if n is None else n
+    batch = min(n, whole("batch_size", batch_size, 1))
     if order is not None:
-        order = _checked_order(order, batches)
-    return _epoch(recipe, state, table, decay, batch_size, order)
+        order = _checked_order(order, n // batch, width // batch)
+    plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
+    if kernels.accelerated(table) and _fits_chip(plan, state.layers, batch):
+        on_chip = chip.update_on_chip(recipe.optimizer, state.layers)
+        if chip.number_by_number(on_chip[0]):
+            return _epoch_on_chip(plan, on_chip[0], values, on_chip[1], state, table, decay, n, batch, order)
+    return _epoch(plan, values, state, table, decay, n, batch, order)
 
 
-def _checked_order(order: Any, batches: int) -> Any:
-    if np.shape(order) != (batches,):
+def _fits_chip(plan: Plan, layers: Layers, batch: int) -> bool:
+    return (
+        plan.gradient == "hand"
+        and plan.block == kernels.WHOLE
+        and batch <= chip.LONGEST
+        and batch & (batch - 1) == 0
+        and chip.fits(layers)
+    )
+
+
+def _checked_order(order: Any, batches: int, most: int) -> Any:
+    if np.shape(order) not in ((batches,), (most,)):
         raise ValueError(f"order has shape {np.shape(order)}: it must be ({batches},), one number for each whole batch")
     if isinstance(order, jax.Array):  # traced, or on a device: `_epoch` looks at its numbers
         return order
     order = np.asarray(order)
     if order.dtype.kind not in "iu":
         raise TypeError(f"order must be whole numbers, got dtype {order.dtype}")
-    if batches and not 0 <= order.min() <= order.max() < batches:
-        raise ValueError(f"order has numbers from {order.min()} to {order.max()}: the batches are 0 to {batches - 1}")
+    named = order[:batches]
+    if batches and not 0 <= named.min() <= named.max() < batches:
+        raise ValueError(f"order has numbers from {named.min()} to {named.max()}: the batches are 0 to {batches - 1}")
     return order
 
 
-@partial(jax.jit, static_argnums=(0, 4), donate_argnums=1)
+@partial(jax.jit, static_argnums=(0, 6), donate_argnums=2)
 def _epoch(
-    recipe: Recipe, state: State, table: Float[Array, "rows n"], decay: Any, batch_size: int, order: Any
+    plan: Plan, values: Values, state: State, table: Float[Array, "rows n"], decay: Any, n: Any, batch: int, order: Any
 ) -> tuple[State, Float[Array, ""]]:
-    batches, rest = divmod(table.shape[1], batch_size)
-    given, order = order is not None, jnp.arange(batches) if order is None else order
+    batches = n // batch
+    settings = plan.hidden, plan.gradient, plan.block
 
-    def one(carry: tuple[State, Any], k: Any) -> tuple[tuple[State, Any], None]:
+    def one(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
         state, lanes = carry
-        state, more = _step(recipe, state, table, k * batch_size, batch_size, decay)
-        return (state, lanes + more), None
+        first = (k if order is None else order[k]) * batch
+        more, total = lane_sums(state.layers, table, first, batch, *settings)
+        return along(plan, values, state, total, batch, decay), lanes + more
 
-    lanes = jnp.zeros(min(batch_size, recipe.block or block_of(state.layers, table)), table.dtype)
-    if batches:
-        (state, lanes), _ = jax.lax.scan(one, (state, lanes), order)
-    ll = jnp.sum(lanes)
-    if rest:
-        state, more = _step(recipe, state, table, batches * batch_size, rest, decay)
-        ll = ll + jnp.sum(more)
-    return state, jnp.where(jnp.all((order >= 0) & (order < batches)), ll, jnp.nan) if given else ll
+    lanes = jnp.zeros(min(batch, plan.block), table.dtype)
+    state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
+    return _completed(plan, values, state, jnp.sum(lanes), table, decay, n, batch, order)
 
 
-_ascend = jax.jit(ascend, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 1, 8), donate_argnums=4)
+def _epoch_on_chip(
+    plan: Plan,
+    update: Update,
+    values: Values,
+    numbers: Values,
+    state: State,
+    table: Any,
+    decay: Any,
+    n: Any,
+    batch: int,
+    order: Any,
+) -> tuple[State, Any]:
+    batches = n // batch
+    layers, optimizer, ll = chip.epoch(
+        update, numbers, *state, table, decay, batches, order, batch=batch, hidden=plan.hidden, interpret=chip.INTERPRET
+    )
+    return _completed(plan, values, State(layers, optimizer), ll, table, decay, n, batch, order)
 
 
-def full_step(recipe: Recipe, state: State, table: Float[Array, "rows n"], decay: float = 0.0) -> tuple[State, float]:
-    """The step over all examples of a large table, on every processor. Arguments as for `step`; not for use under jit."""
-    ll, total = sum_over(state.layers, table, hidden=recipe.hidden, gradient=recipe.gradient, block=recipe.block)
-    mean = jax.tree.map(lambda g: g / table.shape[1], total)
-    return _ascend(recipe, state, mean, decay), ll
+def _completed(
+    plan: Plan, values: Values, state: State, ll: Any, table: Any, decay: Any, n: Any, batch: int, order: Any
+) -> tuple[State, Any]:
+    """An epoch with the step over what is left after whole batches; ll is NaN where `order` has a number of no batch."""
+    batches = n // batch
+
+    def rest() -> tuple[State, Any]:
+        first = batches * batch
+        lanes, total = left_over(state.layers, table, first, n, batch, plan.hidden, plan.gradient, plan.block)
+        return along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
+
+    if batch > 1:
+        state, more = jax.lax.cond(n % batch > 0, rest, lambda: (state, jnp.zeros((), table.dtype)))
+        ll = ll + more
+    if order is None:
+        return state, ll
+    numbered = (order >= 0) & (order < batches) | (jnp.arange(order.shape[0]) >= batches)
+    return state, jnp.where(jnp.all(numbered), ll, jnp.nan)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _full(plan: Plan, values: Values, state: State, table: Any, decay: Any, n: Any) -> tuple[State, Any]:
+    ll, total = span_sums(state.layers, table, 0, n, hidden=plan.hidden, gradient=plan.gradient, block=plan.block)
+    return along(plan, values, state, total, n, decay), ll
+
+
+_ascend = jax.jit(along, static_argnums=0, donate_argnums=2)
+
+
+def full_step(
+    recipe: Recipe, state: State, table: Float[Array, "rows n"], decay: float = 0.0, *, n: int | None = None
+) -> tuple[State, float]:
+    """The step over all examples of a table, on every processor where there is enough work. Not for use under jit.
+
+    Arguments as for `epoch`; the state's buffers are given away.
+    """
+    width = table.shape[1]
+    n = width if n is None else n
+    plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
+    if ranges_of(state.layers, n) == 1 and not kernels.accelerated(table):
+        state, ll = _full(plan, values, state, table, decay, n)
+        return state, float(ll)
+    block = None if plan.block == kernels.WHOLE else plan.block
+    ll, total = sum_over(state.layers, table, hidden=plan.hidden, gradient=plan.gradient, block=block, n=n)
+    return _ascend(plan, values, state, total, n, decay), ll

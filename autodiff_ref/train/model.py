@@ -1,10 +1,8 @@
 """A trained net with all that is needed to use it: standardisation, classes, column names; saved and loaded as .npz."""
 
+import glob
 import json
 import os
-import tempfile
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,20 @@ import numpy as np
 from jaxtyping import Float
 
 from autodiff_ref.train.data import CHUNK
+from autodiff_ref.train.members import Archive, Damaged
 from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
 from manual_grad import mlp
 from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer
 from manual_grad.sigmoid import sigmoid
+from manual_grad.softmax import softmax
 
 FORMAT = "manual-grad model"
-VERSION = 1
+VERSION = 2
+"""2 has more than two classes; models of two are written as 1, which earlier programs read."""
 FILE = "model.npz"
+ABOUT, LAYERS = 1 << 24, 1_000
+"""Bytes that a model may say about itself, and layers it may have, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Model:
     layers: tuple[Layer[Any], ...]
     hidden: str
     classes: np.ndarray
-    """The two labels: the one for −1, the one for +1."""
+    """The labels: of two classes the one for −1, then the one for +1; of K classes one for each unit of the output."""
     scaling: Scaling
     columns: tuple[str, ...] | None = None
     label: str | None = None
@@ -46,8 +49,8 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict[str, Any])
     """How it was trained, for people; JSON."""
 
-    def score(self, x: Any) -> Float[np.ndarray, " n"]:
-        """z, the log-odds of the second class, one for each row of x."""
+    def score(self, x: Any) -> Float[np.ndarray, "..."]:
+        """z for each row of x: the log-odds of the second class; (n, K) for K > 2 classes."""
         x = as_matrix(x)
         d = len(self.scaling.mean)
         if x.shape[1] != d:
@@ -60,13 +63,20 @@ class Model:
             parts.append(mlp.score(self.layers, chunk.astype(dtype), self.hidden))
         return np.concatenate(parts)
 
-    def predict_probability(self, x: Any) -> Float[np.ndarray, " n"]:
-        """σ(z), the probability of the second class."""
-        return sigmoid(self.score(x))
+    def predict_probability(self, x: Any) -> Float[np.ndarray, "..."]:
+        """σ(z), the probability of the second class; (n, K), the softmax of z, for K > 2 classes."""
+        z = self.score(x)
+        return sigmoid(z) if z.ndim == 1 else softmax(z.T).T
+
+    def probabilities(self, x: Any) -> Float[np.ndarray, "n classes"]:
+        """The probability of every class, a column each."""
+        z = self.score(x)
+        return np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else softmax(z.T).T
 
     def predict(self, x: Any) -> np.ndarray:
-        """The more probable label of each row of x; the second class at z = 0."""
-        return self.classes[(self.score(x) >= 0).astype(int)]
+        """The most probable label of each row of x; of two classes the second one at z = 0."""
+        z = self.score(x)
+        return self.classes[(z >= 0).astype(int) if z.ndim == 1 else np.argmax(z, axis=1)]
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to `path`, a .npz file or a folder for model.npz, all of it or nothing.
@@ -86,7 +96,7 @@ class Model:
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 1 if len(self.classes) == 2 else VERSION,
             "hidden": self.hidden,
             "layers": [{"bias": layer.b is not None} for layer in self.layers],
             "columns": self.columns,
@@ -103,18 +113,42 @@ class Model:
             arrays[f"w{number}"] = np.asarray(w)
             if b is not None:
                 arrays[f"b{number}"] = np.asarray(b)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        _clear(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
             os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            if os.name == "posix":
+                folder = os.open(path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)  # or the name may be gone after a loss of power
+                finally:
+                    os.close(folder)
+        except BaseException as error:
+            temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise OSError(
+                    error.errno, f"{error.strerror or error}; what was there before is as it was", str(path)
+                ) from None
             raise
         return path
+
+
+def _clear(path: Path) -> None:
+    """Deletes what processes that were killed while they wrote this file have left behind."""
+    if os.name != "posix":
+        return  # where asking for a process by its number may end it
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        number = left.name.split(".")[-2]
+        try:
+            os.kill(int(number), 0)  # whether there is such a process
+        except (ValueError, ProcessLookupError):
+            left.unlink(missing_ok=True)
+        except OSError:
+            continue  # there is one, of another user
 
 
 def model_file(path: str | Path) -> Path:
@@ -134,23 +168,33 @@ def load(path: str | Path) -> Model:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such model; `manual-grad train … --save {path.parent}` makes one")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError, NotImplementedError):
-        raise ValueError(f"{path}: not a model file, or damaged") from None
-    try:
-        about = json.loads(str(arrays["about"][()]))
-        name, version = about["format"], about["version"]
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{path}: not a model of manual-grad: it does not say its format") from None
-    if name != FORMAT:
-        raise ValueError(f"{path}: not a model of manual-grad: it says {name!r}")
-    if version != VERSION:
-        raise ValueError(f"{path}: version {version} of the model format, this program reads version {VERSION}")
+        with Archive(path) as archive:
+            arrays = archive.read(["about"], most=ABOUT)
+            about = _about(path, arrays)
+            named = [f"{letter}{number}" for letter in "wb" for number in range(1, min(len(about["layers"]), LAYERS) + 1)]
+            arrays = archive.read(["classes", "mean", "scale", *named], most=path.stat().st_size)  # which are not packed
+    except Damaged as error:
+        raise ValueError(f"{path}: not a model file, or damaged: {error}") from None
     try:
         return _assembled(about, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: a damaged model: {error}") from None
+
+
+def _about(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """What a model file says about itself, of a format and version that are known."""
+    try:
+        about = json.loads(str(arrays["about"][()]))
+        name, version = about["format"], about["version"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise ValueError(f"{path}: not a model of manual-grad: it does not say its format") from None
+    if name != FORMAT:
+        raise ValueError(f"{path}: not a model of manual-grad: it says {name!r}")
+    if version not in (1, VERSION):
+        raise ValueError(f"{path}: version {version} of the model format, this program reads versions 1 and {VERSION}")
+    if not isinstance(about.get("layers"), list):
+        raise ValueError(f"{path}: a damaged model: it does not say its layers")
+    return about
 
 
 def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
@@ -170,7 +214,11 @@ def _require_whole(model: Model) -> None:
     mean, scale = (np.asarray(numbers) for numbers in model.scaling)
     activation_of(model.hidden)
     mlp.checked(model.layers, mean[None])
-    if np.shape(model.classes) != (2,) or mean.shape != scale.shape or not np.isfinite(scale).all() or not (scale > 0).all():
+    outputs = len(model.layers[-1].w)
+    scales = mean.shape == scale.shape and bool(np.isfinite(scale).all() and (scale > 0).all())
+    if np.asarray(model.classes).dtype.kind not in "fiubU":
+        raise ValueError(f"its classes are of dtype {np.asarray(model.classes).dtype}, they must be numbers or text")
+    if np.shape(model.classes) != (2 if outputs == 1 else outputs,) or not scales:
         raise ValueError("its classes or its standardisation do not fit together")
     if model.columns is not None and len(model.columns) != len(mean):
         raise ValueError(f"{len(model.columns)} column names for {len(mean)} columns")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from autodiff_ref.train.values import real
 
@@ -30,7 +31,7 @@ def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
         momentum: μ in [0, 1).
 
     Returns:
-        The optimiser; the same object for the same arguments, so that what is jitted for it is kept.
+        The optimiser; the same object for the same arguments.
 
     Raises:
         TypeError: η or μ is no number.
@@ -44,13 +45,18 @@ def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
     learning_rate, momentum = checked_rates(learning_rate, momentum)
 
     def init(parameters: Any) -> Any:
-        return jax.tree.map(jnp.zeros_like, parameters) if momentum else ()
+        return jax.tree.map(_zeros, parameters) if momentum else ()
 
     def update(gradient: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
         velocity = jax.tree.map(lambda v, g: momentum * v + g, state, gradient) if momentum else gradient
         return jax.tree.map(lambda v: -learning_rate * v, velocity), velocity if momentum else ()
 
     return Optimizer(init, update)
+
+
+def _zeros(p: Any) -> Any:
+    """Zeros as p, made by NumPy: JAX would compile a program for each shape."""
+    return jax.device_put(np.zeros(np.shape(p), jnp.result_type(p)))
 
 
 def checked_rates(learning_rate: Any, momentum: Any) -> tuple[float, float]:
@@ -61,14 +67,6 @@ def checked_rates(learning_rate: Any, momentum: Any) -> tuple[float, float]:
     if not 0 <= inertia < 1:
         raise ValueError(f"momentum must be at least 0 and below 1, got {inertia}")
     return rate, inertia
-
-
-def require_steps_by_gradient(optimizer: Any, layers: Any) -> None:
-    """Raises TypeError where an optimiser asks for more than a gradient, such as the value of what it descends."""
-    try:
-        jax.eval_shape(lambda p: optimizer.update(p, optimizer.init(p), p), layers)
-    except TypeError as error:
-        raise TypeError(f"optimizer: its update must take (gradient, state, parameters): {error}") from None
 
 
 def optimizer_of(optimizer: Any, learning_rate: float, momentum: float) -> Any:

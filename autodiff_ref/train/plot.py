@@ -1,6 +1,7 @@
 """The loss curve, and the decision boundary of a net of two features. Needs matplotlib, the extra `plot`."""
 
 import importlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def require_picture(path: Path) -> None:
         raise NotADirectoryError(f"--plot {path}: there is no folder {path.parent}")
 
 
-def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
+def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path, test: dict[str, Any] | None = None) -> None:
     """Draws ll an example against the epoch and, where x has two columns, the probability over their plane.
 
     Args:
@@ -37,6 +38,7 @@ def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
         x: (n, d), the examples.
         y: (n,), their labels.
         path: where to write; its ending says what kind of picture.
+        test: what `autodiff_ref.train.report.evaluated` has found; with a calibration curve, that is drawn as well.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -45,8 +47,10 @@ def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
     """
     matplotlib = require_matplotlib()
     planar = x.shape[1] == 2
-    figure = matplotlib.figure.Figure(figsize=(10 if planar else 5.5, 4), layout="constrained")
-    curve, *rest = np.atleast_1d(figure.subplots(1, 2 if planar else 1))
+    bins = (test or {}).get("calibration")
+    panels = 1 + planar + bool(bins)
+    figure = matplotlib.figure.Figure(figsize=(1 + 4.5 * panels, 4), layout="constrained")
+    curve, *rest = np.atleast_1d(figure.subplots(1, panels))
     numbers = [e.number for e in fit.history]
     curve.plot(numbers, [-e.ll for e in fit.history], label="training")
     if fit.history[0].validation is not None:
@@ -55,6 +59,11 @@ def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path) -> None:
     curve.set(xlabel="epoch", ylabel="−ll an example (nats)")
     if planar:
         _boundary(fit, x, y, rest[0])
+    if bins:
+        axes = rest[-1]
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+        axes.plot([b["predicted"] for b in bins], [b["observed"] for b in bins], marker="o")
+        axes.set(xlabel=f"predicted p({fit.model.classes[1]})", ylabel="share observed, test share")
     figure.savefig(path)
 
 
@@ -64,15 +73,20 @@ def _boundary(fit: Fit, x: np.ndarray, y: np.ndarray, axes: Any) -> None:
     margin = 0.05 * np.where(high > low, high - low, 1.0)
     across, up = (np.linspace(a, b, 200) for a, b in zip(low - margin, high + margin, strict=True))
     grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    shown = slice(None, None, max(1, len(x) // 2000))
+    markers = itertools.cycle("oxs^v*+D")
+    names = model.columns or ("x_1", "x_2")
+    axes.set(xlabel=names[0], ylabel=names[1])
+    for label, marker in zip(model.classes, markers, strict=False):
+        of = y[shown] == label
+        axes.scatter(*x[shown][of].T, marker=marker, s=14, c="black", linewidths=0.8, label=str(label))
+    axes.legend()
+    if len(model.classes) > 2:
+        best = np.argmax(model.score(grid), axis=1).reshape(200, 200)
+        axes.contourf(across, up, best, levels=np.arange(len(model.classes) + 1) - 0.5, cmap="tab20", alpha=0.6)
+        return
     p = model.predict_probability(grid).reshape(200, 200)
     filled = axes.contourf(across, up, p, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
     if p.min() < 0.5 < p.max():
         axes.contour(across, up, p, levels=[0.5], colors="black")
-    shown = slice(None, None, max(1, len(x) // 2000))
-    for label, marker in zip(model.classes, "ox", strict=True):
-        of = y[shown] == label
-        axes.scatter(*x[shown][of].T, marker=marker, s=14, c="black", linewidths=0.8, label=str(label))
-    names = model.columns or ("x_1", "x_2")
-    axes.set(xlabel=names[0], ylabel=names[1])
-    axes.legend()
     axes.figure.colorbar(filled, ax=axes, label=f"p({model.classes[1]})")

@@ -7,8 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from autodiff_ref.train import kernels
+from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.shuffle import aligned
+
+MANY = 20
+"""More different labels than this are taken for measurements where they are no whole numbers."""
 
 
 class Scaling(NamedTuple):
@@ -31,19 +36,35 @@ def as_matrix(x: Any, name: str = "x") -> np.ndarray:
 def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     """(y, classes): labels as −1 and +1, and the two values that these stand for, in this order.
 
-    Args:
-        labels: (n,), two different values: numbers, booleans or text. The larger one, or the later one in the alphabet,
-            is +1; text that reads as numbers is ordered as numbers.
-        n: how many there must be.
-
-    Raises:
-        TypeError: labels are neither numbers nor text.
-        ValueError: there are fewer or more than two values, a NaN, or not n labels.
+    Args and raises as `classes_of`, which see; and ValueError where there are more than two values.
 
     Example:
         >>> y, classes = signs_of(["malignant", "benign"], 2)
         >>> y.tolist(), classes.tolist()
         ([1.0, -1.0], ['benign', 'malignant'])
+    """
+    y, classes = classes_of(labels, n)
+    if len(classes) != 2:
+        raise ValueError(f"labels must have two different values, got {len(classes)} ({_named(classes)})")
+    return y, classes
+
+
+def classes_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
+    """(y, classes): two different labels as −1 and +1, K > 2 of them as 0, …, K − 1, and the values that these stand for.
+
+    Args:
+        labels: (n,), at least two different values: numbers, booleans or text, in ascending order or that of the alphabet;
+            text that reads as numbers is ordered as numbers.
+        n: how many there must be.
+
+    Raises:
+        TypeError: labels are neither numbers nor text.
+        ValueError: there are fewer than two values, a NaN, or not n labels.
+
+    Example:
+        >>> y, classes = classes_of(["b", "c", "a"], 3)
+        >>> y.tolist(), classes.tolist()
+        ([1.0, 2.0, 0.0], ['a', 'b', 'c'])
     """
     array = np.asarray(labels)
     if array.dtype == object and all(isinstance(label, str) for label in array.ravel()):
@@ -56,14 +77,28 @@ def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
         raise ValueError(
             f"labels must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
         )
-    classes = np.unique(array)
-    if len(classes) != 2:
-        shown = ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
-        raise ValueError(f"labels must have two different values, got {len(classes)} ({shown})")
+    classes, codes = np.unique(array, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"labels must have at least two different values, got {len(classes)} ({_named(classes)})")
+    if array.dtype.kind == "f" and len(classes) > MANY and (classes != np.round(classes)).any():
+        raise ValueError(
+            f"labels have {len(classes)} different values that are no whole numbers ({_named(classes)}): "
+            "they look like measurements, and this is no regression"
+        )
     if classes.dtype.kind == "U":
         with suppress(ValueError):
-            classes = classes[np.argsort(classes.astype(np.float64), kind="stable")]
-    return np.where(array == classes[1], 1.0, -1.0), classes
+            order = np.argsort(classes.astype(np.float64), kind="stable")
+            classes, codes = classes[order], np.argsort(order)[codes]
+    return codes_of(codes, len(classes)), classes
+
+
+def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:
+    """Numbers of classes 0, …, k − 1 as training takes them: for two classes −1 and +1."""
+    return 2.0 * codes - 1.0 if k == 2 else codes.astype(np.float64)
+
+
+def _named(classes: np.ndarray) -> str:
+    return ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
 
 
 def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None) -> None:
@@ -116,21 +151,27 @@ def constant_columns(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | Non
 def table_of(
     x: np.ndarray, y: np.ndarray, c: np.ndarray | None, rows: np.ndarray | None, scaling: Scaling, dtype: np.dtype
 ) -> Float[np.ndarray, "rows n"]:
-    """(d + 1, n) or (d + 2, n), one example a column: standardised features, label, weight relative to the mean weight."""
+    """(d + 1, room) or (d + 2, room): standardised features, label, weight relative to the mean weight
+
+    One example a column, in the first n columns; `autodiff_ref.train.capacity` says how much room there is. Nothing reads
+    the columns beyond.
+    """
     n, d = len(x) if rows is None else len(rows), x.shape[1]
-    table = aligned(d + 1 + (c is not None), n, dtype)
+    room = n if kernels.accelerated() else capacity(n, dtype.itemsize)  # whose memory is always there
+    table = aligned(d + 1 + (c is not None), room, dtype)
     first = 0
     with np.errstate(over="ignore"):
         for chunk in _chunks(x, rows):
             table[:d, first : first + len(chunk)] = ((chunk - scaling.mean) / scaling.scale).T
             first += len(chunk)
-    if not np.isfinite(table[:d]).all():
-        column = int(np.argwhere(~np.isfinite(table[:d]))[0][0])
+    bad = [k for k, row in enumerate(table[:d]) if not np.isfinite(row[:n]).all()]
+    if bad:
+        column = bad[0]
         raise ValueError(f"x: column {column} does not fit into {dtype}: standardise, or use dtype float64")
-    table[d] = y if rows is None else y[rows]
+    table[d, :n] = y if rows is None else y[rows]
     if c is not None:
         own = c if rows is None else c[rows]
-        table[d + 1] = own / own.mean()
+        table[d + 1, :n] = own / own.mean()
     return table
 
 

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from autodiff_ref.train.fit import Fit
+from autodiff_ref.train.report import better, convergence, told
 from autodiff_ref.train.run import Epoch
 
 
@@ -41,13 +42,15 @@ class ProgressLine:
             self.progress.update(self.task, completed=done.number, state=state)
 
 
-def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, float], saved: str | None) -> dict[str, Any]:
+def summary_of(
+    fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, float] | None, saved: str | None
+) -> dict[str, Any]:
     """What is to be said about a training, as JSON.
 
     Args:
         fit: the training.
         accuracy: on the examples trained on, and on those held out, if any.
-        costs: nanoseconds an example, by each gradient.
+        costs: nanoseconds an example, by each gradient; None where they were not measured.
         saved: where the model was written.
     """
     about = fit.model.training
@@ -60,6 +63,7 @@ def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, 
         "widths": about["widths"],
         "epochs": len(fit.history),
         "stopped": fit.stopped,
+        "convergence": convergence([e.ll for e in fit.history]),
         "ll_per_example": fit.history[-1].ll,
         "validation_ll_per_example": max((e.validation for e in fit.history if e.validation is not None), default=None),
         "accuracy": accuracy[0],
@@ -76,16 +80,26 @@ def summary_of(fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, 
 def summary_text(summary: dict[str, Any]) -> Text:
     """The same for people, a line each."""
     costs = summary["nanoseconds_per_example"]
+    outputs = 1 if len(summary["classes"]) == 2 else len(summary["classes"])
     rows = {
         "data": f"{summary['examples']:,} examples to train on, {summary['features']} features, "
-        f"classes {summary['classes'][0]} (−1) and {summary['classes'][1]} (+1)",
-        "net": " → ".join(map(str, [summary["features"], *summary["widths"], 1])),
+        f"classes {_classes(summary['classes'])}",
+        "net": " → ".join(map(str, [summary["features"], *summary["widths"], outputs])),
         "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
         f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
         "accuracy": f"{summary['accuracy']:.4f} on the examples trained on",
-        "gradient": f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}",
     }
+    if summary["convergence"]:
+        rows["converged"] = summary["convergence"]
+    if costs is not None:
+        rows["gradient"] = (
+            f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}"
+        )
+    if "test" in summary:
+        rows["test"] = ("\n" + " " * 11).join(told(summary["test"]))
+    if "logistic_regression" in summary:
+        rows["compared"] = better(summary["test"], summary["logistic_regression"])
     if summary["validation_ll_per_example"] is not None:
         rows["validation"] = (
             f"{summary['validation_ll_per_example']:.4f} nats an example held out, accuracy "
@@ -96,3 +110,9 @@ def summary_text(summary: dict[str, Any]) -> Text:
     if summary["saved"]:
         rows["saved"] = summary["saved"]
     return Text("\n".join(f"{name:11}{text}" for name, text in rows.items()))
+
+
+def _classes(names: list[str]) -> str:
+    if len(names) == 2:
+        return f"{names[0]} (−1) and {names[1]} (+1)"
+    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
-from autodiff_ref.train.kernels import Layers, mean_log_likelihood, workers_for
+from autodiff_ref.train import devices
+from autodiff_ref.train.capacity import least
+from autodiff_ref.train.checkpoints import Checkpoints, Saved
+from autodiff_ref.train.kernels import Layers, block_of, mean_over
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
 from autodiff_ref.train.shuffle import Segment, Shuffler, one_ahead
@@ -34,51 +37,66 @@ class Task:
     """What the optimisers are handed."""
 
     recipe: Recipe
-    table: Float[np.ndarray, "rows n"]
-    validation: Float[np.ndarray, "rows m"] | None
+    table: Float[np.ndarray, "rows room"]
+    n: int
+    """How many of the table's columns are examples: the first ones."""
+    validation: Float[np.ndarray, "rows room"] | None
+    held_out: int
+    """The same of the validation share."""
     decay: float
     epochs: int
     patience: int
     on_epoch: Callable[[Epoch], Any]
-
-    @property
-    def n(self) -> int:
-        return self.table.shape[1]
+    checkpoints: Checkpoints | None = None
+    devices: int = 1
 
 
 def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuffle: str) -> tuple[Layers, list[Epoch], str]:
     """Trains by steps along the gradient: (the weights, the history, why it ended)."""
     batch = min(task.n, batch_size or task.n)
     state = start(task.recipe, layers)
-    if batch == task.n:
+    watch = Watch(task)
+    saved = watch.restored(layers)
+    if saved is not None:
+        state = State(*jax.device_put(jax.tree.unflatten(jax.tree.structure(tuple(state)), saved.arrays["state"])))
+    if watch.stopped_early:
+        return watch.result(state.layers)
+    done = len(watch.history)
+    if task.devices > 1:
+        batch = -(-batch // task.devices) * task.devices if batch == task.n else batch
+        shuffler = Shuffler(task.table, batch, seed, "none" if batch >= task.n else shuffle, n=task.n, first=done)
+        numbers = range(done, task.epochs)
+        passes = devices.passes(task.recipe, state, shuffler, numbers, task.decay, batch, devices.mesh_of(task.devices))
+    elif batch == task.n:
         passes = _full_batch(task, state)
     else:
-        passes = _minibatches(task, state, Shuffler(task.table, batch, seed, shuffle, overwrite=True), batch)
-    watch = Watch(task)
-    for number in range(1, task.epochs + 1):
+        shuffler = Shuffler(task.table, batch, seed, shuffle, overwrite=True, n=task.n, first=done)
+        passes = _minibatches(task, state, shuffler, batch, done)
+    for number in range(done + 1, task.epochs + 1):
         since = time.perf_counter()
         state, ll = next(passes)
-        if watch.stops_after(number, ll / task.n, state.layers, since):
+        stops = watch.stops_after(number, ll / task.n, state.layers, since)
+        watch.checkpoint(number, {"state": state}, stops or number == task.epochs)
+        if stops:
             break
     return watch.result(state.layers)
 
 
 def _full_batch(task: Task, state: State) -> Iterator[tuple[State, float]]:
-    """One step an epoch; on all processors where there is enough work, else one compiled step."""
+    """One step an epoch, on all processors where there is enough work."""
     table = jax.device_put(task.table)
     while True:
-        if workers_for(state.layers, task.table) > 1:
-            state, ll = full_step(task.recipe, state, table, task.decay)
-        else:
-            state, ll = epoch(task.recipe, state, table, task.decay, batch_size=task.n)
-        yield state, float(ll)
+        state, ll = full_step(task.recipe, state, table, task.decay, n=task.n)
+        yield state, ll
 
 
-def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int) -> Iterator[tuple[State, float]]:
-    """Many steps an epoch, each segment put in order by other threads while the one before it is trained on."""
+def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int, done: int) -> Iterator[tuple[State, float]]:
+    """Many steps an epoch, after `done` epochs; other threads put a segment in order while the one before is trained on."""
     total = 0.0
-    for segment in one_ahead(on_device(segment for number in range(task.epochs) for segment in shuffler.epoch(number))):
-        state, ll = epoch(task.recipe, state, segment.table, task.decay, batch_size=batch, order=segment.order)
+    for segment in one_ahead(
+        on_device(segment for number in range(done, task.epochs) for segment in shuffler.epoch(number))
+    ):
+        state, ll = epoch(task.recipe, state, segment.table, task.decay, batch_size=batch, order=segment.order, n=segment.n)
         total += float(ll)  # waits for the segment: its memory is about to be used again
         if segment.last:
             yield state, total
@@ -99,18 +117,31 @@ def on_device(segments: Iterable[Segment]) -> Iterator[Segment]:
 def by_lbfgs(task: Task, layers: Layers) -> tuple[Layers, list[Epoch], str]:
     """Trains by L-BFGS, whose iterations stand for epochs: (the weights, the history, why it ended)."""
     watch = Watch(task)
+    saved = watch.restored(layers)
+    evaluations = [] if saved is None else list(saved.arrays["evaluations"][0])
+    done = len(watch.history)
     since = time.perf_counter()
 
     def after(number: int, layers: Layers, ll: float) -> bool:
         nonlocal since
+        if number <= done:  # SciPy goes the same way again, over the values that are known
+            return watch.stopped_early and number == done
         stops = watch.stops_after(number, ll, layers, since)
+        watch.checkpoint(number, {"evaluations": np.array(evaluations)}, stops or number == task.epochs)
         since = time.perf_counter()
         return stops
 
-    layers, why = lbfgs(task.table, layers, task.recipe, task.decay, task.epochs, after)
+    layers, why = lbfgs(task.table, task.n, layers, task.recipe, task.decay, task.epochs, after, evaluations)
     if not watch.history:
-        watch.stops_after(1, float(mean_log_likelihood(layers, task.table, hidden=task.recipe.hidden)), layers, since)
+        watch.stops_after(1, mean_ll(layers, task.table, task.n, task.recipe.hidden), layers, since)
+    if len(watch.history) > done:
+        watch.checkpoint(len(watch.history), {"evaluations": np.array(evaluations)}, True)
     return watch.result(layers, why)
+
+
+def mean_ll(layers: Layers, table: Any, n: int, hidden: str) -> float:
+    """ll an example over the first n columns of a table."""
+    return float(mean_over(layers, table, n, hidden=hidden, block=block_of(layers, table, least(n))))
 
 
 class Watch:
@@ -122,12 +153,33 @@ class Watch:
         self.best: tuple[float, int, Layers] | None = None
         self.stopped_early = False
 
+    def restored(self, like: Layers) -> Saved | None:
+        """What a training that goes on begins with; the history and the best weights are taken over."""
+        saved = None if self.task.checkpoints is None else self.task.checkpoints.saved
+        if saved is not None:
+            self.history = [Epoch(**about) for about in saved.history]
+            if saved.arrays["best"]:
+                values = [e.validation if e.validation is not None else -np.inf for e in self.history]
+                at = int(np.argmax(values))
+                best = jax.tree.unflatten(jax.tree.structure(like), saved.arrays["best"])
+                self.best = values[at], at + 1, best
+                self.stopped_early = len(self.history) - self.best[1] >= self.task.patience
+        return saved
+
+    def checkpoint(self, number: int, trees: dict[str, Any], last: bool) -> None:
+        """Writes a checkpoint, where there are any and one is due."""
+        if self.task.checkpoints is not None:
+            best = () if self.best is None else self.best[2]
+            self.task.checkpoints.offer(number, trees | {"best": best}, [asdict(e) for e in self.history], last)
+
     def stops_after(self, number: int, ll: float, layers: Layers, since: float) -> bool:
         """Takes down an epoch, ll an example at the weights it met and the weights after it; whether to stop there."""
         task = self.task
         held_out = task.validation
         self._require_finite(number, ll)
-        value = None if held_out is None else float(mean_log_likelihood(layers, held_out, hidden=task.recipe.hidden))
+        if held_out is not None and task.devices > 1:
+            layers = jax.tree.map(np.array, layers)
+        value = None if held_out is None else mean_ll(layers, held_out, task.held_out, task.recipe.hidden)
         self._require_finite(number, value)
         done = Epoch(number, ll, value, time.perf_counter() - since, task.n)
         self.history.append(done)

@@ -67,7 +67,9 @@ class Segment(NamedTuple):
     """Some examples, and the order they are to be trained on."""
 
     table: Table
-    """(rows, size), one example a column."""
+    """(rows, room), one example a column, the first n columns."""
+    n: int
+    """How many examples there are."""
     order: Int[np.ndarray, " batches"] | None
     """The whole batches' order; None for the order they stand in."""
     last: bool
@@ -95,40 +97,65 @@ class Shuffler:
             order as it is; "auto" for one of the first two, by n.
         segment: about how many examples to permute at a time.
         overwrite: whether `table` may be written to, which saves "batches" a copy of it.
+        n: how many of the table's columns are examples, the first ones; by default all.
+        first: the number of the first epoch that will be asked for: 0, or where a training goes on.
     """
 
     def __init__(
-        self, table: Table, batch: int, seed: int, mode: str, *, segment: int = SEGMENT, overwrite: bool = False
+        self,
+        table: Table,
+        batch: int,
+        seed: int,
+        mode: str,
+        *,
+        segment: int = SEGMENT,
+        overwrite: bool = False,
+        n: int | None = None,
+        first: int = 0,
     ) -> None:
-        self.rows, self.n = table.shape
+        self.rows, width = table.shape
+        self.n = width if n is None else n
         self.batch = batch
         self.mode = mode_of(mode, self.n)
         self.seed = seed
         self._own = overwrite
         # one feature after the other, or a gather takes three times as long
         self._table = np.ascontiguousarray(table)
-        self._size = self.n if self.mode == "batches" else min(self.n, max(1, segment // batch) * batch)
+        self._size = self.n if self.mode == "batches" else max(1, segment // batch) * batch
+        self._room = min(width, self._size) if self.mode == "examples" else width
         self._spare = [] if self.mode == "none" else [self._empty()]
         if self.mode == "examples":
             self._spare.append(self._empty())
         self._pool = ThreadPoolExecutor(threads())
+        if self.mode == "batches" and first:
+            self._deal(self._dealt_before(first))
+
+    def _random(self, number: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
+
+    def _dealt_before(self, first: int) -> np.ndarray:
+        """Where the deals before an epoch have put the examples: each deal shuffles what the one before it has left."""
+        order = np.arange(self.n)
+        for number in range(0, first, REDEAL):
+            order = order[self._random(number).permutation(self.n)]
+        return order
 
     def _empty(self) -> Table:
-        return aligned(self.rows, self._size, self._table.dtype)
+        return aligned(self.rows, self._room, self._table.dtype)
 
     def epoch(self, number: int) -> Iterator[Segment]:
-        """The segments of one epoch, in order. Epochs are to be asked for in turn, from 0 on.
+        """The segments of one epoch, in order. Epochs are to be asked for in turn, from `first` on.
 
         A segment's memory is used again for the one after next: whatever is computed from a segment must be complete
         before the second one after it is asked for.
         """
-        random = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
+        random = self._random(number)
         if self.mode == "examples":
             yield from self._permuted(random.permutation(self.n))
             return
         if self.mode == "batches" and number % REDEAL == 0:
             self._deal(random.permutation(self.n))
-        yield Segment(self._table, self._order(random) if self.mode == "batches" else None, True)
+        yield Segment(self._table, self.n, self._order(random) if self.mode == "batches" else None, True)
 
     def _order(self, random: np.random.Generator) -> Int[np.ndarray, " batches"]:
         """The whole batches in runs as they stand, the runs in a random order."""
@@ -143,10 +170,8 @@ class Shuffler:
             last = min(self.n, first + self._size)
             out = self._spare.pop(0)
             self._spare.append(out)
-            if last - first < self._size:
-                out = out.reshape(-1)[: self.rows * (last - first)].reshape(self.rows, -1)
             self._gather(self._table, order[first:last], out)
-            yield Segment(out, None, last == self.n)
+            yield Segment(out, last - first, None, last == self.n)
 
     def _deal(self, order: np.ndarray) -> None:
         """All examples in a new order, in memory that the epoch before does not use."""
@@ -157,7 +182,7 @@ class Shuffler:
         self._table, self._own = dealt, True
 
     def _gather(self, table: Table, order: np.ndarray, out: Table) -> None:
-        """out ← table[:, order], the rows shared among threads: NumPy works outside Python's lock.
+        """The first columns of out ← table[:, order], the rows shared among threads: NumPy works outside Python's lock.
 
         A row is read once in order before it is read at random, so that its cache lines come in a stream, not one miss each.
         """
@@ -165,11 +190,11 @@ class Shuffler:
 
         def rows(first: int, last: int) -> None:
             for source, target in zip(table[first:last], out[first:last], strict=True):
-                if source.nbytes <= STREAM:
-                    source[lines].max()
-                np.take(source, order, out=target, mode="clip")
+                if source[: self.n].nbytes <= STREAM:
+                    source[: self.n][lines].max()
+                np.take(source, order, out=target[: len(order)], mode="clip")
 
-        workers = threads() if out.nbytes >= LARGE else 1
+        workers = threads() if self.rows * len(order) * out.itemsize >= LARGE else 1
         bounds = [len(table) * k // workers for k in range(workers + 1)]
         if workers == 1:
             rows(0, len(table))

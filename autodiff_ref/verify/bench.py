@@ -239,7 +239,7 @@ class Bench:
         if not truth.is_known or (settled and not by_jax and found.outcome == "equal"):
             return found
         # at a tie JAX's derivative of what a line leaves to ∇ may be another than the truth: that is no claim of the line
-        other = None if by_jax or theirs.calls else at(theirs)
+        other = None if by_jax or self._is_doubtful(theirs, args) else at(theirs)
         if not settled or (by_jax and not truth.confirmed):
             found = against_truth(at(ours), other, truth, allowed=allowed)
         if ours.calls and (found.outcome == "different" or found.outcome.startswith("undefined")):
@@ -256,6 +256,11 @@ class Bench:
         sides = [evaluator(made, args, rounded)(PRECISIONS[0], "exact", "exact") for made in (ours.plan, theirs.plan)]
         u, v = (side.values[component] for side in sides)
         return u.overlaps(v) and bool((u - v).rad() <= COARSE * (abs(u) + abs(v)).mid())
+
+    def _is_doubtful(self, traced: Traced, args: tuple[Any, ...]) -> bool:
+        """Whether JAX's derivative of something that a line leaves to ∇ is not confirmed at an input."""
+        truths = [self.derivative(call, args)[1] for call in traced.calls]
+        return any(truth is None or not truth.confirmed for truth in truths)
 
     def _unless_nabla_is_wrong(self, traced: Traced, args: tuple[Any, ...], found: Comparison) -> Comparison:
         """What was found of a line, unless JAX's derivative of what it leaves to ∇ is to blame for it."""

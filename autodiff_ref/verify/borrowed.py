@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,27 +58,31 @@ def borrowed(closed: Any) -> list[Borrowed]:
 def _found(jaxpr: Any, around: str) -> Iterator[Borrowed]:
     for eqn in jaxpr.eqns:
         traceback = eqn.source_info.traceback
-        place, own, handed = around, None, False
+        place, is_left_to_others = around, False
         for frame in reversed([] if traceback is None else traceback.frames):  # from the outside in
-            handed = is_nabla(frame.file_name, frame.function_name)
-            own = None if handed else _transformation(frame, inside=place)
-            if own is not None or handed:
+            file, function = frame.file_name, frame.function_name
+            whose = _whose(file)
+            name = function.partition(".")[0].lstrip("_")
+            if whose == "API" and name in TRANSFORMATIONS:
+                yield Borrowed("jax.grad" if name == "value_and_grad" else f"jax.{name}", place)
+                is_left_to_others = True
+            elif whose == "a method" or is_nabla(file, function):
+                is_left_to_others = True
+            elif whose == "the user":
+                place = f"{Path(file).name}:{frame.line_num}"
+            if is_left_to_others:
                 break
-            path = Path(frame.file_name)
-            if any(each in path.parents for each in _METHODS):
-                handed = True
-                break
-            if _JAX not in path.parents and _JUDGE not in path.parents and not frame.file_name.startswith("<"):
-                place = f"{path.name}:{frame.line_num}"
-        if own is not None:
-            yield own
-        elif not handed:
+        if not is_left_to_others:
             for inner in core.jaxprs_in_params(eqn.params):
                 yield from _found(inner, place)
 
 
-def _transformation(frame: Any, inside: str) -> Borrowed | None:
-    name = frame.function_name.partition(".")[0].lstrip("_")
-    if name not in TRANSFORMATIONS or Path(frame.file_name) != _API:
-        return None
-    return Borrowed("jax.grad" if name == "value_and_grad" else f"jax.{name}", inside)
+@cache
+def _whose(file: str) -> str:
+    """Whose code a file is."""
+    path = Path(file)
+    if path == _API:
+        return "API"
+    if any(each in path.parents for each in _METHODS):
+        return "a method"
+    return "a library" if file.startswith("<") or _JAX in path.parents or _JUDGE in path.parents else "the user"

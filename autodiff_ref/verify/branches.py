@@ -287,13 +287,10 @@ class Branches:
 
 
 def _box(low: float, high: float) -> arb:
-    """A ball that holds all floats between two ends."""
-    half = arb(2) ** _BOX
-    if np.isfinite(low) and np.isfinite(high):
-        return arb(low).union(arb(high))
-    if np.isfinite(low):
-        return arb(low) + arb(half, half)
-    return arb(high) - arb(half, half) if np.isfinite(high) else arb(0, half)
+    """A ball that holds all floats between two ends: of bounded intervals the inside, their ends being inputs as well."""
+    least, most = (end if np.isfinite(end) else arb(2) ** _BOX * sign for end, sign in ((low, -1), (high, 1)))
+    inside = 1 - 2.0**-20 if np.isfinite(low) and np.isfinite(high) else 1
+    return arb((most + least) / 2, (most - least) / 2 * inside)
 
 
 def captured(

@@ -108,7 +108,7 @@ def verify(
     tell(0, len(report.lines) + 1, "the reference")
     check_reference(bench)
     floated = Sweep(bench, seed=seed) if floats and inputs is None else None
-    judged = _Judged(bench, branches, floated, examples if inputs is None else 1)
+    judged = _Judged(bench, branches if inputs is None else None, floated, examples if inputs is None else 1)
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
         judged.show(watch, report, k)
@@ -175,7 +175,8 @@ class _Judged:
     """The lines of a derivation, judged one after the other."""
 
     bench: Bench
-    branches: Branches
+    branches: Branches | None
+    """None where the inputs are given: then they are all that is asked for"""
     floated: Sweep | None
     wanted: int
     """inputs with information that each verdict needs"""
@@ -235,7 +236,7 @@ class _Judged:
                 entry.is_short_of_inputs = relation.is_short(self.wanted)
             case _:
                 entry.power = power_of(self.floated, line, against.line) if self.floated else None
-                unmet = self.branches.unmet(line, against.line)
+                unmet = self.branches.unmet(line, against.line) if self.branches else []
                 if unmet:
                     self.unmet[entry.label] = f"no input was found that takes {'; '.join(unmet)}"
                 if against.value_is_right is False:

@@ -204,7 +204,10 @@ class _Search:
         if unresolved:
             others = [self._run(moved, ties)[0] for ties in ("left", "right", "mixed", "mixed back")]
             for i, value in enumerate(values):
-                if not all(value.is_finite() and value.overlaps(other[i]) for other in others):
+                every = [value, *(other[i] for other in others)]
+                if not any(each.is_finite() for each in every):
+                    continue  # it has no value, however that comparison comes out
+                if not all(each.is_finite() and each.overlaps(value) for each in every):
                     self.open.add(i)
                     values[i] = arb.nan()
         return values

@@ -1,9 +1,12 @@
 """Data that the tests of training share."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
+
+os.environ["MANUAL_GRAD_CACHE"] = "off"  # tests leave the user's folder alone; subprocesses inherit it
 
 
 @pytest.fixture

@@ -72,16 +72,34 @@ def test_the_comparison_sees_another_learning_rate():
 
 
 @pytest.mark.parametrize("n", [100, 700, 5000])
-def test_an_epoch_of_one_batch_is_the_full_batch_step_exactly(n):
+def test_an_epoch_of_one_batch_is_the_full_batch_step(n):
     recipe = Recipe(sgd(0.5, 0.9))
     table = table_of(3, n, 5, np.float32)
     one_batch, ll = epoch(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25, batch_size=n)
     larger, _ = epoch(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25, batch_size=n + 7)
     stepped, step_ll = step(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25)
-    for other in (larger, stepped):
-        for a, b in zip(jax.tree.leaves(one_batch), jax.tree.leaves(other), strict=True):
+    whole, whole_ll = full_step(recipe, start(recipe, layers_of(5, dtype=np.float32)), table, 0.25)
+    for a, b in zip(jax.tree.leaves(one_batch), jax.tree.leaves(larger), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for other in (stepped, whole):  # each is compiled on its own
+        assert largest_difference(one_batch, other) <= 8 * np.finfo(np.float32).eps
+    assert [float(step_ll), whole_ll] == pytest.approx([float(ll)] * 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("gradient", ["hand", "autodiff"])
+@pytest.mark.parametrize("n", [130_001, 1_000])
+def test_sums_are_bitwise_the_same_on_any_number_of_processors(n, gradient, monkeypatch):
+    monkeypatch.setattr(kernels, "RANGE", 100_000)
+    table = table_of(3, n, 5, np.float32)
+    layers = layers_of(5, dtype=np.float32)
+    alone = sum_over(layers, table, gradient=gradient, workers=1)
+    for workers in (2, 3, 8):
+        for a, b in zip(
+            jax.tree.leaves(alone), jax.tree.leaves(sum_over(layers, table, gradient=gradient, workers=workers)), strict=True
+        ):
             np.testing.assert_array_equal(a, b)
-    assert ll == step_ll
+    monkeypatch.setattr(kernels, "RANGE", 10**9)
+    assert kernels.ranges_of(layers, n) == 1, "the comparison was of one range with itself"
 
 
 def test_the_full_step_on_all_processors_is_the_step_within_rounding(monkeypatch):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -77,7 +79,7 @@ def drop(*names):
 
 DAMAGE = {
     "another program's": (lambda about, _: about.update(format="other"), "it says 'other'"),
-    "of a later version": (lambda about, _: about.update(version=2), "version 2"),
+    "of a later version": (lambda about, _: about.update(version=3), "version 3"),
     "without weights": (drop("w1"), "damaged model: 'w1"),
     "without a bias": (drop("b1"), "damaged model: 'b1"),
     "NaN": (lambda _, arrays: arrays.update(w1=arrays["w1"] * np.nan), "finite"),
@@ -168,3 +170,26 @@ def test_new_examples_must_look_like_the_old(model):
         model.predict([[1.0, np.nan]])
     with pytest.raises(TypeError, match="real numbers"):
         model.predict([["a", "b"]])
+
+
+def test_what_killed_processes_have_left_behind_is_cleared_away(model, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".model.npz.{dead.pid}.part").write_bytes(b"half")
+    (tmp_path / f".model.npz.{os.getppid()}.part").write_bytes(b"someone is at it")
+    model.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".model.npz.{os.getppid()}.part", "model.npz"]
+
+
+def test_a_model_that_cannot_be_written_leaves_the_one_before_and_is_named(model, tmp_path, monkeypatch):
+    path = model.save(tmp_path)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left.*as it was.*model\.npz"):
+        model.save(tmp_path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]

@@ -11,10 +11,10 @@ from autodiff_ref.train.shuffle import REDEAL, SMALL, Shuffler, aligned, mode_of
 
 def in_order(segment, batch):
     """The columns of a segment as they are trained on."""
-    whole = segment.table.shape[1] // batch * batch
+    whole = segment.n // batch * batch
     order = np.arange(whole // batch) if segment.order is None else segment.order
     batches = segment.table[:, :whole].reshape(2, -1, batch)[:, order].reshape(2, whole)
-    return np.concatenate([batches, segment.table[:, whole:]], axis=1)
+    return np.concatenate([batches, segment.table[:, whole : segment.n]], axis=1)
 
 
 def epochs(n, batch, mode, dtype=np.float32, count=3, seed=0, **options):

@@ -22,6 +22,7 @@ from autodiff_ref.verify.explanation.rules import BITS, Moment, Rule, recognised
 from autodiff_ref.verify.inputs import Input, sweep
 from autodiff_ref.verify.judge import verify
 from autodiff_ref.verify.report import LineReport
+from autodiff_ref.verify.symbols.proofs import Evidence
 from autodiff_ref.verify.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.verify.verdict import compare, evaluator
 from autodiff_ref.verify.walker.walk import plan
@@ -57,6 +58,12 @@ class Explanation:
             ("verdict", f"{self.verdict.verdict}, against {self.verdict.against}" if self.verdict.against else "undecided"),
         ]
         rows += [("because", self.verdict.reason)] if self.verdict.reason else []
+        if isinstance(proof := self.verdict.proof, Evidence):
+            rows += [
+                ("not proved" if proof.reason else "proved", proof.reason or proof.scope.strip() or "on the whole domain")
+            ]
+            rows += [("by" if k == 0 else "", str(row)) for k, row in enumerate(proof.uses)]
+            rows += [("but for" if k == 0 else "", said) for k, said in enumerate(proof.leaves_out)]
         rows += [("suspect", str(self.verdict.diagnosis))] if self.verdict.diagnosis else []
         return "\n".join([f"{self.label} of {self.derivation}", *[f"  {name:12}{text}" for name, text in rows]])
 
@@ -74,6 +81,7 @@ class Explanation:
             "verdict": self.verdict.verdict,
             "against": self.verdict.against,
             "reason": self.verdict.reason,
+            "proof": self.verdict.proof.to_dict() if isinstance(self.verdict.proof, Evidence) else None,
             "diagnosis": found.to_dict() if found else None,
         }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,13 +13,32 @@ import numpy as np
 from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.symbols.prover.nodes import operands_of
 from autodiff_ref.verify.walker.plans import Array
+from autodiff_ref.verify.walker.sites import ALL, Site
 
 LARGEST = 500_000
 """nodes beyond which a derivation is not written: that takes a second or two, and the prover would be lost in them"""
 
 
+COMPARING = {
+    "gt": "equality in >",
+    "lt": "equality in <",
+    "ge": "equality in ≥",
+    "le": "equality in ≤",
+    "eq": "equality in =",
+    "ne": "equality in ≠",
+    "max": "equal entries in max",
+    "min": "equal entries in min",
+    "abs": "0 in |x|",
+    "sign": "0 in sign x",
+    "pow": "0 in a root",
+}
+"""operations that compare reals, and what is said of the points where the two sides are equal"""
+
 LONG_DECIMAL = 15
 """digits from which a constant is taken to stand for another number, as 1.4142135623730951 for √2"""
+
+
+_PACKAGE = Path(__file__).parents[2]
 
 
 class NotSymbolicError(NotImplementedError):
@@ -37,7 +57,17 @@ class Expressions:
         self._with_limits: dict[int, bool] = {}
         self.values_by_outcome: dict[int, Any] = {}
         """what `outcomes_of` says of nodes, as far as it was asked"""
+        self.place = ""
+        """where the comparison stands that is being written, as mine.py:12"""
+        self.places: dict[int, dict[str, None]] = {}
+        """of nodes that compare reals, where they are written"""
         self.zero, self.one = self.number(0), self.number(1)
+
+    def said_of(self, node: int) -> str:
+        """Which comparison a node is, for people."""
+        said = COMPARING.get(self.nodes[node][0], "a comparison")
+        places = list(self.places.get(node, ()))
+        return f"{said} ({', '.join(places)})" if places else f"{said}, as it comes about in a derivative"
 
     def node(self, *content: Any) -> "Node":
         """The node of this operation and these operands."""
@@ -48,6 +78,8 @@ class Expressions:
             found = Node(self, len(self.nodes))
             self.nodes.append(list(content))
             self._numbers[content] = found
+        if self.place and content[0] in COMPARING:
+            self.places.setdefault(found.id, {})[self.place] = None
         return found
 
     def number(self, value: Fraction | int) -> "Node":
@@ -209,6 +241,15 @@ class Context:
     """a run's own, so that a plan does not hand the nodes of one graph to another"""
     decimals: set[str] = field(default_factory=set[str])
     """the float constants met so far that no short decimal is"""
+    place: str = ""
+    """where the comparison stands that comes next, as mine.py:12"""
+    possible: None = None
+    """see `sites.Watched`: which outcomes are possible is not asked for in symbols"""
+
+    @property
+    def met(self) -> "_Places":
+        """What the walker asks of a comparison that it is about to make; here only its place counts."""
+        return _Places(self)
 
     @property
     def zero(self) -> Node:
@@ -231,6 +272,19 @@ class Context:
     def deciding(self) -> Generator[Callable[[], bool]]:
         """A loop goes on or ends for all inputs alike: whether it does for some has no truth value."""
         yield lambda: True
+
+
+class _Places:
+    """Takes down the places of comparisons, and has met all of their outcomes."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def get(self, site: Site, _: int) -> int:
+        """All outcomes."""
+        is_known = bool(site.spot) and _PACKAGE not in Path(site.spot[-1][0]).parents
+        self._context.place = site.place if is_known else ""  # the judge's own files are no place that a reader knows
+        return ALL
 
 
 def number_of(expressions: Expressions, value: Any) -> Node:

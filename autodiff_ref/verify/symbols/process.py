@@ -47,9 +47,21 @@ class Account:
     left: int
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the prover says."""
+
+    reason: str
+    """why nodes are not proved equal; empty where they are"""
+    uses: tuple[str, ...] = ()
+    """the identities that a proof rests on, by name"""
+    left_out: tuple[int, ...] = ()
+    """the nodes whose comparison a proof decides everywhere but where its two sides are equal"""
+
+
 @dataclass
 class Question:
-    """Are these nodes of a graph pairwise one function? The answer is a reason why not; an empty one means that they are."""
+    """Are these nodes of a graph pairwise one function?"""
 
     graph: list[list[Any]]
     known: int
@@ -59,7 +71,7 @@ class Question:
     """how much work may be done for it"""
     account: "Account"
     """how much work all questions together may take that share it"""
-    answer: "Future[str]" = field(default_factory=lambda: Future[str]())
+    answer: "Future[Answer]" = field(default_factory=lambda: Future[Answer]())
 
 
 class Process:
@@ -74,7 +86,7 @@ class Process:
         self._sent = 0
         atexit.register(self.kill)
 
-    def ask(self, graph: list[list[Any]], pairs: Sequence[tuple[int, int]], work: int, account: Account) -> "Future[str]":
+    def ask(self, graph: list[list[Any]], pairs: Sequence[tuple[int, int]], work: int, account: Account) -> "Future[Answer]":
         """Asks whether nodes are pairwise equal; the answer comes while this process goes on."""
         question = Question(graph, len(graph), list(pairs), work, account)
         self._questions.put(question)
@@ -89,16 +101,16 @@ class Process:
             if not question.answer.set_running_or_notify_cancel():
                 continue
             try:
-                reason = self._answer(question)
+                answer = self._answer(question)
             except Exception as error:  # never a verdict on the line
                 self.kill()
-                reason = f"the prover could not be asked: {type(error).__name__}: {error}"
-            question.answer.set_result(reason)
+                answer = Answer(f"the prover could not be asked: {type(error).__name__}: {error}")
+            question.answer.set_result(answer)
 
-    def _answer(self, question: Question) -> str:
+    def _answer(self, question: Question) -> Answer:
         work = min(question.work, question.account.left)
         if work <= 0:
-            return OUT_OF_ALL_WORK
+            return Answer(OUT_OF_ALL_WORK)
         running = self._running
         if running is None or running.poll() is not None:
             running = self._start()
@@ -116,12 +128,14 @@ class Process:
             line = self._answers.get(timeout=GUARD)
         except queue.Empty:
             self.kill()
-            return f"was stopped by the clock after {GUARD:g} s, long before its budget of work was spent"
+            return Answer(f"was stopped by the clock after {GUARD:g} s, long before its budget of work was spent")
         if line is None:
-            return f"the prover's process ended by itself (exit code {running.wait()})"
+            return Answer(f"the prover's process ended by itself (exit code {running.wait()})")
         answer = json.loads(line)
         question.account.left -= answer["work"]
-        return OUT_OF_ALL_WORK if answer["reason"] == OUT_OF_WORK and work < question.work else str(answer["reason"])
+        if answer["reason"] == OUT_OF_WORK and work < question.work:
+            return Answer(OUT_OF_ALL_WORK)
+        return Answer(answer["reason"], tuple(answer["uses"]), tuple(answer["left_out"]))
 
     def _start(self) -> "subprocess.Popen[str]":
         self.kill()

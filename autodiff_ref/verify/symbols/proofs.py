@@ -2,14 +2,16 @@
 
 import time
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 
 from autodiff_ref.verify.bench import Bench
 from autodiff_ref.verify.report import Proof, Report
 from autodiff_ref.verify.symbols.induction import input_kind, is_one_term_for_all
-from autodiff_ref.verify.symbols.process import OUT_OF_ALL_WORK, PROVER, Account
+from autodiff_ref.verify.symbols.process import OUT_OF_ALL_WORK, PROVER, Account, Answer
+from autodiff_ref.verify.symbols.prover.identities import IDENTITIES, Identity
 from autodiff_ref.verify.symbols.prover.polynomials import OUT_OF_WORK
 from autodiff_ref.verify.symbols.rules import chosen
 from autodiff_ref.verify.symbols.writing import Writer, other_size
@@ -26,6 +28,21 @@ DIFFER = "the normal forms differ"
 
 _AT_A_SHAPE = (OUT_OF_WORK, OUT_OF_ALL_WORK, "ran out of memory", "an expression grew too large", DIFFER)
 """reasons that another shape may not have"""
+
+
+@dataclass(frozen=True)
+class Evidence(Proof):
+    """A proof that says what it rests on."""
+
+    uses: tuple[Identity, ...] = ()
+    """the identities, besides the arithmetic of polynomials"""
+    leaves_out: tuple[str, ...] = ()
+    """where the proof says nothing: where the two sides of these comparisons are equal"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        uses = [{"name": row.name, "equation": row.equation, "where": row.where} for row in self.uses]
+        return {"proved": not self.reason, "reason": self.reason, "uses": uses, "leaves_out": list(self.leaves_out)}
 
 
 class Proofs:
@@ -56,7 +73,7 @@ class Proofs:
         self._work = WORK if work is None else work
         self._account = Account(TOTAL if total is None else total)
         self._writer = Writer(bench)
-        self._answers: dict[tuple[str, str], Future[str] | str] = {}
+        self._answers: dict[tuple[str, str], Future[Answer] | Answer] = {}
         self._others: dict[str, Writer] = {}
 
     def begin(self) -> None:
@@ -68,16 +85,20 @@ class Proofs:
 
     def proof(self, line: Line, against: Line | None) -> Proof:
         """Whether a line is proved to be another one, or the reference."""
-        answer = self._ask(line, against)
+        asked = self._ask(line, against)
         try:
-            reason = answer if isinstance(answer, str) else answer.result(self._seconds_left())
+            answer = asked if isinstance(asked, Answer) else asked.result(self._seconds_left())
         except TimeoutError:
-            reason = self._over
+            answer = Answer(self._over)
+        reason = answer.reason
         shape = " ".join(f"{name}={size}" for name, size in self._writer.sizes.items())
         differ = reason == DIFFER
         if shape and reason in _AT_A_SHAPE:
             reason = f"{reason} at {shape}"
-        return Proof(reason + (self._why_they_may(line, against) if differ else ""), shape, self._writer.has_labels)
+        reason += self._why_they_may(line, against) if differ else ""
+        uses = tuple(IDENTITIES[name] for name in answer.uses)
+        left_out = dict.fromkeys(self._writer.expressions.said_of(node) for node in answer.left_out)
+        return Evidence(reason, shape, self._writer.has_labels, uses=uses, leaves_out=tuple(left_out))
 
     def _why_they_may(self, line: Line, against: Line | None) -> str:
         """What may be the cause that two normal forms differ, though the lines agree in balls."""
@@ -99,7 +120,7 @@ class Proofs:
             self._extend(report)
         except Exception as error:  # the steps stay proved at their shape
             report.notes.append(f"for which sizes the lines hold could not be looked into: {type(error).__name__}: {error}")
-        open_ones = [answer for answer in self._answers.values() if not isinstance(answer, str) and not answer.done()]
+        open_ones = [answer for answer in self._answers.values() if isinstance(answer, Future) and not answer.done()]
         for answer in open_ones:  # nobody waits for these any more
             answer.cancel()
         if any(answer.running() for answer in open_ones):
@@ -124,7 +145,7 @@ class Proofs:
             return False
         answer = self._asked(line, against, self._elsewhere(name))
         try:
-            return not (answer if isinstance(answer, str) else answer.result(self._seconds_left()))
+            return not (answer if isinstance(answer, Answer) else answer.result(self._seconds_left())).reason
         except TimeoutError:
             return False
 
@@ -151,18 +172,18 @@ class Proofs:
         width = len(jax.tree.leaves(first.shapes))
         return is_one_term_for_all(first.closed, second.closed, width, kinds, sizes)
 
-    def _ask(self, line: Line, against: Line | None) -> Future[str] | str:
+    def _ask(self, line: Line, against: Line | None) -> Future[Answer] | Answer:
         key = label_of(line), REFERENCE if against is None else label_of(against)
         if key not in self._answers and self._seconds_left() == 0:
-            return self._over
+            return Answer(self._over)
         if key not in self._answers:
             self._answers[key] = self._asked(line, against, self._writer)
         return self._answers[key]
 
-    def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[str] | str:
+    def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[Answer] | Answer:
         ours, theirs = writer.value(line), writer.value(against)
         if ours.reason or theirs.reason:
-            return ours.reason or theirs.reason
+            return Answer(ours.reason or theirs.reason)
         pairs = list(zip(ours.nodes, theirs.nodes, strict=True))
         for each in (line, against):  # where a line claims nothing, both are 0
             for condition in writer.condition(each).nodes:

@@ -26,6 +26,7 @@ from autodiff_ref.verify.symbols.rules import (
     settled,
 )
 from autodiff_ref.verify.walker.plans import Array, Equation, Rule, Step
+from autodiff_ref.verify.walker.sites import WATCHED
 from autodiff_ref.verify.walker.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, cumulative
 
 
@@ -134,10 +135,29 @@ _NAMED = (
 """functions that are only known to be functions"""
 
 
+def _placed(rule: Rule) -> Rule:
+    """A rule that compares reals: its nodes know where in the user's file they come from."""
+
+    def planned(equation: Equation) -> Step:
+        step = rule(equation)
+
+        def at_its_place(context: Context, *operands: Any) -> Any:
+            context.expressions.place, context.place = context.place, ""
+            try:
+                return step(context, *operands)
+            finally:
+                context.expressions.place = ""
+
+        return at_its_place
+
+    return planned
+
+
 class SymbolTable:
     """The rules by which the walker writes a line as an expression graph."""
 
     name = "symbols"
+    watches = True
     movement = MOVEMENT
     discrete: dict[str, Rule]
     rules: dict[str, Rule]
@@ -176,6 +196,7 @@ class SymbolTable:
             "argmin": _place(-1),
             "iota": lambda eqn: lambda context: nodes_of(context, DISCRETE["iota"](eqn)(None)),
         }
+        self.rules |= {name: _placed(self.rules[name]) for name in WATCHED}
 
     def constant(self, values: Array, context: Context) -> Array:
         """Float constants as the rationals of their shortest decimals."""

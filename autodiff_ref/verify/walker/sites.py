@@ -23,12 +23,16 @@ _LIBRARY = {"scipy", "nn", "linalg.py", "special.py"}
 _NUMPY = ("_src", "numpy")
 """the folder of jax.numpy's functions"""
 
-_CHOICES = {"abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"}
-_ONE_STEP = _CHOICES | {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+_ONE_STEP = {
+    *("abs", "absolute", "fabs", "sign", "maximum", "minimum", "fmax", "fmin", "clip", "where", "select", "piecewise"),
+    *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
+}
 """those of them that are one comparison by name, so that their user makes it; the others are implementations"""
 
-_TRACING = {"source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "api.py", "vectorize.py"}
-_MACHINERY = _TRACING | {"array_methods.py", "lax.py", "ufunc_api.py", "util.py", "indexing.py"}
+_MACHINERY = {
+    *("source_info_util.py", "core.py", "pjit.py", "traceback_util.py", "array_methods.py", "lax.py", "api.py"),
+    *("ufunc_api.py", "util.py", "indexing.py", "vectorize.py"),
+}
 """files of JAX that every equation has come through"""
 
 _BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
@@ -105,9 +109,9 @@ def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None],
         return []
     if any(value is not None and not np.all(np.isfinite(value)) for value in known):
         return []
-    frames = _frames(eqn, calls)
-    if any(code.co_filename == _NABLA for code, _ in frames):
+    if any(code.co_filename == _NABLA for each in (eqn, *calls) for code, _ in _traced_under(each)):
         return []
+    frames = _frames(eqn, calls)
     users = next((k for k, (code, _) in enumerate(frames) if _is_users(code.co_filename)), len(frames))
     above = frames[:users]
     place = _place(frames[users] if users < len(frames) else next(_telling(above), None))
@@ -139,15 +143,14 @@ def _is_machinery(code: CodeType) -> bool:
 def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     """The code that was running when an equation was traced, and where in it, the innermost first.
 
-    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those of
-    every call, and after them come those of the equation that called it here.
+    What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those
+    of every call, and after them come those of the equation that called it here.
     """
     found = list[_Frame]()
     for depth, each in enumerate((eqn, *reversed(calls))):
-        traceback = each.source_info.traceback
-        frames = [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
+        frames = _traced_under(each)
         if depth < len(calls):
-            inner = list(dropwhile(_is_binding, frames))
+            inner = frames if depth == 0 else list(dropwhile(_is_calling, frames))
             frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
         found += frames
         if any(_is_users(code.co_filename) for code, _ in found):
@@ -155,9 +158,16 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     return found
 
 
-def _is_binding(frame: _Frame) -> bool:
-    """Whether a frame is one that binds the equation itself, as a call of what is compiled."""
-    return _is_boundary(frame) or (_JAX in Path(frame[0].co_filename).parents and _is_machinery(frame[0]))
+def _is_calling(frame: _Frame) -> bool:
+    """Whether a frame is of the machinery by which JAX calls what it traces on its own."""
+    folder = Path(frame[0].co_filename).parent
+    return _JAX in (folder, *folder.parents) and folder.name in ("_src", "interpreters", "jax")
+
+
+def _traced_under(eqn: Any) -> list[_Frame]:
+    """All the code that was running when an equation was traced first."""
+    traceback = eqn.source_info.traceback
+    return [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))
 
 
 def _is_boundary(frame: _Frame) -> bool:
@@ -226,7 +236,7 @@ def _outside(ends: tuple[float, float], other: Any, below: int, above: int) -> i
 
 def _order(u: Any, v: Any) -> int:
     """How two balls certainly compare, if they do."""
-    return LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
+    return EQUAL if u is v else LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
 
 
 def _may(u: Any, v: Any) -> int:

@@ -103,6 +103,7 @@ CALLS = {
     "custom_vjp_call_jaxpr": "fun_jaxpr",
     "checkpoint": "jaxpr",
     "remat2": "jaxpr",
+    "linear_call": "callee",
 }
 """primitives that call a jaxpr, and the parameter that holds it"""
 

@@ -119,7 +119,7 @@ def test_nothing_else_is_taken_for_one(name: str) -> None:
 def test_lines_are_proved_for_every_number_of_examples(derivation: Derivation) -> None:
     report = verify(derivation, examples=8, floats=False, suspects=False)
     assert {line.proof.every for line in report.lines if line.proof} == {"n"}, str(report)
-    assert "proved for every n at " in report.summary
+    assert "for every n at " in report.summary["proved"]
 
 
 def test_batch_normalisation_mixes_its_examples() -> None:

@@ -118,7 +118,9 @@ def test_a_rewrite_leaves_alone_what_is_asked_to_be_the_very_one_of_other_values
     made = rewrites(relu.RELU, line, seed=6111, most=12)
     variants = Variants(made[0].source, inputs)
     for rewrite in made:
-        assert variants.relation(rewrite.edits, 4).verdict == "agrees", rewrite.sentence
+        found = variants.relation(rewrite.edits, 4)
+        assert found.equal, rewrite.sentence
+        assert not found.differences, rewrite.sentence
 
 
 # Jaxprs taken apart
@@ -180,7 +182,7 @@ def test_a_mutant_without_a_value_is_not_called_right() -> None:
     assert not finding.missed
     report = verify(likelihoods.ENTROPY.with_lines(finding.mutant.line))
     assert report.lines[0].verdict == "undecided"
-    assert "where this line has no value (NaN or ∞) and the other has" in report.lines[0].reason
+    assert "where the line has no value" in report.lines[0].reason
 
 
 def test_a_mistake_that_only_other_inputs_show_is_missed() -> None:

@@ -127,11 +127,12 @@ def test_what_the_prover_knows_already_costs_nothing_and_answers_alike() -> None
     nodes += [["add", *range(4)], ["pow", 4, "5"], ["mul", 5, 5], ["pow", 4, "10"]]
     at_once, again = worker.Prover(), worker.Prover()
     at_once.nodes[:] = again.nodes[:] = nodes
-    reason, work = at_once.answer([[6, 7]], 10**9)
-    assert reason == ""
-    assert again.answer([[6, 7]], work // 4)[0] == "ran out of its budget of work"
-    assert again.answer([[6, 7]], work)[0] == ""
-    assert again.answer([[6, 7]], work)[1] < work // 4
+    answer = at_once.answer([[6, 7]], 10**9)
+    work = answer["work"]
+    assert answer["reason"] == ""
+    assert again.answer([[6, 7]], work // 4)["reason"] == "ran out of its budget of work"
+    assert again.answer([[6, 7]], work)["reason"] == ""
+    assert again.answer([[6, 7]], work)["work"] < work // 4
 
 
 def test_a_prover_that_hangs_is_stopped_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +140,7 @@ def test_a_prover_that_hangs_is_stopped_by_the_clock(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(process, "_START", hangs)
     monkeypatch.setattr(process, "GUARD", 0.3)
     answer = process.Process().ask([["number", "1", "1"]], [(0, 0)], 100, process.Account(1000))
-    assert answer.result(20) == "was stopped by the clock after 0.3 s, long before its budget of work was spent"
+    assert answer.result(20).reason == "was stopped by the clock after 0.3 s, long before its budget of work was spent"
 
 
 class NeverAnswers:
@@ -148,7 +149,7 @@ class NeverAnswers:
     def __init__(self) -> None:
         self.questions = 0
 
-    def ask(self, *_: Any) -> Future[str]:
+    def ask(self, *_: Any) -> Future[process.Answer]:
         self.questions += 1
         return Future()
 
@@ -163,7 +164,7 @@ def test_nobody_waits_for_proofs_beyond_the_time_limit(monkeypatch: pytest.Monke
     assert time.monotonic() - began < 9
     assert prover.questions == 5
     assert [line.verdict for line in report.lines] == ["agrees"] * 5, str(report)
-    assert "claim_e: agrees (not proved: the time limit of 4 s was over)" in str(report).replace("\n  ", " ")
+    assert "claim_e: not proved: the time limit of 4 s was over" in str(report).replace("\n  ", " ")
 
 
 def test_after_the_time_limit_the_prover_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def test_a_mistake_in_a_thin_region_is_shown_at_one_short_number():
     report = verify(Derivation("thin", relu, "w", (reals("d"),), [line_1, line_2]), prove=False)
     (w,) = report.lines[1].counterexample.args
     assert w.shape == (1,)
-    assert 0 < w[0] < 1e-6
+    assert 0 < w[0] <= 1e-6
     assert w[0] == float(f"{w[0]:.0e}"), "one digit would do"
 
 

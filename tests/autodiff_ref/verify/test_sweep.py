@@ -191,9 +191,12 @@ def test_a_climb_keeps_to_where_and_to_what_a_line_claims() -> None:
     domain, limited = (reals(2),), lambda x: bool(np.all(x < 1.5))
     derivation = Derivation("∇ ½ x²", of=half_square, wrt="x", domain=domain, lines=[line])
     assert verify(derivation, prove=False, shrink=False).first_wrong_line == "line"
-    assert verify(replace(derivation, where=limited), prove=False).ok
+    reports = [verify(replace(derivation, where=limited), prove=False)]
     line.valid = limited  # pyright: ignore[reportFunctionMemberAccess]
-    assert verify(derivation, prove=False).ok
+    reports.append(verify(derivation, prove=False))
+    for report in reports:  # equal at every input; that no input takes the branch is said
+        assert report.lines[0].verdict == "undecided", str(report)
+        assert "takes the branch “> 1.5”" in report.lines[0].reason
 
 
 def relu_by(slope_at_0: float) -> Derivation:

@@ -35,11 +35,13 @@ class Conditions(Ring):
             if left[0] < 0:
                 raise UnprovableError(f"more than {CASES} cases in one expression")
             return f(*arguments)
+        self.use("case by case")
         bit = min(bits)
         at_0 = self._split(f, tuple(self.with_bit(p, bit, 0) for p in arguments), left)
         at_1 = self._split(f, tuple(self.with_bit(p, bit, 1) for p in arguments), left)
         difference = self.subtract(at_1, at_0)
         if self.is_zero(difference):
+            self.use("equal in both cases")
             return at_0
         result = self.multiply({((bit, 1),): fmpq(1)}, difference)
         add_into(result, at_0)
@@ -65,24 +67,37 @@ class Conditions(Ring):
     def _is_null(self, p: Poly) -> Poly:
         if self.is_zero(p):
             return constant(1)
-        if self.is_positive(p) or self.is_positive(negative(p)) or self.rarely_null(p):
+        if self.is_positive(p) or self.is_positive(negative(p)):
+            self.use("known sign")
+            return {}
+        if self.rarely_null(p):
+            self.use("equal on a null set only")
+            self.trail.left_out.add(self.node)
             return {}
         p = self._shape_of_zeros(p)
         return self.bit(("zero", frozenset(p.items())))
 
     def _is_above(self, p: Poly) -> Poly:
-        if self.is_zero(p) or self.is_positive(negative(p), or_zero=True):
+        if self.is_zero(p):
+            return {}
+        if self.is_positive(negative(p), or_zero=True):
+            self.use("known sign")
             return {}
         if self.is_positive(p):
+            self.use("known sign")
             return constant(1)
         p = self._up_to_squares(p)
         if not self.rarely_null(p):
             scale = abs(p[leading(p)])
             p = {m: c / scale for m, c in p.items()}
+            if scale != 1:
+                self.use("sign up to a positive factor")
             if self.is_positive(p):
                 return constant(1)
             return self.bit(("above", frozenset(p.items())))
         # p is 0 on a null set only, so its sign is the product of its factors' signs
+        self.use("sign of a product")
+        self.trail.left_out.add(self.node)
         content = gcd_of(p, lambda _: True)
         p = self.divided(p, content)
         scale = p[leading(p)]
@@ -115,6 +130,7 @@ class Conditions(Ring):
             number, e = by[-1]
             if not self.generators[number].positive and e.denominator == 1:
                 e += e % 2  # an even power
+            self.use("sign up to a positive factor")
             p = self.multiply(p, {((number, e),): fmpq(1)})
         raise UnprovableError("denominators do not come to an end")
 
@@ -135,6 +151,7 @@ class Conditions(Ring):
         scale = next((abs(p[leading(p)]) for p in beyond if p), None)
         if scale is None:
             return [constant(1 if k == 0 else 0) for k in range(len(values))]
+        self.use("the greatest is one of them")
         group = ("greatest", tuple(frozenset((m, c / scale) for m, c in p.items()) for p in beyond))
         bits = [self.bit((group, k), group=group) for k in range(1, len(values))]
         first = constant(1)

@@ -7,6 +7,7 @@ from typing import Any
 from flint import fmpq
 
 from .conditions import Conditions
+from .identities import EVEN, ODD
 from .polynomials import (
     ONE,
     Exponent,
@@ -28,9 +29,6 @@ from .polynomials import (
 
 STEPS = 8
 """how far from 0 an argument of digamma is brought back to [0, 1)"""
-
-ODD = frozenset(("sin", "tan", "asin", "atan", "erf", "erf_inv", "asinh", "atanh"))
-EVEN = frozenset(("cos",))
 
 
 class Functions(Conditions):
@@ -68,11 +66,14 @@ class Functions(Conditions):
         else:
             multiplier = constant(1)
         content = gcd_of(p, lambda _: True)
+        if content or p[leading(p)] != 1:
+            self.use("whole power of a product")
         p = self.divided(p, content)
         outside = self._term_power(content, exponent)
         scale = p[leading(p)]
         p = {m: c / scale for m, c in p.items()}
         if self.is_positive(negative(p)):  # 1/(1 − q) for a q < 1: a power of what is positive, whatever stands first in it
+            self.use("whole power of a product")
             scale, p = -scale, negative(p)
         result = self.multiply(outside, constant(scale ** int(exponent)))
         if len(p) > 1:
@@ -90,6 +91,7 @@ class Functions(Conditions):
             by = [(g, -e) for g, e in lowest if e < 0]
             if not by:
                 return p, multiplier
+            self.use("common denominator")
             factor: Poly = {(by[-1],): fmpq(1)}
             p, multiplier = self.multiply(p, factor), self.multiply(multiplier, factor)
         raise UnprovableError("denominators do not come to an end")
@@ -105,6 +107,8 @@ class Functions(Conditions):
         result = self.multiply(result, self._root_of_number(scale, exponent))
         p = {m: c / scale for m, c in p.items()}
         content = gcd_of(p, is_positive)
+        if content or scale != 1:
+            self.use("root of a product")
         p = self.divided(p, content)
         result = self.multiply(result, self._term_power(content, exponent))
         if len(p) == 1:
@@ -128,6 +132,7 @@ class Functions(Conditions):
         for generator, e in m:
             power = e * exponent
             if e.denominator == 1 and e % 2 == 0 and power.denominator == 1:
+                self.use("root of a square")
                 base = self.reduced({((generator, 1),): fmpq(1)})
                 if power % 2:
                     outside = self.multiply(outside, self.sign(base))
@@ -157,7 +162,8 @@ class Functions(Conditions):
         rest: Poly = {}
         for m, c in p.items():
             only = self.generators[m[0][0]] if len(m) == 1 and m[0][1] == 1 else None
-            if only is not None and only.kind == "log":  # e^(c log q) = q^c
+            if only is not None and only.kind == "log":
+                self.use("exponential of a logarithm")
                 result = self.multiply(result, self._power(only.base, fraction(c)))
             else:
                 rest[m] = c
@@ -169,6 +175,8 @@ class Functions(Conditions):
         The b are found as they come: what an exponent adds to those before it becomes the next one.
         """
         left, powers = dict(p), dict[int, Exponent]()
+        if len(left) > 1 or any(c != 1 for c in left.values()):
+            self.use("exponentials add")
         while left:
             k = min((self._pivots[m] for m in left if m in self._pivots), default=None)
             if k is None:
@@ -195,13 +203,20 @@ class Functions(Conditions):
         if len(p) > 1:
             p, multiplier = self._without_denominators(p, self._is_positive_generator)
             if multiplier != constant(1):
+                self.use("logarithm of a product")
                 add_into(result, self._log(multiplier), fmpq(-1))
         scale = abs(p[leading(p)])
         for prime, k in prime_powers(scale):
             add_into(result, self._log_atom(constant(prime)), fmpq(k))
         p = {m: c / scale for m, c in p.items()}
         content = gcd_of(p, self._is_positive_generator)
+        if content or scale != 1:
+            self.use("logarithm of a product")
         for number, e in content:
+            if e != 1:
+                self.use("logarithm of a power")
+            if self.generators[number].kind == "exp":
+                self.use("logarithm of an exponential")
             generator = self.generators[number]
             if generator.kind in ("exp", "power"):
                 inside = generator.base if generator.kind == "exp" else self._log(generator.base)
@@ -235,6 +250,7 @@ class Functions(Conditions):
             if self.is_zero(p):
                 return constant(0 if name in ODD else 1)
             if p[leading(p)] < 0:
+                self.use(f"{name} is {'odd' if name in ODD else 'even'}")
                 arguments = ({m: -c for m, c in p.items()},)
                 sign = fmpq(-1 if name in ODD else 1)
         key = (name, parameters, tuple(frozenset(p.items()) for p in arguments))
@@ -251,6 +267,8 @@ class Functions(Conditions):
         q = self.subtract(p, constant(n))
         if abs(n) > STEPS or not q or list(q) == [ONE]:
             q, n = p, 0
+        if n:
+            self.use("digamma's recurrence")
         key = ("digamma", None, (frozenset(q.items()),))
         result: Poly = {((self.generator("function", key), 1),): fmpq(1)}
         for j in range(abs(n)):

@@ -21,6 +21,7 @@ from typing import Any
 
 from flint import fmpq
 
+from .identities import Trail
 from .polynomials import Budget, Exponent, Monomial, Poly, add_into, fraction, raised
 
 
@@ -84,6 +85,9 @@ class Generators:
     def __init__(self) -> None:
         self.generators: list[Generator] = []
         self.budget = Budget()
+        self.trail = Trail()
+        self.node = -1
+        """the node of the graph that is being made"""
         self._numbers: dict[Any, int] = {}
         self._groups: dict[int, Any] = {}
         self.special: set[int] = set()
@@ -97,6 +101,10 @@ class Generators:
             if kind in ("power", "bit", "prime", "sine"):
                 self.special.add(len(self.generators) - 1)
         return self._numbers[kind, key]
+
+    def use(self, name: str) -> None:
+        """Notes an identity by which something was rewritten."""
+        self.trail.identities.add(name)
 
     def bit(self, key: Any, group: Any = None) -> Poly:
         """A generator that is 0 or 1; of those of one group at most one is 1."""

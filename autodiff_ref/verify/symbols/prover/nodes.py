@@ -4,13 +4,14 @@ A graph is a list of nodes, each `[operation, …]` with the numbers of earlier 
 symbolic table of the walker builds (`autodiff_ref.verify.symbols.table`), and plain JSON.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from flint import fmpq
 
 from .functions import Functions
+from .identities import DEFINITIONS, Trail
 from .polynomials import Poly, UnprovableError, add_into, constant, fraction
 
 Node = list[Any]
@@ -28,12 +29,38 @@ class Graph:
         self.ring = Functions()
         self.nodes: list[Node] = [] if nodes is None else nodes
         self.by_cases = by_cases
+        self._compared = Trail()
         self._values: dict[int, Poly] = {}
-        self._inverses: dict[int, Poly] = {}
+        self._inverses: dict[int, tuple[Poly, Trail]] = {}
+        self._trails: dict[int, Trail] = {}
+
+    def trail_of(self, pairs: Iterable[tuple[int, int]]) -> Trail:
+        """What the normal forms of some pairs of nodes rest on."""
+        found = Trail()
+        stack = [k for a, b in pairs if a != b for k in (a, b)]
+        seen = set(stack)
+        while stack:
+            k = stack.pop()
+            if k in self._trails:
+                found.add(self._trails[k])
+            below = [j for j in operands_of(self.nodes[k]) if j not in seen]
+            seen.update(below)
+            stack += below
+        found.add(self._compared)
+        return found
+
+    def are_equal(self, pairs: Sequence[tuple[int, int]]) -> bool:
+        """Whether nodes are pairwise one function, proved: then `trail_of` says by what."""
+        self._compared = self.ring.trail = Trail()
+        return all(self.is_equal(a, b) for a, b in pairs)
 
     def is_equal(self, a: int, b: int) -> bool:
         """Whether two nodes are one function, proved."""
-        return a == b or self.ring.is_zero(self.ring.subtract(self.value(a), self.value(b)))
+        if a == b:
+            return True
+        difference = self.ring.subtract(self.value(a), self.value(b))
+        self.ring.trail = self._compared
+        return self.ring.is_zero(difference)
 
     def value(self, wanted: int) -> Poly:
         """The normal form of a node."""
@@ -47,7 +74,12 @@ class Graph:
             if missing:
                 stack.extend(missing)
                 continue
+            self.ring.trail, self.ring.node = Trail(), k
+            if self.nodes[k][0] in DEFINITIONS:
+                self.ring.use(DEFINITIONS[self.nodes[k][0]].name)
             self._values[k] = self._made(self.nodes[k])
+            if self.ring.trail.identities:
+                self._trails[k] = self.ring.trail
             stack.pop()
         return self._values[wanted]
 
@@ -74,6 +106,7 @@ class Graph:
     def _inverse(self, k: int) -> Poly:
         """1/node, factor by factor where the node is a product."""
         if k not in self._inverses:
+            outer, self.ring.trail = self.ring.trail, Trail()
             operation, *rest = self.nodes[k]
             if operation == "mul":
                 made = self.ring.multiply(self._inverse(rest[0]), self._inverse(rest[1]))
@@ -81,8 +114,10 @@ class Graph:
                 made = self.ring.whole_power(self._inverse(rest[0]), int(Fraction(rest[1])))
             else:
                 made = self.ring.inverse(self._values[k])
-            self._inverses[k] = made
-        return self._inverses[k]
+            self._inverses[k], self.ring.trail = (made, self.ring.trail), outer
+        made, trail = self._inverses[k]
+        self.ring.trail.add(trail)
+        return made
 
 
 def operands_of(node: Node) -> list[int]:

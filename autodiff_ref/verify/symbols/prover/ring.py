@@ -11,6 +11,7 @@ from typing import Any
 from flint import fmpq
 
 from .generators import Generator, Generators, pivots_of
+from .identities import Trail
 from .polynomials import (
     LARGEST,
     Exponent,
@@ -52,7 +53,7 @@ class Ring(Generators):
 
     def __init__(self) -> None:
         super().__init__()
-        self._reduced: dict[Monomial, Poly | None] = {}
+        self._reduced: dict[Monomial, tuple[Poly | None, Trail | None]] = {}
         self._residues: dict[int, int] = {}
         self._angles: dict[Any, int] = {}
         self._follows: dict[tuple[int, int], bool] = {}
@@ -117,11 +118,17 @@ class Ring(Generators):
 
     def _reduced_monomial(self, m: Monomial) -> Poly | None:
         """What a monomial is rewritten to; None where it stays."""
-        if m not in self._reduced:
+        found = self._reduced.get(m)
+        if found is None:
             self.budget.spend(4 + 2 * len(m))
+            outer, self.trail = self.trail, Trail()
             step = self._rewritten(m)
-            self._reduced[m] = None if step is None else self.reduced(step)
-        return self._reduced[m]
+            made = None if step is None else self.reduced(step)
+            found = self._reduced[m] = made, (self.trail if self.trail.identities else None)
+            self.trail = outer
+        if found[1] is not None:
+            self.trail.add(found[1])
+        return found[0]
 
     def _rewritten(self, m: Monomial) -> Poly | None:
         groups: set[Any] = set()
@@ -132,21 +139,25 @@ class Ring(Generators):
             generator = self.generators[number]
             rest = m[:k] + m[k + 1 :]
             if generator.kind == "bit":
-                if exponent != 1:  # b² = b
+                if exponent != 1:
+                    self.use("a condition squared")
                     return {times(rest, ((number, 1),)): fmpq(1)}
                 if self._groups[number] in groups:
+                    self.use("outcomes exclude each other")
                     return {}
                 groups.add(self._groups[number])
                 if generator.key[0] == "above":
                     signs.append(number)
             elif generator.kind == "sine":
-                if exponent >= 2:  # sin² = 1 − cos²
+                if exponent >= 2:
+                    self.use("sine squared")
                     less = times(rest, power_of_one(number, exponent - 2))
                     cosine = self.generator("cosine", generator.key)
                     return {less: fmpq(1), times(less, ((cosine, 2),)): fmpq(-1)}
             elif generator.kind == "prime":
                 whole = exponent.__floor__()
                 if whole:
+                    self.use("a root of a number")
                     return {times(rest, power_of_one(number, exponent - whole)): fmpq(generator.key) ** whole}
             else:
                 step = self._rewritten_power(generator, number, exponent, m, rest)
@@ -154,6 +165,7 @@ class Ring(Generators):
                     return step
         for number in signs if len(signs) > 1 else ():
             if any(self.follows(number, other) for other in signs if other != number):
+                self.use("a condition implies another")
                 return {tuple(pair for pair in m if pair[0] != number): fmpq(1)}
         return None
 
@@ -168,7 +180,8 @@ class Ring(Generators):
         self, generator: Generator, number: int, exponent: Exponent, m: Monomial, rest: Monomial
     ) -> Poly | None:
         base = generator.base
-        if exponent >= 1 or (len(base) == 1 and exponent < 0):  # p^(k+q) = p^k p^q
+        if exponent >= 1 or (len(base) == 1 and exponent < 0):
+            self.use("powers add")
             whole = exponent.__floor__()
             factor = self.whole_power(base, whole) if whole > 0 else self.whole_power(inverse_term(base), -whole)
             return shifted(factor, times(rest, power_of_one(number, exponent - whole)))
@@ -190,6 +203,7 @@ class Ring(Generators):
             else:
                 continue
             self.budget.spend(3 * (2 + len(other)) * (3 + len(m)))
+            self.use("cancelling a denominator")
             result = {times(times(rest, power_of_one(number, exponent + 1)), shift): factor}
             add_into(result, shifted(other, times(m, shift)), -factor)
             return result
@@ -203,7 +217,12 @@ class Ring(Generators):
             return True
         if self.residue(p):  # not 0 modulo a prime: not 0
             return False
-        return not self.cleared(p)
+        outer, self.trail = self.trail, Trail()
+        is_zero = not self.cleared(p)
+        if is_zero:
+            outer.add(self.trail)
+        self.trail = outer
+        return is_zero
 
     def residue(self, p: Poly) -> int | None:
         """p at one point of the integers modulo a prime, where it has a value there: a quick way to see that it is not 0."""
@@ -248,5 +267,6 @@ class Ring(Generators):
             by = [(g, -e) for g, e in lowest if e < 0]
             if not by:
                 return p
+            self.use("common denominator")
             p = self.multiply(p, {(by[-1],): fmpq(1)})
         return p

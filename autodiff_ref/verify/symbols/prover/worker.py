@@ -3,10 +3,13 @@
     {"new": true}                                forget all nodes
     {"nodes": [[operation, …], …]}               nodes that come behind those sent before
     {"id": 7, "pairs": [[3, 9], [4, 11], …], "work": 1000}
-                                                 are these nodes pairwise equal?  →  {"id": 7, "reason": "", "work": 96}
+                                                 are these nodes pairwise equal?
+    →  {"id": 7, "reason": "", "work": 96, "uses": ["sine squared"], "left_out": [3]}
 
-An empty reason means that all pairs are proved equal. `work` is how much work may be done for it, and how much was done: it
-is counted, so that every machine gives the same answer. The process ends with its parent: as soon as nothing can be read.
+An empty reason means that all pairs are proved equal. `uses` then names the identities that the proof rests on, and
+`left_out` the nodes whose comparison was decided everywhere but where its two sides are equal. `work` is how much work may
+be done for it, and how much was done: it is counted, so that every machine gives the same answer. The process ends with its
+parent: as soon as nothing can be read.
 """
 
 import json
@@ -17,6 +20,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from .identities import IDENTITIES, Trail
 from .nodes import Graph
 from .polynomials import Budget, UnprovableError
 
@@ -32,8 +36,8 @@ def main() -> None:
             prover = Prover()
         prover.nodes.extend(message.get("nodes", ()))
         if "id" in message:
-            reason, work = prover.answer(message["pairs"], message["work"])
-            print(json.dumps({"id": message["id"], "reason": reason, "work": work}), flush=True)
+            answer = prover.answer(message["pairs"], message["work"])
+            print(json.dumps({"id": message["id"], **answer}), flush=True)
 
 
 def _read(lines: "queue.SimpleQueue[str]") -> None:
@@ -56,29 +60,31 @@ class Prover:
         self.nodes: list[list[Any]] = []
         self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes)]
 
-    def answer(self, pairs: list[list[int]], work: int) -> tuple[str, int]:
-        """Why some pair is not proved equal, empty where all are; and how much work was done.
+    def answer(self, pairs: list[list[int]], work: int) -> dict[str, Any]:
+        """Why some pair is not proved equal, empty where all are; what the proof rests on; and how much work was done.
 
         Args:
             pairs: numbers of nodes.
             work: how much may be done. Where it is tried without cases first, half of it is left for cases.
         """
         picks = any(node[0] == "pick" for node in self.nodes)
-        reason, done = "", 0
+        reason, done, trail = "", 0, Trail()
         for graph in self._graphs if picks else self._graphs[1:]:
             budget = graph.ring.budget = Budget(work - done if graph.by_cases else work // 2)
             before = budget.left
             reason = answered(graph, pairs)
             done += before - budget.left
             if not reason:
+                trail = graph.trail_of([(a, b) for a, b in pairs])
                 break
-        return reason, done
+        uses = [name for name in IDENTITIES if name in trail.identities]
+        return {"reason": reason, "work": done, "uses": uses, "left_out": sorted(trail.left_out)}
 
 
 def answered(graph: Graph, pairs: list[list[int]]) -> str:
     """Why some pair is not proved equal; empty where all are."""
     try:
-        if all(graph.is_equal(a, b) for a, b in pairs):
+        if graph.are_equal([(a, b) for a, b in pairs]):
             return ""
     except UnprovableError as error:
         return str(error)

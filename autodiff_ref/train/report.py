@@ -1,0 +1,125 @@
+"""What a model is worth on examples that it has not seen: NumPy alone; and the same of a logistic regression, to compare."""
+
+import importlib
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+BINS = 10
+"""Of the calibration curve: equally wide shares of predicted probability."""
+
+
+def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes: Sequence[str]) -> dict[str, Any]:
+    """How well probabilities tell the classes of examples.
+
+    Args:
+        p: (n, k), the probability of every class.
+        codes: (n,), the class of each example, 0, …, k − 1.
+        classes: their names.
+
+    Returns:
+        JSON: accuracy, the share of the most frequent class, balanced accuracy (the mean over classes of the share of each
+        that is found), log loss in nats an example, AUC for two classes, the confusion matrix (a row a true class), and for
+        two classes the calibration curve: of the examples in each of ten bins of p, their number, mean p and share.
+    """
+    n, k = p.shape
+    predicted = (p[:, 1] >= 0.5).astype(int) if k == 2 else np.argmax(p, axis=1)
+    confusion = np.zeros((k, k), int)
+    np.add.at(confusion, (codes, predicted), 1)
+    there = confusion.sum(axis=1)
+    found = {
+        "examples": n,
+        "accuracy": float(np.mean(predicted == codes)),
+        "majority": float(there.max() / n),
+        "balanced_accuracy": float(np.mean(np.diag(confusion)[there > 0] / there[there > 0])),
+        "log_loss": float(-np.mean(np.log(np.maximum(p[np.arange(n), codes], np.finfo(np.float64).tiny)))),
+        "confusion": confusion.tolist(),
+        "classes": [str(name) for name in classes],
+    }
+    if k == 2:
+        found["auc"] = auc(p[:, 1], codes == 1)
+        found["calibration"] = calibration(p[:, 1], codes == 1)
+    return found
+
+
+def auc(score: Float[np.ndarray, " n"], positive: np.ndarray) -> float | None:
+    """P(score of a positive > score of a negative) + ½ P(equal), by ranks; None where one of them is missing.
+
+    Example:
+        >>> auc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True]))
+        0.875
+    """
+    pos = int(positive.sum())
+    neg = len(positive) - pos
+    if not pos or not neg:
+        return None
+    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return float((ranks[positive].sum() - pos * (pos + 1) / 2) / (pos * neg))
+
+
+def calibration(p: Float[np.ndarray, " n"], positive: np.ndarray) -> list[dict[str, float]]:
+    """For each of ten bins of p that holds any: how many, their mean p, and the share that is positive."""
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    return [
+        {"examples": int(here.sum()), "predicted": float(p[here].mean()), "observed": float(positive[here].mean())}
+        for here in (bins == b for b in range(BINS))
+        if here.any()
+    ]
+
+
+def convergence(lls: Sequence[float]) -> str | None:
+    """Says where ll was still rising by more than a hundredth of itself over the last tenth of the epochs."""
+    last = max(1, len(lls) // 10)
+    if len(lls) < 2 or not lls[-1]:
+        return None
+    risen = (lls[-1] - lls[-1 - last]) / abs(lls[-1])
+    if risen <= 0.01:
+        return f"ll changed by {abs(risen):.1%} over the last {last} epochs"
+    return f"not converged: ll rose by {risen:.1%} over the last {last} epochs; more of them may help"
+
+
+def logistic_regression(
+    x: np.ndarray, codes: np.ndarray, test_x: np.ndarray, c: np.ndarray | None = None
+) -> Float[np.ndarray, "n k"]:
+    """The probabilities of scikit-learn's LogisticRegression on standardised columns.
+
+    Raises:
+        ModuleNotFoundError: scikit-learn is not installed.
+    """
+    try:
+        linear: Any = importlib.import_module("sklearn.linear_model")
+        scaler: Any = importlib.import_module("sklearn.preprocessing").StandardScaler()
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged, which its numbers show
+        model = linear.LogisticRegression(max_iter=1000).fit(scaler.fit_transform(x), codes, sample_weight=c)
+    return np.asarray(model.predict_proba(scaler.transform(test_x)))
+
+
+def told(test: dict[str, Any]) -> list[str]:
+    """The lines for people."""
+    lines = [
+        f"accuracy {test['accuracy']:.4f} of {test['examples']:,} examples kept apart (always the most frequent class: "
+        f"{test['majority']:.4f}), balanced {test['balanced_accuracy']:.4f}; log loss {test['log_loss']:.4f}"
+        + (f"; AUC {test['auc']:.4f}" if test.get("auc") is not None else "")
+    ]
+    width = max(len(name) for name in test["classes"][:8])
+    for name, row in list(zip(test["classes"], test["confusion"], strict=True))[:8]:
+        lines.append(
+            f"true {name:{width}}  predicted " + ", ".join(f"{n} {c}" for n, c in zip(test["classes"], row, strict=True))
+        )
+    return lines
+
+
+def better(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """Which of two is better on the same examples, by log loss."""
+    who = "the net" if ours["log_loss"] < theirs["log_loss"] else "logistic regression"
+    return (
+        f"logistic regression (scikit-learn): accuracy {theirs['accuracy']:.4f}, log loss {theirs['log_loss']:.4f}; "
+        f"by log loss {who} is better on these examples"
+    )

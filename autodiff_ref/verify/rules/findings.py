@@ -1,0 +1,209 @@
+"""What is found of derivative rules: entries, findings and the report, as data that print themselves."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+Kind = Literal[
+    "right", "WRONG", "NaN", "within", "series", "accuracy", "kink", "not differentiable", "meant so", "undecided"
+]
+
+ORDER: tuple[Kind, ...] = (
+    "WRONG",
+    "NaN",
+    "accuracy",
+    "within",
+    "series",
+    "meant so",
+    "undecided",
+    "kink",
+    "not differentiable",
+    "right",
+)
+"""the worst first"""
+
+FAILS: tuple[Kind, ...] = ("WRONG", "NaN")
+
+SAID: dict[Kind, str] = {
+    "WRONG": "JAX has another value than the derivative, which exists",
+    "NaN": "JAX has no value where the derivative exists",
+    "accuracy": "right as a real function, but float64 has lost the digits",
+    "within": "off by no more than is allowed",
+    "series": "off by what the library's series is off",
+    "meant so": "no derivative, on purpose",
+    "undecided": "not decided",
+    "kink": "the derivatives from both sides differ",
+    "not differentiable": "no derivative exists",
+    "right": "the derivative",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of one Jacobian at one input."""
+
+    kind: Kind
+    rule: str
+    """the function whose rule it is, or the function as a whole"""
+    name: str
+    """∂f[1]/∂x[0]"""
+    at: str
+    """the arguments that the function was called with"""
+    jax: str = ""
+    true: str = ""
+    gap: float = 0.0
+    """relative"""
+    note: str = ""
+    """the mode, the convention at a kink, or what was missing"""
+    order: int = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a user is to look at: the worst entry of a kind for one rule, its input made simple."""
+
+    kind: Kind
+    rule: str
+    place: str
+    """of the rule: mine.py:12; empty for the function as a whole"""
+    name: str
+    at: str
+    jax: str
+    true: str
+    gap: float
+    note: str
+    count: int
+    """of entries like it"""
+    order: int = 1
+    snippet: str = ""
+
+    def __str__(self) -> str:
+        whose = f"{self.rule} ({self.place})" if self.place else self.rule
+        order = "" if self.order == 1 else f", order {self.order}"
+        lines = [f"{self.kind}: {whose}{order}: {SAID[self.kind]}" + (f"; {self.note}" if self.note else "")]
+        if self.at:
+            lines.append(f"  at {self.at}")
+        if self.jax or self.true:
+            gap = f", relative difference {self.gap:.2g}" if 0 < self.gap < float("inf") else ""
+            lines.append(f"  {self.name}: JAX {self.jax}, true {self.true}{gap}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A function with a rule of its own that was met, and what came of it."""
+
+    name: str
+    place: str
+    kind: str
+    judged: bool
+    why: str = ""
+    """why it was not judged alone"""
+
+
+@dataclass(frozen=True)
+class RuleReport:
+    """What `judge_rule` found."""
+
+    name: str
+    domain: str
+    """how inputs were chosen"""
+    inputs: int
+    rules: tuple[Rule, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        """How many entries there are of each kind."""
+        counted = Counter(entry.kind for entry in self.entries)
+        return {kind: counted[kind] for kind in ORDER if counted[kind]}
+
+    @property
+    def verdict(self) -> Kind:
+        """The worst that was found; undecided where no entry is decided."""
+        found = {finding.kind for finding in self.findings}
+        for kind in ("WRONG", "NaN", "meant so"):
+            if kind in found:
+                return kind
+        decided = sum(count for kind, count in self.counts.items() if kind != "undecided")
+        if not decided or any(finding.kind == "undecided" and not finding.at for finding in self.findings):
+            return "undecided"
+        for kind in ("accuracy", "within", "series"):
+            if kind in found:
+                return kind
+        return "right" if self.counts.get("right") else "kink" if self.counts.get("kink") else "not differentiable"
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is WRONG or NaN, and something was decided."""
+        return self.verdict not in (*FAILS, "undecided")
+
+    @property
+    def exit_code(self) -> int:
+        """1 for WRONG and NaN, 3 for undecided, else 0."""
+        return 1 if self.verdict in FAILS else 3 if self.verdict == "undecided" else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: all but the single entries."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "ok": self.ok,
+            "inputs": self.inputs,
+            "domain": self.domain,
+            "counts": dict(self.counts),
+            "rules": [asdict(rule) for rule in self.rules],
+            "findings": [asdict(finding) for finding in self.findings],
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 3),
+        }
+
+    @property
+    def row(self) -> str:
+        """One line: the verdict, the function, what it rests on."""
+        counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
+        return f"{self.verdict:<18} {self.name}   {counts or 'nothing'}; {self.inputs} inputs, {self.domain}"
+
+    def lines(self) -> Iterator[str]:
+        """The report as lines of text."""
+        yield self.row
+        for rule in self.rules:
+            left = "" if rule.judged else f": not judged alone ({rule.why})"
+            yield f"  rule: {rule.kind} of {rule.name} at {rule.place}{left}"
+        for finding in self.findings:
+            for line in str(finding).splitlines():
+                yield f"  {line}"
+            if finding.snippet and finding.kind in FAILS:
+                yield "  to see it without this project:"
+                for line in finding.snippet.splitlines():
+                    yield f"      {line}"
+        for note in self.notes:
+            yield f"  note: {note}"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines():
+            yield Text(line)
+
+
+@dataclass
+class Gathered:
+    """Entries while they are gathered."""
+
+    entries: list[Entry] = field(default_factory=list[Entry])
+
+    def as_meant(self, intent: str) -> None:
+        """Turns what differs from the derivative into what is meant so."""
+        off = ("WRONG", "NaN", "within", "series")
+        self.entries = [
+            replace(entry, kind="meant so", note=intent) if entry.kind in off else entry for entry in self.entries
+        ]

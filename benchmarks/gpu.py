@@ -1,0 +1,143 @@
+"""On a GPU: the full batch in one pass, epochs in one kernel, beside `jax.grad` by XLA. `python benchmarks/gpu.py`
+
+Where there is no GPU it prints what it would measure. Both sides compute in float32; matrix products by JAX's default, which
+on NVIDIA's GPUs is TF32 (`JAX_DEFAULT_MATMUL_PRECISION=highest` for float32 throughout), while the kernels multiply and add
+in float32. Each time is that of one call of many sent off together, as a training sends them.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from gradients import net_of, rows_by_grad, table_of
+from timing import asked, machine
+
+from autodiff_ref.train import Recipe, chip, epoch, kernels, sgd, start
+from autodiff_ref.train.kernels import Layers
+
+FULL = [
+    (10**6, 30, 2, 2.0),
+    (10**7, 30, 2, 4.0),
+    (10**7, 30, 8, 2.0),
+    (10**6, 30, 64, 1.0),
+    (10**6, 4, 2, 1.0),
+    (10**5, 300, 2, 1.0),
+]
+"""n, d, units, and how many times `jit(value_and_grad)` is asked for."""
+EPOCHS = [
+    (10**5, 30, 2, 128, 8.0),
+    (10**5, 30, 2, 1024, 2.5),
+    (10**5, 30, 8, 128, 2.5),
+    (10**5, 30, 64, 128, 1.0),
+    (10**5, 30, 2, 4096, 1.0),
+]
+"""n, d, units, batch, and how many times `jax.grad` in a scan is asked for."""
+RATE = 0.1
+
+
+def once(job: Any, repeats: int) -> float:
+    """Seconds a call, of `repeats` calls that are waited for together: the median of five."""
+    jax.block_until_ready(job())
+    taken = []
+    for _ in range(5):
+        since = time.perf_counter()
+        jax.block_until_ready([job() for _ in range(repeats)])
+        taken.append((time.perf_counter() - since) / repeats)
+    return float(np.median(taken))
+
+
+def full(n: int, d: int, units: int, target: float, repeats: int) -> dict[str, Any]:
+    """ll and ∇ll over all examples."""
+    table, layers = table_of(n, d, np.dtype(np.float32)), jax.tree.map(jnp.asarray, net_of(d, units, np.dtype(np.float32)))
+    rows, labels, columns = (jax.device_put(a) for a in (np.ascontiguousarray(table[:d].T), table[d].copy(), table))
+    options = {"hidden": "sigmoid", "gradient": "hand", "one_pass": chip.fits(layers) and n >= chip.ENOUGH, "full": True}
+    jobs = {
+        "by hand": lambda: kernels.whole_sums(layers, columns, n, **options),
+        "by hand, by XLA": lambda: kernels.whole_sums(layers, columns, n, **options | {"one_pass": False}),
+        "jit(value_and_grad)": lambda: rows_by_grad(layers, rows, labels),
+        "reading X once": lambda: jnp.sum(rows),
+    }
+    times = {name: once(job, repeats) for name, job in jobs.items()}
+    ours, theirs = jobs["by hand"](), jobs["jit(value_and_grad)"]()
+    off = max(
+        float(jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(b)))
+        for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
+    )
+    return {
+        "case": f"{n:,} × {d}, {units} units: ll and ∇ll" + (", in one pass" if options["one_pass"] else ", by XLA"),
+        "baseline": "by hand",
+        "times": times,
+        "largest relative difference": off,
+        "asked": asked(times, ("jit(value_and_grad)", "by hand", target)),
+    }
+
+
+def steps(n: int, d: int, units: int, batch: int, target: float, repeats: int) -> dict[str, Any]:
+    """All minibatch steps of an epoch, SGD."""
+    table, layers = table_of(n, d, np.dtype(np.float32)), jax.tree.map(jnp.asarray, net_of(d, units, np.dtype(np.float32)))
+    whole = n // batch * batch
+    columns, recipe = jax.device_put(np.ascontiguousarray(table[:, :whole])), Recipe(sgd(RATE))
+    blocks = jax.device_put(table[:d, :whole].T.reshape(-1, batch, d)), jax.device_put(table[d, :whole].reshape(-1, batch))
+
+    @jax.jit
+    def scan(layers: Layers, x: Any, y: Any) -> Any:
+        def one(layers: Layers, b: Any) -> tuple[Layers, Any]:
+            value, gradient = rows_by_grad(layers, *b)
+            return jax.tree.map(lambda w, g: w + RATE / batch * g, layers, gradient), value
+
+        return jax.lax.scan(one, layers, (x, y))
+
+    jobs = {
+        "by hand": lambda: epoch(recipe, start(recipe, layers), columns, batch_size=batch),
+        "jax.grad in a scan": lambda: scan(layers, *blocks),
+    }
+    times = {name: once(job, repeats) for name, job in jobs.items()}
+    ours, theirs = jobs["by hand"]()[0].layers, jobs["jax.grad in a scan"]()[0]
+    off = max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True))
+    return {
+        "case": f"{n:,} × {d}, {units} units, batch {batch:,}: one epoch of SGD",
+        "baseline": "by hand",
+        "times": times,
+        "largest difference": off,
+        "asked": asked(times, ("jax.grad in a scan", "by hand", target)),
+    }
+
+
+def main() -> None:
+    """Runs the benchmark, or says what it would do."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_argument("--repeats", type=int, default=20, help="calls that are waited for together")
+    chosen = options.parse_args()
+    if not kernels.accelerated():
+        print(f"There is no GPU here (JAX runs on {jax.default_backend()}). With one, this measures, in float32:\n")
+        for n, d, units, target in FULL:
+            print(f"- ll and ∇ll of {n:,} × {d}, {units} units: by hand, at least {target} × jit(value_and_grad)")
+        for n, d, units, batch, target in EPOCHS:
+            print(f"- an epoch of {n:,} × {d}, {units} units, batch {batch:,}: at least {target} × jax.grad in a scan")
+        return
+    results = [full(*case, chosen.repeats) for case in FULL] + [steps(*case, max(3, chosen.repeats // 5)) for case in EPOCHS]
+    about = machine() | {"device": jax.devices()[0].device_kind}
+    if chosen.json:
+        print(json.dumps({"machine": about, "results": results}, ensure_ascii=False))
+        return
+    print("## On a GPU\n\n" + ", ".join(f"{key} {value}" for key, value in about.items()))
+    for result in results:
+        print(f"\n{result['case']}\n\n| | ms |\n|---|---:|")
+        for name, seconds in result["times"].items():
+            print(f"| {name} | {1e3 * seconds:.3f} |")
+        for ratio in result["asked"]:
+            verdict = "met" if ratio["ratio"] >= ratio["target"] else "MISSED"
+            print(f"\n{ratio['fast']}: {ratio['ratio']:.2f} × {ratio['slow']}; asked {ratio['target']}: {verdict}")
+
+
+if __name__ == "__main__":
+    main()

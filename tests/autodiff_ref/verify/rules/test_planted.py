@@ -1,0 +1,243 @@
+"""Right rules are right, and wrong ones that are planted are found, with the rule named."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref import Relative, assert_rule, judge_rule
+from manual_grad import intervals, positives, reals
+
+
+def with_rule(f, slope, name="ruled"):
+    """A function of one array, entry by entry, with a custom_jvp."""
+
+    def ruled(x):
+        return f(x)
+
+    ruled.__name__ = name
+    made = jax.custom_jvp(ruled)
+
+    @made.defjvp
+    def its_rule(primals, tangents):
+        (x,), (d,) = primals, tangents
+        return made(x), slope(x) * d
+
+    return made
+
+
+def sigmoid_slope(x):
+    return jax.nn.sigmoid(x) * jax.nn.sigmoid(-x)
+
+
+RIGHT = {
+    "sin": (jnp.sin, jnp.cos),
+    "tanh": (jnp.tanh, lambda x: 1 - jnp.tanh(x) ** 2),
+    "square": (lambda x: x * x, lambda x: 2 * x),
+    "softplus": (lambda x: jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x))), jax.nn.sigmoid),
+    "sigmoid": (jax.nn.sigmoid, sigmoid_slope),
+    "relu": (lambda x: jnp.maximum(x, 0), lambda x: jnp.where(x > 0, 1.0, 0.0)),
+    "a constant with many digits": (lambda x: 0.1 * x, lambda x: jnp.full_like(x, 0.1)),
+}
+
+MISTAKES = {
+    "a factor 1 + 1e-9": lambda slope: lambda x: slope(x) * (1 + 1e-9),
+    "the sign": lambda slope: lambda x: -slope(x),
+    "only at 0": lambda slope: lambda x: jnp.where(x == 0, slope(x) + 1, slope(x)),
+    "only beyond 100": lambda slope: lambda x: jnp.where(x > 100, slope(x) + 1, slope(x)),
+    "only below −100": lambda slope: lambda x: jnp.where(x < -100, 2.0, slope(x)),
+    "only near 0.3": lambda slope: lambda x: jnp.where(jnp.abs(x - 0.3) < 1e-6, 2.0, slope(x)),
+}
+
+WRONG_IN = ("square", "sigmoid")
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_rules_are_right(name):
+    report = judge_rule(with_rule(*RIGHT[name]), domain=reals())
+    assert report.ok, report
+    assert report.counts["right"] >= 15
+    assert not {"WRONG", "NaN"} & set(report.counts)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("name", WRONG_IN)
+def test_a_planted_mistake_is_found_and_its_rule_named(name, mistake):
+    f, slope = RIGHT[name]
+    report = judge_rule(with_rule(f, MISTAKES[mistake](slope)), domain=reals())
+    assert report.verdict == "WRONG"
+    assert report.exit_code == 1
+    (finding,) = [each for each in report.findings if each.kind == "WRONG"]
+    assert finding.rule == "ruled"
+    assert "test_planted.py:" in finding.place
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 40).map(lambda k: 2.0**-k), st.sampled_from([-1, 1]))
+def test_a_factor_is_seen_whatever_its_size(distance, sign):
+    f, slope = RIGHT["sin"]
+    report = judge_rule(with_rule(f, lambda x: slope(x) * (1 + sign * distance)), domain=reals(), at=[0.5])
+    assert report.verdict == "WRONG"
+    assert report.findings[0].gap == pytest.approx(distance, rel=1)
+
+
+def test_a_mistake_is_shown_at_a_simple_input():
+    report = judge_rule(with_rule(jnp.sin, jnp.sin), domain=reals("n"))
+    finding = report.findings[0]
+    assert finding.at == "x=[0]"
+    assert finding.jax == "0"
+    assert finding.true.startswith("1.000")
+
+
+def test_one_arguments_derivative_for_anothers():
+    @jax.custom_vjp
+    def product(x, y):
+        return x * x * y
+
+    product.defvjp(lambda x, y: (product(x, y), (x, y)), lambda r, c: (c * r[0] ** 2, c * 2 * r[0] * r[1]))
+    report = judge_rule(product, domain=(reals(), reals()))
+    assert report.verdict == "WRONG"
+    assert "custom_vjp" in report.rules[0].kind
+
+
+def test_only_at_second_order():
+    stopped = with_rule(jnp.sin, lambda x: jax.lax.stop_gradient(jnp.cos(x)))
+    assert judge_rule(stopped, domain=reals()).ok
+    report = judge_rule(stopped, domain=reals(), order=2)
+    assert [(f.kind, f.order) for f in report.findings] == [("WRONG", 2)]
+
+
+def test_only_in_forward_mode():
+    @jax.custom_jvp
+    def f(x):
+        return jnp.sin(x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x,), (d,) = primals, tangents
+        linear = jax.custom_derivatives.linear_call
+        return f(x), linear(lambda c, v: c * v * 1.5, lambda c, v: c * v, jnp.cos(x), d)
+
+    report = judge_rule(f, domain=reals())
+    assert report.verdict == "WRONG"
+    assert report.findings[0].note == "forward mode"
+
+
+def test_a_rule_that_is_not_linear_in_the_cotangent():
+    @jax.custom_vjp
+    def cube(x):
+        return x**3
+
+    cube.defvjp(lambda x: (cube(x), x), lambda x, c: (3 * x**2 * jnp.sign(c),))
+    assert "cotangent" in judge_rule(cube, domain=reals()).findings[0].note
+
+
+def test_the_rule_within_is_named():
+    wrong = with_rule(jnp.sin, lambda x: jnp.cos(x) * 1.001, "inner")
+    report = judge_rule(lambda w, x: jnp.sum(wrong(w * x) ** 2), domain=(reals(), reals()))
+    first = report.findings[0]
+    assert (first.kind, first.rule) == ("WRONG", "inner")
+    assert any("see the rule within" in f.note for f in report.findings[1:])
+
+
+def test_within_measures_the_gap():
+    near = with_rule(jnp.sin, lambda x: jnp.cos(x) * (1 + 1e-10))
+    report = judge_rule(near, domain=reals(), within=Relative(1e-9))
+    assert report.ok
+    assert report.verdict == "within"
+    assert report.findings[0].gap == pytest.approx(1e-10, rel=1e-3)
+    assert not judge_rule(near, domain=reals(), within=Relative(1e-11)).ok
+
+
+def test_assert_rule_raises_with_the_report():
+    assert_rule(with_rule(jnp.sin, jnp.cos), domain=reals())
+    with pytest.raises(AssertionError, match=r"WRONG: ruled .*reverse mode"):
+        assert_rule(with_rule(jnp.sin, jnp.sin), domain=reals())
+
+
+def test_nan_where_the_derivative_exists():
+    report = judge_rule(with_rule(lambda x: x * x, lambda x: 2 * x * x / x), domain=reals())
+    assert report.verdict == "NaN"
+    assert report.findings[0].at == "x=0"
+
+
+def test_a_kink_tells_the_convention():
+    report = judge_rule(with_rule(*RIGHT["relu"]), domain=reals())
+    assert report.counts["kink"] == 1
+    assert any("JAX takes the left one" in note for note in report.notes)
+
+
+def test_stop_gradient_in_a_function_is_its_authors_statement():
+    def f(x):
+        return jnp.sin(x) * jax.lax.stop_gradient(x**2)
+
+    assert judge_rule(f, domain=reals()).ok
+
+
+def test_integer_arguments():
+    @jax.custom_vjp
+    def power(x, n):
+        return x**3 * n
+
+    def back(held, c):
+        x, n = held
+        return 3 * x**2 * n * c, np.zeros((), jax.dtypes.float0)
+
+    power.defvjp(lambda x, n: (power(x, n), (x, n)), back)
+    report = judge_rule(power, at=[(1.5, np.int64(2)), (0.0, np.int64(1))])
+    assert report.ok
+    assert report.counts == {"right": 2}
+
+
+def test_rules_meant_so():
+    @jax.custom_vjp
+    def half(x):
+        return x
+
+    half.defvjp(lambda x: (x, None), lambda _, c: (c / 2,))
+    assert judge_rule(half, domain=reals()).verdict == "meant so"
+
+    @jax.custom_vjp
+    def step(x):
+        return jnp.where(x > 0, 1.0, 0.0)
+
+    step.defvjp(lambda x: (step(x), x), lambda x, c: (c / (1 + x * x),))
+    assert judge_rule(step, domain=reals()).verdict == "meant so"
+    damped = with_rule(jnp.sin, lambda x: 0.5 * jnp.cos(x))
+    assert judge_rule(damped, domain=reals()).verdict == "WRONG"
+    assert judge_rule(damped, domain=reals(), intent="damps").verdict == "meant so"
+
+
+def test_a_function_of_balls_is_the_truth():
+    def taylor(x):
+        return x - x**3 / 6
+
+    assert judge_rule(taylor, domain=intervals(0.0, 1.0)).verdict == "right"
+    report = judge_rule(taylor, domain=intervals(0.0, 1.0), truth=lambda x: x.sin())
+    assert report.verdict == "WRONG"
+    assert judge_rule(jnp.sin, domain=intervals(0.0, 1.0), truth=lambda x: x.sin()).ok
+
+
+def newton(sign):
+    @jax.custom_jvp
+    def root(a):
+        return jax.lax.while_loop(lambda y: jnp.abs(y * y - a) > 1e-13 * a, lambda y: (y + a / y) / 2, a)
+
+    @root.defjvp
+    def rule(primals, tangents):
+        y = root(primals[0])
+        return y, sign * tangents[0] / (2 * y)
+
+    return root
+
+
+def test_implicit_rules_are_judged_by_their_equation():
+    domain = positives()
+    assert judge_rule(newton(1), domain=domain, solves=lambda y, a: y * y - a).ok
+    assert judge_rule(newton(-1), domain=domain, solves=lambda y, a: y * y - a).verdict == "WRONG"
+
+
+def test_an_iteration_is_not_called_wrong():
+    assert "WRONG" not in judge_rule(newton(1), domain=positives()).counts

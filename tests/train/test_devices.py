@@ -1,0 +1,118 @@
+"""Four devices of one process, and two processes over loopback, equal one device within rounding."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from autodiff_ref.train import fit
+from autodiff_ref.train.devices import dealt, join
+from autodiff_ref.train.shuffle import Segment
+
+PROGRAM = """
+import json, sys, jax, numpy as np
+case, number, port = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+jax.config.update("jax_num_cpu_devices", {"one": 1, "four": 4, "two processes": 2, "dies": 2}[case])
+from autodiff_ref.train import fit
+from autodiff_ref.train.devices import join
+if case in ("two processes", "dies"):
+    join("127.0.0.1:" + port, 2, number)
+devices = 1 if case == "one" else 4
+random = np.random.default_rng(0)
+x = random.standard_normal((1001, 5)); y = np.abs(x[:, 0]) + 0.3 * x[:, 1] > 0.6
+def told(done):
+    if case == "dies":
+        print(done.number, flush=True)
+if case == "dies":
+    fit(x, y, epochs=1_000_000, batch_size=64, devices=devices, on_epoch=told)
+found = []
+for options in (dict(), dict(dtype="float64"), dict(batch_size=None), dict(optimizer="adam", learning_rate=0.01),
+                dict(shuffle="batches", dtype="float64", validation=0.2), dict(example_weights=1 + x[:, 2] ** 2)):
+    result = fit(x, y, **({"epochs": 4, "batch_size": 64, "devices": devices} | options))
+    found.append([[leaf.ravel().tolist() for leaf in jax.tree.leaves(result.model.layers)], [e.ll for e in result.history]])
+print(json.dumps(found))
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def started(case, number=0, port="0"):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, case, str(number), port], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def output(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+def flat(case):
+    return np.concatenate([np.concatenate([*map(np.asarray, case[0]), case[1]])])
+
+
+def test_four_devices_and_two_processes_equal_one_device_within_rounding():
+    one, four = output(started("one")), output(started("four"))
+    port = free_port()
+    two = [output(p) for p in [started("two processes", k, port) for k in (0, 1)]]
+    assert two[0] == two[1], "the processes ended with different weights"
+    wide = (1, 4)
+    for k, (alone, shared, apart) in enumerate(zip(one, four, two[0], strict=True)):
+        eps = np.finfo(np.float64 if k in wide else np.float32).eps
+        for other in (shared, apart):
+            assert np.max(np.abs(flat(other) - flat(alone))) <= 200 * eps, f"case {k}"
+        assert np.max(np.abs(flat(shared) - flat(apart))) <= 20 * eps
+
+
+def test_a_process_that_dies_stops_the_others_with_an_error():
+    port = free_port()
+    both = [started("dies", k, port) for k in (0, 1)]
+    try:
+        both[0].stdout.readline()
+        both[1].kill()
+        since = time.perf_counter()
+        assert both[0].wait(timeout=60) != 0
+        assert time.perf_counter() - since < 60
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+
+
+def test_every_device_is_dealt_its_share_of_every_batch():
+    table = np.stack([np.arange(10.0), np.ones(10)])
+    got = dealt(Segment(table, 10, np.array([1, 0]), True), 1, 4, 2)
+    assert got.shape == (3, 12)
+    assert got[0].tolist() == [4, 5, 0, 1, 8, 9, 6, 7, 2, 3, 0, 0]
+    assert got[2].tolist() == [1] * 10 + [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"devices": 2}, "at most 1, the devices that JAX has"),
+        ({"devices": 0}, "at least 1"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(options, message, examples):
+    with pytest.raises(ValueError, match=message):
+        fit(*examples, epochs=1, **options)
+
+
+def test_processes_are_numbered_and_meet_somewhere():
+    for arguments, message in (
+        (("127.0.0.1:1", 1, 0), "at least 2"),
+        (("127.0.0.1:1", 2, 2), "below it"),
+        (("here", 2, 0), "host:port"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            join(*arguments)

@@ -1,0 +1,71 @@
+"""What the end of a training says: as scikit-learn counts it, on examples of every class that were kept apart."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from autodiff_ref.cli import app
+from autodiff_ref.train.arguments import share_of
+from autodiff_ref.train.report import auc, convergence, evaluated
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_the_measures_are_those_of_scikit_learn(k):
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(k)
+    p = random.dirichlet(np.ones(k), 200).round(2) + 0.001
+    p /= p.sum(axis=1, keepdims=True)
+    codes = random.integers(0, k, 200)
+    found = evaluated(p, codes, [str(j) for j in range(k)])
+    guess = (p[:, 1] >= 0.5).astype(int) if k == 2 else np.argmax(p, axis=1)
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(codes, guess))
+    assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(codes, guess))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(codes, p))
+    assert found["confusion"] == metrics.confusion_matrix(codes, guess).tolist()
+    assert found["majority"] == np.bincount(codes).max() / 200
+    if k == 2:
+        assert found["auc"] == pytest.approx(metrics.roc_auc_score(codes, p[:, 1]))
+        assert sum(b["examples"] for b in found["calibration"]) == 200
+
+
+def test_one_class_alone_has_no_auc():
+    assert auc(np.array([0.1, 0.2]), np.array([True, True])) is None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_a_share_has_its_part_of_every_class(share):
+    y = np.repeat([0, 1, 2], [100, 40, 12])
+    stay, apart = share_of(y, share, 3)
+    assert len(apart) == round(share * 152)
+    np.testing.assert_array_equal(np.sort(np.concatenate([stay, apart])), np.arange(152))
+    for label, count in enumerate((100, 40, 12)):
+        assert abs(np.sum(y[apart] == label) - share * count) <= 1
+    assert (share_of(y, share, 4)[1] != apart).any()
+
+
+def test_training_that_is_still_rising_is_told():
+    assert "not converged" in convergence([-1.0 + 0.05 * k for k in range(10)])
+    assert "changed by 0.0%" in convergence([-0.5] * 30)
+    assert convergence([-1.0]) is None
+
+
+def test_the_command_says_what_the_model_is_worth_and_compares_it(examples, write_csv, tmp_path):
+    pytest.importorskip("sklearn")
+    x, y = examples
+    data = write_csv([["a", "b", "c", "d", "y"], *([*row, label] for row, label in zip(x.tolist(), y, strict=True))])
+    arguments = ["train", str(data), "--epochs", "30", "--test-share", "0.25", "--compare", "--seed", "1"]
+    text = CliRunner().invoke(app, arguments)
+    assert text.exit_code == 0, text.output
+    for part in ("of 50 examples kept apart", "AUC", "true inside", "logistic regression", "by log loss"):
+        assert part in text.output
+    assert "ns an example" not in text.output
+    summary = json.loads(CliRunner().invoke(app, [*arguments, "--json", "--plot", str(tmp_path / "p.png")]).output)
+    assert summary["examples"] == 150
+    assert summary["test"]["examples"] == summary["logistic_regression"]["examples"] == 50
+    assert (tmp_path / "p.png").exists()
+    alone = CliRunner().invoke(app, ["train", str(data), "--compare"])
+    assert alone.exit_code == 2
+    assert "needs --test-share" in alone.output
+    assert "ns an example" in CliRunner().invoke(app, ["train", str(data), "--epochs", "1", "-v"]).output

@@ -1,0 +1,144 @@
+"""scikit-learn's own checks of an estimator, none of them excused; weights, partial_fit, warm starts, labels of any kind."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from autodiff_ref.train import fit
+from autodiff_ref.train.sklearn import SigmoidNetworkClassifier
+
+
+@parametrize_with_checks(
+    [
+        SigmoidNetworkClassifier(),
+        SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5),
+    ]
+)
+def test_scikit_learn_s_checks(estimator, check):
+    check(estimator)
+
+
+def weights_of(net):
+    return jax.tree.leaves(net.model_.layers)
+
+
+def assert_same(one, other, atol=0.0):
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol)
+
+
+def test_it_is_fit_by_another_name(examples):
+    x, y = examples
+    options = {"epochs": 5, "optimizer": "sgd", "batch_size": 32, "dtype": "float32"}
+    net = SigmoidNetworkClassifier(random_state=3, **options).fit(x, y)
+    for a, b in zip(weights_of(net), jax.tree.leaves(fit(x, y, seed=3, **options).model.layers), strict=True):
+        np.testing.assert_array_equal(a, b)
+    p = net.predict_proba(x)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(net.predict(x), net.classes_[np.argmax(p, axis=1)])
+
+
+def test_three_classes():
+    x, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    net = SigmoidNetworkClassifier((4,), weight_decay=0.1, random_state=0)
+    assert cross_val_score(net, x, names, cv=5).mean() > 0.94
+    net.fit(x, names)
+    assert net.predict_proba(x).shape == net.decision_function(x).shape == (150, 3)
+    assert net.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "sgd"}, {}], ids=str)
+def test_integer_weights_of_examples_and_classes_count_like_copies(options, examples):
+    x, y = examples
+    copies = np.arange(200) % 3
+    rows = np.repeat(np.arange(200), copies)
+    net = SigmoidNetworkClassifier(epochs=20, weight_decay=1.0, random_state=0, **options)
+    weighted, copied = clone(net).fit(x, y, sample_weight=copies), clone(net).fit(x[rows], y[rows])
+    assert_same(weighted, copied, 1e-8)
+    twice = np.concatenate([np.arange(200), np.flatnonzero(y == "outside")])
+    by_class = clone(net).set_params(class_weight={"outside": 2.0}).fit(x, y)
+    assert_same(by_class, clone(net).fit(x[twice], y[twice]), 1e-8)
+    balanced = clone(net).set_params(class_weight="balanced").fit(x, y)
+    share = np.mean(y == "inside")
+    expected = np.where(y == "inside", 0.5 / share, 0.5 / (1 - share))
+    assert_same(balanced, clone(net).fit(x, y, sample_weight=expected), 1e-8)
+    with pytest.raises(ValueError, match="none of the classes"):
+        clone(net).set_params(class_weight={"beyond": 2.0}).fit(x, y)
+
+
+def test_passes_by_partial_fit_are_the_epochs_of_fit(examples):
+    x, y = examples
+    options = {"optimizer": "adam", "learning_rate": 0.05, "batch_size": 32, "random_state": 7}
+    net = SigmoidNetworkClassifier(**options)
+    for _ in range(4):
+        net.partial_fit(x, y, classes=["inside", "outside"])
+    assert_same(net, SigmoidNetworkClassifier(epochs=4, shuffle="examples", **options).fit(x, y))
+    assert net.n_iter_ == 4
+
+
+def test_partial_fit_takes_classes_that_come_later_and_none_beyond(examples):
+    x, y = examples
+    inside = y == "inside"
+    net = SigmoidNetworkClassifier(optimizer="sgd", random_state=0)
+    net.partial_fit(x[inside], y[inside], classes=["inside", "outside"]).partial_fit(x[~inside], y[~inside])
+    assert net.predict_proba(x).shape == (200, 2)
+    with pytest.raises(ValueError, match="none of"):
+        net.partial_fit(x[:2], ["elsewhere", "inside"])
+    with pytest.raises(ValueError, match="those of the first call"):
+        net.partial_fit(x[:2], y[:2], classes=["a", "b"])
+    with pytest.raises(ValueError, match="class alone"):
+        SigmoidNetworkClassifier(optimizer="sgd").partial_fit(x[inside], y[inside])
+    assert not hasattr(SigmoidNetworkClassifier(), "partial_fit")
+
+
+def test_a_warm_start_goes_on_from_the_weights_before(examples):
+    x, y = examples
+    options = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 0.5, "random_state": 0}
+    two = SigmoidNetworkClassifier(epochs=3, warm_start=True, **options).fit(x, y).fit(x, y)
+    assert_same(two, SigmoidNetworkClassifier(epochs=6, **options).fit(x, y))
+    cold = SigmoidNetworkClassifier(epochs=3, **options).fit(x, y)
+    assert_same(cold.fit(x, y), SigmoidNetworkClassifier(epochs=3, **options).fit(x, y))
+
+
+def test_labels_of_any_kind(examples):
+    x, y = examples
+    labels = np.empty(200, object)
+    labels[:] = [("a", 1) if label == "inside" else None for label in y]
+    net = SigmoidNetworkClassifier(epochs=5, random_state=0).fit(x, labels)
+    assert set(net.predict(x)) <= {("a", 1), None}
+    assert net.score(x, labels) > 0.5
+    mixed = np.empty(200, object)
+    mixed[:] = [k % 2 if k % 3 else "text" for k in range(200)]
+    assert SigmoidNetworkClassifier(epochs=5).fit(x, mixed).classes_.tolist() == [0, 1, "text"]
+
+
+def test_pipelines_grids_and_calibration(examples):
+    x, y = examples
+    pipe = make_pipeline(StandardScaler(), SigmoidNetworkClassifier(epochs=20, random_state=0))
+    grid = GridSearchCV(pipe, {"sigmoidnetworkclassifier__weight_decay": [0.0, 1.0]}, cv=3).fit(x, y)
+    assert grid.best_score_ > 0.6
+    calibrated = CalibratedClassifierCV(pipe, cv=3).fit(x, y)
+    assert calibrated.predict_proba(x).shape == (200, 2)
+
+
+def test_without_scikit_learn_the_extra_is_named():
+    program = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "try:\n import autodiff_ref.train.sklearn\nexcept ModuleNotFoundError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "manual-grad[sklearn]" in done.stdout
