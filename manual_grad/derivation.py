@@ -158,6 +158,7 @@ def contract(c: Float[Array, "*n"], jacobian: Any) -> Any:
         ValueError: a leaf's shape does not begin with c's.
 
     Example:
+        >>> import numpy as np
         >>> contract(np.array([1.0, -1.0]), np.array([[3.0, 0.0], [1.0, 2.0]])).tolist()
         [2.0, -2.0]
     """

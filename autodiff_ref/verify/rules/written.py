@@ -36,7 +36,7 @@ def domain_of(text: str) -> tuple[Domain, ...]:
 
     Example:
         >>> domain_of("reals(n), intervals(0, 1)")
-        (Reals(dims=('n',)), Intervals(dims=(), low=0, high=1, closed=False))
+        (Reals(dims=('n',)), Intervals(dims=(), low=0.0, high=1.0, closed=False))
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body

@@ -115,7 +115,8 @@ class Proofs:
             if entry.verdict in ("agrees", "within") or entry.is_short_of_inputs:
                 entry.proof = self.proof(lines[entry.label], lines.get(entry.against))
                 if not entry.proof.reason:
-                    entry.verdict, entry.reason = "proved", ""
+                    entry.reason = "" if entry.verdict == "undecided" else entry.reason
+                    entry.verdict = "proved"
         try:
             self._extend(report)
         except Exception as error:  # the steps stay proved at their shape

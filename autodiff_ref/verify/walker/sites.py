@@ -38,6 +38,9 @@ _MACHINERY = {
 _BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
 """files of JAX that trace functions on their own"""
 
+_PUTS_IN_PLACE = {"_run_python_pjit", "cache_miss"}
+"""the functions in them that call what was traced, and trace nothing themselves"""
+
 _Frame = tuple[CodeType, int]
 
 LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
@@ -150,7 +153,7 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
     for depth, each in enumerate((eqn, *reversed(calls))):
         frames = _traced_under(each)
         if depth < len(calls):
-            inner = frames if depth == 0 else list(dropwhile(_is_calling, frames))
+            inner = list(dropwhile(_is_calling, frames))
             frames = list(takewhile(lambda frame: not _is_boundary(frame), inner))
         found += frames
         if any(_is_users(code.co_filename) for code, _ in found):
@@ -162,6 +165,11 @@ def _is_calling(frame: _Frame) -> bool:
     """Whether a frame is of the machinery by which JAX calls what it traces on its own."""
     folder = Path(frame[0].co_filename).parent
     return _JAX in (folder, *folder.parents) and folder.name in ("_src", "interpreters", "jax")
+
+
+def _is_binding(frame: _Frame) -> bool:
+    """Whether a frame is of the machinery that binds an equation, one of what is compiled and put in place too."""
+    return _is_calling(frame) and (not _is_boundary(frame) or frame[0].co_name in _PUTS_IN_PLACE)
 
 
 def _traced_under(eqn: Any) -> list[_Frame]:
