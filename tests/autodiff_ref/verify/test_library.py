@@ -254,3 +254,13 @@ def test_a_branch_is_ruled_out_only_where_no_float_of_the_domain_takes_it(domain
     branches = site.unmet(0)
     ruled_out = [Branches(bench)._is_ruled_out(site, branch, lambda args: [traced]) for branch in branches]
     assert any(ruled_out) == is_ruled_out
+
+
+# Eigenvectors with entries that are 0 are vectors all the same
+
+
+@pytest.mark.parametrize("diagonal", [[1.0, 0.0], [0.0, 1.0], [3.0, -2.0, 1.0]])
+def test_eigenvalues_of_diagonal_matrices_have_their_derivatives(diagonal):
+    truth = truth_at(lambda a: jnp.linalg.eigvalsh(a), np.diag(diagonal))
+    assert truth.confirmed
+    assert not truth.missing
