@@ -141,7 +141,7 @@ class _Search:
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
-        self.scale = [2.0 ** math.frexp(x)[1] if x else 1.0 for part in point for x in part]
+        self.scale = [2.0 ** (math.frexp(x)[1] - 1) if x else 1.0 for part in point for x in part]
         """Steps are taken relative to each number, so that a number of 1e-9 is not left behind."""
         self.open = set[int]()
         """outputs that hang on a comparison which no precision resolves"""

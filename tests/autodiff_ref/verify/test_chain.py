@@ -111,7 +111,7 @@ def test_the_judge_finds_every_line_of_the_chain_right() -> None:
 @pytest.mark.parametrize("k", range(27), ids=chain.STEPS)
 def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
     report = verify(chain.chain(k + 1), inputs=FEW, traces=traces(chain.CHAIN), suspects=False, prove=False)
-    wrong = [line.label for line in report.lines if line.verdict not in ("proved", "agrees")]
+    wrong = [line.label for line in report.lines if line.verdict not in ("proved", "agrees", "within")]
     assert wrong == ([] if chain.STEPS[k] in chain.MATHEMATICALLY_ZERO else [f"d{chain.STEPS[k]}"]), str(report)
     assert report.reference_is_right, str(report)
 
@@ -119,4 +119,6 @@ def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
 @pytest.mark.parametrize(("derivation", "label"), chain.BROKEN, ids=[label for _, label in chain.BROKEN])
 def test_the_judge_names_a_mistake_that_the_next_line_puts_right(derivation: Derivation, label: str) -> None:
     report = verify(derivation, inputs=FEW, traces=traces(chain.CHAIN), suspects=False, prove=False)
-    assert [line.label for line in report.lines if line.verdict not in ("proved", "agrees")] == [label], str(report)
+    assert [line.label for line in report.lines if line.verdict not in ("proved", "agrees", "within")] == [label], str(
+        report
+    )

@@ -27,7 +27,7 @@ RIGHT = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_derivatives_come_out_right(name):
     found = judged(ROWS[name])
-    assert found["verdict"] in ("proved", "agrees"), found
+    assert found["verdict"] in ("proved", "agrees", "within"), found
 
 
 def test_at_a_kink_the_convention_is_told():
