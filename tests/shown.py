@@ -47,7 +47,11 @@ def _rewritten(page: str) -> str:
         shown = blocks(page, what)[command]
         printed = output_of(command)[0].strip("\n").splitlines()
         count = len(shown.splitlines())
-        kept = printed[-count:] if what.startswith("end") else printed[:count] if what.startswith("begin") else printed
+        kept = printed
+        if what.startswith("end"):
+            kept = printed[-count:]
+        elif what.startswith(("beginning", "first rows")):
+            kept = printed[:count]
         page = page.replace(shown, "\n".join(kept) + "\n")
     return page
 

@@ -41,6 +41,14 @@ def test_the_readme_shows_what_a_command_prints(there, command, exit_code):
     assert marked("output of")[command].strip() == printed.strip()
 
 
+def test_the_readme_shows_how_a_wrong_rule_is_said(there):
+    ((command, shown),) = marked("first rows of the output of").items()
+    printed, code = output_of(command)
+    assert code == 1
+    assert printed.strip().startswith(shown.strip())
+    assert "from mpmath import" in printed
+
+
 def test_the_readme_shows_how_a_trial_of_the_judge_ends(there):
     ((command, shown),) = marked("end of the output of").items()
     printed, code = output_of(command)
