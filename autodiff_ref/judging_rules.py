@@ -15,7 +15,7 @@ from autodiff_ref import targets
 from autodiff_ref.verify.rules.findings import FAILS, RuleReport
 from autodiff_ref.verify.rules.functions import functions_of, judge_named
 from autodiff_ref.verify.rules.judging import Relative
-from autodiff_ref.verify.rules.library import Job, failed, judge_all
+from autodiff_ref.verify.rules.library import Found, Job, failed, judge_all
 from autodiff_ref.verify.rules.written import domain_of, inputs_of
 
 FEW = 4
@@ -62,19 +62,26 @@ def rules_command(
         options |= {"within": Relative(within)} if within else {}
         options |= {"intent": intent} if intent else {}
         jobs = [job for each in target for job in _jobs(each)]
-        reports = _judge(jobs, options, workers=workers, seconds=seconds, quiet=as_json)
+        reports, left = _judge(jobs, options, workers=workers, seconds=seconds, quiet=as_json)
     except (targets.TargetError, ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     codes = [report.exit_code for report in reports]
     if as_json:
-        print(json.dumps({"functions": [report.to_dict() for report in reports]}, ensure_ascii=False, indent=1))
+        print(
+            json.dumps(
+                {"functions": [report.to_dict() for report in reports], "not called": left}, ensure_ascii=False, indent=1
+            )
+        )
     elif len(reports) > 1:
         counts = {kind: sum(r.verdict == kind for r in reports) for kind in dict.fromkeys(r.verdict for r in reports)}
         counted = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         print(f"{len(reports)} functions that meet a rule, of {len(jobs)}: {counted}")
     elif not reports:
         print(f"none of {len(jobs)} functions has a rule of its own or meets one")
+    if left and not as_json:
+        some = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
+        print(f"{len(left)} others could not be called: no arguments were found that they take ({some})")
     raise typer.Exit(1 if 1 in codes else max(codes, default=0))
 
 
@@ -91,27 +98,31 @@ def _jobs(target: str) -> list[Job]:
     return [(target, name) for name in functions_of(module, own=target.endswith(".py"))]
 
 
-def judge_job(target: str, name: str, options: dict[str, Any]) -> RuleReport | None:
+def judge_job(target: str, name: str, options: dict[str, Any]) -> Found:
     """The report on one function, by its target; one that was named by its user is judged in any case."""
     module = importlib.import_module(target) if not target.endswith(".py") else targets.module_of(target)
     return judge_named(module, name.removeprefix(":"), options, always=name.startswith(":"))
 
 
-def _judge(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float, quiet: bool) -> list[RuleReport]:
-    reports: list[RuleReport] = []
+def _judge(
+    jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float, quiet: bool
+) -> tuple[list[RuleReport], list[str]]:
+    """The reports; and the functions of which nobody knows whether they meet a rule."""
+    reports, left = list[RuleReport](), list[str]()
     console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("rules", total=len(jobs))
         for k, (job, report) in enumerate(_reports(jobs, options, workers=workers, seconds=seconds)):
             bar.update(task, completed=k + 1, description=f"rules: {job[1].removeprefix(':')}")
-            if report is None:
+            if not isinstance(report, RuleReport):
+                left += [f"{job[0]}{':' if job[0].endswith('.py') else '.'}{job[1]}"] if report is not None else []
                 continue
             reports.append(report)
             if not quiet:
                 full = report.verdict in FAILS or len(jobs) <= FEW
                 console.print(Text(str(report) if full else report.row), soft_wrap=True)
-    return reports
+    return reports, left
 
 
 def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float) -> Any:

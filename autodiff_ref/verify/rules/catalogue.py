@@ -1,6 +1,8 @@
 """What functions of libraries take, and what their rules claim: one row a function, the domain as one would type it."""
 
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,18 +22,19 @@ _SURE = "intervals(0.05, 0.95)"
 
 CATALOGUE: dict[str, Row] = {
     # jax.scipy.special
-    "jax.scipy.special.bessel_jn": Row("reals()"),
     "jax.scipy.special.betainc": Row(f"positives(), positives(), {_SURE}"),
     "jax.scipy.special.betaln": Row("positives(), positives()"),
     "jax.scipy.special.digamma": Row("positives()"),
     "jax.scipy.special.entr": Row("positives()"),
     "jax.scipy.special.exp1": Row("positives()"),
     "jax.scipy.special.expi": Row("reals()"),
+    "jax.scipy.special.fresnel": Row("intervals(-20., 20.)", within=1e-12),
     "jax.scipy.special.gamma": Row("positives()"),
     "jax.scipy.special.gammainc": Row("positives(), positives()"),
     "jax.scipy.special.gammaincc": Row("positives(), positives()"),
     "jax.scipy.special.gammaln": Row("positives()"),
     "jax.scipy.special.hyp1f1": Row("positives(), positives(), reals()"),
+    "jax.scipy.special.hyp2f1": Row("positives(), positives(), positives(), intervals(0., 0.9)"),
     "jax.scipy.special.i0": Row("reals()"),
     "jax.scipy.special.i0e": Row("reals()"),
     "jax.scipy.special.i1": Row("reals()"),
@@ -87,3 +90,13 @@ CATALOGUE: dict[str, Row] = {
     "optax.scale_gradient": Row("reals(), constants(0.5)", intent="scales the gradient"),
     "optax.smooth_labels": Row("simplex('n'), intervals(0., 1.)"),
 }
+
+
+def row_of_function(function: Any) -> Row | None:
+    """What the catalogue says of a function; None for one that it does not hold."""
+    name = getattr(function, "__name__", "")
+    for key, row in CATALOGUE.items():
+        place, _, last = key.rpartition(".")
+        if last == name and getattr(sys.modules.get(place), last, None) is function:
+            return row
+    return None

@@ -35,6 +35,9 @@ FAINT = 1e-30
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 
+_LONG = 80
+"""letters of one argument that are shown"""
+
 OUTSIDE = "outside of both"
 
 
@@ -51,7 +54,7 @@ def examine(
         allowed: the relative difference up to which the rule may be off.
         floats: whether float64 values are compared as well.
     """
-    at = readable(tuple(leaves), subject.names)
+    at = _readable(leaves, subject.names)
     modes = list(subject.derivatives)
     main = REVERSE if REVERSE in modes else modes[0]
     try:
@@ -70,6 +73,16 @@ def examine(
     if floats:
         _in_floats(subject, truth, leaves, made)
     return made
+
+
+def _readable(leaves: Sequence[np.ndarray], names: Sequence[str]) -> str:
+    """The arguments on one line, those of many numbers shortened."""
+    parts = [readable((leaf,), (name,)) for leaf, name in zip(leaves, names, strict=True)]
+    shorter = [
+        part if len(part) <= _LONG else f"{part[: _LONG // 2]} … ({np.size(leaf)} numbers)]"
+        for part, leaf in zip(parts, leaves, strict=True)
+    ]
+    return "  ".join(parts if sum(map(len, parts)) <= 3 * _LONG else shorter)
 
 
 def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str, order: int, allowed: float) -> Entry:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -12,13 +11,13 @@ import numpy as np
 
 from autodiff_ref.verify.inputs import main_sizes
 from autodiff_ref.verify.rules.calls import named_calls
-from autodiff_ref.verify.rules.catalogue import CATALOGUE, Row
 from autodiff_ref.verify.rules.findings import RuleReport
-from autodiff_ref.verify.rules.judging import Relative, judge_rule, said
-from autodiff_ref.verify.rules.probing import annotated, probed
-from autodiff_ref.verify.rules.written import domain_of
+from autodiff_ref.verify.rules.judging import found_domain, judge_rule
 
 RULED = (jax.custom_jvp, jax.custom_vjp)
+
+
+NOT_CALLED = "no arguments were found that it takes"
 
 
 def functions_of(module: ModuleType, *, own: bool) -> list[str]:
@@ -29,7 +28,11 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
         own: whether only what it defines itself counts, as for a file.
     """
     found = list[str]()
+    ruled = [value for value in vars(module).values() if isinstance(value, RULED)]
+    rules = {id(getattr(value, part, None)) for value in ruled for part in ("jvp", "fwd", "bwd")}
     for name, value in vars(module).items():
+        if id(value) in rules:  # a rule is judged with its function
+            continue
         if isinstance(value, RULED):
             is_own = getattr(value, "__module__", None) == module.__name__
             if is_own or not own:
@@ -39,45 +42,21 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
     return found
 
 
-def row_of_function(module: str, name: str, function: Any) -> Row | None:
-    """What the catalogue says of a function, under this name or another one of the same function."""
-    if f"{module}.{name}" in CATALOGUE:
-        return CATALOGUE[f"{module}.{name}"]
-    for key, row in CATALOGUE.items():
-        place, _, last = key.rpartition(".")
-        if last == name and getattr(sys.modules.get(place), last, None) is function:
-            return row
-    return None
+def judge_named(module: ModuleType, name: str, options: dict[str, Any], *, always: bool) -> RuleReport | str | None:
+    """The report on one function of a module.
 
-
-def judge_named(module: ModuleType, name: str, options: dict[str, Any], *, always: bool) -> RuleReport | None:
-    """The report on one function of a module; None where it meets no rule, unless it is judged `always`."""
+    Unless it is judged `always`: None where it meets no rule, and a sentence where no arguments were found that it takes, so
+    that nobody knows whether it meets one.
+    """
     function: Callable[..., Any] = getattr(module, name)
-    chosen = dict(options)
-    row = row_of_function(module.__name__, name, function)
-    if chosen.get("domain") is None and chosen.get("at") is None:
-        domain = annotated(function)
-        if domain is None and row is not None:
-            domain = domain_of(row.domain)
-            chosen.setdefault("how", "domain of the catalogue")
-        domain = domain or probed(function)
-        if domain is None and not always:
+    if options.get("domain") is None and options.get("at") is None and not always and not isinstance(function, RULED):
+        domain, _ = found_domain(function)
+        if domain is None:
+            return NOT_CALLED
+        if not meets_a_rule(function, domain):
             return None
-        if domain is not None:
-            if not always and not meets_a_rule(function, domain):
-                return None
-            chosen["domain"] = domain
-    if row is not None:
-        chosen.setdefault("intent", row.intent)
-        if row.within is not None:
-            chosen.setdefault("within", Relative(row.within))
-    how = chosen.pop("how", None)
-    report = judge_rule(function, **chosen)
+    report = judge_rule(function, **options)
     shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
-    if options.get("domain") is None and options.get("at") is None:
-        says = how or ("domain by annotations" if annotated(function) else "domain by probing")
-        domain = f"{says}: {said(chosen['domain'])}" if "domain" in chosen else report.domain
-        return dataclasses.replace(report, name=shown, domain=domain)
     return dataclasses.replace(report, name=shown)
 
 

@@ -16,6 +16,7 @@ from autodiff_ref.verify.counterexample import leaf_names, readable
 from autodiff_ref.verify.domains import row_of
 from autodiff_ref.verify.inputs import main_sizes
 from autodiff_ref.verify.rules.calls import Call, Named, calls_of, named_calls
+from autodiff_ref.verify.rules.catalogue import row_of_function
 from autodiff_ref.verify.rules.edges import constants_of, edge_inputs
 from autodiff_ref.verify.rules.examining import examine
 from autodiff_ref.verify.rules.findings import FAILS, Entry, Finding, Gathered, Kind, Rule, RuleReport
@@ -24,6 +25,7 @@ from autodiff_ref.verify.rules.reproducing import reproducer
 from autodiff_ref.verify.rules.shrinking import simpler_inputs
 from autodiff_ref.verify.rules.solving import examine_solution
 from autodiff_ref.verify.rules.subject import Subject, subject
+from autodiff_ref.verify.rules.written import domain_of
 from autodiff_ref.verify.trace import ULP, shape_key
 from manual_grad.claims import Within
 from manual_grad.derivation import argument_names, label_of
@@ -107,8 +109,8 @@ def judge_rule(
 
     Args:
         f: a function of arrays, in `jax.numpy`.
-        domain: of its arguments, as `(reals("n"), positives())`. Where it is left out, jaxtyping's annotations are read, and
-            else it is found by probing which arguments f takes.
+        domain: of its arguments, as `(reals("n"), positives())`. Where it is left out, and no inputs are given, it is that
+            of jaxtyping's annotations, of the catalogue of libraries, or found by probing which arguments f takes.
         at: further inputs: a tuple of arguments each, or the argument alone where there is one.
         order: 2 judges the derivative of the gradient as well, and so on.
         within: how far the rule may be off, as `Relative(1e-9)` or `Within(ulps=4)`. The gap is measured.
@@ -127,14 +129,15 @@ def judge_rule(
     leaves_of = _as_domain(f, domain)
     chosen, how = leaves_of, "domain given"
     if chosen is None and at is None:
-        chosen, how = annotated(f), "domain by annotations"
-        if chosen is None:
-            chosen, how = probed(f), "domain by probing"
+        chosen, how = found_domain(f)
         if chosen is None:
             raise ValueError(
                 f"{label_of(f)}: no arguments were found that it takes: pass domain=, as domain=(reals('n'),), or at=[…]"
             )
-        how = f"{how}: {said(chosen)}"
+        row = row_of_function(f)
+        if row is not None:
+            intent = intent or row.intent
+            within = within or (Relative(row.within) if row.within else None)
     elif chosen is None:
         how = "inputs given"
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
@@ -145,6 +148,20 @@ def judge_rule(
     if intent:
         run.gathered.as_meant(intent)
     return run.report(how, time.monotonic() - start)
+
+
+def found_domain(f: Callable[..., Any]) -> tuple[Args | None, str]:
+    """A domain that nobody gave, and where it is from: annotations, the catalogue, or else by trying."""
+    row = row_of_function(f)
+    for source, look in (
+        ("annotations", lambda: annotated(f)),
+        ("the catalogue", lambda: None if row is None else domain_of(row.domain)),
+        ("probing", lambda: probed(f)),
+    ):
+        chosen = look()
+        if chosen is not None:
+            return chosen, f"domain by {source}: {said(chosen)}"
+    return None, ""
 
 
 def assert_rule(f: Callable[..., Any], **options: Any) -> None:
@@ -240,7 +257,8 @@ class _Run:
     def prepare(self, args: Args, order: int) -> Prepared:
         """f at the shapes of an input, traced once."""
         # what stands for the value decides what is prepared
-        key = shape_key(args), jax.tree.structure(args), order, self.truth, self.solves, self._constant_leaves(args)
+        fixed = tuple((k, x.tobytes()) for k, x in self._fixed(args).items())
+        key = shape_key(args), jax.tree.structure(args), order, self.truth, self.solves, self._constant_leaves(args), fixed
         try:
             kept = _PREPARED.setdefault(self.f, {})
         except TypeError:  # it cannot be referred to weakly, or has no hash
@@ -248,6 +266,12 @@ class _Run:
         if key not in kept:
             kept[key] = self._prepared(args, order)
         return kept[key]
+
+    def _fixed(self, args: Args) -> dict[int, np.ndarray]:
+        """The leaves whose domain is one value: a function may ask for that while it is traced, as `if scale == 1`."""
+        leaves = [] if self.domain is None else jax.tree.leaves(self.domain)
+        given = jax.tree.leaves(args)
+        return {k: np.asarray(given[k]) for k, leaf in enumerate(leaves) if isinstance(leaf, Constants)}
 
     def _constant_leaves(self, args: Args) -> tuple[int, ...]:
         """Leaves that no derivative is asked by: whole numbers, labels and constants."""
@@ -268,8 +292,11 @@ class _Run:
         if not by:
             raise ValueError(f"{label_of(self.f)}: none of its arguments is a real number to differentiate by")
 
+        fixed = self._fixed(args)
+
         def flat(*xs: Any) -> list[Any]:
-            return jax.tree.leaves(self.f(*jax.tree.unflatten(structure, xs)))
+            given = [fixed.get(k, x) for k, x in enumerate(xs)]
+            return jax.tree.leaves(self.f(*jax.tree.unflatten(structure, given)))
 
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(flat)(*leaves)

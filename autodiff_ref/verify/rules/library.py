@@ -13,6 +13,9 @@ from autodiff_ref.verify.rules.findings import Finding, RuleReport
 Job = tuple[str, str]
 """(target, name)"""
 
+Found = RuleReport | str | None
+"""a report, why there is none, or None for a function that has none because it meets no rule"""
+
 GRACE = 3.0
 """A process is ended after so many times the seconds that one function may take: tracing cannot be interrupted."""
 
@@ -29,13 +32,13 @@ class _Worker:
 
 def judge_all(
     jobs: Sequence[Job],
-    judge: Callable[[str, str, dict[str, Any]], RuleReport | None],
+    judge: Callable[[str, str, dict[str, Any]], Found],
     options: dict[str, Any],
     *,
     workers: int = 2,
     seconds: float = 20.0,
-) -> Iterator[tuple[Job, RuleReport | None]]:
-    """The report of each function as it is done, in no order; None for one that is left out.
+) -> Iterator[tuple[Job, Found]]:
+    """The report of each function as it is done, in no order, or what there is instead.
 
     Args:
         jobs: what is to be judged.
@@ -96,7 +99,7 @@ def _replace(worker: _Worker, running: list[_Worker], start: Callable[[], None])
     start()
 
 
-def _serve(pipe: Connection, judge: Callable[..., RuleReport | None], options: dict[str, Any]) -> None:
+def _serve(pipe: Connection, judge: Callable[..., Found], options: dict[str, Any]) -> None:
     while True:
         try:
             target, name = pipe.recv()

@@ -43,6 +43,8 @@ class Subject:
     """of the leaves"""
     stopped: Plan | None = None
     """computes what `stop_gradient` holds still"""
+    order: int = 1
+    """2 where its outputs are the derivatives of a function"""
     closed: Any = None
     """its own program"""
     iterates: bool = False
@@ -62,6 +64,8 @@ class Subject:
         found = list[str]()
         for i, out in enumerate(self.out_shapes):
             name = "f" if len(self.out_shapes) == 1 else f"f.{i}"
+            if self.order == 2:
+                name = f"(∂f/∂{self.names[self.by[i]]})"
             for row in np.ndindex(*out):
                 for k in self.by:
                     for column in np.ndindex(*self.shapes[k]):
@@ -127,14 +131,20 @@ def real_outputs(function: Function, leaves: Sequence[Any]) -> Function:
 
 
 def of_order(function: Function, order: int, by: Sequence[int]) -> Function:
-    """The function itself for order 1; for order k its derivative of order k − 1 by JAX, along fixed weights."""
+    """The function itself for order 1; for order k JAX's derivative of order k − 1.
+
+    Several outputs are added up with fixed weights before they are differentiated.
+    """
     if order == 1:
         return function
     inner = of_order(function, order - 1, by)
 
     def weighted(*leaves: Any) -> Any:
+        outs = inner(*leaves)
+        if [out.size for out in outs] == [1]:
+            return outs[0].sum()
         total, k = jax.numpy.zeros(()), 0
-        for out in inner(*leaves):
+        for out in outs:
             weights = ((np.arange(k, k + max(out.size, 1)) * 37 % 64 + 33) / 64.0).reshape(out.shape)
             total, k = total + (weights * out).sum(), k + out.size
         return total
@@ -217,6 +227,7 @@ def subject(
         out_shapes,
         tuple(names),
         stopped,
+        order,
         closed,
         truth is None and iterates(_primal(function, shapes, closed, order)),
         is_identity(closed.jaxpr),
