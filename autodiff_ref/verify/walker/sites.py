@@ -38,9 +38,6 @@ _MACHINERY = {
 _BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
 """files of JAX that trace functions on their own"""
 
-_PUTS_IN_PLACE = {"_run_python_pjit", "cache_miss"}
-"""the functions in them that call what was traced, and trace nothing themselves"""
-
 _Frame = tuple[CodeType, int]
 
 LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
@@ -167,11 +164,6 @@ def _is_calling(frame: _Frame) -> bool:
     return _JAX in (folder, *folder.parents) and folder.name in ("_src", "interpreters", "jax")
 
 
-def _is_binding(frame: _Frame) -> bool:
-    """Whether a frame is of the machinery that binds an equation, one of what is compiled and put in place too."""
-    return _is_calling(frame) and (not _is_boundary(frame) or frame[0].co_name in _PUTS_IN_PLACE)
-
-
 def _traced_under(eqn: Any) -> list[_Frame]:
     """All the code that was running when an equation was traced first."""
     traceback = eqn.source_info.traceback
@@ -223,7 +215,7 @@ def outcomes_of(site: Site, operands: Sequence[Array]) -> int:
 
 
 def possible_outcomes(site: Site, operands: Sequence[Array], bounds: Mapping[int, tuple[float, float]]) -> int:
-    """How they may compare, over all entries and all numbers in the balls; `bounds` are those of some balls, by their ids."""
+    """How they may compare, over all entries and all numbers in the balls; `bounds` are of some balls, by their ids."""
     found = 0
     for u, v in np.broadcast(*compared(site, operands)):
         may = _may(u, v)
