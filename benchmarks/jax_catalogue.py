@@ -201,7 +201,8 @@ def _special() -> Iterator[Row]:
     yield row("expi, x < 0", lambda x: sp.expi(x), intervals(-50, 0))
     yield row("exp1", lambda x: sp.exp1(x), _POSITIVE)
     for n in (0, 1, 2, 5):
-        yield row(f"expn, n = {n}", lambda x, n=n: sp.expn(n, x), _POSITIVE if n < 2 else _FROM_0)
+        note = "the derivative by JAX is NaN everywhere: it asks for n = −1" if n == 0 else ""
+        yield row(f"expn, n = {n}", lambda x, n=n: sp.expn(n, x), _POSITIVE if n < 2 else _FROM_0, note=note)
     yield row("spence", lambda x: sp.spence(x), _FROM_0)
     yield row("poch", lambda z, m: sp.poch(z, m), _POSITIVE, _POSITIVE)
     yield row("hyp1f1 by x", lambda a, b, x: sp.hyp1f1(a, b, x), _POSITIVE, _POSITIVE, intervals(-8, 8), by="x")
@@ -421,8 +422,10 @@ def _linear_algebra() -> Iterator[Row]:
     yield row("eigvalsh", lambda a: linalg.eigvalsh(a), symmetric(2))
     yield row("eigh, vectors", lambda a: linalg.eigh(a)[1], symmetric(2))
     yield row("svdvals", lambda a: linalg.svdvals(a), reals(2, 3))
-    yield row("qr, R", lambda a: linalg.qr(a)[1], reals(3, 2))
-    yield row("pinv", lambda a: linalg.pinv(a), reals(3, 2))
+    rank = "the derivative exists for the entries of R that are 0, and for the first by a[0][0]: a matrix of rank 0"
+    yield row("qr, R", lambda a: linalg.qr(a)[1], reals(3, 2), note=rank)
+    cut = "where it takes a small singular value for 0, the derivative by JAX is as if that were 0"
+    yield row("pinv", lambda a: linalg.pinv(a), reals(3, 2), note=cut)
     yield row("lstsq", lambda a, b: linalg.lstsq(a, b)[0], reals(3, 2), reals(3))
     yield row("matrix_power, 3", lambda a: linalg.matrix_power(a, 3), reals(2, 2))
     yield row("matrix_power, -2", lambda a: linalg.matrix_power(a, -2), reals(2, 2))

@@ -96,7 +96,7 @@ def judged(row: Any, **options: Any) -> dict[str, Any]:
             "ulps": line.apart,
             "kinks": line.kinks,
             "conventions": line.conventions,
-            "notes": report.notes,
+            "notes": [note for note in report.notes if "itself" not in note],  # the line is JAX's, as it is meant to be
             "inputs": sum(line.inputs.values()),
             "example": {key: example[key] for key in ("at", "component", "values") if key in example},
         }

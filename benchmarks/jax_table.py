@@ -78,8 +78,10 @@ def _counterexample(row: Found) -> tuple[str, str, str, str] | None:
     example = row.get("example") or {}
     if not example:
         return None
-    values = example["values"]
-    return f"of {example['component']}", example["at"], values["by_jax"], values["jax.grad"]
+    values, at, component = example["values"], example["at"], example["component"].removeprefix("gradient").removeprefix(".")
+    argument = at.partition("=")[0].split()[-1]
+    entry = f"entry {component}" if component.startswith("[") else f"by {component or argument}"
+    return entry, at, values["by_jax"], values["jax.grad"]
 
 
 def _off(by_jax: str, true: str) -> float:
@@ -91,7 +93,7 @@ def _off(by_jax: str, true: str) -> float:
 def _wrong(rows: Sequence[Found]) -> Iterator[str]:
     values, missing, accuracy = list[str](), list[str](), list[str]()
     for row in rows:
-        if row["verdict"] not in ("partial", "refuted", "reference wrong"):
+        if row["verdict"] in RIGHT:
             continue
         shown = _counterexample(row)
         examples = [example for example in _examples(row) if shown is None or _off(*example[2:]) == float("inf")]
@@ -111,13 +113,17 @@ def _wrong(rows: Sequence[Found]) -> Iterator[str]:
     yield "### Fewer digits than a float64 has\n"
     yield f"The derivative is off by more than an ulp and by at most {ACCURACY:g} of itself, at the input shown.\n"
     yield from ["| function | input | derivative | off, relative |", "|---|---|---|---|", *accuracy, ""]
+    noted = [f"- {_name(row)}: {row['note']}" for row in rows if row["note"]]
+    yield from ["### Notes", "", *noted, ""] if noted else []
 
 
 def _raises(rows: Sequence[Found]) -> Iterator[str]:
     found = [row for row in rows if row["verdict"] == "no derivative"]
     if found:
         yield from ["### An error in place of a derivative", "", "| function | what JAX says |", "|---|---|"]
-        yield from (f"| {_name(row)} | {_cut(row['reason'].rpartition(' raised ')[2], 140)} |" for row in found)
+        yield from (
+            f"| {_name(row)} | {_cut(row['reason'].rpartition(' raised ')[2].partition(' (at ')[0], 140)} |" for row in found
+        )
         yield ""
 
 
@@ -131,7 +137,7 @@ def _undecided(rows: Sequence[Found]) -> Iterator[str]:
         yield "None.\n"
         return
     yield from ["| function | reason |", "|---|---|"]
-    yield from (f"| {_name(row)} | {_cut(row['reason'], 300)} |" for row in found)
+    yield from (f"| {_name(row)} | {_cut(row['reason'], 400)} |" for row in found)
     yield ""
 
 

@@ -265,15 +265,18 @@ class Branches:
         traced = next((made for made in programs(args) if made.plan is not None and site in made.plan.sites), None)
         if traced is None or traced.plan is None:
             return False
-        free, boxes = self._free(), list[Any]()
+        free, boxes, bounds = self._free(), list[Any](), dict[int, tuple[float, float]]()
+        kept = list[arb]()  # so that nothing else has their id
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
             low, high = row_of(domain).bounds(domain)
             box = _box(low, high)
+            bounds[id(box)] = low, high
             is_number = np.issubdtype(leaf.dtype, np.floating)
             boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
-        context = Context(constants="exact", possible={})
+            kept.append(box)
+        context = Context(constants="exact", possible={}, bounds=bounds)
         try:
             with precision(PRECISIONS[0]):
                 traced.plan.run(context, *boxes)

@@ -44,6 +44,8 @@ class Context:
     """where to note how reals compared, by site; None for nowhere"""
     possible: dict[Any, int] | None = None
     """where to note how numbers in the balls may compare"""
+    bounds: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
+    """of balls that stand for all of a domain, by their ids: its ends, which a ball holds only roughly"""
     undefined: Any = NAN
     zero: Any = ZERO
 

@@ -154,6 +154,23 @@ def _sici(_: Equation) -> Step:
     return step
 
 
+_FRESNEL = {
+    "S": by_slope(arb.fresnel_s, lambda x: (x * x / 2).sin_pi(), steepest=1.0),
+    "C": by_slope(arb.fresnel_c, lambda x: (x * x / 2).cos_pi(), steepest=1.0),
+}
+
+
+def _fresnel(_: Equation) -> Step:
+    """∫₀^x sin(π t²/2) dt, and the same of cos"""
+    functions = [np.frompyfunc(f, 1, 1) for f in _FRESNEL.values()]
+
+    def step(_: Any, x: Array) -> list[Array]:
+        with np.errstate(all="ignore"):
+            return [as_objects(f(x)) for f in functions]
+
+    return step
+
+
 def _bessel_j(order: int) -> Callable[[arb], arb]:
     """J_k, whose slope is (J_(k−1) − J_(k+1))/2."""
     before, after = arb(order - 1), arb(order + 1)
@@ -210,6 +227,7 @@ MEANINGS: dict[str, Rule] = {
     "ldexp": rule_of(lambda x, e: x * arb(2) ** _ball(e)),
     "frexp": _frexp,
     "sici": _sici,
+    "fresnel": _fresnel,
     "bessel_jn": _bessel_jn,
 }
 """rules for what is meant, by its name in `walker.meanings`"""

@@ -1,10 +1,12 @@
 """Eigenvalues, singular values and QR factors, over balls.
 
-What eigenvectors and singular vectors are is left open up to their signs: here the first entry of each is positive. A line
-that depends on signs is judged by these, and so agrees with another that depends on them in the same way. Where eigenvalues
-coincide, or a first entry is 0, the vectors are not numbers.
+What eigenvectors and singular vectors are is left open up to their signs: here the first entry of each that is a millionth
+of the largest one or more is positive. A line that depends on signs is judged by these, and so agrees with another that
+depends on them in the same way. Where eigenvalues coincide, or a ball leaves open which entry that is, the vectors are not
+numbers.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -78,13 +80,24 @@ def eigen(a: Array) -> tuple[Array, Array]:
     reals = [value.real for value in values]
     order = sorted(range(n), key=lambda k: sum(bool(other < reals[k]) for other in reals))
     for column, k in enumerate(order):
-        first = right[0, k]
-        if not first.contains(0):
+        pivot = _pivot([abs(right[i, k]) for i in range(n)])
+        if pivot is not None:
             # real, since the matrix is, once the factor that was left open is divided out
-            entries = [(right[i, k] / first).real for i in range(n)]
+            entries = [(right[i, k] / right[pivot, k]).real for i in range(n)]
             length = sum((entry * entry for entry in entries), start=ZERO).sqrt()
             vectors[:, column] = [entry / length for entry in entries]
     return _array([reals[k] for k in order]), vectors
+
+
+def _pivot(sizes: list[arb]) -> int | None:
+    """The first that is not negligible beside the largest; None where balls leave that open."""
+    least = functools.reduce(arb.max, sizes) * arb(2) ** -20
+    for k, size in enumerate(sizes):
+        if size > least:
+            return k
+        if not size < least:
+            return None
+    return None
 
 
 def _eigh(equation: Equation) -> Step:

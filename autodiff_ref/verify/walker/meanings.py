@@ -47,6 +47,7 @@ CALLED: dict[tuple[str, str], Called] = {
     ("custom_jvp_call", "hyp1f1"): Called("hyp1f1", 3),
     ("custom_jvp_call", "hyp2f1"): Called("hyp2f1", 4),
     ("custom_jvp_call", "sici"): Called("sici", 1, 2),
+    ("custom_jvp_call", "fresnel"): Called("fresnel", 1, 2),
     ("custom_jvp_call", "_frexp"): Called("frexp", 1, 2),
     ("jit", "ldexp"): Called("ldexp", 2, function=lambda _: jnp.ldexp),
     ("jit", "bessel_jn"): Called("bessel_jn", function=lambda shape: partial(jax.scipy.special.bessel_jn, v=shape[0] - 1)),

@@ -1,6 +1,6 @@
 """Where a program compares reals, in the user's own file; and which outcomes of each comparison inputs have met."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
@@ -214,12 +214,24 @@ def outcomes_of(site: Site, operands: Sequence[Array]) -> int:
     return sum({_order(u, v) for u, v in np.broadcast(*compared(site, operands))})
 
 
-def possible_outcomes(site: Site, operands: Sequence[Array]) -> int:
-    """How they may compare, over all entries and all numbers in the balls."""
+def possible_outcomes(site: Site, operands: Sequence[Array], bounds: Mapping[int, tuple[float, float]]) -> int:
+    """How they may compare, over all entries and all numbers in the balls; `bounds` are of some balls, by their ids."""
     found = 0
     for u, v in np.broadcast(*compared(site, operands)):
-        found |= _may(u, v)
+        may = _may(u, v)
+        if id(u) in bounds:
+            may &= ~_outside(bounds[id(u)], v, LESS, GREATER)
+        if id(v) in bounds:
+            may &= ~_outside(bounds[id(v)], u, GREATER, LESS)
+        found |= may
     return found
+
+
+def _outside(ends: tuple[float, float], other: Any, below: int, above: int) -> int:
+    """Which outcomes no number between two ends has, compared with another one."""
+    low, high = ends
+    outside = (below if other <= low else 0) | (above if other >= high else 0)
+    return outside | (EQUAL if other < low or other > high else 0)
 
 
 def _order(u: Any, v: Any) -> int:
@@ -242,7 +254,7 @@ class Watched:
         met = context.met
         if context.possible is not None:
             for site in self.sites:
-                context.possible[site] = context.possible.get(site, 0) | possible_outcomes(site, operands)
+                context.possible[site] = context.possible.get(site, 0) | possible_outcomes(site, operands, context.bounds)
         if met is not None:
             for site in self.sites:
                 if met.get(site, 0) & ALL != ALL:

@@ -248,6 +248,8 @@ ENTRYWISE: dict[str, Row] = {
     ),
     "sici, Si": Row(mpmath.si, (BELOW_ZERO_TOO,), 16.0, result=0),
     "sici, Ci": Row(within(lambda x: mpmath.ci(abs(x)), lambda x: x != 0), (BELOW_ZERO_TOO,), 16.0, result=1),
+    "fresnel, S": Row(mpmath.fresnels, (BELOW_ZERO_TOO,), 16.0, result=0),
+    "fresnel, C": Row(mpmath.fresnelc, (BELOW_ZERO_TOO,), 16.0, result=1),
     "bessel_jn, 0": Row(lambda x: mpmath.besselj(0, x), (BELOW_ZERO_TOO,), 16.0, result=0),
     "bessel_jn, 2": Row(lambda x: mpmath.besselj(2, x), (BELOW_ZERO_TOO,), 16.0, result=2),
     "ldexp": Row(lambda x, e: x * mpf(2) ** e, (AROUND, (0.0, 3.0, -5.0)), only_exact=(1,)),

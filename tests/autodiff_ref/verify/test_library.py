@@ -138,8 +138,10 @@ def test_a_comparison_that_the_user_asks_for_by_name_is_at_his_place(f):
     [
         lambda x: jnp.interp(x, np.array([0.0, 1.0]), np.array([0.0, 1.0])),
         lambda x: jnp.interp(0.5, jnp.stack([x, x + 1]), np.array([0.0, 1.0])),
+        jax.nn.log1mexp,
+        lambda x: jnp.mod(x, 2.0),
     ],
-    ids=["interp", "interp by xp"],
+    ids=["interp", "interp by xp", "log1mexp", "mod"],
 )
 def test_comparisons_within_a_function_of_jax_are_its_own(f):
     found = sites(lambda x: f(x), 0.5)
@@ -252,3 +254,13 @@ def test_a_branch_is_ruled_out_only_where_no_float_of_the_domain_takes_it(domain
     branches = site.unmet(0)
     ruled_out = [Branches(bench)._is_ruled_out(site, branch, lambda args: [traced]) for branch in branches]
     assert any(ruled_out) == is_ruled_out
+
+
+# Eigenvectors with entries that are 0 are vectors all the same
+
+
+@pytest.mark.parametrize("diagonal", [[1.0, 0.0], [0.0, 1.0], [3.0, -2.0, 1.0]])
+def test_eigenvalues_of_diagonal_matrices_have_their_derivatives(diagonal):
+    truth = truth_at(lambda a: jnp.linalg.eigvalsh(a), np.diag(diagonal))
+    assert truth.confirmed
+    assert not truth.missing

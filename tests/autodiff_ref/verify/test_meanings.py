@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, Any] = {
     "hyp1f1": lambda x: special.hyp1f1(1.5, 2.5, x),
     "hyp2f1": lambda x: special.hyp2f1(0.5, 1.5, 2.5, x),
     "sici": special.sici,
+    "fresnel": special.fresnel,
     "bessel_jn": lambda x: special.bessel_jn(x, v=3),
     "frexp": lambda x: jnp.frexp(x * 1.125)[0],
     "ldexp": lambda x: jnp.ldexp(x, np.array(3)),
