@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodiff_ref.verify.accuracy.paths import REALS, grid_of, paths_of
+from autodiff_ref.verify.accuracy.paths import paths_of
 from autodiff_ref.verify.accuracy.regions import LEVELS, Region, find_regions
+from autodiff_ref.verify.domains import row_of
 from manual_grad import Derivation, bits, intervals, notes, positives, reals, signs
+
+REALS = row_of(reals()).grid(reals())
 
 
 def regions_of(error, grid=REALS, dtype="float64"):
@@ -109,8 +112,11 @@ def test_every_input_of_a_path_is_exact_in_float32_and_in_its_domain(derivation)
             for value in path.grid[::7]:
                 for leaf in map(np.asarray, _leaves(at(value))):
                     assert (leaf.astype(np.float32).astype(np.float64) == leaf).all()
-    assert all(0.1 < value < 0.7 for value in grid_of(intervals(0.1, 0.7)))
-    assert all(value > 0 for value in grid_of(positives()))
+
+
+@pytest.mark.parametrize(("leaf", "low", "high"), [(intervals(0.1, 0.7), 0.1, 0.7), (positives(), 0, math.inf)])
+def test_a_grid_stays_off_the_ends_of_an_open_domain(leaf, low, high):
+    assert all(low < value < high for value in row_of(leaf).grid(leaf))
 
 
 def test_a_derivation_without_reals_has_no_path():

@@ -261,7 +261,9 @@ REDUCTIONS = {
     "sort, of pairs": (
         two(6),
         lambda k, x: lax.sort((k, x), num_keys=1),
-        lambda k, x: [np.array(part) for part in zip(*sorted(zip(k, x, strict=True)), strict=True)],
+        lambda k, x: [
+            np.array(part) for part in zip(*sorted(zip(k, x, strict=True), key=lambda pair: pair[0]), strict=True)
+        ],
     ),
     "top_k": (
         one(3, 6),
