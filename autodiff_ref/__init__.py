@@ -1,35 +1,23 @@
 """The gradients of the notes by machine: the nested function in JAX, differentiated by `jax.grad`; and the judge."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from autodiff_ref._lazily import lazily
 from autodiff_ref.gradients import grad, hessian_vector_product, log_likelihood, per_example_grad, value_and_grad
 from autodiff_ref.nabla import nabla
-from autodiff_ref.verify.assertions.asserting import UndecidedError, assert_derivation, assert_gradients_agree
-from autodiff_ref.verify.assertions.backward import assert_backward_agrees
-from autodiff_ref.verify.assertions.intermediates import check_intermediates
 
 if TYPE_CHECKING:
-    from autodiff_ref.verify.judge import verify
-    from autodiff_ref.verify.rules.findings import RuleReport
-    from autodiff_ref.verify.rules.judging import Relative, assert_rule, judge_rule
+    from autodiff_ref.judge.assertion.asserting import UndecidedError, assert_derivation, assert_gradients_agree
+    from autodiff_ref.judge.assertion.backward import assert_backward_agrees
+    from autodiff_ref.judge.assertion.intermediates import check_intermediates
+    from autodiff_ref.judge.balls import register
+    from autodiff_ref.judge.derivations import verify
+    from autodiff_ref.judge.rules.findings import RuleReport
+    from autodiff_ref.judge.rules.judging import Relative, assert_rule, judge_rule
 else:
-    from autodiff_ref import verify
+    from autodiff_ref import verify  # the module: imported once, it does not hide the function of its name later
 
-_LAZY = {
-    "Relative": "autodiff_ref.verify.rules.judging",
-    "RuleReport": "autodiff_ref.verify.rules.findings",
-    "assert_rule": "autodiff_ref.verify.rules.judging",
-    "judge_rule": "autodiff_ref.verify.rules.judging",
-}
-"""names that are imported when they are first used, by where they are"""
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+    del verify
 
 __all__ = [
     "Relative",
@@ -46,6 +34,24 @@ __all__ = [
     "log_likelihood",
     "nabla",
     "per_example_grad",
+    "register",
     "value_and_grad",
     "verify",
 ]
+
+__getattr__ = lazily(
+    globals(),
+    {
+        "Relative": "autodiff_ref.judge.rules.judging",
+        "RuleReport": "autodiff_ref.judge.rules.findings",
+        "UndecidedError": "autodiff_ref.judge.assertion.asserting",
+        "assert_backward_agrees": "autodiff_ref.judge.assertion.backward",
+        "assert_derivation": "autodiff_ref.judge.assertion.asserting",
+        "assert_gradients_agree": "autodiff_ref.judge.assertion.asserting",
+        "assert_rule": "autodiff_ref.judge.rules.judging",
+        "check_intermediates": "autodiff_ref.judge.assertion.intermediates",
+        "judge_rule": "autodiff_ref.judge.rules.judging",
+        "register": "autodiff_ref.judge.balls",
+        "verify": "autodiff_ref.judge.derivations",
+    },
+)

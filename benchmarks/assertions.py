@@ -27,9 +27,9 @@ from timing import in_turn, machine
 
 import autodiff_ref
 from autodiff_ref import assert_gradients_agree
-from autodiff_ref.verify import strategies
-from autodiff_ref.verify.assertions import by_value
-from autodiff_ref.verify.inputs import STRATA
+from autodiff_ref.judge import strategies
+from autodiff_ref.judge.assertion import by_value
+from autodiff_ref.judge.inputs import STRATA
 from manual_grad import Derivation, Weights, log_likelihood, notes
 
 SHAPES = ((4, 3), (30, 10), (200, 30))

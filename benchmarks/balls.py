@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(1, str(Path(__file__).parent.parent))
 from timing import machine
 
-from autodiff_ref.verify.balls import BALLS, Context, exact, precision
-from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.inputs import Input, sweep
-from autodiff_ref.verify.trace import label_flags, shape_key
-from autodiff_ref.verify.traces import Traces
-from autodiff_ref.verify.walker.walk import plan_parts
+from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.inputs import Input, draw_inputs
+from autodiff_ref.judge.program.trace import label_flags, shape_key
+from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.program.walk import plan_parts
 from manual_grad import Derivation, notes
 from tests.derivations import MODULES
 
@@ -61,7 +61,7 @@ def derivations() -> Iterator[Derivation]:
 
 def cost_of(derivation: Derivation, rounds: int) -> Cost:
     """Of all lines together, over their number."""
-    given = sweep(derivation, seed=0)
+    given = draw_inputs(derivation, seed=0)
     main = [each.args for each in given if shape_key(each.args) == shape_key(given[0].args)][:4]
     since = time.process_time()
     traces = Traces(derivation)

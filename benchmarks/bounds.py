@@ -25,9 +25,9 @@ import numpy as np
 from flint import arb
 from jax import lax
 
-from autodiff_ref.verify.balls.functions import FUNCTIONS
-from autodiff_ref.verify.rounding.functions import CHANGES
-from autodiff_ref.verify.rounding.table import bounded
+from autodiff_ref.judge.balls.functions import FUNCTIONS
+from autodiff_ref.judge.floats.functions import CHANGES
+from autodiff_ref.judge.floats.table import bounded
 
 BITS = 2200
 """so that a sum of floats is exact"""

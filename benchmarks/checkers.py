@@ -26,8 +26,8 @@ from gradient_cases import Case, cases
 from timing import machine
 
 from autodiff_ref import assert_gradients_agree
+from autodiff_ref.judge.program.traces import Traces
 from autodiff_ref.verify import Input, verify
-from autodiff_ref.verify.traces import Traces
 
 Checker = Callable[[Case], bool]
 """whether it passes a gradient; what it raises counts as not"""

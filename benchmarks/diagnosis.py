@@ -2,7 +2,7 @@
 
     python benchmarks/diagnosis.py --seed 7
 
-Mistakes are planted by `autodiff_ref.verify.mutation` in every line of every derivation of the notes and of the judge's
+Mistakes are planted by `autodiff_ref.judge.mutation` in every line of every derivation of the notes and of the judge's
 tests, one at a time, and each is judged against the line above. Counted are those that are certified to differ from it and
 that are planted in what is written by hand, not in what JAX does under a ∇, which nobody writes.
 
@@ -24,11 +24,11 @@ from typing import Any
 
 import jax
 
-from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.diagnosis.diagnose import diagnose
-from autodiff_ref.verify.diagnosis.suspect import Diagnosis
-from autodiff_ref.verify.inputs import sweep
-from autodiff_ref.verify.mutation.mutants import Mutant, mutants
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.diagnosis.diagnose import diagnose
+from autodiff_ref.judge.diagnosis.suspect import Diagnosis
+from autodiff_ref.judge.inputs import draw_inputs
+from autodiff_ref.judge.mutation.mutants import Mutant, mutants
 from manual_grad import Derivation, notes
 
 DESCRIBES: dict[str, set[str]] = {
@@ -110,7 +110,7 @@ def main() -> None:
     for derivation in derivations():
         if options.only not in derivation.name:
             continue
-        bench = Bench(derivation, sweep(derivation, seed=options.seed), may_shrink=False)
+        bench = Bench(derivation, draw_inputs(derivation, seed=options.seed), may_shrink=False)
         for k, line in enumerate(derivation.lines):
             right = derivation.lines[k - 1] if k else None
             for number, mutant in enumerate(mutants(derivation, line, seed=options.seed, most=options.most)):

@@ -73,7 +73,7 @@ def work() -> None:
 def judged(row: Any, **options: Any) -> dict[str, Any]:
     """What the judge says of one row."""
     from autodiff_ref import verify
-    from autodiff_ref.verify.errors import LineError
+    from autodiff_ref.judge.errors import LineError
 
     start = time.perf_counter()
     found: dict[str, Any] = {"name": row.name, "module": row.module, "note": row.note}

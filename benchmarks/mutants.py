@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from autodiff_ref.judge.mutation.rewrites import rewrites
+from autodiff_ref.judge.mutation.trial import Finding, trial
+from autodiff_ref.judge.variants import Inputs, Variants
 from autodiff_ref.verify import verify
-from autodiff_ref.verify.mutation.rewrites import rewrites
-from autodiff_ref.verify.mutation.trial import Finding, trial
-from autodiff_ref.verify.variants import Inputs, Variants
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import label_of
 

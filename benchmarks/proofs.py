@@ -4,7 +4,7 @@
 
 Of each line of every derivation there is (the notes, the net of any depth, the tests' derivations, the examples),
 falsehoods are put to the prover against the line itself: 1.000000001 times the line, 0.3333333333 for 1/3, a mean for a sum,
-a moved and a transposed index, a cast to int, a flipped sign, and the mistakes of `autodiff_ref.verify.mutation`. What it
+a moved and a transposed index, a cast to int, a flipped sign, and the mistakes of `autodiff_ref.judge.mutation`. What it
 proves all the same is compared in balls at 1,000 inputs at the shape of the proof: a mistake may be none. Then the right
 rewrites of the line are put to it.
 
@@ -28,10 +28,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from autodiff_ref.verify.mutation.mutants import mutants  # noqa: E402 (after the path is set)
-from autodiff_ref.verify.mutation.rewrites import rewrites  # noqa: E402
-from autodiff_ref.verify.symbols.proofs import WORK  # noqa: E402
-from autodiff_ref.verify.symbols.writing import proof_arguments  # noqa: E402
+from autodiff_ref.judge.mutation.mutants import mutants  # noqa: E402 (after the path is set)
+from autodiff_ref.judge.mutation.rewrites import rewrites  # noqa: E402
+from autodiff_ref.judge.symbols.proofs import WORK  # noqa: E402
+from autodiff_ref.judge.symbols.writing import proof_arguments  # noqa: E402
 from benchmarks.mutants import derivations  # noqa: E402
 from manual_grad import Derivation  # noqa: E402
 from manual_grad.derivation import Line, label_of  # noqa: E402

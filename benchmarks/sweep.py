@@ -29,12 +29,12 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import Phase, given, seed, settings, target
 
-from autodiff_ref.verify import strategies
-from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.inputs import sweep as few_inputs
-from autodiff_ref.verify.mutation.rewrites import rewrites
-from autodiff_ref.verify.sweep.batches import draw_batch
-from autodiff_ref.verify.sweep.search import Sweep, Swept, ratio_of
+from autodiff_ref.judge import strategies
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.inputs import draw_inputs
+from autodiff_ref.judge.mutation.rewrites import rewrites
+from autodiff_ref.judge.search.batches import draw_batch
+from autodiff_ref.judge.search.sweep import Sweep, Swept, ratio_of
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import Line
 from tests.derivations import MODULES
@@ -53,7 +53,7 @@ def derivations(names: list[str]) -> Iterator[Derivation]:
 
 def bench_of(derivation: Derivation) -> Bench:
     """What is traced of it."""
-    return Bench(derivation, few_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False)
+    return Bench(derivation, draw_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False)
 
 
 @dataclass

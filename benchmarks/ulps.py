@@ -1,4 +1,4 @@
-"""How accurate JAX's and NumPy's functions are here, primitive by primitive: the source of `verify/rounding/granted.py`.
+"""How accurate JAX's and NumPy's functions are here, primitive by primitive: the source of `judge/floats/granted.py`.
 
     python benchmarks/ulps.py                    a sample of each function, float32 and float64: some minutes
     python benchmarks/ulps.py --exhaustive       every normal float32, one function after the other: about 3 minutes each
@@ -27,9 +27,9 @@ import scipy.special as sp
 from flint import arb
 from jax import lax
 
-from autodiff_ref.verify.balls.functions import FUNCTIONS
-from autodiff_ref.verify.rounding.functions import CHANGES, IN_NUMPY
-from autodiff_ref.verify.rounding.granted import FROM_ZERO_ON, GRANTED
+from autodiff_ref.judge.balls.functions import FUNCTIONS
+from autodiff_ref.judge.floats.functions import CHANGES, IN_NUMPY
+from autodiff_ref.judge.floats.granted import FROM_ZERO_ON, GRANTED
 
 EXACT_IN_FLOAT64: dict[str, Callable[..., Any]] = {
     **IN_NUMPY,

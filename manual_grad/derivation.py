@@ -1,6 +1,6 @@
 """What a hand derivation is: a function, an argument to differentiate it by, the domain of its arguments, and lines.
 
-This module and `domains` hold no formula. The judge (`autodiff_ref.verify`) imports these two and nothing else of
+This module and `domains` hold no formula. The judge (`autodiff_ref.judge`) imports these two and nothing else of
 `manual_grad`.
 """
 

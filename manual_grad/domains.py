@@ -1,7 +1,7 @@
 """The domains of a derivation's arguments: the sets that these are drawn from, and their shapes.
 
 `reals("n", "d")` and the other functions make them. This module holds no formula. What the judge knows of each kind (how to
-draw from it, what lies at its boundary, how to make an input simpler) is one row in `autodiff_ref.verify.domains`.
+draw from it, what lies at its boundary, how to make an input simpler) is one row in `autodiff_ref.judge.domains`.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 
 from autodiff_ref import nabla, network
-from autodiff_ref.verify.inputs import RandomSource, draw_arguments
+from autodiff_ref.judge.inputs import RandomSource, draw_arguments
 from manual_grad import Weights, grad_w11, grad_w12, grad_w21, notes
 from tests.rounding import Bounds
 

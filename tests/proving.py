@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autodiff_ref.verify.bench import Bench, Relation
-from autodiff_ref.verify.inputs import Input, RandomSource, draw_arguments, strata_of, sweep
-from autodiff_ref.verify.symbols.expressions import Context, Expressions, symbolic_arguments
-from autodiff_ref.verify.symbols.proofs import Proofs
-from autodiff_ref.verify.symbols.prover.nodes import Graph
-from autodiff_ref.verify.symbols.prover.worker import answered
-from autodiff_ref.verify.symbols.table import SYMBOLS
-from autodiff_ref.verify.symbols.writing import proof_sizes
-from autodiff_ref.verify.trace import label_flags, with_nabla
-from autodiff_ref.verify.walker.walk import plan
+from autodiff_ref.judge.bench import Bench, Relation
+from autodiff_ref.judge.inputs import Input, RandomSource, draw_arguments, draw_inputs, strata_of
+from autodiff_ref.judge.program.trace import label_flags, with_nabla
+from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.symbols.expressions import Context, Expressions, symbolic_arguments
+from autodiff_ref.judge.symbols.proofs import Proofs
+from autodiff_ref.judge.symbols.prover.nodes import Graph
+from autodiff_ref.judge.symbols.prover.worker import answered
+from autodiff_ref.judge.symbols.table import SYMBOLS
+from autodiff_ref.judge.symbols.writing import proof_sizes
 from manual_grad import Derivation
 from manual_grad.derivation import Line, label_of
 from manual_grad.domains import Domain
@@ -24,7 +24,7 @@ from manual_grad.domains import Domain
 
 def proofs_of(derivation: Derivation, **options: Any) -> Proofs:
     """The lines of a derivation, ready to be put to the prover."""
-    inputs = sweep(derivation, seed=0, at_least=1)[:1]
+    inputs = draw_inputs(derivation, seed=0, at_least=1)[:1]
     return Proofs(Bench(derivation, inputs, may_shrink=False), **options)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from autodiff_ref.cli import app
+from autodiff_ref.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 FENCED = r"\n```\w+\n(.*?)^```"

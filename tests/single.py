@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.program.trace import with_nabla
+from autodiff_ref.judge.search.batches import Batch
+from autodiff_ref.judge.search.sweep import Computed, Sweep
 from autodiff_ref.nabla import nabla
-from autodiff_ref.verify.bench import Bench
-from autodiff_ref.verify.sweep.batches import Batch
-from autodiff_ref.verify.sweep.search import Computed, Sweep
-from autodiff_ref.verify.trace import with_nabla
 from manual_grad.derivation import Line
 
 

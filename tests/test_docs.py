@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from autodiff_ref.stability import with_company
-from autodiff_ref.verify.accuracy.survey import Surveyor
+from autodiff_ref.cli.stability import with_company
+from autodiff_ref.judge.accuracy.survey import Surveyor
 from manual_grad import notes
 from tests.shown import assert_alike, blocks, output_of
 

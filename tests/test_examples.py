@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from autodiff_ref.verify.balls import BALLS
+from autodiff_ref.judge.balls import BALLS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("manual_grad", "autodiff_ref")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import autodiff_ref
-from autodiff_ref.verify.inputs import STRATA
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.inputs import STRATA
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import notes, score
 from tests.evaluation import WRT, Args, as_dtype
 

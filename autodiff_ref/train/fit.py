@@ -17,14 +17,7 @@ from autodiff_ref.train.devices import mesh_of
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
-from autodiff_ref.train.prepare import (
-    as_matrix,
-    classes_of,
-    constant_columns,
-    require_finite_rows,
-    scaling_of,
-    table_of,
-)
+from autodiff_ref.train.prepare import as_matrix, classes_of, constant_columns, require_finite_rows, scaling_of, table_of
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.updates import update_of

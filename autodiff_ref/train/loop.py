@@ -11,16 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from autodiff_ref.train import chip, kernels
 from autodiff_ref.train.capacity import least
-from autodiff_ref.train.kernels import (
-    Layers,
-    block_of,
-    gradient_of,
-    lane_sums,
-    left_over,
-    ranges_of,
-    span_sums,
-    sum_over,
-)
+from autodiff_ref.train.kernels import Layers, block_of, gradient_of, lane_sums, left_over, ranges_of, span_sums, sum_over
 from autodiff_ref.train.updates import Update, Values, update_of
 from autodiff_ref.train.values import whole
 from manual_grad.activations import activation_of

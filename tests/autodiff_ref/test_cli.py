@@ -10,11 +10,12 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
-from autodiff_ref import apart, cli, judging
-from autodiff_ref.cli import app
-from autodiff_ref.verify.mutation.mutants import mutants
-from autodiff_ref.verify.mutation.trial import Finding, Trial
-from autodiff_ref.verify.report import LineReport, Report
+from autodiff_ref.cli import apart, judging
+from autodiff_ref.cli import app as cli
+from autodiff_ref.cli.app import app
+from autodiff_ref.judge.mutation.mutants import mutants
+from autodiff_ref.judge.mutation.trial import Finding, Trial
+from autodiff_ref.judge.report import LineReport, Report
 from manual_grad import notes
 
 
@@ -425,7 +426,7 @@ def test_a_missing_table_and_missing_options(tmp_path):
 
 @pytest.mark.parametrize(("low", "high"), [("0", "1"), ("1", "2"), ("no", "yes"), ("-1", "1"), ("9", "10")])
 def test_any_two_label_values_are_mapped_and_said_so(tmp_path, low, high):
-    from autodiff_ref.table import read_table
+    from autodiff_ref.cli.table import read_table
 
     path = table(tmp_path / "table.csv", [["a", "y"], [1, high], [2, low]])
     read = read_table(path, "y")
@@ -434,7 +435,7 @@ def test_any_two_label_values_are_mapped_and_said_so(tmp_path, low, high):
 
 
 def test_standardising_leaves_a_constant_column_at_zero(tmp_path):
-    from autodiff_ref.table import read_table
+    from autodiff_ref.cli.table import read_table
 
     path = table(tmp_path / "table.csv", [["a", "b", "y"], [1, 5, 0], [3, 5, 1]])
     assert read_table(path, "y").standardised().x.tolist() == [[-1.0, 0.0], [1.0, 0.0]]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 import autodiff_ref
 from autodiff_ref import network
-from autodiff_ref.verify.inputs import STRATA
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.inputs import STRATA
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import Weights, notes
 from tests.evaluation import DTYPES, WRT, Args, as_dtype, difference_quotient, exact_gradient, many
 from tests.rounding import HIGHER_ORDER, PRODUCTS, assert_within, bounds, unit_roundoff

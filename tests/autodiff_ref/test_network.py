@@ -11,7 +11,7 @@ from hypothesis import given
 import autodiff_ref
 import manual_grad
 from autodiff_ref import network
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import notes
 from tests.evaluation import DTYPES, Args, as_dtype, exact_log_likelihood, in_jax
 from tests.rounding import SIGMA, assert_within, bounds, unit_roundoff

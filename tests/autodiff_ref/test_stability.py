@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from autodiff_ref.cli import app
+from autodiff_ref.cli.app import app
 
 TARGET = "manual_grad.notes:RESIDUAL"
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff_ref
-from autodiff_ref.verify.inputs import STRATA
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.inputs import STRATA
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import Weights, grad_w11, grad_w12, grad_w21, log_likelihood, notes, value_and_grad
 from tests.evaluation import CLOSED_FORMS, DTYPES, WRT, Args, as_dtype, difference_quotient, exact_gradient, in_jax, many
 from tests.rounding import Bounds, assert_within, bounds, exceeds, unit_roundoff

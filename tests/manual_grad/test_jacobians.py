@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from autodiff_ref import nabla
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import Weights, by_hand, hidden, notes, preactivation, probability, score
 from tests.evaluation import DTYPES, WRT, Args, as_dtype, in_jax
 from tests.rounding import PRODUCTS, SLOPE, assert_within, bounds, unit_roundoff

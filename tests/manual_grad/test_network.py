@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from autodiff_ref.verify.inputs import STRATA
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.inputs import STRATA
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import (
     Weights,
     equation_1,

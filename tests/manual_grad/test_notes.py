@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import autodiff_ref
 from autodiff_ref import nabla
-from autodiff_ref.verify.strategies import arguments
+from autodiff_ref.judge.strategies import arguments
 from manual_grad import (
     Weights,
     by_hand,

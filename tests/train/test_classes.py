@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from autodiff_ref.cli import app
+from autodiff_ref.cli.app import app
 from autodiff_ref.train import fit, load
 from autodiff_ref.train.prepare import classes_of
 

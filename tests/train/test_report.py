@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from autodiff_ref.cli import app
+from autodiff_ref.cli.app import app
 from autodiff_ref.train.arguments import share_of
 from autodiff_ref.train.report import auc, convergence, evaluated
 

@@ -1,0 +1,24 @@
+"""Names of a module that are imported when they are first used, so that importing the module stays cheap."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def lazily(module: dict[str, Any], places: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__`.
+
+    Args:
+        module: the module's `globals()`, which keep what was imported once.
+        places: by name, the module that defines it; a module is its own place.
+    """
+
+    def get(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
+        place = importlib.import_module(places[name])
+        value = place if places[name].endswith(f".{name}") else getattr(place, name)
+        module[name] = value
+        return value
+
+    return get

@@ -1,0 +1,186 @@
+"""Derivations judged one after the other, each an outcome that is ready to be printed: a report, or why there is none.
+
+`judged` does it in this process. `apart.judged` does the same in another process, so that it can be killed.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from typing import Any, Literal
+
+from rich.console import Console
+
+from autodiff_ref.cli.targets import Unusable, loaded
+from autodiff_ref.judge.derivations import Progress, check, verify
+from autodiff_ref.judge.errors import LineError
+from autodiff_ref.judge.mutation.trial import trial
+from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.symbols.proofs import Evidence
+from manual_grad.derivation import Derivation, formula_of, label_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a target or of a derivation."""
+
+    kind: Literal["report", "error", "trial"]
+    target: str
+    """`path/to/file.py:NAME`, or what was given where it could not be loaded"""
+    text: str
+    """as it is printed"""
+    entry: dict[str, Any]
+    """as JSON"""
+    code: int
+    """for the command to exit with, if it is the worst"""
+    sweep_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What texts are written on: so wide, in these colours."""
+
+    width: int = 100
+    colours: Any = None
+    """a `color_system` of rich; None for none"""
+
+    def text(self, printed: Any, **options: Any) -> str:
+        """What a console prints."""
+        console = Console(
+            file=StringIO(),
+            width=self.width,
+            color_system=self.colours,
+            force_terminal=self.colours is not None,
+            legacy_windows=False,
+        )
+        console.print(printed, **options)
+        assert isinstance(console.file, StringIO)
+        return console.file.getvalue()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for."""
+
+    targets: tuple[str, ...]
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    """of `verify`"""
+    mutants: int = 0
+    paper: Paper = Paper()
+    skip: frozenset[str] = frozenset()
+    """derivations that have been judged already, by target"""
+    cut: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    """by target, a line that never ends, by its number, and what is said of it: the lines before it are judged without it"""
+
+
+class Listener:
+    """Is told what comes next; does nothing."""
+
+    def loading(self, target: str) -> None:
+        """A module or a file is about to be run."""
+
+    def judging(self, target: str, name: str) -> AbstractContextManager[Progress]:
+        """A derivation is about to be judged."""
+        return nullcontext(lambda done, total, what: None)
+
+    def planting(self, target: str, name: str) -> AbstractContextManager[Progress]:
+        """Mistakes are about to be planted in it."""
+        return nullcontext(lambda done, total, what: None)
+
+    def so_far(self, derivation: Derivation, traces: Traces | None, report: Report, k: int) -> None:
+        """Line k is about to be judged; −1 is the reference, the number of lines what is said of all of them."""
+
+
+def judged(order: Order, listener: Listener) -> Iterator[Outcome]:
+    """Judges all derivations of some targets. What cannot be judged does not stop the others."""
+    for each in loaded(order.targets, before=listener.loading):
+        if isinstance(each, Unusable):
+            yield error(each.target, each.reason, order.options.get("seed", 0))
+        elif each.target not in order.skip:
+            yield from _judged(order, each.target, each.derivation, listener)
+
+
+def _judged(order: Order, target: str, derivation: Derivation, listener: Listener) -> Iterator[Outcome]:
+    seed, rest = order.options.get("seed", 0), list[LineReport]()
+    if target in order.cut:
+        kept, reason = order.cut[target]
+        rest = _blank(derivation)[kept:]
+        rest = [
+            replace(line, reason=reason if k == 0 else f"not judged: {rest[0].label} took all the time")
+            for k, line in enumerate(rest)
+        ]
+        derivation = derivation.with_lines(*derivation.lines[:kept])
+
+    def whole(report: Report) -> Report:
+        return replace(report, lines=[*report.lines, *rest])
+
+    with listener.judging(target, derivation.name) as tell:
+        try:
+            nothing = whole(Report(derivation.name, _blank(derivation), seed))
+            listener.so_far(derivation, None, nothing, -1)
+            traces = check(derivation)
+            listener.so_far(derivation, traces, nothing, -1)
+
+            def watch(report: Report, k: int) -> None:
+                listener.so_far(derivation, traces, whole(report), k)
+
+            report = verify(derivation, progress=tell, traces=traces, watch=watch, **order.options)
+        except LineError as found:
+            yield error(target, str(found), seed, name=derivation.name)
+            return
+    yield of_report(target, whole(report), order.paper)
+    if order.mutants:
+        with listener.planting(target, derivation.name) as tell:
+            tried = trial(derivation, seed=seed, most=order.mutants, progress=tell)
+        text = order.paper.text(tried)
+        yield Outcome("trial", target, text, tried.to_dict(), 0 if tried.ok else 3)
+
+
+def _blank(derivation: Derivation) -> list[LineReport]:
+    """What is known of lines that are not judged."""
+    return [LineReport(label_of(f), formula_of(f)) for f in derivation.lines]
+
+
+def of_report(target: str, report: Report, paper: Paper) -> Outcome:
+    """A report, written."""
+    text = paper.text(report, soft_wrap=True)  # what a reader pastes stays in one piece
+    entry = report.to_dict()
+    for line, said in zip(report.lines, entry["lines"], strict=True):
+        said["proof"] = line.proof.to_dict() if isinstance(line.proof, Evidence) else None
+    return Outcome("report", target, text, entry, report.exit_code, report.sweep_seconds)
+
+
+def error(target: str, reason: str, seed: int, name: str = "") -> Outcome:
+    """What cannot be judged, and why. Its JSON has the keys of a report."""
+    entry = Report(name or target, [], seed).to_dict() | {"ok": False, "target": target, "error": reason}
+    return Outcome("error", target, f"error: {reason}\n", entry, 2)
+
+
+def cut_short(report: Report, k: int, label: str | None, over: str) -> Report:
+    """A report as it stood when the time was over.
+
+    Args:
+        report: with the verdicts so far.
+        k: the line that was to be judged then; −1 before the first one, the number of lines behind the last.
+        label: the line that was being evaluated, where that is known.
+        over: "the time limit of 5 s was over".
+    """
+    labels = [line.label for line in report.lines]
+    at_hand = labels[k] if 0 <= k < len(labels) else "the reference" if k < 0 else "what is said of all lines"
+    if label in labels[max(k, 0) :]:
+        at_hand = label
+    reasons = {at_hand: f"{over} while judging {at_hand}"}
+    others = reasons["the reference"] if k < 0 and at_hand not in labels else f"not judged: {over}"
+    lines = [
+        line if number < k or line.reason else replace(line, reason=reasons.get(line.label, others))
+        for number, line in enumerate(report.lines)
+    ]
+    notes = [*report.notes, *([f"{over} while judging {at_hand}"] if at_hand not in labels else [])]
+    reference = report.reference or f"not judged: {over}"
+    return replace(report, lines=lines, notes=notes, reference=reference)
+
+
+def exit_code(codes: Iterable[int]) -> int:
+    """The worst of several: 2 before 1 before 3 before 0."""
+    return max(codes, key=(0, 3, 1, 2).index, default=0)

@@ -1,0 +1,138 @@
+"""The command `manual-grad rules`."""
+
+import importlib
+import json
+import sys
+from contextlib import redirect_stdout
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from autodiff_ref.cli import targets
+from autodiff_ref.judge.rules.findings import FAILS, RuleReport
+from autodiff_ref.judge.rules.judging import Relative
+from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
+from autodiff_ref.judge.rules.named import functions_of, judge_named
+from autodiff_ref.judge.rules.written import domain_of, inputs_of
+
+FEW = 4
+"""So many functions are judged in this process."""
+
+
+def rules_command(
+    target: Annotated[list[str], typer.Argument(help="A file or a module, with :NAME for one function of it.")],
+    domain: Annotated[
+        str | None, typer.Option(help='Of the arguments: "reals(n), intervals(0, 1)".', show_default=False)
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help='Further inputs: "[0., 1.]", or "[(1., 0.5)]" for two arguments.', show_default=False)
+    ] = None,
+    order: Annotated[int, typer.Option(min=1, max=4, help="2 judges the derivative of the gradient too.")] = 1,
+    within: Annotated[float | None, typer.Option(min=0, help="By what share a rule may be off.", show_default=False)] = None,
+    intent: Annotated[str, typer.Option(help="What a rule is for that is meant to be no derivative.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of the inputs.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, for a library.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="For one function of several.")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Judge derivative rules: is what JAX makes of a custom_jvp or custom_vjp the derivative of the function itself?
+
+    No tolerance: JAX's derivative in ball arithmetic against difference quotients of the function without its rule.
+
+    \b
+    manual-grad rules mine.py
+        every function with a rule of its own, and every public function that meets one
+    manual-grad rules mine.py:swish --domain "reals(n)" --at "[0., 1.]" --order 2
+        one function, at inputs of your choice too
+    manual-grad rules jax.scipy.special optax
+        libraries: a row for each function
+
+    Running a file executes it with your rights, as `python FILE` would.
+
+    Exit code: 0 nothing is wrong, 1 a derivative is WRONG or NaN where it exists, 3 nothing is wrong and something is
+    undecided, 2 bad usage or input.
+    """  # noqa: D301  \b is the character itself: it keeps the lines of its paragraph
+    try:
+        options: dict[str, Any] = {"order": order, "seed": seed}
+        options |= {"domain": domain_of(domain)} if domain is not None else {}
+        options |= {"at": inputs_of(at)} if at is not None else {}
+        options |= {"within": Relative(within)} if within else {}
+        options |= {"intent": intent} if intent else {}
+        jobs = [job for each in target for job in _jobs(each)]
+        reports, left = _judge(jobs, options, workers=workers, seconds=seconds, quiet=as_json)
+    except (targets.TargetError, ValueError, TypeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    codes = [report.exit_code for report in reports]
+    if as_json:
+        print(
+            json.dumps(
+                {"functions": [report.to_dict() for report in reports], "not called": left}, ensure_ascii=False, indent=1
+            )
+        )
+    elif len(reports) > 1:
+        counts = {kind: sum(r.verdict == kind for r in reports) for kind in dict.fromkeys(r.verdict for r in reports)}
+        counted = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        print(f"{len(reports)} functions that meet a rule, of {len(jobs)}: {counted}")
+    elif not reports:
+        print(f"none of {len(jobs)} functions has a rule of its own or meets one")
+    if left and not as_json:
+        some = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
+        print(f"{len(left)} others could not be called: no arguments were found that they take ({some})")
+    raise typer.Exit(1 if 1 in codes else max(codes, default=0))
+
+
+def _jobs(target: str) -> list[Job]:
+    """The functions that a target names."""
+    place, colon, name = target.rpartition(":")
+    named = bool(colon) and name.isidentifier()
+    module = targets.module_of(place if named else target)
+    if named:
+        if not callable(getattr(module, name, None)):
+            known = ", ".join(functions_of(module, own=True)[:8])
+            raise targets.TargetError(f"{place} has no function {name!r}; it has {known}")
+        return [(place, f":{name}")]
+    return [(target, name) for name in functions_of(module, own=target.endswith(".py"))]
+
+
+def judge_job(target: str, name: str, options: dict[str, Any]) -> Found:
+    """The report on one function, by its target; one that was named by its user is judged in any case."""
+    module = importlib.import_module(target) if not target.endswith(".py") else targets.module_of(target)
+    return judge_named(module, name.removeprefix(":"), options, always=name.startswith(":"))
+
+
+def _judge(
+    jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float, quiet: bool
+) -> tuple[list[RuleReport], list[str]]:
+    """The reports; and the functions of which nobody knows whether they meet a rule."""
+    reports, left = list[RuleReport](), list[str]()
+    console, errors = Console(), Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("rules", total=len(jobs))
+        for k, (job, report) in enumerate(_reports(jobs, options, workers=workers, seconds=seconds)):
+            bar.update(task, completed=k + 1, description=f"rules: {job[1].removeprefix(':')}")
+            if not isinstance(report, RuleReport):
+                left += [f"{job[0]}{':' if job[0].endswith('.py') else '.'}{job[1]}"] if report is not None else []
+                continue
+            reports.append(report)
+            if not quiet:
+                full = report.verdict in FAILS or len(jobs) <= FEW
+                console.print(Text(str(report) if full else report.row), soft_wrap=True)
+    return reports, left
+
+
+def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float) -> Any:
+    if len(jobs) > FEW:
+        yield from judge_all(jobs, judge_job, options, workers=workers, seconds=seconds)
+        return
+    for job in jobs:
+        with redirect_stdout(sys.stderr):  # what a function prints while it is traced
+            try:
+                found = judge_job(*job, options)
+            except NotImplementedError as error:
+                found = failed((job[0], job[1].removeprefix(":")), str(error))
+        yield job, found

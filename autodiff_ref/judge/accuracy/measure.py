@@ -1,0 +1,213 @@
+"""What the computed value of a line is worth: its errors in ulps against balls, over the strata and along paths."""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autodiff_ref.judge.accuracy.computing import Compiled, Way, by_numpy
+from autodiff_ref.judge.accuracy.paths import exact_in_float32
+from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
+from autodiff_ref.judge.accuracy.ulps import DTYPES, true_value, worst_component
+from autodiff_ref.judge.errors import claims_to_hold
+from autodiff_ref.judge.inputs import STRATA, Input, NoInputError, draw_inputs
+from autodiff_ref.judge.program.trace import shape_key
+from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.report import LineReport, Report
+from manual_grad.derivation import Derivation, label_of
+
+Summary = dict[str, Any]
+"""worst, median, stratum (of the worst), nan, inputs, and the same by stratum"""
+
+
+def add_accuracy(
+    report: Report, traces: Traces, *, seed: int = 0, examples: int = 64, inputs: Sequence[Input] | None = None
+) -> None:
+    """Fills in `ulps` of every line of a report, and notes where lines lose their digits."""
+    try:
+        measured = accuracy(traces.derivation, seed=seed, examples=examples, inputs=inputs, traces=traces)
+    except NoInputError as error:
+        report.notes.append(f"accuracy was not measured: {error}")
+        return
+    surveyor = Surveyor(traces.derivation, seed, traces)
+    for dtype in DTYPES:
+        surveys = surveyor.survey(dtype)
+        for line in report.lines:
+            compiled = measured[line.label].get(dtype, {}).get("compiled")
+            if compiled is not None:
+                compiled["regions"] = list(_regions_of(line.label, surveys))
+        report.notes += _sentences(dtype, surveys)
+    for line in report.lines:
+        line.ulps = measured[line.label] or None
+    for dtype in DTYPES:
+        report.notes += _figures(dtype, report.lines)
+
+
+def accuracy(
+    derivation: Derivation,
+    *,
+    seed: int = 0,
+    examples: int = 64,
+    inputs: Sequence[Input] | None = None,
+    traces: Traces | None = None,
+) -> dict[str, dict[str, dict[str, Summary | None]]]:
+    """The errors in ulps of every line: by label, dtype and way of computing.
+
+    Each line is measured against the real function that it is itself, at inputs rounded to float32, all of one shape. An
+    input's error is that of the worst component of the gradient; NaN, and infinity where the truth is finite, are counted
+    apart.
+
+    Args:
+        derivation: whose lines.
+        seed: of the inputs.
+        examples: how many inputs, over all strata.
+        inputs: these inputs and no others; of several shapes, those in the shape that most have.
+        traces: what was traced of the derivation already.
+
+    Returns:
+        {"line_1c": {"float64": {"compiled": {"worst": …, "median": …, "stratum": …, "nan": …, "inputs": …, "strata": …},
+        "numpy": …}, "float32": …}}; "numpy" is None for a line that does not run on NumPy alone, and a line that the judge
+        has no rule for has no entry.
+
+    Raises:
+        LineError: a line raises, or returns something of another shape than the gradient.
+        NoInputError: no input fulfils the derivation's `where`.
+
+    Example:
+        >>> from manual_grad import notes
+        >>> accuracy(notes.RESIDUAL)["claim_e"]["float64"]["compiled"]["worst"] <= 4
+        True
+    """
+    chosen = _of_one_shape(derivation, seed, examples) if inputs is None else _largest_group(inputs)
+    tried = [replace(given, args=exact_in_float32(given.args)) for given in chosen]
+    where = derivation.where
+    tried = [given for given in tried if where is None or bool(where(*given.args))]
+    if not tried:
+        raise NoInputError("no input fulfils `where` once it is rounded to float32")
+    args = [given.args for given in tried]
+    traces = traces or Traces(derivation)
+    traced = {label_of(line): traces.line(line, args[0]) for line in derivation.lines}
+    lines = {label_of(line): line for line in derivation.lines if traced[label_of(line)].plan is not None}
+    found: dict[str, dict[str, dict[str, Summary | None]]] = {label: {} for label in traced}
+    if not lines:
+        return found
+    truths = {
+        label: [
+            true_value(plan, each) if claims_to_hold(lines[label], derivation, each) else ()
+            for each in args
+            if (plan := traced[label].plan) is not None
+        ]
+        for label in lines
+    }
+    for dtype in DTYPES:
+        compiled = Compiled(lines, derivation.wrt, dtype)(args)
+        for label, line in lines.items():
+            ways: dict[Way, Any] = {"compiled": compiled.get(label), "numpy": by_numpy(line, derivation.wrt, dtype, args)}
+            found[label][dtype] = {
+                way: None if values is None else _summary(tried, values, truths[label], dtype)
+                for way, values in ways.items()
+            }
+    return found
+
+
+def _of_one_shape(derivation: Derivation, seed: int, examples: int) -> list[Input]:
+    """Inputs over all strata in the shape that most of them have: each shape would be compiled anew."""
+    drawn: list[Input] = []
+    for k in range(_ROUNDS):
+        drawn += draw_inputs(derivation, seed=seed + k * 10**6, at_least=1)
+        if len(_largest_group(drawn)) >= examples:
+            break
+    return _largest_group(drawn)[:examples]
+
+
+def _largest_group(inputs: Sequence[Input]) -> list[Input]:
+    by_shape: dict[Any, list[Input]] = defaultdict(list)
+    for given in inputs:
+        by_shape[shape_key(given.args)].append(given)
+    return max(by_shape.values(), key=len, default=[])
+
+
+_ROUNDS = 8
+"""Inputs are drawn again, until enough of them have one shape, so often at most: a third have it each time."""
+
+
+def _summary(inputs: Sequence[Input], values: Any, truths: Sequence[Any], dtype: str) -> Summary:
+    errors: dict[str, list[float]] = defaultdict(list)
+    for given, value, truth in zip(inputs, values, truths, strict=True):
+        error = worst_component(value, truth, dtype) if truth else None
+        if error is not None:
+            errors[given.stratum].append(error)
+    strata = {name: _spread(errors[name]) for name in dict.fromkeys([*STRATA, *errors]) if errors[name]}
+    everything = _spread([error for of_stratum in errors.values() for error in of_stratum])
+    worst = max(strata, key=lambda name: strata[name]["worst"] or 0.0, default=None)
+    return {**everything, "stratum": worst, "strata": strata}
+
+
+def _spread(errors: Sequence[float]) -> Summary:
+    """Worst and median of the errors that are numbers; null where there are none."""
+    finite = [error for error in errors if not math.isnan(error)]
+    return {
+        "worst": max(finite, default=None),
+        "median": statistics.median(finite) if finite else None,
+        "nan": len(errors) - len(finite),
+        "inputs": len(errors),
+    }
+
+
+# In words
+
+
+def _regions_of(label: str, surveys: Sequence[Survey]) -> Iterator[dict[str, Any]]:
+    for survey in surveys:
+        for curve in survey.curves:
+            if curve.label == label:
+                yield {"along": survey.path.along, "given": survey.path.given, **curve.to_dict()}
+
+
+def _sentences(dtype: str, surveys: Sequence[Survey]) -> list[str]:
+    """Where compiled lines lose their digits, in one sentence."""
+    found: dict[str, list[str]] = defaultdict(list)
+    labels = dict.fromkeys(curve.label for survey in surveys for curve in survey.curves)
+    for label in labels:
+        for what, where in _losses(surveys, label):
+            found[f"{what} {where}"].append(label)
+    said = [f"{what}: {', '.join(lines)}" for what, lines in found.items()]
+    never = [label for label in labels if not any(label in lines for lines in found.values())]
+    said += [f"nowhere more than 2^10 ulps off: {', '.join(never)}"] if never else []
+    return [f"{dtype}, compiled: {'; '.join(said)}"] if said else []
+
+
+LOSSES = (("NaN", "nan"), ("no digit right", "no digit"), ("more than 2^10 ulps off", "lost"))
+
+
+def _losses(surveys: Sequence[Survey], label: str) -> Iterator[tuple[str, str]]:
+    """Where a line is NaN, where else it has no digit right, and where else it loses many."""
+    curves = [(survey.path, curve) for survey in surveys for curve in survey.curves if curve.label == label]
+    said = set[str]()
+    for what, level in LOSSES:
+        found = [(path, c.regions[level] if level == "nan" else c.without_nan(level)) for path, c in curves]
+        regions = dict.fromkeys(path.where(region) for path, regions in found for region in regions)
+        new = [where for where in regions if where not in said]
+        said |= {*new}
+        if new:
+            yield what, " and ".join(new)
+
+
+def _figures(dtype: str, lines: Sequence[LineReport]) -> list[str]:
+    """The worst and the median error of each line, in one sentence."""
+    said = [
+        f"{line.label} {' / '.join(_figure(line.ulps[dtype].get(way)) for way in ('compiled', 'numpy'))}"
+        for line in lines
+        if line.ulps and line.ulps.get(dtype)
+    ]
+    return [f"{dtype}, worst (median) ulps, compiled / NumPy: {', '.join(said)}"] if said else []
+
+
+def _figure(summary: Summary | None) -> str:
+    if summary is None:
+        return "–"
+    worst, median, nan = summary["worst"], summary["median"], summary["nan"]
+    found = "" if worst is None else f"{worst:.2g} ({median:.2g})"
+    return " ".join([found, f"NaN at {nan} of {summary['inputs']}"] if nan else [found]).strip()

@@ -1,0 +1,154 @@
+"""Paths through the domain of a derivation, along which its lines lose their digits: one number runs, labels are held.
+
+A derivation may name its own (`Derivation.paths`). Else, where it differentiates by a single number, that number runs; where
+by more, the reals of the first argument are scaled by t, from a few ordinary inputs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.domains import is_label, row_of
+from autodiff_ref.judge.domains.numbers import REALS
+from autodiff_ref.judge.inputs import RandomSource, all_sizes, draw_arguments
+from manual_grad.derivation import Derivation, argument_names, field_names
+from manual_grad.domains import Domain
+
+BASES = 3
+"""from so many ordinary inputs a path starts, where what does not run along it is real"""
+
+
+@dataclass(frozen=True)
+class Path:
+    """One number runs through `grid`, labels are held; the rest is as in one of a few inputs."""
+
+    along: str
+    """what runs: z"""
+    given: str
+    """what the labels are: y=+1; empty where there are none"""
+    grid: tuple[float, ...]
+    bases: tuple[Callable[[float], tuple[Any, ...]], ...]
+    """the arguments at a number, exact in float32, from each base"""
+
+    @property
+    def name(self) -> str:
+        """As a report says it: z, y=+1."""
+        return ", ".join(part for part in (self.along, self.given) if part)
+
+    def where(self, region: object) -> str:
+        """A region of its numbers in words: for z ≥ 708, y=−1."""
+        given = f", {self.given}" if self.given else ""
+        return f"for {self.along} {region}{given}"
+
+
+def paths_of(derivation: Derivation, seed: int = 0) -> list[Path]:
+    """The paths of a derivation, each for every label; none where no real number can run."""
+    named = derivation.paths or {}
+    if named:
+        return [path for along, at in named.items() for path in _for_labels(derivation, along, REALS, [at])]
+    leaves = jax.tree.leaves(derivation.domain)
+    own = _own_number(derivation)
+    if own is not None:
+        k, along = own
+        grid = row_of(leaves[k]).grid(leaves[k])
+        only_labels = all(row_of(leaf).two_values for j, leaf in enumerate(leaves) if j != k)
+        drawn = _ordinary(derivation, seed, 1 if only_labels else BASES)
+        return _for_labels(derivation, along, grid, [_with_leaf(base, k) for base in drawn])
+    first = range(len(jax.tree.leaves(derivation.domain[0])))
+    reals = [k for k in first if row_of(leaves[k]).linear]
+    if not reals:
+        return []
+    name = (argument_names(derivation.of) or ["the first argument"])[0]
+    drawn = _ordinary(derivation, seed, BASES)
+    return _for_labels(derivation, f"t ({name} is scaled by it)", REALS, [_scaled(base, reals) for base in drawn])
+
+
+# What a path starts from
+
+
+def _own_number(derivation: Derivation) -> tuple[int, str] | None:
+    """Where the single real number is that a derivation differentiates by, and its name."""
+    wrt, position = derivation.wrt, 0
+    names, fields = argument_names(derivation.of) or [], field_names(derivation.domain[0])
+    for k, argument in enumerate(derivation.domain):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(argument):
+            name = names[k] if k < len(names) else f"argument {k}"
+            of_field = bool(path) and k == 0 and wrt in fields and jax.tree_util.keystr(path[:1], simple=True) == wrt
+            meant = of_field or (not path and (name == wrt or (wrt is None and k == 0)))
+            if meant and leaf.dims == () and row_of(leaf).grid(leaf):
+                return position, str(wrt or name)
+            position += 1
+    return None
+
+
+def _ordinary(derivation: Derivation, seed: int, count: int) -> list[tuple[Any, ...]]:
+    """Ordinary inputs of one example, where there are labels to tell what an example is."""
+    leaves = jax.tree.leaves(derivation.domain)
+    sizes = dict(all_sizes(derivation)["main"][0])
+    for leaf in leaves:
+        if is_label(leaf) and leaf.dims and isinstance(leaf.dims[0], str):
+            sizes[leaf.dims[0]] = derivation.sizes.get(leaf.dims[0], (1, 1))[0]
+    source = RandomSource(np.random.default_rng(seed))
+    return [draw_arguments(derivation.domain, sizes, "ordinary", source) for _ in range(count)]
+
+
+def _with_leaf(base: tuple[Any, ...], k: int) -> Callable[[float], tuple[Any, ...]]:
+    leaves, structure = jax.tree.flatten(base)
+    return lambda value: jax.tree.unflatten(structure, [np.asarray(value) if j == k else v for j, v in enumerate(leaves)])
+
+
+def _scaled(base: tuple[Any, ...], reals: Sequence[int]) -> Callable[[float], tuple[Any, ...]]:
+    leaves, structure = jax.tree.flatten(base)
+    return lambda t: jax.tree.unflatten(structure, [t * v if j in reals else v for j, v in enumerate(leaves)])
+
+
+def _for_labels(
+    derivation: Derivation, along: str, grid: Sequence[float], bases: Sequence[Callable[[float], tuple[Any, ...]]]
+) -> list[Path]:
+    """A path for each value of the labels, all of them the same; class numbers stay as they are."""
+    leaves = jax.tree.leaves(derivation.domain)
+    values = next((row_of(leaf).two_values for leaf in leaves if row_of(leaf).two_values), ())
+    if not values:
+        return [Path(along, "", tuple(grid), tuple(_rounded(at, {}) for at in bases))]
+    held = [k for k, leaf in enumerate(leaves) if row_of(leaf).two_values == values]
+    names = argument_names(derivation.of) or []
+    places = [
+        k for k, leaf in enumerate(derivation.domain) if isinstance(leaf, Domain) and row_of(leaf).two_values == values
+    ]
+    name = names[places[0]] if places and places[0] < len(names) else "labels"
+    return [
+        Path(
+            along,
+            f"{name}={f'{value:+g}' if -1 in values else f'{value:g}'}".replace("-", "−"),
+            tuple(grid),
+            tuple(_rounded(at, dict.fromkeys(held, value)) for at in bases),
+        )
+        for value in values
+    ]
+
+
+def _rounded(at: Callable[[float], tuple[Any, ...]], held: dict[int, float]) -> Callable[[float], tuple[Any, ...]]:
+    """The same arguments with labels held and real numbers rounded to float32."""
+
+    def arguments(value: float) -> tuple[Any, ...]:
+        leaves, structure = jax.tree.flatten(at(value))
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        for k, array in enumerate(arrays):
+            if k in held:
+                arrays[k] = np.full(array.shape, held[k])
+        return exact_in_float32(jax.tree.unflatten(structure, arrays))
+
+    return arguments
+
+
+def exact_in_float32(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same arguments with every real number rounded to float32."""
+
+    def rounded(leaf: Any) -> Any:
+        array = np.asarray(leaf)
+        return array.astype(np.float32).astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
+
+    return jax.tree.map(rounded, args)

@@ -1,0 +1,315 @@
+"""Whether a gradient as computed is the gradient of a function at one input: decided in balls, and held against floats.
+
+Small shapes are compared in balls at every input. Where that takes long, the first input of a shape is, and after it those
+at which rounding bounds leave a doubt: two values further apart than their bounds, or bounds too wide to tell. Shapes that
+are too large for balls are decided by rounding bounds, which show agreement where they are narrow and a mistake where they
+are disjoint; and where they are neither, by floats of more digits.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.assertion.by_value import Again, by_value
+from autodiff_ref.judge.assertion.captured import captured
+from autodiff_ref.judge.assertion.computed import Computed, coarse
+from autodiff_ref.judge.assertion.exactly import MOST, TELLING, exactly, floats, of_balls, of_extended, settled, tells
+from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
+from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
+from autodiff_ref.judge.assertion.steering import steer
+from autodiff_ref.judge.comparing import PRECISIONS, Evaluation, Evaluator, compare, evaluator, has_no_kink
+from autodiff_ref.judge.program.plans import Array
+
+QUICK = 6_000
+"""Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
+
+EPS = 2.0**-52
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides at one input: as traced for its shapes, and with the arrays in their closures."""
+
+    reference: Side
+    candidate: Side | None
+    """None where it cannot be traced"""
+    call: Call
+    of_arrays: list[Any]
+    """what the differentiated function and the candidate are computed from: arguments, and arrays in closures"""
+    own_arrays: list[Any]
+    untraced: str = ""
+    """why the candidate cannot be traced"""
+    fresh: bool = True
+    """whether both were traced just now"""
+
+    @property
+    def asks_for_nabla(self) -> bool:
+        """Whether the candidate is a line of a derivation, which is handed ∇."""
+        return self.candidate is not None and self.candidate.asks_for_nabla
+
+    @property
+    def closes_over_arrays(self) -> bool:
+        """Whether the candidate computes from arrays in its closure too."""
+        return len(self.own_arrays) > len(self.call.arrays)
+
+    def settle(self, value: Any, again: Again) -> Finding | None:
+        """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing.
+
+        Args:
+            value: what it returned.
+            again: calls it in more precise floats, where there are any, at the input or at other arrays.
+        """
+        if self.reference.plan is None:
+            raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
+        found = self._settled(Computed.of(value), again)
+        if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
+            return Finding("undecided", WHY["kink"])
+        return found
+
+    def _took_a_branch_at_a_tie(self) -> bool:
+        own = self.candidate is not None and self.candidate.ties_in_assumptions(self.own_arrays)
+        return own or self.reference.ties_in_assumptions(self.of_arrays)
+
+    def _settled(self, computed: Computed, again: Again) -> Finding | None:
+        if self.candidate is None or self.candidate.plan is None:
+            return self._by_value(computed, again)
+        work = self.reference.work + self.candidate.work
+        if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
+            if self._floats_tell(computed, again):
+                return None
+            if work > MOST:
+                return self._at_large(self.candidate, computed, again)
+            self.candidate.doubtful = True
+        found = self._by_balls(self.candidate, computed, again)
+        self.candidate.doubtful = self.candidate.doubtful or found is not None
+        return found
+
+    def _by_value(self, computed: Computed, again: Again) -> Finding | None:
+        return by_value(self.reference, self.of_arrays, len(self.call.arrays), computed, again)
+
+    def _by_balls(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
+        assert candidate.plan is not None
+        # JAX's derivative is checked at the first input of each shape, and wherever it seems to differ
+        ours, wanted = candidate.at(self.own_arrays), exactly(self.reference, self.of_arrays, check=self.fresh)
+        compared = compare(ours, wanted)
+        if compared.outcome == "different" and not self.fresh:
+            wanted = exactly(self.reference, self.of_arrays, check=True)
+            compared = compare(ours, wanted)
+        if compared.outcome == "kink" and not candidate.asks_for_nabla and has_no_kink(wanted):
+            compared = compare(ours, wanted, as_written=True)
+        outcome = compared.outcome
+        if outcome == "kink" and _equal_as_decided(ours, wanted):
+            outcome = "equal"
+        at_ours, at_wanted = settled(ours), settled(wanted)
+        if outcome == "kink" or at_wanted is None:
+            return Finding("undecided", WHY.get(outcome, WHY["undefined"]))
+        compiled = coarse(ours, computed.dtype)
+        own = [compiled, lambda: bound_of(candidate, self.own_arrays, compiled)]
+        if candidate.work > QUICK / 2:  # either will do: the quicker first
+            own.reverse()
+        match outcome:
+            case "different" if at_ours is not None and _computes(computed, at_ours, at_wanted, own):
+                return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
+            case "equal":
+                middles, radii = floats(at_wanted)
+                outside = computed.outside(middles, radii, own)
+                if outside.wrong:
+                    k = outside.wrong[0]
+                    most = max(float(bound[k]) for allowed in own if np.isfinite((bound := allowed())[k]))
+                    return different(outside.wrong, computed, of_balls(at_wanted), most + float(radii[k]))
+                return self._by_value(computed, again) if outside.open else None
+            case _:  # it does something else when it is traced, or its value exists in floats only
+                return self._by_value(computed, again)
+
+    def _floats_tell(self, computed: Computed, again: Again) -> bool:
+        """Whether rounding bounds alone show that both sides agree, closely enough to have shown a mistake.
+
+        In float64 the value itself mostly lies within the reference's bound: then it is less than two bounds from the exact
+        gradient, whatever the candidate does, and its own bound, which could only allow more, is not computed. In float32
+        the candidate is called again in float64 for that; its value may be as far off as the reference's in its precision,
+        to first order in u, or as its own operations allow.
+        """
+        assert self.candidate is not None
+        candidate = self.candidate
+        try:
+            wanted, error = self.reference.bounded(self.of_arrays, wide=True)
+            as_reference = error * (float(jax.numpy.finfo(computed.dtype).eps) / EPS)
+            steer(np.abs(computed.values - wanted), as_reference)
+            finer = again(None) if computed.dtype == np.float32 else None
+            if not _within(computed if finer is None else Computed.of(finer), wanted, error):
+                ours, our_error = candidate.bounded(self.own_arrays, wide=True)
+                with np.errstate(all="ignore"):
+                    close = (np.abs(ours - wanted) <= our_error + error) & tells(our_error + error, wanted, EPS)
+                if not np.all(close):
+                    return False
+            own = [lambda: as_reference, lambda: candidate.bounded(self.own_arrays, wide=False)[1]]
+            return not computed.outside(wanted, error, own)
+        except NotImplementedError:
+            return False
+
+    def _at_large(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
+        """Shapes too large for balls, where rounding bounds do not show agreement."""
+        found = self._apart(candidate, computed)
+        if found is not None:
+            return found
+        wanted = of_extended(self.reference, self.of_arrays)
+        ours = None if wanted is None else of_extended(candidate, self.own_arrays)
+        if wanted is None or ours is None:
+            return Finding("undecided", WHY["large"])
+        with np.errstate(all="ignore"):
+            gaps = np.abs((ours.high - wanted.high) + (ours.low - wanted.low))
+            slack = 4 * (ours.radius + wanted.radius)  # a share of what float64 is off: what these floats may be
+            wrong = ~(gaps <= slack) & wanted.matters(gaps, EPS)
+            told = (gaps <= TELLING * wanted.size) & (slack <= TELLING * wanted.size)
+        estimated = 64 * (ours.radius + wanted.radius)
+        outside = computed.outside(
+            ours.high,
+            ours.radius,
+            [lambda: bound_of(candidate, self.own_arrays, lambda: estimated), lambda: estimated * _coarser(computed)],
+        )
+        if np.any(wrong):
+            if outside:  # what was traced is not what it returns
+                return self._by_value(computed, again)
+            order = sorted(map(int, np.flatnonzero(wrong)), key=lambda k: -gaps[k] / max(wanted.size[k], ours.size[k]))
+            return different(order, computed, wanted, float(slack[order[0]]), "extended")
+        if outside:
+            return self._by_value(computed, again)
+        return None if np.all(told | ~wanted.matters(gaps, EPS)) else Finding("undecided", WHY["large"])
+
+    def _apart(self, candidate: Side, computed: Computed) -> Finding | None:
+        """A mistake that rounding bounds show: those of both sides are disjoint, and no reals compared may tie."""
+        try:
+            wanted, error = self.reference.bounded(self.of_arrays, wide=True)
+            ours, our_error = candidate.bounded(self.own_arrays, wide=True)
+            with np.errstate(all="ignore"):
+                both = our_error + error
+                apart = np.isfinite(both) & (np.abs(ours - wanted) > (1 + 2.0**-40) * both)
+            if not np.any(apart) or self.reference.ties(self.of_arrays) or candidate.ties(self.own_arrays):
+                return None
+            if computed.outside(ours, our_error, [lambda: candidate.bounded(self.own_arrays, wide=False)[1]]).wrong:
+                return None  # what was traced is not what it returns
+        except NotImplementedError:
+            return None
+        with np.errstate(all="ignore"):
+            share = np.nan_to_num(np.abs(ours - wanted) / np.maximum(np.abs(ours), np.abs(wanted)))
+        order = sorted(map(int, np.flatnonzero(apart)), key=lambda k: -share[k])
+        return Finding("different", "", tuple(order), computed.values, wanted, allowed=float(both[order[0]]), how="bounds")
+
+    def of_has_changed(self, value: Any) -> bool:
+        """Whether the differentiated function's `value` is not what was traced: something it reads has changed."""
+        if self.reference.of is None:
+            return True
+        computed = Computed.of(value)
+        if self.reference.work > MOST:
+            return not self.follows(value)
+        traced = evaluator(self.reference.of, tuple(self.of_arrays))
+        at = settled(traced)
+        return at is None or bool(computed.outside(*floats(at), [coarse(traced, computed.dtype)]))
+
+    def follows(self, value: Any) -> bool:
+        """Whether the differentiated function's `value` is what was traced of it, as far as rounding bounds tell."""
+        try:
+            traced, error = self.reference.value_of(self.of_arrays)
+        except NotImplementedError:
+            return True
+        computed = Computed.of(value)
+        if computed.values.shape != traced.shape:
+            return False
+        with np.errstate(all="ignore"):
+            slack = 2.0**-10 * np.maximum(np.abs(traced), np.abs(computed.values))
+            close = np.abs(computed.values - traced) <= np.where(np.isfinite(error), error, 0.0) + slack
+        return bool(np.all(close | ~np.isfinite(traced) | ~np.isfinite(computed.values) | ~np.isfinite(error)))
+
+
+def _coarser(computed: Computed) -> float:
+    return max(1.0, float(jax.numpy.finfo(computed.dtype).eps) / EPS)
+
+
+def _within(computed: Computed, wanted: Array, error: Array) -> bool:
+    """Whether a value is as close to a reference as that one is to the exact gradient, and that is close."""
+    with np.errstate(all="ignore"):
+        return bool(np.all((np.abs(computed.values - wanted) <= error) & tells(2 * error, wanted, EPS)))
+
+
+def _computes(computed: Computed, ours: Evaluation, wanted: Evaluation, own: list[Any]) -> bool:
+    """Whether what was returned is what was traced: within its rounding, or without bounds nearer to that than to ∇."""
+    outside = computed.outside(*floats(ours), own)
+    if outside.wrong:
+        return False
+    to_ours, to_wanted = computed.gaps(of_balls(ours)), computed.gaps(of_balls(wanted))
+    return all(to_ours[k] <= to_wanted[k] for k in outside.open)
+
+
+def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
+    """On a kink: whether both sides take the same derivative there."""
+    for bits in PRECISIONS[:3]:
+        a, b = (side(bits, "balls", "exact") for side in (ours, wanted))
+        if not (a.unresolved or b.unresolved) and all(
+            u.overlaps(v) and min(u.rel_accuracy_bits(), v.rel_accuracy_bits()) >= 102
+            for u, v in zip(a.values, b.values, strict=True)
+        ):
+            return True
+    return False
+
+
+def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, component: int, difference: str) -> Finding:
+    apart = [k for k, (u, v) in enumerate(zip(ours.values, wanted.values, strict=True)) if not u.overlaps(v)]
+    order = [component, *(k for k in apart if k != component)]
+    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
+
+
+_SIDES: OrderedDict[Any, list[Side | str]] = OrderedDict()
+_LOCK = Lock()
+MOST_SIDES = 512
+"""traced functions that are kept"""
+
+MOST_VARIANTS = 32
+"""of one of them, for inputs at which it takes other branches"""
+
+
+def pair_of(
+    candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, call: Call, *, afresh: bool = False
+) -> Pair:
+    """Both sides, traced or known from an earlier call.
+
+    Raises:
+        TypeError: `of` cannot be differentiated.
+    """
+    given = call.key
+    (of_key, held_of), (own_key, held_own) = captured(of), captured(candidate)
+    of_arrays, own_arrays = call.as_numpy(held_of), call.as_numpy(held_own)
+    reference, new = _kept(("∇", of_key, wrt, given), lambda: trace_reference(of, wrt, call), of_arrays, afresh)
+    assert isinstance(reference, Side)
+    labels = reference.labels
+
+    def traced() -> Side | str:
+        try:
+            return trace_candidate(candidate, wrt, call, labels, reference.variable)
+        except TypeError as error:
+            return str(error)
+
+    ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, own_arrays, afresh)
+    side, why = (ours, ours.reason) if isinstance(ours, Side) else (None, ours)
+    return Pair(reference, side, call, of_arrays, own_arrays, why, new or also_new)
+
+
+def _kept(key: Any, make: Callable[[], Side | str], arrays: list[Any], afresh: bool) -> tuple[Side | str, bool]:
+    """(what is kept under a key, whether it was made just now); of several, one whose assumptions hold at these arrays."""
+    with _LOCK:
+        known = [] if afresh else _SIDES.pop(key, [])
+        if known:
+            _SIDES[key] = known  # last used, last let go
+    for side in reversed(known):
+        if isinstance(side, str) or side.holds(arrays):
+            return side, False
+    made = make()
+    with _LOCK:
+        _SIDES[key] = [*known[-MOST_VARIANTS + 1 :], made]
+        while len(_SIDES) > MOST_SIDES:
+            _SIDES.popitem(last=False)
+    return made, True

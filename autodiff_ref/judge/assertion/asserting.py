@@ -1,0 +1,187 @@
+"""Assertions for anyone's test: is this gradient the gradient of that function, here; is this derivation right?
+
+The question is about real functions. Both sides are traced and evaluated at the input in balls, which takes no tolerance:
+disjoint ones certify a mistake, however small; under saturation both agree to 30 digits, although floats have none left.
+What the candidate returned, in its floats, must then be that value up to the rounding of its own operations. Where it cannot
+be traced, it may differ from the reference by twice the reference's rounding bound, and the message says `assumed`.
+A function that keeps state, or is random, has no value to be judged: at a new shape both are called twice.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.assertion.agreement import Pair, pair_of
+from autodiff_ref.judge.assertion.calling import check_keywords, first_of, second_of, value_of
+from autodiff_ref.judge.assertion.captured import captured, with_arrays
+from autodiff_ref.judge.assertion.finding import WHY, Finding
+from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
+from autodiff_ref.judge.assertion.naming import name_of
+from autodiff_ref.judge.assertion.sides import Call
+from autodiff_ref.judge.assertion.state import differ, kept_as_it_was
+from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
+from autodiff_ref.judge.derivations import verify
+from manual_grad.derivation import Derivation
+
+EAGER = 100_000
+"""operations of a loss in JAX, up to which it is held against its trace"""
+
+__all__ = ["UndecidedError", "assert_derivation", "assert_gradients_agree"]
+
+
+def assert_gradients_agree(
+    candidate: Callable[..., Any], of: Callable[..., Any], *args: Any, wrt: str | None = None, **keywords: Any
+) -> None:
+    """candidate(*args) = ∇of(*args), as real functions at this input; and up to rounding, as computed.
+
+    For a property test: draw arguments, call it. What is traced is kept, so that further inputs of the same shapes cost
+    about as much as evaluating both sides. No tolerance is set; at an input where floats show nothing, balls still do. Where
+    floats decide, Hypothesis is told how far apart both sides are in units of their bound, and climbs (`hypothesis.target`).
+
+    Args:
+        candidate: the gradient as you wrote it: a function of `args`, in NumPy, JAX, jitted or not. A line of a derivation
+            is handed JAX's ∇. It may return (loss, gradient).
+        of: the function it is the gradient of, scalar, or an array for a Jacobian. JAX differentiates it. It may return
+            (loss, gradient) too.
+        *args: numbers and arrays, NumPy's or JAX's, in tuples, NamedTuples and dicts. NumPy's are computed in their own
+            precision, float64 too, whatever JAX is set to; integers of Python's are constants.
+        wrt: by what: the name of a field of the first argument, or of an argument of `of`, or None for all of the first
+            argument.
+        **keywords: handed on to both, each to those of them that take it.
+
+    Raises:
+        AssertionError: the candidate is not the gradient, or returns what is none: other shapes, NaN; or it returns
+            something else when it is called again.
+        UndecidedError: nothing can be said at this input, as where it lies on a kink and the two take different sides.
+            Inside a Hypothesis test the example is rejected instead, as by `assume`, unless all are.
+        TypeError, ValueError: `of`, `wrt` or the arguments cannot be used.
+
+    Example:
+        >>> import numpy as np
+        >>> def loss(w, x): return ((x @ w) ** 2).sum()
+        >>> def gradient(w, x): return 2 * x.T @ (x @ w)
+        >>> assert_gradients_agree(gradient, loss, np.array([1.0, -0.5]), np.eye(2))
+    """
+    __tracebackhide__ = True
+    for name, function in (("candidate", candidate), ("of", of)):
+        if not callable(function):
+            raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
+    if keywords:
+        check_keywords(candidate, of, keywords)
+    call = Call.of(args, keywords)
+    pair = pair_of(candidate, of, wrt, call)
+    variable = pair.reference.variable
+    value = second_of(_called(candidate, call, wrt), variable)
+    if pair.fresh:
+        _check_state(candidate, of, pair, call, wrt, value)
+    value, shapes = without_ones(value, pair.reference)
+    unusable = returned_wrongly(value, pair.reference, candidate, of, wrt, pair.of_arrays)
+    if unusable:
+        raise AssertionError(unusable)
+
+    def again(arrays: list[Any] | None) -> Any:
+        return _more_precisely(candidate, pair, wrt, arrays)
+
+    found = pair.settle(value, again)
+    if found is not None and found.outcome == "different" and not pair.fresh and _stale(found, pair, of, call, wrt):
+        pair = pair_of(candidate, of, wrt, call, afresh=True)
+        found = pair.settle(value, again)
+    if found is None:
+        decided()
+        if shapes:
+            raise AssertionError(f"{name_of(candidate)} {shapes}: the numbers are right, reshape them")
+        return
+    if found.outcome == "different":
+        decided()
+        if not pair.fresh and _changes(candidate, call, wrt, value, pair.reference.variable):
+            raise AssertionError(keeps_state(candidate))
+        said = failure(found, pair, candidate, of, wrt, again)
+        raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
+    undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
+
+
+def _check_state(
+    candidate: Callable[..., Any], of: Callable[..., Any], pair: Pair, call: Call, wrt: str | None, value: Any
+) -> None:
+    """Both functions return the same when they are called again, and the loss what was traced of it.
+
+    Raises:
+        AssertionError: the candidate does not.
+        UndecidedError: the loss does not.
+    """
+    __tracebackhide__ = True
+    if _changes(candidate, call, wrt, value, pair.reference.variable):
+        raise AssertionError(keeps_state(candidate))
+    if pair.reference.work > EAGER and not pair.reference.numpy_code:  # JAX compiles each step of it for that
+        return
+    with kept_as_it_was(of):
+        loss = first_of(_called(of, call, wrt), pair.reference.variable)
+    if not pair.follows(loss):
+        undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {WHY['not followed']}")
+
+
+def _changes(candidate: Callable[..., Any], call: Call, wrt: str | None, value: Any, variable: Any) -> bool:
+    """Whether the candidate returns something else when it is called again."""
+    with kept_as_it_was(candidate):
+        return differ(value, second_of(_called(candidate, call, wrt), variable))
+
+
+def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: str | None) -> bool:
+    """Whether what a function reads apart from its arguments and closures may have changed since it was traced.
+
+    A certified difference says that the candidate computed what was traced.
+    """
+    if not found.certified:
+        return True
+    with kept_as_it_was(of):
+        return pair.of_has_changed(first_of(_called(of, call, wrt), pair.reference.variable))
+
+
+def _called(f: Callable[..., Any], call: Call, wrt: str | None) -> Any:
+    """f at copies of NumPy's arrays: what it writes into them changes nothing of what is judged."""
+    args, keywords = call.rebuilt([x.copy() if isinstance(x, np.ndarray) else x for x in call.values])
+    with jax.enable_x64(True) if call.wide else nullcontext():
+        return value_of(f, wrt, args, keywords)
+
+
+def _more_precisely(candidate: Callable[..., Any], pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:
+    """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not."""
+    finer = pair.call.more_precise() if arrays is None else Call.of(*pair.call.rebuilt(arrays))
+    if finer is None:
+        return None
+    if pair.closes_over_arrays:
+        candidate = with_arrays(candidate, [np.asarray(array).astype(finer.dtype) for array in captured(candidate)[1]])
+    try:
+        with kept_as_it_was(candidate):
+            return second_of(_called(candidate, finer, wrt), pair.reference.variable)
+    except Exception:  # code that knows no such floats
+        return None
+
+
+def assert_derivation(derivation: Derivation, **options: Any) -> None:
+    """Every line of a derivation is the same gradient: `verify(derivation, **options).ok`
+
+    Args:
+        derivation: what to judge.
+        **options: those of `verify`: seed, examples, …
+
+    Raises:
+        AssertionError: some line is not; the message is the report, with the first wrong line and an input.
+        LineError: a line raises, or returns something of another shape than the gradient.
+        TypeError: it is no Derivation.
+
+    Example:
+        >>> from manual_grad import notes
+        >>> assert_derivation(notes.RESIDUAL)
+    """
+    __tracebackhide__ = True
+    if not isinstance(derivation, Derivation):
+        raise TypeError(
+            f"assert_derivation takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree"
+        )
+    report = verify(derivation, **options)
+    if not report.ok:
+        raise AssertionError(f"{derivation.name} is not verified\n{report}")

@@ -1,0 +1,326 @@
+"""Judges the gradients by a program's intermediate values one by one, as a chain rule written out by hand has them.
+
+The program is traced once, with the arrays that its names hold when it returns. To differentiate by one of them, the trace
+is cut there: what is computed from it is computed from an input of its own instead. The first gradient is that of the loss.
+A later one is judged given the earlier: it must follow from what was given for these, right or wrong.
+"""
+
+import sys
+import types
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.assertion.by_value import twice_the_bound
+from autodiff_ref.judge.assertion.captured import captured, with_arrays
+from autodiff_ref.judge.assertion.computed import Computed
+from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Truth, truth_at
+from autodiff_ref.judge.assertion.message import missing_sum
+from autodiff_ref.judge.assertion.refused import not_traced
+from autodiff_ref.judge.assertion.sides import Call, Side, work_of
+from autodiff_ref.judge.assertion.state import kept_as_it_was
+from autodiff_ref.judge.assertion.undecided import decided, undecided
+from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.numpy_code.makers import names_in, replaced
+from autodiff_ref.judge.numpy_code.mapping import bare
+from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
+from autodiff_ref.judge.numpy_code.standin import StandIn
+from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.judge.program.walk import plan_parts
+from manual_grad.derivation import label_of
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A loss and the arrays that its names hold in the end, traced."""
+
+    closed: Any
+    """jaxpr: the loss, then these arrays"""
+    names: list[str]
+    arrays: list[Array]
+    """its inputs"""
+
+    def run(self, inputs: Any, instead: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """(the loss, the arrays by their names), with others used in the place of some of these."""
+        jaxpr, env = self.closed.jaxpr, dict[Any, Any]()
+        own = dict(zip(self.names, jaxpr.outvars[1:], strict=True))
+        others = {own[name]: array for name, array in instead.items()}
+        made: dict[Any, Any] = {}
+
+        def write(var: Any, array: Any) -> None:
+            made[var], env[var] = array, others.get(var, array)
+
+        def read(atom: Any) -> Any:
+            return atom.val if isinstance(atom, core.Literal) else env[atom]
+
+        for var, array in zip((*jaxpr.constvars, *jaxpr.invars), (*self.closed.consts, *inputs), strict=True):
+            write(var, array)
+        for eqn in jaxpr.eqns:
+            bound = eqn.primitive.get_bind_params(eqn.params)
+            functions, params = ([], bound) if isinstance(bound, dict) else bound  # as older JAX has it
+            out = eqn.primitive.bind(*functions, *map(read, eqn.invars), **params)
+            for var, array in zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True):
+                write(var, array)
+        named = {name: var.val if isinstance(var, core.Literal) else made[var] for name, var in own.items()}
+        return read(jaxpr.outvars[0]), named
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is found of one gradient."""
+
+    key: str
+    name: str
+    given: Array
+    truth: Truth | None
+    wrong: list[int]
+    allowed: Array
+    told: bool
+
+
+def check_intermediates(forward: Callable[..., Any], gradients: dict[str, Any], *args: Any, **keywords: Any) -> None:
+    """Each of the given arrays is the gradient of the loss by the value that forward calls so.
+
+    They are judged in the order given, which is that of back-propagation: from the loss to the parameters. The first that is
+    wrong is named; a later one is judged as following from those before it, whatever they are.
+
+    Args:
+        forward: computes the loss and returns it (or a tuple that starts with it). Its intermediate values are its own
+            variables, by the names that they have when it returns. Arrays that it reads from its module or closure are
+            followed as well.
+        gradients: name to array: `dz`, or `z`, for the gradient by the variable `z`.
+        *args: forward's arguments; a gradient by an argument is named like one by any other variable.
+        **keywords: forward's too.
+
+    Raises:
+        AssertionError: a gradient is wrong: which, where, by how much, and what of the later ones.
+        UndecidedError: nothing can be said at this input.
+        TypeError: forward cannot be traced, or has no variable of a name.
+
+    Example:
+        >>> import numpy as np
+        >>> x, w = np.array([[1.0, 2.0], [0.25, -1.0]]), np.array([1.0, -0.5])
+        >>> def loss(w):
+        ...     z = x @ w
+        ...     return np.sum(z**2)
+        >>> dz = 2 * (x @ w)
+        >>> check_intermediates(loss, {"dz": dz, "dw": x.T @ dz}, w)
+    """
+    __tracebackhide__ = True
+    if not callable(forward):
+        raise TypeError(f"`forward` must be a function, got {forward!r}: pass the function, not its value")
+    call = Call.of(args, keywords)
+    program = _traced(forward, call, list(gradients))
+    names = [_variable(key, program.names) for key in gradients]
+    judged: list[_Judged] = []
+    for k, (key, value) in enumerate(gradients.items()):
+        judged.append(_judge(program, key, names[k], names[:k], value, list(gradients.values())[:k]))
+    first = next((each for each in judged if each.wrong), None)
+    if first is not None:
+        decided()
+        raise AssertionError(_message(first, judged, label_of(forward)))
+    unknown = [each.key for each in judged if not each.told]
+    if unknown:
+        undecided(
+            f"nothing can be said of {', '.join(unknown)} at this input: the gradient does not exist there, or is smaller "
+            "than the rounding errors of its computation. Choose another input"
+        )
+    decided()
+
+
+def _traced(forward: Callable[..., Any], call: Call, wanted: list[str]) -> _Program:
+    held = captured(forward)[1]
+    inputs = [*call.values, *held]
+    errors: list[Exception] = []
+    names: list[str] = []
+    code = _code_of(forward)
+    globals_ = _global_arrays(forward)
+    given = [np.asarray(x) for x in (*inputs, *globals_.values())]
+    given = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in given]
+
+    def flat(numpy_code: bool, *leaves: Any) -> Any:
+        names.clear()
+        run = Run()
+        made = [
+            StandIn(real.copy() if real.ndim else real[()], leaf, VARIES) if numpy_code else leaf
+            for leaf, real in zip(leaves, given, strict=True)
+        ]
+        first, second = len(call.values), len(inputs)
+        f = with_arrays(forward, made[first:second])
+        f = _with_globals(f, dict(zip(globals_, made[second:], strict=True)))
+        own_args, own_keywords = call.rebuilt(made[:first])
+        seen: dict[str, Any] = {}
+        with kept_as_it_was(forward), running(run), np.errstate(all="ignore"), _watching(code, seen):
+            if numpy_code:
+                with replaced(f):
+                    returned = f(*own_args, **own_keywords)
+            else:
+                returned = f(*own_args, **own_keywords)
+        loss = returned[0] if isinstance(returned, tuple) else returned  # pyright: ignore[reportUnknownVariableType]
+        arrays = {
+            name: bare(value) for name, value in seen.items() if type(value) is StandIn or isinstance(value, jax.Array)
+        }
+        names.extend(arrays)
+        if np.shape(loss) != ():
+            raise ValueError(f"it returns shape {np.shape(loss)}, and a loss is one number")
+        return jnp.asarray(bare(loss)), *[jnp.asarray(array) for array in arrays.values()]
+
+    for numpy_code in (True, False):
+        try:
+            with jax.enable_x64(True), kept_as_it_was(forward):
+                closed = jax.make_jaxpr(partial(flat, numpy_code))(*given)
+        except Exception as error:  # whatever it does with a tracer
+            errors.append(error)
+            continue
+        if not names and wanted:
+            break
+        return _Program(closed, list(names), given)
+    error = errors[0] if errors else ValueError("it computes with no array that it is handed, or finds in its module")
+    raise TypeError(not_traced(label_of(forward), error)) from error
+
+
+@contextmanager
+def _watching(code: types.CodeType, seen: dict[str, Any]) -> Generator[None]:
+    """Notes what the names of a function hold when it returns."""
+
+    def profile(frame: types.FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            seen.clear()
+            seen.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def _code_of(forward: Any) -> types.CodeType:
+    f = getattr(forward, "func", forward)
+    f = getattr(f, "__func__", f)
+    f = getattr(f, "__wrapped__", f)
+    call = getattr(type(f), "__call__", None)  # noqa: B004 (a method, to be looked into)
+    code = getattr(f, "__code__", None) or getattr(call, "__code__", None)
+    if code is None:
+        raise TypeError(f"`{label_of(forward)}` is no function of Python's: its variables cannot be seen")
+    return code
+
+
+def _global_arrays(f: Any) -> dict[str, Any]:
+    """The arrays of floats that a function reads from its module, as in a notebook."""
+    if not isinstance(f, types.FunctionType):
+        return {}
+    found = {name: f.__globals__.get(name) for name in names_in(f.__code__)}
+    return {name: value for name, value in found.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"}
+
+
+def _with_globals(f: Any, arrays: dict[str, Any]) -> Any:
+    if not arrays:
+        return f
+    made = types.FunctionType(f.__code__, {**f.__globals__, **arrays}, f.__name__, f.__defaults__, f.__closure__)
+    made.__kwdefaults__, made.__module__ = f.__kwdefaults__, f.__module__
+    return made
+
+
+def _variable(key: str, names: list[str]) -> str:
+    plain = key.removeprefix("d").removeprefix("_")
+    found = next((name for name in (plain, key) if name in names), None)
+    if found is None:
+        raise TypeError(
+            f"the gradient {key!r} is by a variable {plain!r}, and the function has none that holds an array when it "
+            f"returns; it has {', '.join(sorted(names))}"
+        )
+    return found
+
+
+def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Any, given: list[Any]) -> _Judged:
+    count, places = len(program.arrays), [1 + program.names.index(each) for each in (*earlier, name)]
+
+    def gradient(*leaves: Any) -> Any:
+        inputs, upstream = leaves[:count], leaves[count:]
+        _, before = program.run(inputs, {})
+
+        def loss(own: Any) -> Any:
+            value, made = program.run(inputs, {**{each: before[each] for each in earlier}, name: own})
+            return value + sum(jnp.sum(d * made[each]) for d, each in zip(upstream, earlier, strict=True))
+
+        return jax.grad(loss)(before[name])
+
+    shapes = [program.closed.out_avals[place].shape for place in places]
+    upstream = [np.asarray(each, dtype=np.float64) for each in given]
+    arrays = [*program.arrays, *[each.reshape(shape) for each, shape in zip(upstream, shapes, strict=False)]]
+    with jax.enable_x64(True):
+        closed, out = jax.make_jaxpr(gradient, return_shape=True)(*arrays)
+    flags = [x.dtype.kind != "f" for x in program.arrays] + [True] * len(upstream)
+    side = Side(flags, out, work=work_of(closed.jaxpr), wide=closed, flags=flags)
+    side.own = lambda: (closed, None, None)
+    side.plan = plan_parts(closed, BALLS, [1], labels=flags)[0]
+    array = np.asarray(value)
+    if array.shape != out.shape:
+        if array.size != out.size or [n for n in array.shape if n != 1] != [n for n in out.shape if n != 1]:
+            summed = missing_sum(array, out.shape, (), side, arrays)
+            raise AssertionError(
+                f"{key} has shape {array.shape}, and {name} has shape {out.shape}: "
+                f"{summed or 'a gradient has the shape of what it is by'}"
+            )
+        array = array.reshape(out.shape)
+    computed, truth = Computed.of(array), truth_at(side, arrays)
+    if truth is None:
+        return _Judged(key, name, computed.values, None, [], np.zeros(0), told=False)
+    eps = float(jax.numpy.finfo(computed.dtype).eps)
+    allowed = twice_the_bound(side, arrays, np.float64, wide=True) * max(1.0, eps * 2.0**52)
+    outside, gaps = computed.outside(truth.high, truth.radius, [lambda: allowed]), computed.gaps(truth)
+    with np.errstate(all="ignore"):
+        loose = max(TELLING, eps * 2.0**13) * truth.size
+        wrong = [k for k in (*outside.wrong, *outside.open) if not gaps[k] <= (0 if k in outside.wrong else loose[k])]
+        told = (gaps <= loose) | (np.isfinite(allowed) & (allowed <= loose)) | ~truth.matters(gaps, eps)
+        # what cancels exactly, as the gradient by a shift of the scores of a softmax, is measured by what it is made of
+        most = max((float(np.max(np.abs(each), initial=0.0)) for each in upstream), default=0.0)
+        told |= np.maximum(truth.size, gaps) <= NEGLIGIBLE * eps * most
+    return _Judged(key, name, computed.values, truth, wrong, allowed, told=bool(np.all(told)))
+
+
+def _message(first: _Judged, judged: list[_Judged], loss: str) -> str:
+    assert first.truth is not None
+    k, place = first.wrong[0], judged.index(first)
+    ours, theirs = first.key, f"∂{loss}/∂{first.name}"
+    width = max(len(ours), len(theirs), 10)
+    computed, expected = float(first.given[k]), float(first.truth.high[k])
+    others = len(first.wrong) - 1
+    rows = [
+        f"{ours} is not {theirs}" + (", given those before it" if place else ""),
+        f"  in component {k} of {len(first.given)}" + (f", and in {others} more" if others else ""),
+        f"    {ours:{width}}  {computed!r}",
+        f"    {theirs:{width}}  {expected!r}",
+        f"    {'difference':{width}}  {abs(computed - expected):.3g}, where {first.allowed[k]:.3g} is allowed",
+    ]
+    factor = _factor(first)
+    if factor is not None:
+        rows.append(f"  it is {factor:.7g} times what it should be")
+    if place:
+        rows.append(f"  right before it: {', '.join(each.key for each in judged[:place])}")
+    later = [
+        f"{each.key} {'wrong' if each.wrong else 'right' if each.told else 'undecided'}" for each in judged[place + 1 :]
+    ]
+    if later:
+        rows.append(f"  later, each given those before it: {', '.join(later)}")
+    return "\n".join(rows)
+
+
+def _factor(judged: _Judged) -> float | None:
+    """The factor that all of it is off by, here; None where there is none, or too few entries to tell."""
+    expected = cast("Truth", judged.truth).high
+    some = expected != 0
+    if np.count_nonzero(some) < 2 or np.any(judged.given[~some] != 0):
+        return None
+    ratios = (judged.given[some] / expected[some]).astype(np.float64)
+    middle = float(np.median(ratios))
+    return middle if np.all(np.abs(ratios - middle) <= 1e-6 * max(abs(middle), 1e-300)) else None

@@ -1,0 +1,277 @@
+"""What a failed assertion says: the component by name, both values, what rounding explains, the input, what to do next."""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.assertion.agreement import Pair
+from autodiff_ref.judge.assertion.by_value import Again
+from autodiff_ref.judge.assertion.epsilon import left_out
+from autodiff_ref.judge.assertion.factor import Comparisons
+from autodiff_ref.judge.assertion.finding import Finding
+from autodiff_ref.judge.assertion.naming import name_of
+from autodiff_ref.judge.assertion.sides import Call, Side
+from autodiff_ref.judge.counterexample import leaf_names, readable
+from autodiff_ref.judge.errors import is_no_sum
+from manual_grad.derivation import argument_names, label_of
+
+MOST_SHOWN = 60
+"""numbers of an input that are written out; a larger array is described"""
+
+
+def returned_wrongly(
+    value: Any,
+    reference: Side,
+    candidate: Callable[..., Any],
+    of: Callable[..., Any],
+    wrt: str | None,
+    arrays: list[Any],
+) -> str:
+    """What is wrong with the form of what a candidate returned; nothing where it is a gradient of the reference's shapes."""
+    shapes = reference.shapes
+    name, by = label_of(candidate), f"by {wrt}" if wrt else "by the first argument"
+    ours, wanted = jax.tree.flatten(value), jax.tree.flatten(shapes)
+    single = len(ours[0]) == len(wanted[0]) == 1
+    if ours[1] != wanted[1] and not single:
+        return f"{name} returns {_form(value)}; the gradient {by} is {_form(shapes)}: return it in the same structure"
+    for (path, leaf), want in zip(jax.tree_util.tree_leaves_with_path(value), wanted[0], strict=True):
+        place = "" if single else f" in {jax.tree_util.keystr(path)}"
+        if np.shape(leaf) != want.shape:
+            missing = missing_sum(leaf, want.shape, path, reference, arrays)
+            if missing:
+                return f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: {missing}"
+            return (
+                f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: "
+                "return the whole gradient, of the shape of what it is differentiated by"
+                f"{is_no_sum(label_of(of), reference.value, np.shape(leaf), want.shape)}"
+            )
+        dtype = getattr(leaf, "dtype", None) or np.asarray(leaf).dtype
+        if not (jax.numpy.issubdtype(dtype, np.floating) or np.dtype(dtype).kind in "biu"):
+            return f"{name} returns {dtype}{place}; a gradient is made of real numbers: return floats"
+    return ""
+
+
+def missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, arrays: list[Any]) -> str:
+    """Which sum over axes makes an array of too many entries the gradient: a parameter that is broadcast is summed for."""
+    try:
+        flat = reference.plainly(arrays)
+    except NotImplementedError:
+        return ""
+    leaves = jax.tree_util.tree_leaves_with_path(reference.shapes)
+    sizes = [int(np.prod(part.shape)) for _, part in leaves]
+    k = next((k for k, (other, _) in enumerate(leaves) if other == path), 0)
+    expected = flat[sum(sizes[:k]) : sum(sizes[: k + 1])].reshape(wanted)
+    array = np.asarray(leaf, dtype=np.float64)
+    for count in range(1, array.ndim + 1):
+        for axes in combinations(range(array.ndim), count):
+            total = array.sum(axis=axes)
+            if total.size == expected.size and np.allclose(total.reshape(wanted), expected, rtol=1e-4, atol=1e-300):
+                over = f"axis {axes[0]}" if count == 1 else f"axes {', '.join(map(str, axes))}"
+                return f"its sum over {over} is that gradient. What is broadcast has the sum for its gradient"
+    return ""
+
+
+def without_ones(value: Any, reference: Side) -> tuple[Any, str]:
+    """A gradient in the wanted shapes, where it has others that differ by axes of length 1; and what is said of that."""
+    ours, structure = jax.tree.flatten(value)
+    wanted = jax.tree.leaves(reference.shapes)
+    if len(ours) != len(wanted) or all(np.shape(a) == b.shape for a, b in zip(ours, wanted, strict=True)):
+        return value, ""
+    made, said = list[Any](), list[str]()
+    for leaf, want in zip(ours, wanted, strict=True):
+        shape = np.shape(leaf)
+        if shape == want.shape:
+            made.append(leaf)
+            continue
+        if [n for n in shape if n != 1] != [n for n in want.shape if n != 1]:
+            return value, ""
+        made.append(np.reshape(leaf, want.shape))
+        said.append(f"returns shape {shape}, and the gradient has shape {want.shape}")
+    return jax.tree.unflatten(structure, made), "; it ".join(said)
+
+
+def keeps_state(candidate: Callable[..., Any]) -> str:
+    """What is said of a gradient that returns something else when it is called again."""
+    return (
+        f"{label_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
+        "is random. Make the gradient a function of its arguments: start from what is new at each call, and pass the seed"
+    )
+
+
+def _form(value: Any) -> str:
+    leaves, structure = jax.tree.flatten(value)
+    return str(jax.tree.unflatten(structure, [_Shape(np.shape(leaf)) for leaf in leaves]))
+
+
+class _Shape(tuple[int, ...]):
+    """A shape where a leaf stood."""
+
+    __slots__ = ()
+
+
+def failure(
+    found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, again: Again
+) -> str:
+    """The whole message; `again` calls the candidate at other inputs."""
+    ours, theirs = label_of(candidate), f"∇{label_of(of)}"
+    k = found.components[0]
+    computed, expected = float(found.computed[k]), float(found.expected[k])
+    width = max(len(ours), len(theirs), 10)
+    names = component_names(pair.reference.shapes, wrt, of)
+    numpy_code = pair.candidate is not None and pair.candidate.numpy_code
+    rows = [
+        f"{name_of(candidate)} is not ∇{name_of(of)}" + (f" by {wrt}" if wrt else ""),
+        f"  in {names[k]}",
+        f"    {ours:{width}}  {computed!r}",
+        f"    {theirs:{width}}  {expected!r}",
+        f"    {_difference(computed, expected, found, ours, width)}",
+        *_others(found, names),
+        f"  at {_input(pair.call, of)}",
+        *_hints(found, pair, wrt, of, again),
+        '  next: check_intermediates(loss, {"dz": dz, …}, …) names the first step of it that is wrong'
+        if numpy_code
+        else "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
+    ]
+    return "\n".join(rows)
+
+
+def _difference(computed: float, expected: float, found: Finding, ours: str, width: int) -> str:
+    if np.isfinite(computed) or found.certified:
+        return f"{'difference':{width}}  {abs(computed - expected):.3g}{_allowance(found, ours)}"
+    returned = "NaN" if np.isnan(computed) else f"{computed:g}"
+    why = (
+        ""
+        if found.how != "traced"
+        else ": as a real function it is right, so that an intermediate overflows, or underflows to 0/0"
+    )
+    return f"{ours} returns {returned} where the gradient is finite{why}"
+
+
+def _allowance(found: Finding, ours: str) -> str:
+    if found.certified:
+        return f"; certified: as real functions they differ by at least {found.certified}"
+    match found.how:
+        case "finer":
+            return (
+                f", where {found.allowed:.3g} is allowed: {ours} is not traced, and was called in float64, since rounding "
+                "in float32 would hide that; it is as far off, relatively, at neighbouring inputs"
+            )
+        case "unbounded":
+            return f", more than rounding takes away, assumed since {ours} is not traced and nothing bounds its errors"
+        case "assumed":
+            why = f"twice the reference's rounding bound, assumed since {ours} is not traced"
+            return f", where {found.allowed:.3g} is allowed: {why}"
+        case "bounds":
+            return f", where the rounding of both sides together explains at most {found.allowed:.3g}"
+        case "extended":
+            return (
+                f", where rounding explains about {found.allowed:.3g} in floats of more digits, in which both were computed"
+            )
+        case _:
+            explained = f"where rounding explains {found.allowed:.3g}"
+            return f", {explained}; traced, it is the right function: it computes something else"
+
+
+def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+    """A name for every entry of a gradient: w11[0], w.b[2, 1]."""
+    names: list[str] = []
+    for stem, leaf in zip(_stems(shapes, wrt, of), jax.tree.leaves(shapes), strict=True):
+        indices = np.ndindex(*leaf.shape) if leaf.shape else [()]
+        names += [stem + (f"[{', '.join(map(str, index))}]" if index else "") for index in indices]
+    return names
+
+
+def _stems(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+    """A name for every array of a gradient: w11, w.b."""
+    first = (argument_names(of) or ["gradient"])[:1]
+    by = wrt or (first or ["gradient"])[0]
+    return [by + jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
+
+
+def _others(found: Finding, names: list[str]) -> list[str]:
+    others, total = found.components[1:], len(names)
+    if not others:
+        return [f"  the other {total - 1} of {total} components agree"] if total > 1 else []
+    shown = ", ".join(names[k] for k in others[:5]) + (", …" if len(others) > 5 else "")
+    return [f"  and in {len(others)} more of {total} components: {shown}"]
+
+
+def _input(call: Call, of: Callable[..., Any]) -> str:
+    names = argument_names(of) or []
+    every = [names[k] if k < len(names) else f"argument {k}" for k in range(len(call.args))]
+    described = [_described(leaf) for leaf in call.leaves]
+    args, keywords = jax.tree.unflatten(call.structure, [_Leaf(text) for text in described])
+    labels = leaf_names((*args, *keywords.values()), [*every, *keywords])
+    return "  ".join(f"{name}={text}" for name, text in zip(labels, described, strict=True))
+
+
+class _Leaf(str):
+    """A leaf's description where the leaf stood."""
+
+    __slots__ = ()
+
+
+def _described(leaf: Any) -> str:
+    array = np.asarray(leaf)
+    if array.dtype.kind not in "fiubV":
+        return repr(leaf)
+    if array.size <= MOST_SHOWN:
+        return readable((array.astype(np.float64),), ("",))[1:]
+    return f"<{array.dtype} {array.shape}, from {array.min():.6g} to {array.max():.6g}>"
+
+
+def _hints(found: Finding, pair: Pair, wrt: str | None, of: Callable[..., Any], again: Again) -> list[str]:
+    """What explains it: for each parameter that is wrong a factor, or that it is transposed; or an ε that is left out."""
+    seen = Comparisons.of(found, pair.reference, pair.of_arrays, len(pair.call.arrays), again)
+    leaves = [leaf.shape for leaf in jax.tree.leaves(pair.reference.shapes)]
+    stems = _stems(pair.reference.shapes, wrt, of)
+    ends = np.cumsum([int(np.prod(shape)) for shape in leaves]).tolist()
+    wrong, rows, right = set(found.components), list[str](), list[str]()
+    for stem, shape, end in zip(stems, leaves, ends, strict=True):
+        part = slice(end - int(np.prod(shape)), end)
+        if not any(part.start <= k < part.stop for k in wrong):
+            right.append(stem)
+            continue
+        size = part.stop - part.start
+        whole = ("every component" if size > 1 else "it") if len(leaves) == 1 else stem
+        if (factor := seen.factor(part)) is not None:
+            rows.append(f"  {whole} is {_factor(*factor, pair.call, of)}")
+        elif seen.is_transposed(part, shape):
+            rows.append(f"  {'it' if len(leaves) == 1 else stem} is transposed")
+        elif len(leaves) > 1:
+            rows.append(f"  {stem} is wrong")
+    if len(leaves) > 1 and right:
+        rows.append(f"  right: {', '.join(right)}")
+    if pair.candidate is not None and not any(" times " in row or " is 0" in row for row in rows):
+        epsilon = left_out(pair.reference, pair.of_arrays, pair.candidate, pair.own_arrays)
+        if epsilon is not None:
+            rows.append(f"  equal if {epsilon[0]:g}{f' at {epsilon[1]}' if epsilon[1] else ''} were 0")
+    return rows
+
+
+def _factor(times: float, more: float, call: Call, of: Callable[..., Any]) -> str:
+    """The factor that explains it, to so many digits that it is not 1; and which size it comes from."""
+    if abs(times) < 1e-12:
+        return "0"
+    said = f"{times:.7g}" if abs(more) > 1e-3 else f"1 {'+' if more > 0 else '−'} {abs(more):.3g}"
+    return f"{said} times what it should be{_size(abs(times), call, of)}"
+
+
+def _size(times: float, call: Call, of: Callable[..., Any]) -> str:
+    """Where a factor n or 1/n comes from: n is the length of an argument that is no parameter of one, or of any."""
+    names = argument_names(of) or []
+    for argument, value in reversed(list(enumerate(call.args))):
+        for leaf in jax.tree.leaves(value):
+            for axis, size in enumerate(np.shape(leaf)):
+                if size > 2 and abs(times * size - 1) < 1e-6:
+                    return f": 1/{size}, and {size} is the length of {_named(names, argument)} along axis {axis}"
+                if size > 2 and abs(times - size) < 1e-6 * size:
+                    return f": {size} is the length of {_named(names, argument)} along axis {axis}"
+    return ""
+
+
+def _named(names: list[str], k: int) -> str:
+    return names[k] if k < len(names) else f"argument {k}"

@@ -1,0 +1,403 @@
+"""The two sides of an assertion, a gradient and the function it is of, traced at one shape and evaluated at many inputs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.assertion.calling import (
+    asks_for_nabla,
+    first_of,
+    gradient_of,
+    second_of,
+    shapes_of,
+    value_of,
+    variable_of,
+)
+from autodiff_ref.judge.assertion.captured import captured, with_arrays
+from autodiff_ref.judge.assertion.extended import extended
+from autodiff_ref.judge.assertion.refused import not_traced, uses_jax, writes_in_place
+from autodiff_ref.judge.assertion.state import kept_as_it_was
+from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.comparing import Evaluator, evaluator
+from autodiff_ref.judge.floats.table import bounded
+from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
+from autodiff_ref.judge.program.plans import Array, Plan
+from autodiff_ref.judge.program.walk import plan_parts
+from manual_grad.derivation import label_of
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one assertion."""
+
+    args: tuple[Any, ...]
+    keywords: dict[str, Any]
+    leaves: list[Any]
+    structure: Any
+    arrays: list[int]
+    """which leaves are arrays or floats, and so inputs of a trace; the others, as `k` in `eye(k)`, are part of it"""
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> "Call":
+        """The arguments taken apart."""
+        leaves, structure = jax.tree.flatten((args, keywords or {}))
+        arrays = [k for k, leaf in enumerate(leaves) if isinstance(leaf, float | np.ndarray | np.generic | jax.Array)]
+        return cls(args, keywords or {}, leaves, structure, arrays)
+
+    @property
+    def values(self) -> list[Any]:
+        """The arrays among the leaves."""
+        return [self.leaves[k] for k in self.arrays]
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether JAX computes in float64 here: where it is set to, and where no argument is one of its own arrays."""
+        return bool(jax.config.read("jax_enable_x64")) or not any(isinstance(leaf, jax.Array) for leaf in self.leaves)
+
+    def as_numpy(self, held: list[Any]) -> list[Any]:
+        """The arrays, and those in a function's closures, as both sides compute with them: JAX's float32 rounds float64.
+
+        Those in closures are copied, since a function might write into them.
+        """
+        made = [*map(np.asarray, self.values), *map(np.array, held)]
+        made = [array.astype(np.float64) if array.dtype.kind == "V" else array for array in made]
+        return made if self.wide else [x.astype(np.float32) if x.dtype == np.float64 else x for x in made]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The most precise NumPy floats among the arguments."""
+        return np.result_type(np.float16, *(x.dtype for x in map(np.asarray, self.values) if x.dtype.kind == "f"))
+
+    def more_precise(self) -> "Call | None":
+        """The call in the next more precise floats; None where the machine has none."""
+        wanted = np.dtype(np.float64 if self.dtype.itemsize < 8 else np.longdouble)
+        if np.finfo(wanted).nmant <= np.finfo(self.dtype).nmant:
+            return None
+        wide = [x.astype(wanted) if x.dtype.kind == "f" else x for x in map(np.asarray, self.values)]
+        return Call.of(*self.rebuilt(wide))
+
+    @property
+    def key(self) -> Any:
+        """Equal for calls that one trace serves."""
+        given = [(getattr(leaf, "dtype", type(leaf)), np.shape(leaf)) for leaf in self.values]
+        rest = [repr(leaf) for k, leaf in enumerate(self.leaves) if k not in self.arrays]
+        return self.structure, tuple(self.arrays), tuple(given), tuple(rest), self.wide
+
+    def rebuilt(self, values: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments and keywords with other arrays in them."""
+        leaves = list(self.leaves)
+        for k, value in zip(self.arrays, values, strict=True):
+            leaves[k] = value
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+@dataclass
+class Side:
+    """One of the two functions at one shape: how it is evaluated in balls, and in floats with bounds."""
+
+    labels: list[bool]
+    """for each array of the call, whether it is only data: what is not differentiated by is compared exactly"""
+    shapes: Any = None
+    """what it returns"""
+    value: Any = None
+    """of a reference, what the differentiated function returns"""
+    variable: Any = None
+    """of a reference, what it is differentiated by: its structure and shapes"""
+    plan: Plan | None = None
+    """for balls"""
+    reason: str = ""
+    """why there is no plan"""
+    work: int = 0
+    """about how many operations on numbers it takes"""
+    of: Plan | None = None
+    """for balls: the differentiated function itself"""
+    own: Callable[[], Any] | None = None
+    """traces it in the precision that it is called in"""
+    wide: Any = None
+    """its jaxpr in float64"""
+    flags: list[bool] = field(default_factory=list[bool])
+    """`labels`, and those of the arrays in its closures"""
+    doubtful: bool = False
+    """whether it was ever found to differ, so that balls look at all its inputs from then on"""
+    asks_for_nabla: bool = False
+    """whether it is a line of a derivation, which is handed ∇"""
+    numpy_code: bool = False
+    """whether it was traced with stand-ins for NumPy's arrays"""
+    assumptions: list[Assumption] = field(default_factory=list[Assumption])
+    """what was taken for granted of the input at which it was traced"""
+    _last: Any = None
+    """the arrays that its bounds were last asked at, by what, and these: several ask in turn"""
+
+    def at(self, arrays: list[Any]) -> Evaluator:
+        """Its value in balls."""
+        assert self.plan is not None
+        return evaluator(self.plan, tuple(arrays))
+
+    def bounded(self, arrays: list[Any], *, wide: bool) -> tuple[Array, Array]:
+        """(value, rounding bound) of each component, in float64 or in the precision that it is called in.
+
+        Raises:
+            NotImplementedError: a primitive has no rounding bound.
+        """
+        return self._with_ties(arrays, wide=wide)[0]
+
+    def ties(self, arrays: list[Any]) -> bool:
+        """Whether reals that are compared may be equal, so that floats do not see a kink.
+
+        Raises:
+            NotImplementedError: a primitive has no rounding bound.
+        """
+        return self._with_ties(arrays, wide=True)[1]
+
+    def _with_ties(self, arrays: list[Any], *, wide: bool) -> tuple[tuple[Array, Array], bool]:
+        closed, run = self._bounded_wide if wide else self._bounded_own
+        if self._last is not None and self._last[0] is arrays and self._last[1] is run:
+            return self._last[2]
+        given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
+        found, tied = run.with_ties(*given)
+        self._last = arrays, run, (_flat(found), bool(tied[0]))
+        return self._last[2]
+
+    def plainly(self, arrays: list[Any]) -> Array:
+        """The value in float64 alone.
+
+        Raises:
+            NotImplementedError: a primitive has no rounding bound.
+        """
+        return self.bounded(arrays, wide=True)[0]
+
+    def extended(self, arrays: list[Any]) -> tuple[Array, bool]:
+        """The value in floats of more digits, and whether reals compared on the way tie.
+
+        Raises:
+            NotImplementedError: a primitive has no rule there, or the machine no such floats.
+        """
+        return self._extended(arrays)
+
+    def holds(self, arrays: list[Any]) -> bool:
+        """Whether what was taken for granted when it was traced is so at these arrays: the same branches, the same masks."""
+        if not self.assumptions:
+            return True
+        closed, run, _ = self._bounded_assumptions
+        try:
+            with np.errstate(all="ignore"):
+                found = run(*[np.asarray(x, aval.dtype) for x, aval in zip(arrays, closed.in_avals, strict=True)])
+        except Exception:  # a step that fails at these values: it is traced anew
+            return False
+        return all(np.array_equal(np.asarray(a), b.value) for a, b in zip(found, self.assumptions, strict=True))
+
+    def ties_in_assumptions(self, arrays: list[Any]) -> bool:
+        """Whether reals tie in what was taken for granted, as in `if z > 0` at 0: a branch of which may be a kink."""
+        if not self.assumptions:
+            return False
+        closed, _, with_ties = self._bounded_assumptions
+        given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
+        return with_ties is None or bool(with_ties(*given)[1][0])
+
+    def value_of(self, arrays: list[Any]) -> tuple[Array, Array]:
+        """Of a reference: (value, rounding bound) of the differentiated function, in the precision that it is called in.
+
+        Raises:
+            NotImplementedError: a primitive has no rounding bound.
+        """
+        closed, run = self._bounded_value
+        return _flat(run(*[np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]))
+
+    @cached_property
+    def _extended(self) -> Any:
+        return extended(self.wide, self.count, self.flags)
+
+    @property
+    def count(self) -> int:
+        """How many arrays the gradient is made of."""
+        return len(jax.tree.leaves(self.shapes))
+
+    @cached_property
+    def _bounded_assumptions(self) -> Any:
+        closed = self.wide
+        made = core.ClosedJaxpr(
+            closed.jaxpr.replace(outvars=closed.jaxpr.outvars[len(closed.jaxpr.outvars) - len(self.assumptions) :]),
+            closed.consts,
+        )
+        labels = tuple(self.flags)
+        try:
+            run = bounded(made, labels=labels)
+            return closed, lambda *given: [part.value[0] for part in run(*[x[None] for x in given])], run.with_ties
+        except NotImplementedError:
+            compiled = jax.jit(core.jaxpr_as_fun(made))
+
+            def by_jax(*given: Any) -> Any:
+                with jax.enable_x64(True):
+                    return compiled(*given)
+
+            return closed, by_jax, None
+
+    @cached_property
+    def _bounded_value(self) -> Any:
+        assert self.own is not None
+        closed = self.own()[0]
+        value = closed.jaxpr.outvars[self.count : self.count + len(jax.tree.leaves(self.value))]
+        made = core.ClosedJaxpr(closed.jaxpr.replace(outvars=value), closed.consts)
+        return closed, bounded(made, labels=self.flags)
+
+    @cached_property
+    def _bounded_wide(self) -> Any:
+        return self._prepared(self.wide)
+
+    @cached_property
+    def _bounded_own(self) -> Any:
+        assert self.own is not None
+        closed = self.own()[0]
+        alike = [aval.dtype for aval in closed.in_avals] == [aval.dtype for aval in self.wide.in_avals]
+        return self._bounded_wide if alike else self._prepared(closed)
+
+    def _prepared(self, closed: Any) -> Any:
+        count = self.count
+        gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
+        return closed, bounded(gradient, labels=self.flags)
+
+
+def _flat(parts: Any) -> tuple[Array, Array]:
+    return tuple(  # pyright: ignore[reportReturnType]
+        np.concatenate([np.ravel(part).astype(np.float64) for part in each]) for each in zip(*parts, strict=True)
+    )
+
+
+def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
+    """The gradient of `of`, by JAX.
+
+    Raises:
+        TypeError: `of` has no argument `wrt`, nor a first argument with such a field; that is not made of floats; or `of`
+            cannot be traced.
+    """
+    args, keywords = jax.tree.unflatten(call.structure, list(range(len(call.leaves))))
+    variables = set(jax.tree.leaves(variable_of(of, wrt, args, keywords)))
+    for k in variables:
+        kind = np.asarray(call.leaves[k]).dtype
+        if not jax.numpy.issubdtype(kind, np.floating):
+            raise TypeError(f"what is differentiated by must be real floating numbers, got {kind}: {call.leaves[k]!r}")
+
+    def gradient_and_value(f: Function, args: Any, keywords: Any) -> Any:
+        shapes = shapes_of(variable_of(f, wrt, args, keywords))
+        return gradient_of(f, wrt, args, keywords), first_of(value_of(f, wrt, args, keywords), shapes)
+
+    side = _trace(gradient_and_value, of, call, [k not in variables for k in call.arrays])
+    side.variable = shapes_of(variable_of(of, wrt, call.args, call.keywords))
+    return side
+
+
+def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: list[bool], variable: Any) -> Side:
+    """A gradient as someone wrote it; `variable` has the shapes of what is differentiated by.
+
+    Raises:
+        TypeError: it cannot be traced.
+    """
+
+    def gradient(f: Function, args: Any, keywords: Any) -> Any:
+        return second_of(value_of(f, wrt, args, keywords), variable), None
+
+    side = _trace(gradient, candidate, call, labels)
+    side.asks_for_nabla = asks_for_nabla(candidate)
+    return side
+
+
+def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool]) -> Side:
+    """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision.
+
+    Raises:
+        TypeError: it cannot be traced.
+    """
+    held = captured(f)[1]
+    errors: list[tuple[bool, Exception]] = []
+    ways = [(False, False), (False, True), (True, False), (True, True)]
+    for numpy_code, own in ways[2:] + ways[:2] if writes_in_place(f) else ways:
+        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code)
+        try:
+            closed, (shapes, others, _), assumptions = traced(own=own)
+        except Exception as error:  # whatever it does with a tracer
+            errors.append((numpy_code, error))
+            continue
+        count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
+        side = Side(
+            labels,
+            shapes,
+            others,
+            work=work_of(closed.jaxpr),
+            own=partial(traced, own=True),
+            wide=closed,
+            flags=flags,
+            numpy_code=numpy_code,
+            assumptions=assumptions,
+        )
+        try:
+            side.plan, side.of, _ = plan_parts(
+                closed, BALLS, [count, len(jax.tree.leaves(others)), len(assumptions)], labels=flags
+            )
+        except NotImplementedError as error:
+            side.reason = str(error)
+        return side
+    error = next((error for numpy_code, error in errors if numpy_code != uses_jax(f)), errors[0][1])
+    raise TypeError(not_traced(label_of(f), error)) from error
+
+
+def _jaxpr(
+    apply: Callable[..., Any], f: Function, call: Call, held: list[Any], labels: list[bool], *, own: bool, numpy_code: bool
+) -> tuple[Any, Any, list[Assumption]]:
+    """(jaxpr, shapes of what it returns, what was taken for granted, which the last outputs compute)."""
+    taken: list[Assumption] = []
+
+    def flat(values: Any, traced_held: Any) -> Any:
+        if not numpy_code:
+            return *apply(with_arrays(f, list(traced_held)), *call.rebuilt(values)), ()
+        reals = [_real(leaf, own or not call.wide) for leaf in call.values]
+        levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
+        pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
+        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f))
+        gradient, value = apply(function, *call.rebuilt(values))
+        taken[:] = assumptions
+        return gradient, value, [assumption.array for assumption in assumptions]
+
+    with jax.enable_x64(call.wide if own else True), kept_as_it_was(f):
+        given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
+        closed, shapes = jax.make_jaxpr(flat, return_shape=True)(*given)
+    return closed, shapes, taken
+
+
+def _real(leaf: Any, own: bool) -> Any:
+    """A real array as a trace computes with it: in float64, unless in its own precision."""
+    if isinstance(leaf, float):
+        return np.float64(leaf)
+    array = np.asarray(leaf)
+    made = array if own else array.astype(_widened(leaf).dtype)
+    return made[()] if isinstance(leaf, np.generic) else made
+
+
+def _widened(leaf: Any) -> Any:
+    array = np.asarray(leaf)
+    kinds = ((np.floating, np.float64), (np.integer, np.int64))
+    wide = next((wide for kind, wide in kinds if jax.numpy.issubdtype(array.dtype, kind)), array.dtype)
+    return jax.ShapeDtypeStruct(array.shape, wide)
+
+
+def work_of(jaxpr: Any) -> int:
+    """About how many operations on single numbers a jaxpr takes."""
+    total = 0
+    for eqn in jaxpr.eqns:
+        times = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
+        inner = [part for value in eqn.params.values() for part in (value if isinstance(value, tuple | list) else [value])]
+        bodies = [getattr(part, "jaxpr", part) for part in inner if hasattr(getattr(part, "jaxpr", part), "eqns")]
+        size = sum(int(np.prod(var.aval.shape)) for var in eqn.outvars if hasattr(var.aval, "shape"))
+        if eqn.primitive.name == "dot_general":
+            summed = eqn.params["dimension_numbers"][0][0]
+            size *= int(np.prod([eqn.invars[0].aval.shape[axis] for axis in summed]))
+        elif eqn.primitive.name.startswith(("reduce", "arg", "conv", "sort")):
+            size = sum(int(np.prod(var.aval.shape)) for var in eqn.invars)
+        total += times * sum(map(work_of, bodies)) if bodies else size
+    return total

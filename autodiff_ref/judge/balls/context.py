@@ -1,0 +1,142 @@
+"""What a run in balls knows: how constants are read, how ties are decided, and what it met on the way."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import flint
+import numpy as np
+from flint import arb
+
+from autodiff_ref.judge.program.movement import as_objects
+from autodiff_ref.judge.program.plans import Array, Constant, is_short, loose
+
+ZERO, ONE, NAN = arb(0), arb(1), arb.nan()
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A reading of the constants: one of them is moved by so many of its ulps, and all others are their doubles."""
+
+    constant: Constant
+    ulps: int
+
+
+Reading = Literal["balls", "exact"] | Moved
+"""a float constant of more than 24 bits is c ± ulp(c), or exactly its double, or that moved"""
+
+Ties = Literal["exact", "left", "right", "mixed", "mixed back"]
+"""comparisons of reals that tie: as they are, or as if the left operand were smaller, or the right one, or in turns"""
+
+
+@dataclass
+class Context:
+    """How one run reads constants and decides ties, and what it met."""
+
+    constants: Reading = "balls"
+    ties: Ties = "exact"
+    tied: bool = False
+    """two reals compared were equal"""
+    unresolved: bool = False
+    """two reals compared could not be told apart at this precision"""
+    met: dict[Any, int] | None = None
+    """where to note how reals compared, by site; None for nowhere"""
+    possible: dict[Any, int] | None = None
+    """where to note how numbers in the balls may compare"""
+    bounds: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
+    """of balls that stand for all of a domain, by their ids: its ends, which a ball holds only roughly"""
+    undefined: Any = NAN
+    zero: Any = ZERO
+
+    decisions: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    """how each pair of reals that tied was decided, so that x > 0 and 0 < x are decided alike"""
+    kept: list[Any] = field(default_factory=list[Any])
+    """the reals of `decisions`: as long as they live, nothing else has their id"""
+
+    def compare(self, a: arb, b: arb, *, label: bool) -> int:
+        """−1, 0 or 1 as a < b, a = b or a > b, ties decided as `ties` says; a ball is equal to itself."""
+        if a is b:
+            return 0
+        if a < b:
+            return -1
+        if a > b:
+            return 1
+        if not (a == b and a.is_exact() and b.is_exact()):
+            self.unresolved = True
+        elif label:
+            return 0
+        return self.tie(a, b)
+
+    def tie(self, a: Any, b: Any) -> int:
+        """Decides a tie: the same pair always in the same way, whichever comes first."""
+        self.tied = True
+        if self.ties == "exact":
+            return 0
+        if (id(b), id(a)) in self.decisions:
+            return -self.decisions[id(b), id(a)]
+        if (id(a), id(b)) not in self.decisions:
+            odd = len(self.decisions).bit_count() % 2 == 1
+            side = {"left": -1, "right": 1, "mixed": 1 if odd else -1, "mixed back": -1 if odd else 1}[self.ties]
+            self.decisions[id(a), id(b)] = side
+            self.kept.extend((a, b))
+        return self.decisions[id(a), id(b)]
+
+    def number(self, value: Any) -> arb:
+        """The real that a constant among a primitive's parameters stands for."""
+        return constant(value, self)
+
+    @contextmanager
+    def deciding(self) -> Generator[Callable[[], bool]]:
+        """Notices comparisons that tie or cannot be told; these make the whole run unresolved."""
+        before = self.tied, self.unresolved
+        self.tied = self.unresolved = False
+        clear = True
+        yield lambda: clear
+        clear = not (self.tied or self.unresolved)
+        self.tied, self.unresolved = before[0], before[1] or not clear
+
+
+@contextmanager
+def precision(bits: int) -> Generator[None]:
+    """Ball arithmetic with this many bits."""
+    with flint.ctx.workprec(bits):
+        yield
+
+
+def exact(values: Array) -> Array:
+    """Numbers as balls of radius 0, integers beyond 2^53 too."""
+    array = np.asarray(values)
+    if np.issubdtype(array.dtype, np.floating):
+        return entrywise(lambda value: arb(float(value)), array)
+    return entrywise(lambda value: arb(int(value)), array)
+
+
+def entrywise(f: Callable[..., Any], *arrays: Array) -> Array:
+    """f of each entry of arrays of one shape."""
+    return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
+
+
+def constant(value: Any, context: Context | None, dtype: Any = np.float64) -> arb:
+    """The real that a float constant stands for: itself if it is short, else c ± ulp(c), so that 0.1 may mean 1/10.
+
+    Or another reading of it, as the context says.
+    """
+    double = float(value)  # NumPy's scalars lose their type on the way here
+    if double == 0:
+        return ZERO
+    number = np.dtype(dtype).type(double)
+    if not np.isfinite(double) or context is None or context.constants == "exact" or is_short(number):
+        return arb(double)
+    ulp = _ulp(np.abs(number))
+    if context.constants == "balls":
+        return arb(double, ulp)
+    moves = context.constants.constant in loose(number)
+    return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)
+
+
+def _ulp(number: Any) -> float:
+    """The distance to the next float; of the largest one, to the one before."""
+    with np.errstate(over="ignore"):
+        above = float(np.spacing(number))
+    return above if np.isfinite(above) else float(number - np.nextafter(number, np.zeros_like(number)))

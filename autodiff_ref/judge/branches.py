@@ -1,0 +1,318 @@
+"""Inputs aimed at the comparisons that a derivation makes, so that each branch is taken and the border between two tried.
+
+What a line says only for x > 1e10, or only for |x| < 1e-8, shows at no input that is drawn. Two searches find such inputs:
+one multiplies arguments by powers of 2, the other walks along the gradient of the difference that is compared, to the
+border and a little beyond it, as Newton's method does.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flint import arb
+from jax.extend import core
+
+from autodiff_ref.judge.balls import Context, exact, precision
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.comparing import PRECISIONS, evaluator
+from autodiff_ref.judge.domains import row_of
+from autodiff_ref.judge.errors import is_admitted
+from autodiff_ref.judge.inputs import Input
+from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
+from autodiff_ref.judge.program.trace import Traced, shape_key
+from autodiff_ref.judge.program.walk import CALLS
+from manual_grad.derivation import Line
+
+STRATUM = "aimed"
+"""the name of such inputs in a report"""
+
+MOST_SITES = 16
+"""Comparisons that are aimed at: the first with a branch that no input took, then those whose border was not tried."""
+
+SCALES = tuple(2.0**k for k in (-1000, -300, -100, -50, -27, -14, -7, -3, 3, 7, 14, 27, 50, 100, 300, 1000))
+"""what arguments are multiplied by"""
+
+MOST_RUNS = 400
+"""of programs in balls, while inputs are looked for"""
+
+STARTS = 3
+"""inputs that a walk starts from"""
+
+BEYOND = tuple(10.0**-k for k in (0, 1, 3, 6, 9, 12, 15))
+"""how far beyond the border a walk goes, times 1 and times what is compared with"""
+
+SPECIAL = ("zeros", "equal", "compared")
+"""Strata of special numbers: a branch that only these take, as |x| < 1e-8 at x = 0, is aimed at too."""
+
+KEPT = 3
+"""inputs of each outcome that are added"""
+
+_BOX = 1100
+"""Balls of the radius 2^1100 hold all floats, where a branch is to be ruled out."""
+
+
+class Branches:
+    """The comparisons of a derivation's lines and of `of`, and which of their branches inputs have taken."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.derivation = bench, bench.derivation
+        self._runs = 0
+        self._differences: dict[Any, Callable[..., Any]] = {}
+
+    # What was met
+
+    def _programs(self, args: tuple[Any, ...]) -> list[Traced]:
+        lines = [self.bench.traced(line, args) for line in self.derivation.lines]
+        return [made for made in (self.bench.traces.of(args), *lines) if made.plan is not None]
+
+    def _run(self, args: tuple[Any, ...]) -> None:
+        """Notes what all programs compare at an input."""
+        for traced in self._programs(args):
+            if traced.plan is not None and any(traced.plan.met.get(site, 0) & ALL != ALL for site in traced.plan.sites):
+                with suppress(Exception):  # the judge's own: said where the line is judged
+                    evaluator(traced.plan, args)(PRECISIONS[0], "exact", "exact")
+
+    def _shapes(self) -> list[tuple[Any, ...]]:
+        return list({shape_key(given.args): given.args for given in self.bench.inputs}.values())
+
+    def met(self, programs: Callable[[tuple[Any, ...]], list[Traced]]) -> dict[Site, int]:
+        """The outcomes of each comparison, over all shapes."""
+        found: dict[Site, int] = {}
+        for args in self._shapes():
+            for traced in programs(args):
+                for site in traced.plan.sites if traced.plan is not None else ():
+                    assert traced.plan is not None
+                    found[site] = found.get(site, 0) | traced.plan.met.get(site, 0)
+        return found
+
+    def unmet(self, line: Line, other: Line | None) -> list[str]:
+        """The branches of a line, of the one it is judged against and of `of` that no input took, for people."""
+
+        def programs(args: tuple[Any, ...]) -> list[Traced]:
+            return [self.bench.traces.of(args), *[self.bench.traced(each, args) for each in (line, other) if each]]
+
+        found: dict[str, None] = {}
+        for site, outcomes in self.met(programs).items():
+            if not site.is_jaxs:
+                for branch in site.unmet(outcomes):
+                    if not self._is_ruled_out(site, branch, programs):
+                        found.setdefault(branch)
+        return list(found)
+
+    # Aiming
+
+    def aim(self, *, where_given: bool = False) -> None:
+        """Adds inputs to the bench that take the branches no input has taken yet, as far as they are found."""
+        special = [given for given in self.bench.inputs if given.stratum in SPECIAL or not given.main]
+        for given in self.bench.inputs:
+            if given.main and given.stratum not in SPECIAL:
+                self._run(given.args)
+        sites = self.met(self._programs)
+        for given in special:
+            self._run(given.args)
+        if where_given:
+            return
+        open_sites = [site for site in sites if site.wanted(sites[site])]
+        open_sites.sort(key=lambda site: (not site.unmet(sites[site]), site.is_jaxs))
+        for site in open_sites[:MOST_SITES]:
+            for given in self._starts():
+                sites[site] |= self._aim_at(site, site.wanted(sites[site]), given)
+                if not site.unmet(sites[site]):
+                    break
+
+    def _starts(self) -> list[Input]:
+        ordinary = [given for given in self.bench.inputs if given.stratum == "ordinary" and given.main]
+        return (ordinary or self.bench.inputs)[:STARTS]
+
+    def _aim_at(self, site: Site, wanted: list[int], given: Input) -> int:
+        """Adds inputs of the outcomes that are wanted; which of them were found."""
+        programs = [made for made in self._programs(given.args) if made.plan is not None and site in made.plan.sites]
+        if not programs:
+            return 0
+        plan = programs[0].plan
+        assert plan is not None
+        left = dict.fromkeys(wanted, KEPT)
+        walked = () if site.is_jaxs else self._walked(site, programs[0], given.args, wanted)
+        scaled = () if wanted == [EQUAL] else self._scaled(given.args)
+        for args in itertools.chain(walked, scaled):
+            if not any(left.values()) or self._runs >= MOST_RUNS:
+                break
+            self._runs += 1
+            if not is_admitted(self.derivation, args):
+                continue
+            context = Context(constants="exact", met={})
+            leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+            with precision(PRECISIONS[0]):
+                try:
+                    plan.run(context, *[exact(x) if np.issubdtype(x.dtype, np.floating) else x for x in leaves])
+                except Exception:  # numbers so large that flint refuses them
+                    continue
+            assert context.met is not None
+            here = [outcome for outcome, count in left.items() if count and context.met.get(site, 0) & outcome]
+            if here:
+                left.update({outcome: left[outcome] - 1 for outcome in here})
+                self.bench.inputs.append(Input(STRATUM, args, given.main))
+                self._run(args)
+        return sum(outcome for outcome, count in left.items() if count < KEPT)
+
+    def _scaled(self, args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        """Inputs with one argument, one of its entries, or all of them multiplied by powers of 2 and −1."""
+        leaves, structure = jax.tree.flatten(args)
+        free = self._free()
+        for scale in SCALES:
+            for sign in (1.0, -1.0):
+                for chosen in ([k] for k in free):
+                    for everywhere in (True, False):
+                        made = [np.array(leaf) for leaf in leaves]
+                        for k in chosen:
+                            spot = ... if everywhere else np.unravel_index(0, made[k].shape)
+                            made[k][spot] = made[k][spot] * (sign * scale)
+                        inside = self._inside(made, args)
+                        if inside is not None:
+                            yield jax.tree.unflatten(structure, inside)
+
+    def _walked(self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """Inputs on the border of a comparison and a little beyond it, along the gradient of what is compared."""
+        leaves, structure = jax.tree.flatten(args)
+        leaves = [np.asarray(leaf) for leaf in leaves]
+        try:
+            difference = self._difference(site, traced, args)
+            with jax.enable_x64(True):
+                size = int(difference(*leaves)[0].size)
+        except Exception:  # it stands in a loop, or cannot be differentiated
+            return
+        for entry in range(min(size, 2)):
+            point = leaves
+            for _ in range(6):
+                step = self._step(difference, point, entry, 0.0, args)
+                if step is None or all(np.array_equal(a, b) for a, b in zip(step, point, strict=True)):
+                    break
+                point = step
+                yield jax.tree.unflatten(structure, point)
+            for outcome in wanted:
+                sign = {GREATER: 1.0, EQUAL: 0.0}.get(outcome, -1.0)
+                sizes = sorted({beyond * size for beyond in BEYOND for size in {1.0, abs(site.number or 1.0)}})
+                for target in (sign * size for size in sizes if sign):
+                    step = self._step(difference, point, entry, target, args)
+                    if step is not None:
+                        yield jax.tree.unflatten(structure, step)
+
+    def _step(
+        self, difference: Callable[..., Any], leaves: Sequence[np.ndarray], entry: int, target: float, args: tuple[Any, ...]
+    ) -> list[np.ndarray] | None:
+        """Newton's step towards the inputs at which one entry of what is compared is a given number."""
+        free = self._free()
+        with jax.enable_x64(True):
+            values, slopes = difference(*leaves, entry=entry)
+        value = float(np.ravel(values)[entry])
+        along = {k: np.asarray(slope, dtype=np.float64) for k, slope in zip(free, slopes, strict=True)}
+        norm = sum(float(np.sum(slope**2)) for slope in along.values())
+        if not (np.isfinite(value) and np.isfinite(norm) and norm > 0):
+            return None
+        made = [np.array(leaf) for leaf in leaves]
+        for k, slope in along.items():
+            made[k] = made[k] - slope * ((value - target) / norm)
+        return self._inside(made, args)
+
+    def _difference(self, site: Site, traced: Traced, args: tuple[Any, ...]) -> Callable[..., Any]:
+        """leaves -> (a − b of the comparison a ? b, its gradient by the arguments that may be moved)"""
+        key = site, traced.label, shape_key(args)
+        if key not in self._differences:
+            free = self._free()
+
+            def by_free(moved: list[Any], leaves: tuple[Any, ...], entry: Any) -> tuple[Any, Any]:
+                given = list(leaves)
+                for k, leaf in zip(free, moved, strict=True):
+                    given[k] = leaf
+                found = list(captured(traced.closed.jaxpr, traced.closed.consts, given, site))
+                flat = jnp.ravel(found[0])
+                return flat[entry], flat
+
+            gradient = jax.jit(jax.value_and_grad(by_free, has_aux=True))
+
+            def difference(*leaves: Any, entry: int = 0) -> Any:
+                (_, values), slopes = gradient([leaves[k] for k in free], leaves, entry)
+                return values, slopes
+
+            self._differences[key] = difference
+        return self._differences[key]
+
+    # Domains
+
+    def _free(self) -> list[int]:
+        """The leaves of the arguments that hold real numbers, and so may be moved."""
+        rows = [row_of(domain) for domain in jax.tree.leaves(self.derivation.domain)]
+        return [k for k, row in enumerate(rows) if row.varies and not row.known]
+
+    def _inside(self, leaves: Sequence[np.ndarray], args: tuple[Any, ...]) -> list[np.ndarray] | None:
+        """Arguments put back into their domain; None where they cannot be."""
+        sizes, made = self.bench.sizes(args), list(leaves)
+        domains = [domain.sized(sizes) for domain in jax.tree.leaves(self.derivation.domain)]
+        for k in self._free():
+            row = row_of(domains[k])
+            made[k] = row.mended(domains[k], made[k])
+            if not (np.all(np.isfinite(made[k])) and row.contains(domains[k], made[k])):
+                return None
+        return made
+
+    def _is_ruled_out(self, site: Site, branch: str, programs: Callable[[tuple[Any, ...]], list[Traced]]) -> bool:
+        """Whether balls that hold all inputs show that a branch is never taken."""
+        args = self.bench.inputs[0].args
+        traced = next((made for made in programs(args) if made.plan is not None and site in made.plan.sites), None)
+        if traced is None or traced.plan is None:
+            return False
+        free, boxes, bounds = self._free(), list[Any](), dict[int, tuple[float, float]]()
+        kept = list[arb]()  # so that nothing else has their id
+        for k, (domain, leaf) in enumerate(
+            zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
+        ):
+            low, high = row_of(domain).bounds(domain)
+            box = _box(low, high)
+            bounds[id(box)] = low, high
+            is_number = np.issubdtype(leaf.dtype, np.floating)
+            boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
+            kept.append(box)
+        context = Context(constants="exact", possible={}, bounds=bounds)
+        try:
+            with precision(PRECISIONS[0]):
+                traced.plan.run(context, *boxes)
+        except Exception:  # a rule that does not serve such balls
+            return False
+        assert context.possible is not None
+        return branch in site.unmet(context.possible.get(site, ALL))
+
+
+def _box(low: float, high: float) -> arb:
+    """A ball that holds all floats between two ends: of bounded intervals the inside, their ends being inputs as well."""
+    least, most = (end if np.isfinite(end) else arb(2) ** _BOX * sign for end, sign in ((low, -1), (high, 1)))
+    inside = 1 - 2.0**-20 if np.isfinite(low) and np.isfinite(high) else 1
+    return arb((most + least) / 2, (most - least) / 2 * inside)
+
+
+def captured(
+    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
+) -> Iterator[Any]:
+    """a − b of each equation of a jaxpr that makes a comparison a ? b, evaluated by JAX; not of those in loops."""
+    env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, core.Literal) else env[atom]
+
+    for eqn in jaxpr.eqns:
+        operands = [read(atom) for atom in eqn.invars]
+        if eqn.primitive.name == site.primitive and spot_of(eqn, calls) == site.spot:
+            a, b = compared(site, operands)
+            yield jnp.asarray(a) - jnp.asarray(b)
+        if eqn.primitive.name in CALLS:
+            inner = eqn.params[CALLS[eqn.primitive.name]]
+            body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+            yield from captured(body, body_consts, operands, site, (*calls, eqn))
+        variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
+        unnamed = jaxpr.debug_info.with_unknown_names()
+        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=unnamed)
+        made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
+        env.update(zip(eqn.outvars, made, strict=True))

@@ -1,0 +1,309 @@
+"""The judge: evaluates every line of a derivation on the same inputs and names the lines that do not follow."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from autodiff_ref.judge.accuracy.measure import add_accuracy
+from autodiff_ref.judge.audit import audit, check_reference
+from autodiff_ref.judge.bench import Bench, Relation
+from autodiff_ref.judge.borrowed import told
+from autodiff_ref.judge.branches import Branches
+from autodiff_ref.judge.compared import compared_inputs
+from autodiff_ref.judge.diagnosis.diagnose import diagnose
+from autodiff_ref.judge.diagnosis.suspect import Diagnosis
+from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
+from autodiff_ref.judge.program.trace import REFERENCE
+from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.search.power import power_of
+from autodiff_ref.judge.search.sweep import Sweep, Swept
+from autodiff_ref.judge.symbols.proofs import Proofs
+from autodiff_ref.judge.verdict import RIGHT, Verdict, verdict_of
+from manual_grad.claims import condition_text
+from manual_grad.derivation import Derivation, Line, formula_of, label_of
+
+Progress = Callable[[int, int, str], None]
+"""progress(steps done, steps in all, what comes now)"""
+
+Watch = Callable[[Report, int], None]
+"""watch(the report so far, the number of lines judged): what was found is known although the judge is killed"""
+
+
+def verify(
+    derivation: Derivation,
+    *,
+    seed: int = 0,
+    examples: int = 64,
+    inputs: Sequence[Input] | None = None,
+    shrink: bool = True,
+    accuracy: bool = False,
+    suspects: bool = True,
+    prove: bool = True,
+    floats: bool = True,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+    traces: Traces | None = None,
+    watch: Watch | None = None,
+) -> Report:
+    """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
+
+    Each line is judged against the line above it, the first against `jax.grad` of `derivation.of`; where the line above is
+    wrong, also against the last right one, and a line that equals either is not blamed.
+
+    Args:
+        derivation: what to judge.
+        seed: of the inputs; the same seed gives the same report.
+        examples: how many inputs at least, over all strata.
+        inputs: these inputs and no others.
+        shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
+        accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
+        suspects: whether to look for what a refuted line did; a budget of work bounds it, some two seconds for each.
+        prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
+        floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
+            look at those that the bounds do not explain. Of given inputs, there is no sweep.
+        timeout: seconds after which the lines that are left are undecided, and what is not proved yet is not waited for. The
+            step of the work that is at hand is ended first, so a line that never ends is waited for without end: a process
+            can be killed, as `manual-grad verify --timeout` does, a function call cannot.
+        progress: called before each step of the work.
+        watch: called with the report so far before each line, and behind the last one.
+        traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
+
+    Returns:
+        A report: `ok`, `first_wrong_line`, a verdict for each line; prints as a table.
+
+    Raises:
+        LineError: a line raises, or returns something of another shape than the gradient.
+        TypeError: it is no Derivation.
+
+    Example:
+        >>> from manual_grad import notes
+        >>> verify(notes.RESIDUAL).ok
+        True
+    """
+    if not isinstance(derivation, Derivation):
+        raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
+    entries = [LineReport(label_of(f), formula_of(f), condition=condition_text(f)) for f in derivation.lines]
+    report = Report(derivation.name, entries, seed)
+    until = None if timeout is None else time.monotonic() + timeout
+    is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
+    over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
+    try:
+        tried = draw_inputs(derivation, seed=seed, at_least=examples) if inputs is None else inputs
+        bench = Bench(derivation, tried, may_shrink=shrink and inputs is None, traces=traces)
+        bench.check_lines()
+    except NoInputError as error:
+        return _undecided(report, str(error))
+    proofs = Proofs(bench, until=until, over=over) if prove else None
+    if proofs is not None:
+        proofs.begin()  # the prover works beside the balls
+    branches = Branches(bench)
+    if inputs is None:
+        jaxprs = [bench.traced(line, tried[0].args).closed.jaxpr for line in derivation.lines]
+        bench.inputs += compared_inputs(derivation, jaxprs, seed=seed)
+        bench.more = further(derivation, seed=seed)
+    branches.aim(where_given=inputs is not None)
+    tell = progress or (lambda done, total, what: None)
+    tell(0, len(report.lines) + 1, "the reference")
+    check_reference(bench)
+    floated = Sweep(bench, seed=seed) if floats and inputs is None else None
+    judged = _Judged(bench, branches if inputs is None else None, floated, examples if inputs is None else 1)
+    for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
+        tell(k + 1, len(report.lines) + 1, entry.label)
+        judged.show(watch, report, k)
+        if is_over():
+            entry.reason = f"not judged: {over}"
+            continue
+        judged.judge(entry, line)
+        if suspects and entry.verdict == "refuted":
+            entry.diagnosis, failure = judged.suspect(line)
+            report.notes += failure
+    judged.show(watch, report, len(report.lines))
+    report.notes += told((label_of(f), bench.traced(f, tried[0].args).closed) for f in derivation.lines)
+    if any(line.verdict in RIGHT for line in report.lines):
+        report.notes += [*_unfinished(bench), *_vanishing(bench)]
+    if accuracy and is_over():
+        report.notes.append(f"errors in ulps were not measured: {over}")
+    elif accuracy:
+        add_accuracy(report, bench.traces, seed=seed, examples=examples, inputs=inputs)
+    if proofs is not None:
+        proofs.settle(report)
+    judged.settle(report)
+    found = audit(bench)
+    report.reference_is_right, report.reference = not found.wrong, "; ".join(found.wrong) or found.checked
+    report.notes += found.notes
+    report.sweep_seconds = 0.0 if floated is None else floated.seconds
+    return report
+
+
+def check(derivation: Derivation) -> Traces:
+    """Whether a derivation can be judged at all, found out at one input.
+
+    Returns:
+        What was traced of it.
+
+    Raises:
+        LineError: a line raises, or returns something of another shape than the gradient.
+    """
+    traces = Traces(derivation)
+    with suppress(NoInputError):  # `verify` says so in its report
+        Bench(derivation, draw_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False, traces=traces).check_lines()
+    return traces
+
+
+def _undecided(report: Report, reason: str) -> Report:
+    for line in report.lines:
+        line.reason = reason
+    return report
+
+
+@dataclass(frozen=True)
+class _Rung:
+    """A line already judged; the reference is the lowest."""
+
+    label: str
+    line: Line | None
+    value_is_right: bool | None
+    """None where it could not be told"""
+    is_exact: bool = True
+    """whether it has a value wherever the gradient exists, and is no approximation"""
+
+
+@dataclass
+class _Judged:
+    """The lines of a derivation, judged one after the other."""
+
+    bench: Bench
+    branches: Branches | None
+    """None where the inputs are given: then they are all that is asked for"""
+    floated: Sweep | None
+    wanted: int
+    """inputs with information that each verdict needs"""
+    ladder: list[_Rung] = field(default_factory=lambda: [_Rung(REFERENCE, None, value_is_right=True)])
+    unmet: dict[str, str] = field(default_factory=dict[str, str])
+    """why lines are undecided unless they are proved: branches that no input took"""
+
+    def judge(self, entry: LineReport, line: Line) -> None:
+        """Fills in a line's report, and puts it on the ladder."""
+        above = self.ladder[-1]
+        anchor = next(rung for rung in reversed(self.ladder) if rung.value_is_right and rung.is_exact)
+        found, against = self._found(line, above), above
+        if above is not anchor and found.verdict not in RIGHT:
+            # the line above is wrong, inexact or cannot be judged: a line that puts it right again is not to blame
+            to_anchor = self._found(line, anchor)
+            if found.verdict == "refuted" and to_anchor.verdict == "undecided" and not above.value_is_right:
+                entry.against = above.label
+                entry.reason = f"differs from {above.label}, which could not be judged: one of the two is wrong"
+                self.ladder.append(_Rung(entry.label, line, value_is_right=None))
+                return
+            is_right = to_anchor.verdict in (*RIGHT, "partial")
+            if is_right and found.verdict == "refuted" and above.value_is_right is False:
+                to_anchor.reason = (
+                    f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
+                )
+            if is_right or found.verdict == "undecided":
+                found, against = to_anchor, anchor
+        self._report(entry, line, found, against)
+
+    def _found(self, line: Line, against: _Rung) -> "_Found":
+        """What balls say of a line and another, and floats where balls see no difference."""
+        relation = self.bench.relation(line, against.line, self.wanted)
+        swept = None
+        doubtful = against.line is None and not all(self.bench.truth(given.args).confirmed for given in self.bench.inputs)
+        if self.floated is not None and not relation.differences and not relation.no_rule:
+            swept = self.floated.compare(line, against.line, finds=not doubtful)
+            relation.differences += swept.differences
+        verdict, reason = verdict_of(relation, wanted=self.wanted)
+        return _Found(relation, swept, verdict, reason)
+
+    def _report(self, entry: LineReport, line: Line, found: "_Found", against: _Rung) -> None:
+        relation = found.relation
+        entry.against, entry.verdict, entry.reason = against.label, found.verdict, found.reason
+        entry.inputs = dict(relation.equal)
+        entry.kinks, entry.conventions = relation.kinks, dict(relation.conventions)
+        entry.shapes = list(relation.shapes)
+        entry.resolution, entry.apart = relation.resolution, relation.ulps
+        entry.floats = found.swept
+        value_is_right: bool | None = against.value_is_right
+        match found.verdict:
+            case "refuted":
+                entry.counterexample = self.bench.counterexample(line, against.line, relation)
+                entry.reason = _lost_arguments(self.bench, line, against)
+                value_is_right = False
+            case "undecided":
+                value_is_right = None
+                entry.is_short_of_inputs = relation.is_short(self.wanted)
+            case _:
+                entry.power = power_of(self.floated, line, against.line) if self.floated else None
+                unmet = self.branches.unmet(line, against.line) if self.branches else []
+                if unmet:
+                    self.unmet[entry.label] = f"no input was found that takes {'; '.join(unmet)}"
+                if against.value_is_right is False:
+                    entry.reason = f"follows from {against.label}, and carries its mistake on"
+        is_exact = found.verdict in ("agrees", "within") and relation.ulps <= 1
+        self.ladder.append(_Rung(entry.label, line, value_is_right, is_exact))
+
+    def suspect(self, line: Line) -> tuple[Diagnosis | None, list[str]]:
+        """What a refuted line seems to have done; and why that could not be looked into, where the judge failed at it."""
+        last_right = next(rung for rung in reversed(self.ladder) if rung.value_is_right)
+        try:
+            return diagnose(self.bench, line, last_right.line), []
+        except Exception as error:  # of a search for a suggestion: no reason to lose the verdict
+            return None, [f"what {label_of(line)} did could not be looked into: {type(error).__name__}: {error}"]
+
+    def show(self, watch: Watch | None, report: Report, k: int) -> None:
+        """Hands on what is known so far."""
+        if watch is not None:
+            known = replace(report, lines=[replace(line) for line in report.lines], notes=[*report.notes])
+            self.settle(known)
+            watch(known, k)
+
+    def settle(self, report: Report) -> None:
+        """What keeps a line that is not proved from agreeing: a branch not taken, or floats that suspect what balls left."""
+        for entry in report.lines:
+            if entry.verdict not in ("agrees", "within"):
+                continue
+            if entry.label in self.unmet:
+                entry.verdict, entry.reason = "undecided", self.unmet[entry.label]
+            elif entry.floats is not None and entry.floats.left:
+                entry.verdict = "undecided"
+                entry.reason = f"equal where balls looked, but they have not cleared all that floats suspect: {entry.floats}"
+
+
+@dataclass
+class _Found:
+    """What is found of a line and another one."""
+
+    relation: Relation
+    swept: Swept | None
+    verdict: Verdict
+    reason: str
+
+
+def _lost_arguments(bench: Bench, line: Line, against: _Rung) -> str:
+    """Which arguments a wrong line forgot."""
+    lost = bench.arguments_used(against.line) - bench.arguments_used(line)
+    return f"does not depend on {', '.join(sorted(lost))}, as {against.label} does" if lost else ""
+
+
+def _unfinished(bench: Bench) -> list[str]:
+    """Whether the last line leaves something to ∇."""
+    last = bench.derivation.lines[-1]
+    calls = bench.traced(last, bench.inputs[0].args).calls
+    left = ", ".join(dict.fromkeys(f"∇{label_of(call.f)}" for call in calls))
+    return (
+        [f"{label_of(last)}, the last line, leaves {left} to the ∇ it is handed: something is still to be derived"]
+        if left
+        else []
+    )
+
+
+def _vanishing(bench: Bench) -> list[str]:
+    """Parts of the gradient that are 0 at every input, where no factor could be seen."""
+    zero = bench.vanishing_parts()
+    if not zero:
+        return []
+    return [
+        f"the gradient by {', '.join(zero)} is 0 at every input tried: a wrong factor in front of it makes no difference"
+    ]

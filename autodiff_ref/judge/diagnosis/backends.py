@@ -1,0 +1,176 @@
+"""Where small expressions over the values of two lines are computed: in NumPy for thousands, traced by JAX for a few.
+
+Those few are then decided in balls.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_ref.judge.diagnosis import batched
+from autodiff_ref.judge.diagnosis.batched import LEAD
+from autodiff_ref.judge.diagnosis.variant import Node, Program
+
+Value = Any
+WRONG, RIGHT = 0, 1
+"""whose slot it is"""
+
+
+class Backend(Protocol):
+    """Where expressions are computed."""
+
+    @property
+    def program(self) -> Program:
+        """The wrong line's, at these shapes."""
+        ...
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Of the named dimensions."""
+        ...
+
+    def slot(self, side: int, slot: int) -> Value:
+        """A value of one of the two lines."""
+        ...
+
+    def number(self, value: float) -> Value:
+        """A constant."""
+        ...
+
+    def f(self, name: str, *operands: Value) -> Value:
+        """An elementwise primitive, on shapes that broadcast."""
+        ...
+
+    def bind(self, node: Node, operands: Sequence[Value], **params: Any) -> Value:
+        """A node's primitive on other operands, or with other parameters; its first result."""
+        ...
+
+    def take(self, value: Value, axis: int, index: int) -> Value:
+        """One entry along an axis."""
+        ...
+
+    def column(self, value: Value, rank: int) -> Value:
+        """Axes of size 1 behind a value's own, up to a rank."""
+        ...
+
+    def transpose(self, value: Value) -> Value:
+        """The last two axes swapped."""
+        ...
+
+    def flip(self, value: Value, axis: int) -> Value:
+        """An axis backwards."""
+        ...
+
+    def like(self, value: Value, slot: int) -> Value:
+        """A value broadcast to the shape of a slot of the wrong line."""
+        ...
+
+
+Expression = Callable[[Backend], Value]
+
+
+@dataclass(frozen=True)
+class Floats:
+    """NumPy, with the axes of variants and inputs in front."""
+
+    program: Program
+    sizes: Mapping[str, int]
+    values: tuple[dict[int, Value], dict[int, Value]]
+
+    def slot(self, side: int, slot: int) -> Value:
+        return self.values[side][slot]
+
+    def number(self, value: float) -> Value:
+        return np.full((1,) * LEAD, float(value))
+
+    def f(self, name: str, *operands: Value) -> Value:
+        return batched.elementwise(name, *operands)
+
+    def bind(self, node: Node, operands: Sequence[Value], **params: Any) -> Value:
+        shapes = [operand.shape[LEAD:] for operand in operands]
+        results = [self.program.shapes[t] for t in node.targets]
+        return batched.applied(node.primitive, {**node.params, **params}, list(operands), shapes, results)[0]
+
+    def take(self, value: Value, axis: int, index: int) -> Value:
+        return np.take(value, index, axis=axis + LEAD if axis >= 0 else axis)
+
+    def column(self, value: Value, rank: int) -> Value:
+        return value.reshape(*value.shape, *[1] * (rank + LEAD - value.ndim))
+
+    def transpose(self, value: Value) -> Value:
+        return np.swapaxes(value, -1, -2)
+
+    def flip(self, value: Value, axis: int) -> Value:
+        return np.flip(value, axis + LEAD)
+
+    def like(self, value: Value, slot: int) -> Value:
+        shape = self.program.shapes[slot]
+        lifted = batched.lifted(value, len(shape))
+        return np.broadcast_to(lifted, lifted.shape[:LEAD] + shape)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """JAX."""
+
+    program: Program
+    sizes: Mapping[str, int]
+    values: tuple[Any, Any]
+
+    def slot(self, side: int, slot: int) -> Value:
+        return self.values[side][slot]
+
+    def number(self, value: float) -> Value:
+        return jnp.asarray(value, dtype=jnp.float64)
+
+    def f(self, name: str, *operands: Value) -> Value:
+        return _JAX[name](*operands)
+
+    def bind(self, node: Node, operands: Sequence[Value], **params: Any) -> Value:
+        made = node.primitive.bind(*operands, **{**node.params, **params})
+        return made[0] if node.primitive.multiple_results else made
+
+    def take(self, value: Value, axis: int, index: int) -> Value:
+        return jax.lax.index_in_dim(value, index, axis, keepdims=False)
+
+    def column(self, value: Value, rank: int) -> Value:
+        return value.reshape(*value.shape, *[1] * (rank - value.ndim))
+
+    def transpose(self, value: Value) -> Value:
+        return jnp.swapaxes(value, -1, -2)
+
+    def flip(self, value: Value, axis: int) -> Value:
+        return jnp.flip(value, axis)
+
+    def like(self, value: Value, slot: int) -> Value:
+        return jnp.broadcast_to(value, self.program.shapes[slot])
+
+
+_JAX: dict[str, Callable[..., Any]] = {
+    "add": jnp.add,
+    "sub": jnp.subtract,
+    "mul": jnp.multiply,
+    "div": jnp.divide,
+    "neg": jnp.negative,
+    "exp": jnp.exp,
+    "log": jnp.log,
+    "logistic": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "sqrt": jnp.sqrt,
+    "sin": jnp.sin,
+    "cos": jnp.cos,
+    "max": jnp.maximum,
+    "min": jnp.minimum,
+    "pow": jnp.power,
+    "abs": jnp.abs,
+    "lt": jnp.less,
+    "gt": jnp.greater,
+    "le": jnp.less_equal,
+    "ge": jnp.greater_equal,
+    "eq": jnp.equal,
+    "ne": jnp.not_equal,
+}

@@ -1,0 +1,108 @@
+"""The places where a wrong line may be repaired, what the source calls their values, and what a repair is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodiff_ref.judge.diagnosis.backends import Expression
+from autodiff_ref.judge.diagnosis.terms import named, shortened
+from autodiff_ref.judge.diagnosis.variant import Node, Program
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A slot of the wrong line computed otherwise, and the mistake that this would undo."""
+
+    kind: str
+    sentence: str
+    slot: int
+    cost: float
+    """the less, the likelier: what stands in the line and should not comes before what does not stand there"""
+    expression: Expression
+
+
+class Texts:
+    """What the source calls the values of a program."""
+
+    def __init__(
+        self, program: Program, names: Sequence[str], sizes: Mapping[str, int], again: Program | None = None
+    ) -> None:
+        """Also told the sizes of the dimensions, and the same program at other ones: a constant may be a size."""
+        self.program, self.sizes, self.again = program, sizes, again
+        self.named = {slot: text for slot, (text, _) in named(program).items()}
+        self.inputs = dict(zip(program.inputs, names, strict=True))
+
+    def of(self, slot: int) -> str:
+        """The source text of a value: a name, a number, an expression."""
+        number = self.number(slot)
+        if number is not None:
+            return self._size(slot, number) or f"{number:.12g}"
+        if slot in self.inputs or slot in self.named:
+            return self.inputs.get(slot) or self.named[slot]
+        node = self.program.nodes[self.program.maker[slot]] if slot in self.program.maker else None
+        if node is not None and node.name in PASSING:
+            return self.of(node.sources[0])
+        frame = self.program.frame(slot)
+        return shortened(frame.text) if frame is not None and frame.text else "a value"
+
+    def number(self, slot: int) -> float | None:
+        """What a slot holds, where that is one constant."""
+        return number_in(self.program, slot)
+
+    def _size(self, slot: int, number: float) -> str:
+        """The name of the size that a constant is: it changes with the shape."""
+        elsewhere = None if self.again is None else number_in(self.again, slot)
+        return next((name for name, size in self.sizes.items() if size == number != elsewhere), "")
+
+
+def number_in(program: Program, slot: int) -> float | None:
+    """What a slot of a program holds, where that is one constant."""
+    if slot in program.constants:
+        values = np.unique(np.asarray(program.constants[slot], dtype=np.float64))
+        return float(values[0]) if values.size == 1 else None
+    node = program.nodes[program.maker[slot]] if slot in program.maker else None
+    return number_in(program, node.sources[0]) if node is not None and node.name in PASSING and node.sources else None
+
+
+PASSING = {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "copy", "expand_dims"}
+"""what only brings a value into shape"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """An equation of the wrong line that may be repaired."""
+
+    program: Program
+    texts: Texts
+    node: Node
+    fixed: frozenset[int]
+    """sizes that are the same in every input"""
+
+    @property
+    def slot(self) -> int:
+        """Its value."""
+        return self.node.targets[0]
+
+    @property
+    def text(self) -> str:
+        """Its value, as the source writes it."""
+        return self.texts.of(self.slot)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its value's shape."""
+        return self.program.shapes[self.slot]
+
+    def fits(self, slot: int) -> bool:
+        """Whether a value can stand in the place of this one: of its shape, or a number for all of it."""
+        return self.program.is_real(slot) and self.program.shapes[slot] in (self.shape, ())
+
+    @property
+    def depth(self) -> int:
+        """In how many functions that the line calls it stands."""
+        return max(0, len(self.node.origin.frames) - 1)
+
+    def repair(self, kind: str, sentence: str, cost: float, expression: Expression) -> Repair:
+        """A repair of this equation; in the line itself it is a little likelier than in what the line calls."""
+        return Repair(kind, sentence, self.slot, cost + 0.01 * min(self.depth, 5), expression)

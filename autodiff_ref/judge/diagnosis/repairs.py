@@ -1,0 +1,238 @@
+"""Small changes of one equation of a wrong line that might put it right; what repairs it says what was done wrong."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression
+from autodiff_ref.judge.diagnosis.occurrences import Repair, Site, Texts
+
+
+def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
+    """Small changes that need no other value: without an operation, with another one, with another index, sign or factor."""
+    yield from _other_operation(site)
+    if not site.program.is_real(site.slot):
+        return
+    yield from _without(site)
+    yield from _other_index(site)
+    yield site.repair("sign", f"the sign of {site.text} is wrong", 1.3, lambda b: b.f("neg", b.slot(WRONG, site.slot)))
+    for name, factor in [("2", lambda _: 2.0), *[(n, lambda sizes, n=n: float(sizes[n])) for n in sizes]]:
+        yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor))
+        yield site.repair("constant", f"the factor {name} is one too many", 1.5, _times(site, "div", factor))
+    for name, text in (("add", "1"), ("sub", "−1")):
+        yield site.repair("term", f"the term {text} is missing beside {site.text}", 1.25, _times(site, name, lambda _: 1.0))
+
+
+def _times(site: Site, name: str, factor: Callable[[Mapping[str, int]], float]) -> Expression:
+    return lambda b: b.f(name, b.slot(WRONG, site.slot), b.number(factor(b.sizes)))
+
+
+def _operand(slot: int) -> Expression:
+    return lambda b: b.slot(WRONG, slot)
+
+
+# What stands in the line and should not
+
+
+def _without(site: Site) -> Iterator[Repair]:
+    node, name = site.node, site.node.name
+    a, b = (*node.sources, -1, -1)[:2]
+    if name in ("mul", "div", "add", "add_any", "sub"):
+        for kept, other in ((a, b), (b, a)):
+            if not site.fits(kept) or (name == "div" and kept == b):
+                continue
+            negated = name == "sub" and kept == b
+            is_term = name in ("add", "add_any", "sub")
+            kind, sentence = _too_many(site.texts, "term" if is_term else name, other)
+            yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated))
+    elif name == "neg":
+        yield site.repair("sign", f"the minus in {site.text} is one too many", 1.0, _operand(a))
+    elif name in ("max", "min", "clamp"):
+        for kept in node.sources:
+            if site.fits(kept):
+                yield site.repair(
+                    "function", f"{site.text} stands for {site.texts.of(kept)}", 1.2, _as(site.slot, kept, negated=False)
+                )
+    elif name == "select_n" and site.program.is_constant(node.sources[0]):
+        for kept in node.sources[1:]:
+            if site.fits(kept) and site.texts.number(kept) is None:
+                sentence = f"of {site.texts.of(kept)} only some entries count"
+                yield site.repair("sum", sentence, 1.2, _as(site.slot, kept, negated=False))
+    elif name in ("rev", "transpose") and site.program.shapes[a] == site.shape:
+        yield site.repair("index", f"{site.text}: an index is turned round that should not be", 1.0, _operand(a))
+    elif name in _UNARY or name in ("integer_pow", "square"):
+        yield site.repair(
+            "function",
+            f"{site.text} stands where {site.texts.of(a)} should: {_called(name)} is one too many",
+            1.2,
+            _operand(a),
+        )
+
+
+def _as(slot: int, kept: int, negated: bool) -> Expression:
+    def expression(b: Backend) -> Any:
+        value = b.slot(WRONG, kept)
+        return b.like(b.f("neg", value) if negated else value, slot)
+
+    return expression
+
+
+def _too_many(texts: Texts, name: str, slot: int) -> tuple[str, str]:
+    number = texts.number(slot)
+    text = texts.of(slot)
+    if text in texts.sizes:
+        mean = ": a mean stands for a sum" if name == "div" else ""
+        return "constant", f"the {'division by' if name == 'div' else 'factor'} {text} is one too many{mean}"
+    if name == "term":
+        return "term", f"the term {text} is one too many"
+    verb = "division by" if name == "div" else "factor"
+    if number == -1:
+        return "sign", f"the {verb} −1 is one too many"
+    return ("constant" if number is not None else "factor"), f"the {verb} {text} is one too many"
+
+
+# Another operation in its place
+
+_COMPARISONS = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "ne", "ne": "eq"}
+_SIGNS = {"lt": "<", "gt": ">", "le": "≤", "ge": "≥", "eq": "=", "ne": "≠"}
+_UNARY = {"exp", "log", "logistic", "tanh", "sqrt", "sin", "cos", "abs"}
+
+
+def _called(name: str) -> str:
+    return {"logistic": "σ", "integer_pow": "the power", "square": "the square"}.get(name, name)
+
+
+_OPPOSITE = {"add": "sub", "add_any": "sub", "sub": "add", "mul": "div", "div": "mul", "max": "min", "min": "max"}
+_OPERATORS = {"add": "+", "add_any": "+", "sub": "−", "mul": "·", "div": "/"}
+
+
+def _other_operation(site: Site) -> Iterator[Repair]:
+    node, name = site.node, site.node.name
+    if name in _OPPOSITE:
+        a, b = node.sources
+        instead = f"{_OPERATORS.get(name, name)} stands where {_OPERATORS.get(_OPPOSITE[name], _OPPOSITE[name])} should"
+        yield site.repair("operation", f"{instead}, in {site.text}", 1.1, _operation(site, _OPPOSITE[name], a, b))
+        if name == "mul":
+            yield site.repair("operation", f"{instead}, in {site.text}", 1.11, _operation(site, "div", b, a))
+        if name == "div":
+            yield site.repair(
+                "operands", f"the operands of / are swapped in {site.text}", 1.11, _operation(site, name, b, a)
+            )
+    if name in _COMPARISONS:
+        sentence = f"{_SIGNS[name]} stands where {_SIGNS[_COMPARISONS[name]]} should, in {site.text}"
+        yield site.repair("operation", sentence, 1.15, _operation(site, _COMPARISONS[name], *node.sources))
+    if name in _UNARY:
+        for other in sorted(_UNARY - {name}):
+            sentence = f"{_called(name)} stands where {_called(other)} should, in {site.text}"
+            yield site.repair("function", sentence, 1.2, _operation(site, other, node.sources[0]))
+    if name in ("integer_pow", "square"):
+        power = int(node.params.get("y", 2))
+        for other in {power - 1, power + 1, -power, power + 2, power - 2} - {0, 1}:
+            sentence = f"the power {power} should be {other}, in {site.text}"
+            yield site.repair("exponent", sentence, 1.15, _power(node.sources[0], other))
+
+
+def _operation(site: Site, name: str, *slots: int) -> Expression:
+    return lambda b: b.like(b.f(name, *[b.slot(WRONG, slot) for slot in slots]), site.slot)
+
+
+def _power(slot: int, power: int) -> Expression:
+    return lambda b: b.f("pow", b.slot(WRONG, slot), b.number(power))
+
+
+# Another index
+
+
+def _other_index(site: Site) -> Iterator[Repair]:
+    node, name = site.node, site.node.name
+    if name == "slice":
+        source = site.program.shapes[node.sources[0]]
+        for axis, size in enumerate(source):
+            width = site.shape[axis]
+            if size not in site.fixed or width == size or size > 6 or node.params["strides"] is not None:
+                continue
+            start = int(node.params["start_indices"][axis])
+            for other in range(size - width + 1):
+                if other != start:
+                    yield site.repair(
+                        "index", f"index {start} stands where {other} should, in {site.text}", 1.2, _moved(site, axis, other)
+                    )
+    for axis, size in enumerate(site.shape):
+        if size in site.fixed and 1 < size <= 4:
+            yield site.repair(
+                "index",
+                f"the entries of {site.text} are in the wrong order",
+                1.8,
+                lambda b, axis=axis: b.flip(b.slot(WRONG, site.slot), axis),
+            )
+    if len(site.shape) == 2 and site.shape[0] == site.shape[1] and site.shape[0] in site.fixed:
+        yield site.repair("index", f"{site.text} is to be transposed", 1.6, lambda b: b.transpose(b.slot(WRONG, site.slot)))
+    if name == "dot_general":
+        for j in (0, 1):
+            shape = site.program.shapes[node.sources[j]]
+            if len(shape) == 2 and shape[0] == shape[1] and shape[0] in site.fixed:
+                yield site.repair(
+                    "index",
+                    f"{site.texts.of(node.sources[j])} is to be transposed, in {site.text}",
+                    1.6,
+                    _transposed(site, j),
+                )
+
+
+def _moved(site: Site, axis: int, start: int) -> Expression:
+    def expression(b: Backend) -> Any:
+        node = b.program.nodes[b.program.maker[site.slot]]
+        starts, limits = list(node.params["start_indices"]), list(node.params["limit_indices"])
+        limits[axis] += start - starts[axis]
+        starts[axis] = start
+        return b.bind(node, [b.slot(WRONG, node.sources[0])], start_indices=tuple(starts), limit_indices=tuple(limits))
+
+    return expression
+
+
+def _transposed(site: Site, j: int) -> Expression:
+    def expression(b: Backend) -> Any:
+        node = b.program.nodes[b.program.maker[site.slot]]
+        operands = [b.slot(WRONG, source) for source in node.sources]
+        operands[j] = b.transpose(operands[j])
+        return b.bind(node, operands)
+
+    return expression
+
+
+# Constants: found by solving for them
+
+
+def constants_for(value: float, sizes: Mapping[str, int]) -> Iterator[tuple[str, Callable[[Mapping[str, int]], float]]]:
+    """The simple constants that a number is: −1, 2, 1/2, 1/n, n − 1; their text, and the number at other sizes."""
+    for text, number in (*_SIMPLE, *[(f"{v:.12g}", v) for v in (0.1, 0.01)]):
+        if _close(value, number):
+            yield text, lambda _, number=number: number
+    for name in sizes:
+        for text, f in _OF_A_SIZE:
+            if f(sizes[name]) is not None and _close(value, f(sizes[name])):
+                yield text.format(n=name), lambda sizes, f=f, name=name: f(sizes[name])
+
+
+_SIMPLE: tuple[tuple[str, float], ...] = (
+    ("−1", -1.0),
+    ("2", 2.0),
+    ("1/2", 0.5),
+    ("−2", -2.0),
+    ("−1/2", -0.5),
+    ("3", 3.0),
+    ("1/3", 1 / 3),
+    ("4", 4.0),
+    ("1/4", 0.25),
+)
+_OF_A_SIZE: tuple[tuple[str, Callable[[int], Any]], ...] = (
+    ("{n}", lambda n: n),
+    ("1/{n}", lambda n: 1 / n),
+    ("({n} − 1)", lambda n: n - 1),
+    ("1/({n} − 1)", lambda n: 1 / (n - 1) if n > 1 else None),
+    ("{n}/({n} − 1)", lambda n: n / (n - 1) if n > 1 else None),
+    ("({n} − 1)/{n}", lambda n: (n - 1) / n),
+)
+
+
+def _close(a: float, b: float | None) -> bool:
+    return b is not None and abs(a - b) <= 1e-11 * abs(b)

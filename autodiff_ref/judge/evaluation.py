@@ -1,0 +1,69 @@
+"""A line's value at one input, in balls: each precision, reading of the constants and way to decide ties once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from flint import arb
+
+from autodiff_ref.judge.balls import Context, exact, precision
+from autodiff_ref.judge.balls.context import Moved, Reading, Ties, entrywise
+from autodiff_ref.judge.program.plans import Constant, Plan
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A line's value at one input and precision: one ball for each component, and what happened on the way."""
+
+    values: tuple[arb, ...]
+    tied: bool
+    unresolved: bool
+
+
+class Evaluator:
+    """The line behind a plan, at one input."""
+
+    def __init__(self, plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> None:
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+        self._balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+        for k in np.flatnonzero(rounded):
+            self._balls[k] = entrywise(lambda x: arb(float(x), float(np.spacing(abs(x)))), leaves[k])
+        self._plan = plan
+        self._made: dict[Any, Evaluation] = {}
+
+    @property
+    def constants(self) -> frozenset[Constant]:
+        """Those of its constants that are not surely meant as written."""
+        return self._plan.constants
+
+    def __call__(self, bits: int, constants: Reading, ties: Ties) -> Evaluation:
+        """The line at a precision."""
+        if not self.constants or (isinstance(constants, Moved) and constants.constant not in self.constants):
+            constants = "exact"
+        key = bits, constants, ties
+        if key not in self._made:
+            context = Context(constants=constants, ties=ties, met=self._plan.met if ties == "exact" else None)
+            with precision(bits):
+                outputs = self._plan.run(context, *self._balls)
+            values = tuple(_as_ball(value) for output in outputs for value in np.ravel(output))
+            self._made[key] = Evaluation(values, context.tied, context.unresolved)
+        return self._made[key]
+
+
+def evaluator(plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> Evaluator:
+    """The line behind a plan, at one input; the leaves that are `rounded` stand for numbers within an ulp of theirs."""
+    return Evaluator(plan, args, rounded)
+
+
+def note_comparisons(plan: Plan, args: tuple[Any, ...], bits: int, met: dict[Any, int]) -> None:
+    """Runs a plan at one input, and notes how the numbers compared that it compares."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    with precision(bits):
+        balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+        plan.run(Context(constants="exact", met=met), *balls)
+
+
+def _as_ball(value: Any) -> arb:
+    return value if isinstance(value, arb) else arb(int(value))

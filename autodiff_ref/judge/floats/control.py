@@ -1,0 +1,96 @@
+"""Branches and loops for a batch: every branch is taken, each input keeps its own; a loop runs until no input goes on."""
+
+from typing import Any
+
+import numpy as np
+
+from autodiff_ref.judge.floats.choices import chosen
+from autodiff_ref.judge.floats.moves import together
+from autodiff_ref.judge.floats.values import Bounded, Discrete, is_exact, is_sure, lifted, surely, without_error
+from autodiff_ref.judge.program.control import Branches, Control, Scan, Subplan, While
+from autodiff_ref.judge.program.plans import Array, Equation, Step
+
+LOOP_LIMIT = 2_000
+"""iterations after which a `while` says nothing of the inputs that still go on"""
+
+
+def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    made = Branches.of(subplan, equation)
+
+    def step(context: Any, which: Any, *operands: Any) -> list[Any]:
+        which = lifted(which)
+        index = Discrete(np.clip(which.value, 0, len(made.plans) - 1).astype(np.intp), which.sure)
+        results = list[list[Any]]()
+        for k, branch in enumerate(made.plans):
+            with context.without(index.sure & (index.value != k)):
+                results.append([lifted(part) for part in branch.run(context, *operands)])
+        return [chosen(index, cases) for cases in zip(*results, strict=True)]
+
+    return step, made.labels
+
+
+def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    made = While.of(subplan, equation)
+
+    def step(context: Any, *operands: Any) -> list[Any]:
+        for_cond, for_body, start = made.split(operands)
+        carry = [lifted(x) for x in start]
+        unknown: Array = context.left_out  # a series may never end for an input that another one is for
+        active: Array = np.zeros(1, dtype=bool)
+        for _ in range(LOOP_LIMIT):
+            more = lifted(made.goes_on.run(context, *for_cond, *carry)[0])
+            unknown = unknown | ~more.sure  # a loop whose end hangs on rounding says nothing, and might not end at all
+            active = more.value & ~unknown
+            if not active.any():
+                return [_forgotten(x, unknown) for x in carry]
+            after = [lifted(x) for x in made.body.run(context, *for_body, *carry)]
+            carry = after if active.all() else [chosen(surely(active), pair) for pair in zip(carry, after, strict=True)]
+        return [_forgotten(x, unknown | active) for x in carry]
+
+    return step, made.labels
+
+
+def _forgotten(x: Any, unknown: Array) -> Any:
+    """Without information on some inputs."""
+    if not unknown.any():
+        return x
+    rows = unknown.reshape(-1, *[1] * (x.value.ndim - 1))
+    rows, value = together(np.broadcast_to(rows, (len(unknown), *x.value.shape[1:])), x.value)
+    if isinstance(x, Bounded):
+        return Bounded(value, np.where(rows, np.inf, x.error))
+    return Discrete(value, ~rows & x.sure)
+
+
+def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    made = Scan.of(subplan, equation)
+
+    def step(context: Any, *operands: Any) -> list[Any]:
+        consts, start, taken = made.split(operands)
+        carry, rows = [lifted(x) for x in start], [lifted(x) for x in taken]
+        stacked: dict[int, list[Any]] = {}
+        for i in made.order:
+            results = [lifted(x) for x in made.body.run(context, *consts, *carry, *[_entry(row, i) for row in rows])]
+            carry, stacked[i] = results[: made.n_carry], results[made.n_carry :]
+        in_order = [stacked[i] for i in sorted(stacked)]
+        return [*carry, *[_stacked([parts[k] for parts in in_order], stack) for k, stack in enumerate(made.stacks)]]
+
+    return step, made.labels
+
+
+def _entry(x: Any, i: int) -> Any:
+    """Row i of every input."""
+    if isinstance(x, Bounded):
+        return without_error(x.value[:, i]) if is_exact(x) else Bounded(x.value[:, i], x.error[:, i])
+    return surely(x.value[:, i]) if is_sure(x) else Discrete(x.value[:, i], x.sure[:, i])
+
+
+def _stacked(parts: list[Any], stack: Any) -> Any:
+    if not parts:
+        empty = np.zeros((1, *stack.shape), stack.dtype)
+        return without_error(empty) if stack.is_real else surely(empty)
+    value = np.stack(together(*[part.value for part in parts]), 1)
+    doubt = np.stack(together(*[np.broadcast_to(part[1], part.value.shape) for part in parts]), 1)
+    return Bounded(value, doubt) if stack.is_real else Discrete(value, doubt)
+
+
+CONTROL: dict[str, Control] = {"cond": _cond, "while": _while, "scan": _scan}

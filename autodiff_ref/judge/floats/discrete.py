@@ -1,0 +1,94 @@
+"""Integers and booleans for a batch: sure where all that they are computed from is."""
+
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_ref.judge.floats.choices import chosen
+from autodiff_ref.judge.floats.indexed import BY_INDEX, all_sure_rows, rows_of
+from autodiff_ref.judge.floats.moves import MOVES, planned, together
+from autodiff_ref.judge.floats.values import Discrete, aligned, is_sure, lifted, surely
+from autodiff_ref.judge.program.discrete import DISCRETE as PLAIN
+from autodiff_ref.judge.program.discrete import by_jax
+from autodiff_ref.judge.program.movement import MOVEMENT
+from autodiff_ref.judge.program.plans import Equation, Rule, Step
+
+
+def fallback(equation: Equation) -> Step:
+    """Discrete work without a rule: JAX does it for each input; it is sure where all that it is computed from is."""
+    plain = by_jax(equation)
+
+    @jax.jit
+    def mapped(*arrays: Any) -> Any:
+        return jax.vmap(lambda *each: equation.primitive.bind(*each, **equation.params))(*arrays)
+
+    def step(_: Any, *operands: Discrete) -> Any:
+        if not operands:
+            made = plain(None)
+            return [lifted(part) for part in made] if isinstance(made, list) else lifted(made)
+        arrays = together(*[operand.value for operand in operands])
+        with jax.enable_x64(True):
+            made = mapped(*[jnp.asarray(x, dtype=o.dtype) for x, o in zip(arrays, equation.operands, strict=True)])
+        sure = None if all(map(is_sure, operands)) else all_sure_rows(operands)
+        results: list[Any] = []
+        for part in made if isinstance(made, list | tuple) else [made]:
+            value = np.asarray(part)
+            certain = sure is None or np.broadcast_to(rows_of(sure, value.ndim), value.shape)
+            results.append(surely(value) if certain is True else Discrete(value, certain))
+        return results if equation.primitive.multiple_results else results[0]
+
+    return planned(plain, step)
+
+
+def _entrywise(plain: Rule) -> Rule:
+    """Discrete work entry by entry: sure where both operands are."""
+
+    def rule(equation: Equation) -> Step:
+        work = plain(equation)
+
+        def step(_: Any, *operands: Discrete) -> Discrete:
+            operands = tuple(aligned(*operands))
+            value = work(None, *[operand.value for operand in operands])
+            if all(map(is_sure, operands)):
+                return surely(value)
+            return Discrete(value, np.broadcast_to(reduce(np.logical_and, [o.sure for o in operands]), value.shape))
+
+        return planned(work, step)
+
+    return rule
+
+
+def _decided_by_one(plain: Rule, deciding: bool) -> Rule:
+    """`and` and `or` of booleans: a sure False decides the one, a sure True the other, whatever the rest is."""
+
+    def rule(equation: Equation) -> Step:
+        work = plain(equation)
+
+        def step(_: Any, x: Discrete, y: Discrete) -> Discrete:
+            x, y = aligned(x, y)
+            value = work(None, x.value, y.value)
+            if is_sure(x) and is_sure(y):
+                return surely(value)
+            sure = x.sure & y.sure
+            if equation.results[0].dtype == np.bool_:
+                sure = sure | (x.sure & (x.value == deciding)) | (y.sure & (y.value == deciding))
+            return Discrete(value, np.broadcast_to(sure, value.shape))
+
+        return planned(work, step)
+
+    return rule
+
+
+DISCRETE: dict[str, Rule] = {
+    **{name: _entrywise(rule) for name, rule in PLAIN.items() if name not in MOVEMENT and name != "iota"},
+    **MOVES,
+    **BY_INDEX,
+    "iota": PLAIN["iota"],
+    "and": _decided_by_one(PLAIN["and"], False),
+    "or": _decided_by_one(PLAIN["or"], True),
+    "select_n": lambda eqn: planned(PLAIN["select_n"](eqn), lambda _, which, *cases: chosen(which, cases)),
+}
+"""rules by the names of primitives"""

@@ -1,0 +1,159 @@
+"""Data moved by integers that are values themselves: gather, slices at a moving place, scatter."""
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from autodiff_ref.judge.floats.arithmetic import product
+from autodiff_ref.judge.floats.choices import greatest, least
+from autodiff_ref.judge.floats.moves import moved, planned, together
+from autodiff_ref.judge.floats.sums import extremes, in_any_order, scattered_sum
+from autodiff_ref.judge.floats.values import Bounded, Discrete, format_of
+from autodiff_ref.judge.program.movement import INDEXED, numbered
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+
+
+def _by_index(name: str, data: int) -> Rule:
+    """gather and the like: JAX runs them on the numbers of the places, once for each choice of integers."""
+
+    def rule(equation: Equation) -> Step:
+        params = dict(equation.params)
+        fill = params.get("fill_value")
+        if "fill_value" in params:
+            params["fill_value"] = -1
+        places = numbered(equation.operands[:data])
+
+        @jax.jit
+        def places_of(*indices: Any) -> Any:
+            return jax.vmap(lambda *each: equation.primitive.bind(*map(jnp.asarray, places), *each, **params))(*indices)
+
+        def step(_: Any, *operands: Any) -> Any:
+            indices = together(*[index.value for index in operands[data:]])
+            with jax.enable_x64(True):
+                taken = np.asarray(places_of(*map(jnp.asarray, indices)))
+            batch = taken.shape[0]
+            outside = taken < 0
+
+            def move(*arrays: Array) -> Array:
+                flat = np.concatenate([array.reshape(array.shape[0], -1) for array in together(*arrays)], axis=1)
+                if batch == 1:
+                    return flat[:, taken[0]]
+                flat = np.broadcast_to(flat, (batch, flat.shape[1]))
+                return np.take_along_axis(flat, taken.reshape(batch, -1), 1).reshape(taken.shape)
+
+            result = moved(move, *operands[:data])
+            known = all_sure_rows(operands[data:])
+            if not outside.any() and known.all():
+                return result
+            first, second = np.array(result[0]), np.array(result[1])
+            first[np.broadcast_to(outside, first.shape)] = np.nan if fill is None and first.dtype.kind == "f" else fill or 0
+            if isinstance(result, Bounded):
+                second[np.broadcast_to(outside, second.shape)] = np.inf if fill is None else 0.0
+                second = np.where(rows_of(known, second.ndim), second, np.inf)
+                return Bounded(first, second)
+            second[np.broadcast_to(outside, second.shape)] = True
+            return Discrete(first, second & rows_of(known, second.ndim))
+
+        return planned(INDEXED[name](equation), step)
+
+    return rule
+
+
+def rows_of(flags: Array, ndim: int) -> Array:
+    """One flag an input, against arrays of so many axes."""
+    return np.reshape(flags, (-1, *[1] * (ndim - 1)))
+
+
+def all_sure_rows(operands: Iterable[Discrete]) -> Array:
+    """Which inputs have all entries of all these discrete values sure."""
+    return reduce(np.logical_and, map(_sure_rows, operands), np.ones(1, dtype=bool))
+
+
+def _sure_rows(x: Discrete) -> Array:
+    """Which inputs have all entries of a discrete value sure."""
+    return np.all(np.reshape(x.sure, (x.sure.shape[0], -1)), axis=1)
+
+
+def _multiplied(old: Bounded, new: Bounded) -> Bounded:
+    return product(old, new, old.value.dtype)
+
+
+def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative: bool = False) -> Rule:
+    """Scatter: updates are put where JAX's transpose of scatter-add, a gather, finds their places.
+
+    One after the other is combined with what stands there; where there is no `combine`, they are summed, in any order.
+    """
+
+    def rule(equation: Equation) -> Step:
+        target, _, update = equation.operands
+        dimensions, mode = equation.params["dimension_numbers"], equation.params["mode"]
+        if equation.primitive.name == "scatter" and equation.params["update_jaxpr"] is not None:
+            raise NotImplementedError("no rounding bounds for `x.at[i].apply(f)`: write x.at[i].set(f(x[i]))")
+        format_of(target.dtype)
+
+        @jax.jit
+        @jax.vmap
+        def places_of(indices: Any) -> Any:
+            def scatter_add(updates: Any) -> Any:
+                return lax.scatter_add(jnp.zeros(target.shape), indices, updates, dimensions, mode=mode)
+
+            numbers = jnp.arange(1.0, 1.0 + np.prod(target.shape)).reshape(target.shape)
+            return jax.vjp(scatter_add, jnp.zeros(update.shape))[1](numbers)[0]
+
+        def step(_: Any, x: Bounded, indices: Discrete, updates: Bounded) -> Bounded:
+            with jax.enable_x64(True):
+                places = np.asarray(places_of(jnp.asarray(indices.value))).astype(np.int64) - 1
+            places = places.reshape(places.shape[0], -1)
+            batch = max(x.value.shape[0], indices.value.shape[0], updates.value.shape[0])
+            if combine is None:
+                old, new = (Bounded(*(np.reshape(a, (a.shape[0], -1)) for a in each)) for each in (x, updates))
+                new = Bounded(-new.value, new.error) if negative else new
+                value, error = scattered_sum(old, places, new, target.dtype)
+                error = np.where(_sure_rows(indices)[:, None], error, np.inf)
+                return Bounded(value.reshape(-1, *target.shape), error.reshape(-1, *target.shape))
+
+            def flat(array: Array) -> Array:
+                return np.array(np.broadcast_to(array, (batch, *array.shape[1:]))).reshape(batch, -1)
+
+            (value, error), (new_value, new_error) = map(flat, x), map(flat, updates)
+            places = np.broadcast_to(places, (batch, new_value.shape[1]))
+            for k in range(places.shape[1]):
+                rows = np.flatnonzero(places[:, k] >= 0)
+                at = places[rows, k]
+                old, new = Bounded(value[rows, at], error[rows, at]), Bounded(new_value[rows, k], new_error[rows, k])
+                value[rows, at], error[rows, at] = combine(old, new)
+            if combine is _multiplied:
+                rows, k = np.nonzero(places >= 0)
+                joined = [flat(start) for start in extremes(x)]
+                for made, factors in zip(joined, extremes(updates), strict=True):
+                    np.multiply.at(made, (rows, places[rows, k]), flat(factors)[rows, k])
+                value, error = in_any_order(Bounded(value, error), joined[0], joined[1], places.shape[1] + 1)
+            error[~np.broadcast_to(_sure_rows(indices), batch)] = np.inf
+            return Bounded(value.reshape(batch, *target.shape), error.reshape(batch, *target.shape))
+
+        return step
+
+    return rule
+
+
+BY_INDEX: dict[str, Rule] = {
+    "gather": _by_index("gather", 1),
+    "dynamic_slice": _by_index("dynamic_slice", 1),
+    "dynamic_update_slice": _by_index("dynamic_update_slice", 2),
+}
+"""rules for arrays of any kind by the names of primitives"""
+
+SCATTER: dict[str, Rule] = {
+    "scatter": _scatter(lambda _, new: new),
+    "scatter-add": _scatter(None),
+    "scatter-sub": _scatter(None, negative=True),
+    "scatter-mul": _scatter(_multiplied),
+    "scatter-max": _scatter(greatest),
+    "scatter-min": _scatter(least),
+}
+"""rules for reals by the names of primitives"""

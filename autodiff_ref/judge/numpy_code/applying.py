@@ -1,0 +1,206 @@
+"""Functions of stand-ins: NumPy's value, and JAX's array; views, which share memory; what is written elsewhere."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_ref.judge.numpy_code.mapping import (
+    Standing,
+    bare,
+    canonical,
+    fixed,
+    has_masks,
+    held_in,
+    indices,
+    is_standing,
+    level_of,
+    real_of,
+    shares,
+    stacked,
+    without_ranges,
+)
+from autodiff_ref.judge.numpy_code.numpy_functions import SCATTERED
+from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError
+
+Step = Callable[[Any], Any]
+"""from a parent to a view of it: of JAX's arrays, and of NumPy's"""
+
+OF_LISTS = {
+    *("concatenate", "concat", "stack", "vstack", "hstack", "dstack", "column_stack", "row_stack", "block", "choose"),
+    *("select", "multi_dot", "broadcast_arrays", "append", "meshgrid", "ix_"),
+}
+"""functions that take lists of arrays"""
+
+
+def method_of(name: str) -> Callable[..., Any]:
+    def method(a: Any, *args: Any, **keywords: Any) -> Any:
+        own = getattr(a, name, None)
+        return getattr(jnp, name)(a, *args, **keywords) if own is None else own(*args, **keywords)
+
+    return method
+
+
+def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
+    """What a function returns: NumPy's value, and JAX's array."""
+    args = tuple(args) if name in OF_LISTS else tuple(_as_array(arg) for arg in args)
+    plain_args, plain_keywords = real_of(args), real_of(keywords)
+    with np.errstate(all="ignore"):
+        value = real(*plain_args, **plain_keywords)
+    level = max(level_of(args), level_of(keywords))
+    leaves, structure = jax.tree.flatten(value)
+    if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
+        return value
+    source = _source(leaves, args)
+    if source is not None and value is source.held:
+        return source
+    if level == CONSTANT and source is None:
+        return jax.tree.unflatten(structure, [Standing.made(leaf, None, level) for leaf in leaves])
+    try:
+        if f is None:
+            raise LookupError(name)
+        arrays = _by_jax(f, args, keywords)
+        if [np.shape(array) for array in arrays] != [np.shape(leaf) for leaf in leaves]:
+            raise LookupError(name)
+    except NotFollowedError:
+        raise
+    except Exception as error:
+        if source is not None and all(shares(leaf, source.held) for leaf in leaves):
+            return jax.tree.unflatten(structure, _gathered(real, args, keywords, source, leaves))
+        discrete = all(np.asarray(leaf).dtype.kind in "biu" for leaf in leaves)
+        if (level < VARIES or discrete) and source is None:
+            for held in held_in((args, keywords)):
+                fixed(held)
+            return jax.tree.unflatten(structure, [Standing.made(leaf, None, CONSTANT) for leaf in leaves])
+        why = "JAX has no such function" if isinstance(error, LookupError) else str(error).strip().splitlines()[0][:120]
+        raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error
+    made: list[Any] = []
+    for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
+        if source is not None and leaf is source.held:
+            made.append(source)
+        elif source is not None and shares(leaf, source.held):
+            made.append(Standing.made(leaf, None, level, parent=source, steps=_steps(real, f, args, keywords, source, k)))
+        else:
+            made.append(Standing.made(leaf, jnp.asarray(array).astype(canonical(leaf.dtype)), level))
+    return jax.tree.unflatten(structure, made)
+
+
+def _by_jax(f: Any, args: Any, keywords: Any) -> list[Any]:
+    plain, named = bare(args), _of_jax(bare(keywords))
+    try:
+        return jax.tree.leaves(f(*plain, **named))
+    except TypeError:  # JAX takes no lists of numbers
+        return jax.tree.leaves(f(*[np.asarray(arg) if isinstance(arg, list) else arg for arg in plain], **named))
+
+
+def _gathered(real: Any, args: Any, keywords: Any, source: Any, leaves: list[Any]) -> list[Any]:
+    """Views that JAX has no function for, as windows: NumPy's own says where each entry comes from."""
+    places = np.arange(source.held.size).reshape(source.held.shape)
+    plain = [places if arg is source else real_of(arg) for arg in args]
+    found = [np.array(each) for each in jax.tree.leaves(real(*plain, **real_of(keywords)))]
+    return [
+        Standing.made(
+            leaf,
+            None,
+            source.level,
+            parent=source,
+            steps=(lambda a, at=at: jnp.ravel(a)[at], lambda p, at=at: np.ravel(p)[at]),
+        )
+        for leaf, at in zip(leaves, found, strict=True)
+    ]
+
+
+def _as_array(value: Any) -> Any:
+    """A list of numbers as an array, where JAX takes no list."""
+    if isinstance(value, list) and type(value) is list and held_in(value):
+        try:
+            return stacked(value)
+        except (ValueError, TypeError):
+            return value
+    return without_ranges(value) if isinstance(value, range) else value
+
+
+def _of_jax(keywords: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in keywords.items() if name not in ("casting", "order", "subok", "like", "copy")}
+    return {
+        name: canonical(np.dtype(value)) if name == "dtype" and value is not None else value for name, value in kept.items()
+    }
+
+
+def _source(leaves: list[Any], args: Any) -> Any:
+    """The stand-in whose memory results share."""
+    for held in held_in(args):
+        if any(shares(leaf, held.held) for leaf in leaves):
+            return held
+    return None
+
+
+def _steps(real: Any, f: Any, args: Any, keywords: Any, source: Any, k: int) -> tuple[Step, Step]:
+    def with_other(g: Any, plain: Callable[[Any], Any], other: Any, more: dict[str, Any]) -> Any:
+        def place(value: Any) -> Any:
+            if value is source:
+                return other
+            if isinstance(value, tuple | list):
+                return type(value)(place(part) for part in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            return plain(value)
+
+        return jax.tree.leaves(g(*[place(arg) for arg in args], **more))[k]
+
+    return (
+        lambda a: with_other(f, bare, a, _of_jax(bare(keywords))),
+        lambda p: with_other(real, real_of, p, real_of(keywords)),
+    )
+
+
+def into(target: Any, made: Any, old: Any) -> Any:
+    """Writes a result where `out=` says."""
+    if not is_standing(target):
+        raise NotFollowedError(
+            "an array that was made outside of what is traced is written into",
+            "make it within, by np.zeros, np.empty or np.array",
+        )
+    computed = real_of(made)
+    if not np.can_cast(computed.dtype, target.held.dtype, "same_kind"):
+        raise TypeError(f"{computed.dtype} cannot be written into an array of {target.held.dtype} in place")
+    target.held[...] = computed
+    target.root.written += 1
+    level = max(level_of(made), target.level)
+    if level > CONSTANT:
+        target.materialise(old)
+        target.write(jnp.broadcast_to(jnp.asarray(bare(made)), np.shape(target.held)), level)
+    return target
+
+
+def computed_where(computed: Any, f: Any, inputs: Any, keywords: Any, where: Any, target: Any) -> Any:
+    """`where=` of a ufunc: other entries stay what `out` holds, computed of 1, so that no derivative is NaN there."""
+    if f is None:
+        raise NotFollowedError("`where=` of a function that JAX has not", "use np.where")
+    if computed.__name__ in ("reduce", "accumulate"):
+        return applied(lambda *a, **k: computed(*a, **k), f, inputs, {**keywords, "where": where}, "reduce")
+    mask = where if is_standing(where) else np.asarray(where)
+    safe = [np.where(mask, x, 1.0) for x in inputs]
+    made = applied(computed, f, safe, keywords, "where")
+    if target is None:
+        return made
+    return into(target, np.where(mask, made, target), target.snapshot() if is_standing(target) else None)
+
+
+def scatter(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
+    """`ufunc.at`: every index counts, also one that is there twice."""
+    if not is_standing(target):
+        into(target, None, None)
+    operation = SCATTERED.get(ufunc.__name__)
+    if operation is None:
+        raise NotFollowedError(f"`np.{ufunc.__name__}.at` cannot be followed", "write it with np.add.at")
+    old, value = target.snapshot(), values[0] if values else 1
+    ufunc.at(target.held, real_of(index), real_of(value))
+    level = max(level_of(index), level_of(value), target.level)
+    target.root.written += 1
+    if level == CONSTANT:
+        return
+    target.materialise(old)
+    known = fixed(index) if has_masks(index) else indices(index)
+    new = getattr(target.array.at[known], operation)(bare(value))
+    target.write(new, level)

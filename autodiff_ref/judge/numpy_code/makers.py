@@ -1,0 +1,320 @@
+"""What makes arrays while NumPy code is traced: `np.zeros`, `np.array` and others, `math`, `float`, parts of SciPy.
+
+They are replaced where a user's code finds them: in NumPy itself, and in its own modules under whatever name. The
+replacements do what the originals do except for the code of a user, in a thread that is tracing. They are put back in the
+end, whatever happens.
+"""
+
+import builtins
+import functools
+import math
+import sys
+import threading
+import types
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+
+from autodiff_ref.judge.numpy_code.applying import applied
+from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
+from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX, jax_function
+from autodiff_ref.judge.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
+from autodiff_ref.judge.numpy_code.standin import StandIn
+
+MADE = (
+    *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like"),
+    *("full_like",),
+)
+CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
+OF_SCIPY = ("logsumexp", "softmax", "log_softmax", "polygamma")
+"""functions of `scipy.special` that are no ufuncs"""
+
+OF_LISTS = (
+    *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
+    *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose"),
+)
+
+MOST_VISITED = 300
+"""functions and classes that are looked through for modules of a user's"""
+
+_LOCK = threading.RLock()
+
+
+def _is_tracing() -> bool:
+    """Whether the code that calls a replacement is a user's, in a thread that is tracing."""
+    return current() is not None and is_users(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
+
+
+def _maker(real: Callable[..., Any], like: bool) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def made(*args: Any, **keywords: Any) -> Any:
+        if not _is_tracing():
+            return real(*args, **keywords)
+        filled = (args, keywords) if real.__name__ in ("full", "full_like") else ((), {})
+        if level_of(filled) > CONSTANT:
+            array = StandIn(np.array(real(*real_of(args), **real_of(keywords))), None, CONSTANT)
+            array[...] = args[1] if len(args) > 1 else keywords["fill_value"]
+            return array
+        plain = [StandIn.__index__(arg) if _is_size(arg) else arg for arg in args] if not like else args
+        return StandIn(np.array(real(*_sizes(plain), **_sizes(keywords))), None, CONSTANT)
+
+    return made
+
+
+def _is_size(arg: Any) -> bool:
+    return type(arg) is StandIn and np.ndim(real_of(arg)) == 0 and real_of(arg).dtype.kind in "iu"
+
+
+def _sizes(value: Any) -> Any:
+    """Sizes that were computed: taken for granted."""
+    if isinstance(value, dict):
+        return {key: _sizes(part) for key, part in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_sizes(part) for part in cast("list[Any]", value))  # pyright: ignore[reportUnknownArgumentType]
+    if _is_size(value):
+        return int(value)
+    return real_of(value)
+
+
+def _converter(real: Callable[..., Any], copies: bool) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def made(given: Any, *args: Any, **keywords: Any) -> Any:
+        if not _is_tracing():
+            return real(given, *args, **keywords)
+        dtype = args[0] if args else keywords.get("dtype")
+        if type(given) is StandIn:
+            is_array = isinstance(real_of(given), np.ndarray)
+            same = given if is_array and not (copies and keywords.get("copy", True)) else copied(given)
+            ndmin = keywords.get("ndmin", 0)
+            same = same.reshape((1,) * (ndmin - same.ndim) + same.shape) if same.ndim < ndmin else same
+            return same if dtype is None or np.dtype(dtype) == same.dtype else same.astype(dtype)
+        if level_of(given) > CONSTANT:
+            array = stacked(given)
+            return array if dtype is None else array.astype(dtype)
+        return StandIn(np.array(real(real_of(given), *args, **keywords)), None, CONSTANT)
+
+    return made
+
+
+def _of_numbers(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function of `math`, which takes numbers alone."""
+    ufunc = getattr(np, OF_MATH.get(name, ""), None)
+
+    @functools.wraps(real)
+    def of(*args: Any) -> Any:
+        if not any(type(arg) is StandIn for arg in args) or current() is None:
+            return real(*args)
+        if name == "log" and len(args) == 2:
+            return np.log(args[0]) / np.log(args[1])
+        if ufunc is not None:
+            return ufunc(*args)
+        return applied(lambda *plain: np.float64(real(*plain)), OF_MATH_IN_JAX[name], args, {}, name)
+
+    return of
+
+
+def _by_jax(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if level_of((args, keywords)) == CONSTANT and not _any_held((args, keywords)):
+            return real(*args, **keywords)
+        return applied(real, jax_function(real), args, keywords, real.__name__)
+
+    return of
+
+
+def _any_held(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(_any_held(part) for part in cast("list[Any]", value))
+    if isinstance(value, dict):
+        return any(_any_held(part) for part in cast("dict[Any, Any]", value).values())
+    return type(value) is StandIn
+
+
+def _of_lists(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is handed a list of numbers: NumPy asks no number in it who computes."""
+
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if current() is None or not any(isinstance(arg, list | tuple) and _any_held(arg) for arg in args):
+            return real(*args, **keywords)
+        return real(*[stacked(list(arg)) if isinstance(arg, list | tuple) else arg for arg in args], **keywords)
+
+    return of
+
+
+def _of_views(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if current() is None or not _any_held((args, keywords)):
+            return real(*args, **keywords)
+        return applied(real, None, args, keywords, real.__name__)
+
+    return of
+
+
+class _Joining:
+    """`np.r_` and `np.c_`"""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)  # pyright: ignore[reportUnknownVariableType]
+        if current() is None or not _any_held(parts) or any(isinstance(part, str) for part in parts):  # pyright: ignore[reportUnknownVariableType]
+            return self.real[key]
+        whole = [self.real[part] if isinstance(part, slice) else part for part in parts]  # pyright: ignore[reportUnknownVariableType]
+        if self.real is np.c_ or type(self.real).__name__ == "CClass":
+            return np.concatenate([_column(part) for part in whole], axis=-1)
+        return np.concatenate([np.atleast_1d(part) for part in whole])
+
+
+def _column(part: Any) -> Any:
+    part = np.atleast_1d(part)
+    return part.reshape(-1, 1) if part.ndim == 1 else part
+
+
+_VECTORIZED = np.vectorize.__call__
+
+
+def _vectorized(self: Any, *args: Any, **keywords: Any) -> Any:
+    """`np.vectorize` of stand-ins, one entry after the other."""
+    if current() is None or not _any_held(args):
+        return _VECTORIZED(self, *args, **keywords)
+    spread = np.broadcast_arrays(*[arg if type(arg) is StandIn else np.asarray(arg) for arg in args])
+    flat = [np.ravel(each) for each in spread]
+    made = [self.pyfunc(*[each[k] for each in flat], **keywords) for k in range(np.size(real_of(spread[0])))]
+    return stacked(made).reshape(np.shape(real_of(spread[0])))
+
+
+class _IsNumber(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, builtins.float)
+
+    def __call__(cls, x: Any = 0.0) -> Any:
+        if type(x) is StandIn and current() is not None:
+            return x.astype(np.float64).reshape(())[()]
+        return builtins.float(x)
+
+
+class Float(builtins.float, metaclass=_IsNumber):
+    """`float`, of which a number that is traced stays one."""
+
+    dtype = np.dtype(np.float64)
+
+
+@functools.cache
+def _replacements() -> dict[int, tuple[Any, Any]]:
+    """The originals by their ids, and what stands for them."""
+    pairs: list[tuple[Any, Any]] = []
+    pairs += [(getattr(np, name), _maker(getattr(np, name), name.endswith("_like"))) for name in MADE]
+    pairs += [(getattr(np, name), _converter(getattr(np, name), name == "array")) for name in CONVERTED]
+    pairs += [(getattr(math, name), _of_numbers(getattr(math, name), name)) for name in (*OF_MATH, *OF_MATH_IN_JAX)]
+    pairs += [(getattr(np, name), _of_lists(getattr(np, name))) for name in OF_LISTS]
+    pairs += [(np.lib.stride_tricks.as_strided, _of_views(np.lib.stride_tricks.as_strided))]
+    pairs += [(np.c_, _Joining(np.c_)), (np.r_, _Joining(np.r_))]
+    return {id(original): (original, replacement) for original, replacement in pairs}
+
+
+def _of_scipy() -> dict[int, tuple[Any, Any]]:
+    theirs = sys.modules.get("scipy.special")
+    found = [getattr(theirs, name) for name in OF_SCIPY if hasattr(theirs, name)]
+    return {id(f): (f, _by_jax(f)) for f in found if not hasattr(f, "__wrapped__") or f.__name__ in OF_SCIPY}
+
+
+@contextmanager
+def replaced(f: Callable[..., Any]) -> Generator[None]:
+    """Makes arrays stand-ins in the code that f reaches, in this thread."""
+    with _LOCK:
+        by_id = {**_replacements(), **_of_scipy()}
+        back: list[tuple[dict[str, Any], str, Any]] = []
+        try:
+            np.vectorize.__call__ = _vectorized
+            homes = [
+                np.__dict__,
+                math.__dict__,
+                np.lib.stride_tricks.__dict__,
+                *[m.__dict__ for m in [sys.modules.get("scipy.special")] if m],
+            ]
+            for space in [*homes, *spaces_of(f)]:
+                for name, value in list(space.items()):
+                    if id(value) in by_id and by_id[id(value)][0] is value:
+                        back.append((space, name, value))
+                        space[name] = by_id[id(value)][1]
+            for space in spaces_of(f):
+                if "float" not in space:
+                    back.append((space, "float", _ABSENT))
+                    space["float"] = Float
+            yield
+        finally:
+            np.vectorize.__call__ = _VECTORIZED
+            for space, name, value in reversed(back):
+                if value is _ABSENT:
+                    space.pop(name, None)
+                else:
+                    space[name] = value
+
+
+_ABSENT = object()
+
+
+def spaces_of(f: Any) -> list[dict[str, Any]]:
+    """The modules' globals that a function of a user's, and what it calls of users', find names in."""
+    found: dict[int, dict[str, Any]] = {}
+    waiting, seen = [f], set[int]()
+    while waiting and len(seen) < MOST_VISITED:
+        value = waiting.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        waiting += _reached(value)
+        if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
+            found[id(value.__globals__)] = value.__globals__
+    return list(found.values())
+
+
+def _is_library(module: Any) -> bool:
+    return str(module or "").split(".", 1)[0] in LIBRARIES
+
+
+def _reached(value: Any) -> Iterator[Any]:
+    if isinstance(value, types.FunctionType):
+        if _is_library(value.__module__):
+            return
+        yield from (cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell))
+        yield from (value.__globals__[name] for name in names_in(value.__code__) if name in value.__globals__)
+        yield from value.__defaults__ or ()
+    elif isinstance(value, types.MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, functools.partial):
+        partial = cast("functools.partial[Any]", value)
+        yield from (partial.func, *partial.args)
+    elif isinstance(value, type):
+        if not _is_library(value.__module__) and value.__module__ != "builtins":
+            yield from (getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(value).values())
+            yield from value.__mro__[1:-1]
+    elif isinstance(value, types.ModuleType):
+        if not _is_library(value.__name__) and hasattr(value, "np"):
+            yield from (part for part in vars(value).values() if isinstance(part, types.FunctionType))
+    elif isinstance(value, tuple | list | dict):
+        parts = cast("dict[Any, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
+        yield from list(parts)[:50]
+    elif hasattr(value, "__dict__") and type(value) is not StandIn:
+        yield type(value)
+        yield from list(vars(value).values())[:50]
+
+
+def names_in(code: types.CodeType) -> tuple[str, ...]:
+    """The names that a piece of code, or one within it, looks up."""
+    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in names_in(part)]
+    return (*code.co_names, *within)
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True

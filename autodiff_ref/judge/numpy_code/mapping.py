@@ -1,0 +1,173 @@
+"""What stands for an array, without what it can do: and the arrays of JAX's and NumPy's in the places of such."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_ref.judge.numpy_code.run import CONSTANT, NotFollowedError, Run, current
+
+
+class Standing:
+    """A JAX array, with the values that NumPy has of it."""
+
+    made: ClassVar[Any]
+    """the class of those that can do what arrays can"""
+
+    held: Any
+    """NumPy's array, or number"""
+    written: int
+    """how often a root was written to"""
+
+    def __init_subclass__(cls) -> None:
+        Standing.made = cls
+
+    @property
+    def array(self) -> Any:
+        """The JAX array, as it is now."""
+        raise NotImplementedError
+
+    @property
+    def level(self) -> int:
+        """What it depends on."""
+        raise NotImplementedError
+
+
+def is_standing(value: Any) -> bool:
+    """Whether it stands for an array; `isinstance` would say so of an array."""
+    return issubclass(type(value), Standing)
+
+
+def running_now() -> Run:
+    """The run under way.
+
+    Raises:
+        NotFollowedError: it is over: a stand-in has outlived it.
+    """
+    run = current()
+    if run is None:
+        raise NotFollowedError("a value of an earlier trace is used", "make it a function of its arguments, without state")
+    return run
+
+
+def copied(a: Standing) -> Any:
+    """A copy, with memory of its own."""
+    return Standing.made(np.array(a.held), None if a.level == CONSTANT else a.array, a.level)
+
+
+def bare(value: Any) -> Any:
+    """JAX's arrays in the places of stand-ins."""
+    return mapped(value, lambda s: s.array)
+
+
+def real_of(value: Any) -> Any:
+    """NumPy's arrays in the places of stand-ins."""
+    return mapped(value, lambda s: s.held)
+
+
+def fixed(index: Any) -> Any:
+    """An index as NumPy has it, taken for granted where it depends on what is handed in."""
+
+    def known(s: Standing) -> Any:
+        if s.level > CONSTANT:
+            running_now().assume(s.array, s.held, s.level)
+        return s.held
+
+    return mapped(without_ranges(index), known)
+
+
+def indices(index: Any) -> Any:
+    return bare(without_ranges(index))
+
+
+def without_ranges(index: Any) -> Any:
+    if is_standing(index):
+        return index
+    if isinstance(index, tuple):
+        return tuple(without_ranges(part) for part in index)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(index, range):
+        return np.arange(index.start, index.stop, index.step)
+    if isinstance(index, list):
+        if any(is_standing(part) for part in index):  # pyright: ignore[reportUnknownVariableType]
+            return stacked(index)
+        return np.asarray(index, dtype=None if index else np.intp)
+    return index
+
+
+def stacked(parts: Any) -> Any:
+    """What `np.array` makes of a list with stand-ins in it."""
+    value = np.array(real_of(parts))
+    level = level_of(parts)
+    return Standing.made(
+        value, None if level == CONSTANT else jnp.asarray(bare(parts)).astype(canonical(value.dtype)), level
+    )
+
+
+def level_of(value: Any) -> int:
+    """The most that any stand-in in a value depends on."""
+    level = CONSTANT
+
+    def seen(s: Standing) -> Any:
+        nonlocal level
+        level = max(level, s.level)
+        return None
+
+    mapped(value, seen)
+    return level
+
+
+def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
+    if is_standing(value):
+        return f(value)
+    if isinstance(value, slice):
+        return slice(mapped(value.start, f), mapped(value.stop, f), mapped(value.step, f))
+    if isinstance(value, tuple | list):
+        parts = [mapped(part, f) for part in value]  # pyright: ignore[reportUnknownVariableType]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, dict):
+        return {key: mapped(part, f) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def is_mask(index: Standing, target: Standing) -> bool:
+    return index.held.dtype == bool and np.shape(index.held) == np.shape(target.held)
+
+
+def has_masks(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)  # pyright: ignore[reportUnknownVariableType]
+    return any(is_standing(part) and part.held.dtype == bool for part in parts)  # pyright: ignore[reportUnknownVariableType]
+
+
+def fitting(array: Any, shape: tuple[int, ...]) -> Any:
+    """An array in the shape that it is written to."""
+    while array.ndim > len(shape) and array.shape[0] == 1:
+        array = array[0]
+    return jnp.broadcast_to(array, shape)
+
+
+def shares(view: Any, whole: Any) -> bool:
+    """Whether an array is a view of another's memory."""
+    if not (isinstance(view, np.ndarray) and isinstance(whole, np.ndarray)):
+        return False
+    owner = _owner(view)
+    return owner is _owner(whole) or (
+        owner.base is not None and np.may_share_memory(view, whole)
+    )  # as of strides set by hand
+
+
+def _owner(array: Any) -> Any:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def canonical(dtype: Any) -> Any:
+    return jax.dtypes.canonicalize_dtype(dtype)
+
+
+def held_in(value: Any) -> list[Standing]:
+    found: list[Standing] = []
+    mapped(value, found.append)
+    return found

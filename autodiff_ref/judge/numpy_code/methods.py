@@ -1,0 +1,91 @@
+"""What writes into an array by a function or a method of NumPy's, and what real values alone say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autodiff_ref.judge.numpy_code.applying import applied, scatter
+from autodiff_ref.judge.numpy_code.mapping import Standing, canonical, copied, fixed, real_of, stacked
+from autodiff_ref.judge.numpy_code.run import CONSTANT
+
+
+def _fill_diagonal(a: Any, value: Any, wrap: bool = False) -> None:
+    n = min(np.shape(a.held))
+    a[np.arange(n), np.arange(n)] = value
+
+
+def _copyto(target: Any, source: Any, casting: Any = None, where: Any = True) -> None:
+    target[...] = source if where is True else np.where(where, source, target)
+
+
+def _put_along_axis(a: Any, indices: Any, values: Any, axis: int) -> None:
+    shape = np.shape(real_of(indices))
+    grid: list[Any] = list(np.indices(shape, sparse=True))
+    grid[axis] = indices
+    a[tuple(grid)] = values
+
+
+def _putmask(a: Any, mask: Any, values: Any) -> None:
+    a[...] = np.where(mask, values, a)
+
+
+def along_axis(f: Any, axis: int, a: Any, *args: Any, **keywords: Any) -> Any:
+    moved = np.moveaxis(a, axis, -1)
+    before = np.shape(real_of(moved))[:-1]
+    rows = [f(moved[index], *args, **keywords) for index in np.ndindex(*before)]
+    made = stacked(rows).reshape(*before, *np.shape(real_of(rows[0])))
+    return np.moveaxis(made, -1, axis) if np.ndim(real_of(rows[0])) == 1 else made
+
+
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    counted = fixed(x)
+    size = max(int(np.max(counted, initial=-1)) + 1, int(minlength))
+    made = Standing.made(np.zeros(size), None, CONSTANT)
+    scatter(np.add, made, counted, weights)
+    return made
+
+
+def _fill(a: Any, value: Any) -> None:
+    a[...] = value
+
+
+def _sort(a: Any, axis: int = -1, **_: Any) -> None:
+    a[...] = np.sort(a, axis=axis)
+
+
+def _item(a: Any, *index: Any) -> Any:
+    chosen = a.reshape(-1)[index[0]] if len(index) == 1 and not isinstance(index[0], tuple) else a[index] if index else a
+    return chosen.reshape(())[()] if isinstance(chosen.held, np.ndarray) else chosen
+
+
+def _tolist(a: Any) -> Any:
+    return [_tolist(part) for part in a] if np.ndim(a.held) else a[()] if isinstance(a.held, np.ndarray) else a
+
+
+def _astype(a: Any, dtype: Any, **keywords: Any) -> Any:
+    wanted = np.dtype(dtype)
+    if keywords.get("copy") is False and a.held.dtype == wanted:
+        return a
+    return applied(lambda v: v.astype(wanted), lambda x: x.astype(canonical(wanted)), (a,), {}, "astype")
+
+
+IN_PLACE: dict[str, Callable[..., None]] = {
+    "fill_diagonal": _fill_diagonal,
+    "copyto": _copyto,
+    "put_along_axis": _put_along_axis,
+    "putmask": _putmask,
+}
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "fill": _fill,
+    "sort": _sort,
+    "item": _item,
+    "tolist": _tolist,
+    "astype": _astype,
+    "copy": lambda a, *_, **__: copied(a),
+    "flatten": lambda a, *_, **__: copied(a).reshape(-1),
+}
+
+OF_VALUES = {"nonzero", "flatnonzero", "argwhere", "unique", "histogram", "bincount", "digitize", "searchsorted", "tobytes"}
+"""functions whose results real values say: what they depend on is taken for granted"""

@@ -1,0 +1,312 @@
+"""Stands for an array in code written for NumPy: does to a JAX array what is done to it, with real values alongside.
+
+The real values say what NumPy itself would: shapes, types, which arrays share memory, errors, and the way that a branch or
+an index takes at this input. Where that hangs on what is handed in, it is noted as an assumption of the trace.
+
+As in NumPy, `a[0]`, `a.T` and `a.reshape(…)` are views: what is written to them is written to `a`. A view knows its parent
+and the step that leads from that to itself; written to, it asks the same step where each of its entries lies in the root.
+"""
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_ref.judge.numpy_code.applying import Step, applied, computed_where, into, method_of, scatter
+from autodiff_ref.judge.numpy_code.mapping import (
+    Standing,
+    bare,
+    copied,
+    fitting,
+    fixed,
+    has_masks,
+    indices,
+    is_mask,
+    is_standing,
+    level_of,
+    real_of,
+    running_now,
+    shares,
+)
+from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, along_axis, bincount
+from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
+from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError
+
+
+class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
+    """An array, or a number of NumPy's, that is traced."""
+
+    def __init__(
+        self,
+        value: Any,
+        array: Any,
+        level: int,
+        *,
+        parent: "StandIn | None" = None,
+        steps: tuple[Step, Step] | None = None,
+    ) -> None:
+        self.held, self._array, self._level = value, array, level
+        self._parent, self._steps = parent, steps
+        self.written, self._seen = 0, None
+        """how often a root was written to; and of a view, what it was when it was last read"""
+
+    # What it stands for
+
+    @property
+    def real(self) -> Any:
+        """Real numbers have no other part."""
+        return self
+
+    @property
+    def array(self) -> Any:
+        """The JAX array, as it is now."""
+        if self._parent is not None and self._steps is not None:
+            version = self.root.written
+            if self._seen is None or self._seen[0] != version:
+                self._seen = version, self._steps[0](self._parent.array)
+            return self._seen[1]
+        if self._array is None:  # a constant, which NumPy alone has kept
+            return jnp.asarray(np.array(self.held))
+        return self._array
+
+    @property
+    def root(self) -> "StandIn":
+        """The array whose memory it is."""
+        return self if self._parent is None else self._parent.root
+
+    @property
+    def level(self) -> int:
+        """What it depends on."""
+        return self.root._level
+
+    @property
+    def __class__(self) -> Any:  # pyright: ignore (so that `isinstance` says what NumPy would)
+        return type(self.held)
+
+    def _positions(self) -> Any:
+        """Where each entry lies in the root, counted through."""
+        if self._parent is None or self._steps is None:
+            return np.arange(self.held.size).reshape(self.held.shape)
+        return self._steps[1](self._parent._positions())
+
+    # Writing
+
+    def write(self, array: Any, level: int, positions: Any = None) -> None:
+        """Puts an array in its place, or at some positions of the root; the real values are written already."""
+        root = self.root
+        if level == CONSTANT and root._level == CONSTANT:
+            return
+        # a constant has kept its real values alone, which hold what was written: JAX must not be told of it twice
+        old = root._array if root._array is not None else jnp.asarray(np.array(root.held))
+        root._level, root.written = max(root._level, level), root.written + 1
+        dtype = old.dtype
+        if positions is None and self is root:
+            root._array = jnp.broadcast_to(jnp.asarray(array).astype(dtype), old.shape)
+            return
+        where = self._positions() if positions is None else positions
+        new = fitting(jnp.asarray(array).astype(dtype), where.shape)
+        flat, kept = where.ravel(), None
+        if len(np.unique(flat)) < len(flat):  # NumPy writes them in turn: the last stays
+            kept = len(flat) - 1 - np.unique(flat[::-1], return_index=True)[1]
+            flat, new = flat[kept], jnp.ravel(new)[kept]
+        root._array = jnp.ravel(old).at[flat].set(jnp.ravel(new)).reshape(old.shape)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        plain, level = real_of(index), max(level_of(index), level_of(value))
+        old = self.snapshot()
+        self.held[plain] = real_of(value)
+        if level == CONSTANT and self.level == CONSTANT:
+            self.root.written += 1
+            return
+        self.materialise(old)
+        mask = index if is_standing(index) and is_mask(index, self) else None
+        if mask is not None and np.ndim(real_of(value)) == 0:
+            self.write(jnp.where(mask.array, bare(value), self.array), level)
+            return
+        position = np.arange(self.held.size).reshape(self.held.shape)[plain]
+        alone = position.size == np.unique(position).size
+        if self._parent is None and alone and not has_masks(index):
+            target = self._array
+            new = fitting(jnp.asarray(bare(value)).astype(target.dtype), np.shape(position))
+            self._array, self._level = target.at[indices(index)].set(new), max(self._level, level)
+            self.written += 1
+            return
+        known = fixed(index)
+        self.write(bare(value), level, np.asarray(self._positions()[known]))
+
+    def snapshot(self) -> Any:
+        """The root's real values before they are written to, where JAX does not have them yet."""
+        root = self.root
+        return np.array(root.held) if root._array is None else None
+
+    def materialise(self, old: Any) -> None:
+        """Makes a constant, of which NumPy alone kept the values, an array of JAX's."""
+        root = self.root
+        if root._array is None:
+            root._array, root.written = jnp.asarray(old), root.written + 1
+
+    def _in_place(self, f: Callable[[Any, Any], Any], ufunc: np.ufunc, other: Any) -> Any:
+        if isinstance(self.held, np.generic):
+            return f(self, other)
+        new = self.__array_ufunc__(ufunc, "__call__", self, other, out=(self,))
+        return self if new is None else new
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._in_place(operator.add, np.add, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._in_place(operator.sub, np.subtract, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._in_place(operator.mul, np.multiply, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._in_place(operator.truediv, np.true_divide, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._in_place(operator.pow, np.power, other)
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._in_place(operator.matmul, np.matmul, other)
+
+    # Functions of it
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
+        target = out[0] if isinstance(out, tuple) else out  # pyright: ignore[reportUnknownVariableType]
+        if method == "at":
+            return scatter(ufunc, *inputs)
+        where = keywords.pop("where", True)
+        f = jax_ufunc(ufunc, method)
+        computed = getattr(ufunc, method)
+        if where is not True:
+            return computed_where(computed, f, inputs, keywords, where, target)
+        if target is None:
+            return applied(computed, f, inputs, keywords, ufunc.__name__)
+        old = target.snapshot() if is_standing(target) else None
+        made = applied(computed, f, inputs, keywords, ufunc.__name__)
+        return into(target, made, old)
+
+    def __array_function__(self, f: Any, _: Any, args: Any, keywords: Any) -> Any:
+        name = f.__name__
+        if name in IN_PLACE:
+            return IN_PLACE[name](*args, **keywords)
+        if name == "apply_along_axis":
+            return along_axis(*args, **keywords)
+        if name == "bincount" and (len(args) > 1 or "weights" in keywords):
+            return bincount(*args, **keywords)
+        keywords = dict(keywords)
+        target = keywords.pop("out", None)
+        if name == "where" and len(args) == 1:
+            return np.nonzero(args[0])
+        made = applied(f, None if name in OF_VALUES else jax_function(f), args, keywords, name)
+        if target is None:
+            return made
+        old = target.snapshot() if is_standing(target) else None
+        return into(target, made, old)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__array_namespace__":
+            return lambda **_: np
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = getattr(self.held, name)
+        if isinstance(found, np.ndarray | np.generic) or name == "flat":
+            if name == "flat":
+                return self.reshape(-1)
+            return applied(lambda v: getattr(v, name), lambda a: getattr(a, name), (self,), {}, name)
+        if not callable(found):
+            return found
+        if name in METHODS:
+            return lambda *args, **keywords: METHODS[name](self, *args, **keywords)
+
+        def method(*args: Any, **keywords: Any) -> Any:
+            target = keywords.pop("out", None)
+            made = applied(method_of(name), None if name in OF_VALUES else method_of(name), (self, *args), keywords, name)
+            return made if target is None else into(target, made, target.snapshot())
+
+        return method
+
+    def __getitem__(self, index: Any) -> Any:
+        value = self.held[real_of(index)]
+        dynamic = level_of(index) > CONSTANT and not shares(value, self.held)
+        if dynamic and not has_masks(index):
+            level = max(self.level, level_of(index))
+            return StandIn(value, self.array[indices(index)], level)
+        known = fixed(index)
+        if isinstance(value, np.ndarray) and shares(value, self.held):
+            return StandIn(value, None, self.level, parent=self, steps=(lambda a: a[known], lambda p: p[known]))
+        level = max(self.level, level_of(index))
+        return StandIn(value, None if level == CONSTANT else self.array[known], level)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[k] for k in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self == item).any())
+
+    def __eq__(self, other: Any) -> Any:
+        return self.held == None if other is None else np.equal(self, other)  # noqa: E711 (as NumPy does, entry by entry)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.held != None if other is None else np.not_equal(self, other)  # noqa: E711
+
+    # Numbers of it
+
+    def __bool__(self) -> bool:
+        return bool(self._known(bool(self.held), lambda a: a != 0 if a.dtype != bool else a))
+
+    def __int__(self) -> int:
+        return int(self._known(int(self.held), lambda a: jnp.trunc(a).astype(np.int64)))
+
+    def __index__(self) -> int:
+        return int(self._known(operator.index(self.held), lambda a: a))
+
+    def __float__(self) -> float:
+        if self.level == VARIES:
+            raise NotFollowedError(
+                "a number that is differentiated by is taken out of its array",
+                "leave it an array of NumPy's, without `float`, `item` or `math` of another module",
+            )
+        return float(self._known(float(self.held), lambda a: a))
+
+    def __hash__(self) -> int:
+        if not isinstance(self.held, np.generic):
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        self._known(self.held, lambda a: a)
+        return hash(self.held)
+
+    def _known(self, value: Any, of: Callable[[Any], Any]) -> Any:
+        if self.level > CONSTANT:
+            running_now().assume(of(jnp.reshape(self.array, ())), value, self.level)
+        return value
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if self.level == VARIES:
+            raise NotFollowedError(
+                "compiled code, or code of another library, asks for the numbers of an array that is differentiated by",
+                "use NumPy's functions there, or `scipy.special`",
+            )
+        if self.level == DATA:
+            running_now().assume(self.array, self.held, self.level)
+        made = np.array(self.held)
+        return made if dtype is None else made.astype(dtype)
+
+    def __jax_array__(self) -> Any:
+        return self.array
+
+    def __repr__(self) -> str:
+        return repr(self.held)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.held, spec)
+
+    def __copy__(self) -> "StandIn":
+        return copied(self)
+
+    def __deepcopy__(self, _: Any) -> "StandIn":
+        return copied(self)

@@ -1,0 +1,77 @@
+"""A function written for NumPy, as one that JAX can trace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.assertion.state import kept_as_it_was
+from autodiff_ref.judge.numpy_code.makers import replaced
+from autodiff_ref.judge.numpy_code.mapping import bare
+from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, Run, running
+from autodiff_ref.judge.numpy_code.standin import StandIn
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The real arguments of a call, and which of their leaves are data alone."""
+
+    args: tuple[Any, ...]
+    keywords: dict[str, Any]
+    data: tuple[Any, ...]
+    """as the arguments, with whether a leaf is data"""
+    data_keywords: dict[str, Any]
+
+
+def through_numpy(
+    f: Callable[..., Any], held: list[Any], levels: Levels, with_held: Callable[[list[Any]], Callable[..., Any]]
+) -> tuple[Callable[..., Any], list[Assumption]]:
+    """f, written for NumPy, as a function of the same arguments that JAX can trace.
+
+    Args:
+        f: the function.
+        held: JAX's arrays for those in its closures, with the real ones: (traced, real).
+        levels: the real arguments.
+        with_held: f, with other arrays in its closures.
+
+    Returns:
+        The function, and what its latest call took for granted.
+
+    Raises:
+        NotFollowedError: on use, where f does what cannot be followed.
+    """
+    assumptions: list[Assumption] = []
+
+    def traced(*args: Any, **keywords: Any) -> Any:
+        run = Run()
+        nabla = {"nabla": keywords.pop("nabla")} if "nabla" in keywords else {}
+        stand_in = [_standing(*each) for each in zip(args, levels.args, levels.data, strict=True)]
+        named = {
+            name: _standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
+        }
+        function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
+        with kept_as_it_was(f), replaced(f), running(run), np.errstate(all="ignore"):
+            made = bare(function(*stand_in, **named, **nabla))
+        assumptions[:] = run.assumptions
+        return made
+
+    traced.__wrapped__ = f  # pyright: ignore[reportFunctionMemberAccess] (so that its signature is f's)
+    return traced, assumptions
+
+
+def _standing(value: Any, real: Any, data: Any) -> Any:
+    leaves, structure = jax.tree.flatten(value)
+    reals, flags = jax.tree.leaves(real), jax.tree.leaves(data)
+    made = [
+        StandIn(_own(r), leaf, DATA if flag else VARIES) if isinstance(leaf, jax.Array) else leaf
+        for leaf, r, flag in zip(leaves, reals, flags, strict=True)
+    ]
+    return jax.tree.unflatten(structure, made)
+
+
+def _own(real: Any) -> Any:
+    """Values of its own; numbers stay numbers."""
+    array = np.array(real)
+    return array if isinstance(real, np.ndarray | jax.Array) else array[()]

@@ -1,0 +1,174 @@
+"""Branches and loops, in every arithmetic: the body is planned once, and run as often as the values say."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from autodiff_ref.judge.program.plans import Array, Equation, Operand, Plan, Step
+
+T = TypeVar("T")
+
+Subplan = Callable[[Any, Sequence[bool]], Plan]
+"""(closed jaxpr, which of its inputs are labels) -> plan"""
+
+Control = Callable[[Subplan, Equation], tuple[Step, list[bool]]]
+"""(subplan, equation) -> step, and which of its results are labels"""
+
+LOOP_LIMIT = 100_000
+"""iterations after which a `while` is given up"""
+
+
+def _stable(
+    subplan: Subplan, closed: Any, consts: list[bool], carry: list[bool], rows: list[bool]
+) -> tuple[Plan, list[bool]]:
+    """A plan for a loop's body, and which of what it carries are labels in every iteration."""
+    while True:
+        body = subplan(closed, [*consts, *carry, *rows])
+        after = [before and now for before, now in zip(carry, body.output_labels, strict=False)]
+        if after == carry:
+            return body, carry
+        carry = after
+
+
+def _scan_widths(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many are carried; jax 0.12 says so in another way."""
+    if "num_carry" in params:
+        return params["num_consts"], params["num_carry"]
+    consts, carry, _ = params["ft_in"].unpack()
+    return len(consts), len(carry)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """A `cond` made ready: a plan for each branch."""
+
+    plans: list[Plan]
+    labels: list[bool]
+    """which of its results are labels"""
+
+    @classmethod
+    def of(cls, subplan: Subplan, equation: Equation) -> "Branches":
+        """Its operands are the number of the branch, and what that is handed."""
+        index, *operands = [operand.label for operand in equation.operands]
+        plans = [subplan(branch, operands) for branch in equation.params["branches"]]
+        return cls(plans, [index and all(flags) for flags in zip(*[made.output_labels for made in plans], strict=True)])
+
+
+@dataclass(frozen=True)
+class While:
+    """A `while` made ready: plans for its body and for the question whether it goes on."""
+
+    body: Plan
+    goes_on: Plan
+    n_cond: int
+    n_body: int
+    labels: list[bool]
+    """which of its results are labels"""
+
+    @classmethod
+    def of(cls, subplan: Subplan, equation: Equation) -> "While":
+        """Its operands are constants of the question, constants of the body, and what is carried."""
+        n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
+        flags = [operand.label for operand in equation.operands]
+        carry = flags[n_cond + n_body :]
+        body, carried = _stable(subplan, equation.params["body_jaxpr"], flags[n_cond : n_cond + n_body], carry, [])
+        goes_on = subplan(equation.params["cond_jaxpr"], [*flags[:n_cond], *carried])
+        ends_alike = goes_on.output_labels[0]
+        return cls(body, goes_on, n_cond, n_body, [ends_alike and label for label in carried])
+
+    def split(self, operands: Sequence[T]) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
+        """(constants of the question, constants of the body, what is carried)"""
+        first, last = self.n_cond, self.n_cond + self.n_body
+        return operands[:first], operands[first:last], operands[last:]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A `scan` made ready: a plan for its body, and in which order it takes the rows."""
+
+    body: Plan
+    n_consts: int
+    n_carry: int
+    order: Sequence[int]
+    stacks: Sequence[Operand]
+    """its results that are stacked, a row an iteration"""
+    labels: list[bool]
+    """which of its results are labels"""
+
+    @classmethod
+    def of(cls, subplan: Subplan, equation: Equation) -> "Scan":
+        """Its operands are constants, what is carried, and what is taken row by row."""
+        params = equation.params
+        n_consts, n_carry = _scan_widths(params)
+        order = range(params["length"])
+        flags = [operand.label for operand in equation.operands]
+        consts, carry, rows = flags[:n_consts], flags[n_consts : n_consts + n_carry], flags[n_consts + n_carry :]
+        body, carried = _stable(subplan, params["jaxpr"], consts, carry, rows)
+        labels = [*carried, *body.output_labels[n_carry:]]
+        return cls(body, n_consts, n_carry, order[::-1] if params["reverse"] else order, equation.results[n_carry:], labels)
+
+    def split(self, operands: Sequence[T]) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
+        """(constants, what is carried, what is taken row by row)"""
+        first, last = self.n_consts, self.n_consts + self.n_carry
+        return operands[:first], operands[first:last], operands[last:]
+
+
+def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    made = Branches.of(subplan, equation)
+
+    def step(context: Any, index: Array, *operands: Array) -> list[Array]:
+        return made.plans[int(np.clip(index, 0, len(made.plans) - 1))].run(context, *operands)
+
+    return step, made.labels
+
+
+def _where(more: Array, new: Array, old: Array) -> Array:
+    """Under vmap the loop runs on for the rows that are not done."""
+    return np.where(more.reshape(more.shape + (1,) * (np.ndim(new) - more.ndim)), new, old)
+
+
+def _unknown(context: Any, value: Array) -> Array:
+    """What is said of a value that is not known; of one that is no real nothing can be."""
+    return np.full_like(value, context.undefined) if np.asarray(value).dtype == object else value
+
+
+def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    made = While.of(subplan, equation)
+
+    def step(context: Any, *operands: Array) -> list[Array]:
+        for_cond, for_body, start = made.split(operands)
+        carry = list(start)
+        for _ in range(LOOP_LIMIT):
+            with context.deciding() as decided:
+                more = np.asarray(made.goes_on.run(context, *for_cond, *carry)[0])
+            if not decided():  # a loop whose end hangs on a tie says nothing, and might not end at all
+                return [_unknown(context, value) for value in carry]
+            if not more.any():
+                return carry
+            after = made.body.run(context, *for_body, *carry)
+            carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]
+        raise RuntimeError(f"a while loop did not end in {LOOP_LIMIT} iterations")
+
+    return step, made.labels
+
+
+def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    made = Scan.of(subplan, equation)
+
+    def step(context: Any, *operands: Array) -> list[Array]:
+        consts, start, rows = made.split(operands)
+        carry = list(start)
+        stacked = [np.empty(stack.shape, dtype=object if stack.is_real else stack.dtype) for stack in made.stacks]
+        for i in made.order:
+            results = made.body.run(context, *consts, *carry, *[np.asarray(row[i]) for row in rows])
+            carry = results[: made.n_carry]
+            for stack, result in zip(stacked, results[made.n_carry :], strict=True):
+                stack[i] = result if stack.ndim > 1 else result[()]
+        return [*carry, *stacked]
+
+    return step, made.labels
+
+
+CONTROL: dict[str, Control] = {"cond": _cond, "while": _while, "scan": _scan}

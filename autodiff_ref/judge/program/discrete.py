@@ -1,0 +1,95 @@
+"""Work on integers and booleans, and rules that only move data: exact, in NumPy where it does as JAX would, else in JAX."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.program.movement import MOVEMENT, select
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+
+
+def by_jax(equation: Equation) -> Step:
+    """Discrete work of a kind that has no rule: JAX itself does it, or NumPy where it does the same and is faster."""
+    if equation.primitive.name in ALONG_AN_AXIS:
+        return ALONG_AN_AXIS[equation.primitive.name](equation)
+
+    def step(_: Any, *operands: Array) -> Any:
+        with jax.enable_x64(True):
+            arrays = [jax.numpy.asarray(x, dtype=o.dtype) for x, o in zip(operands, equation.operands, strict=True)]
+            result = equation.primitive.bind(*arrays, **equation.params)
+            return [np.asarray(part) for part in result] if equation.primitive.multiple_results else np.asarray(result)
+
+    return step
+
+
+# Discrete work that NumPy does as JAX would; everything else of this kind is left to JAX
+
+
+def _numpy(f: Callable[..., Array]) -> Rule:
+    """f on arrays; ufuncs let integers wrap around, as JAX does."""
+
+    def rule(equation: Equation) -> Step:
+        dtype = equation.results[0].dtype
+        return lambda _, *operands: np.asarray(f(*operands)).astype(dtype, copy=False)
+
+    return rule
+
+
+def _iota(equation: Equation) -> Step:
+    shape, axis = equation.params["shape"], equation.params["dimension"]
+    values = np.broadcast_to(
+        np.arange(shape[axis]).reshape([-1 if k == axis else 1 for k in range(len(shape))]), shape
+    ).astype(equation.results[0].dtype)
+    return lambda _: values
+
+
+def _first(argextreme: Callable[..., Array]) -> Rule:
+    """The place of the first greatest or least entry."""
+
+    def rule(equation: Equation) -> Step:
+        (axis,), dtype = equation.params["axes"], equation.results[0].dtype
+        return lambda _, values: np.asarray(argextreme(values, axis=axis)).astype(dtype)
+
+    return rule
+
+
+def _cumsum(equation: Equation) -> Step:
+    axis, backwards, dtype = equation.params["axis"], equation.params["reverse"], equation.results[0].dtype
+
+    def step(_: Any, values: Array) -> Array:
+        turned = np.flip(values, axis) if backwards else values
+        summed = np.cumsum(turned, axis, dtype=dtype)
+        return np.flip(summed, axis) if backwards else summed
+
+    return step
+
+
+DISCRETE: dict[str, Rule] = {
+    **MOVEMENT,
+    "iota": _iota,
+    "add": _numpy(np.add),
+    "sub": _numpy(np.subtract),
+    "mul": _numpy(np.multiply),
+    "neg": _numpy(np.negative),
+    "max": _numpy(np.maximum),
+    "min": _numpy(np.minimum),
+    "eq": _numpy(np.equal),
+    "ne": _numpy(np.not_equal),
+    "lt": _numpy(np.less),
+    "le": _numpy(np.less_equal),
+    "gt": _numpy(np.greater),
+    "ge": _numpy(np.greater_equal),
+    "and": _numpy(np.bitwise_and),
+    "or": _numpy(np.bitwise_or),
+    "xor": _numpy(np.bitwise_xor),
+    "not": _numpy(np.invert),
+    "clamp": _numpy(lambda low, x, high: np.minimum(np.maximum(x, low), high)),
+    "convert_element_type": _numpy(lambda x: x),
+    "select_n": _numpy(lambda which, *cases: select(which, *cases)),
+}
+"""what works entry by entry, or only moves data: for a batch of inputs as for one"""
+
+ALONG_AN_AXIS: dict[str, Rule] = {"argmax": _first(np.argmax), "argmin": _first(np.argmin), "cumsum": _cumsum}
+"""for one input alone: a batch has its own axis"""

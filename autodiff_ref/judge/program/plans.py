@@ -1,0 +1,183 @@
+"""What the walker's parts share: a rule, what it is told of an equation, the table it stands in, and the finished plan."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+Array = Any
+"""A NumPy array: of numbers where they are discrete or known, of the table's objects where they are reals."""
+
+Step = Callable[..., Any]
+"""step(context, *operands) -> array, or a list of arrays where the primitive has several results."""
+
+
+class NoRuleError(NotImplementedError):
+    """A jaxpr holds a primitive that the table has no rule for."""
+
+    def __init__(self, primitive: str, table: str) -> None:
+        self.primitive = primitive
+        super().__init__(
+            f"no rule for the primitive `{primitive}` in {table}: add one with autodiff_ref.register({primitive!r}, …)"
+        )
+
+
+class RuleError(NotImplementedError):
+    """A rule failed: a mistake of the judge, or a case that it does not serve. The line cannot be judged."""
+
+    def __init__(self, primitive: str, error: Exception) -> None:
+        self.primitive = primitive
+        super().__init__(f"the rule for the primitive `{primitive}` failed: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What is known of a value before it has one."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    label: bool
+    """made of labels, integers and constants only, so that comparisons of it are exact"""
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a real number, and so a matter of the table."""
+        return jax.numpy.issubdtype(self.dtype, np.floating)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a jaxpr, as a rule sees it."""
+
+    primitive: Any
+    params: Mapping[str, Any]
+    operands: tuple[Operand, ...]
+    results: tuple[Operand, ...]
+
+    @property
+    def label(self) -> bool:
+        """Whether all operands are labels."""
+        return all(operand.label for operand in self.operands)
+
+
+Rule = Callable[[Equation], Step]
+"""rule(equation) -> step, or raises NotImplementedError where it cannot serve this one."""
+
+
+class Table(Protocol):
+    """An arithmetic: rules by the names of primitives, and what a constant becomes."""
+
+    name: str
+    rules: dict[str, Rule]
+    movement: dict[str, Rule]
+    """rules that only move data: they serve arrays of any kind"""
+    discrete: dict[str, Rule]
+    """rules for equations all of whose operands and results are discrete"""
+
+    def constant(self, values: Array, context: Any) -> Array:
+        """The reals that a float constant stands for."""
+        ...
+
+
+PlannedStep = tuple[Step, list[int], list[int], str]
+"""a step, where its operands are, where its results go, and the name of its primitive"""
+
+
+@dataclass
+class Plan:
+    """A jaxpr made ready to run. `run` takes the input's reals as the table's objects, its integers as they are."""
+
+    table: Table
+    inputs: list[int]
+    outputs: list[int]
+    steps: list["PlannedStep"]
+    known: dict[int, Array]
+    size: int
+    constants: frozenset["Constant"]
+    """the float constants that are not short, and so not surely meant as written"""
+    depends_on: frozenset[int]
+    """the inputs (by position) that the outputs are computed from"""
+    output_labels: list[bool]
+    """for each output, whether it is made of labels and constants only"""
+    sites: frozenset[Any] = frozenset()
+    """where it compares reals: `sites.Site`"""
+    meanings: frozenset[str] = frozenset()
+    """functions that it takes at their meaning, and not as the series that JAX computes"""
+    met: dict[Any, int] = field(default_factory=dict[Any, int])
+    """for each site, the outcomes that its runs have met"""
+    _templates: dict[Any, list[Any]] = field(default_factory=dict[Any, list[Any]])
+
+    def run(self, context: Any, *args: Array) -> list[Array]:
+        """The outputs at one input; where a rule fails, a note on its exception names the primitive."""
+        values = self.template(context)
+        for slot, arg in zip(self.inputs, args, strict=True):
+            values[slot] = arg
+        name = ""
+        try:
+            for step, sources, targets, name in self.steps:  # noqa: B007 (the name is for the handler)
+                result = step(context, *[values[s] for s in sources])
+                if len(targets) == 1 and not isinstance(result, list):
+                    values[targets[0]] = result
+                else:
+                    for target, part in zip(targets, result, strict=True):
+                        values[target] = part
+        except Exception as error:
+            error.add_note(f"in the rule for the primitive `{name}`")
+            raise
+        return [values[slot] for slot in self.outputs]
+
+    def template(self, context: Any) -> list[Any]:
+        """A place for each value, with the known ones in it."""
+        key = getattr(context, "constants", None)
+        if key not in self._templates:
+            values: list[Any] = [None] * self.size
+            for slot, array in self.known.items():
+                is_float = np.issubdtype(array.dtype, np.floating)
+                values[slot] = self.table.constant(array, context) if is_float else array
+            self._templates[key] = values
+        return self._templates[key].copy()
+
+
+def significant_bits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """How many bits a float has, and how many a short one has: 1.5 is surely meant as written, 0.1 is not."""
+    bits = np.finfo(dtype).nmant + 1
+    return bits, 24 if bits == 53 else bits // 2
+
+
+def is_short(values: Any) -> bool:
+    """Whether all floats have so few significant bits that they are surely meant as written: 24 in float64."""
+    return bool(np.all(short_ones(values)))
+
+
+def short_ones(values: Any) -> Array:
+    """Which numbers of an array are surely meant as written; infinities and NaN are, and integers."""
+    array = np.asarray(values)
+    if not np.issubdtype(array.dtype, np.floating):
+        return np.ones(array.shape, dtype=bool)
+    mantissas = np.frexp(array.astype(np.float64))[0] * 2.0 ** significant_bits(array.dtype)[1]
+    return ~np.isfinite(array) | (mantissas == np.floor(mantissas))
+
+
+Constant = tuple[float, str]
+"""A float constant that is not short: its mantissa and dtype. Where 0.1 means 1/10, −0.1 means −1/10 and 0.2 means 2/10."""
+
+
+def loose(values: Any) -> frozenset[Constant]:
+    """The constants among floats that are not surely meant as written."""
+    array = np.asarray(values)
+    mantissas = np.frexp(np.abs(array[~short_ones(array)].astype(np.float64)))[0]
+    return frozenset((float(mantissa), array.dtype.str) for mantissa in np.unique(mantissas))
+
+
+def operand_of(aval: Any, *, label: bool) -> Operand:
+    """What an abstract value says; integers that come from outside are exactly known, as labels are."""
+    dtype = aval.dtype
+    if dtype == jax.dtypes.float0:
+        dtype = np.dtype(bool)
+    if jax.numpy.issubdtype(dtype, jax.dtypes.extended):
+        raise NotImplementedError(f"random keys ({dtype}) are not judged: pass random numbers as arguments")
+    if jax.numpy.issubdtype(dtype, np.complexfloating):
+        raise NotImplementedError(f"complex numbers ({dtype}) are not judged: split them into real and imaginary part")
+    return Operand(tuple(aval.shape), np.dtype(dtype), label)

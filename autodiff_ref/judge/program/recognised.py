@@ -1,0 +1,204 @@
+"""What a function of JAX's library means, where its program is a series or a rational approximation.
+
+A line about Ei is about ∫ eᵗ/t dt, not about the polynomials that `jax.scipy.special.expi` adds up. A table that has a rule
+under the name of a meaning is asked for that; the others compute what the program says, as floats must.
+
+Two kinds of functions are recognised. Those that are called, with a rule of their own for their derivatives or under `jit`,
+by the call and the name of JAX's own function. And those that leave no call behind, as `betaln`, by all of their equations:
+these are looked up among those of the plan, which holds equal ones once. What JAX made of a function by differentiating its
+program is neither, and stays what it is: the derivative of the approximation.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.program.plans import Equation
+
+_LIBRARY = Path(jax.__file__).parent
+
+
+@dataclass(frozen=True)
+class Called:
+    """A meaning that is seen by a call: its name, how many operands and results it has."""
+
+    name: str
+    operands: int = 1
+    results: int = 1
+    function: Callable[[tuple[int, ...]], Callable[..., Any]] | None = None
+    """for one without a rule of its own, which differentiating leaves a call of the same name for: the function, by what it
+    returns the shape of, whose program the call must hold"""
+
+
+CALLED: dict[tuple[str, str], Called] = {
+    ("custom_jvp_call", "expi"): Called("expi"),
+    ("jit", "expn"): Called("expn", 2),
+    ("custom_jvp_call", "log_ndtr"): Called("log_ndtr"),
+    ("custom_jvp_call", "_erfcx"): Called("erfcx"),
+    ("custom_jvp_call", "_owens_t_impl"): Called("owens_t", 2),
+    ("custom_jvp_call", "poch"): Called("poch", 2),
+    ("custom_jvp_call", "hyp1f1"): Called("hyp1f1", 3),
+    ("custom_jvp_call", "hyp2f1"): Called("hyp2f1", 4),
+    ("custom_jvp_call", "sici"): Called("sici", 1, 2),
+    ("custom_jvp_call", "fresnel"): Called("fresnel", 1, 2),
+    ("custom_jvp_call", "_frexp"): Called("frexp", 1, 2),
+    ("jit", "ldexp"): Called("ldexp", 2, function=lambda _: jnp.ldexp),
+    ("jit", "bessel_jn"): Called("bessel_jn", function=lambda shape: partial(jax.scipy.special.bessel_jn, v=shape[0] - 1)),
+}
+"""by the primitive that calls, and the name of the function that is called
+
+`expn` is called under `jit` within its own rule, where nothing differentiates it: what bears its name is itself.
+`bessel_jn` and `ldexp` have none, so that their programs are compared.
+"""
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A meaning that is seen by its equations: the function, its operands, and primitives that are certainly among them."""
+
+    function: Callable[..., Any]
+    operands: int
+    needs: frozenset[str]
+
+
+SPELLED: dict[str, Spelled] = {
+    "betaln": Spelled(jax.scipy.special.betaln, 2, frozenset({"lgamma", "log1p", "min", "max"})),
+    "ndtr": Spelled(jax.scipy.special.ndtr, 1, frozenset({"erf", "erfc", "abs"})),
+    "ndtri": Spelled(jax.scipy.special.ndtri, 1, frozenset({"scan", "log", "sqrt"})),
+    "spence": Spelled(jax.scipy.special.spence, 1, frozenset({"argmax", "cumsum"})),
+}
+
+NAMES = frozenset(SPELLED) | {called.name for called in CALLED.values()}
+"""all meanings"""
+
+
+@cache
+def _primitive(name: str, several: bool) -> core.Primitive:
+    made = core.Primitive(name)
+    made.multiple_results = several
+    return made
+
+
+# Calls
+
+
+def with_meanings(eqns: Iterable[Any], rules: Mapping[str, Any]) -> Iterator[Any]:
+    """Equations, in which calls to functions whose meaning has a rule are equations of that."""
+    for eqn in eqns:
+        called = _called(eqn)
+        if called is None or called.name not in rules:
+            yield eqn
+        else:
+            meant = _primitive(called.name, called.results > 1)
+            yield eqn.replace(primitive=meant, invars=eqn.invars[-called.operands :], params={})
+
+
+def _called(eqn: Any) -> Called | None:
+    inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
+    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    if info is None:
+        return None
+    called = CALLED.get((eqn.primitive.name, info.func_name))
+    if called is None or len(eqn.outvars) != called.results or len(eqn.invars) < called.operands:
+        return None
+    if _LIBRARY not in Path(info.func_filename or "").parents:
+        return None
+    if called.function is not None:
+        return called if _holds(eqn, inner, called) else None
+    # functions of arrays of one shape and of single numbers: what else there is, vmap may have made of arrays of any shapes
+    shape = eqn.outvars[0].aval.shape
+    return called if all(atom.aval.shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
+
+
+def _holds(eqn: Any, inner: Any, called: Called) -> bool:
+    """Whether what is called is the function itself, and not what became of it by differentiating or mapping it."""
+    shape = eqn.outvars[0].aval.shape
+    if called.function is None or len(eqn.invars) != called.operands or (not shape and called.name == "bessel_jn"):
+        return False
+    with jax.enable_x64(True):
+        operands = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+        known = jax.make_jaxpr(called.function(shape))(*operands).jaxpr.eqns[-1].params.get("jaxpr")
+    return str(known) == str(inner)
+
+
+# Equations
+
+
+def recognise(planner: Any) -> None:
+    """Makes one step of what a function of `SPELLED` leaves behind in a planner, by the table's rule for its meaning."""
+    names = {step[3] for step in planner.steps}
+    for name, spelled in SPELLED.items():
+        if name in planner.table.rules and spelled.needs <= names:
+            for operands, result in _found(planner, name, spelled):
+                _replace(planner, name, operands, result)
+
+
+def _found(planner: Any, name: str, spelled: Spelled) -> list[tuple[list[int], int]]:
+    """Where a function's equations stand: the places of its operands, and of its result."""
+    found = list[tuple[list[int], int]]()
+    for key in list(planner.seen):
+        if key[0] == "constant" or not isinstance(key[1], tuple):
+            continue
+        if len(key[1]) < spelled.operands or not planner.operands[key[1][0]].is_real:
+            continue
+        first = planner.operands[key[1][0]]
+        if first.dtype.itemsize < 4 or key[0] != _first_primitive(name):  # these functions take no half precision
+            continue
+        template = _template(name, first.shape, first.dtype.str, type(planner), planner.table)
+        operands = list(key[1][: spelled.operands])
+        result = _matched(template, operands, planner.seen)
+        if result is not None:
+            found.append((operands, result))
+    return found
+
+
+@cache
+def _first_primitive(name: str) -> str:
+    spelled = SPELLED[name]
+    with jax.enable_x64(True):
+        shapes = [jax.ShapeDtypeStruct((2,), np.dtype(np.float64))] * spelled.operands
+        return jax.make_jaxpr(spelled.function)(*shapes).jaxpr.eqns[0].primitive.name
+
+
+@cache
+def _template(name: str, shape: tuple[int, ...], dtype: str, planner_of: Callable[[Any], Any], table: Any) -> Any:
+    """The equations of a function of operands of a shape, as a planner knows them."""
+    spelled = SPELLED[name]
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(spelled.function)(*[jax.ShapeDtypeStruct(shape, np.dtype(dtype))] * spelled.operands)
+    planner = planner_of(table)
+    inputs = planner.inputs(closed, [])
+    (output,) = planner.inline(closed.jaxpr, closed.consts, inputs)
+    return inputs, planner.seen, output
+
+
+def _matched(template: Any, operands: list[int], seen: Mapping[Any, list[int]]) -> int | None:
+    """The place of a function's result among what a planner has seen, or None where one of its equations is not there."""
+    inputs, equations, output = template
+    places = dict(zip(inputs, operands, strict=True))
+    for key, targets in equations.items():
+        if key[0] != "constant":
+            if any(source not in places for source in key[1]):
+                return None
+            key = (key[0], tuple(places[source] for source in key[1]), *key[2:])
+        there = seen.get(key)
+        if there is None:
+            return None
+        places.update(zip(targets, there, strict=True))
+    return places.get(output)
+
+
+def _replace(planner: Any, name: str, operands: list[int], result: int) -> None:
+    equation = Equation(
+        _primitive(name, False), {}, tuple(planner.operands[slot] for slot in operands), (planner.operands[result],)
+    )
+    for k, (_, _, targets, _) in enumerate(planner.steps):
+        if targets == [result]:
+            planner.steps[k] = (planner.table.rules[name](equation), operands, [result], name)

@@ -1,0 +1,157 @@
+"""Rules that hold in every arithmetic on arrays of objects: summing and contracting, with nothing but `+` and `*`."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from autodiff_ref.judge.program.discrete import DISCRETE
+from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, as_objects, select
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.scattering import scatter
+
+__all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
+
+# Sums, products and contractions
+
+
+def axes_last(x: Array, axes: tuple[int, ...]) -> Array:
+    """The axes to be reduced, as one at the end."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    moved = x.transpose([*kept, *axes])
+    return moved.reshape([x.shape[axis] for axis in kept] + [math.prod(x.shape[axis] for axis in axes)])
+
+
+def reduction_by(ufunc: np.ufunc, initial: Any) -> Rule:
+    """A primitive that reduces `axes` by a ufunc whose order does not matter."""
+
+    def rule(equation: Equation) -> Step:
+        axes = tuple(int(axis) for axis in equation.params["axes"])
+        return lambda _, x: as_objects(ufunc.reduce(x, axis=axes, initial=initial))
+
+    return rule
+
+
+def reduction(f: Callable[[Array], Any]) -> Rule:
+    """A primitive that reduces `axes` by f, which maps the entries to be reduced, the last axis, to one."""
+
+    def rule(equation: Equation) -> Step:
+        axes = tuple(int(axis) for axis in equation.params["axes"])
+        return lambda _, x: as_objects(f(axes_last(x, axes)))
+
+    return rule
+
+
+def _dot_general(equation: Equation) -> Step:
+    (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
+    left, right = equation.operands
+    left_free = [k for k in range(len(left.shape)) if k not in (*left_sum, *left_batch)]
+    right_free = [k for k in range(len(right.shape)) if k not in (*right_sum, *right_batch)]
+    left_order, right_order = [*left_batch, *left_free, *left_sum], [*right_batch, *right_sum, *right_free]
+    batch = [left.shape[k] for k in left_batch]
+    summed = int(np.prod([left.shape[k] for k in left_sum]))
+    left_shape = [*batch, int(np.prod([left.shape[k] for k in left_free])), summed]
+    right_shape = [*batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
+    shape = equation.results[0].shape
+
+    def step(context: Any, x: Array, y: Array) -> Array:
+        if not summed:
+            return np.full(shape, context.zero, dtype=object)
+        a = x.transpose(left_order).reshape(left_shape)
+        b = y.transpose(right_order).reshape(right_shape)
+        return np.matmul(a, b).reshape(shape)
+
+    return step
+
+
+def cumulative(f: Callable[[Any, Any], Any]) -> Rule:
+    """A primitive that joins the entries along an axis one after the other by f."""
+    joined = np.frompyfunc(f, 2, 1)
+
+    def rule(equation: Equation) -> Step:
+        axis, backwards = equation.params["axis"], equation.params["reverse"]
+
+        def step(_: Any, x: Array) -> Array:
+            flipped = np.flip(x, axis) if backwards else x
+            made = joined.accumulate(flipped, axis, dtype=object)
+            return np.flip(made, axis) if backwards else made
+
+        return step
+
+    return rule
+
+
+def convolution_pairs(equation: Equation) -> Array:
+    """The left operand's entry that meets entry r of the right one in output o, at [r, o]; −1 where none does.
+
+    A convolution is bilinear: JAX convolves the numbers of the left operand's places with each entry of the right one.
+    """
+    left, right = equation.operands
+    with jax.enable_x64(True):
+        numbers = jnp.arange(1.0, 1.0 + np.prod(left.shape)).reshape(left.shape)
+        units = jnp.eye(int(np.prod(right.shape))).reshape((-1, *right.shape))
+        params = {**equation.params, "preferred_element_type": None}
+        partners = np.asarray(jax.vmap(lambda unit: equation.primitive.bind(numbers, unit, **params))(units))
+    return partners.astype(np.int64).reshape(len(units), -1) - 1
+
+
+def _convolution(equation: Equation) -> Step:
+    pairs = convolution_pairs(equation)
+
+    def step(context: Any, x: Array, y: Array) -> Array:
+        flat_x, flat_y = np.ravel(x), np.ravel(y)
+        result = np.full(pairs.shape[1], context.zero, dtype=object)
+        for row, weight in zip(pairs, flat_y, strict=True):
+            met = row >= 0
+            result[met] = result[met] + flat_x[row[met]] * weight
+        return result.reshape(equation.results[0].shape)
+
+    return step
+
+
+def elementwise(f: Callable[..., Any]) -> Rule:
+    """A primitive that works entry by entry on operands of one shape; f is a NumPy function on arrays of objects."""
+    return lambda _: lambda _, *operands: as_objects(f(*operands))
+
+
+def _integer_pow(equation: Equation) -> Step:
+    """By squaring: Arb's own power takes a logarithm where a ball is centred on 0, and has no value there."""
+    exponent = int(equation.params["y"])
+
+    def step(_: Any, x: Array) -> Array:
+        made, square, left = None, x, abs(exponent)
+        while left:
+            if left % 2:
+                made = square if made is None else made * square
+            left //= 2
+            square = square * square if left else square
+        return as_objects(x**exponent if made is None else made if exponent > 0 else 1 / made)
+
+    return step
+
+
+ALGEBRA: dict[str, Rule] = {
+    **INDEXED,
+    "add": elementwise(np.add),
+    "add_any": elementwise(np.add),
+    "sub": elementwise(np.subtract),
+    "mul": elementwise(np.multiply),
+    "neg": elementwise(np.negative),
+    "square": elementwise(lambda x: x * x),
+    "one_minus_square": elementwise(lambda x: 1 - x * x),
+    "integer_pow": _integer_pow,
+    "select_n": lambda _: lambda _, which, *cases: as_objects(select(which, *cases)),
+    "dot_general": _dot_general,
+    "conv_general_dilated": _convolution,
+    "cumsum": cumulative(operator.add),
+    "cumprod": cumulative(operator.mul),
+    "scatter-add": scatter(lambda old, new: old + new),
+    "scatter-sub": scatter(lambda old, new: old - new),
+    "scatter-mul": scatter(lambda old, new: old * new),
+    "scatter": scatter(lambda _, new: new),
+}
+"""rules on reals that need only `+` and `*`"""

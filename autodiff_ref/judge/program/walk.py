@@ -1,0 +1,313 @@
+"""Walks a jaxpr with a table of rules: one walker, several arithmetics.
+
+A jaxpr is planned once: calls are inlined, equal equations are merged, what no output needs is dropped, and every rule is
+asked once for a step with its index maps ready. The plan is then run on many inputs. Three kinds of values travel:
+
+- **known** values: constants, and what follows from them by integer work or by moving data. NumPy arrays, at planning time.
+- **discrete** values: integers and booleans that depend on the input. NumPy arrays, computed exactly.
+- **reals**: whatever the table makes of them, in arrays of objects.
+"""
+
+import dataclasses
+import enum
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.program import recognised as meanings
+from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
+from autodiff_ref.judge.program.control import CONTROL
+from autodiff_ref.judge.program.discrete import by_jax
+from autodiff_ref.judge.program.freezing import frozen_jaxpr
+from autodiff_ref.judge.program.plans import (
+    Array,
+    Constant,
+    Equation,
+    NoRuleError,
+    Operand,
+    Plan,
+    PlannedStep,
+    RuleError,
+    Table,
+    loose,
+    operand_of,
+)
+from autodiff_ref.judge.program.recognised import with_meanings
+from autodiff_ref.judge.program.standins import meant_by, spelled_out
+
+__all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
+
+
+def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
+    """Plans a closed jaxpr for a table.
+
+    Args:
+        closed: what `jax.make_jaxpr` returns.
+        table: the arithmetic.
+        labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
+        calls: the equations that called what it is a loop's or branch's body in, the outermost first.
+
+    Raises:
+        NoRuleError: an output needs a primitive that the table has no rule for.
+        RuleError: a rule failed on the equation, or holds numbers that the judge has none for, as complex ones.
+    """
+    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels, calls=calls)[0]
+
+
+def plan_parts(
+    closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
+) -> list[Plan]:
+    """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
+    planner = Planner(table, calls)
+    inputs = planner.inputs(closed, labels)
+    outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
+    return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
+
+
+def plan_together(
+    closeds: Sequence[Any], table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()
+) -> tuple[list[Plan | NotImplementedError], Plan]:
+    """Plans several jaxprs of the same inputs, the first outputs of each, with what equals a step of another made once.
+
+    Returns:
+        A plan for each, or why there is none; and one for all that have one. All keep their values in the same places.
+    """
+    planner = Planner(table)
+    inputs = planner.inputs(closeds[0], labels)
+    outputs = [
+        planner.inline(closed.jaxpr, closed.consts, inputs)[:width] for closed, width in zip(closeds, widths, strict=True)
+    ]
+    plans, served = list[Plan | NotImplementedError](), list[int]()
+    for slots in outputs:
+        try:
+            plans.append(planner.finish(inputs, slots))
+            served += slots
+        except NotImplementedError as error:
+            plans.append(error)
+    return plans, planner.finish(inputs, served)
+
+
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
+    "linear_call": "callee",
+}
+"""primitives that call a jaxpr, and the parameter that holds it"""
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """Stands for a step that could not be made; the plan fails only if an output needs it."""
+
+    error: NotImplementedError
+
+    def __call__(self, *_: Any) -> Any:
+        raise self.error
+
+
+class Planner:
+    """Builds a plan, one equation after the other."""
+
+    def __init__(self, table: Table, calls: tuple[Any, ...] = ()) -> None:
+        self.table = table
+        self.operands: list[Operand] = []
+        self.known: dict[int, Array] = {}
+        self.steps: list[PlannedStep] = []
+        self.seen: dict[Any, list[int]] = {}
+        self.constants = frozenset[Constant]()
+        """those of the bodies of loops and branches that are not short"""
+        self.sites = frozenset[Site]()
+        """the comparisons of the bodies of loops and branches"""
+        self.meanings = frozenset[str]()
+        """what the bodies of loops and branches mean"""
+        self.calls = calls
+        """the equations that called what is planned now, the outermost first"""
+
+    def new_slot(self, operand: Operand) -> int:
+        """A place for a value."""
+        self.operands.append(operand)
+        return len(self.operands) - 1
+
+    def inputs(self, closed: Any, labels: Sequence[bool]) -> list[int]:
+        """Places for a jaxpr's inputs."""
+        flags = labels or [False] * len(closed.in_avals)
+        return [self.new_slot(operand_of(aval, label=flag)) for aval, flag in zip(closed.in_avals, flags, strict=True)]
+
+    def constant(self, value: Any) -> int:
+        """The place of a known value."""
+        array = _as_known(value)
+        key = ("constant", array.dtype.str, array.shape, array.tobytes())
+        if key not in self.seen:
+            slot = self.new_slot(Operand(array.shape, array.dtype, label=True))
+            self.known[slot] = array
+            self.seen[key] = [slot]
+        return self.seen[key][0]
+
+    def inline(self, jaxpr: Any, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
+        """Plans the equations of a jaxpr; where its outputs are."""
+        slots: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
+        slots.update({var: self.constant(value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
+
+        def slot_of(atom: Any) -> int:
+            return self.constant(atom.val) if isinstance(atom, core.Literal) else slots[atom]
+
+        for eqn in with_meanings(jaxpr.eqns, self.table.rules):
+            sources = [slot_of(atom) for atom in eqn.invars]
+            slots.update(zip(eqn.outvars, self.equation(eqn, sources), strict=True))
+        return [slot_of(atom) for atom in jaxpr.outvars]
+
+    def equation(self, eqn: Any, sources: list[int]) -> list[int]:
+        """Plans an equation; where its results are."""
+        name = eqn.primitive.name
+        if not eqn.outvars:  # jax.debug.print and the like
+            return []
+        if name in CALLS:
+            inner = meant_by(eqn) or eqn.params[CALLS[name]]
+            outside, self.calls = self.calls, (*self.calls, eqn)
+            outputs = self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            self.calls = outside
+            return outputs
+        if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
+            with jax.enable_x64(True):
+                shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+                inner = jax.make_jaxpr(partial(eqn.primitive.to_lojax, **eqn.params))(*shapes)
+            return self.inline(inner.jaxpr, inner.consts, sources)
+        if name == "cond" and sources[0] in self.known:
+            branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
+            return self.inline(branch.jaxpr, branch.consts, sources[1:])
+        if name == "custom_linear_solve":
+            lengths, solve = eqn.params["const_lengths"], eqn.params["jaxprs"].solve
+            start, b = lengths.matvec + lengths.vecmat, sum(lengths)
+            return self.inline(solve.jaxpr, solve.consts, [*sources[start : start + lengths.solve], *sources[b:]])
+        spelled = spelled_out(eqn) if name in ("dot_general", "sort") else None
+        if spelled is not None:
+            return self.inline(spelled.jaxpr, spelled.consts, sources)
+        key = _merge_key(eqn, sources)
+        if key is not None and key in self.seen:
+            return self.seen[key]
+        targets = self.new_equation(eqn, sources)
+        if key is not None:
+            self.seen[key] = targets
+        return targets
+
+    def new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
+        """Plans an equation that no other one equals; one that cannot be served is reported only if an output needs it."""
+        try:
+            return self._new_equation(eqn, sources)
+        except NotImplementedError as error:
+            missing = _Missing(error)
+        except Exception as error:
+            missing = _Missing(RuleError(eqn.primitive.name, error))
+        targets = [self.new_slot(Operand(tuple(getattr(v.aval, "shape", ())), np.dtype(float), False)) for v in eqn.outvars]
+        self.steps.append((missing, sources, targets, eqn.primitive.name))
+        return targets
+
+    def _new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
+        name = eqn.primitive.name
+        operands = tuple(self.operands[slot] for slot in sources)
+        results = tuple(operand_of(var.aval, label=all(o.label for o in operands)) for var in eqn.outvars)
+        equation = Equation(eqn.primitive, eqn.params, operands, results)
+        is_discrete = not any(value.is_real for value in (*operands, *results))
+        if name in CONTROL:
+            step, labels = getattr(self.table, "control", CONTROL)[name](self.subplan, equation)
+            results = tuple(replace(result, label=label) for result, label in zip(results, labels, strict=True))
+        elif is_discrete:
+            step = self.table.discrete.get(name, getattr(self.table, "fallback", by_jax))(equation)
+        elif name in self.table.movement:
+            step = self.table.movement[name](equation)
+        elif name in self.table.rules:
+            step = self.table.rules[name](equation)
+        else:
+            raise NoRuleError(name, self.table.name)
+        if name not in CONTROL and all(slot in self.known for slot in sources):
+            values = [self.known[slot] for slot in sources]
+            if is_discrete or name in self.table.movement:
+                made = step(None, *values)
+                return [self.constant(part) for part in (made if isinstance(made, list) else [made])]
+            if name == "convert_element_type" and not operands[0].is_real and np.all(np.abs(values[0]) <= 2.0**24):
+                return [self.constant(values[0].astype(np.float64))]
+        if getattr(self.table, "watches", False) and len(set(sources)) == len(sources):
+            sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources], self.calls)
+            step = Watched(step, sites) if sites else step
+        targets = [self.new_slot(result) for result in results]
+        self.steps.append((step, sources, targets, name))
+        return targets
+
+    def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
+        """A plan for the body of a loop or branch."""
+        made = plan(closed, self.table, labels=labels, calls=self.calls)
+        self.constants |= made.constants
+        self.sites |= made.sites
+        self.meanings |= made.meanings
+        return made
+
+    def finish(self, inputs: list[int], outputs: list[int]) -> Plan:
+        """The plan, without what no output needs."""
+        meanings.recognise(self)
+        needed, kept = set(outputs), list[PlannedStep]()
+        for step in reversed(self.steps):
+            if needed.intersection(step[2]):
+                kept.append(step)
+                needed.update(step[1])
+        for step, *_ in reversed(kept):
+            if isinstance(step, _Missing):
+                raise step.error
+        known = {slot: array for slot, array in self.known.items() if slot in needed}
+        constants = self.constants.union(*(loose(array) for array in known.values()))
+        used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
+        labels = [self.operands[slot].label for slot in outputs]
+        sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
+        meant = self.meanings | {name for *_, name in kept if name in meanings.NAMES}
+        steps, size = kept[::-1], len(self.operands)
+        return Plan(self.table, inputs, outputs, steps, known, size, constants, used, labels, sites, meant)
+
+
+def _as_known(value: Any) -> Array:
+    """A constant as a NumPy array of a type that NumPy itself has."""
+    if jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended):
+        return np.zeros(
+            np.shape(value)
+        )  # random keys, as complex numbers below: of no use to any rule: whatever needs it is refused by its type
+    array = np.asarray(value)
+    if array.dtype == jax.dtypes.float0:
+        return np.zeros(array.shape, dtype=bool)
+    if array.dtype.kind == "V":  # bfloat16, int4 and other extension types
+        return array.astype(np.float32 if jax.numpy.issubdtype(array.dtype, np.floating) else np.int64)
+    return np.zeros(array.shape) if array.dtype.kind == "c" else array
+
+
+def _merge_key(eqn: Any, sources: list[int]) -> Any:
+    """Equal keys mean equal results; None where that cannot be told."""
+    frozen = _frozen(dict(eqn.params))
+    return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)
+
+
+def _frozen(value: Any) -> Any:
+    """Equal for equal parameters; None for functions, jaxprs and whatever else does not say what it is."""
+    if value is None or isinstance(value, bool | int | str | float | np.number | np.dtype | enum.Enum):
+        return type(value).__name__, repr(value)
+    if isinstance(value, dict):
+        value = [part for item in sorted(value.items(), key=lambda item: str(item[0])) for part in item]
+    if isinstance(value, core.ClosedJaxpr):
+        return frozen_jaxpr(value, _frozen)
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, list | tuple):
+        parts = tuple(_frozen(part) for part in value)
+        return None if None in parts else (type(value).__name__, parts)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _frozen([type(value).__name__, vars(value)] if hasattr(value, "__dict__") else None)
+    return (value.__module__, value.__qualname__) if isinstance(value, type) else None

@@ -1,0 +1,253 @@
+"""The functions with a derivative rule of their own that a program calls, and the arguments that they receive there."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.program.plans import Plan
+from autodiff_ref.judge.program.walk import CALLS, Planner
+
+CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
+"""primitives that call a function with a rule of its own, and the parameter that holds the function"""
+
+MOST_CALLS = 12
+"""calls of one program that are judged alone"""
+
+_JAXS_OWN = "jax/_src/custom_derivatives.py"
+_RULES = ("jvp_jaxpr_fun", "jvp_jaxpr_thunk", "bwd", "fwd_jaxpr_thunk")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A function with a rule, for people."""
+
+    name: str
+    rule: str
+    """the name of the rule, where JAX tells it"""
+    place: str
+    """where the rule is, or else the function: path/to/file.py:12"""
+    kind: str
+    """custom_jvp or custom_vjp"""
+
+    def __str__(self) -> str:
+        rule = f" `{self.rule}`" if self.rule else ""
+        return f"the {self.kind} rule{rule} of `{self.name}` ({self.place})"
+
+
+def name_of(eqn: Any) -> Named:
+    """What a call calls, and where its rule stands."""
+    inner = eqn.params[CUSTOM[eqn.primitive.name]]
+    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    function, place = _split(getattr(info, "func_src_info", "") or "")
+    rule = ""
+    for key in _RULES:
+        found, where = _split(getattr(getattr(eqn.params.get(key), "debug_info", None), "func_src_info", "") or "")
+        if where:
+            if _JAXS_OWN not in where:  # `defjvps` makes one
+                rule, place = found, where
+            break
+    kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
+    return Named(function or "?", rule, _short(place) or "an unknown place", kind)
+
+
+def _split(source: str) -> tuple[str, str]:
+    """(name, place) of a text as `swish at mine.py:2`"""
+    name, _, place = source.partition(" at ")
+    return name, place
+
+
+def _short(place: str) -> str:
+    """A place as seen from where you are, or within the installed packages."""
+    return place.rpartition("site-packages/")[2].removeprefix(f"{Path.cwd()}/")
+
+
+def named_calls(jaxpr: Any) -> Iterator[tuple[Named, bool]]:
+    """All functions with rules in a program; and whether they stand in a loop or a branch."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in CUSTOM:
+            yield name_of(eqn), False
+        entered = eqn.primitive.name in CALLS
+        for body in core.jaxprs_in_params(eqn.params):
+            for named, inside in named_calls(body):
+                yield named, inside or not entered
+
+
+def alone(eqn: Any, jaxpr: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
+    """An equation as a function, and the variables that are its arguments."""
+    variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
+    nameless = jaxpr.debug_info.with_unknown_names()
+    made = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=nameless)
+    return variables, core.jaxpr_as_fun(core.ClosedJaxpr(made, []))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function with a rule, alone, and how the arguments of one of its calls are computed."""
+
+    named: Named
+    function: Callable[..., list[Any]]
+    """of the leaves of its arguments"""
+    avals: tuple[Any, ...]
+    held: tuple[int, ...]
+    """positions of values that the function finds outside of itself: no rule is about these"""
+    arguments: Plan | None
+    """in balls; None where there is no such plan"""
+    direct: bool
+    """whether its arguments are those of the program, as they are"""
+    whole: bool
+    """whether the program is nothing else"""
+
+
+def calls_of(closed: Any) -> list[Call]:
+    """The calls of a program, each function once for each shape; none of those that stand in loops and branches."""
+    found: list[tuple[Named, Callable[..., Any], tuple[Any, ...], list[Any], Any]] = []
+
+    def tell(eqn: Any, function: Callable[..., Any], values: list[Any]) -> None:
+        avals = tuple(variable.aval for variable in alone(eqn, closed.jaxpr)[0])
+        found.append((name_of(eqn), function, avals, values, eqn))
+
+    def replay(*leaves: Any) -> list[Any]:
+        found.clear()
+        _replayed(closed.jaxpr, closed.consts, leaves, tell)
+        whole.clear()
+        for _, _, _, values, _ in found:
+            whole.append(len(values) == len(leaves) and all(v is leaf for v, leaf in zip(values, leaves, strict=True)))
+        return [value for _, _, _, values, _ in found for value in values]
+
+    whole: list[bool] = []
+    with jax.enable_x64(True):
+        made = jax.make_jaxpr(replay)(*[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals])
+    planner = Planner(BALLS)
+    inputs = planner.inputs(made, [])
+    outputs = iter(planner.inline(made.jaxpr, made.consts, inputs))
+    calls, seen = list[Call](), set[Any]()
+    lone = _lone_call(closed)
+    for (named, function, avals, values, eqn), direct in zip(found, whole, strict=True):
+        slots = [next(outputs) for _ in values]
+        key = named, tuple((a.shape, str(a.dtype)) for a in avals), _text(eqn)
+        if key in seen or len(calls) >= MOST_CALLS:
+            continue
+        seen.add(key)
+        try:
+            arguments = planner.finish(inputs, slots)
+        except NotImplementedError:
+            arguments = None
+        outside = list(eqn.invars[: eqn.params.get("num_consts", 0)])
+        held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
+        calls.append(Call(named, function, avals, held, arguments, direct, direct and eqn is lone))
+    return calls
+
+
+def _text(eqn: Any) -> str:
+    inner = eqn.params[CUSTOM[eqn.primitive.name]]
+    jaxpr = getattr(inner, "jaxpr", inner)
+    return str(jaxpr) if len(jaxpr.eqns) < 60 else str(len(jaxpr.eqns))
+
+
+def _lone_call(closed: Any) -> Any:
+    """The call that a program consists of, if it does, perhaps within `jit`."""
+    jaxpr = closed.jaxpr
+    while len(jaxpr.eqns) == 1 and list(jaxpr.outvars) == list(jaxpr.eqns[0].outvars):
+        eqn = jaxpr.eqns[0]
+        if eqn.primitive.name in CUSTOM:
+            return eqn if list(eqn.invars) == list(jaxpr.invars) else None
+        if eqn.primitive.name not in ("jit", "pjit") or list(eqn.invars) != list(jaxpr.invars):
+            return None
+        jaxpr = eqn.params["jaxpr"].jaxpr
+    return None
+
+
+def _replayed(
+    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], tell: Callable[[Any, Callable[..., Any], list[Any]], None]
+) -> list[Any]:
+    """The values of a program, its calls with rules told on the way, those within calls too."""
+    env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, core.Literal) else env[atom]
+
+    for eqn in jaxpr.eqns:
+        variables, function = alone(eqn, jaxpr)
+        values = [read(v) for v in variables]
+        if eqn.primitive.name in CUSTOM:
+            tell(eqn, function, values)
+        env.update(zip(eqn.outvars, function(*values), strict=True))
+        if eqn.primitive.name in CALLS and any(True for _ in named_calls_in(eqn)):
+            inner = eqn.params[CALLS[eqn.primitive.name]]
+            body, held = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+            _replayed(body, held, [read(atom) for atom in eqn.invars], tell)
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def named_calls_in(eqn: Any) -> Iterator[tuple[Named, bool]]:
+    """All functions with rules within an equation."""
+    for body in core.jaxprs_in_params(eqn.params):
+        yield from named_calls(body)
+
+
+def iterates(jaxpr: Any) -> bool:
+    """Whether a program holds a loop that ends by a comparison, as an iteration to a tolerance does."""
+    return any(
+        eqn.primitive.name == "while" or any(iterates(body) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
+# What the author holds still
+
+
+def has_stops(jaxpr: Any) -> bool:
+    """Whether a program holds `stop_gradient`."""
+    return any(
+        eqn.primitive.name == "stop_gradient" or any(has_stops(body) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
+def stops_of(closed: Any) -> tuple[Any, Any]:
+    """A program with what it stops the gradient of as further arguments; and the program that computes these.
+
+    `stop_gradient` is the author's statement: the derivative is that with these values held still.
+    """
+    stopped: list[Any] = []
+
+    def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], given: Iterator[Any] | None) -> list[Any]:
+        env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+
+        def read(atom: Any) -> Any:
+            return atom.val if isinstance(atom, core.Literal) else env[atom]
+
+        for eqn in jaxpr.eqns:
+            values = [read(atom) for atom in eqn.invars]
+            inner = eqn.params.get(CALLS.get(eqn.primitive.name, ""))
+            if eqn.primitive.name == "stop_gradient" and np.issubdtype(eqn.invars[0].aval.dtype, np.floating):
+                stopped.append(values[0])
+                made = [values[0] if given is None else next(given)]
+            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner)):
+                made = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values, given)
+            else:
+                variables, function = alone(eqn, jaxpr)
+                made = function(*map(read, variables))
+            env.update(zip(eqn.outvars, made, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def values_of(*args: Any) -> list[Any]:
+        stopped.clear()
+        run(closed.jaxpr, closed.consts, args, None)
+        return list(stopped)
+
+    def held(*args: Any) -> list[Any]:
+        stopped.clear()
+        return run(closed.jaxpr, closed.consts, args[: len(shapes)], iter(args[len(shapes) :]))
+
+    shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals]
+    with jax.enable_x64(True):
+        computes = jax.make_jaxpr(values_of)(*shapes)
+        more = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in computes.out_avals]
+        return jax.make_jaxpr(held)(*shapes, *more), computes

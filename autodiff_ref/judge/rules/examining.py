@@ -1,0 +1,253 @@
+"""One function with a rule at one input: what is to be said of every entry of its derivative."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from flint import arb
+
+from autodiff_ref.judge.comparing import TINY, digits, share_of
+from autodiff_ref.judge.counterexample import readable
+from autodiff_ref.judge.program.trace import ULP
+from autodiff_ref.judge.rules.findings import Entry, Kind
+from autodiff_ref.judge.rules.subject import REVERSE, Subject
+from autodiff_ref.judge.truth import Entry as Known
+from autodiff_ref.judge.truth import Truth, same
+
+SERIES = 1e-4
+"""A function that is taken at its meaning is computed by a series: so far its derivative by JAX may be off."""
+
+LOST = 1e-2
+"""float64 has lost the digits where it is off by more than this share"""
+
+MODERATE = 100.0
+"""NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
+
+SETTLED = 1e-6
+"""Where float64 is nearer to the truth than balls by this factor, balls do not compute what JAX does"""
+
+FINE = 1e-9
+"""off by no more, a float64 has the true value"""
+
+FAINT = 1e-30
+"""So small a derivative may be lost in float64 without a word"""
+
+ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
+
+_LONG = 80
+"""letters of one argument that are shown"""
+
+OUTSIDE = "outside of both"
+
+
+def examine(
+    subject: Subject, leaves: Sequence[np.ndarray], rule: str, *, order: int = 1, allowed: float = ULP, floats: bool = True
+) -> list[Entry]:
+    """One entry for each of the Jacobian.
+
+    Args:
+        subject: the function.
+        leaves: its arguments.
+        rule: what it is called.
+        order: of the derivative.
+        allowed: the relative difference up to which the rule may be off.
+        floats: whether float64 values are compared as well.
+    """
+    at = _readable(leaves, subject.names)
+    modes = list(subject.derivatives)
+    main = REVERSE if REVERSE in modes else modes[0]
+    try:
+        truth = subject.truth(leaves, main)
+    except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
+        note = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
+        return [Entry("undecided", rule, "all entries", at, note=note, order=order)]
+    made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
+    if any(entry.kind == "NaN" for entry in made):
+        _none_in_floats_either(subject, truth, leaves, made)
+    if any(entry.kind == "WRONG" for entry in made):
+        _settled_by_floats(subject, truth, leaves, made, allowed)
+    for mode in modes:
+        if mode != main:
+            _beside(subject, truth, leaves, mode, made, allowed)
+    if floats:
+        _in_floats(subject, truth, leaves, made)
+    return made
+
+
+def _readable(leaves: Sequence[np.ndarray], names: Sequence[str]) -> str:
+    """The arguments on one line, those of many numbers shortened."""
+    parts = [readable((leaf,), (name,)) for leaf, name in zip(leaves, names, strict=True)]
+    shorter = [
+        part if len(part) <= _LONG else f"{part[: _LONG // 2]} … ({np.size(leaf)} numbers)]"
+        for part, leaf in zip(parts, leaves, strict=True)
+    ]
+    return "  ".join(parts if sum(map(len, parts)) <= 3 * _LONG else shorter)
+
+
+def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str, order: int, allowed: float) -> Entry:
+    name = subject.entries[k]
+    by_jax = truth.by_jax[k] if truth.by_jax else arb.nan()
+    known = truth.entries[k] if truth.entries else Known("known", by_jax)
+    shown = digits(by_jax) if by_jax.is_finite() else "no value"
+    match known.kind:
+        case "known":
+            assert known.value is not None
+            kind, gap = "right", 0.0
+            if k in truth.missing:
+                kind, gap = "NaN", math.inf
+            elif k in truth.wrong:
+                kind, gap = judged(subject, by_jax, known.value, allowed)
+            note = "" if kind == "right" else mode
+            if kind == "WRONG" and subject.iterates and not _meanings(subject):
+                kind, note = "undecided", ITERATES
+            return Entry(kind, rule, name, at, shown, shown_true(known.value), gap, note, order)
+        case "kink":
+            return Entry("kink", rule, name, at, shown, "", 0.0, _convention(by_jax, known), order)
+        case "none":
+            return Entry("not differentiable", rule, name, at, shown, order=order)
+        case _:
+            return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
+
+
+def _meanings(subject: Subject) -> frozenset[str]:
+    """Functions that it takes at their meaning."""
+    of_value: frozenset[str] = getattr(subject.value, "meanings", frozenset())
+    return of_value.union(*(derivative.meanings for derivative in subject.derivatives.values()))
+
+
+def shown_true(value: arb) -> str:
+    """Its digits; 0 for what no float tells from it."""
+    return "0" if bool(abs(value) <= TINY) else digits(value)
+
+
+def judged(subject: Subject, by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
+    """What a value is that is not the true one, and by what share it is off."""
+    gap = share_of(by_jax, true)
+    if bool(abs(by_jax - true) <= TINY):
+        return "right", 0.0
+    if gap <= allowed:
+        return "within", gap
+    if _meanings(subject) and gap < SERIES:
+        return "series", gap
+    return "WRONG", gap
+
+
+def _convention(by_jax: arb, known: Known) -> str:
+    left, right = known.left, known.right
+    if left is None or right is None:
+        return "no linear map"
+    if bool(abs(left - right) <= (abs(left).max(abs(right)) * arb(10) ** -20)):
+        return "there are partial derivatives, and no gradient: quotients along mixed directions are no linear map"
+    sides = f"from the left {left.str(8, radius=False)}, from the right {right.str(8, radius=False)}"
+    if not by_jax.is_finite():
+        return f"{sides}; JAX has no value"
+    near = (abs(left).max(abs(right)) * arb(10) ** -20).max(arb(10) ** -20)
+    for name, value in (("the left one", left), ("the right one", right), ("their mean", (left + right) / 2)):
+        if bool(abs(by_jax - value) <= near):
+            return f"{sides}; JAX takes {name}"
+    inside = bool(by_jax > left.min(right)) and bool(by_jax < left.max(right))
+    return f"{sides}; JAX takes {by_jax.str(8, radius=False)}, {'between them' if inside else OUTSIDE}"
+
+
+def _beside(
+    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mode: str, made: list[Entry], allowed: float
+) -> None:
+    """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone."""
+    try:
+        values = subject.values(leaves, mode)
+    except Exception:  # said where the first mode is judged
+        return
+    for k, value in enumerate(values or ()):
+        known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
+        if made[k].kind not in ("right", "within", "series") or known.kind != "known" or known.value is None:
+            continue
+        if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
+            continue
+        if not value.is_finite() and not is_moderate(leaves):
+            continue
+        kind, gap = judged(subject, value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
+        if kind != "NaN" and value.rel_accuracy_bits() < 60:
+            continue
+        if kind == "WRONG" and _explained_by_constants(subject, leaves, mode, k, known):
+            continue
+        old = made[k]
+        shown = digits(value) if value.is_finite() else "no value"
+        if kind != "right":
+            made[k] = Entry(kind, old.rule, old.name, old.at, shown, old.true, gap, mode, old.order)
+
+
+def _explained_by_constants(subject: Subject, leaves: Sequence[np.ndarray], mode: str, k: int, known: Known) -> bool:
+    loose = subject.loose(leaves, mode)[k]
+    return loose.overlaps(arb(known.value or 0)) and loose.rel_accuracy_bits() > 20
+
+
+def is_moderate(leaves: Sequence[np.ndarray]) -> bool:
+    """Whether arguments are so small that nothing overflows in what people compute of them."""
+    return all(bool(np.all(np.abs(leaf) <= MODERATE)) for leaf in leaves if leaf.size)
+
+
+def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Balls have no value for 0 · exp(1e200). That JAX has none counts where it has none in floats."""
+    values = subject.floats(leaves)
+    if values is None or len(values) != len(made):
+        return
+    for k, old in enumerate(made):
+        value = truth.entries[k].value if old.kind == "NaN" and truth.entries else None
+        if value is None or not math.isfinite(float(values[k])):
+            continue
+        got, wanted = float(values[k]), float(value)
+        gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
+        kind: Kind = "right" if gap <= LOST else "WRONG" if is_moderate(leaves) else "accuracy"
+        made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), old.true, gap, "in float64", old.order)
+
+
+def _settled_by_floats(
+    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], allowed: float
+) -> None:
+    """Takes back what balls make of JAX's derivative, where they do not compute what JAX does.
+
+    A sum that is added up until its terms are small ends elsewhere in balls; where float64 has the true value, that is what
+    JAX says. And beside larger entries a difference far below their rounding is no mistake.
+    """
+    values = subject.floats(leaves)
+    known = [truth.entries[k].value if truth.entries else None for k in range(len(made))]
+    largest = max((float(abs(v).mid()) for v in known if v is not None and v.is_finite()), default=0.0)
+    for k, old in enumerate(made):
+        value = known[k]
+        if old.kind != "WRONG" or value is None:
+            continue
+        if bool(abs(truth.by_jax[k] - value) <= max(allowed, ULP) * largest):
+            made[k] = replace(old, kind="within")
+        elif values is not None and len(values) == len(made) and old.gap > SETTLED:
+            got, wanted = float(values[k]), float(value)
+            gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
+            if math.isfinite(gap) and gap < old.gap * SETTLED:
+                made[k] = replace(old, kind="right" if gap < FINE else "series", jax=repr(got), gap=gap, note="in float64")
+
+
+def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Tells where a derivative that is right as a real function has no digits in float64."""
+    right = [k for k, entry in enumerate(made) if entry.kind == "right"]
+    if not right:
+        return
+    values = subject.floats(leaves)
+    if values is None or len(values) != len(made):
+        return
+    true = [truth.entries[k].value if truth.entries else truth.by_jax[k] for k in range(len(made))]
+    sizes = [abs(float(v)) for k in right if (v := true[k]) is not None and v.is_finite()]
+    largest = max((s for s in sizes if math.isfinite(s)), default=0.0)
+    moderate = is_moderate(leaves)
+    for k in right:
+        value = true[k]
+        wanted = math.nan if value is None else float(value)
+        if not math.isfinite(wanted) or 0 < abs(wanted) < FAINT or abs(wanted) > 1e290:
+            continue
+        got, size = float(values[k]), max(abs(wanted), 1e-10 * largest)
+        gap = abs(got - wanted) / size if size else abs(got)
+        if math.isfinite(got) and gap <= LOST:
+            continue
+        old = made[k]
+        kind: Kind = "NaN" if not math.isfinite(got) and moderate else "accuracy"
+        true_said = old.true
+        made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), true_said, gap, "in float64", old.order)

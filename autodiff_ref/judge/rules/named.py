@@ -1,0 +1,76 @@
+"""The functions of a module that have derivative rules or meet some, and the judgement of one of them by name."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.inputs import main_sizes
+from autodiff_ref.judge.rules.calls import named_calls
+from autodiff_ref.judge.rules.findings import RuleReport
+from autodiff_ref.judge.rules.judging import found_domain, judge_rule
+
+RULED = (jax.custom_jvp, jax.custom_vjp)
+
+
+NOT_CALLED = "no arguments were found that it takes"
+
+
+def functions_of(module: ModuleType, *, own: bool) -> list[str]:
+    """The names of a module's public functions, and of those with a rule of their own, in the order they stand in.
+
+    Args:
+        module: the module.
+        own: whether only what it defines itself counts, as for a file.
+    """
+    found = list[str]()
+    ruled = [value for value in vars(module).values() if isinstance(value, RULED)]
+    rules = {id(getattr(value, part, None)) for value in ruled for part in ("jvp", "fwd", "bwd")}
+    for name, value in vars(module).items():
+        if id(value) in rules:  # a rule is judged with its function
+            continue
+        if isinstance(value, RULED):
+            is_own = getattr(value, "__module__", None) == module.__name__
+            if is_own or not own:
+                found.append(name)
+        elif not name.startswith("_") and callable(value) and not inspect.isclass(value):
+            found += [name] if not own or getattr(value, "__module__", None) == module.__name__ else []
+    return found
+
+
+def judge_named(module: ModuleType, name: str, options: dict[str, Any], *, always: bool) -> RuleReport | str | None:
+    """The report on one function of a module.
+
+    Unless it is judged `always`: None where it meets no rule, and a sentence where no arguments were found that it takes, so
+    that nobody knows whether it meets one.
+    """
+    function: Callable[..., Any] = getattr(module, name)
+    if options.get("domain") is None and options.get("at") is None and not always and not isinstance(function, RULED):
+        domain, _ = found_domain(function)
+        if domain is None:
+            return NOT_CALLED
+        if not meets_a_rule(function, domain):
+            return None
+    report = judge_rule(function, **options)
+    shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
+    return dataclasses.replace(report, name=shown)
+
+
+def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool:
+    """Whether a function's program calls one with a rule of its own."""
+    if isinstance(function, RULED):
+        return True
+    sizes = main_sizes(domain, {})[0]
+    leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
+    whole = ("Classes", "Permutations")
+    shapes = [jax.ShapeDtypeStruct(x.shape, np.int64 if type(x).__name__ in whole else np.float64) for x in leaves]
+    with jax.enable_x64(True):
+        try:
+            closed = jax.make_jaxpr(function)(*jax.tree.unflatten(jax.tree.structure(domain), shapes))
+        except Exception:  # said when it is judged
+            return True
+    return any(True for _ in named_calls(closed.jaxpr))

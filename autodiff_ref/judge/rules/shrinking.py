@@ -1,0 +1,78 @@
+"""A finding's input made simple: other numbers for its arguments, one after the other, as long as it stays."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.domains import row_of
+from manual_grad.domains import Domain
+
+Args = tuple[Any, ...]
+Change = Callable[[Args], Args | None]
+"""an input made simpler; None where it is as simple already, or would leave its domain"""
+
+SIMPLE = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)
+
+
+def simpler_inputs(domain: Args, args: Args) -> Iterator[Change]:
+    """Changes to try in turn, each on the simplest input so far: fewer entries, whole arguments, single entries, digits."""
+    leaves = jax.tree.leaves(domain)
+    names = dict.fromkeys(dim for leaf in leaves for dim in leaf.every_dim if isinstance(dim, str))
+    for size in (1, 2) if names else ():
+        yield lambda now, size=size: _cut(domain, now, dict.fromkeys(names, size))
+    for k, leaf in enumerate(leaves):
+        for number in SIMPLE:
+            yield lambda now, k=k, leaf=leaf, number=number: _put(leaf, now, k, None, number)
+        x = np.asarray(jax.tree.leaves(args)[k])
+        for digits in (3, 1, 0):
+            yield lambda now, k=k, leaf=leaf, digits=digits: _rounded(leaf, now, k, digits)
+        if x.size > 1:
+            for place in range(min(x.size, 6)):
+                for number in SIMPLE[:3]:
+                    yield lambda now, k=k, leaf=leaf, place=place, number=number: _put(leaf, now, k, place, number)
+
+
+def _replaced(now: Args, k: int, array: Any) -> Args | None:
+    leaves, structure = jax.tree.flatten(now)
+    old = np.asarray(leaves[k])
+    if array is None or (np.shape(array) == old.shape and np.array_equal(array, old)):
+        return None
+    leaves[k] = np.asarray(array, dtype=old.dtype)
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _put(leaf: Domain, now: Args, k: int, place: int | None, number: float) -> Args | None:
+    x = np.asarray(jax.tree.leaves(now)[k])
+    if not row_of(leaf).varies or (place is not None and place >= x.size):
+        return None
+    simpler = SIMPLE[: SIMPLE.index(number) + 1]
+    if any(np.all((x if place is None else x.flat[place]) == there) for there in simpler):
+        return None  # it is as simple already
+    return _replaced(now, k, row_of(leaf).put(leaf, x, place, number))
+
+
+def _rounded(leaf: Domain, now: Args, k: int, digits: int) -> Args | None:
+    x = np.asarray(jax.tree.leaves(now)[k])
+    if x.dtype.kind != "f" or np.all(np.isin(x, SIMPLE)):
+        return None
+    made = np.round(x * 2.0**digits) / 2.0**digits
+    made = row_of(leaf).mended(leaf, made)
+    return _replaced(now, k, made) if row_of(leaf).contains(leaf, made) else None
+
+
+def _cut(domain: Args, now: Args, sizes: dict[Any, int]) -> Args | None:
+    """The first positions along every named dimension."""
+    leaves, structure = jax.tree.flatten(now)
+    made = list[Any]()
+    for leaf, x in zip(jax.tree.leaves(domain), leaves, strict=True):
+        x = np.asarray(x)
+        shape = tuple(min(sizes.get(d, n), n) for d, n in zip(leaf.dims, x.shape, strict=True))
+        cut = row_of(leaf).mended(leaf, np.array(x[tuple(slice(0, n) for n in shape)]))
+        if not row_of(leaf).contains(leaf, cut):
+            return None
+        made.append(cut)
+    if all(np.shape(a) == np.shape(b) for a, b in zip(made, leaves, strict=True)):
+        return None
+    return jax.tree.unflatten(structure, made)

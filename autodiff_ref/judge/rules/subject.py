@@ -1,0 +1,296 @@
+"""One function whose derivative by JAX is judged: its value and its derivatives, traced at one shape and planned."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from flint import arb
+from jax.extend import core
+
+from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.comparing import evaluator
+from autodiff_ref.judge.program.plans import Plan
+from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.rules.calls import has_stops, iterates, stops_of
+from autodiff_ref.judge.truth import Truth, truth_of
+
+Function = Callable[..., Any]
+"""of the leaves of its arguments; returns a list of arrays"""
+
+_BITS = 2400
+
+REVERSE, FORWARD, SCALED = "reverse mode", "forward mode", "reverse mode with a cotangent of −2"
+"""how a derivative is asked for: that of −2 f, divided by −2, is the same for a rule that is linear in the cotangent"""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A function of array leaves and JAX's derivatives of it, at one shape."""
+
+    value: Plan | Any
+    derivatives: dict[str, Plan]
+    """JAX's, by how they are asked for"""
+    compiled: Callable[..., list[Any]] | None
+    """the first of these, in floats"""
+    by: tuple[int, ...]
+    """the leaves that it is differentiated by"""
+    shapes: tuple[tuple[int, ...], ...]
+    out_shapes: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
+    """of the leaves"""
+    stopped: Plan | None = None
+    """computes what `stop_gradient` holds still"""
+    order: int = 1
+    """2 where its outputs are the derivatives of a function"""
+    closed: Any = None
+    """its own program"""
+    iterates: bool = False
+    """whether it ends a loop by a comparison, so that its own derivative is that of an iterate"""
+    is_identity: bool = False
+    """whether it returns its arguments as they are"""
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def out_sizes(self) -> tuple[int, ...]:
+        """The size of each leaf that it returns."""
+        return tuple(int(np.prod(shape)) for shape in self.out_shapes)
+
+    @cached_property
+    def entries(self) -> list[str]:
+        """The names of the entries of the Jacobian, in JAX's order: d f[1] / d x[0]."""
+        found = list[str]()
+        for i, out in enumerate(self.out_shapes):
+            name = "f" if len(self.out_shapes) == 1 else f"f.{i}"
+            if self.order == 2:
+                name = f"(∂f/∂{self.names[self.by[i]]})"
+            for row in np.ndindex(*out):
+                for k in self.by:
+                    for column in np.ndindex(*self.shapes[k]):
+                        found.append(f"∂{name}{_index(row)}/∂{self.names[k]}{_index(column)}")
+        order = list[str]()
+        position = 0
+        for out in self.out_shapes:  # JAX's order is argument by argument, within an output
+            rows, columns = int(np.prod(out)), [int(np.prod(self.shapes[k])) for k in self.by]
+            block = np.array(found[position : position + rows * sum(columns)], dtype=object).reshape(rows, sum(columns))
+            start = 0
+            for width in columns:
+                order += list(block[:, start : start + width].ravel())
+                start += width
+            position += rows * sum(columns)
+        return order
+
+    def truth(self, leaves: Sequence[np.ndarray], mode: str) -> Truth:
+        """What is known of the derivative at one input, and JAX's by one mode."""
+        at = [*leaves]
+        if self.stopped is not None:
+            with precision(_BITS):
+                at += self.stopped.run(Context(constants="exact"), *_balls(leaves))
+        by_jax = evaluator(self.derivatives[mode], (*leaves,)) if mode in self.derivatives else None
+        return truth_of(self.value, at, self.by, by_jax, self.out_sizes)
+
+    def values(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...] | None:
+        """JAX's derivative by another mode, in balls; None where a comparison ties or is not resolved."""
+        at = evaluator(self.derivatives[mode], (*leaves,))
+        for bits in (128, 512, 2048):
+            found = at(bits, "exact", "exact")
+            if not found.unresolved:
+                return found.values
+        return None
+
+    def loose(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...]:
+        """The same with constants that are not surely meant as written as balls: 2/√π is a float."""
+        return evaluator(self.derivatives[mode], (*leaves,))(128, "balls", "exact").values
+
+    def floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray | None:
+        """JAX's derivative in float64, as XLA compiles it."""
+        if self.compiled is None:
+            return None
+        with jax.enable_x64(True):
+            return np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in self.compiled(*leaves)] or [[]])
+
+
+def _index(index: Sequence[int]) -> str:
+    return "".join(f"[{i}]" for i in index)
+
+
+def _balls(leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+
+
+def real_outputs(function: Function, leaves: Sequence[Any]) -> Function:
+    """The function, without what it returns that is no real number."""
+    with jax.enable_x64(True):
+        shapes = jax.eval_shape(lambda *xs: list(function(*xs)), *leaves)
+    kept = [k for k, shape in enumerate(shapes) if jax.numpy.issubdtype(shape.dtype, np.floating)]
+    if not kept:
+        raise NotImplementedError("it returns no real number")
+    return lambda *xs: [out for k, out in enumerate(function(*xs)) if k in kept]
+
+
+def of_order(function: Function, order: int, by: Sequence[int]) -> Function:
+    """The function itself for order 1; for order k JAX's derivative of order k − 1.
+
+    Several outputs are added up with fixed weights before they are differentiated.
+    """
+    if order == 1:
+        return function
+    inner = of_order(function, order - 1, by)
+
+    def weighted(*leaves: Any) -> Any:
+        outs = inner(*leaves)
+        if [out.size for out in outs] == [1]:
+            return outs[0].sum()
+        total, k = jax.numpy.zeros(()), 0
+        for out in outs:
+            weights = ((np.arange(k, k + max(out.size, 1)) * 37 % 64 + 33) / 64.0).reshape(out.shape)
+            total, k = total + (weights * out).sum(), k + out.size
+        return total
+
+    return lambda *leaves: list(jax.grad(weighted, argnums=tuple(by))(*leaves))
+
+
+def subject(
+    function: Function,
+    leaves: Sequence[Any],
+    by: Sequence[int],
+    names: Sequence[str],
+    *,
+    order: int = 1,
+    truth: Any = None,
+    has_cotangent: bool = True,
+) -> Subject:
+    """Traces a function and its derivatives at the shapes of `leaves`.
+
+    Args:
+        function: of the leaves; returns a list of arrays.
+        leaves: arrays, or their shapes.
+        by: the leaves that it is differentiated by.
+        names: of the leaves.
+        order: 2 for the derivative of the gradient that JAX makes of it.
+        truth: stands for its value, where that is not what its program computes.
+        has_cotangent: whether its rule is handed a cotangent, so that another one than 1 is tried.
+
+    Raises:
+        NotImplementedError: balls have no rule for a primitive; what it is called says the error.
+    """
+    notes = list[str]()
+    shapes = [jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves]
+    f = of_order(real_outputs(function, shapes), order, by)
+    argnums = tuple(by)
+    asked: dict[str, Function] = {
+        REVERSE: lambda *xs: jax.tree.leaves(jax.jacrev(f, argnums)(*xs)),
+        FORWARD: lambda *xs: jax.tree.leaves(jax.jacfwd(f, argnums)(*xs)),
+    }
+    if has_cotangent:
+        doubled: Function = lambda *xs: [-2.0 * out for out in f(*xs)]  # noqa: E731
+        asked[SCALED] = lambda *xs: [out * -0.5 for out in jax.tree.leaves(jax.jacrev(doubled, argnums)(*xs))]
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(f)(*shapes)
+        out_shapes = tuple(tuple(a.shape) for a in closed.out_avals)
+        derivatives, first, errors = dict[str, Plan](), None, list[Exception]()
+        for mode, derivative in asked.items():
+            try:
+                try:
+                    made = jax.make_jaxpr(derivative)(*shapes)
+                except NotImplementedError:  # it cannot be mapped over the directions at once
+                    made = jax.make_jaxpr(_one_by_one(f, argnums, mode))(*shapes)
+                derivatives[mode] = plan(made, BALLS)
+                first = first or made
+            except Exception as error:  # custom_vjp has no forward mode; a rule may be one that raises
+                errors.append(error)
+                if mode != FORWARD or not isinstance(error, TypeError):
+                    notes.append(f"{mode}: {type(error).__name__}: {_first_line(error)}")
+    if not derivatives:
+        raise errors[0] if isinstance(errors[0], NotImplementedError) else NotImplementedError(notes[0])
+    stopped = None
+    if truth is not None:
+        value = truth
+    elif has_stops(_primal(function, shapes, closed, order)):
+        held, computes = stops_of(closed)
+        value, stopped = plan(held, BALLS), plan(computes, BALLS)
+        if has_stops(held.jaxpr):
+            notes.append("`stop_gradient` stands in a loop or a branch, and is not held still there")
+    else:
+        value = plan(closed, BALLS)
+    compiled = None
+    if first is not None:
+        compiled = jax.jit(core.jaxpr_as_fun(first))
+    return Subject(
+        value,
+        derivatives,
+        compiled,
+        tuple(by),
+        tuple(tuple(s.shape) for s in shapes),
+        out_shapes,
+        tuple(names),
+        stopped,
+        order,
+        closed,
+        truth is None and iterates(_primal(function, shapes, closed, order)),
+        is_identity(closed.jaxpr),
+        notes,
+    )
+
+
+def _primal(function: Function, shapes: Sequence[Any], closed: Any, order: int) -> Any:
+    """The function's own program: what a rule stops is no statement about the function."""
+    if order == 1:
+        return closed.jaxpr
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(function)(*shapes).jaxpr
+
+
+def _one_by_one(f: Function, by: tuple[int, ...], mode: str) -> Function:
+    """JAX's Jacobian, one direction after the other."""
+
+    def jacobian(*xs: Any) -> list[Any]:
+        jnp = jax.numpy
+
+        def of(*moved: Any) -> Any:
+            given = list(xs)
+            for k, x in zip(by, moved, strict=True):
+                given[k] = x
+            return f(*given)
+
+        at = [xs[k] for k in by]
+        values, pull = jax.vjp(of, *at) if mode != FORWARD else (of(*at), None)
+        scale = -2.0 if mode == SCALED else 1.0
+        rows: list[Any] = []
+        for i, value in enumerate(values):
+            for k, x in enumerate(at):
+                parts = list[Any]()
+                if pull is not None:
+                    for place in range(value.size):
+                        bars = [jnp.zeros_like(v) for v in values]
+                        bars[i] = jnp.zeros(value.size).at[place].set(scale).reshape(value.shape)
+                        parts.append(jnp.ravel(pull(bars)[k]) / scale)
+                    rows.append(jnp.stack(parts))
+                    continue
+                for place in range(x.size):
+                    dots = [jnp.zeros_like(v) for v in at]
+                    dots[k] = jnp.zeros(x.size).at[place].set(1.0).reshape(x.shape)
+                    parts.append(jnp.ravel(jax.jvp(of, at, dots)[1][i]))
+                rows.append(jnp.stack(parts, axis=1))
+        return rows
+
+    return jacobian
+
+
+def is_identity(jaxpr: Any) -> bool:
+    """Whether a program returns its arguments as they are: a rule for that can only be meant to change the gradient."""
+    known = {var: var for var in jaxpr.invars}
+    for eqn in jaxpr.eqns:
+        inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr") or eqn.params.get("fun_jaxpr")
+        body = getattr(inner, "jaxpr", inner)
+        if body is None or not hasattr(body, "eqns") or not is_identity(body):
+            return False
+        within = dict(zip(body.invars, eqn.invars, strict=False))
+        known.update({out: known.get(within.get(var)) for out, var in zip(eqn.outvars, body.outvars, strict=False)})
+    return bool(jaxpr.outvars) and all(not hasattr(var, "val") and known.get(var) is not None for var in jaxpr.outvars)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:160]

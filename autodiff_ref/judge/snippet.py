@@ -1,0 +1,87 @@
+"""A counterexample as a program that anyone can run: it prints both lines' values, in floats."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from autodiff_ref.judge.shrink import literal
+from manual_grad._arrays import parts
+from manual_grad.derivation import Derivation, Line, label_of, original_of
+
+
+def snippet(derivation: Derivation, line: Line, other: Line | None, args: tuple[Any, ...]) -> str:
+    """The program. What is defined inside functions is named in a comment, to be pasted in.
+
+    A file is run once, so that what its lines return is of the very types that they are handed.
+    """
+    right = derivation.of if other is None else other
+    names = {right: _name(right, "of" if other is None else "line"), line: _name(line, "line")}
+    names |= {each: each.__name__ for each in _types(args)}
+    loading: dict[tuple[str, ...], list[str]] = {}  # what opens a source, and what is taken from it
+    for each, name in names.items():
+        opens, takes = _from_its_source(each, name)
+        loading.setdefault(opens, []).append(takes)
+    loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
+    first = f"nabla({names[right]})(*args)" if other is None else f"{names[right]}(*args{_keyword(right)})"
+    body = [
+        *loads,
+        "args = (",
+        *[f"    {literal(argument)}," for argument in args],
+        ")",
+        f"nabla = autodiff_ref.nabla({derivation.wrt!r})",
+        f"print({first})",
+        f"print({names[line]}(*args{_keyword(line)}))",
+    ]
+    imports = [f"import {module}" for module in ("runpy", "sys") if any(f"{module}." in row for row in loads)]
+    imports += ["import jax", "import numpy as np", "import autodiff_ref"]
+    return "\n".join([*imports, "with jax.enable_x64(True):", *[f"    {row}" for row in body]])
+
+
+def _keyword(f: Line) -> str:
+    return ", nabla=nabla" if "nabla" in inspect.signature(f).parameters else ""
+
+
+def _name(f: Line, unnamed: str) -> str:
+    """What it is called in the program: a lambda has no name of its own."""
+    label = label_of(f)
+    return label if label.isidentifier() else unnamed
+
+
+def _from_its_source(named: Any, name: str) -> tuple[tuple[str, ...], str]:
+    """Statements that open the module or file of a function, or of a NamedTuple; and the one that takes it from there."""
+    place = getattr(named, "__module__", None) or ""
+    within = _within(named, name, vars(sys.modules[place]) if place in sys.modules else {})
+    if within is None:
+        return (), f"# … and `{name}`, which is defined inside another function"
+    held, rest = within
+    if not place.startswith("_manual_grad_target_"):
+        return (f"from {place} import {held}",), f"{name} = {held}{rest}" if rest else ""
+    path = Path(str(sys.modules[place].__file__)).resolve()
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    beside = () if path.parent == Path.cwd() else (f"sys.path.insert(0, {str(shown.parent)!r})",)
+    return (*beside, f"file = runpy.run_path({str(shown)!r})"), f"{name} = file[{held!r}]{rest}"
+
+
+def _within(named: Any, name: str, module: dict[str, Any]) -> tuple[str, str] | None:
+    """Under which name a module holds it, or the derivation that it is part of, and as which part of that."""
+    held = module.get(name)
+    if held is named or held is original_of(named):  # a copy that is marked with a condition has the same values
+        return name, ""
+    for held, value in module.items():
+        if isinstance(value, Derivation):
+            if value.of is named:
+                return held, ".of"
+            for k, line in enumerate(value.lines):
+                if line is named:
+                    return held, f".lines[{k}]"
+    return None
+
+
+def _types(value: Any) -> Iterator[type]:
+    """The NamedTuples in a structure."""
+    if hasattr(value, "_fields"):
+        yield type(value)
+    for part in (parts(value) or {}).values():
+        yield from _types(part)

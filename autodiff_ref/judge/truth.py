@@ -1,0 +1,445 @@
+"""The truth about a gradient at one input, without autodiff: difference quotients of the function itself, in balls.
+
+Where the function is smooth, one quotient along a generic direction confirms all of JAX's derivatives at once. Where it is
+not confirmed, because numbers that are compared are equal there (a tie), because JAX has no value, or because JAX is wrong,
+one-sided quotients along each entry say what the derivative is from the left and from the right. Where the two agree, and
+quotients along mixed directions are those of the same linear map, the gradient exists and is known. Where they do not, the
+function has a kink.
+
+A quotient is evidence, not a certificate: its truncation error is estimated from two step sizes, not enclosed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from flint import arb
+
+from autodiff_ref.judge.balls import Context, exact, precision
+from autodiff_ref.judge.balls.context import Ties
+from autodiff_ref.judge.evaluation import Evaluation, Evaluator
+from autodiff_ref.judge.program.plans import Array, Plan
+
+DIGITS = 30
+"""A quotient confirms a derivative to so many digits."""
+
+_QUICK = (100, 640)
+"""Step 2^-100 in balls of 640 bits: enough where the gradient is no smaller than 2^-300 of the function."""
+
+_STEPS = (150, 300)
+"""The steps 2^-150 and 2^-300 of a careful quotient; the first tells how fast it converges."""
+
+_BITS = 2400
+"""Enough to keep 30 digits of a value near e^-700 after 300 bits have cancelled."""
+
+_CONSTANTS = 1e-6
+"""JAX's constants are rounded (2/√π is a float). They explain a difference only while they leave so much of a value open."""
+
+_TINY = arb(2) ** -1022
+"""the smallest normal float64"""
+
+MOST_ENTRIES = 400
+"""Entries of a gradient whose one-sided derivatives are worked out at one input."""
+
+PRECISIONS = (128, 512, 2048, 8192)
+
+Kind = Literal["known", "kink", "none", "unknown"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one entry of a gradient."""
+
+    kind: Kind
+    """known: the gradient exists here · kink: left and right differ · none: there is no derivative · unknown"""
+    value: arb | None = None
+    """of a known one"""
+    error: float = 0.0
+    """an estimate of how far the value is off"""
+    left: arb | None = None
+    """of a kink, the derivatives from both sides"""
+    right: arb | None = None
+    is_partial: bool = False
+    """whether another derivative of the same output does not exist here, so that there is no gradient to be had"""
+
+
+UNKNOWN = Entry("unknown")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a gradient at one input, entry by entry in the order of JAX's gradient."""
+
+    entries: tuple[Entry, ...] = ()
+    """empty where JAX's own values are confirmed"""
+    tied: bool = False
+    """whether numbers that are compared are equal here"""
+    wrong: tuple[int, ...] = ()
+    """the entries that exist and for which JAX has another value"""
+    missing: tuple[int, ...] = ()
+    """the entries that exist and for which JAX has none (NaN or ∞)"""
+    by_jax: tuple[arb, ...] = ()
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether JAX's gradient is the gradient here."""
+        return not self.entries
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything at all is known."""
+        return self.confirmed or any(entry.kind != "unknown" for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """A directional derivative from one side, one for each output: the quotient's limit and an estimate of its error."""
+
+    value: arb
+    error: arb
+    exists: bool = True
+    """False where the quotients do not converge, as those of √x at 0 and at a jump"""
+
+    def agrees_with(self, expected: arb, scale: arb) -> bool:
+        """Whether it is a given number, to 30 digits of a scale, or as far as the estimate goes where that is better."""
+        gap = abs(self.value - expected)
+        allowed = scale * arb(10) ** -DIGITS
+        return bool(gap <= allowed.max(self.error)) and bool(self.error <= allowed or scale == 0)
+
+
+def truth_of(
+    function: Plan,
+    args: Sequence[Any],
+    by: Sequence[int],
+    gradient: Evaluator | None,
+    out_sizes: Sequence[int],
+) -> Truth:
+    """What is known of the gradient of a function at one input.
+
+    Args:
+        function: the function's value, planned for balls.
+        args: the leaves of its arguments, as NumPy arrays.
+        by: the positions of the leaves that it is differentiated by.
+        gradient: JAX's gradient at this input, in balls; None where there is none.
+        out_sizes: the size of each leaf that the function returns.
+    """
+    return _Search(function, args, by, gradient, out_sizes).truth()
+
+
+class _Search:
+    """The search for the truth at one input."""
+
+    def __init__(
+        self, function: Plan, args: Sequence[Any], by: Sequence[int], gradient: Evaluator | None, out_sizes: Sequence[int]
+    ) -> None:
+        self.function, self.gradient = function, gradient
+        self.leaves = [np.asarray(leaf) for leaf in args]
+        self.by, self.sizes = list(by), [int(self.leaves[k].size) for k in by]
+        self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
+        self.place = _places(out_sizes, self.sizes)
+        point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
+        self.scale = [2.0 ** (math.frexp(x)[1] - 1) if x else 1.0 for part in point for x in part]
+        """Steps are taken relative to each number, so that a number of 1e-9 is not left behind."""
+        self.open = set[int]()
+        """outputs that hang on a comparison which no precision resolves"""
+        self.confirmed = np.zeros((self.n_out, self.n_in), dtype=bool)
+        """where one-sided quotients along mixed directions are what JAX says"""
+
+    # JAX's gradient
+
+    @cached_property
+    def _evaluated(self) -> Evaluation | None:
+        """JAX's gradient at the first precision that gives it digits; at the last one, whatever it is."""
+        if self.gradient is None:
+            return None
+        found = None
+        for bits in PRECISIONS:
+            found = self.gradient(bits, "exact", "exact")
+            if not found.unresolved and all(_has_digits(value) for value in found.values):
+                return found
+        return found
+
+    @cached_property
+    def _bits(self) -> int:
+        """The precision of `_evaluated`."""
+        assert self.gradient is not None
+        return next((b for b in PRECISIONS if self.gradient(b, "exact", "exact") is self._evaluated), PRECISIONS[-1])
+
+    def _stable(self) -> np.ndarray:
+        """(n_out, n_in): where JAX has a value, and the same however ties are decided."""
+        stable = np.zeros((self.n_out, self.n_in), dtype=bool)
+        at = self._evaluated
+        if at is None or self.gradient is None:
+            return stable
+        variants = [at]
+        if at.tied or at.unresolved:
+            variants += [self.gradient(self._bits, "exact", ties) for ties in ("left", "right", "mixed", "mixed back")]
+        for i, j in np.ndindex(stable.shape):
+            values = [variant.values[self.place[i, j]] for variant in variants]
+            stable[i, j] = all(v.is_finite() and v.overlaps(values[0]) for v in values) and _has_digits(values[0])
+        return stable
+
+    # The function
+
+    def _moved(self, direction: Sequence[float], step: arb) -> list[Array]:
+        """The arguments, in balls, moved by a multiple of a direction."""
+        balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in self.leaves]
+        start = 0
+        for k, size in zip(self.by, self.sizes, strict=True):
+            flat = balls[k].ravel().copy()
+            for j in range(size):
+                if direction[start + j]:
+                    flat[j] = flat[j] + step * arb(direction[start + j])
+            balls[k] = flat.reshape(balls[k].shape)
+            start += size
+        return balls
+
+    def _value(self, direction: Sequence[float], step: arb) -> list[arb]:
+        """The function's values; outputs that hang on a comparison which cannot be resolved are noted as open, and NaN."""
+        moved = self._moved(direction, step)
+        values, unresolved = self._run(moved, "exact")
+        if unresolved:
+            others = [self._run(moved, ties)[0] for ties in ("left", "right", "mixed", "mixed back")]
+            for i, value in enumerate(values):
+                every = [value, *(other[i] for other in others)]
+                if not any(each.is_finite() for each in every):
+                    continue  # it has no value, however that comparison comes out
+                if not all(each.is_finite() and each.overlaps(value) for each in every):
+                    self.open.add(i)
+                    values[i] = arb.nan()
+        return values
+
+    def _run(self, arguments: list[Array], ties: Ties) -> tuple[list[arb], bool]:
+        context = Context(constants="exact", ties=ties)
+        outputs = self.function.run(context, *arguments)
+        values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
+        return values, context.unresolved
+
+    @cached_property
+    def _centre(self) -> list[arb]:
+        with precision(_BITS):
+            return self._value([0.0] * self.n_in, arb(0))
+
+    def _limits(self, direction: Sequence[float]) -> list[_Limit | None]:
+        """The derivative of each output along a direction, from the side that it points to; None where there is none."""
+        with precision(_BITS):
+            quotients: list[list[arb]] = []
+            for bits in _STEPS:
+                step = arb(2) ** -bits
+                moved = self._value(direction, step)
+                quotients.append([(there - here) / step for there, here in zip(moved, self._centre, strict=True)])
+            return [_limit(coarse, fine) for coarse, fine in zip(*quotients, strict=True)]
+
+    # The truth
+
+    def truth(self) -> Truth:
+        """JAX's gradient where a quotient confirms it, else what one-sided quotients say."""
+        at = self._evaluated
+        tied = at is None or at.tied or at.unresolved
+        if at is not None and not tied and all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at):
+            return Truth(by_jax=at.values)
+        with precision(_BITS):
+            return self._entry_by_entry(at, tied)
+
+    def _is_confirmed_at_once(self, at: Evaluation) -> bool:
+        """Whether one central quotient along a generic direction is what JAX's gradient says."""
+        steps, bits = _QUICK
+        direction = self._direction(0, np.ones(self.n_in, dtype=bool))
+        with precision(bits):
+            step = arb(2) ** -steps
+            ends = [self._value(direction, step), self._value(direction, -step)]
+            for i, (up, down) in enumerate(zip(*ends, strict=True)):
+                expected, scale = self._along(at.values, i, direction)
+                found = (up - down) / (2 * step)
+                allowed = scale * arb(10) ** -DIGITS
+                narrow = bool(found.rad() <= allowed) and bool(expected.rad() <= allowed)
+                if not (narrow and bool(abs(found - expected) <= 2 * allowed)):
+                    return False
+        return True
+
+    def _direction(self, seed: int, among: np.ndarray, sign: int = 1) -> list[float]:
+        """A direction in which no chosen entry stands still, always the same one."""
+        random = np.random.default_rng(seed)
+        steps = random.integers(2**15, 2**16, self.n_in) / 2**16 * random.choice([-1, 1], self.n_in)
+        return [
+            sign * float(s) * scale if chosen else 0.0 for s, scale, chosen in zip(steps, self.scale, among, strict=True)
+        ]
+
+    def _along(self, values: Sequence[arb], i: int, direction: Sequence[float]) -> tuple[arb, arb]:
+        """(Σ_j J_ij d_j, Σ_j |J_ij d_j|)"""
+        products = [values[self.place[i, j]] * arb(d) for j, d in enumerate(direction) if d]
+        return sum(products, start=arb(0)), sum((abs(p).mid() for p in products), start=arb(0))
+
+    def _entry_by_entry(self, at: Evaluation | None, tied: bool) -> Truth:
+        entries = np.full((self.n_out, self.n_in), UNKNOWN, dtype=object)
+        stable = self._stable()
+        if at is not None:
+            self._confirm_rows(at, stable, entries)
+        open_ = [j for j in range(self.n_in) if any(entries[i, j].kind == "unknown" for i in range(self.n_out))]
+        for j in open_[:MOST_ENTRIES]:
+            unit = np.zeros(self.n_in, dtype=bool)
+            unit[j] = True
+            scale = self.scale[j]
+            right = self._limits([scale if u else 0.0 for u in unit])
+            left = self._limits([-scale if u else 0.0 for u in unit])
+            for i in range(self.n_out):
+                if entries[i, j].kind == "unknown":
+                    entries[i, j] = self._both_sides(i, left[i], right[i], scale)
+        self._check_mixed(entries)
+        for i, row in enumerate(entries):
+            if any(entry.kind == "none" for entry in row):
+                entries[i] = [replace(entry, is_partial=True) for entry in row]
+        flat = np.empty(entries.size, dtype=object)
+        for i, j in np.ndindex(entries.shape):
+            flat[self.place[i, j]] = entries[i, j]
+        settled = np.ones(entries.size, dtype=bool)
+        if at is not None and at.unresolved:
+            settled[self.place.ravel()] = stable.ravel()
+        wrong, missing = self._beside_jax(at, flat, settled)
+        values = () if at is None else at.values
+        if not wrong and not missing and at is not None and all(entry.kind == "known" for entry in flat):
+            return Truth(tied=tied, by_jax=values)
+        return Truth(tuple(flat), tied, wrong, missing, values)
+
+    def _confirm_rows(self, at: Evaluation, stable: np.ndarray, entries: np.ndarray) -> None:
+        """Takes over JAX's values of the outputs for which one-sided quotients along mixed directions are what they say."""
+        for pattern, rows in _grouped(stable).items():
+            among = np.array(pattern)
+            if not among.any():
+                continue
+            good = set(rows)
+            for seed in (1, 2):
+                for sign in (1, -1):
+                    direction = self._direction(seed, among, sign)
+                    limits = self._limits(direction)
+                    good = {i for i in good if self._matches(at, i, direction, limits[i])}
+                    if not good:
+                        break
+            for i in good:
+                for j in np.flatnonzero(among):
+                    entries[i, j], self.confirmed[i, j] = Entry("known", at.values[self.place[i, j]]), True
+
+    def _matches(self, at: Evaluation, i: int, direction: Sequence[float], limit: _Limit | None) -> bool:
+        if limit is None or not limit.exists:
+            return False
+        expected, scale = self._along(at.values, i, direction)
+        if limit.agrees_with(expected, scale):
+            return True
+        if self.gradient is None or not self.gradient.constants:
+            return False
+        loose, _ = self._along(self.gradient(self._bits, "balls", "exact").values, i, direction)
+        return loose.overlaps(limit.value) and bool(loose.rad() <= _CONSTANTS * scale)
+
+    def _both_sides(self, i: int, left: _Limit | None, right: _Limit | None, scale: float) -> Entry:
+        """One entry from its two one-sided derivatives; a side on which the function has no value is left out."""
+        if i in self.open:
+            return UNKNOWN
+        diverges = any(side is not None and not side.exists for side in (left, right))
+        if not self._centre[i].is_finite() or diverges or (left is None and right is None):
+            return Entry("none")
+        sides = [(side.value * sign / scale, side.error / scale) for side, sign in ((left, -1), (right, 1)) if side]
+        size = max((abs(value) for value, _ in sides), key=lambda v: float(v.mid()))
+        error = max((error for _, error in sides), key=lambda e: float(e.mid()))
+        if len(sides) == 1 or bool(abs(sides[0][0] - sides[1][0]) <= (size * arb(10) ** -DIGITS).max(4 * error)):
+            return Entry("known", sides[-1][0].mid(), float(error.abs_upper()))
+        return Entry("kink", left=sides[0][0], right=sides[1][0])
+
+    def _check_mixed(self, entries: np.ndarray) -> None:
+        """Whether entries with equal sides are one linear map: min(|x|, |y|) has partial derivatives at 0, no gradient."""
+        known = np.array([[entry.kind == "known" for entry in row] for row in entries]).reshape(entries.shape)
+        for pattern, rows in _grouped(known).items():
+            among = np.array(pattern)
+            open_rows = [i for i in rows if np.any(known[i] & ~self.confirmed[i])] if among.sum() > 1 else []
+            for sign in (1, -1) if open_rows else ():
+                direction = self._direction(3, among, sign)
+                limits = self._limits(direction)
+                for i in open_rows:
+                    parts = [
+                        (entries[i, j].value, d) for j, d in enumerate(direction) if d and entries[i, j].kind == "known"
+                    ]
+                    expected = sum((value * arb(d) for value, d in parts), start=arb(0))
+                    scale = sum((abs(value * arb(d)) for value, d in parts), start=arb(0))
+                    limit = limits[i]
+                    if (
+                        limit is not None
+                        and limit.exists
+                        and bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error))
+                    ):
+                        for j in np.flatnonzero(among & ~self.confirmed[i]):
+                            value = entries[i, j].value or entries[i, j].left
+                            entries[i, j] = Entry("kink", left=value, right=value)
+
+    def _beside_jax(
+        self, at: Evaluation | None, flat: np.ndarray, settled: np.ndarray
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The entries in which JAX has another value than the known one, and those in which it has none.
+
+        Of settled ones: what hangs on a comparison that no precision resolves is not JAX's word.
+        """
+        if at is None or self.gradient is None:
+            return (), ()
+        wrong, missing = list[int](), list[int]()
+        loose = self.gradient(self._bits, "balls", "exact").values if self.gradient.constants else at.values
+        for k, (entry, value, wide) in enumerate(zip(flat, at.values, loose, strict=True)):
+            if entry.kind != "known" or not settled[k]:
+                continue
+            if not value.is_finite():
+                if not entry.is_partial:
+                    missing.append(k)
+            elif not same(value, entry, wide):
+                wrong.append(k)
+        return tuple(wrong), tuple(missing)
+
+
+def same(value: arb, entry: Entry, loose: arb | None = None) -> bool:
+    """Whether a value is the known one: to 25 digits, or as far as the quotient and inexact constants tell."""
+    assert entry.value is not None
+    gap, size = abs(value - entry.value), abs(entry.value).max(abs(value))
+    # below the smallest float there is no difference, and the quotient has no digits
+    if not bool(gap > (size * arb(10) ** -25).max(arb(16 * entry.error)).max(_TINY)):
+        return True
+    if loose is None or loose is value:
+        return False
+    return loose.overlaps(entry.value) and bool(loose.rad() <= _CONSTANTS * size)
+
+
+def _has_digits(value: arb) -> bool:
+    """Whether a ball is known to 30 digits, or is as good as 0."""
+    return value.is_finite() and (value.rel_accuracy_bits() >= 102 or bool(abs(value) < arb(2) ** -1024))
+
+
+def _limit(coarse: arb, fine: arb) -> _Limit | None:
+    """The limit of quotients at two steps; None where the function has no value at one of them."""
+    if not (coarse.is_finite() and fine.is_finite()):
+        return None
+    change, size = abs(fine - coarse), abs(coarse).max(abs(fine))
+    if bool(change > arb(2) ** -20 * size):
+        if bool(abs(fine) > arb(2) ** -20 * abs(coarse)):
+            return _Limit(fine, arb(0), exists=False)
+        return _Limit(arb(0), 2 * abs(fine).upper())  # as those of x^1.5, which go to 0
+    # quotients that err by C h^p, p ≥ 1/2, err less at h² than at h by h^p
+    return _Limit(fine, (change * arb(2) ** -(_STEPS[0] // 2 - 5) + fine.rad()).upper())
+
+
+def _places(out_sizes: Sequence[int], in_sizes: Sequence[int]) -> np.ndarray:
+    """(n_out, n_in): where each entry of a Jacobian stands in the flat gradient; its leaves run over outputs first."""
+    table = np.empty((sum(out_sizes), sum(in_sizes)), dtype=int)
+    position = row = 0
+    for rows in out_sizes:
+        column = 0
+        for columns in in_sizes:
+            table[row : row + rows, column : column + columns] = position + np.arange(rows * columns).reshape(rows, columns)
+            position, column = position + rows * columns, column + columns
+        row += rows
+    return table
+
+
+def _grouped(pattern: np.ndarray) -> dict[tuple[bool, ...], list[int]]:
+    """The rows of each pattern of truth values."""
+    groups: dict[tuple[bool, ...], list[int]] = {}
+    for i, row in enumerate(pattern):
+        groups.setdefault(tuple(bool(x) for x in row), []).append(i)
+    return groups

@@ -1,0 +1,127 @@
+"""What is typed and what is found: domains as text, annotations, probing, the catalogue and the command."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jaxtyping import Array, Float
+from typer.testing import CliRunner
+
+import manual_grad.domains
+from autodiff_ref import judge_rule
+from autodiff_ref.cli.app import app
+from autodiff_ref.judge.rules.catalogue import CATALOGUE
+from autodiff_ref.judge.rules.library import failed
+from autodiff_ref.judge.rules.probing import annotated, probed
+from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
+from manual_grad import intervals, positives, reals
+
+FILE = """
+import jax, jax.numpy as jnp
+
+@jax.custom_jvp
+def cube(x):
+    return x**3
+
+@cube.defjvp
+def cube_rule(primals, tangents):
+    (x,), (d,) = primals, tangents
+    return cube(x), {slope} * d
+
+def layer(w, x):
+    return jnp.sum(cube(w * x))
+
+def plain(x):
+    return x * x
+"""
+
+
+def test_domains_are_read_without_running_anything():
+    assert domain_of("reals('n', 3)") == (reals("n", 3),)
+    assert domain_of("(reals(n), intervals(-1., 0.5))") == (reals("n"), intervals(-1.0, 0.5))
+    for text in ("__import__('os')", "reals.__class__", "reals(open('x'))", "reals(", "[x for x in (1,)]", "reals(*n)"):
+        with pytest.raises(ValueError, match="domain"):
+            domain_of(text)
+    assert all(hasattr(manual_grad.domains, name) for name in CONSTRUCTORS)
+
+
+def test_inputs_are_literals():
+    assert inputs_of("[0., (1, [2., 3.])]") == [0.0, (1, [2.0, 3.0])]
+    for text in ("open('x')", "3", "[x]"):
+        with pytest.raises(ValueError, match="inputs"):
+            inputs_of(text)
+
+
+def test_every_row_of_the_catalogue_is_a_domain():
+    for row in CATALOGUE.values():
+        assert domain_of(row.domain)
+
+
+def test_domains_by_annotations_and_by_probing():
+    def annotated_one(w: Float[Array, "n d"], x: Float[Array, " d"]):
+        return w @ x
+
+    assert annotated(annotated_one) == (reals("n", "d"), reals("d"))
+    assert annotated(lambda x: x) is None
+    assert probed(lambda x: x * x) == (reals(),)
+    assert probed(jnp.log) == (positives(),)
+    assert probed(lambda x: jnp.log(x) + jnp.log(1 - x)) == (intervals(0.0, 1.0),)
+    assert probed(jax.nn.softmax) == (reals("n"),)
+    assert probed(jnp.linalg.det) == (reals("n", "n"),)
+    assert probed(lambda x: "no number") is None
+    with pytest.raises(ValueError, match="pass domain="):
+        judge_rule(lambda x: "no number")
+
+
+def test_a_constant_argument_is_no_tracer():
+    def scaled(x, scale):
+        return x * 2 if scale == 1 else x
+
+    assert judge_rule(scaled, domain=(reals(), manual_grad.domains.constants(1.0))).ok
+
+
+def run(tmp_path, slope, *words):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(slope=slope))
+    return CliRunner().invoke(app, ["rules", str(path), *words])
+
+
+def test_the_command_judges_what_meets_a_rule(tmp_path):
+    found = run(tmp_path, "3 * x**2", "--json")
+    report = json.loads(found.stdout)
+    assert found.exit_code == 0, found.output
+    assert [each["name"] for each in report["functions"]] == ["cube", "layer"]
+    assert all(each["verdict"] == "right" for each in report["functions"])
+
+
+def test_the_command_shows_a_wrong_rule_with_a_program_that_shows_it(tmp_path):
+    found = run(tmp_path, "3 * x")
+    assert found.exit_code == 1
+    assert "custom_jvp of cube" in found.stdout
+    assert "mine.py:" in found.stdout
+    assert "from mpmath import mp" in found.stdout
+
+
+def test_the_programs_of_findings_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = json.loads(run(tmp_path, "3 * x", "--json").stdout)
+    program = report["functions"][0]["findings"][0]["snippet"]
+    with jax.enable_x64(True):
+        exec(program.replace('jax.config.update("jax_enable_x64", True)', ""), {})
+    shown = capsys.readouterr().out
+    finding = report["functions"][0]["findings"][0]
+    assert f"{float(finding['true']):.6g}"[:3] in shown
+
+
+def test_bad_words_are_answered_by_a_sentence(tmp_path):
+    for words in (["--domain", "open('x')"], ["--at", "3"]):
+        found = run(tmp_path, "3 * x**2", *words)
+        assert found.exit_code == 2
+        assert "error:" in found.output
+    assert CliRunner().invoke(app, ["rules", "no_such_module_here"]).exit_code == 2
+
+
+def test_a_function_that_could_not_be_judged_is_undecided():
+    report = failed(("mine.py", "f"), "its process ended")
+    assert (report.verdict, report.exit_code, report.ok) == ("undecided", 3, False)

@@ -1,0 +1,147 @@
+"""Gradients in plain NumPy, of losses in plain NumPy: the right ones pass, each mistake fails and is named."""
+
+import numpy as np
+import pytest
+
+from autodiff_ref import UndecidedError, assert_gradients_agree
+from autodiff_ref.judge.assertion import agreement
+from autodiff_ref.judge.assertion.agreement import pair_of
+from autodiff_ref.judge.assertion.sides import Call
+from tests.numpy_pairs import PAIRS, W, X, Y
+
+MISTAKES = {
+    "sign": lambda g: -g,
+    "a mean for a sum": lambda g: g / 4,
+    "one entry": lambda g: g * (1 + 1e-6 * (np.arange(g.size).reshape(g.shape) == g.size // 2)),
+    "another place": lambda g: g[::-1],
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_right_gradients_pass_and_wrong_ones_fail(name):
+    pair = PAIRS[name]
+    traced = pair_of(pair.gradient, pair.loss, None, Call.of(pair.args))
+    assert traced.candidate is not None, traced.untraced
+    assert_gradients_agree(pair.gradient, pair.loss, *pair.args)
+    here = pair.gradient(*[a.copy() for a in pair.args])
+    for mistake in MISTAKES.values():
+        if name == "argmax of windows" and mistake is MISTAKES["one entry"]:
+            continue  # that entry is 0
+        if np.array_equal(mistake(here), here):
+            continue
+        with pytest.raises(AssertionError, match=r"is not ∇.*loss"):
+            assert_gradients_agree(lambda *args, m=mistake: m(pair.gradient(*args)), pair.loss, *pair.args)
+
+
+@pytest.mark.parametrize("name", ["if and continue", "scalars", "argmax of windows", "a masked product in place"])
+def test_at_other_inputs_other_branches_are_taken(name):
+    pair, rng = PAIRS[name], np.random.default_rng(1)
+    for k in range(4):
+        args = rng.standard_normal(pair.args[0].shape), *pair.args[1:]
+        assert_gradients_agree(pair.gradient, pair.loss, *args)
+        with pytest.raises(AssertionError):
+            assert_gradients_agree(lambda *a, k=k: pair.gradient(*a) * (1 + 1e-5 * (k + 1)), pair.loss, *args)
+
+
+def test_where_the_same_branches_are_taken_nothing_is_traced_again(monkeypatch):
+    pair, made = PAIRS["if and continue"], []
+    assert_gradients_agree(pair.gradient, pair.loss, *pair.args)
+    trace = agreement.trace_reference
+    monkeypatch.setattr(agreement, "trace_reference", lambda *args: (made.append(1), trace(*args))[1])
+    for k in range(3):
+        assert_gradients_agree(pair.gradient, pair.loss, pair.args[0] * (1 + 1e-6 * k), *pair.args[1:])
+    assert not made
+
+
+def absolute(w):
+    total = 0.0
+    for v in w:
+        total += v if v > 0 else -v
+    return total
+
+
+def test_a_branch_taken_where_reals_tie_is_a_kink():
+    w = np.array([1.0, 0.0, -2.0])
+    assert_gradients_agree(np.sign, absolute, w + 0.5)
+    with pytest.raises(UndecidedError, match="it lies on a kink"):
+        assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, -1.0), absolute, w)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, 1.0), absolute, w + 0.5)
+
+
+class Network:
+    """Two layers with caches, as courses write them."""
+
+    def __init__(self, hidden, classes):
+        rng = np.random.default_rng(0)
+        self.params = {
+            "W1": rng.standard_normal((3, hidden)),
+            "b1": np.zeros(hidden),
+            "W2": rng.standard_normal((hidden, classes)),
+            "b2": np.zeros(classes),
+        }
+
+    def loss(self, params, x, y, reg=0.1):
+        a = x.dot(params["W1"]) + params["b1"]
+        h = np.maximum(a, 0)
+        scores = h.dot(params["W2"]) + params["b2"]
+        scores -= scores.max(axis=1, keepdims=True)
+        p = np.exp(scores)
+        p /= p.sum(axis=1, keepdims=True)
+        self.cache = a, h, p
+        loss = -np.log(p[np.arange(len(y)), y]).mean()
+        loss += 0.5 * reg * (np.sum(params["W1"] ** 2) + np.sum(params["W2"] ** 2))
+        d = p.copy()
+        d[np.arange(len(y)), y] -= 1
+        d /= len(y)
+        grads = {"W2": h.T @ d + reg * params["W2"], "b2": d.sum(axis=0)}
+        dh = d.dot(params["W2"].T)
+        dh[a <= 0] = 0
+        grads["W1"] = x.T.dot(dh) + reg * params["W1"]
+        grads["b1"] = np.sum(dh, axis=0)
+        return loss, grads
+
+
+def test_a_class_that_returns_its_loss_and_gradients():
+    net = Network(5, 3)
+    params = {name: value + 0.1 for name, value in net.params.items()}
+    assert_gradients_agree(net.loss, net.loss, params, X, Y)
+    assert isinstance(net.cache[0], np.ndarray)
+    for name, mistake in (("W1", 2.0), ("b1", -1.0), ("b2", 0.25), ("W2", 1.001)):
+
+        def wrong(*args, name=name, mistake=mistake):
+            loss, grads = net.loss(*args)
+            return loss, {**grads, name: mistake * grads[name]}
+
+        with pytest.raises(AssertionError, match=rf"in params\['{name}'\]"):
+            assert_gradients_agree(wrong, net.loss, params, X, Y)
+
+
+def test_arrays_in_closures_are_followed_like_arguments():
+    def made(x, y, factor=1.0):
+        def loss(w):
+            z = x @ w
+            z -= np.max(z, axis=1, keepdims=True)
+            return -np.sum(z[range(len(y)), y] - np.log(np.exp(z).sum(axis=1)))
+
+        def gradient(w):
+            z = np.exp(x @ w)
+            z /= z.sum(axis=1, keepdims=True)
+            z[range(len(y)), y] -= 1
+            return factor * x.T @ z
+
+        return gradient, loss
+
+    for k in range(3):
+        assert_gradients_agree(*made(X + k, Y), W)
+        with pytest.raises(AssertionError, match=r"1\.25 times"):
+            assert_gradients_agree(*made(X + k, Y, 1.25), W)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_precisions(dtype):
+    pair = PAIRS["range as an index"]
+    args = pair.args[0].astype(dtype), pair.args[1].astype(dtype), pair.args[2]
+    assert_gradients_agree(pair.gradient, pair.loss, *args)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda *a: pair.gradient(*a) * dtype(1.0001), pair.loss, *args)

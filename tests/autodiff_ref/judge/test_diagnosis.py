@@ -1,0 +1,213 @@
+"""Diagnosis: what it suspects is what was done, or it says nothing; what it cannot know it does not guess."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.diagnosis.diagnose import diagnose
+from autodiff_ref.judge.diagnosis.suspect import Diagnosis
+from autodiff_ref.judge.inputs import draw_inputs
+from autodiff_ref.verify import Report, verify
+from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
+from tests.derivations import MODULES, likelihoods
+from tests.wrong import WRONG_LINES
+
+SAID = {
+    "sign_flipped": "the sign of",
+    "y_dropped": "the factor y is missing",
+    "sigma_of_z_for_sigma_of_m": "the factor y is missing",
+    "y_for_its_indicator": "y is read as 0 and 1, and is −1 and +1",
+    "sigma_of_m_for_sigma_of_z": "the factor y is one too many",
+    "one_over_p_lost": None,  # the reference, which it is judged against, knows no p
+    "extra_slope": "(1 - s) is one too many",
+    "hidden_slope_forgotten": "the factor hidden(w, x)[:, 0] (1 − hidden(w, x)[:, 0]) is missing",
+    "slope_of_the_activation": "s * (1 - s) stands where hidden(w, x)[:, 0] (1 − hidden(w, x)[:, 0]) should",
+    "a_for_h": "preactivation(w, x) stands where hidden(w, x) should",
+    "slope_of_tanh": "the slope of tanh",
+    "h2_for_h1": "index 1 stands where 0 should, in hidden(w, x)[:, 1]",
+    "other_weight": "index 1 stands where 0 should, in w.w21[1]",
+    "weight_forgotten": "the factor w21[0] is missing",
+    "mean_for_sum": "a mean stands for a sum",
+    "last_example_only": "only the last one along n counts",
+    "one_h_for_every_example": "h * (1 - h) stands where hidden(w, x)[:, 0] (1 − hidden(w, x)[:, 0]) should",
+    "logarithm_with_epsilon": "the term 1e-08 is one too many",
+    "probability_clipped": None,  # seen by no ordinary input
+    "other_weight_w12": "index 0 stands where 1 should, in w.w21[0]",
+    "slope_where_there_is_none": "the factor 1 - h is one too many",
+    "hidden_units_swapped": "an index is turned round that should not be",
+}
+"""what is to be said of each of the hand-written wrong lines, as far as the mistake itself goes; None for nothing"""
+
+SAID_OF_BROKEN = {
+    "forgot the label": "y",
+    "kept the half": "the division by 2 is one too many",
+    "added the penalty": "+ stands where − should",
+    "decayed once an example": "the factor n is one too many",
+    "forgot the decay": "the term −(decay * w) is missing",
+    "averaged the examples": "a mean stands for a sum",
+    "squared the sigmoid": "(1 − logistic_probability(w, x)) should",
+    "took the other unit": "index 1 stands where 0 should",
+    "multiplied by the weights": "w stands where v should",
+    "forgot the direction": "the factor x @ v is missing",
+    "kept the two": "the factor 2 is one too many",
+    "turned the kink round": "< stands where > should",
+    "forgot the kink": "the factor jnp.where(a(w, x) > 0, 1, 0) is missing",
+    "let a leak through": "0.01 stands where 0 should",
+    "cooled outside only": "the factor tau is one too many",
+    "multiplied by the temperature": "· stands where / should",
+    "divided by n minus one": "the factor n/(n − 1) is one too many",
+    "took bits for signs": "t is read as −1 and +1, and is 0 and 1",
+    "lost the second logarithm": "the term jnp.log(1 - p) is missing",
+    "lost the half": "the factor 2 is one too many",
+    "averaged the offset": "a mean stands for a sum",
+    "doubled the tanh": "the factor 2 is one too many",
+    "counted psi once": "the factor n is missing",
+    "claimed for every x": None,
+    "summed before multiplying": None,
+}
+"""the same for those of the other derivations' broken versions that take little time"""
+
+BROKEN = [
+    (derivation, label, SAID_OF_BROKEN[mistake])
+    for module in MODULES
+    for derivation, label in module.BROKEN
+    if (mistake := derivation.name.rpartition(", ")[2]) in SAID_OF_BROKEN
+]
+
+
+def diagnosed(derivation: Derivation, label: str) -> Diagnosis | None:
+    bench = Bench(derivation, draw_inputs(derivation, seed=0), may_shrink=False)
+    k = derivation.labels.index(label)
+    return diagnose(bench, derivation.lines[k], derivation.lines[k - 1] if k else None)
+
+
+def check(found: Diagnosis | None, expected: str | None) -> None:
+    assert (found is None) == (expected is None), str(found)
+    if found is not None and expected is not None:
+        assert expected in found.sentence
+        assert found.place, "a suggestion says where"
+
+
+@pytest.mark.parametrize("wrong", WRONG_LINES, ids=lambda wrong: wrong.label)
+def test_what_a_wrong_line_did_is_said_and_where(wrong: Any) -> None:
+    found = diagnosed(wrong.planted, wrong.label)
+    check(found, SAID[wrong.label])
+    assert found is None or found.place.startswith("wrong.py:")
+
+
+@pytest.mark.parametrize(("derivation", "label", "expected"), BROKEN, ids=[d.name for d, _, _ in BROKEN])
+def test_what_a_broken_derivation_did_is_said(derivation: Derivation, label: str, expected: str | None) -> None:
+    check(diagnosed(derivation, label), expected)
+
+
+def test_most_hand_written_mistakes_are_named() -> None:
+    assert sum(said is not None for said in SAID.values()) >= 20
+    assert set(SAID) == {wrong.label for wrong in WRONG_LINES}
+    assert len(BROKEN) >= len(SAID_OF_BROKEN), "each of them is judged"
+
+
+def unrelated(w: Any, x: Any, y: Any, nabla: Any) -> Any:
+    """Σ sin(w11ᵀx + y) x"""
+    return jnp.sin(x @ w.w11 + y) @ x
+
+
+def two_mistakes(w: Any, x: Any, y: Any, nabla: Any) -> Any:
+    """Σ (I(y=1) + σ(z)) w21[1] h1 ∇ w11ᵀx"""
+    h1 = hidden(w, x)[:, 0]
+    return ((indicator(y) + sigmoid(score(w, x))) * w.w21[1] * h1) @ nabla(preactivation)(w, x)[:, 0]
+
+
+@pytest.mark.parametrize("line", [unrelated, two_mistakes])
+def test_nothing_is_said_of_a_line_that_no_small_change_puts_right(line: Any) -> None:
+    derivation = notes.W11.with_lines(*notes.W11.lines[:7], line)
+    assert diagnosed(derivation, line.__name__) is None
+
+
+def test_nothing_is_said_of_a_right_line() -> None:
+    assert diagnosed(notes.W11, "line_3b") is None
+    assert all(line.diagnosis is None for line in verify(notes.RESIDUAL).lines)
+
+
+def square(z: Any) -> Any:
+    return z * z
+
+
+def nearly(z: Any, nabla: Any) -> Any:
+    """2.000000002 z"""
+    return 2 * (1 + 1e-9) * z
+
+
+def doubled(z: Any, nabla: Any) -> Any:
+    """4 z"""
+    return 4 * z
+
+
+def report_of(*lines: Any) -> Report:
+    return verify(Derivation("d z²/dz", square, "z", (reals(),), list(lines)), examples=8)
+
+
+def test_the_report_and_its_json_carry_the_suspect() -> None:
+    report = report_of(doubled)
+    found = report.lines[0].diagnosis
+    assert found is not None
+    assert f"suspect: {found}" in str(report)
+    assert report.to_dict()["lines"][0]["diagnosis"] == {
+        "kind": "constant",
+        "sentence": found.sentence,
+        "place": found.place,
+    }
+    assert found.place.startswith("test_diagnosis.py:")
+
+
+def test_a_constant_that_is_slightly_off_is_seen() -> None:
+    found = report_of(nearly).lines[0].diagnosis
+    assert found is not None
+    assert found.kind == "constant"
+
+
+def divided_by_nothing(w: Any, x: Any, t: Any, nabla: Any) -> Any:
+    """Σ (t/p − (1 − t)/(1 − p)) ∇p, with p = e^min(z, 0), which is 1 from z = 0 on"""
+    p = jnp.exp(jnp.minimum(x @ w, 0))
+    return (t / p - (1 - t) / (1 - p)) @ nabla(likelihoods.probability)(w, x)
+
+
+def test_infinite_values_of_a_wrong_line_are_passed_over_in_silence() -> None:
+    """Warnings are errors here: they would be noted as a search that failed."""
+    report = verify(likelihoods.BITS.with_lines(divided_by_nothing), examples=16, prove=False, floats=False)
+    assert report.first_wrong_line == "divided_by_nothing"
+    assert not any("could not be looked into" in note for note in report.notes), report.notes
+
+
+def test_a_search_that_fails_is_said_and_costs_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("autodiff_ref.judge.derivations.diagnose", failing)
+    report = report_of(doubled)
+    assert report.first_wrong_line == "doubled"
+    assert "what doubled did could not be looked into: RuntimeError: no such thing" in report.notes
+
+
+def test_after_its_share_of_work_nothing_is_said() -> None:
+    wrong = next(wrong for wrong in WRONG_LINES if wrong.label == "weight_forgotten")
+    bench = Bench(wrong.planted, draw_inputs(wrong.planted, seed=0), may_shrink=False)
+    assert diagnose(bench, wrong.line, wrong.before[-1], work=1e6) is None
+
+
+def test_a_line_that_sorts_as_numpy_does_is_diagnosed():
+    def loss(a):
+        return jnp.arange(a.shape[0]) @ jnp.sort(a)
+
+    def ranks(a):
+        return np.argsort(np.argsort(a)).astype(float)
+
+    def ranks_from_1(a):
+        return np.argsort(np.argsort(a)) + 1.0
+
+    sorting = Derivation("∇ of a sorted sum", of=loss, wrt="a", domain=(reals("d"),), lines=[ranks, ranks_from_1])
+    report = verify(sorting, prove=False, floats=False, examples=8)
+    assert report.lines[0].verdict == "agrees"
+    assert "the term 1 is one too many" in str(report.lines[1].diagnosis)

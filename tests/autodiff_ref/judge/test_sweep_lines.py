@@ -1,0 +1,60 @@
+"""All lines of all derivations: in every stratum their values stay within their bounds of the ball values."""
+
+import numpy as np
+import pytest
+from flint import arb
+
+from autodiff_ref.judge.balls import precision
+from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.comparing import evaluator
+from autodiff_ref.judge.inputs import draw_inputs
+from autodiff_ref.judge.search.sweep import Sweep
+from manual_grad import Derivation, mlp_lines, notes
+from tests.derivations import MODULES, chain
+from tests.single import Single
+
+DERIVATIONS = [
+    pytest.param(value, id=f"{module.__name__.rpartition('.')[2]}-{name}")
+    for module in (notes, mlp_lines, *MODULES)
+    if module is not chain
+    for name, value in vars(module).items()
+    if isinstance(value, Derivation)
+]
+
+BITS = 512
+
+
+def worst_excess(derivation: Derivation, kind: type[Sweep], shrink_bounds_by: float = 1.0) -> tuple[float, int]:
+    """The largest |value − exact| / bound over lines and one input a stratum; and how many entries were compared."""
+    bench = Bench(derivation, draw_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False)
+    swept = kind(bench, seed=5, count=16)
+    batch, worst, compared = swept.batches[0], 0.0, 0
+    for line in (None, *derivation.lines):
+        computed = swept.values(line, 0)
+        assert not isinstance(computed, str), computed
+        for row in range(min(len(set(batch.strata)), len(batch))):
+            plan = bench.traced(line, batch.args(row)).plan
+            assert plan is not None
+            at = evaluator(plan, batch.args(row))(BITS, "balls", "exact")
+            if at.unresolved or at.tied:
+                continue
+            for value, error, ball in zip(computed[0][row], computed[1][row] / shrink_bounds_by, at.values, strict=True):
+                if error < np.inf and ball.is_finite():
+                    with precision(BITS):
+                        distance = float(abs(arb(float(value)) - ball).abs_lower())
+                    worst = max(worst, distance / error if error else np.inf if distance else 0.0)
+                    compared += 1
+    return worst, compared
+
+
+@pytest.mark.parametrize("kind", [pytest.param(Sweep, id="float64"), pytest.param(Single, id="float32")])
+@pytest.mark.parametrize("derivation", DERIVATIONS)
+def test_values_stay_within_their_bounds_of_the_ball_values(derivation: Derivation, kind: type[Sweep]) -> None:
+    worst, compared = worst_excess(derivation, kind)
+    assert compared > 0
+    assert worst <= 1
+
+
+@pytest.mark.parametrize("kind", [Sweep, Single])
+def test_bounds_a_thousandth_as_large_are_noticed(kind: type[Sweep]) -> None:
+    assert worst_excess(notes.RESIDUAL, kind, shrink_bounds_by=1e3)[0] > 1
