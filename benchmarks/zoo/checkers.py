@@ -1,0 +1,324 @@
+"""Every checker on a specimen: ours, and peers at inputs that a user would take, each with its own defaults.
+
+What a checker says is one of "refused", "passed", "undecided" and "not expressible".
+"""
+
+import contextlib
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from zoo.specimen import Gradient, Specimen
+from zoo.usual import usual_inputs
+
+from autodiff_ref import UndecidedError, assert_gradients_agree, judge_rule
+from autodiff_ref.verify import verify
+from manual_grad import Derivation
+
+
+class NotExpressibleError(Exception):
+    """The checker has no words for such a derivative."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a checker says of one derivative."""
+
+    said: str
+    """refused, passed, undecided or not expressible"""
+    named: str = ""
+    """the line or the rule that it names"""
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A specimen and one of its derivatives, as a checker sees them."""
+
+    specimen: Specimen
+    gradient: Gradient
+    shown: bool = False
+    """whether peers are shown the input of the report besides"""
+
+    def inputs(self) -> list[tuple[Any, ...]]:
+        """What a user would try; the input of the report, where it is shown."""
+        drawn = usual_inputs(self.specimen)
+        return [self.specimen.arguments, *drawn] if self.shown else drawn
+
+    def of_variable(self, args: tuple[Any, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any], Any]:
+        """The function and its gradient as functions of the one argument; and that argument."""
+        k = self.specimen.position
+
+        def put(f: Callable[..., Any]) -> Callable[[Any], Any]:
+            return jax.jit(lambda x: f(*args[:k], x, *args[k + 1 :]))
+
+        return put(self.specimen.function), put(self.gradient), args[k]
+
+
+def with_rule(specimen: Specimen, gradient: Gradient) -> Callable[..., Any]:
+    """The function with the gradient as its rule in JAX; by its other arguments it keeps JAX's own derivatives."""
+    k = specimen.position
+
+    @jax.custom_jvp
+    def f(*args: Any) -> Any:
+        return specimen.function(*args)
+
+    @f.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        t = tangents[k]
+        others = (*tangents[:k], jnp.zeros_like(primals[k]), *tangents[k + 1 :])
+        value, moved = jax.jvp(specimen.function, primals, others)
+        return value, moved + jnp.tensordot(gradient(*primals), t, jnp.ndim(t))
+
+    f.__name__ = specimen.function.__name__
+    return f
+
+
+# Ours
+
+
+def by_verify(trial: Trial) -> Verdict:
+    """`verify` of a derivation of one line, with its own inputs."""
+    specimen = trial.specimen
+    derivative = specimen.differentiated(trial.gradient)
+
+    def line(*args: Any, nabla: Any) -> Any:
+        return derivative(*args)
+
+    line.__name__ = trial.gradient.__name__
+    report = verify(derivation_of(specimen, line))
+    said = "refused" if report.exit_code == 1 else "passed" if report.ok else _undecided(report)
+    return Verdict(said, report.first_wrong_line or "", str(report))
+
+
+def derivation_of(specimen: Specimen, *lines: Callable[..., Any]) -> Derivation:
+    """A derivation of the specimen's function."""
+    sizes = {"sizes": specimen.sizes} if specimen.sizes else {}
+    return Derivation(
+        specimen.name, of=specimen.judged, wrt=specimen.variable, domain=specimen.domain, lines=[*lines], **sizes
+    )
+
+
+def _undecided(report: Any) -> str:
+    """A line that has no value where the gradient exists is a finding: the command exits with 3 for it."""
+    return "refused" if any(line.verdict == "partial" for line in report.lines) else "undecided"
+
+
+def by_judge_rule(trial: Trial) -> Verdict:
+    """`judge_rule` of the function with the gradient as its rule, with its own inputs."""
+    specimen = trial.specimen
+    report = judge_rule(with_rule(specimen, trial.gradient), domain=specimen.domain, order=specimen.order)
+    lost = any(finding.kind == "accuracy" and finding.gap > 0.5 for finding in report.findings)
+    said = "undecided" if report.verdict == "undecided" else "passed" if report.ok and not lost else "refused"
+    return Verdict(said, next((finding.rule for finding in report.findings if finding.rule), ""), str(report))
+
+
+def by_assertion(trial: Trial) -> Verdict:
+    """`assert_gradients_agree` at the same inputs as peers."""
+    specimen, derivative = trial.specimen, trial.specimen.differentiated(trial.gradient)
+    undecided = 0
+    inputs = trial.inputs()
+    for args in inputs:
+        try:
+            assert_gradients_agree(derivative, specimen.judged, *args, wrt=specimen.variable)
+        except UndecidedError:
+            undecided += 1
+        except AssertionError as error:
+            return Verdict("refused", "", str(error))
+    return Verdict("undecided" if undecided == len(inputs) else "passed")
+
+
+# Peers
+
+
+def by_check_grads(order: int) -> Callable[[Trial], Verdict]:
+    """jax.test_util.check_grads, both modes."""
+
+    def check(trial: Trial) -> Verdict:
+        from jax.test_util import check_grads
+
+        f, k = with_rule(trial.specimen, trial.gradient), trial.specimen.position
+        return _first_refusal(trial, lambda args: check_grads(_of_one(f, args, k), (jnp.asarray(args[k]),), order=order))
+
+    return check
+
+
+def by_chex(trial: Trial) -> Verdict:
+    """chex.assert_numerical_grads, of the order that is wrong."""
+    import chex
+
+    f, k, order = with_rule(trial.specimen, trial.gradient), trial.specimen.position, trial.specimen.order
+    return _first_refusal(
+        trial, lambda args: chex.assert_numerical_grads(_of_one(f, args, k), (jnp.asarray(args[k]),), order=order)
+    )
+
+
+def _of_one(f: Callable[..., Any], args: tuple[Any, ...], k: int) -> Callable[[Any], Any]:
+    return lambda x: f(*args[:k], x, *args[k + 1 :])
+
+
+def _first_refusal(trial: Trial, check: Callable[[tuple[Any, ...]], Any]) -> Verdict:
+    for args in trial.inputs():
+        try:
+            if check(args) is False:
+                return Verdict("refused")
+        except NotExpressibleError:
+            raise
+        except Exception as error:
+            return Verdict("refused", "", str(error)[:500])
+    return Verdict("passed")
+
+
+def by_scipy(trial: Trial) -> Verdict:
+    """scipy.optimize.check_grad: an error without a verdict; 1e-6 of the gradient is allowed, and it takes scalars only."""
+    from scipy.optimize import check_grad
+
+    def check(args: tuple[Any, ...]) -> bool:
+        f, gradient, x = trial.of_variable(args)
+        if np.ndim(f(x)):
+            raise NotExpressibleError
+
+        def flat(v: Any) -> Any:
+            return np.asarray(gradient(v.reshape(x.shape))).ravel()
+
+        error = check_grad(lambda v: float(f(v.reshape(x.shape))), flat, x.ravel())
+        return bool(error <= 1e-6 * max(1.0, float(np.linalg.norm(flat(x.ravel())))))
+
+    if trial.specimen.order == 2:
+        raise NotExpressibleError
+    return _first_refusal(trial, check)
+
+
+def _pulled_back(gradient: Callable[[Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """x, g ↦ gᵀJ(x); and how that is pulled back in turn."""
+
+    @jax.jit
+    def backward(x: Any, g: Any) -> Any:
+        return jnp.tensordot(g, gradient(x), jnp.ndim(g))
+
+    @jax.jit
+    def twice(x: Any, g: Any, h: Any) -> Any:
+        return jax.vjp(backward, x, g)[1](h)
+
+    return backward, twice
+
+
+def by_torch(which: str) -> Callable[[Trial], Verdict]:
+    """torch.autograd.gradcheck, slow and fast, and gradgradcheck."""
+
+    def check(trial: Trial) -> Verdict:
+        import torch
+
+        def at(args: tuple[Any, ...]) -> bool:
+            f, gradient, x = trial.of_variable(args)
+            backward, twice = _pulled_back(gradient)
+
+            def tensor(v: Any) -> Any:
+                return torch.tensor(np.array(v))
+
+            class Backward(torch.autograd.Function):
+                @staticmethod
+                def forward(ctx: Any, x: Any, g: Any) -> Any:
+                    ctx.save_for_backward(x, g)
+                    return tensor(backward(x.detach().numpy(), g.detach().numpy()))
+
+                @staticmethod
+                def backward(ctx: Any, h: Any) -> Any:
+                    x, g = ctx.saved_tensors
+                    return tuple(map(tensor, twice(x.detach().numpy(), g.detach().numpy(), h.detach().numpy())))
+
+            class Function(torch.autograd.Function):
+                @staticmethod
+                def forward(ctx: Any, x: Any) -> Any:
+                    ctx.save_for_backward(x)
+                    return tensor(f(x.detach().numpy()))
+
+                @staticmethod
+                def backward(ctx: Any, g: Any) -> Any:
+                    return Backward.apply(*ctx.saved_tensors, g)
+
+            given = (torch.tensor(np.array(x), requires_grad=True),)
+            if which == "twice":
+                return torch.autograd.gradgradcheck(Function.apply, given)
+            return torch.autograd.gradcheck(Function.apply, given, fast_mode=which == "fast")
+
+        return _first_refusal(trial, at)
+
+    return check
+
+
+def by_hips(trial: Trial) -> Verdict:
+    """autograd.test_util.check_grads of HIPS, reverse mode, order 2, its default."""
+    from autograd.extend import defvjp, primitive
+    from autograd.test_util import check_grads
+
+    def at(args: tuple[Any, ...]) -> None:
+        f, gradient, x = trial.of_variable(args)
+        pull, twice = _pulled_back(gradient)
+
+        def array(v: Any) -> Any:
+            return np.array(v) if np.ndim(v) else float(v)
+
+        value, backward = primitive(lambda x: array(f(x))), primitive(lambda x, g: array(pull(x, g)))
+        defvjp(value, lambda ans, x: lambda g: backward(x, g))
+        defvjp(
+            backward,
+            lambda ans, x, g: lambda h: array(twice(x, g, h)[0]),
+            lambda ans, x, g: lambda h: array(twice(x, g, h)[1]),
+        )
+        check_grads(value, modes=["rev"])(array(x))
+
+    return _first_refusal(trial, at)
+
+
+CHECKERS: dict[str, tuple[Callable[[Trial], Verdict], str]] = {
+    "verify": (by_verify, ""),
+    "judge_rule": (by_judge_rule, ""),
+    "assert_gradients_agree": (by_assertion, ""),
+    "jax check_grads, order 1": (by_check_grads(1), ""),
+    "jax check_grads, order 2": (by_check_grads(2), ""),
+    "chex assert_numerical_grads": (by_chex, "chex"),
+    "torch gradcheck, slow": (by_torch("slow"), "torch"),
+    "torch gradcheck, fast": (by_torch("fast"), "torch"),
+    "torch gradgradcheck": (by_torch("twice"), "torch"),
+    "scipy check_grad": (by_scipy, "scipy"),
+    "autograd check_grads": (by_hips, "autograd"),
+}
+"""By name: the checker, and the package it needs. The first three are ours."""
+
+OURS = ("verify", "judge_rule", "assert_gradients_agree")
+
+
+def installed(name: str) -> bool:
+    """Whether a checker can be run here."""
+    return not CHECKERS[name][1] or find_spec(CHECKERS[name][1]) is not None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with jax.enable_x64(True), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        np.random.seed(0)  # noqa: NPY002  chex, JAX and HIPS draw directions from NumPy's own state
+        yield
+
+
+def judged(name: str, trial: Trial) -> Verdict:
+    """What a checker says, and how long it took."""
+    since = time.perf_counter()
+    with _quiet():
+        try:
+            found = CHECKERS[name][0](trial)
+        except NotExpressibleError:
+            found = Verdict("not expressible")
+        except Exception as error:
+            found = Verdict("undecided", "", f"{type(error).__name__}: {error}"[:500])
+    return Verdict(found.said, found.named, found.message, time.perf_counter() - since)
+
+

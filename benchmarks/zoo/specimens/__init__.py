@@ -1,0 +1,1 @@
+"""The specimens, a file each."""
