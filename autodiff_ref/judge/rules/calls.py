@@ -203,11 +203,29 @@ def iterates(jaxpr: Any) -> bool:
 
 
 def has_stops(jaxpr: Any) -> bool:
-    """Whether a program holds `stop_gradient`."""
+    """Whether a program holds `stop_gradient`, other than in how it solves an equation."""
+    meant = _meant(jaxpr)
     return any(
-        eqn.primitive.name == "stop_gradient" or any(has_stops(body) for body in core.jaxprs_in_params(eqn.params))
+        (eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant)
+        or any(has_stops(body) for body in core.jaxprs_in_params(eqn.params))
         for eqn in jaxpr.eqns
     )
+
+
+def _meant(jaxpr: Any) -> set[Any]:
+    """The variables that the results depend on, other than by the means to solve a linear equation.
+
+    `jnp.linalg.solve` stops the gradient of the factors it solves by: the solution depends on the equation alone.
+    """
+    meant = {atom for atom in jaxpr.outvars if isinstance(atom, core.Var)}
+    for eqn in reversed(jaxpr.eqns):
+        if not meant.isdisjoint(eqn.outvars):
+            atoms = eqn.invars
+            if eqn.primitive.name == "custom_linear_solve":
+                lengths = eqn.params["const_lengths"]
+                atoms = [*atoms[: lengths.matvec], *atoms[sum(lengths) :]]
+            meant.update(atom for atom in atoms if isinstance(atom, core.Var))
+    return meant
 
 
 def stops_of(closed: Any) -> tuple[Any, Any]:
@@ -219,6 +237,7 @@ def stops_of(closed: Any) -> tuple[Any, Any]:
 
     def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], given: Iterator[Any] | None) -> list[Any]:
         env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+        meant = _meant(jaxpr)
 
         def read(atom: Any) -> Any:
             return atom.val if isinstance(atom, core.Literal) else env[atom]
@@ -226,7 +245,8 @@ def stops_of(closed: Any) -> tuple[Any, Any]:
         for eqn in jaxpr.eqns:
             values = [read(atom) for atom in eqn.invars]
             inner = eqn.params.get(CALLS.get(eqn.primitive.name, ""))
-            if eqn.primitive.name == "stop_gradient" and np.issubdtype(eqn.invars[0].aval.dtype, np.floating):
+            is_stop = eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant
+            if is_stop and np.issubdtype(eqn.invars[0].aval.dtype, np.floating):
                 stopped.append(values[0])
                 made = [values[0] if given is None else next(given)]
             elif inner is not None and has_stops(getattr(inner, "jaxpr", inner)):

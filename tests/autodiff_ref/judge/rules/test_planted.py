@@ -176,6 +176,27 @@ def test_stop_gradient_in_a_function_is_its_authors_statement():
     assert judge_rule(f, domain=reals()).ok
 
 
+def test_how_an_equation_is_solved_is_no_statement_of_the_author():
+    """`jnp.linalg.inv` stops the gradient of the factors it solves by: the inverse is no constant for that."""
+
+    def with_transposed(transposed):
+        @jax.custom_jvp
+        def total(a):
+            return jnp.sum(jnp.linalg.inv(a))
+
+        @total.defjvp
+        def rule(primals, tangents):
+            (a,), (d,) = primals, tangents
+            x = jnp.linalg.inv(a)
+            return total(a), -jnp.sum(x @ d @ (x.T if transposed else x))
+
+        return total
+
+    inputs = [np.array([[2.0, 1.0], [0.0, 1.0]])]
+    assert judge_rule(with_transposed(False), at=inputs).verdict == "right"
+    assert judge_rule(with_transposed(True), at=inputs).verdict == "WRONG"
+
+
 def test_integer_arguments():
     @jax.custom_vjp
     def power(x, n):
