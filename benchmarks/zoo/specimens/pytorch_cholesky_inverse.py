@@ -13,9 +13,9 @@ def total(factor):
 
 
 def shipped(factor):
-    """dX = −X dL X L − (X dL X L)ᵀ"""
+    """dX = −X dL X Lᵀ − (X dL X Lᵀ)ᵀ"""
     x = jnp.linalg.inv(factor @ factor.T)
-    return -2 * jnp.outer(jnp.sum(x, axis=0), jnp.sum(x @ factor, axis=1))
+    return -2 * jnp.outer(jnp.sum(x, axis=0), jnp.sum(x @ factor.T, axis=1))
 
 
 def mended(factor):
