@@ -205,13 +205,15 @@ def check_compiled(closed: Any, made: Plan, args: tuple[Any, ...], name: str) ->
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
     context = Context()
-    with precision(COARSE_BITS.get(_significant_bits(closed.jaxpr), 40)):
+    bits = COARSE_BITS.get(_significant_bits(closed.jaxpr), 40)
+    with precision(bits):
         wanted = [ball for output in made.run(context, *balls) for ball in np.ravel(output)]
     if context.tied or context.unresolved or not all(isinstance(b, arb) and b.is_finite() for b in wanted):
         return None
     compiled = np.concatenate([np.ravel(x) for x in compiled_values(closed, args)])
     for k, (ball, value) in enumerate(zip(wanted, compiled, strict=True)):
-        if not ball.overlaps(arb(float(value), np.finfo(np.float64).tiny)):
+        allowed = abs(float(value)) * 2.0**-bits  # a ball of an exact 2⁻³ is as narrow as no compiled function is
+        if not ball.overlaps(arb(float(value), np.finfo(np.float64).tiny + allowed)):
             eager = np.concatenate([np.ravel(x) for x in eager_values(closed, args)])
             return Miscompiled(name, float(value), float(eager[k]), ball.str(10, radius=False))
     return None

@@ -129,7 +129,8 @@ def _make_equal(leaves: Sequence[Domain], arrays: list[Values], rows: Values) ->
 def _put_at_boundary(leaves: Sequence[Domain], arrays: list[Values], rows: Values, names: Values, source: Source) -> None:
     """Puts about a third of the entries, and one array throughout, at the boundary of their domain: mostly, at 0.
 
-    In half of the inputs a single entry of one array instead, and no other is 0.
+    Where there is but one array, of three entries or more, it is so throughout in half of them only: otherwise two of
+    three entries never were 0. In half of the inputs a single entry of one array instead, and no other is 0.
     """
     edged = [k for k, leaf in enumerate(leaves) if row_of(leaf).boundary(leaf)]
     if not edged:
@@ -137,7 +138,10 @@ def _put_at_boundary(leaves: Sequence[Domain], arrays: list[Values], rows: Value
     count = len(rows)
     single = np.asarray(source.integers(0, 1, (count,))) == 1
     single = (single | (names[rows] == ONE_ZERO)) & (names[rows] != SOME_ZEROS)
+    is_lone = len(edged) == 1 and int(np.prod(leaves[edged[0]].shape)) > 2
     chosen = np.asarray(source.integers(0, len(edged) - 1, (count,)))
+    if is_lone:
+        chosen = np.where(single, 0, (np.cumsum(~single) + 1) % 2)  # the first is throughout
     for place, k in enumerate(edged):
         row, leaf, x = row_of(leaves[k]), leaves[k], arrays[k][rows]
         by_row = (count, *[1] * len(leaf.shape))

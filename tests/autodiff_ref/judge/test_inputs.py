@@ -78,6 +78,19 @@ def test_strata_of_the_notes_are_what_they_say(seed):
     assert all(x.shape == (1, 1) for _, x, _ in found["all=1"])
 
 
+def test_some_entries_of_a_lone_array_are_zero():
+    """Neither one nor all: a line that counts zeros is wrong where two of four are 0."""
+
+    def half_squared(x):
+        return x @ x / 2
+
+    def line(x, nabla):
+        return x + jax.numpy.where(jax.numpy.sum(x == 0) == 2, 1.0, 0.0)
+
+    report = autodiff_ref.verify(Derivation("lone", of=half_squared, wrt="x", domain=(reals(4),), lines=[line]))
+    assert report.first_wrong_line == "line", str(report)
+
+
 def test_main_sizes_differ_from_each_other_and_from_fixed_ones():
     for sizes in main_sizes((reals("a", 3), reals("b", "c", 4)), {}):
         assert len({*sizes.values(), 3, 4}) == 5

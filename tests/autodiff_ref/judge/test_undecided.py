@@ -11,6 +11,7 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.verify import Input, register
 from manual_grad import (
     Derivation,
+    integers,
     notes,
     positives,
     reals,
@@ -240,6 +241,19 @@ def test_a_miscompiled_gradient_is_named_as_such(monkeypatch):
     assert report.first_wrong_line is None
     assert report.reference.startswith("reference wrong: compiled ∇log_probability")
     assert "op by op it is right" in report.reference
+
+
+def test_an_ulp_of_a_compiled_function_is_no_miscompilation():
+    """2⁻³ is exact, and its ball has no width: XLA's exp2, compiled for several numbers, is an ulp off there."""
+
+    def scaled(x, k):
+        return jnp.sum(x * jnp.exp2(k))
+
+    def line(x, k, nabla):
+        return jnp.exp2(k)
+
+    report = verify(Derivation("x 2ᵏ", scaled, "x", (reals("n"), integers(-3, 3, "n")), [line]))
+    assert report.ok, str(report)
 
 
 # Nothing is blamed without evidence
