@@ -150,7 +150,9 @@ def specimens(names: Sequence[str] = ()) -> list[Specimen]:
     from dataclasses import replace
 
     files = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
-    found = [replace(import_module(f"zoo.specimens.{name}").SPECIMEN, name=name) for name in files if not names or name in names]
+    found = [
+        replace(import_module(f"zoo.specimens.{name}").SPECIMEN, name=name) for name in files if not names or name in names
+    ]
     return sorted(found, key=lambda specimen: (KINDS.index(specimen.kind), specimen.name))
 
 

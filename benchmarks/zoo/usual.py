@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from zoo.specimen import Specimen, as_array
 
 from autodiff_ref.judge.inputs import main_sizes
 from manual_grad.domains import Domain
+from zoo.specimen import Specimen, as_array
 
 TRIES = 3
 """inputs a specimen, each of which a checker may refuse"""
@@ -20,10 +20,9 @@ def usual_inputs(specimen: Specimen) -> list[tuple[Any, ...]]:
     if specimen.usual is not None:
         return [tuple(map(as_array, specimen.usual(rng))) for _ in range(TRIES)]
     sizes = main_sizes(specimen.domain, specimen.sizes)
-    return [
-        tuple(jax.tree.map(lambda leaf: _drawn(leaf.sized(sizes[k % len(sizes)]), rng), domain) for domain in specimen.domain)
-        for k in range(TRIES)
-    ]
+    leaves, structure = jax.tree.flatten(specimen.domain)
+    found = [[_drawn(leaf.sized(sizes[k % len(sizes)]), rng) for leaf in leaves] for k in range(TRIES)]
+    return [jax.tree.unflatten(structure, drawn) for drawn in found]
 
 
 def _drawn(leaf: Domain, rng: np.random.Generator) -> Any:

@@ -24,7 +24,12 @@ def mended(x, g, i):
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("ooples/AiDotNet.Tensors", 894, "The backward pass of picking was picking again, where it should add to the places picked.", code="both formulas are in the report"),
+    source=Source(
+        "ooples/AiDotNet.Tensors",
+        894,
+        "The backward pass of picking was picking again, where it should add to the places picked.",
+        code="both formulas are in the report",
+    ),
     function=picked,
     shipped=shipped,
     mended=mended,

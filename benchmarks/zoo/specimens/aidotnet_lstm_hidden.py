@@ -61,7 +61,10 @@ def by_mpmath(x):
 SPECIMEN = Specimen(
     kind="missing term",
     source=Source(
-        "ooples/AiDotNet", 722, "The gradient of the hidden state was set to 0 at each step: only the cell carried it back.", code="the line is in a review"
+        "ooples/AiDotNet",
+        722,
+        "The gradient of the hidden state was set to 0 at each step: only the cell carried it back.",
+        code="the line is in a review",
     ),
     function=last,
     shipped=shipped,

@@ -24,7 +24,9 @@ def mended(x, g):
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("HIPS/autograd", 350, "For an axis counted from the end the axes were not rolled back: equal sizes hide it."),
+    source=Source(
+        "HIPS/autograd", 350, "For an axis counted from the end the axes were not rolled back: equal sizes hide it."
+    ),
     function=rolled,
     shipped=shipped,
     mended=mended,

@@ -37,7 +37,13 @@ def live():
 
 SPECIMEN = Specimen(
     kind="second order",
-    source=Source("jax", None, "The arguments are sorted first; where they tie, all four entries of the Hessian are their mean.", "0.10.1", "seen by running the version named"),
+    source=Source(
+        "jax",
+        None,
+        "The arguments are sorted first; where they tie, all four entries of the Hessian are their mean.",
+        "0.10.1",
+        "seen by running the version named",
+    ),
     function=log_beta,
     shipped=shipped,
     mended=mended,

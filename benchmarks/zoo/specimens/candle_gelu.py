@@ -43,7 +43,5 @@ SPECIMEN = Specimen(
     domain=(reals("n"),),
     at=([1.0],),
     entry=(0,),
-    truth=lambda: mp.diff(
-        lambda x: x / 2 * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))), 1
-    ),
+    truth=lambda: mp.diff(lambda x: x / 2 * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))), 1),
 )

@@ -24,7 +24,12 @@ def mended(w, x, g):
 
 SPECIMEN = Specimen(
     kind="broadcast",
-    source=Source("sebgao/cTensor", 3, "The gradient was divided by the number of places, which the loss had not done.", code="the report quotes it"),
+    source=Source(
+        "sebgao/cTensor",
+        3,
+        "The gradient was divided by the number of places, which the loss had not done.",
+        code="the report quotes it",
+    ),
     function=weighted,
     shipped=shipped,
     mended=mended,

@@ -25,13 +25,19 @@ def mended(k, q, g):
 SPECIMEN = Specimen(
     kind="order of factors",
     source=Source(
-        "huggingface/diffusers", 14341, "Keys were saved transposed and transposed again in the backward pass; blocks that are square fit either way."
+        "huggingface/diffusers",
+        14341,
+        "Keys were saved transposed and transposed again in the backward pass; blocks that are square fit either way.",
     ),
     function=weighted,
     shipped=shipped,
     mended=mended,
     domain=(reals(3, 3), reals(3, 3), reals(3, 3)),
-    at=([[0.0, 0.0, 0.0]] * 3, [[1.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),
+    at=(
+        [[0.0, 0.0, 0.0]] * 3,
+        [[1.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+    ),
     entry=(0, 1),
     truth=lambda: mp.diff(lambda k: 2 * k, 0),
 )

@@ -34,7 +34,13 @@ def mended(x, g):
 
 SPECIMEN = Specimen(
     kind="broadcast",
-    source=Source("flagos-ai/FlagGems", 5392, "The backward pass took the input for a matrix: right for two axes, wrong for three.", "5.0.2", "the two lines are in the report"),
+    source=Source(
+        "flagos-ai/FlagGems",
+        5392,
+        "The backward pass took the input for a matrix: right for two axes, wrong for three.",
+        "5.0.2",
+        "the two lines are in the report",
+    ),
     function=normalized,
     shipped=shipped,
     mended=mended,

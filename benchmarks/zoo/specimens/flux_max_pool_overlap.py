@@ -34,7 +34,12 @@ def shipped(x, g):
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("FluxML/NNlib.jl", 205, "A place that wins several windows kept the gradient of the last.", code="the line is named in the report"),
+    source=Source(
+        "FluxML/NNlib.jl",
+        205,
+        "A place that wins several windows kept the gradient of the last.",
+        code="the line is named in the report",
+    ),
     function=pooled,
     shipped=shipped,
     mended=mended,

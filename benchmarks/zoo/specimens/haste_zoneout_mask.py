@@ -42,7 +42,12 @@ def mended(x, w, mask):
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("lmnt-com/haste", 43, "The backward pass read the mask of the first step at all steps.", code="the line is in the report; the unit is ours"),
+    source=Source(
+        "lmnt-com/haste",
+        43,
+        "The backward pass read the mask of the first step at all steps.",
+        code="the line is in the report; the unit is ours",
+    ),
     function=last,
     shipped=shipped,
     mended=mended,

@@ -25,7 +25,11 @@ def mended(x):
 SPECIMEN = Specimen(
     kind="missing term",
     source=Source(
-        "tensorflow/tensorflow", 127234, "The gradient within a pooled block was not divided by its length.", "2.21.0", "reconstructed from the figures"
+        "tensorflow/tensorflow",
+        127234,
+        "The gradient within a pooled block was not divided by its length.",
+        "2.21.0",
+        "reconstructed from the figures",
     ),
     function=fitted,
     shipped=shipped,

@@ -25,7 +25,6 @@ def mended(a):
 
 def shipped(a):
     """A part of the derivative by b stands at the place that is not read"""
-    root = jnp.sqrt(a[0, 0])
     low = jnp.sqrt(a[1, 1] - a[0, 1] ** 2 / a[0, 0])
     ghost = a[0, 1] / (2 * a[0, 0] * low)
     return mended(a) + ghost * jnp.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -41,7 +40,13 @@ def live():
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("jax-ml/jax", 40421, "The gradient has an entry for the triangle that is not read.", "0.11.2", "reconstructed from the figures"),
+    source=Source(
+        "jax-ml/jax",
+        40421,
+        "The gradient has an entry for the triangle that is not read.",
+        "0.11.2",
+        "reconstructed from the figures",
+    ),
     function=total,
     shipped=shipped,
     mended=mended,

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import mpmath as mp
 
-from manual_grad import intervals, nonnegatives
+from manual_grad import nonnegatives
 from zoo.specimen import Source, Specimen
 
 
@@ -27,7 +27,11 @@ def mended(v):
 
 SPECIMEN = Specimen(
     kind="second order",
-    source=Source("jax-ml/jax", 12033, "A guard against 0^−1 at y = 0 replaced the exponent: right to first order, x for 1/x to second."),
+    source=Source(
+        "jax-ml/jax",
+        12033,
+        "A guard against 0^−1 at y = 0 replaced the exponent: right to first order, x for 1/x to second.",
+    ),
     function=power,
     shipped=shipped,
     mended=mended,

@@ -24,7 +24,12 @@ def mended(r):
 
 SPECIMEN = Specimen(
     kind="fast path",
-    source=Source("lightgbm-org/LightGBM", 5567, "The second derivative is 1 beyond the cutoff too, where the loss is a line.", code="the report says so"),
+    source=Source(
+        "lightgbm-org/LightGBM",
+        5567,
+        "The second derivative is 1 beyond the cutoff too, where the loss is a line.",
+        code="the report says so",
+    ),
     function=gradient,
     shipped=shipped,
     mended=mended,

@@ -25,7 +25,12 @@ def mended(x, g):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("mlpack/mlpack", 2360, "What comes from above was added where the Jacobian should multiply it.", code="reconstructed from the figures"),
+    source=Source(
+        "mlpack/mlpack",
+        2360,
+        "What comes from above was added where the Jacobian should multiply it.",
+        code="reconstructed from the figures",
+    ),
     function=weighted,
     shipped=shipped,
     mended=mended,

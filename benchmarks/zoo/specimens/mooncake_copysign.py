@@ -24,7 +24,9 @@ def mended(x, y):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("chalk-lab/Mooncake.jl", 1195, "The sign of x was left out; all tests had x > 0.", code="the rule is in the report"),
+    source=Source(
+        "chalk-lab/Mooncake.jl", 1195, "The sign of x was left out; all tests had x > 0.", code="the rule is in the report"
+    ),
     function=copied,
     shipped=shipped,
     mended=mended,

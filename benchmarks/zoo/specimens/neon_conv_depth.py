@@ -27,7 +27,12 @@ def mended(x, f, g):
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("NervanaSystems/neon", 111, "The output's place along the depth stood where the input's should.", code="the line is in the report"),
+    source=Source(
+        "NervanaSystems/neon",
+        111,
+        "The output's place along the depth stood where the input's should.",
+        code="the line is in the report",
+    ),
     function=convolved,
     shipped=shipped,
     mended=mended,

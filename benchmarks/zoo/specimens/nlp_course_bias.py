@@ -25,7 +25,10 @@ def mended(b, w, x):
 SPECIMEN = Specimen(
     kind="broadcast",
     source=Source(
-        "rust0258/Deeplearning.ai-Natural-Language-Processing-Specialization", 62, "The gradient by the weights was summed where the errors should be.", code="the report quotes it"
+        "rust0258/Deeplearning.ai-Natural-Language-Processing-Specialization",
+        62,
+        "The gradient by the weights was summed where the errors should be.",
+        code="the report quotes it",
     ),
     function=loss,
     shipped=shipped,

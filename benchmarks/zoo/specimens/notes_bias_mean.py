@@ -24,7 +24,12 @@ def mended(b, x):
 
 SPECIMEN = Specimen(
     kind="broadcast",
-    source=Source("kvfrans/notes", 5, "A mean over the batch stood where the sum should.", code="the line is in the report; the loss is ours"),
+    source=Source(
+        "kvfrans/notes",
+        5,
+        "A mean over the batch stood where the sum should.",
+        code="the line is in the report; the loss is ours",
+    ),
     function=loss,
     shipped=shipped,
     mended=mended,

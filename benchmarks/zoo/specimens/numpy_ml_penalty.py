@@ -30,7 +30,13 @@ def mended(beta, x, y, gamma):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("numpy-ml", None, "The penalty has the wrong sign: weights are pushed outwards.", "0.1.2", "seen by running the version named"),
+    source=Source(
+        "numpy-ml",
+        None,
+        "The penalty has the wrong sign: weights are pushed outwards.",
+        "0.1.2",
+        "seen by running the version named",
+    ),
     function=loss,
     shipped=shipped,
     mended=mended,

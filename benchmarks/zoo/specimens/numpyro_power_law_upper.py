@@ -24,7 +24,13 @@ def mended(high, x):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("numpyro", None, "The rule of the case α = −1 has the wrong sign for the upper end.", "0.22.0", "seen by running the version named"),
+    source=Source(
+        "numpyro",
+        None,
+        "The rule of the case α = −1 has the wrong sign for the upper end.",
+        "0.22.0",
+        "seen by running the version named",
+    ),
     function=cdf,
     shipped=shipped,
     mended=mended,

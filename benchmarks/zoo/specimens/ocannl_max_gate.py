@@ -32,7 +32,9 @@ def shipped(x, g):
 SPECIMEN = Specimen(
     kind="index",
     source=Source(
-        "ahrefs/ocannl", 512, "The last window written decided for all: places got gradient they had not won, and lost what they had."
+        "ahrefs/ocannl",
+        512,
+        "The last window written decided for all: places got gradient they had not won, and lost what they had.",
     ),
     function=pooled,
     shipped=shipped,

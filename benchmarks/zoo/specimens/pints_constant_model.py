@@ -24,7 +24,12 @@ def mended(p):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("pints-team/pints", 1122, "The factor k was missing: right for models of one output.", code="the formula is in the report"),
+    source=Source(
+        "pints-team/pints",
+        1122,
+        "The factor k was missing: right for models of one output.",
+        code="the formula is in the report",
+    ),
     function=model,
     shipped=shipped,
     mended=mended,

@@ -7,7 +7,6 @@ import mpmath as mp
 from manual_grad import reals
 from zoo.specimen import Source, Specimen
 
-
 WEIGHTS = (1.0, 2.0, 5.0, 6.0)
 
 
@@ -45,7 +44,13 @@ def by_mpmath(a):
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 196699, "Mean and scale of the first pass were taken for constants.", "2.12", "as for layer_norm, of which the figures are met"),
+    source=Source(
+        "pytorch/pytorch",
+        196699,
+        "Mean and scale of the first pass were taken for constants.",
+        "2.12",
+        "as for layer_norm, of which the figures are met",
+    ),
     function=normalized,
     shipped=shipped,
     mended=mended,

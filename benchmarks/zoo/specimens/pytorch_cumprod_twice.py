@@ -31,7 +31,11 @@ def shipped(x, w):
 SPECIMEN = Specimen(
     kind="second order",
     source=Source(
-        "pytorch/pytorch", 196701, "The rule for a factor 0 is right to first order and drops terms of the second.", "2.12", "reconstructed: its second derivative along the report's path is the 68 of the report, for 144"
+        "pytorch/pytorch",
+        196701,
+        "The rule for a factor 0 is right to first order and drops terms of the second.",
+        "2.12",
+        "reconstructed: its second derivative along the report's path is the 68 of the report, for 144",
     ),
     function=running,
     shipped=shipped,

@@ -48,7 +48,9 @@ def live():
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 196696, "The LU factors of the first pass were taken for constants by the second.", "2.12"),
+    source=Source(
+        "pytorch/pytorch", 196696, "The LU factors of the first pass were taken for constants by the second.", "2.12"
+    ),
     function=determinant,
     shipped=shipped,
     mended=mended,

@@ -49,7 +49,11 @@ def live():
 SPECIMEN = Specimen(
     kind="saved value",
     source=Source(
-        "pytorch/pytorch", 196698, "The product that the first pass saved was taken for a constant.", "2.12", "reconstructed from the figures"
+        "pytorch/pytorch",
+        196698,
+        "The product that the first pass saved was taken for a constant.",
+        "2.12",
+        "reconstructed from the figures",
     ),
     function=reflected,
     shipped=shipped,

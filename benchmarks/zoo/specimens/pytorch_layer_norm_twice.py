@@ -7,7 +7,6 @@ import mpmath as mp
 from manual_grad import reals
 from zoo.specimen import Source, Specimen
 
-
 WEIGHTS = (1.0, 2.0)
 
 
@@ -52,7 +51,12 @@ def live():
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 196700, "Mean and scale of the first pass were taken for constants: the second derivative had the wrong sign.", "2.12"),
+    source=Source(
+        "pytorch/pytorch",
+        196700,
+        "Mean and scale of the first pass were taken for constants: the second derivative had the wrong sign.",
+        "2.12",
+    ),
     function=normalized,
     shipped=shipped,
     mended=mended,

@@ -25,7 +25,12 @@ def mended(x):
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 197867, "The saved argument had no tangent in the outer pass: all higher derivatives were 0.", code="the example is in the report"),
+    source=Source(
+        "pytorch/pytorch",
+        197867,
+        "The saved argument had no tangent in the outer pass: all higher derivatives were 0.",
+        code="the example is in the report",
+    ),
     function=fourth,
     shipped=shipped,
     mended=mended,

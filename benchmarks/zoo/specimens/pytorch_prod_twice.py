@@ -25,7 +25,12 @@ def shipped(x):
 
 SPECIMEN = Specimen(
     kind="second order",
-    source=Source("pytorch/pytorch", 106789, "Where two factors are 0 the gradient is 0, and was returned as a constant: its derivative is not 0.", code="the condition is in the report"),
+    source=Source(
+        "pytorch/pytorch",
+        106789,
+        "Where two factors are 0 the gradient is 0, and was returned as a constant: its derivative is not 0.",
+        code="the condition is in the report",
+    ),
     function=product,
     shipped=shipped,
     mended=mended,

@@ -27,7 +27,10 @@ def mended(v):
 SPECIMEN = Specimen(
     kind="closed form",
     source=Source(
-        "pytorch/pytorch", 3881, "The derivative by y kept a factor x, which is near 1 where the tests end.", code="seen in a copy of the test file"
+        "pytorch/pytorch",
+        3881,
+        "The derivative by y kept a factor x, which is near 1 where the tests end.",
+        code="seen in a copy of the test file",
     ),
     function=rosenbrock,
     shipped=shipped,

@@ -25,7 +25,13 @@ def mended(x):
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 76185, "What forward computed and saved counts as a constant in double backward.", "1.11", "the report quotes it"),
+    source=Source(
+        "pytorch/pytorch",
+        76185,
+        "What forward computed and saved counts as a constant in double backward.",
+        "1.11",
+        "the report quotes it",
+    ),
     function=sixfold,
     shipped=shipped,
     mended=mended,

@@ -36,7 +36,9 @@ def live():
 
 SPECIMEN = Specimen(
     kind="second order",
-    source=Source("pytorch/pytorch", 196703, "The branch at 0 guards the first derivative; the second came out as NaN.", "2.12"),
+    source=Source(
+        "pytorch/pytorch", 196703, "The branch at 0 guards the first derivative; the second came out as NaN.", "2.12"
+    ),
     function=sinc,
     shipped=shipped,
     mended=mended,

@@ -43,7 +43,12 @@ def live():
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 196697, "The LU factors of the first pass were taken for constants: the second derivative was 0.", "2.12"),
+    source=Source(
+        "pytorch/pytorch",
+        196697,
+        "The LU factors of the first pass were taken for constants: the second derivative was 0.",
+        "2.12",
+    ),
     function=log_determinant,
     shipped=shipped,
     mended=mended,

@@ -70,7 +70,12 @@ def live():
 
 SPECIMEN = Specimen(
     kind="saved value",
-    source=Source("pytorch/pytorch", 196695, "The factors of the first pass were taken for constants: one of two equal terms was lost.", "2.12"),
+    source=Source(
+        "pytorch/pytorch",
+        196695,
+        "The factors of the first pass were taken for constants: one of two equal terms was lost.",
+        "2.12",
+    ),
     function=solution,
     shipped=shipped,
     mended=mended,

@@ -29,7 +29,7 @@ SPECIMEN = Specimen(
     source=Source(
         "stan-dev/math",
         3397,
-        "Beyond the cutoff the derivative lost the sign of the label: for y = 1 and θ > 20 the gradient pointed the wrong way.",
+        "Beyond the cutoff the derivative lost the sign of the label: it pointed the wrong way for y = 1 and θ > 20.",
         code="the branch and the factor are named in the report",
     ),
     function=log_density,

@@ -37,7 +37,13 @@ def mended(c, eta, y):
 
 SPECIMEN = Specimen(
     kind="index",
-    source=Source("stan-dev/math", 1248, "An assignment stood where an addition should: examples before the last of class 0 were lost.", "2.19.1", "the line is in the report"),
+    source=Source(
+        "stan-dev/math",
+        1248,
+        "An assignment stood where an addition should: examples before the last of class 0 were lost.",
+        "2.19.1",
+        "the line is in the report",
+    ),
     function=log_density,
     shipped=shipped,
     mended=mended,

@@ -26,7 +26,10 @@ def mended(mu, excess, scale, alpha):
 SPECIMEN = Specimen(
     kind="closed form",
     source=Source(
-        "stan-dev/stan", 1223, "λ + y + μ stood where λ + y − μ should; the test had μ = 0, where both are one.", "before 2.6"
+        "stan-dev/stan",
+        1223,
+        "λ + y + μ stood where λ + y − μ should; the test had μ = 0, where both are one.",
+        "before 2.6",
     ),
     function=log_density,
     shipped=shipped,

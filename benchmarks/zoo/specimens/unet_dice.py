@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import mpmath as mp
 
-from manual_grad import reals, positives
+from manual_grad import positives
 from zoo.specimen import Source, Specimen
 
 
@@ -26,7 +26,12 @@ def mended(p, t):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("milesial/Pytorch-UNet", 35, "The quotient rule had a plus.", code="the line is in the report; its division is read as one by u²"),
+    source=Source(
+        "milesial/Pytorch-UNet",
+        35,
+        "The quotient rule had a plus.",
+        code="the line is in the report; its division is read as one by u²",
+    ),
     function=dice,
     shipped=shipped,
     mended=mended,

@@ -25,7 +25,12 @@ def mended(p, y):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("dmlc/xgboost", 3037, "Differentiated by the residual, not by the prediction: the model did not train.", code="the report quotes it"),
+    source=Source(
+        "dmlc/xgboost",
+        3037,
+        "Differentiated by the residual, not by the prediction: the model did not train.",
+        code="the report quotes it",
+    ),
     function=fair,
     shipped=shipped,
     mended=mended,

@@ -24,7 +24,12 @@ def mended(s, t, w):
 
 SPECIMEN = Specimen(
     kind="closed form",
-    source=Source("dmlc/xgboost", 119, "A 2 stood in the second derivative where the weight of the pair should.", code="the report quotes it"),
+    source=Source(
+        "dmlc/xgboost",
+        119,
+        "A 2 stood in the second derivative where the weight of the pair should.",
+        code="the report quotes it",
+    ),
     function=gradient,
     shipped=shipped,
     mended=mended,
