@@ -113,13 +113,18 @@ class PositiveDefiniteRow(_Mirrored[PositiveDefinite]):
         return mirrored(product * by_input(np.exp2(np.round(np.log2(how.scale))), leaf.shape))
 
     def contains(self, leaf: PositiveDefinite, x: Values) -> bool:
-        """Exactly symmetric, and Cholesky's factorization ends."""
+        """Exactly symmetric, and Cholesky's factorization ends, with pivots that are more than rounding.
+
+        In floats it ends for (2, 2; 2, 2) too, which is singular.
+        """
         if not super().contains(leaf, x):
             return False
         try:
-            return bool(np.all(np.isfinite(np.linalg.cholesky(x))))
+            pivots = np.diagonal(np.linalg.cholesky(x), axis1=-2, axis2=-1) ** 2
         except np.linalg.LinAlgError:
             return False
+        least = 16 * len(x) * np.finfo(float).eps * np.max(np.abs(x))
+        return bool(np.all(np.isfinite(pivots)) and np.all(pivots > least))
 
     def boundary(self, leaf: PositiveDefinite) -> list[Values]:
         """Eigenvalues that are equal."""

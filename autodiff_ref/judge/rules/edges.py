@@ -90,6 +90,11 @@ def _all(domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> Ite
             yield from _given("end", made({k: put(k, None, number)}))
         for array in row_of(leaves[k]).boundary(leaves[k]):
             yield from _given("boundary", made({k: array}))
+        for places in _some_places(base[k].size):
+            changed = base[k]
+            for place in places:
+                changed = None if changed is None else row_of(leaves[k]).put(leaves[k], changed, place, 0.0)
+            yield from _given("some at 0", made({k: changed}))
         for array in _matrices(leaves[k], base[k]):
             yield from _given("singular", made({k: array}))
     for number in everything:
@@ -114,6 +119,11 @@ def _all(domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> Ite
 def _given(stratum: str, args: Args | None) -> Iterator[tuple[str, Args]]:
     if args is not None:
         yield stratum, args
+
+
+def _some_places(size: int) -> list[tuple[int, ...]]:
+    """Of several entries the last one, the first two and the last two: a rule may count zeros, or stop at the first."""
+    return [places for places in ((size - 1,), (0, 1), (size - 2, size - 1)) if len(places) < size]
 
 
 def _ends(leaf: Domain) -> list[float]:

@@ -24,6 +24,9 @@ LOST = 1e-2
 MODERATE = 100.0
 """NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
 
+FINEST = 1e-100
+"""and where they are 0 or no smaller than this: below, their squares and cubes underflow"""
+
 SETTLED = 1e-6
 """Where float64 is nearer to the truth than balls by this factor, balls do not compute what JAX does"""
 
@@ -183,8 +186,9 @@ def _explained_by_constants(subject: Subject, leaves: Sequence[np.ndarray], mode
 
 
 def is_moderate(leaves: Sequence[np.ndarray]) -> bool:
-    """Whether arguments are so small that nothing overflows in what people compute of them."""
-    return all(bool(np.all(np.abs(leaf) <= MODERATE)) for leaf in leaves if leaf.size)
+    """Whether arguments are so ordinary that nothing overflows or underflows in what people compute of them."""
+    sizes = [np.abs(leaf) for leaf in leaves if leaf.size]
+    return all(bool(np.all((size <= MODERATE) & ((size >= FINEST) | (size == 0)))) for size in sizes)
 
 
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:

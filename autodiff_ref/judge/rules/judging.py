@@ -433,11 +433,20 @@ class _Run:
             true = [entry.true for entry in group if entry.true]
             if len(true) < _CONSTANT_ENOUGH or any(value != "0" for value in true):
                 continue
+            if self._is_linear(group):
+                continue
             for entry in group:
                 if entry.kind == "WRONG":
                     made = replace(entry, kind="meant so", note=_CONSTANT)
                     self.sources[id(made)] = self.sources[id(entry)]
                     self.gathered.entries[self.gathered.entries.index(entry)] = made
+
+    def _is_linear(self, group: Sequence[Entry]) -> bool:
+        """Whether what is 0 is a second derivative of a function that has a first one: no rule is meant to bend it."""
+        rule, order = group[0].rule, group[0].order
+        return order > 1 and any(
+            e.rule == rule and e.order < order and e.true not in ("", "0") for e in self.gathered.entries
+        )
 
     def _is_open(self, which: int, order: int, only: int | None) -> bool:
         """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""

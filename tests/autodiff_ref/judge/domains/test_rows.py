@@ -17,7 +17,7 @@ from autodiff_ref.judge.inputs import draw_arguments
 from autodiff_ref.judge.program.reduction import reduced
 from autodiff_ref.judge.shrink import simplest
 from autodiff_ref.verify import STRATA
-from manual_grad import Derivation, reals, unit_vectors
+from manual_grad import Derivation, positive_definite, reals, unit_vectors
 from manual_grad import domains as kinds_of_domains
 from manual_grad.domains import Domain
 from tests.autodiff_ref.judge.domains.kinds import KINDS
@@ -299,3 +299,10 @@ def example_of(name: str) -> Any:
         except Exception:
             continue
     return None
+
+
+def test_a_singular_matrix_is_not_positive_definite_although_its_factorization_ends():
+    """√2 √2 is more than 2 in floats."""
+    domain = positive_definite(2)
+    assert not row_of(domain).contains(domain, np.array([[2.0, 2.0], [2.0, 2.0]]))
+    assert row_of(domain).contains(domain, np.array([[2.0, 1.999], [1.999, 2.0]]))

@@ -197,6 +197,35 @@ def test_how_an_equation_is_solved_is_no_statement_of_the_author():
     assert judge_rule(with_transposed(True), at=inputs).verdict == "WRONG"
 
 
+def test_a_rule_that_counts_zeros_is_wrong_where_two_of_four_are_zero():
+    def product(x):
+        return x[0] * x[1] * x[2] * x[3]
+
+    def slope(x):
+        others = jnp.stack([x[1] * x[2] * x[3], x[0] * x[2] * x[3], x[0] * x[1] * x[3], x[0] * x[1] * x[2]])
+        return jnp.where(jnp.sum(x == 0) > 1, 0.0, others)
+
+    made = jax.custom_jvp(product)
+    made.defjvp(lambda primals, tangents: (product(*primals), slope(*primals) @ tangents[0]))
+    assert judge_rule(made, domain=(reals(4),)).verdict == "right"
+    assert judge_rule(made, domain=(reals(4),), order=2).verdict == "WRONG"
+
+
+def test_a_saved_value_is_wrong_to_second_order_where_the_slope_is_constant():
+    """The second derivative is 0 everywhere: that it is not by the rule is no intent."""
+    made = jax.custom_jvp(lambda x: 6 * x)
+    made.defjvp(
+        lambda primals, tangents: (6 * primals[0], 3 * jax.lax.stop_gradient(2 * primals[0]) / primals[0] * tangents[0])
+    )
+    assert judge_rule(made, domain=(positives(),), order=2).verdict == "WRONG"
+
+
+def test_what_underflows_is_no_missing_value():
+    """At 1e-200 the square is 0 in floats, and the quotient NaN."""
+    made = with_rule(lambda x: 1 / x, lambda x: -1 / x * (x * x) / (x * x) / x)
+    assert judge_rule(made, domain=positives()).ok
+
+
 def test_integer_arguments():
     @jax.custom_vjp
     def power(x, n):
