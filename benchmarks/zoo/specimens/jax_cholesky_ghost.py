@@ -2,9 +2,8 @@
 
 import jax.numpy as jnp
 import mpmath as mp
-import numpy as np
 
-from manual_grad import intervals
+from manual_grad import positive_definite
 from zoo.specimen import Source, Specimen
 
 
@@ -50,8 +49,7 @@ SPECIMEN = Specimen(
     function=total,
     shipped=shipped,
     mended=mended,
-    domain=(intervals(1.0, 1.5, 2, 2),),
-    usual=lambda rng: (rng.uniform(1.0, 1.2, (2, 2)) + np.diag([1.0, 1.0]),),
+    domain=(positive_definite(2),),
     at=([[4.0, 1.0], [1.0, 3.0]],),
     entry=(1, 0),
     truth=lambda: mp.mpf(0),
