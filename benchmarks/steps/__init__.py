@@ -1,0 +1,1 @@
+"""First wrong step: derivations with one wrong step each, and a scorer."""
