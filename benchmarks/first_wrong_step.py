@@ -1,8 +1,8 @@
 """First wrong step: which line of a derivation is the first that does not follow?
 
 `python benchmarks/first_wrong_step.py --problems FILE` writes the derivations as texts, without the answers.
-`--answers FILE` scores any program's answers: a JSON list of `{"derivation": …, "first_wrong_line": …}`, lines counted from 1,
-null where all are right. Without either, ours answers and is scored; `--json` prints its answers.
+`--answers FILE` scores any program's answers: a JSON list of `{"derivation": …, "first_wrong_line": …}`, lines counted from
+1, null where all are right. Without either, ours answers and is scored; `--json` prints its answers.
 """
 
 import argparse

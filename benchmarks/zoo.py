@@ -4,7 +4,7 @@
 a table, a table by kind, and what ours missed; `--json` prints the numbers. Peers are given three inputs that a user would
 try, and a mistake counts as found if one of them shows it; `--shown` gives them the input of the report as well. `verify`
 and `judge_rule` choose their own inputs. `--live` runs the libraries themselves, where they are installed. `--pages` writes
-docs/zoo.md from a file that `--json` printed.
+docs/zoo.md from a file that `--json` printed, and runs the second set, first_wrong_step.py, for it.
 """
 
 import argparse
@@ -30,8 +30,9 @@ def examined(job: tuple[str, list[str], bool]) -> list[dict[str, Any]]:
     (specimen,) = specimens([name])
     rows = list[dict[str, Any]]()
     for which, gradient in (("shipped", specimen.shipped), ("mended", specimen.mended)):
+        trial = Trial(specimen, gradient, shown)
         for checker in checkers if gradient else ():
-            found = judged(checker, Trial(specimen, gradient, shown))
+            found = judged(checker, trial)
             rows.append({"specimen": name, "kind": specimen.kind, "which": which, "checker": checker, **vars(found)})
     return rows
 
@@ -65,9 +66,12 @@ def main() -> None:
         live()
         return
     if options.pages:
+        from first_wrong_step import ours, problems, scored
         from zoo.pages import pages
 
-        (Path(__file__).parents[1] / "docs" / "zoo.md").write_text(pages(json.loads(Path(options.pages).read_text())))
+        steps = scored(problems(), ours(problems()))
+        written = pages(json.loads(Path(options.pages).read_text()), steps)
+        (Path(__file__).parents[1] / "docs" / "zoo.md").write_text(written)
         return
     some = [s.name for s in specimens() if (options.only or "") in f"{s.kind} {s.name}"]
     checkers = [name for name in CHECKERS if (options.checker or "") in name]

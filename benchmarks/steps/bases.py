@@ -1,8 +1,7 @@
 """Ten derivations, and the mistakes that people make in them."""
 
-from steps.derivation import Base, Mistake
-
 from manual_grad import bits, nonnegatives, positives, reals, signs, simplex
+from steps.derivation import Base, Mistake
 
 LOGISTIC = Base(
     "logistic regression with a penalty",
@@ -39,7 +38,9 @@ LOGISTIC = Base(
                 7: "-(y / (1 + jnp.exp(-y * (x @ w))))",
             },
         ),
-        Mistake("sign inside a function", {6: "-(y / (1 + jnp.exp(-y * score(w, x))))", 7: "-(y / (1 + jnp.exp(-y * (x @ w))))"}),
+        Mistake(
+            "sign inside a function", {6: "-(y / (1 + jnp.exp(-y * score(w, x))))", 7: "-(y / (1 + jnp.exp(-y * (x @ w))))"}
+        ),
     ),
 )
 
@@ -159,7 +160,11 @@ RIDGE = Base(
     {"loss(b, a, y)": "jnp.sum(r(b, a, y) ** 2) / len(y)", "r(b, a, y)": "a @ b - y"},
     (reals("d"), reals("n", "d"), reals("n")),
     "{factor} * ({first} - {second})",
-    {"factor": "2 / len(y)", "first": "(r(b, a, y) @ nabla(r)(b, a, y) + y @ nabla(r)(b, a, y))", "second": "y @ nabla(r)(b, a, y)"},
+    {
+        "factor": "2 / len(y)",
+        "first": "(r(b, a, y) @ nabla(r)(b, a, y) + y @ nabla(r)(b, a, y))",
+        "second": "y @ nabla(r)(b, a, y)",
+    },
     (
         ("first", "((r(b, a, y) + y) @ nabla(r)(b, a, y))"),
         ("first", "((r(b, a, y) + y) @ a)"),
@@ -279,10 +284,16 @@ POISSON = Base(
         ("data", "x.T @ k"),
     ),
     (
-        Mistake("lost factor", {2: "(k / rate(w, x)) @ x", 3: "(k / rate(w, x)) @ x", 4: "(k / rate(w, x)) @ x", 8: "x.T @ (k / rate(w, x))"}),
+        Mistake(
+            "lost factor",
+            {2: "(k / rate(w, x)) @ x", 3: "(k / rate(w, x)) @ x", 4: "(k / rate(w, x)) @ x", 8: "x.T @ (k / rate(w, x))"},
+        ),
         Mistake("cancelled wrongly", {4: "(k * rate(w, x)) @ x", 8: "x.T @ (k * rate(w, x))"}),
         Mistake("lost factor", {5: "jnp.ones(len(k)) @ x", 6: "jnp.sum(x, axis=0)", 7: "x.T @ jnp.ones(len(k))"}),
-        Mistake("sum of a product", {6: "jnp.sum(rate(w, x)) * jnp.sum(x, axis=0)", 7: "x.T @ jnp.ones(len(k)) * jnp.sum(rate(w, x))"}),
+        Mistake(
+            "sum of a product",
+            {6: "jnp.sum(rate(w, x)) * jnp.sum(x, axis=0)", 7: "x.T @ jnp.ones(len(k)) * jnp.sum(rate(w, x))"},
+        ),
         Mistake("sum to mean", {7: "x.T @ rate(w, x) / len(k)"}),
     ),
 )

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,14 +54,31 @@ class Trial:
         drawn = usual_inputs(self.specimen)
         return [self.specimen.arguments, *drawn] if self.shown else drawn
 
-    def of_variable(self, args: tuple[Any, ...]) -> tuple[Callable[[Any], Any], Callable[[Any], Any], Any]:
-        """The function and its gradient as functions of the one argument; and that argument."""
+    @cached_property
+    def compiled(self) -> tuple[Callable[..., Any], ...]:
+        """The function, its gradient, gᵀJ, and how that is pulled back in turn; compiled once for all inputs of a shape."""
         k = self.specimen.position
 
-        def put(f: Callable[..., Any]) -> Callable[[Any], Any]:
-            return jax.jit(lambda x: f(*args[:k], x, *args[k + 1 :]))
+        def backward(g: Any, *args: Any) -> Any:
+            return jnp.tensordot(g, self.gradient(*args), jnp.ndim(g))
 
-        return put(self.specimen.function), put(self.gradient), args[k]
+        def twice(h: Any, g: Any, *args: Any) -> Any:
+            def of_both(x: Any, g: Any) -> Any:
+                return backward(g, *args[:k], x, *args[k + 1 :])
+
+            return jax.vjp(of_both, args[k], g)[1](h)
+
+        return jax.jit(self.specimen.function), jax.jit(self.gradient), jax.jit(backward), jax.jit(twice)
+
+    @cached_property
+    def ruled(self) -> Callable[..., Any]:
+        """The function with the gradient as its rule, compiled."""
+        return jax.jit(with_rule(self.specimen, self.gradient))
+
+
+def with_variable(args: tuple[Any, ...], k: int, x: Any) -> tuple[Any, ...]:
+    """The arguments with another value of one of them."""
+    return (*args[:k], x, *args[k + 1 :])
 
 
 def with_rule(specimen: Specimen, gradient: Gradient) -> Callable[..., Any]:
@@ -149,8 +167,12 @@ def by_check_grads(order: int) -> Callable[[Trial], Verdict]:
     def check(trial: Trial) -> Verdict:
         from jax.test_util import check_grads
 
-        f, k = with_rule(trial.specimen, trial.gradient), trial.specimen.position
-        return _first_refusal(trial, lambda args: check_grads(_of_one(f, args, k), (jnp.asarray(args[k]),), order=order))
+        k = trial.specimen.position
+
+        def at(args: tuple[Any, ...]) -> None:
+            check_grads(lambda x: trial.ruled(*with_variable(args, k, x)), (jnp.asarray(args[k]),), order=order)
+
+        return _first_refusal(trial, at)
 
     return check
 
@@ -159,14 +181,13 @@ def by_chex(trial: Trial) -> Verdict:
     """chex.assert_numerical_grads, of the order that is wrong."""
     import chex
 
-    f, k, order = with_rule(trial.specimen, trial.gradient), trial.specimen.position, trial.specimen.order
-    return _first_refusal(
-        trial, lambda args: chex.assert_numerical_grads(_of_one(f, args, k), (jnp.asarray(args[k]),), order=order)
-    )
+    k, order = trial.specimen.position, trial.specimen.order
 
+    def at(args: tuple[Any, ...]) -> None:
+        f = lambda x: trial.ruled(*with_variable(args, k, x))  # noqa: E731
+        chex.assert_numerical_grads(f, (jnp.asarray(args[k]),), order=order)
 
-def _of_one(f: Callable[..., Any], args: tuple[Any, ...], k: int) -> Callable[[Any], Any]:
-    return lambda x: f(*args[:k], x, *args[k + 1 :])
+    return _first_refusal(trial, at)
 
 
 def _first_refusal(trial: Trial, check: Callable[[tuple[Any, ...]], Any]) -> Verdict:
@@ -185,34 +206,23 @@ def by_scipy(trial: Trial) -> Verdict:
     """scipy.optimize.check_grad: an error without a verdict; 1e-6 of the gradient is allowed, and it takes scalars only."""
     from scipy.optimize import check_grad
 
+    value, gradient, _, _ = trial.compiled
+    k = trial.specimen.position
+
     def check(args: tuple[Any, ...]) -> bool:
-        f, gradient, x = trial.of_variable(args)
-        if np.ndim(f(x)):
+        shape = np.shape(args[k])
+        if np.ndim(value(*args)):
             raise NotExpressibleError
 
         def flat(v: Any) -> Any:
-            return np.asarray(gradient(v.reshape(x.shape))).ravel()
+            return np.asarray(gradient(*with_variable(args, k, v.reshape(shape)))).ravel()
 
-        error = check_grad(lambda v: float(f(v.reshape(x.shape))), flat, x.ravel())
-        return bool(error <= 1e-6 * max(1.0, float(np.linalg.norm(flat(x.ravel())))))
+        error = check_grad(lambda v: float(value(*with_variable(args, k, v.reshape(shape)))), flat, args[k].ravel())
+        return bool(error <= 1e-6 * max(1.0, float(np.linalg.norm(flat(args[k].ravel())))))
 
     if trial.specimen.order == 2:
         raise NotExpressibleError
     return _first_refusal(trial, check)
-
-
-def _pulled_back(gradient: Callable[[Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """x, g ↦ gᵀJ(x); and how that is pulled back in turn."""
-
-    @jax.jit
-    def backward(x: Any, g: Any) -> Any:
-        return jnp.tensordot(g, gradient(x), jnp.ndim(g))
-
-    @jax.jit
-    def twice(x: Any, g: Any, h: Any) -> Any:
-        return jax.vjp(backward, x, g)[1](h)
-
-    return backward, twice
 
 
 def by_torch(which: str) -> Callable[[Trial], Verdict]:
@@ -221,9 +231,12 @@ def by_torch(which: str) -> Callable[[Trial], Verdict]:
     def check(trial: Trial) -> Verdict:
         import torch
 
+        value, _, backward, twice = trial.compiled
+        k = trial.specimen.position
+
         def at(args: tuple[Any, ...]) -> bool:
-            f, gradient, x = trial.of_variable(args)
-            backward, twice = _pulled_back(gradient)
+            def put(x: Any) -> tuple[Any, ...]:
+                return with_variable(args, k, x.detach().numpy())
 
             def tensor(v: Any) -> Any:
                 return torch.tensor(np.array(v))
@@ -232,24 +245,24 @@ def by_torch(which: str) -> Callable[[Trial], Verdict]:
                 @staticmethod
                 def forward(ctx: Any, x: Any, g: Any) -> Any:
                     ctx.save_for_backward(x, g)
-                    return tensor(backward(x.detach().numpy(), g.detach().numpy()))
+                    return tensor(backward(g.detach().numpy(), *put(x)))
 
                 @staticmethod
                 def backward(ctx: Any, h: Any) -> Any:
                     x, g = ctx.saved_tensors
-                    return tuple(map(tensor, twice(x.detach().numpy(), g.detach().numpy(), h.detach().numpy())))
+                    return tuple(map(tensor, twice(h.detach().numpy(), g.detach().numpy(), *put(x))))
 
             class Function(torch.autograd.Function):
                 @staticmethod
                 def forward(ctx: Any, x: Any) -> Any:
                     ctx.save_for_backward(x)
-                    return tensor(f(x.detach().numpy()))
+                    return tensor(value(*put(x)))
 
                 @staticmethod
                 def backward(ctx: Any, g: Any) -> Any:
                     return Backward.apply(*ctx.saved_tensors, g)
 
-            given = (torch.tensor(np.array(x), requires_grad=True),)
+            given = (torch.tensor(np.array(args[k]), requires_grad=True),)
             if which == "twice":
                 return torch.autograd.gradgradcheck(Function.apply, given)
             return torch.autograd.gradcheck(Function.apply, given, fast_mode=which == "fast")
@@ -264,21 +277,25 @@ def by_hips(trial: Trial) -> Verdict:
     from autograd.extend import defvjp, primitive
     from autograd.test_util import check_grads
 
+    compiled, _, pull, twice = trial.compiled
+    k = trial.specimen.position
+
     def at(args: tuple[Any, ...]) -> None:
-        f, gradient, x = trial.of_variable(args)
-        pull, twice = _pulled_back(gradient)
+        def put(x: Any) -> tuple[Any, ...]:
+            return with_variable(args, k, x)
 
         def array(v: Any) -> Any:
             return np.array(v) if np.ndim(v) else float(v)
 
-        value, backward = primitive(lambda x: array(f(x))), primitive(lambda x, g: array(pull(x, g)))
+        value = primitive(lambda x: array(compiled(*put(x))))
+        backward = primitive(lambda x, g: array(pull(g, *put(x))))
         defvjp(value, lambda ans, x: lambda g: backward(x, g))
         defvjp(
             backward,
-            lambda ans, x, g: lambda h: array(twice(x, g, h)[0]),
-            lambda ans, x, g: lambda h: array(twice(x, g, h)[1]),
+            lambda ans, x, g: lambda h: array(twice(h, g, *put(x))[0]),
+            lambda ans, x, g: lambda h: array(twice(h, g, *put(x))[1]),
         )
-        check_grads(value, modes=["rev"])(array(x))
+        check_grads(value, modes=["rev"])(array(args[k]))
 
     return _first_refusal(trial, at)
 

@@ -93,6 +93,8 @@ class Specimen:
     """inputs that a user would try, where ordinary random ones are none"""
     live: Callable[[], Any] | None = None
     """the same entry as the library itself has it today"""
+    not_found: str = ""
+    """why ours does not find it, where it does not"""
     name: str = ""
     """of its file"""
 
@@ -154,11 +156,3 @@ def specimens(names: Sequence[str] = ()) -> list[Specimen]:
         replace(import_module(f"zoo.specimens.{name}").SPECIMEN, name=name) for name in files if not names or name in names
     ]
     return sorted(found, key=lambda specimen: (KINDS.index(specimen.kind), specimen.name))
-
-
-def one_a_kind() -> list[Specimen]:
-    """The first of each kind."""
-    first: dict[str, Specimen] = {}
-    for specimen in specimens():
-        first.setdefault(specimen.kind, specimen)
-    return [*first.values()]

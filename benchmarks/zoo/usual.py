@@ -19,9 +19,9 @@ def usual_inputs(specimen: Specimen) -> list[tuple[Any, ...]]:
     rng = np.random.default_rng(zlib.crc32(specimen.name.encode()))
     if specimen.usual is not None:
         return [tuple(map(as_array, specimen.usual(rng))) for _ in range(TRIES)]
-    sizes = main_sizes(specimen.domain, specimen.sizes)
+    sizes = main_sizes(specimen.domain, specimen.sizes)[0]
     leaves, structure = jax.tree.flatten(specimen.domain)
-    found = [[_drawn(leaf.sized(sizes[k % len(sizes)]), rng) for leaf in leaves] for k in range(TRIES)]
+    found = [[_drawn(leaf.sized(sizes), rng) for leaf in leaves] for _ in range(TRIES)]
     return [jax.tree.unflatten(structure, drawn) for drawn in found]
 
 

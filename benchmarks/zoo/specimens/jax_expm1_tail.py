@@ -40,4 +40,5 @@ SPECIMEN = Specimen(
     truth=lambda: mp.exp(-40),
     reported=0.0,
     live=live,
+    not_found="As real functions both are eˣ: verify proves the line. judge_rule reports that digits are lost.",
 )

@@ -38,4 +38,5 @@ SPECIMEN = Specimen(
     at=(0.5, [1.0, 2.0, 3.0]),
     truth=lambda: mp.diff(lambda q: 1 + 2 * q, mp.mpf("0.5")),
     reported=0.0,
+    not_found="At q = ½ it is wrong where both gaps are equal; elsewhere there is a kink, where another number is a note.",
 )

@@ -1,0 +1,122 @@
+"""docs/zoo.md, written from what was measured."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from zoo.checkers import CHECKERS, OURS
+from zoo.specimen import KINDS, Specimen, specimens
+from zoo.tables import by_kind, table
+
+HEAD = """# The zoo: wrong derivatives that were made in earnest
+
+{count} derivatives from public trackers, as they were shipped and as they were mended, each a file of some thirty lines in
+`benchmarks/zoo/specimens/`. {wrong} were wrong; {right} were right, and called wrong. Function and derivatives are our own
+code, made from the figures and sentences of the reports; where the code as shipped is reconstructed, the page says so. That
+the shipped code gives the figure of the report, and the mended one what mpmath says, is tested.
+
+`python benchmarks/zoo.py` runs every checker with its own defaults. `verify` and `judge_rule` choose their inputs. All
+others are given three ordinary random inputs, and a mistake counts as found if one of them shows it. `--shown` gives them the
+input of the report as well, `--live` runs the libraries themselves where they are installed.
+
+{table}
+
+SciPy returns an error and no verdict: 1e-6 of the gradient is allowed here. `gradgradcheck` looks at second derivatives
+alone. Where only the second derivative is wrong, checkers of first order are shown a right first one, and pass it. Each
+derivative is shown to PyTorch and HIPS autograd as a function of theirs that calls it.
+
+Wrong ones found, by kind (of the last kind, which is right, the number refused):
+
+{kinds}
+
+Not found by ours:
+
+{missed}
+
+Measured in {seconds:.0f} s on two busy processors; {machine}.
+"""
+
+STEPS = """## First wrong step
+
+`benchmarks/first_wrong_step.py` holds {problems} derivations of six to eight lines: {right} right ones, and {wrong} with
+one wrong step each, of kinds that people make: a sign, a lost factor, a power, a chain rule left out, a wrong variable, a
+lost path. The lines behind the wrong one follow from it. `--problems FILE` writes them as texts, `--answers FILE` scores any
+program's answers.
+
+| | first wrong line named | right ones called wrong |
+|---|---:|---:|
+| verify, at its defaults | {named} of {wrong} | {false} of {right} |
+"""
+
+
+def pages(told: dict[str, Any], steps: dict[str, Any]) -> str:
+    """The whole document."""
+    rows, every = told["rows"], specimens()
+    wrong = [specimen for specimen in every if specimen.shipped is not None]
+    head = HEAD.format(
+        count=len(every),
+        wrong=len(wrong),
+        right=len(every) - len(wrong),
+        table=table(rows, told["absent"], list(CHECKERS)),
+        kinds=by_kind(rows, KINDS),
+        missed="\n".join(f"- `{s.name}`: {s.not_found}" for s in every if s.not_found),
+        seconds=told["seconds"],
+        machine=", ".join(f"{key} {value}" for key, value in told["machine"].items() if value),
+    )
+    named = STEPS.format(
+        problems=steps["wrong derivations"] + steps["right derivations"],
+        wrong=steps["wrong derivations"],
+        named=steps["first wrong line named"],
+        false=len(steps["right ones called wrong"]),
+        right=steps["right derivations"],
+    )
+    parts = [head, named, "## The specimens\n"]
+    for kind in KINDS:
+        parts.append(f"### Kind: {kind}\n")
+        parts += ["\n".join(_page(s, rows)) + "\n" for s in every if s.kind == kind]
+    return "\n".join(parts)
+
+
+def _page(specimen: Specimen, rows: list[dict[str, Any]]) -> Iterator[str]:
+    source, mine = specimen.source, [row for row in rows if row["specimen"] == specimen.name]
+    yield f"#### {specimen.name}\n"
+    yield f"{source.link}{f', version {source.version}' if source.version else ''}. {source.sentence} Code: {source.code}.\n"
+    yield f"- function: {_first_line(specimen.function)}"
+    if specimen.shipped is not None:
+        yield f"- shipped: {_first_line(specimen.shipped)}"
+    yield f"- mended: {_first_line(specimen.mended)}"
+    order = "derivative" if specimen.order == 1 else "second derivative"
+    entry = "".join(f"[{k}]" for k in specimen.entry)
+    at = ", ".join(str(x) for x in specimen.at)
+    values = f"true {specimen.true_entry():.12g}"
+    if specimen.shipped is not None:
+        values = f"shipped {specimen.entry_of(specimen.shipped):.12g}, {values}"
+    yield f"- at {at}: {order}{entry}: {values}"
+    which = "mended" if specimen.shipped is None else "shipped"
+    for said in ("refused", "passed"):
+        names = [row["checker"] for row in mine if row["which"] == which and row["said"] == said]
+        word = {"refused": "found by" if which == "shipped" else "refused by", "passed": "passed by"}[said]
+        yield f"- {word}: {', '.join(names) or 'none'}"
+    found = [row for row in mine if row["checker"] == OURS[0] and row["which"] == "shipped" and row["said"] == "refused"]
+    if found:
+        yield "\n```text"
+        yield from _counterexample(found[0]["message"])
+        yield "```"
+
+
+def _first_line(function: Any) -> str:
+    return (function.__doc__ or function.__name__).strip().splitlines()[0]
+
+
+BEHIND = ("as a test", "as a program", "result", "seed", "floats", "balls", "proved", "reference")
+"""how the rows of a report begin that stand behind the counterexample"""
+
+
+def _counterexample(report: str) -> Iterator[str]:
+    """The lines of a report from the verdict to how far the values are apart."""
+    lines = report.splitlines()
+    for line in lines[1:]:
+        if line.strip().startswith(
+            ("as a test", "as a program", "result", "seed", "floats", "balls", "proved", "reference")
+        ):
+            return
+        yield line.rstrip()

@@ -1,0 +1,1 @@
+"""The benchmarks hold what they say they hold."""
