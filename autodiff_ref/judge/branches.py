@@ -310,6 +310,8 @@ def captured(
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             yield from captured(body, body_consts, operands, site, (*calls, eqn))
-        subfunctions, params = eqn.primitive.get_bind_params(eqn.params)
-        made = eqn.primitive.bind(*subfunctions, *operands, **params)
-        env.update(zip(eqn.outvars, made if eqn.primitive.multiple_results else [made], strict=True))
+        variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
+        unnamed = jaxpr.debug_info.with_unknown_names()
+        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=unnamed)
+        made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
+        env.update(zip(eqn.outvars, made, strict=True))
