@@ -24,6 +24,7 @@ import numpy as np
 from autodiff_ref.judge.mutation.rewrites import rewrites
 from autodiff_ref.judge.mutation.trial import Finding, trial
 from autodiff_ref.judge.variants import Inputs, Variants
+from autodiff_ref.judge.verdict import RIGHT, verdict_of
 from autodiff_ref.verify import verify
 from manual_grad import Derivation, mlp_lines, notes
 from manual_grad.derivation import label_of
@@ -48,7 +49,7 @@ def derivations(only: list[str]) -> Iterator[Derivation]:
 
 
 def rewritten(derivation: Derivation, seed: int, most: int) -> tuple[Counter[str], list[str]]:
-    """Verdicts on right rewrites of every line, and those that are not `agrees`."""
+    """Verdicts on right rewrites of every line, and those that are not right."""
     count, unexpected, inputs = Counter[str](), list[str](), Inputs(derivation, seed)
     for line in derivation.lines:
         made = rewrites(derivation, line, seed=seed, most=most)
@@ -57,9 +58,10 @@ def rewritten(derivation: Derivation, seed: int, most: int) -> tuple[Counter[str
         variants = Variants(made[0].source, inputs)
         for rewrite in made:
             relation = variants.relation(rewrite.edits, EVERY)
-            count[relation.verdict] += 1
-            if relation.verdict != "agrees":
-                why = f"refuted at {relation.differences[0]}" if relation.differences else relation.reason
+            verdict, reason = verdict_of(relation, wanted=1)
+            count[verdict] += 1
+            if verdict not in RIGHT:
+                why = f"refuted at {relation.differences[0]}" if relation.differences else f"{verdict}, {reason}"
                 unexpected.append(f"{derivation.name}, {label_of(line)}: {rewrite.kind}: {rewrite.sentence}: {why}")
     return count, unexpected
 

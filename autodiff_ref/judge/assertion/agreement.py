@@ -42,8 +42,6 @@ class Pair:
     of_arrays: list[Any]
     """what the differentiated function and the candidate are computed from: arguments, and arrays in closures"""
     own_arrays: list[Any]
-    untraced: str = ""
-    """why the candidate cannot be traced"""
     fresh: bool = True
     """whether both were traced just now"""
 
@@ -294,8 +292,7 @@ def pair_of(
             return str(error)
 
     ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, own_arrays, afresh)
-    side, why = (ours, ours.reason) if isinstance(ours, Side) else (None, ours)
-    return Pair(reference, side, call, of_arrays, own_arrays, why, new or also_new)
+    return Pair(reference, ours if isinstance(ours, Side) else None, call, of_arrays, own_arrays, new or also_new)
 
 
 def _kept(key: Any, make: Callable[[], Side | str], arrays: list[Any], afresh: bool) -> tuple[Side | str, bool]:

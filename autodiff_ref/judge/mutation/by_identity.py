@@ -133,9 +133,6 @@ def negate_twice(site: Site) -> Iterator[Change]:
         yield Change("0 − x", "−x becomes 0 − x", lambda x: 0.0 - x)
 
 
-POSITIVE = ("exp", "exp2", "logistic", "sqrt", "rsqrt", "erfc")
-
-
 def exp_log(site: Site) -> Iterator[Change]:
     """log e^x for x; e^(log x) for an x > 0."""
     if not computes(site):

@@ -2,18 +2,18 @@
 
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import jax
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.program.trace import REFERENCE
-from autodiff_ref.judge.report import Proof, Report
+from autodiff_ref.judge.report import Report
 from autodiff_ref.judge.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.judge.symbols.primitives import chosen
 from autodiff_ref.judge.symbols.process import OUT_OF_ALL_WORK, PROVER, Account, Answer
-from autodiff_ref.judge.symbols.prover.identities import Identity, identity
+from autodiff_ref.judge.symbols.proof import Proof
+from autodiff_ref.judge.symbols.prover.identities import identity
 from autodiff_ref.judge.symbols.prover.polynomials import OUT_OF_WORK
 from autodiff_ref.judge.symbols.writing import Writer, other_size
 from manual_grad.derivation import Line, label_of
@@ -28,21 +28,6 @@ DIFFER = "the normal forms differ"
 
 _AT_A_SHAPE = (OUT_OF_WORK, OUT_OF_ALL_WORK, "ran out of memory", "an expression grew too large", DIFFER)
 """reasons that another shape may not have"""
-
-
-@dataclass(frozen=True)
-class Evidence(Proof):
-    """A proof that says what it rests on."""
-
-    uses: tuple[Identity, ...] = ()
-    """the identities, besides the arithmetic of polynomials"""
-    leaves_out: tuple[str, ...] = ()
-    """where the proof says nothing: where the two sides of these comparisons are equal"""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        uses = [{"name": row.name, "equation": row.equation, "where": row.where} for row in self.uses]
-        return {"proved": not self.reason, "reason": self.reason, "uses": uses, "leaves_out": list(self.leaves_out)}
 
 
 class Proofs:
@@ -98,7 +83,7 @@ class Proofs:
         reason += self._why_they_may(line, against) if differ else ""
         uses = tuple(map(identity, answer.uses))
         left_out = dict.fromkeys(self._writer.expressions.said_of(node) for node in answer.left_out)
-        return Evidence(reason, shape, self._writer.has_labels, uses=uses, leaves_out=tuple(left_out))
+        return Proof(reason, shape, self._writer.has_labels, uses=uses, leaves_out=tuple(left_out))
 
     def _why_they_may(self, line: Line, against: Line | None) -> str:
         """What may be the cause that two normal forms differ, though the lines agree in balls."""

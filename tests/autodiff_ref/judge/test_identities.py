@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from autodiff_ref import verify
 from autodiff_ref.judge.explanation.explain import explain
 from autodiff_ref.judge.functions import FUNCTIONS
-from autodiff_ref.judge.symbols.proofs import Evidence
 from autodiff_ref.judge.symbols.prover import identities, worker
 from autodiff_ref.judge.symbols.prover.identities import IDENTITIES, Identity, identity
 from manual_grad import Derivation, notes, reals
@@ -217,7 +216,7 @@ def test_a_proof_says_where_it_says_nothing() -> None:
     half = Derivation("∇ x|x|/2", of=of, wrt="x", domain=(reals("n"),), lines=[line_1])
     report = verify(half, examples=8, floats=False)
     proof = report.lines[0].proof
-    assert isinstance(proof, Evidence)
+    assert proof is not None
     first = line_1.__code__.co_firstlineno
     assert f"equality in > (test_identities.py:{first + 2})" in proof.leaves_out
     assert "0 in |x|, as it comes about in a derivative" in proof.leaves_out
