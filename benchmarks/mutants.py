@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from autodiff_ref.judge.mutation.rewrites import rewrites
-from autodiff_ref.judge.mutation.trial import Finding, trial
-from autodiff_ref.judge.variants import Inputs, Variants
+from autodiff_ref.judge.trial.trial import Finding, trial
+from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.judge.verdict import RIGHT, verdict_of
 from autodiff_ref.verify import verify
 from manual_grad import Derivation, mlp_lines, notes

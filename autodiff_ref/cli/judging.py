@@ -14,9 +14,9 @@ from rich.console import Console
 from autodiff_ref.cli.targets import Unusable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
-from autodiff_ref.judge.mutation.trial import trial
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.trial.trial import trial
 from manual_grad.derivation import Derivation, formula_of, label_of
 
 

@@ -16,12 +16,12 @@ from autodiff_ref.judge.domains.drawing import inexact_flags
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.evaluation import note_comparisons
 from autodiff_ref.judge.inputs import Input, NoInputError
+from autodiff_ref.judge.lines.reduction import reduced
+from autodiff_ref.judge.lines.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
+from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, shape_key
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.comparisons import OPEN, Site
 from autodiff_ref.judge.program.plans import Plan
-from autodiff_ref.judge.program.reduction import reduced
-from autodiff_ref.judge.program.trace import REFERENCE, NablaCall, Traced, shape_key
-from autodiff_ref.judge.program.traces import Traces
-from autodiff_ref.judge.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
 from autodiff_ref.judge.shrink import literal, simplest
 from autodiff_ref.judge.snippet import snippet
 from autodiff_ref.judge.truth import UNKNOWN, Truth

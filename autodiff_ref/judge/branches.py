@@ -22,8 +22,8 @@ from autodiff_ref.judge.comparing import PRECISIONS
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import Input
+from autodiff_ref.judge.lines.trace import Traced, shape_key
 from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
-from autodiff_ref.judge.program.trace import Traced, shape_key
 from autodiff_ref.judge.program.walk import CALLS
 from manual_grad.derivation import Line
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -14,11 +14,7 @@ from autodiff_ref.judge.counterexample import Counterexample
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.search.swept import Power, Swept
 from autodiff_ref.judge.symbols.proof import Proof
-
-Verdict = Literal["proved", "agrees", "within", "partial", "refuted", "undecided"]
-
-RIGHT = ("proved", "agrees", "within")
-"""verdicts of a line that is right"""
+from autodiff_ref.judge.verdict import RIGHT, Verdict
 
 
 @dataclass

@@ -14,8 +14,8 @@ from autodiff_ref.cli import apart, judging
 from autodiff_ref.cli import app as cli
 from autodiff_ref.cli.app import app
 from autodiff_ref.judge.mutation.mutants import mutants
-from autodiff_ref.judge.mutation.trial import Finding, Trial
 from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.trial.trial import Finding, Trial
 from manual_grad import notes
 
 

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
-from autodiff_ref.judge.assertion.state import kept_as_it_was
 from autodiff_ref.judge.assertion.undecided import UndecidedError
+from autodiff_ref.judge.state import kept_as_it_was
 from manual_grad.derivation import argument_names, label_of
 
 UPSTREAM = 2

@@ -20,7 +20,7 @@ from autodiff_ref.judge.diagnosis.variant import Program, program_of
 from autodiff_ref.judge.diagnosis.whole import readings, single
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import dimension_names
-from autodiff_ref.judge.program.trace import label_flags, shape_key
+from autodiff_ref.judge.lines.trace import label_flags, shape_key
 from manual_grad.derivation import Line
 
 WORK = 3e8

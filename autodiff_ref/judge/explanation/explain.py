@@ -22,7 +22,7 @@ from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.program.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.report import LineReport
 from manual_grad.derivation import Derivation, Line, formula_of, label_of

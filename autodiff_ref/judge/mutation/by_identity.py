@@ -6,9 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from autodiff_ref.judge.lines.jaxprs import is_real
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
 from autodiff_ref.judge.mutation.forms import shifted_exponent, stable_form
-from autodiff_ref.judge.mutation.jaxprs import is_real
 from autodiff_ref.judge.mutation.running import computes, like
 
 SUMS = ("add", "add_any", "sub")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.mutation.mutants import mutants
-from autodiff_ref.judge.symbols import expressions, process, proofs, writing
+from autodiff_ref.judge.proving import proofs, writing
+from autodiff_ref.judge.symbols import expressions, process
 from autodiff_ref.judge.symbols.prover import ring, worker
 from autodiff_ref.judge.symbols.prover.nodes import Graph
 from autodiff_ref.judge.symbols.prover.polynomials import Poly, UnprovableError

@@ -11,7 +11,7 @@ from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.floats.table import FLOATS, bounded
 from autodiff_ref.judge.floats.together import Together
 from autodiff_ref.judge.inputs import draw_inputs
-from autodiff_ref.judge.program.trace import label_flags
+from autodiff_ref.judge.lines.trace import label_flags
 from autodiff_ref.judge.search.sweep import Sweep
 from manual_grad import Derivation, mlp_lines, notes, reals
 from tests.derivations import MODULES

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from autodiff_ref import verify
-from autodiff_ref.judge import reference
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.lines import reference
 from autodiff_ref.verify import Input, register
 from manual_grad import (
     Derivation,

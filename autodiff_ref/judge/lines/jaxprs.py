@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.movement import MOVEMENT
-from autodiff_ref.judge.program.traces import Traces
 from autodiff_ref.judge.program.walk import CALLS
 from autodiff_ref.nabla import nabla as jax_nabla
 

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from autodiff_ref.judge.program.trace import Traced, shape_key, trace_line, trace_of, trace_reference
-from autodiff_ref.judge.reference import Differentiated
+from autodiff_ref.judge.lines.reference import Differentiated
+from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.nabla import Nabla, staged_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import Derivation, Line

@@ -14,7 +14,7 @@ from jax.extend import core
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.comparing import digits, evaluator
 from autodiff_ref.judge.counterexample import leaf_names, readable
-from autodiff_ref.judge.program.trace import MakeNabla, NablaCall
+from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
 from autodiff_ref.judge.program.walk import Plan, plan
 from autodiff_ref.judge.truth import Truth, truth_of
 from autodiff_ref.nabla import nabla as jax_nabla

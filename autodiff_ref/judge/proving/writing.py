@@ -11,8 +11,8 @@ from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.domains import is_label, label_flags, row_of
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.inputs import RandomSource, dimension_names, draw_arguments
+from autodiff_ref.judge.lines.trace import REFERENCE
 from autodiff_ref.judge.program.plans import NoRuleError
-from autodiff_ref.judge.program.trace import REFERENCE
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.symbols.expressions import Context, Expressions, Node, symbolic_arguments
 from autodiff_ref.judge.symbols.primitives import nodes_of

@@ -13,7 +13,7 @@ from rich.text import Text
 from autodiff_ref.judge.inputs import NoInputError
 from autodiff_ref.judge.mutation.mutants import Mutant, mutants
 from autodiff_ref.judge.report import indented
-from autodiff_ref.judge.variants import Inputs, Variants
+from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.judge.verdict import verdict_of
 from manual_grad.derivation import Derivation, label_of
 

@@ -9,15 +9,13 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import Derivation, label_of
-
-ULP = 2.0**-52
-"""an ulp of float64, relative"""
 
 REFERENCE = "jax.grad"
 """the label of the gradient that the first line is judged against"""

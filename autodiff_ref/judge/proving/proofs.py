@@ -7,7 +7,8 @@ from dataclasses import replace
 import jax
 
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.program.trace import REFERENCE
+from autodiff_ref.judge.lines.trace import REFERENCE
+from autodiff_ref.judge.proving.writing import Writer, other_size
 from autodiff_ref.judge.report import Report
 from autodiff_ref.judge.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.judge.symbols.primitives import chosen
@@ -15,7 +16,6 @@ from autodiff_ref.judge.symbols.process import OUT_OF_ALL_WORK, PROVER, Account,
 from autodiff_ref.judge.symbols.proof import Proof
 from autodiff_ref.judge.symbols.prover.identities import identity
 from autodiff_ref.judge.symbols.prover.polynomials import OUT_OF_WORK
-from autodiff_ref.judge.symbols.writing import Writer, other_size
 from manual_grad.derivation import Line, label_of
 
 WORK = 20_000_000
