@@ -59,6 +59,6 @@ bool: dtype
 
 ops: Any
 random: Any
-autograd: Any
+from torch import autograd as autograd
 
 def __getattr__(name: str) -> Any: ...

@@ -79,7 +79,6 @@ class Subject:
     def __init__(self, func: Function, inputs: Sequence[Any], by: Sequence[int], of: Function | None = None) -> None:
         self.func, self.inputs, self.by, self.of = func, list(inputs), list(by), of
         self.data = [k for k, x in enumerate(inputs) if isinstance(x, torch.Tensor) and k not in self.by]
-        self.run_inputs: list[torch.Tensor] = []
         self._written: dict[Any, Written] = {}
 
     @property
@@ -214,7 +213,9 @@ def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
 
 
 def as_cotangent(out: torch.Tensor, value: Any) -> torch.Tensor:
-    """A cotangent of an output with these numbers."""
+    """A cotangent of an output with these numbers; a tensor as it is, with its layout."""
+    if isinstance(value, torch.Tensor):
+        return value
     return to_torch(value).to(out.dtype).reshape(out.shape).clone()
 
 

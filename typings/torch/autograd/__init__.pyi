@@ -1,0 +1,7 @@
+from typing import Any
+
+class Function:
+    @staticmethod
+    def forward(*args: Any, **keywords: Any) -> Any: ...
+
+def __getattr__(name: str) -> Any: ...
