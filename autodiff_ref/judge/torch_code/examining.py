@@ -14,7 +14,7 @@ from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.program.trace import ULP
 from autodiff_ref.judge.torch_code.following import not_followed
-from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays
+from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject
 from autodiff_ref.judge.torch_code.values import NotFollowedError, to_numpy
 
 Verdict = Literal["right", "WRONG", "meant so", "undecided"]
@@ -42,22 +42,6 @@ class Judged:
     value: Any = None
 
 
-def names_of(func: Any, inputs: Sequence[Any], by: Sequence[int]) -> list[str]:
-    """What the arguments are called, as `forward` or the function names them."""
-    import inspect
-
-    owner = getattr(func, "__self__", None)
-    is_apply = isinstance(owner, type) and issubclass(owner, torch.autograd.Function)
-    try:
-        found = [*inspect.signature(owner.forward if is_apply else func).parameters.values()]
-    except (TypeError, ValueError):
-        found = []
-    plain = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if is_apply and "setup_context" not in vars(owner) and plain:
-        plain = plain[1:]  # ctx
-    return [plain[k] if k < len(plain) else f"input_{k}" for k in by if k < len(inputs)]
-
-
 def label_of_function(func: Any) -> str:
     """A Function by its class, another by its name."""
     owner = getattr(func, "__self__", None)
@@ -76,12 +60,11 @@ def cotangents_for(outs: Sequence[torch.Tensor], seed: int = 1) -> list[np.ndarr
 def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None = None) -> Judged:
     """Judges one subject at its own input and these cotangents."""
     by, data = subject.arrays
-    names = names_of(subject.func, subject.inputs, subject.by)
     reference, candidate = Reference(subject, cotangents), Candidate(subject, cotangents)
     name = label_of_function(subject.func)
     reference.__name__ = name if subject.of is None else label_of_function(subject.of)
     candidate.__name__ = f"{name}.backward"
-    args = (dict(zip(names, by, strict=True)), data, cotangents)
+    args = (dict(zip(subject.names, by, strict=True)), data, cotangents)
     try:
         dtype = _precision(subject, cotangents)
         stopped = not_followed(subject, dtype, cotangents)
@@ -212,9 +195,11 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
 def _quotient(subject: Subject, pair: Pair, by: list[np.ndarray], data: list[np.ndarray], k: int, step: float) -> float:
     """A central difference quotient of ⟨cotangent, function⟩, run for real, along one entry."""
     cotangents = pair.call.args[2]
-    ends = np.cumsum([x.size for x in by])
-    which = int(np.searchsorted(ends, k, side="right"))
-    place = np.unravel_index(k - (int(ends[which]) - by[which].size), by[which].shape)
+    order = sorted(range(len(by)), key=lambda j: subject.names[j])  # as JAX flattens a dict
+    ends = np.cumsum([by[j].size for j in order])
+    found = int(np.searchsorted(ends, k, side="right"))
+    which = order[found]
+    place = np.unravel_index(k - (int(ends[found]) - by[which].size), by[which].shape)
     values: list[float] = []
     h = step * max(1.0, abs(float(by[which][place])))
     for sign in (1, -1):
@@ -225,4 +210,4 @@ def _quotient(subject: Subject, pair: Pair, by: list[np.ndarray], data: list[np.
     return (values[0] - values[1]) / (2 * h)
 
 
-__all__ = ["Judged", "Verdict", "as_arrays", "cotangents_for", "examine", "label_of_function", "settled"]
+__all__ = ["Judged", "Verdict", "cotangents_for", "examine", "label_of_function"]

@@ -13,7 +13,6 @@ from jax.extend import core
 
 from autodiff_ref.judge.floats.table import bounded
 from autodiff_ref.judge.torch_code.program import Subject, Written, as_arrays
-from autodiff_ref.judge.torch_code.values import to_numpy
 
 NUDGES = (2.0**-12, 2.0**-20, 2.0**-30)
 """how far neighbours are, relative: nearer ones where the trace takes other branches further off"""
@@ -117,9 +116,9 @@ def _first_wrong(
     """The first operation whose result differs, there or at the neighbour."""
     written = subject.written(dtype, cotangents, keep=True)
     there = Subject(subject.func, subject.inputs, subject.by)
-    for k, x in zip(subject.by, near, strict=True):
-        there.inputs[k] = there.given(near, data)[k].detach()
-        del x
+    moved = there.given(near, data)
+    for k in subject.by:
+        there.inputs[k] = moved[k].detach()
     beside = there.written(dtype, cotangents, keep=True)
     if [name for name, _ in beside.names] != [name for name, _ in written.names]:
         return "a branch: it takes another at a neighbouring input, unseen"
@@ -130,6 +129,3 @@ def _first_wrong(
         if not _alike(ours, real, 0.0, close):
             return f"{name}{f' at {place}' if place else ''}: what it returns depends on numbers that have left PyTorch"
     return "what leaves PyTorch, as .numpy(), .data_ptr() or state that it keeps"
-
-
-__all__ = ["not_followed", "to_numpy"]

@@ -1,5 +1,6 @@
 """A function of PyTorch and its backward as programs in JAX: written down once for a precision, then evaluated at will."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,24 @@ Function = Callable[..., Any]
 
 SEED = 0
 """PyTorch's random numbers start from it at each run, so that a function that draws some is a function of its arguments"""
+
+
+def _called(func: Function, count: int) -> list[str]:
+    """What the arguments are called, as `forward` or the function names them; by their places where it does not."""
+    owner = getattr(func, "__self__", None)
+    is_apply = isinstance(owner, type) and issubclass(owner, torch.autograd.Function)
+    try:
+        found = list(inspect.signature(owner.forward if is_apply else func).parameters.values())
+    except (TypeError, ValueError):
+        found = []
+    names = [each.name for each in found if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if is_apply and not _sets_context_apart(owner):
+        names = names[1:]  # ctx
+    return [names[k] if k < len(names) else f"input_{k}" for k in range(count)]
+
+
+def _sets_context_apart(owner: Any) -> bool:
+    return owner.setup_context is not torch.autograd.Function.setup_context
 
 
 def outputs_of(value: Any) -> list[torch.Tensor]:
@@ -74,12 +93,26 @@ class Subject:
         inputs: its arguments, on the CPU.
         by: the places of the tensors that it is differentiated by.
         of: the function whose gradient is meant, where that is not `func` itself.
+        called: what all arguments are called; by default as `func` names them.
     """
 
-    def __init__(self, func: Function, inputs: Sequence[Any], by: Sequence[int], of: Function | None = None) -> None:
+    def __init__(
+        self,
+        func: Function,
+        inputs: Sequence[Any],
+        by: Sequence[int],
+        of: Function | None = None,
+        called: Sequence[str] | None = None,
+    ) -> None:
+        self.called = list(called or _called(func, len(inputs)))
         self.func, self.inputs, self.by, self.of = func, list(inputs), list(by), of
         self.data = [k for k, x in enumerate(inputs) if isinstance(x, torch.Tensor) and k not in self.by]
         self._written: dict[Any, Written] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """What the arguments are called that it is differentiated by."""
+        return [self.called[k] for k in self.by]
 
     @property
     def arrays(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -243,7 +276,7 @@ class Reference:
 
     def __call__(self, by: Any, data: Any, upstream: Any) -> Any:
         """The sum over all outputs, each times its cotangent."""
-        values = list(by.values())
+        values = [by[name] for name in self.subject.names]
         if not isinstance(values[0], jax.core.Tracer):
             outs = self.subject.value_of(values, list(data))
             return sum(np.sum(out * c) for out, c in zip(outs, upstream, strict=True))
@@ -266,16 +299,16 @@ class Candidate:
 
     def __call__(self, by: Any, data: Any, upstream: Any) -> Any:
         """The gradients, by name."""
-        values = list(by.values())
+        values = [by[name] for name in self.subject.names]
         if not isinstance(values[0], jax.core.Tracer):
             run = self.subject.run(values, list(data), list(upstream))
-            return dict(zip(by, as_arrays(run.grads, values), strict=True))
+            return dict(zip(self.subject.names, as_arrays(run.grads, values), strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
         flat = [*values, *data, *upstream]
         grads = _evaluated(written.part(written.outs, written.grads), flat)
         taken = _evaluated(written.part(written.outs + written.grads, len(written.assumed)), flat)
         self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=True)]
-        return dict(zip(by, grads, strict=True))
+        return dict(zip(self.subject.names, grads, strict=True))
 
 
 def as_arrays(grads: Sequence[torch.Tensor | None], like: Sequence[Any]) -> list[np.ndarray]:

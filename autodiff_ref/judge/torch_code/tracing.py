@@ -33,6 +33,9 @@ WITHOUT_VALUE = {"memory_format", "layout", "device", "pin_memory", "non_blockin
 DECIDING = {"nonzero", "nonzero_static", "unique_dim", "unique_consecutive", "_unique", "_unique2", "bincount", "equal"}
 """operations whose results are taken as they are here, as long as what they are told of stays the same"""
 
+RANDOM = {"bernoulli_", "uniform_", "normal_", "exponential_", "random_", "log_normal_", "geometric_", "cauchy_"}
+"""operations that fill a tensor with random numbers: what they drew is a constant"""
+
 ESCAPES = {
     torch.Tensor.numpy: "numpy()",
     torch.Tensor.tolist: "tolist()",
@@ -155,6 +158,8 @@ class Trace(TorchDispatchMode):
             return self._number(func, args[0])
         if name in DECIDING:
             return self._decided(func, name, args, keywords)
+        if name in RANDOM:
+            return self._drawn(func, name, args, keywords)
         if name == "resize_":
             return self._resized(func, args, keywords)
         if name in ("set_", "_to_dense", "_to_sparse"):
@@ -182,13 +187,16 @@ class Trace(TorchDispatchMode):
         return out
 
     def _define_all(self, name: str, out: Any, value: Any, tensors: Sequence[torch.Tensor]) -> None:
-        outs = [part for part in tree_leaves(out) if isinstance(part, torch.Tensor)]
+        outs: list[Any] = list(out) if isinstance(out, tuple | list) else [out]
         values: list[Any] = list(value) if isinstance(value, tuple | list) else [value]
+        if len(outs) == 1 and isinstance(outs[0], list):
+            outs = outs[0]
         if len(outs) != len(values):
             raise NotFollowedError(name, f"{len(values)} results were written down, and it has {len(outs)}")
         given = {_id(t) for t in tensors}
         for t, each in zip(outs, values, strict=True):
-            if each is None or (_id(t) in given and t.numel()):  # nothing is said of it, or it is its own argument
+            # nothing is asked or said of it, or it is an argument that came back
+            if t is None or each is None or (_id(t) in given and t.numel()):
                 continue
             if tuple(np.shape(each)) != tuple(t.shape):
                 raise NotFollowedError(name, f"shape {np.shape(each)} was written down, and it has {tuple(t.shape)}")
@@ -196,7 +204,7 @@ class Trace(TorchDispatchMode):
             self._note(name, t)
 
     def _note(self, name: str, t: torch.Tensor) -> None:
-        if self._keep:
+        if self._keep and "empty" not in name:
             place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
             self.steps.append(Step(name, place, self.read(t), to_numpy(t)))
 
@@ -221,6 +229,13 @@ class Trace(TorchDispatchMode):
         else:
             self.assume(t)
         return func(*args, **keywords)
+
+    def _drawn(self, func: Any, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        if any(isinstance(part, torch.Tensor) and self.is_traced(part) for part in tree_leaves((args[1:], keywords))):
+            raise NotFollowedError(name, "how it draws depends on the input")
+        out = func(*args, **keywords)
+        self.define(args[0], to_numpy(args[0]))
+        return out
 
     def _resized(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         t = args[0]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function, names_of
+from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
 from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of, seeded
 from autodiff_ref.judge.torch_code.values import NotFollowedError, is_float, to_torch
 
@@ -51,7 +51,7 @@ class Base:
 
     def __post_init__(self) -> None:
         self.by, self.data = self.subject.arrays
-        self.names = names_of(self.subject.func, self.subject.inputs, self.subject.by)
+        self.names = self.subject.names
         self.grads = as_arrays(self.subject.run(self.by, self.data, self.cotangents).grads, self.by)
 
     def other(self, inputs: Sequence[Any] | None = None, by: Sequence[int] | None = None) -> Subject:
@@ -280,7 +280,8 @@ def double(base: Base) -> Trial:
         return [each for each in found if each is not None and each.requires_grad]
 
     backward.__name__ = f"{label_of_function(subject.func)}.backward"
-    twice = Subject(backward, inputs, by)
+    called = [*subject.called, *[f"upstream_{k}" if k else "upstream" for k in range(len(base.cotangents))]]
+    twice = Subject(backward, inputs, by, called=called)
     try:
         outs = twice.run(*twice.arrays, None).outs
         if not outs:

@@ -36,7 +36,7 @@ def _scatter(x: Any, dim: int, index: Any, *source: Any, src: Any = None, value:
     if x.ndim == 0:
         raise NotFollowedError("scatter", "of a single number")
     at = x.at[_along(dim, index)]
-    return {None: at.set, "add": at.add, "multiply": at.multiply}[reduce](_part(given, index))
+    return {None: at.set, "add": at.add, "multiply": at.multiply}[reduce](jnp.asarray(_part(given, index)).astype(x.dtype))
 
 
 def _scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
@@ -93,7 +93,7 @@ def _index_put(operation: Operation) -> Any:
         mask, value = index[0], values.reshape(()).astype(x.dtype)
         mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
         return jnp.where(mask, x + value if adds else value, x)
-    at = x.at[_indices(operation, given, index)]
+    at, values = x.at[_indices(operation, given, index)], values.astype(x.dtype)
     return at.add(values) if adds else at.set(values)
 
 

@@ -180,43 +180,56 @@ def _dropout(operation: Operation) -> Any:
 # The CTC loss
 
 
-def _ctc(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int) -> Any:
-    """(loss of each sequence): all paths through blanks and labels, added up step by step (Graves et al., 2006)."""
+def _ctc(log_probs: Any, targets: list[list[int]], input_lengths: list[int], blank: int) -> Any:
+    """The loss of each sequence: all paths through blanks and labels, added up step by step (Graves et al., 2006)."""
     losses: list[Any] = []
-    start = 0
-    for n, (steps, length) in enumerate(zip(input_lengths, target_lengths, strict=True)):
-        labels = targets[n, :length] if targets.ndim == 2 else targets[start : start + length]
-        start += length
-        path = jnp.full(2 * length + 1, blank, labels.dtype).at[1::2].set(labels)
-        skips = jnp.concatenate([jnp.zeros(2, bool), (path[2:] != blank) & (path[2:] != path[:-2])])[: len(path)]
-        low = -1e30
-        alpha = jnp.full(len(path), low, log_probs.dtype).at[:2].set(log_probs[0, n, path[:2]])
-        for t in range(1, int(steps)):
-            one = jnp.concatenate([jnp.full(1, low, alpha.dtype), alpha[:-1]])
-            two = jnp.where(skips, jnp.concatenate([jnp.full(2, low, alpha.dtype), alpha[:-2]])[: len(path)], low)
-            alpha = jax.scipy.special.logsumexp(jnp.stack([alpha, one, two]), axis=0) + log_probs[t, n, path]
-        losses.append(-jax.scipy.special.logsumexp(alpha[-2:]))
+    for n, (steps, labels) in enumerate(zip(input_lengths, targets, strict=True)):
+        path = [blank] + [each for label in labels for each in (label, blank)]
+        reached: dict[int, Any] = {s: log_probs[0, n, path[s]] for s in range(min(2, len(path)))}
+        for t in range(1, steps):
+            before, reached = reached, {}
+            for s, label in enumerate(path):
+                may_skip = s > 1 and label not in (blank, path[s - 2])
+                from_ = [before[r] for r in (s, s - 1, *([s - 2] if may_skip else [])) if r in before]
+                if from_:
+                    reached[s] = _log_sum(from_) + log_probs[t, n, label]
+        ends = [reached[s] for s in {len(path) - 1, max(len(path) - 2, 0)} if s in reached]
+        losses.append(-_log_sum(ends) if ends else jnp.asarray(jnp.inf, log_probs.dtype))
     return jnp.stack(losses)
+
+
+def _log_sum(terms: list[Any]) -> Any:
+    return terms[0] if len(terms) == 1 else jax.scipy.special.logsumexp(jnp.stack(terms))
 
 
 def _lengths(lengths: Any) -> list[int]:
     return [int(each) for each in lengths]
 
 
+def _labels(operation: Operation, targets: Any, lengths: list[int]) -> list[list[int]]:
+    """The labels of each sequence, taken for granted: targets stand in rows, or one after the other."""
+    operation.assume(targets)
+    if targets.ndim == 2:
+        return [_lengths(row[:length]) for row, length in zip(targets, lengths, strict=True)]
+    ends = np.cumsum(lengths)
+    return [_lengths(targets[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+
+
 def _ctc_loss(operation: Operation) -> Any:
-    for t in operation.args[2:4]:
+    _, targets, steps, lengths, *more = operation.args
+    for t in (steps, lengths):
         if isinstance(t, torch.Tensor):
             operation.assume(t)
-    blank = operation.args[4] if len(operation.args) > 4 else 0
-    given = operation.arrays[:2]
-    return _ctc(*given, _lengths(operation.args[2]), _lengths(operation.args[3]), blank), None
+    labels = _labels(operation, targets, _lengths(lengths))
+    return _ctc(operation.arrays[0], labels, _lengths(steps), more[0] if more else 0), None
 
 
 def _ctc_loss_backward(operation: Operation) -> Any:
     """As PyTorch has it: the gradient through log-softmax, which adds exp(log_probs) at the steps that count."""
-    g, log_probs, targets = operation.arrays[:3]
-    steps, lengths, blank = _lengths(operation.args[3]), _lengths(operation.args[4]), operation.args[7]
-    _, pull = jax.vjp(lambda x: _ctc(x, targets, steps, lengths, blank), log_probs)
+    g, log_probs = operation.arrays[:2]
+    targets, steps, lengths, blank = operation.args[2], *map(_lengths, operation.args[3:5]), operation.args[7]
+    labels = _labels(operation, targets, lengths)
+    _, pull = jax.vjp(lambda x: _ctc(x, labels, steps, blank), log_probs)
     counts = np.arange(log_probs.shape[0])[:, None] < np.array(steps)
     return jnp.where(counts[..., None], pull(g)[0] + jnp.exp(log_probs) * g[:, None], 0.0)
 
@@ -265,6 +278,12 @@ def _resized_backward(name: str) -> Rule:
     return rule
 
 
+def _adaptive_backward(operation: Operation) -> Any:
+    g, x = operation.args
+    forward = torch.ops.aten._adaptive_avg_pool2d
+    return _pulled_back(forward, (0,), lambda _: [x, list(g.shape[-2:])])(operation)[0]
+
+
 LAYERS: dict[str, Rule] = {
     "convolution": convolution,
     "convolution_backward": _convolution_backward,
@@ -280,6 +299,7 @@ LAYERS_WHOLE: dict[str, Rule] = {
     "native_dropout": _dropout,
     "_ctc_loss": _ctc_loss,
     "_ctc_loss_backward": _ctc_loss_backward,
+    "_adaptive_avg_pool2d_backward": _adaptive_backward,
     "grid_sampler_2d_backward": _grid_sample_backward,
     **{
         f"{name}_backward": _resized_backward(name)
