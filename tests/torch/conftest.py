@@ -1,4 +1,4 @@
-"""These tests need PyTorch, the extra `torch`; where it is missing they are skipped, and CI runs them in an environment of their own."""
+"""These tests need PyTorch, the extra `torch`: where it is missing they are skipped. CI has an environment of their own."""
 
 import importlib.util
 
@@ -12,7 +12,7 @@ class _Missing(pytest.Item):
         pytest.skip("PyTorch is not installed: pip install 'manual-grad[torch]' runs these tests")
 
 
-def pytest_collect_directory(path, parent):  # noqa: ARG001 (pytest's own signature)
+def pytest_collect_directory(path, parent):
     """Says once that all are skipped, and why."""
     if collect_ignore_glob and path.name == "torch":
         return _Directory.from_parent(parent, path=path)

@@ -136,7 +136,6 @@ BATTERY = {
     "prod": (lambda x: x.prod(1), normal(2, 3)),
     "pad": (lambda x: F.pad(x, (1, 1), mode="reflect"), normal(1, 1, 3)),
     "unfold": (lambda x: F.unfold(x, 2) ** 2, normal(1, 1, 3, 3)),
-    "fft": (lambda x: torch.fft.rfft(x).abs(), normal(4)),
     "lgamma": (torch.lgamma, normal(3).abs() + 0.5),
     "erf": (torch.erf, normal(3)),
     "item": (lambda x: x * x.abs().max().item() if x.numel() > 9 else x / 2, normal(3)),
@@ -148,3 +147,51 @@ def test_autograds_own_derivative_is_followed_and_right(name):
     f, *inputs = BATTERY[name]
     report = judge(f, [x.clone().requires_grad_() for x in inputs], within=1e-9, beside=False)
     assert report.verdict == "right", str(report)
+
+
+@pytest.mark.parametrize("name", ["einsum", "conv2d", "layer_norm", "solve", "ctc_loss", "attention", "masked", "LSTM cell"])
+def test_a_small_factor_in_one_gradient_is_seen(name):
+    f, *inputs = BATTERY[name]
+    inputs = [x.clone().requires_grad_() for x in inputs]
+
+    def planted(first, *others):
+        return f(function(lambda x: x * 1, lambda g, _: g * (1 + 1e-5), "Planted").apply(first), *others)
+
+    report = judge(planted, inputs, within=1e-9, beside=False)
+    assert report.verdict == "WRONG", str(report)
+
+
+def test_what_is_not_followed_is_named():
+    def by_numpy(x):
+        return torch.sin(x.detach() * 0 + x)
+
+    def cosine(g, x):
+        return g * torch.from_numpy(__import__("numpy").cos(x.numpy()))
+
+    x = normal(3).requires_grad_()
+    report = judge(function(by_numpy, cosine).apply, (x,))
+    assert (report.verdict, "numpy()" in report.text) == ("undecided", True)
+    report = judge(lambda x: torch.fft.rfft(x).abs(), (x,))
+    assert (report.verdict, "_fft_r2c" in report.text) == ("undecided", True)
+
+
+def test_numbers_that_leave_unseen_are_noticed_at_neighbouring_inputs():
+    """A backward whose slope is kept from the first call: right there, and a constant."""
+    kept = {}
+
+    def cosine(g, x):
+        kept.setdefault("slope", torch.tensor([float(v) for v in kept["x"].storage()], dtype=x.dtype).cos())
+        return g * kept["slope"]
+
+    def sine(x):
+        kept["x"] = x.detach().clone()
+        return torch.sin(x)
+
+    report = judge(function(sine, cosine).apply, (normal(3).requires_grad_(),))
+    assert report.verdict == "undecided", str(report)
+    assert "not followed" in report.text
+
+
+def test_a_derivative_that_ends_with_a_number_taken_out_is_wrong():
+    report = judge(lambda x: x * x.detach().max().item(), (torch.tensor([1.0, 2.0], requires_grad=True),))
+    assert report.verdict == "WRONG", str(report)

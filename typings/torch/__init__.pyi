@@ -1,7 +1,8 @@
 """What this project uses of PyTorch, which is an extra: types are checked without it."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
+
+from torch import autograd as autograd
 
 class dtype:
     @property
@@ -40,6 +41,12 @@ class Tensor:
     def untyped_storage(self) -> UntypedStorage: ...
     def detach(self) -> Tensor: ...
     def clone(self) -> Tensor: ...
+    numpy: Any
+    tolist: Any
+    data_ptr: Any
+    item: Any
+    __array__: Any
+    __dlpack__: Any
     def to(self, *args: Any, **keywords: Any) -> Tensor: ...
     def requires_grad_(self, requires_grad: bool = ...) -> Tensor: ...
     def is_contiguous(self) -> bool: ...
@@ -59,6 +66,5 @@ bool: dtype
 
 ops: Any
 random: Any
-from torch import autograd as autograd
 
 def __getattr__(name: str) -> Any: ...

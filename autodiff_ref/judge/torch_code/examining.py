@@ -179,10 +179,8 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
     if iterates and abs(computed - expected) <= SMALL * size:
         return "undecided", text
     by, data = ([x.astype(np.float64) if x.dtype.kind == "f" else x for x in part] for part in subject.arrays)
-    quotients: list[float] = []
     try:
-        for step in STEPS:
-            quotients.append(_quotient(subject, pair, by, data, k, step))
+        quotients = [_quotient(subject, pair, by, data, k, step) for step in STEPS]
     except Exception:  # it does not run in float64, or beside this input
         return None
     spread = abs(quotients[0] - quotients[1])

@@ -79,9 +79,7 @@ def _neighbours(by: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
     rng = np.random.default_rng(0)
     for nudge in NUDGES:
         for _ in range(NEIGHBOURS):
-            yield [
-                np.asarray(x + nudge * (np.abs(x) + 2.0**-6) * rng.uniform(-1, 1, x.shape), x.dtype) for x in by
-            ]
+            yield [np.asarray(x + nudge * (np.abs(x) + 2.0**-6) * rng.uniform(-1, 1, x.shape), x.dtype) for x in by]
 
 
 def _holds(written: Written, found: list[np.ndarray]) -> bool:

@@ -37,7 +37,7 @@ def block_order(shape: Shape, stride: Shape) -> list[int] | None:
 
 
 def read(flat: Any, shape: Shape, stride: Shape, offset: int) -> Any:
-    """What a tensor of this layout holds, of memory that holds `flat`: transposed, sliced or broadcast where that will do."""
+    """What a tensor of this layout holds, of memory that holds `flat`: turned, sliced or broadcast where that will do."""
     shape, stride = tuple(shape), tuple(stride)
     size = math.prod(shape)
     if size == 0:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from jax.core import Tracer
 from jax.extend import core
 
 from autodiff_ref.judge.numpy_code import Assumption
@@ -23,10 +24,11 @@ SEED = 0
 
 def _called(func: Function, count: int) -> list[str]:
     """What the arguments are called, as `forward` or the function names them; by their places where it does not."""
-    owner = getattr(func, "__self__", None)
+    owner: Any = getattr(func, "__self__", None)
     is_apply = isinstance(owner, type) and issubclass(owner, torch.autograd.Function)
+    named: Any = owner.forward if is_apply else func  # pyright: ignore[reportOptionalMemberAccess]
     try:
-        found = list(inspect.signature(owner.forward if is_apply else func).parameters.values())
+        found = list(inspect.signature(named).parameters.values())
     except (TypeError, ValueError):
         found = []
     names = [each.name for each in found if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
@@ -140,9 +142,7 @@ class Subject:
             between()
         if cotangents is None:
             return Run(differentiable, [])
-        pairs = [
-            (out, as_cotangent(out, c)) for out, c in zip(differentiable, cotangents, strict=True) if c is not None
-        ]
+        pairs = [(out, as_cotangent(out, c)) for out, c in zip(differentiable, cotangents, strict=True) if c is not None]
         grads = torch.autograd.grad(
             [out for out, _ in pairs], [given[k] for k in self.by], [c for _, c in pairs], allow_unused=True
         )
@@ -277,7 +277,7 @@ class Reference:
     def __call__(self, by: Any, data: Any, upstream: Any) -> Any:
         """The sum over all outputs, each times its cotangent."""
         values = [by[name] for name in self.subject.names]
-        if not isinstance(values[0], jax.core.Tracer):
+        if not isinstance(values[0], Tracer):
             outs = self.subject.value_of(values, list(data))
             return sum(np.sum(out * c) for out, c in zip(outs, upstream, strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
@@ -300,7 +300,7 @@ class Candidate:
     def __call__(self, by: Any, data: Any, upstream: Any) -> Any:
         """The gradients, by name."""
         values = [by[name] for name in self.subject.names]
-        if not isinstance(values[0], jax.core.Tracer):
+        if not isinstance(values[0], Tracer):
             run = self.subject.run(values, list(data), list(upstream))
             return dict(zip(self.subject.names, as_arrays(run.grads, values), strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
@@ -313,7 +313,9 @@ class Candidate:
 
 def as_arrays(grads: Sequence[torch.Tensor | None], like: Sequence[Any]) -> list[np.ndarray]:
     """Gradients as arrays; None is zero to autograd."""
-    return [np.zeros(np.shape(x), np.asarray(x).dtype) if g is None else to_numpy(g) for g, x in zip(grads, like, strict=True)]
+    return [
+        np.zeros(np.shape(x), np.asarray(x).dtype) if g is None else to_numpy(g) for g, x in zip(grads, like, strict=True)
+    ]
 
 
 def _dtype_for(subject: Subject, values: Sequence[Any]) -> Any:

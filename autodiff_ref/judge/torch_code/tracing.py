@@ -1,6 +1,6 @@
-"""PyTorch code runs for real on tensors, and what it computes is written down as operations of JAX at the same time.
+"""PyTorch code runs on real tensors, and what it computes is written down as operations of JAX at the same time.
 
-The mode sits below autograd: `Function.apply`, ctx, `save_for_backward`, `needs_input_grad`, `no_grad`, hooks and checkpoints
+The mode sits below autograd: `Function.apply`, ctx, `save_for_backward`, `needs_input_grad`, `no_grad`, hooks and checkpoint
 are PyTorch's own, and reach it as plain operations. Real values run along, so that code may branch on them and ask for
 shapes; what was decided by a value is noted as an assumption, under which alone the trace holds.
 
@@ -166,7 +166,11 @@ class Trace(TorchDispatchMode):
             raise NotFollowedError(name)
         targets = _written(func, args, keywords)
         if not targets and any(returned.alias_info is not None for returned in func._schema.returns):
-            return func(*args, **keywords)  # a view: its storage is traced
+            out = func(*args, **keywords)
+            parts = [part for part in tree_leaves(out) if isinstance(part, torch.Tensor)]
+            if all(self.is_traced(part) or not part.numel() for part in parts):
+                return out  # a view: its storage is traced
+            return self._decomposed(func, name, args, keywords)  # a copy, as `reshape` may make one
         found = _rule_of(name, written=bool(targets))
         if found is None:
             return self._decomposed(func, name, args, keywords)
@@ -210,7 +214,9 @@ class Trace(TorchDispatchMode):
 
     def _number(self, func: Any, t: torch.Tensor) -> Any:
         if t.dtype.is_floating_point or t.dtype.is_complex:
-            raise NotFollowedError("a number", f"a {t.dtype} is taken out of a tensor, and what becomes of it is not followed")
+            raise NotFollowedError(
+                "a number", f"a {t.dtype} is taken out of a tensor, and what becomes of it is not followed"
+            )
         self.assume(t)
         return func(t)
 

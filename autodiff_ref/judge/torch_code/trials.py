@@ -247,7 +247,9 @@ def _overwritten(base: Base) -> Iterator[Trial]:
         if not torch.equal(given[k].detach(), to_torch(x)):
             yield Trial(f"{name} is overwritten by the function", "WRONG", "  call mark_dirty, or write into a copy")
     if not all(torch.equal(c, to_torch(b)) for c, b in zip(cotangents, base.cotangents, strict=True)):
-        yield Trial("the cotangent is overwritten by the backward", "WRONG", "  autograd may use it again: write into a copy")
+        yield Trial(
+            "the cotangent is overwritten by the backward", "WRONG", "  autograd may use it again: write into a copy"
+        )
     for k, name in zip(subject.by, base.names, strict=True):
         with seeded():
             given = subject.given(base.by, base.data)
@@ -276,7 +278,9 @@ def double(base: Base) -> Trial:
     def backward(*args: Any) -> list[torch.Tensor]:
         given = [x.requires_grad_() if is_float(x) and k in by and not x.requires_grad else x for k, x in enumerate(args)]
         outs = [out for out in outputs_of(subject.func(*given[:count])) if is_float(out) and out.requires_grad]
-        found = torch.autograd.grad(outs, [given[k] for k in subject.by], given[count:], create_graph=True, allow_unused=True)
+        found = torch.autograd.grad(
+            outs, [given[k] for k in subject.by], given[count:], create_graph=True, allow_unused=True
+        )
         return [each for each in found if each is not None and each.requires_grad]
 
     backward.__name__ = f"{label_of_function(subject.func)}.backward"

@@ -30,13 +30,13 @@ def _factored(a: Any) -> tuple[Any, Any]:
 
 
 def _solve(operation: Operation) -> Any:
-    """The solution, the factors of what PyTorch factors, and that it went well."""
+    """The solution, the factors of the matrix, and that it went well."""
     a, b, *_ = operation.arrays
     left = operation.keywords.get("left", operation.args[2] if len(operation.args) > 2 else True)
     vector = _is_vector(a, b)
     right = b[..., None] if vector else b
     x = jnp.linalg.solve(a, right) if left else turned(jnp.linalg.solve(turned(a), turned(right)))
-    return (x[..., 0] if vector else x), *_factored(_as_factored(operation, a)), None
+    return (x[..., 0] if vector else x), *_factored(a), None
 
 
 def _as_factored(operation: Operation, a: Any) -> Any:

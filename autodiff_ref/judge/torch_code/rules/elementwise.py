@@ -68,11 +68,54 @@ def _no_number(x: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) 
     return jnp.nan_to_num(x, nan=nan or 0.0, posinf=posinf, neginf=neginf)
 
 
-_SAME_NAME = (
-    "exp exp2 expm1 log log2 log10 log1p sqrt abs sin cos tan sinh cosh tanh ceil floor trunc sign isnan isinf isfinite "
-    "logical_not square signbit sinc deg2rad rad2deg maximum minimum logical_and logical_or logical_xor bitwise_and "
-    "bitwise_or bitwise_xor bitwise_not remainder fmod floor_divide hypot logaddexp logaddexp2 copysign where isin"
-).split()
+_SAME_NAME = [
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "abs",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "ceil",
+    "floor",
+    "trunc",
+    "sign",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "logical_not",
+    "square",
+    "signbit",
+    "sinc",
+    "deg2rad",
+    "rad2deg",
+    "maximum",
+    "minimum",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_not",
+    "remainder",
+    "fmod",
+    "floor_divide",
+    "hypot",
+    "logaddexp",
+    "logaddexp2",
+    "copysign",
+    "where",
+    "isin",
+]
 """functions that jax.numpy has by the same name"""
 
 _FUNCTIONS: dict[str, Rule] = {

@@ -40,16 +40,23 @@ def convolution(
     if transposed:
         # weight is (in, out / groups, …): the same as (out, in / groups, …) with its axes turned round
         inputs, outputs = weight.shape[:2]
-        weight = jnp.swapaxes(weight.reshape((groups, inputs // groups, outputs) + weight.shape[2:]), 1, 2)
-        weight = weight.reshape((groups * outputs, inputs // groups) + weight.shape[3:])
+        weight = jnp.swapaxes(weight.reshape((groups, inputs // groups, outputs, *weight.shape[2:])), 1, 2)
+        weight = weight.reshape((groups * outputs, inputs // groups, *weight.shape[3:]))
         weight = jnp.flip(weight, tuple(range(2, 2 + count)))
         reach = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
         pads = [(r - p, r - p + o) for r, p, o in zip(reach, padding, output_padding, strict=True)]
         stride, spread = [1] * count, stride
     layout = lax.conv_dimension_numbers(x.shape, weight.shape, ("NC" + axes, "OI" + axes, "NC" + axes))
     y = lax.conv_general_dilated(
-        x, weight, stride, pads, lhs_dilation=spread, rhs_dilation=dilation, dimension_numbers=layout, feature_group_count=groups
-    )  # fmt: skip
+        x,
+        weight,
+        stride,
+        pads,
+        lhs_dilation=spread,
+        rhs_dilation=dilation,
+        dimension_numbers=layout,
+        feature_group_count=groups,
+    )
     return y if bias is None else y + bias.reshape((1, -1) + (1,) * count)
 
 
@@ -64,11 +71,17 @@ def _convolution_backward(g: Any, x: Any, weight: Any, bias_sizes: Any, *setting
 # Pooling
 
 
-def _windows(x_shape: Sequence[int], kernel: Any, stride: Any, padding: Any, dilation: Any, out: Sequence[int]) -> np.ndarray:
+def _windows(
+    x_shape: Sequence[int], kernel: Any, stride: Any, padding: Any, dilation: Any, out: Sequence[int]
+) -> np.ndarray:
     """(out…, kernel…) flat: where each entry of each window lies in a plane; −1 for padding."""
     count = len(out)
     kernel, padding, dilation = (_each(v, count) for v in (kernel, padding, dilation))
-    stride = _each(stride, count) if not isinstance(stride, int) and len(stride) else (_each(stride, count) if isinstance(stride, int) else kernel)
+    stride = (
+        _each(stride, count)
+        if not isinstance(stride, int) and len(stride)
+        else (_each(stride, count) if isinstance(stride, int) else kernel)
+    )
     places = []
     for n, k, s, p, d, o in zip(x_shape[-count:], kernel, stride, padding, dilation, out, strict=True):
         at = np.arange(o)[:, None] * s - p + np.arange(k)[None, :] * d
