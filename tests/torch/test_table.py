@@ -1,7 +1,8 @@
 """Mistakes that were found in packages, made again in code of our own, and what is right beside them."""
 
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: the extra `torch` runs these tests")
 
 from autodiff_ref.torch import UndecidedError, WrongGradientError, gradcheck, judge
 from tests.torch import functions as made

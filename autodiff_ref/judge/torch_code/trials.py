@@ -290,6 +290,8 @@ def double(base: Base) -> Trial:
         outs = twice.run(*twice.arrays, None).outs
         if not outs:
             return Trial(DOUBLE, "raises", "  the gradients do not require a gradient")
+        if any(_refuses(out) for out in outs):
+            return Trial(DOUBLE, "raises", "  it is marked as once differentiable")
         cotangents = cotangents_for(outs, seed=2)
         twice.run(*twice.arrays, cotangents)
     except NotFollowedError as error:
@@ -297,6 +299,20 @@ def double(base: Base) -> Trial:
     except Exception as error:
         return Trial(DOUBLE, "raises", f"  {type(error).__name__}: {_first_line(error)}")
     return _of(DOUBLE, lambda: examine(twice, cotangents, base.within))
+
+
+def _refuses(out: torch.Tensor) -> bool:
+    """Whether a tensor has `once_differentiable` behind it: autograd may not reach its error on the way to the inputs."""
+    waiting, seen = [out.grad_fn], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if "Error" in node.name():
+            return True
+        seen.add(node)
+        waiting += [each for each, _ in node.next_functions]
+    return False
 
 
 def _same(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> bool:
