@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from autodiff_ref.judge.assertion.asserting import UndecidedError, assert_derivation, assert_gradients_agree
     from autodiff_ref.judge.assertion.backward import assert_backward_agrees
     from autodiff_ref.judge.assertion.intermediates import check_intermediates
-    from autodiff_ref.judge.balls import register
     from autodiff_ref.judge.derivations import verify
+    from autodiff_ref.judge.register import register
     from autodiff_ref.judge.rules.findings import RuleReport
     from autodiff_ref.judge.rules.judging import Relative, assert_rule, judge_rule
 else:
@@ -51,7 +51,7 @@ __getattr__ = lazily(
         "assert_rule": "autodiff_ref.judge.rules.judging",
         "check_intermediates": "autodiff_ref.judge.assertion.intermediates",
         "judge_rule": "autodiff_ref.judge.rules.judging",
-        "register": "autodiff_ref.judge.balls",
+        "register": "autodiff_ref.judge.register",
         "verify": "autodiff_ref.judge.derivations",
     },
 )
