@@ -355,7 +355,10 @@ def _jaxpr(
 
     def flat(values: Any, traced_held: Any) -> Any:
         if not numpy_code:
-            return *apply(with_arrays(f, list(traced_held)), *call.rebuilt(values)), ()
+            gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
+            # code of another library, written down elsewhere, says itself what it has taken for granted
+            taken[:] = getattr(f, "assumed", ())
+            return gradient, value, [assumption.array for assumption in taken]
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
         pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
