@@ -23,8 +23,8 @@ from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, differe
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.comparing import PRECISIONS, Evaluation, Evaluator, compare, evaluator, has_no_kink
+from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.program.plans import Array
-from autodiff_ref.judge.program.trace import ULP
 
 QUICK = 6_000
 """Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""

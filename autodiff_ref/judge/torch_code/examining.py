@@ -12,7 +12,7 @@ from autodiff_ref.judge.assertion.backward import renamed
 from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
-from autodiff_ref.judge.program.trace import ULP
+from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.torch_code.following import not_followed
 from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject
 from autodiff_ref.judge.torch_code.values import NotFollowedError, to_numpy
