@@ -15,6 +15,7 @@ from rich.text import Text
 from autodiff_ref.cli import apart, targets
 from autodiff_ref.cli.explaining import explain_command
 from autodiff_ref.cli.judging import Listener, Order, Paper, exit_code, judged
+from autodiff_ref.cli.new import new_command
 from autodiff_ref.cli.rules import rules_command
 from autodiff_ref.cli.stability import stability
 from autodiff_ref.cli.table import TableError, read_table
@@ -197,6 +198,7 @@ def _list(wanted: list[str], *, as_json: bool) -> int:
 
 app.command("explain")(explain_command)
 app.command("rules")(rules_command)
+app.command("new")(new_command)
 app.command("train")(commands.train)
 app.command("predict")(commands.predict)
 
