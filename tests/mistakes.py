@@ -1,7 +1,7 @@
 """The catalogue of mistakes: wrong lines that people write in the derivations of `manual_grad.extensions`.
 
-Each takes the place of a right line. The lines above it are right, so the judge must refute it, and it first. docs/mistakes.md
-is made of this file: `python -m tests.mistakes_page`.
+Each takes the place of a right line. The lines above it are right, so the judge must refute it, and it first.
+docs/mistakes.md is made of this file: `python -m tests.mistakes_page`.
 """
 
 from collections.abc import Callable
@@ -96,7 +96,7 @@ def averaged(w, x, y):
     return net.delta(w, x, y).mT @ x / x.shape[0]
 
 
-@wrong("width", width.V, "line_2", "y in the place of I(y=1), labels being −1 and +1")
+@wrong("width", width.V, "line_2", "the label y in the place of I(y=1), labels being −1 and +1")
 def label_for_indicator(w, x, y, nabla):
     """Σ_i (y − σ(z)) ∇z"""
     return contract(y - sigmoid(net.score(w, x)), nabla(net.score)(w, x))

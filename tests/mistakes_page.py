@@ -11,10 +11,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "mistakes.md"
 
 HEAD = """# The catalogue of mistakes
 
-After reading this page you know what goes wrong in the derivations of `manual_grad.extensions`, and what the judge says of it. Each
-mistake is one that people make. It stands in the place of a right line, below right lines. The judge refutes it at an input that it
-has shrunk, where the two sides are certainly different, and often names what was done. The lines are in `tests/mistakes.py`, and
-`python -m tests.mistakes_page` makes this page.
+After reading this page you know what goes wrong in the derivations of `manual_grad.extensions`, and what the judge says
+of it. Each mistake is one that people make. It stands in the place of a right line, below right lines. The judge refutes
+it at an input that it has shrunk, where the two sides are certainly different, and often names what was done. The lines
+are in `tests/mistakes.py`, and `python -m tests.mistakes_page` makes this page.
 """
 
 
@@ -30,7 +30,7 @@ def section(mistake: Mistake) -> str:
     said = [str(line.counterexample), *([f"suspect: {_without_places(str(line.diagnosis))}"] if line.diagnosis else [])]
     rows = "\n".join(said)
     return f"""
-**{mistake.what[0].upper()}{mistake.what[1:]}.** In {mistake.derivation.name}:
+**{sentence(mistake.what)}** In {mistake.derivation.name}:
 
 | | |
 |---|---|
@@ -41,6 +41,11 @@ def section(mistake: Mistake) -> str:
 {rows}
 ```
 """
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, but for σ, which is no Σ."""
+    return f"{text[0].upper() if text[0].isascii() else text[0]}{text[1:]}."
 
 
 def _without_places(text: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.manual_grad.test_extensions import FILES
 from tests.mistakes import MISTAKES
-from tests.mistakes_page import PAGE, section
+from tests.mistakes_page import PAGE, section, sentence
 
 FAST = ("silu_factored", "perceptron", "link_for_mean")
 NAMES = [mistake.line.__name__ for mistake in MISTAKES]
@@ -27,7 +27,7 @@ def test_every_extension_has_two_mistakes_and_all_are_on_the_page():
     assert min(counts.values()) >= 2, counts
     text = PAGE.read_text(encoding="utf-8")
     for mistake in MISTAKES:
-        assert f"**{mistake.what[0].upper()}{mistake.what[1:]}.**" in text
+        assert f"**{sentence(mistake.what)}**" in text
     assert text.count("certified") == len(MISTAKES)
 
 
