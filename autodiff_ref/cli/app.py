@@ -14,12 +14,14 @@ from rich.text import Text
 
 from autodiff_ref.cli import apart, targets
 from autodiff_ref.cli.explaining import explain_command
+from autodiff_ref.cli.html import write_page
 from autodiff_ref.cli.judging import Listener, Order, Paper, exit_code, judged
 from autodiff_ref.cli.new import new_command
 from autodiff_ref.cli.rules import rules_command
 from autodiff_ref.cli.stability import stability
 from autodiff_ref.cli.table import TableError, read_table
 from autodiff_ref.judge.derivations import Progress as Tell
+from autodiff_ref.judge.html import of_report
 from autodiff_ref.judge.report import Report
 from autodiff_ref.train import commands
 
@@ -66,6 +68,9 @@ def verify_command(
     ] = 0,
     no_proof: Annotated[bool, typer.Option("--no-proof", help="Do not prove lines in symbols: balls alone decide.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the reports to one HTML page as well.", show_default=False)
+    ] = None,
     only_list: Annotated[
         bool, typer.Option("--list", help="List the derivations and their lines, and judge nothing.")
     ] = False,
@@ -117,6 +122,8 @@ def verify_command(
             entries, codes = _judge(console, order, timeout, quiet=as_json)
     if as_json:
         print(json.dumps({"derivations": entries}, ensure_ascii=False, indent=1))
+    if html is not None:
+        write_page(html, "manual-grad verify", [of_report(entry) for entry in entries])
     raise typer.Exit(exit_code(codes))
 
 
