@@ -1,0 +1,5 @@
+"""`python -m autodiff_ref`: the command `manual-grad`."""
+
+from autodiff_ref.cli.app import main
+
+main()
