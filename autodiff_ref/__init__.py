@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from autodiff_ref.judge.assertion.asserting import UndecidedError, assert_derivation, assert_gradients_agree
     from autodiff_ref.judge.assertion.backward import assert_backward_agrees
     from autodiff_ref.judge.assertion.intermediates import check_intermediates
-    from autodiff_ref.judge.balls import register
     from autodiff_ref.judge.derivations import verify
+    from autodiff_ref.judge.register import register
     from autodiff_ref.judge.rules.findings import RuleReport
     from autodiff_ref.judge.rules.judging import Relative, assert_rule, judge_rule
 else:
@@ -55,7 +55,7 @@ __getattr__ = lazily(
         "judge_rule": "autodiff_ref.judge.rules.judging",
         "log_likelihood": "autodiff_ref.gradients",
         "per_example_grad": "autodiff_ref.gradients",
-        "register": "autodiff_ref.judge.balls",
+        "register": "autodiff_ref.judge.register",
         "value_and_grad": "autodiff_ref.gradients",
         "verify": "autodiff_ref.judge.derivations",
     },

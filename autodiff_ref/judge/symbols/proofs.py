@@ -13,7 +13,7 @@ from autodiff_ref.judge.report import Proof, Report
 from autodiff_ref.judge.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.judge.symbols.primitives import chosen
 from autodiff_ref.judge.symbols.process import OUT_OF_ALL_WORK, PROVER, Account, Answer
-from autodiff_ref.judge.symbols.prover.identities import IDENTITIES, Identity
+from autodiff_ref.judge.symbols.prover.identities import Identity, identity
 from autodiff_ref.judge.symbols.prover.polynomials import OUT_OF_WORK
 from autodiff_ref.judge.symbols.writing import Writer, other_size
 from manual_grad.derivation import Line, label_of
@@ -96,7 +96,7 @@ class Proofs:
         if shape and reason in _AT_A_SHAPE:
             reason = f"{reason} at {shape}"
         reason += self._why_they_may(line, against) if differ else ""
-        uses = tuple(IDENTITIES[name] for name in answer.uses)
+        uses = tuple(map(identity, answer.uses))
         left_out = dict.fromkeys(self._writer.expressions.said_of(node) for node in answer.left_out)
         return Evidence(reason, shape, self._writer.has_labels, uses=uses, leaves_out=tuple(left_out))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.floats.table import ROUNDING, bounded
+from autodiff_ref.judge.floats.table import FLOATS, bounded
 from autodiff_ref.judge.floats.together import Together
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.judge.program.trace import label_flags
@@ -81,7 +81,7 @@ def test_a_rule_that_fails_is_said_of_the_lines_that_need_it_alone(monkeypatch: 
 
         return step
 
-    monkeypatch.setitem(ROUNDING.rules, "select_n", failing)
+    monkeypatch.setitem(FLOATS.rules, "select_n", failing)
     found = swept(CUBE)
     assert found.values(line_tied, 0) == "the judge failed: RuntimeError: planted"
     assert isinstance(found.values(line_plain, 0), tuple)
@@ -90,7 +90,7 @@ def test_a_rule_that_fails_is_said_of_the_lines_that_need_it_alone(monkeypatch: 
 
 def test_a_step_that_several_jaxprs_take_is_taken_once(monkeypatch: pytest.MonkeyPatch):
     taken: list[str] = []
-    plain = ROUNDING.rules["exp"]
+    plain = FLOATS.rules["exp"]
 
     def counting(equation: Any) -> Any:
         step = plain(equation)
@@ -101,7 +101,7 @@ def test_a_step_that_several_jaxprs_take_is_taken_once(monkeypatch: pytest.Monke
 
         return counted
 
-    monkeypatch.setitem(ROUNDING.rules, "exp", counting)
+    monkeypatch.setitem(FLOATS.rules, "exp", counting)
     closeds = [jax.make_jaxpr(f)(np.ones(3)) for f in (jnp.exp, lambda x: jnp.exp(x) * 2, lambda x: x + jnp.exp(x))]
     results = Together(closeds, [1, 1, 1], labels=[False])(np.zeros((5, 3)))
     assert taken == ["exp"]

@@ -7,8 +7,7 @@ not finite.
 import flint
 from flint import acb, arb
 
-from autodiff_ref.judge.balls.context import NAN, ONE, ZERO
-from autodiff_ref.judge.balls.joined import monotone
+from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO, monotone
 
 FAR = 4000
 """arguments from which a series of about twice as many terms is not summed"""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from flint import arb
 
+ZERO, ONE, NAN = arb(0), arb(1), arb.nan()
+
 NARROW = 2.0**-10
 """a radius up to which Arb's own functions lose little: what matters there is the slope at the middle"""
 
