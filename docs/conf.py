@@ -30,6 +30,7 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_execution_show_tb = True
+nb_render_markdown_format = "myst"  # formulas in what the notebook displays
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

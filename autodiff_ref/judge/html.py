@@ -12,29 +12,29 @@ from typing import Any
 Entry = Mapping[str, Any]
 
 STYLE = """
-.manual-grad { font: 15px/1.5 system-ui, sans-serif; color: #1d2126; max-width: 60rem; }
+.manual-grad { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 60rem; }
 .manual-grad h2 { font-size: 1.25rem; margin: 1.75rem 0 0.25rem; }
-.manual-grad .result { margin: 0 0 0.75rem; color: #555d66; }
+.manual-grad .result { margin: 0 0 0.75rem; opacity: 0.75; }
 .manual-grad ol { list-style: none; margin: 0; padding: 0; }
 .manual-grad ol > li { border-top: 1px solid #d9dee3; padding: 0.5rem 0; break-inside: avoid; }
 .manual-grad .row { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; align-items: baseline; }
-.manual-grad .label { font: 13px ui-monospace, monospace; min-width: 5rem; color: #555d66; }
+.manual-grad .label { font: 13px ui-monospace, monospace; min-width: 5rem; opacity: 0.75; }
 .manual-grad .formula { font: 1.1rem/1.6 "STIX Two Math", Cambria, Georgia, serif; flex: 1 1 16rem;
   overflow-wrap: anywhere; }
 .manual-grad .formula sub, .manual-grad .formula sup { font-size: 0.7em; line-height: 0; }
 .manual-grad .verdict { font-weight: 600; border-radius: 4px; padding: 0 0.5rem; background: #fff4d6; color: #6a4b00; }
 .manual-grad .right { background: #dff3e4; color: #145c2b; }
 .manual-grad .wrong { background: #fbe0e0; color: #8c1515; }
-.manual-grad .against, .manual-grad .reason { color: #555d66; font-size: 0.9rem; }
+.manual-grad .against, .manual-grad .reason { opacity: 0.75; font-size: 0.9rem; }
 .manual-grad .against { min-width: 8rem; }
 .manual-grad .reason { margin: 0.25rem 0 0; }
 .manual-grad pre { font: 13px/1.45 ui-monospace, monospace; background: #f4f6f8; padding: 0.6rem 0.75rem; margin: 0.5rem 0;
   overflow-x: auto; border-radius: 4px; color: #1d2126; text-align: left; }
 .manual-grad details { margin-top: 0.35rem; font-size: 0.9rem; }
-.manual-grad summary { cursor: pointer; color: #555d66; }
+.manual-grad summary { cursor: pointer; opacity: 0.75; }
 .manual-grad dl { display: grid; grid-template-columns: 6rem 1fr; gap: 0.1rem 0.75rem; font-size: 0.9rem;
   margin: 0.75rem 0 0; }
-.manual-grad dt { color: #555d66; } .manual-grad dd { margin: 0; overflow-wrap: anywhere; }
+.manual-grad dt { opacity: 0.75; } .manual-grad dd { margin: 0; overflow-wrap: anywhere; }
 body:has(> .manual-grad) { margin: 0 auto; padding: 1rem; max-width: 60rem; }
 @media print { .manual-grad pre { white-space: pre-wrap; } .manual-grad { max-width: none; } }
 """
