@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from autodiff_ref.cli import apart, targets
+from autodiff_ref.cli import apart, targets, together
 from autodiff_ref.cli.html import write_page
-from autodiff_ref.cli.judging import Listener, Order, Paper, exit_code, judged
+from autodiff_ref.cli.judging import Listener, Order, Paper, exit_code
 from autodiff_ref.cli.table import TableError, read_table
 from autodiff_ref.judge.derivations import Progress as Tell
 from autodiff_ref.judge.html import of_report
@@ -35,6 +35,7 @@ class Wanted:
     """of `verify`"""
     mutants: int
     html: Path | None
+    workers: int | None
     as_json: bool
     only_list: bool
 
@@ -53,7 +54,7 @@ def run(wanted: Wanted) -> int:
     else:
         order = Order(tuple(target), wanted.options, wanted.mutants, Paper(console.width, console.color_system))
         with _only_json(as_json):
-            entries, codes = _judge(console, order, wanted.options["timeout"], quiet=as_json)
+            entries, codes = _judge(console, order, wanted.options["timeout"], wanted.workers, quiet=as_json)
     if as_json:
         print(json.dumps({"derivations": entries}, ensure_ascii=False, indent=1))
     if wanted.html is not None:
@@ -61,12 +62,17 @@ def run(wanted: Wanted) -> int:
     return exit_code(codes)
 
 
-def _judge(console: Console, order: Order, timeout: float | None, *, quiet: bool) -> tuple[list[dict[str, Any]], list[int]]:
+def _judge(
+    console: Console, order: Order, timeout: float | None, workers: int | None, *, quiet: bool
+) -> tuple[list[dict[str, Any]], list[int]]:
     """The entries of the derivations as JSON, and exit codes; prints what is found as it is found."""
     entries: list[dict[str, Any]] = []
     codes: list[int] = []
     watching = _Bars()
-    outcomes = judged(order, watching) if timeout is None else apart.judged(order, watching, timeout)
+    if timeout is None:
+        outcomes = together.judged(order, watching, together.workers_for(order.targets, workers))
+    else:
+        outcomes = apart.judged(order, watching, timeout)
     for found in outcomes:
         codes.append(found.code)
         if found.kind == "trial":

@@ -29,6 +29,10 @@ def verify_command(
     mutants: Annotated[
         int, typer.Option(min=0, help="Plant so many mistakes in each line as well, and say how many were found.")
     ] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, for more than 6 derivations; 2 for a package.", show_default=False),
+    ] = None,
     no_proof: Annotated[bool, typer.Option("--no-proof", help="Do not prove lines in symbols: balls alone decide.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     html: Annotated[
@@ -66,5 +70,5 @@ def verify_command(
     from autodiff_ref.cli.verified import Wanted, run
 
     options = {"seed": seed, "examples": examples, "prove": not no_proof, "floats": floats, "accuracy": accuracy}
-    wanted = Wanted(target or [], data, label, options | {"timeout": timeout}, mutants, html, as_json, only_list)
+    wanted = Wanted(target or [], data, label, options | {"timeout": timeout}, mutants, html, workers, as_json, only_list)
     raise typer.Exit(run(wanted))

@@ -1,6 +1,7 @@
 """What people expect of any command: quick help, a version, `python -m`, completion."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -81,3 +82,31 @@ def test_a_shell_can_complete_commands():
 def test_names_are_imported_when_they_are_used():
     done = ran("-c", "import autodiff_ref, sys; assert 'jax' not in sys.modules; print(autodiff_ref.grad.__name__)")
     assert done.stdout == "grad\n", done.stderr
+
+
+def test_several_processes_find_what_one_finds(tmp_path, monkeypatch):
+    """In order, and with the same verdicts; what a file prints does not come between."""
+    text = (
+        "from manual_grad import Derivation, reals\n"
+        "def of(z):\n    return z * z\n"
+        "def right(z):\n    '2 z'\n    return 2 * z\n"
+        "def wrong(z):\n    '3 z'\n    return 3 * z\n"
+        "print('loaded')\n"
+        + "".join(
+            f"D{k} = Derivation('d{k}', of=of, wrt='z', domain=(reals(),), lines=[{'wrong' if k == 4 else 'right'}])\n"
+            for k in range(8)
+        )
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "several_derivations.py").write_text(text)
+    alone, both = (
+        CliRunner().invoke(app, ["verify", "several_derivations", "--json", "--workers", workers]) for workers in "12"
+    )
+    assert alone.exit_code == both.exit_code == 1, both.output
+    entries = [json.loads(each.stdout)["derivations"] for each in (alone, both)]
+    for found in entries:
+        for entry in found:
+            entry.pop("sweep_seconds")
+    assert entries[0] == entries[1]
+    assert [entry["name"] for entry in entries[1]] == [f"d{k}" for k in range(8)]
