@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,7 @@ def is_nabla(file: str, function: str) -> bool:
     return file == _NABLA or (file == _TRACES and function.endswith("jacobian"))
 
 
+@cache
 def _is_library(file: str) -> bool:
     path = Path(file)
     return "site-packages" in path.parts or file.startswith("<") or file == _NABLA or _JUDGE in path.parents
