@@ -26,8 +26,9 @@ from autodiff_ref.judge.trial.trial import Finding, trial
 from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.judge.verdict import RIGHT, verdict_of
 from autodiff_ref.verify import verify
-from manual_grad import Derivation, mlp_lines, notes
+from manual_grad import Derivation, notes
 from manual_grad.derivation import label_of
+from manual_grad.extensions import depth
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -39,7 +40,7 @@ def derivations(only: list[str]) -> Iterator[Derivation]:
     """The notes, the net of any depth, the tests' derivations and the examples."""
     from tests.derivations import MODULES
 
-    spaces = {module.__name__.rpartition(".")[2]: vars(module) for module in (notes, mlp_lines, *MODULES)}
+    spaces = {module.__name__.rpartition(".")[2]: vars(module) for module in (notes, depth, *MODULES)}
     spaces |= {f"examples/{path.name}": runpy.run_path(str(path)) for path in sorted((ROOT / "examples").glob("*.py"))}
     if unknown := set(only) - set(spaces):
         raise SystemExit(f"no {', '.join(sorted(unknown))}; there are {', '.join(spaces)}")

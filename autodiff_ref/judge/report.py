@@ -12,6 +12,7 @@ from rich.text import Text
 
 from autodiff_ref.judge.counterexample import Counterexample
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
+from autodiff_ref.judge.html import in_notebook, of_report
 from autodiff_ref.judge.search.swept import Power, Swept
 from autodiff_ref.judge.symbols.proof import Proof
 from autodiff_ref.judge.verdict import RIGHT, Verdict
@@ -162,9 +163,7 @@ class Report:
         return "\n".join(row.rstrip() for row in console.file.getvalue().rstrip().splitlines())
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
+        return in_notebook(of_report(self.to_dict(), self.summary))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.name, style="bold")

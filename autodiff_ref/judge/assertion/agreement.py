@@ -22,8 +22,7 @@ from autodiff_ref.judge.assertion.exactly import MOST, TELLING, exactly, floats,
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
-from autodiff_ref.judge.comparing import PRECISIONS, Evaluation, Evaluator, compare, evaluator, has_no_kink
-from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluation, Evaluator, compare, evaluator, has_no_kink
 from autodiff_ref.judge.program.plans import Array
 
 QUICK = 6_000

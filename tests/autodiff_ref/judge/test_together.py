@@ -13,11 +13,12 @@ from autodiff_ref.judge.floats.together import Together
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.judge.lines.trace import label_flags
 from autodiff_ref.judge.search.sweep import Sweep
-from manual_grad import Derivation, mlp_lines, notes, reals
+from manual_grad import Derivation, notes, reals
+from manual_grad.extensions import depth
 from tests.derivations import MODULES
 
 DERIVATIONS = [
-    value for module in (notes, mlp_lines, *MODULES) for value in vars(module).values() if isinstance(value, Derivation)
+    value for module in (notes, depth, *MODULES) for value in vars(module).values() if isinstance(value, Derivation)
 ]
 
 

@@ -3,7 +3,7 @@
     Z = H W_2ᵀ + 1 b_2ᵀ, one column a class        ll = Σ_i (z_{iy} − log Σ_k e^{z_ik})
 
 RESIDUAL finds ∂ll/∂Z = Y − P, with Y the classes one-hot and P the softmax of Z, where the notes have I(y=1) − σ(z). CLASSES
-is the net of one hidden layer: from Y − P on, its lines are those of `manual_grad.mlp_lines.NET`.
+is the net of one hidden layer: from Y − P on, its lines are those of `manual_grad.extensions.depth.NET`.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ from manual_grad import mlp
 from manual_grad._arrays import Array, namespace
 from manual_grad.derivation import Derivation, contract
 from manual_grad.domains import one_hot, reals
+from manual_grad.extensions.depth import Net, hidden, preactivation
 from manual_grad.mlp import Layer
-from manual_grad.mlp_lines import Net, hidden, preactivation
 from manual_grad.sigmoid import sigmoid_derivative
 from manual_grad.softmax import log_softmax_and_residual, softmax
 
