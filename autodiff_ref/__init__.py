@@ -3,15 +3,15 @@
 from typing import TYPE_CHECKING
 
 from autodiff_ref._lazily import lazily
-from autodiff_ref.gradients import grad, hessian_vector_product, log_likelihood, per_example_grad, value_and_grad
 from autodiff_ref.nabla import nabla
 
 if TYPE_CHECKING:
+    from autodiff_ref.gradients import grad, hessian_vector_product, log_likelihood, per_example_grad, value_and_grad
     from autodiff_ref.judge.assertion.asserting import UndecidedError, assert_derivation, assert_gradients_agree
     from autodiff_ref.judge.assertion.backward import assert_backward_agrees
     from autodiff_ref.judge.assertion.intermediates import check_intermediates
-    from autodiff_ref.judge.balls import register
     from autodiff_ref.judge.derivations import verify
+    from autodiff_ref.judge.register import register
     from autodiff_ref.judge.rules.findings import RuleReport
     from autodiff_ref.judge.rules.judging import Relative, assert_rule, judge_rule
 else:
@@ -50,8 +50,13 @@ __getattr__ = lazily(
         "assert_gradients_agree": "autodiff_ref.judge.assertion.asserting",
         "assert_rule": "autodiff_ref.judge.rules.judging",
         "check_intermediates": "autodiff_ref.judge.assertion.intermediates",
+        "grad": "autodiff_ref.gradients",
+        "hessian_vector_product": "autodiff_ref.gradients",
         "judge_rule": "autodiff_ref.judge.rules.judging",
-        "register": "autodiff_ref.judge.balls",
+        "log_likelihood": "autodiff_ref.gradients",
+        "per_example_grad": "autodiff_ref.gradients",
+        "register": "autodiff_ref.judge.register",
+        "value_and_grad": "autodiff_ref.gradients",
         "verify": "autodiff_ref.judge.derivations",
     },
 )

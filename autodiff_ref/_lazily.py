@@ -10,14 +10,14 @@ def lazily(module: dict[str, Any], places: Mapping[str, str]) -> Callable[[str],
 
     Args:
         module: the module's `globals()`, which keep what was imported once.
-        places: by name, the module that defines it; a module is its own place.
+        places: by name, the module that defines it, or that is it.
     """
 
     def get(name: str) -> Any:
         if name not in places:
             raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
         place = importlib.import_module(places[name])
-        value = place if places[name].endswith(f".{name}") else getattr(place, name)
+        value = getattr(place, name, place)
         module[name] = value
         return value
 

@@ -4,8 +4,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 Nabla = Callable[..., Callable[..., Any]]
 
 
@@ -29,11 +27,14 @@ def nabla(wrt: str | None) -> Nabla:
         >>> float(d_by_z(lambda z, y: y * z**2)(3.0, 2.0))
         12.0
     """
+    import jax  # when it is used: importing this package stays cheap
+
     return _nabla(wrt, jax.jacobian)
 
 
 def staged_nabla(wrt: str | None) -> Nabla:
     """`nabla` for use under `jit` and `make_jaxpr`: `jax.jacobian` of a scalar carries an axis of length 1 throughout."""
+    import jax
 
     def derivative(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def at(value: Any) -> Any:

@@ -6,12 +6,12 @@ from autodiff_ref._lazily import lazily
 
 if TYPE_CHECKING:
     from autodiff_ref.judge import strategies
-    from autodiff_ref.judge.balls import register
     from autodiff_ref.judge.counterexample import Counterexample
     from autodiff_ref.judge.derivations import verify
     from autodiff_ref.judge.errors import LineError
     from autodiff_ref.judge.inputs import STRATA, Input
     from autodiff_ref.judge.program.plans import NoRuleError
+    from autodiff_ref.judge.register import register
     from autodiff_ref.judge.report import LineReport, Report
 
 __all__ = [
@@ -37,7 +37,7 @@ __getattr__ = lazily(
         "LineReport": "autodiff_ref.judge.report",
         "NoRuleError": "autodiff_ref.judge.program.plans",
         "Report": "autodiff_ref.judge.report",
-        "register": "autodiff_ref.judge.balls",
+        "register": "autodiff_ref.judge.register",
         "strategies": "autodiff_ref.judge.strategies",
         "verify": "autodiff_ref.judge.derivations",
     },

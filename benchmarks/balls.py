@@ -27,8 +27,8 @@ from timing import machine
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.program.trace import label_flags, shape_key
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.trace import label_flags, shape_key
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.walk import plan_parts
 from manual_grad import Derivation, notes
 from tests.derivations import MODULES

@@ -25,9 +25,8 @@ import numpy as np
 from flint import arb
 from jax import lax
 
-from autodiff_ref.judge.balls.functions import FUNCTIONS
-from autodiff_ref.judge.floats.functions import CHANGES
 from autodiff_ref.judge.floats.table import bounded
+from autodiff_ref.judge.functions import FUNCTIONS
 
 BITS = 2200
 """so that a sum of floats is exact"""
@@ -35,13 +34,13 @@ BITS = 2200
 TERMS = 6
 
 ENTRYWISE: dict[str, tuple[Callable[..., Any], Callable[..., Any], int]] = {
-    **{name: (getattr(lax, name), FUNCTIONS[name], 1) for name in CHANGES},
+    **{name: (getattr(lax, name), row.ball, 1) for name, row in FUNCTIONS.items() if row.change is not None},
     **{f"x^{n}": (lambda x, n=n: lax.integer_pow(x, n), lambda x, n=n: x**n, 1)
        for n in (-5, -2, -1, 2, 3, 7)},
     "div": (lax.div, lambda x, y: x / y, 2),
     "mul": (lax.mul, mul, 2),
     "sub": (lax.sub, lambda x, y: x - y, 2),
-    "pow": (lax.pow, FUNCTIONS["pow"], 2),
+    "pow": (lax.pow, FUNCTIONS["pow"].ball, 2),
     "atan2": (lax.atan2, arb.atan2, 2),
 }  # fmt: skip
 """a primitive, the same in balls, and how many arguments it takes"""

@@ -26,7 +26,7 @@ from gradient_cases import Case, cases
 from timing import machine
 
 from autodiff_ref import assert_gradients_agree
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.verify import Input, verify
 
 Checker = Callable[[Case], bool]

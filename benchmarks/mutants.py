@@ -22,11 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from autodiff_ref.judge.mutation.rewrites import rewrites
-from autodiff_ref.judge.mutation.trial import Finding, trial
-from autodiff_ref.judge.variants import Inputs, Variants
+from autodiff_ref.judge.trial.trial import Finding, trial
+from autodiff_ref.judge.trial.variants import Inputs, Variants
+from autodiff_ref.judge.verdict import RIGHT, verdict_of
 from autodiff_ref.verify import verify
-from manual_grad import Derivation, mlp_lines, notes
+from manual_grad import Derivation, notes
 from manual_grad.derivation import label_of
+from manual_grad.extensions import depth
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -38,7 +40,7 @@ def derivations(only: list[str]) -> Iterator[Derivation]:
     """The notes, the net of any depth, the tests' derivations and the examples."""
     from tests.derivations import MODULES
 
-    spaces = {module.__name__.rpartition(".")[2]: vars(module) for module in (notes, mlp_lines, *MODULES)}
+    spaces = {module.__name__.rpartition(".")[2]: vars(module) for module in (notes, depth, *MODULES)}
     spaces |= {f"examples/{path.name}": runpy.run_path(str(path)) for path in sorted((ROOT / "examples").glob("*.py"))}
     if unknown := set(only) - set(spaces):
         raise SystemExit(f"no {', '.join(sorted(unknown))}; there are {', '.join(spaces)}")
@@ -48,7 +50,7 @@ def derivations(only: list[str]) -> Iterator[Derivation]:
 
 
 def rewritten(derivation: Derivation, seed: int, most: int) -> tuple[Counter[str], list[str]]:
-    """Verdicts on right rewrites of every line, and those that are not `agrees`."""
+    """Verdicts on right rewrites of every line, and those that are not right."""
     count, unexpected, inputs = Counter[str](), list[str](), Inputs(derivation, seed)
     for line in derivation.lines:
         made = rewrites(derivation, line, seed=seed, most=most)
@@ -57,9 +59,10 @@ def rewritten(derivation: Derivation, seed: int, most: int) -> tuple[Counter[str
         variants = Variants(made[0].source, inputs)
         for rewrite in made:
             relation = variants.relation(rewrite.edits, EVERY)
-            count[relation.verdict] += 1
-            if relation.verdict != "agrees":
-                why = f"refuted at {relation.differences[0]}" if relation.differences else relation.reason
+            verdict, reason = verdict_of(relation, wanted=1)
+            count[verdict] += 1
+            if verdict not in RIGHT:
+                why = f"refuted at {relation.differences[0]}" if relation.differences else f"{verdict}, {reason}"
                 unexpected.append(f"{derivation.name}, {label_of(line)}: {rewrite.kind}: {rewrite.sentence}: {why}")
     return count, unexpected
 

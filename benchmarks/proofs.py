@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT))
 
 from autodiff_ref.judge.mutation.mutants import mutants  # noqa: E402 (after the path is set)
 from autodiff_ref.judge.mutation.rewrites import rewrites  # noqa: E402
-from autodiff_ref.judge.symbols.proofs import WORK  # noqa: E402
-from autodiff_ref.judge.symbols.writing import proof_arguments  # noqa: E402
+from autodiff_ref.judge.proving.proofs import WORK  # noqa: E402
+from autodiff_ref.judge.proving.writing import proof_arguments  # noqa: E402
 from benchmarks.mutants import derivations  # noqa: E402
 from manual_grad import Derivation  # noqa: E402
 from manual_grad.derivation import Line, label_of  # noqa: E402

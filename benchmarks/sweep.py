@@ -35,15 +35,16 @@ from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.judge.mutation.rewrites import rewrites
 from autodiff_ref.judge.search.batches import draw_batch
 from autodiff_ref.judge.search.sweep import Sweep, Swept, ratio_of
-from manual_grad import Derivation, mlp_lines, notes
+from manual_grad import Derivation, notes
 from manual_grad.derivation import Line
+from manual_grad.extensions import depth
 from tests.derivations import MODULES
 from tests.single import Single
 
 
 def derivations(names: list[str]) -> Iterator[Derivation]:
     """The right ones of the tests, the notes, the general net and the examples."""
-    for module in (notes, mlp_lines, *MODULES):
+    for module in (notes, depth, *MODULES):
         if not names or any(name in module.__name__ for name in names):
             yield from (value for value in vars(module).values() if isinstance(value, Derivation))
     for path in sorted(Path("examples").glob("*.py")):

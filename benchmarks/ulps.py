@@ -1,4 +1,4 @@
-"""How accurate JAX's and NumPy's functions are here, primitive by primitive: the source of `judge/floats/granted.py`.
+"""How accurate JAX's and NumPy's functions are here: the source of `ulps` in the rows of `judge/functions/`.
 
     python benchmarks/ulps.py                    a sample of each function, float32 and float64: some minutes
     python benchmarks/ulps.py --exhaustive       every normal float32, one function after the other: about 3 minutes each
@@ -27,9 +27,11 @@ import scipy.special as sp
 from flint import arb
 from jax import lax
 
-from autodiff_ref.judge.balls.functions import FUNCTIONS
-from autodiff_ref.judge.floats.functions import CHANGES, IN_NUMPY
-from autodiff_ref.judge.floats.granted import FROM_ZERO_ON, GRANTED
+from autodiff_ref.judge.functions import FUNCTIONS
+
+GRANTED = {name: row.ulps for name, row in FUNCTIONS.items() if row.ulps is not None}
+IN_NUMPY = {name: row.numpy for name, row in FUNCTIONS.items() if row.numpy is not None}
+FROM_ZERO_ON = [name for name, row in FUNCTIONS.items() if row.granted_above == 0]
 
 EXACT_IN_FLOAT64: dict[str, Callable[..., Any]] = {
     **IN_NUMPY,
@@ -112,7 +114,7 @@ def in_balls(name: str, args: list[Any], value: Any) -> tuple[Any, Any]:
     u, largest = float(np.finfo(value.dtype).eps) / 2, float(np.finfo(value.dtype).max)
     difference, size = np.full(len(value), np.nan), np.full(len(value), np.nan)
     with flint.ctx.workprec(200):
-        function = FUNCTIONS.get(name, arb.atan2)
+        function = FUNCTIONS[name].ball
         for k, (got, *at) in enumerate(zip(value.tolist(), *[x.tolist() for x in args], strict=True)):
             if name in ("sin", "cos", "tan") and abs(at[0]) > 2.0**500:
                 continue
@@ -161,7 +163,7 @@ class Worst:
             scale = size
             if self.granted.argument:  # as much again for an argument off by u
                 at = args[0].astype(np.float64)
-                scale = size + CHANGES[self.name](at, np.abs(at) * self.u) / self.u
+                scale = size + FUNCTIONS[self.name].change(at, np.abs(at) * self.u) / self.u
             relative = np.where(normal & (scale > 0), difference / scale, 0)
         return np.nan_to_num(relative, nan=0.0), np.nan_to_num(np.where(normal, 0, difference if near else 0), nan=0.0)
 

@@ -9,11 +9,12 @@ The gradient is the δ recursion, from the output back to the first layer, with 
 
     Δ_L = r        Δ_l = (Δ_{l+1} W_{l+1}) ∘ s'(A_l)        ∂W_l = Δ_lᵀ H_{l−1} − λ W_l        ∂b_l = Δ_lᵀ 1
 
-`manual_grad.mlp_lines` derives it line by line. Two layers of widths (2, 1) without biases, σ within, are the notes' net.
+`manual_grad.extensions.depth` derives it line by line. Two layers of widths (2, 1) without biases, σ within, are the notes'
+net.
 
 With K ≥ 2 units in the last layer it tells K classes apart: Z = A_L has one column a class, P is its softmax, Y the classes
 one-hot, ll = Σ_i c_i log p_{iy}. The recursion changes in its residual alone, R = c ∘ (Y − P) in the place of r
-(`manual_grad.softmax_lines`).
+(`manual_grad.extensions.softmax`).
 
 Arguments of all functions: `layers`, a sequence of `Layer`; x (n, d), finite, one example a row; y (n,), every label −1 or
 +1 where the last layer has one unit, a class 0, …, K − 1 where it has K; `hidden`, the squashing function s: "sigmoid",

@@ -2,7 +2,7 @@
 
     p_k = e^{z_k} / Σ_j e^{z_j}        log p_y        ∂ log p_y / ∂z_k = I(k = y) − p_k
 
-For two classes with scores (0, z) it is the notes' I(y=1) − σ(z). `manual_grad.softmax_lines` derives it.
+For two classes with scores (0, z) it is the notes' I(y=1) − σ(z). `manual_grad.extensions.softmax` derives it.
 """
 
 from jaxtyping import Float

@@ -9,14 +9,14 @@ import numpy as np
 
 from autodiff_ref.judge.bench import Bench, Relation
 from autodiff_ref.judge.inputs import Input, RandomSource, draw_arguments, draw_inputs, strata_of
-from autodiff_ref.judge.program.trace import label_flags, with_nabla
+from autodiff_ref.judge.lines.trace import label_flags, with_nabla
 from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.proving.proofs import Proofs
+from autodiff_ref.judge.proving.writing import proof_sizes
 from autodiff_ref.judge.symbols.expressions import Context, Expressions, symbolic_arguments
-from autodiff_ref.judge.symbols.proofs import Proofs
 from autodiff_ref.judge.symbols.prover.nodes import Graph
 from autodiff_ref.judge.symbols.prover.worker import answered
 from autodiff_ref.judge.symbols.table import SYMBOLS
-from autodiff_ref.judge.symbols.writing import proof_sizes
 from manual_grad import Derivation
 from manual_grad.derivation import Line, label_of
 from manual_grad.domains import Domain

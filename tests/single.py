@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.program.trace import with_nabla
+from autodiff_ref.judge.lines.trace import with_nabla
 from autodiff_ref.judge.search.batches import Batch
 from autodiff_ref.judge.search.sweep import Computed, Sweep
 from autodiff_ref.nabla import nabla

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from autodiff_ref.cli.judging import Listener, Order, Outcome, Paper, cut_short, error, of_report
 from autodiff_ref.cli.judging import judged as judged_here
 from autodiff_ref.judge.derivations import Progress
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import Report
 from manual_grad.derivation import Derivation, label_of
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,8 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from autodiff_ref.cli import targets
+from autodiff_ref.cli.html import write_page
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.explanation.explain import explain
+from autodiff_ref.judge.html import of_text
 from manual_grad import Derivation
 
 NOTES = "manual_grad.notes"
@@ -22,6 +25,9 @@ def explain_command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs that rules are tested at.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what was found to one HTML page as well.", show_default=False)
+    ] = None,
 ) -> None:
     """Explain a line: what changed against the line above, by which rule, where that holds, and whether it is right.
 
@@ -47,6 +53,9 @@ def explain_command(
     except (targets.TargetError, LineError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
+    if html is not None:
+        said = [of_text(f"{each.derivation}: {each.label}", each.verdict.verdict, str(each)) for each in found]
+        write_page(html, "manual-grad explain", said)
     if as_json:
         print(json.dumps({"explanations": [each.to_dict() for each in found]}, ensure_ascii=False, indent=1))
         return

@@ -14,10 +14,9 @@ from rich.console import Console
 from autodiff_ref.cli.targets import Unusable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
-from autodiff_ref.judge.mutation.trial import trial
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import LineReport, Report
-from autodiff_ref.judge.symbols.proofs import Evidence
+from autodiff_ref.judge.trial.trial import trial
 from manual_grad.derivation import Derivation, formula_of, label_of
 
 
@@ -145,10 +144,7 @@ def _blank(derivation: Derivation) -> list[LineReport]:
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:
     """A report, written."""
     text = paper.text(report, soft_wrap=True)  # what a reader pastes stays in one piece
-    entry = report.to_dict()
-    for line, said in zip(report.lines, entry["lines"], strict=True):
-        said["proof"] = line.proof.to_dict() if isinstance(line.proof, Evidence) else None
-    return Outcome("report", target, text, entry, report.exit_code, report.sweep_seconds)
+    return Outcome("report", target, text, report.to_dict(), report.exit_code, report.sweep_seconds)
 
 
 def error(target: str, reason: str, seed: int, name: str = "") -> Outcome:

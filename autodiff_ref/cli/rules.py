@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from autodiff_ref.cli import targets
+from autodiff_ref.cli.html import write_page
+from autodiff_ref.judge.html import of_text
 from autodiff_ref.judge.rules.findings import FAILS, RuleReport
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
@@ -37,6 +40,9 @@ def rules_command(
     workers: Annotated[int, typer.Option(min=1, help="Processes, for a library.")] = 2,
     seconds: Annotated[float, typer.Option(min=1, help="For one function of several.")] = 20.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what was found to one HTML page as well.", show_default=False)
+    ] = None,
 ) -> None:
     """Judge derivative rules: is what JAX makes of a custom_jvp or custom_vjp the derivative of the function itself?
 
@@ -67,6 +73,8 @@ def rules_command(
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     codes = [report.exit_code for report in reports]
+    if html is not None:
+        write_page(html, "manual-grad rules", [of_text(each.name, each.verdict, str(each)) for each in reports])
     if as_json:
         print(
             json.dumps(

@@ -14,7 +14,7 @@ from autodiff_ref.cli import targets
 from autodiff_ref.cli.stability_plot import draw
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES
-from autodiff_ref.judge.program.trace import REFERENCE
+from autodiff_ref.judge.lines.trace import REFERENCE
 from autodiff_ref.train.commands import refusals
 from autodiff_ref.train.plot import require_matplotlib
 from manual_grad import Derivation, grad_w11, grad_w12, grad_w21, notes

@@ -11,8 +11,8 @@ from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import COARSE, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.inputs import Input
-from autodiff_ref.judge.program.trace import NablaCall, shape_key
-from autodiff_ref.judge.reference import Differentiated, Miscompiled, check_compiled
+from autodiff_ref.judge.lines.reference import Differentiated, Miscompiled, check_compiled
+from autodiff_ref.judge.lines.trace import NablaCall, shape_key
 from autodiff_ref.judge.truth import Truth
 from manual_grad.derivation import label_of
 

@@ -16,12 +16,12 @@ from autodiff_ref.judge.domains.drawing import inexact_flags
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.evaluation import note_comparisons
 from autodiff_ref.judge.inputs import Input, NoInputError
+from autodiff_ref.judge.lines.reduction import reduced
+from autodiff_ref.judge.lines.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
+from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, shape_key
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.comparisons import OPEN, Site
 from autodiff_ref.judge.program.plans import Plan
-from autodiff_ref.judge.program.reduction import reduced
-from autodiff_ref.judge.program.trace import REFERENCE, NablaCall, Traced, shape_key
-from autodiff_ref.judge.program.traces import Traces
-from autodiff_ref.judge.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
 from autodiff_ref.judge.shrink import literal, simplest
 from autodiff_ref.judge.snippet import snippet
 from autodiff_ref.judge.truth import UNKNOWN, Truth
@@ -118,7 +118,7 @@ class Bench:
         self.traces = traces.shared_with(derivation) if traces else Traces(derivation)
         self.checked: dict[str, None] = {}
         self.unchecked: dict[str, str] = {}
-        self._evaluators: dict[tuple[str, int], Evaluator] = {}
+        self._evaluators: dict[tuple[int, int], Evaluator] = {}
         self.wrong: dict[str, WrongReference] = {}
         """functions that JAX differentiates wrongly at some input tried that is no tie"""
         self._truths: dict[Any, Truth] = {}
@@ -162,7 +162,7 @@ class Bench:
             return False
         try:
             start = self._bits.get(k) or min(self._bits.get(k - 1, 0), self._bits.get(k - 2, 0))
-            compared = self._compared(ours, theirs, given.args, lambda traced: self._evaluator(traced, k), start)
+            compared = self._compared(ours, theirs, given.args, lambda traced: self.evaluator(traced, k), start)
         except Exception as error:  # the judge's own, or flint's: never a verdict on the line
             found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
             return False
@@ -185,11 +185,13 @@ class Bench:
                 return f"{at}: {site} is of numbers that are equal, closer than {PRECISIONS[-1]} bits tell, or no numbers"
         return at
 
-    def _evaluator(self, traced: Traced, k: int) -> Evaluator:
-        if (traced.label, k) not in self._evaluators:
-            assert traced.plan is not None
-            self._evaluators[traced.label, k] = evaluator(traced.plan, self.inputs[k].args)
-        return self._evaluators[traced.label, k]
+    def evaluator(self, traced: Traced, k: int) -> Evaluator:
+        """A program at one of the inputs."""
+        assert traced.plan is not None
+        key = id(traced.plan), k  # `traces` keeps the plans
+        if key not in self._evaluators:
+            self._evaluators[key] = evaluator(traced.plan, self.inputs[k].args)
+        return self._evaluators[key]
 
     def _shape_name(self, args: tuple[Any, ...]) -> str:
         """The sizes of the named dimensions: n=4 d=3."""
@@ -365,7 +367,7 @@ class Bench:
             traced = self.traced(None, given.args)
             if traced.plan is None:
                 return []
-            values = iter(self._evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
+            values = iter(self.evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
             for path, leaf in jax.tree_util.tree_leaves_with_path(traced.shapes):
                 name = (self.derivation.wrt or "") + jax.tree_util.keystr(path, simple=True, separator=".")
                 entries = [value.contains(0) for value in itertools.islice(values, leaf.size)]

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from autodiff_ref.judge.mutation.jaxprs import is_nabla
+from autodiff_ref.judge.lines.jaxprs import is_nabla
 
 TRANSFORMATIONS = ("grad", "value_and_grad", "vjp", "jvp", "jacfwd", "jacrev", "linearize")
 """functions of JAX's that differentiate; `hessian` and `jacobian` are made of them"""

@@ -18,12 +18,12 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls import Context, exact, precision
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.comparing import PRECISIONS, evaluator
+from autodiff_ref.judge.comparing import PRECISIONS
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import Input
+from autodiff_ref.judge.lines.trace import Traced, shape_key
 from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
-from autodiff_ref.judge.program.trace import Traced, shape_key
 from autodiff_ref.judge.program.walk import CALLS
 from manual_grad.derivation import Line
 
@@ -69,12 +69,12 @@ class Branches:
         lines = [self.bench.traced(line, args) for line in self.derivation.lines]
         return [made for made in (self.bench.traces.of(args), *lines) if made.plan is not None]
 
-    def _run(self, args: tuple[Any, ...]) -> None:
-        """Notes what all programs compare at an input."""
-        for traced in self._programs(args):
+    def _run(self, k: int) -> None:
+        """Notes what all programs compare at an input of the bench."""
+        for traced in self._programs(self.bench.inputs[k].args):
             if traced.plan is not None and any(traced.plan.met.get(site, 0) & ALL != ALL for site in traced.plan.sites):
                 with suppress(Exception):  # the judge's own: said where the line is judged
-                    evaluator(traced.plan, args)(PRECISIONS[0], "exact", "exact")
+                    self.bench.evaluator(traced, k)(PRECISIONS[0], "exact", "exact")
 
     def _shapes(self) -> list[tuple[Any, ...]]:
         return list({shape_key(given.args): given.args for given in self.bench.inputs}.values())
@@ -107,13 +107,13 @@ class Branches:
 
     def aim(self, *, where_given: bool = False) -> None:
         """Adds inputs to the bench that take the branches no input has taken yet, as far as they are found."""
-        special = [given for given in self.bench.inputs if given.stratum in SPECIAL or not given.main]
-        for given in self.bench.inputs:
-            if given.main and given.stratum not in SPECIAL:
-                self._run(given.args)
+        special = [k for k, given in enumerate(self.bench.inputs) if given.stratum in SPECIAL or not given.main]
+        for k in range(len(self.bench.inputs)):
+            if k not in special:
+                self._run(k)
         sites = self.met(self._programs)
-        for given in special:
-            self._run(given.args)
+        for k in special:
+            self._run(k)
         if where_given:
             return
         open_sites = [site for site in sites if site.wanted(sites[site])]
@@ -156,7 +156,7 @@ class Branches:
             if here:
                 left.update({outcome: left[outcome] - 1 for outcome in here})
                 self.bench.inputs.append(Input(STRATUM, args, given.main))
-                self._run(args)
+                self._run(len(self.bench.inputs) - 1)
         return sum(outcome for outcome, count in left.items() if count < KEPT)
 
     def _scaled(self, args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -228,8 +228,7 @@ class Branches:
                 given = list(leaves)
                 for k, leaf in zip(free, moved, strict=True):
                     given[k] = leaf
-                found = list(captured(traced.closed.jaxpr, traced.closed.consts, given, site))
-                flat = jnp.ravel(found[0])
+                flat = jnp.ravel(next(captured(traced.closed.jaxpr, traced.closed.consts, given, site)))
                 return flat[entry], flat
 
             gradient = jax.jit(jax.value_and_grad(by_free, has_aux=True))

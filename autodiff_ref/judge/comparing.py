@@ -8,7 +8,6 @@ from flint import arb
 from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.balls.context import Ties
 from autodiff_ref.judge.evaluation import Evaluation, Evaluator, evaluator
-from autodiff_ref.judge.program.trace import ULP
 from autodiff_ref.judge.readings import explained
 
 __all__ = ["DIGITS", "PRECISIONS", "Comparison", "Evaluation", "Evaluator", "compare", "digits", "evaluator"]
@@ -21,6 +20,9 @@ _BITS = 102
 
 PRECISIONS = (128, 512, 2048, 8192)
 """bits: 1 − σ(1000) needs 1,443 to have digits at all"""
+
+ULP = 2.0**-52
+"""an ulp of float64, relative"""
 
 TINY = arb(2) ** -1022
 """the smallest normal float64: no float tells smaller differences"""

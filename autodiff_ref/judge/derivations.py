@@ -14,12 +14,12 @@ from autodiff_ref.judge.compared import compared_inputs
 from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
-from autodiff_ref.judge.program.trace import REFERENCE
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.trace import REFERENCE
+from autodiff_ref.judge.lines.traces import Traces
+from autodiff_ref.judge.proving.proofs import Proofs
 from autodiff_ref.judge.report import LineReport, Report
 from autodiff_ref.judge.search.power import power_of
 from autodiff_ref.judge.search.sweep import Sweep, Swept
-from autodiff_ref.judge.symbols.proofs import Proofs
 from autodiff_ref.judge.verdict import RIGHT, Verdict, verdict_of
 from manual_grad.claims import condition_text
 from manual_grad.derivation import Derivation, Line, formula_of, label_of

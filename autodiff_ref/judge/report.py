@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -12,37 +12,10 @@ from rich.text import Text
 
 from autodiff_ref.judge.counterexample import Counterexample
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
+from autodiff_ref.judge.html import in_notebook, of_report
 from autodiff_ref.judge.search.swept import Power, Swept
-
-Verdict = Literal["proved", "agrees", "within", "partial", "refuted", "undecided"]
-
-RIGHT = ("proved", "agrees", "within")
-"""verdicts of a line that is right"""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What the prover says of a line and the one it is judged against."""
-
-    reason: str
-    """why they are not proved equal; empty where they are"""
-    shape: str
-    """the sizes it was asked for: n=3 d=5; empty where the derivation names none"""
-    has_labels: bool
-    """whether there are labels, for all of which it was asked"""
-    every: str = ""
-    """a named dimension for every size of which the lines are then equal; empty where that is not known"""
-
-    @property
-    def scope(self) -> str:
-        """What a proof covers: at n=3 d=5 for all labels."""
-        sizes = [size for size in self.shape.split() if size.partition("=")[0] != self.every]
-        every = f" for every {self.every}" if self.every else ""
-        at = f" at {' '.join(sizes)}" if sizes else ""
-        return every + at + (" for all labels" if self.has_labels else "")
-
-    def __str__(self) -> str:
-        return f"not proved: {self.reason}" if self.reason else f"proved{self.scope}"
+from autodiff_ref.judge.symbols.proof import Proof
+from autodiff_ref.judge.verdict import RIGHT, Verdict
 
 
 @dataclass
@@ -129,6 +102,7 @@ class LineReport:
             "counterexample": found.to_dict() if found else None,
             "difference": found.difference if found else None,
             "diagnosis": self.diagnosis.to_dict() if self.diagnosis else None,
+            "proof": self.proof.to_dict() if self.proof else None,
         }
 
 
@@ -142,7 +116,6 @@ class Report:
     name: str
     lines: list[LineReport]
     seed: int
-    dtype: str = "float64"
     reference: str = ""
     """how the reference was checked, or what is wrong with it"""
     reference_is_right: bool = True
@@ -178,7 +151,6 @@ class Report:
             "first_wrong_line": self.first_wrong_line,
             "reference": self.reference,
             "seed": self.seed,
-            "dtype": self.dtype,
             "notes": self.notes,
             "sweep_seconds": round(self.sweep_seconds, 3),
             "lines": [line.to_dict() for line in self.lines],
@@ -191,9 +163,7 @@ class Report:
         return "\n".join(row.rstrip() for row in console.file.getvalue().rstrip().splitlines())
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<pre>{escape(str(self))}</pre>"
+        return in_notebook(of_report(self.to_dict(), self.summary))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.name, style="bold")

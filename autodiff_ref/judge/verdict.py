@@ -1,11 +1,14 @@
 """From what was found of a line to its verdict: one table. docs/verdicts.md says the same in words."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from autodiff_ref.judge.bench import Relation
-from autodiff_ref.judge.report import RIGHT, Verdict
 
-__all__ = ["RIGHT", "Verdict", "verdict_of"]
+Verdict = Literal["proved", "agrees", "within", "partial", "refuted", "undecided"]
+
+RIGHT = ("proved", "agrees", "within")
+"""verdicts of a line that is right"""
 
 
 def verdict_of(found: Relation, *, wanted: int, unmet: Sequence[str] = (), drawn: str = "") -> tuple[Verdict, str]:

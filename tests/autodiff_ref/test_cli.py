@@ -11,11 +11,12 @@ from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
 from autodiff_ref.cli import apart, judging
-from autodiff_ref.cli import app as cli
 from autodiff_ref.cli.app import app
+from autodiff_ref.cli.explaining import explain_command
+from autodiff_ref.cli.verifying import verify_command
 from autodiff_ref.judge.mutation.mutants import mutants
-from autodiff_ref.judge.mutation.trial import Finding, Trial
 from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.trial.trial import Finding, Trial
 from manual_grad import notes
 
 
@@ -455,7 +456,7 @@ def test_examples_in_the_help_stand_on_lines_of_their_own(command, monkeypatch):
     assert r"\b" not in result.output
     rows = result.output.splitlines()
     assert max(map(len, rows)) <= 80
-    written = {"verify": cli.verify_command.__doc__, "explain": cli.explain_command.__doc__}.get(command, "")
+    written = {"verify": verify_command.__doc__, "explain": explain_command.__doc__}.get(command, "")
     examples = [row.strip() for row in written.splitlines() if row.strip().startswith("manual-grad")]
     assert len(examples) == {"verify": 5, "explain": 4}.get(command, 0)
     assert [row.strip() for row in rows if row.strip().startswith("manual-grad")] == examples

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.traces import Traces
 from manual_grad import Derivation
 
 _TRACES: dict[Any, Traces] = {}

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 import manual_grad
 from autodiff_ref import nabla
-from manual_grad import Weights, mlp, mlp_lines
+from manual_grad import Weights, mlp
 from manual_grad._arrays import leaves, map_leaves
 from manual_grad.activations import ACTIVATIONS, log_sigmoid_and_derivative, sigmoid_and_derivative
 from manual_grad.derivation import Derivation
 from manual_grad.domains import Positives, Signs
+from manual_grad.extensions import depth
 from manual_grad.mlp import Layer
 from tests.manual_grad.test_sigmoid import SWEEP_32, SWEEP_64, ulps_float32, ulps_float64, under_jax
 
@@ -170,7 +171,7 @@ def test_the_same_lines_run_under_jit():
     assert_close(got, want, ulps=64)
 
 
-DERIVATIONS = {name: value for name, value in vars(mlp_lines).items() if isinstance(value, Derivation)}
+DERIVATIONS = {name: value for name, value in vars(depth).items() if isinstance(value, Derivation)}
 
 
 def inputs(derivation, seed=0):
@@ -211,7 +212,7 @@ def test_a_wrong_line_is_seen():
     def transposed(layer, h, c, nabla=None):
         return Layer((c.mT @ h), jnp.sum(c, axis=0))
 
-    wrong = mlp_lines.SIGMOID_BY_LAYER.with_lines(transposed)
+    wrong = depth.SIGMOID_BY_LAYER.with_lines(transposed)
     assert largest_difference(wrong)["transposed"] > 0.01
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from autodiff_ref import verify
-from manual_grad import mlp, softmax_lines
+from manual_grad import mlp
+from manual_grad.extensions import softmax as softmax_lines
 from manual_grad.mlp import Layer
 from manual_grad.softmax import log_softmax_and_residual, softmax
 from tests.manual_grad.test_mlp import draw

@@ -143,7 +143,7 @@ print(hashlib.sha256(b"".join(leaf.tobytes() for leaf in jax.tree.leaves(result.
 
 
 def test_killed_at_random_moments_it_goes_on_to_the_same_weights(tmp_path):
-    """Four kills here; `KILLS=100` for a hundred."""
+    """Two kills here; `KILLS=100` for a hundred."""
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen([*command, str(tmp_path / "whole")], stdout=subprocess.PIPE, text=True) as process:
         first = process.stdout.readline()
@@ -151,7 +151,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_weights(tmp_path):
         whole = first + process.stdout.read()
         seconds = time.monotonic() - since
     draw, kills = random.Random(0), 0
-    for _ in range(int(os.environ.get("KILLS", "4"))):
+    for _ in range(int(os.environ.get("KILLS", "2"))):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")], stdout=subprocess.PIPE, text=True
         )

@@ -30,8 +30,8 @@ def told(done):
 if case == "dies":
     fit(x, y, epochs=1_000_000, batch_size=64, devices=devices, on_epoch=told)
 found = []
-for options in (dict(), dict(dtype="float64"), dict(batch_size=None), dict(optimizer="adam", learning_rate=0.01),
-                dict(shuffle="batches", dtype="float64", validation=0.2), dict(example_weights=1 + x[:, 2] ** 2)):
+for options in (dict(), dict(shuffle="batches", dtype="float64", validation=0.2), dict(batch_size=None),
+                dict(optimizer="adam", learning_rate=0.01, example_weights=1 + x[:, 2] ** 2)):
     result = fit(x, y, **({"epochs": 4, "batch_size": 64, "devices": devices} | options))
     found.append([[leaf.ravel().tolist() for leaf in jax.tree.leaves(result.model.layers)], [e.ll for e in result.history]])
 print(json.dumps(found))
@@ -65,7 +65,7 @@ def test_four_devices_and_two_processes_equal_one_device_within_rounding():
     port = free_port()
     two = [output(p) for p in [started("two processes", k, port) for k in (0, 1)]]
     assert two[0] == two[1], "the processes ended with different weights"
-    wide = (1, 4)
+    wide = (1,)
     for k, (alone, shared, apart) in enumerate(zip(one, four, two[0], strict=True)):
         eps = np.finfo(np.float64 if k in wide else np.float32).eps
         for other in (shared, apart):

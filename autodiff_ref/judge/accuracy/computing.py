@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from autodiff_ref.judge.program.trace import with_nabla
+from autodiff_ref.judge.lines.trace import with_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import Line
 

@@ -13,8 +13,8 @@ from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES, true_value, worst_component
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import STRATA, Input, NoInputError, draw_inputs
-from autodiff_ref.judge.program.trace import shape_key
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.trace import shape_key
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import LineReport, Report
 from manual_grad.derivation import Derivation, label_of
 

@@ -8,7 +8,7 @@ are disjoint; and where they are neither, by floats of more digits.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -22,7 +22,7 @@ from autodiff_ref.judge.assertion.exactly import MOST, TELLING, exactly, floats,
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
-from autodiff_ref.judge.comparing import PRECISIONS, Evaluation, Evaluator, compare, evaluator, has_no_kink
+from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluation, Evaluator, compare, evaluator, has_no_kink
 from autodiff_ref.judge.program.plans import Array
 
 QUICK = 6_000
@@ -42,10 +42,10 @@ class Pair:
     of_arrays: list[Any]
     """what the differentiated function and the candidate are computed from: arguments, and arrays in closures"""
     own_arrays: list[Any]
-    untraced: str = ""
-    """why the candidate cannot be traced"""
     fresh: bool = True
     """whether both were traced just now"""
+    allowed: float = ULP
+    """by what share of an entry the two may differ"""
 
     @property
     def asks_for_nabla(self) -> bool:
@@ -66,10 +66,19 @@ class Pair:
         """
         if self.reference.plan is None:
             raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
-        found = self._settled(Computed.of(value), again)
+        found = self._beyond(self._settled(Computed.of(value), again))
         if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
             return Finding("undecided", WHY["kink"])
         return found
+
+    def _beyond(self, found: Finding | None) -> Finding | None:
+        """What is found, without the components that differ by no more than is allowed."""
+        if found is None or found.outcome != "different" or self.allowed <= ULP:
+            return found
+        gaps = np.abs(np.asarray(found.computed, dtype=np.float64) - found.expected)
+        most = self.allowed * np.abs(found.expected) + found.allowed
+        far = tuple(k for k in found.components if not gaps[k] <= most[k])
+        return replace(found, components=far) if far else None
 
     def _took_a_branch_at_a_tie(self) -> bool:
         own = self.candidate is not None and self.candidate.ties_in_assumptions(self.own_arrays)
@@ -96,12 +105,12 @@ class Pair:
         assert candidate.plan is not None
         # JAX's derivative is checked at the first input of each shape, and wherever it seems to differ
         ours, wanted = candidate.at(self.own_arrays), exactly(self.reference, self.of_arrays, check=self.fresh)
-        compared = compare(ours, wanted)
+        compared = compare(ours, wanted, allowed=self.allowed)
         if compared.outcome == "different" and not self.fresh:
             wanted = exactly(self.reference, self.of_arrays, check=True)
-            compared = compare(ours, wanted)
+            compared = compare(ours, wanted, allowed=self.allowed)
         if compared.outcome == "kink" and not candidate.asks_for_nabla and has_no_kink(wanted):
-            compared = compare(ours, wanted, as_written=True)
+            compared = compare(ours, wanted, as_written=True, allowed=self.allowed)
         outcome = compared.outcome
         if outcome == "kink" and _equal_as_decided(ours, wanted):
             outcome = "equal"
@@ -117,6 +126,8 @@ class Pair:
                 return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
             case "equal":
                 middles, radii = floats(at_wanted)
+                if self.allowed > ULP:
+                    radii = radii + self.allowed * np.abs(middles)
                 outside = computed.outside(middles, radii, own)
                 if outside.wrong:
                     k = outside.wrong[0]
@@ -294,8 +305,7 @@ def pair_of(
             return str(error)
 
     ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, own_arrays, afresh)
-    side, why = (ours, ours.reason) if isinstance(ours, Side) else (None, ours)
-    return Pair(reference, side, call, of_arrays, own_arrays, why, new or also_new)
+    return Pair(reference, ours if isinstance(ours, Side) else None, call, of_arrays, own_arrays, new or also_new)
 
 
 def _kept(key: Any, make: Callable[[], Side | str], arrays: list[Any], afresh: bool) -> tuple[Side | str, bool]:

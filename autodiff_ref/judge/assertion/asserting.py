@@ -21,9 +21,9 @@ from autodiff_ref.judge.assertion.finding import WHY, Finding
 from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
-from autodiff_ref.judge.assertion.state import differ, kept_as_it_was
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
+from autodiff_ref.judge.state import differ, kept_as_it_was
 from manual_grad.derivation import Derivation
 
 EAGER = 100_000

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
-from autodiff_ref.judge.assertion.state import kept_as_it_was
 from autodiff_ref.judge.assertion.undecided import UndecidedError
+from autodiff_ref.judge.state import kept_as_it_was
 from manual_grad.derivation import argument_names, label_of
 
 UPSTREAM = 2
@@ -91,10 +91,10 @@ def _assert_at(
     try:
         assert_gradients_agree(gradients, of, by, upstream, others)
     except (AssertionError, UndecidedError, TypeError) as error:
-        raise type(error)(_renamed(str(error))) from None
+        raise type(error)(renamed(str(error))) from None
 
 
-def _renamed(said: str) -> str:
+def renamed(said: str) -> str:
     """The arguments by their own names: w[0, 1] for by['w'][0, 1]."""
     return re.sub(r"(?:\bby)?\['(\w+)'\]", r"\1", said).replace(" by the first argument", "")
 

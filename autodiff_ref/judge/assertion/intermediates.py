@@ -25,7 +25,6 @@ from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Truth, tru
 from autodiff_ref.judge.assertion.message import missing_sum
 from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
-from autodiff_ref.judge.assertion.state import kept_as_it_was
 from autodiff_ref.judge.assertion.undecided import decided, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.numpy_code.makers import names_in, replaced
@@ -34,6 +33,7 @@ from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.program.walk import plan_parts
+from autodiff_ref.judge.state import kept_as_it_was
 from manual_grad.derivation import label_of
 
 

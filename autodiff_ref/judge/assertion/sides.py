@@ -21,13 +21,13 @@ from autodiff_ref.judge.assertion.calling import (
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.extended import extended
 from autodiff_ref.judge.assertion.refused import not_traced, uses_jax, writes_in_place
-from autodiff_ref.judge.assertion.state import kept_as_it_was
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import bounded
 from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
 from autodiff_ref.judge.program.plans import Array, Plan
 from autodiff_ref.judge.program.walk import plan_parts
+from autodiff_ref.judge.state import kept_as_it_was
 from manual_grad.derivation import label_of
 
 Function = Callable[..., Any]
@@ -355,7 +355,10 @@ def _jaxpr(
 
     def flat(values: Any, traced_held: Any) -> Any:
         if not numpy_code:
-            return *apply(with_arrays(f, list(traced_held)), *call.rebuilt(values)), ()
+            gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
+            # code of another library, written down elsewhere, says itself what it has taken for granted
+            taken[:] = getattr(f, "assumed", ())
+            return gradient, value, [assumption.array for assumption in taken]
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
         pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]

@@ -9,10 +9,9 @@ import flint
 import numpy as np
 from flint import arb
 
+from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.movement import as_objects
 from autodiff_ref.judge.program.plans import Array, Constant, is_short, loose
-
-ZERO, ONE, NAN = arb(0), arb(1), arb.nan()
 
 
 @dataclass(frozen=True)

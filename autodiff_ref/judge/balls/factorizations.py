@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.context import ZERO, Context
+from autodiff_ref.judge.balls.context import Context
+from autodiff_ref.judge.functions.enclosing import ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 

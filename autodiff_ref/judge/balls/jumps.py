@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.context import NAN, ZERO, Context, entrywise, exact
+from autodiff_ref.judge.balls.context import Context, entrywise, exact
+from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 OUTCOMES: dict[str, Callable[[int], bool]] = {

@@ -1,143 +1,17 @@
-"""The functions that JAX's series and rational approximations stand for, over balls: see `walker.meanings`."""
+"""Rules of balls for library functions of several results, and for what reads the exponent of a float."""
 
 from collections.abc import Callable
 from typing import Any
 
-import flint
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.context import NAN, ONE, ZERO, Context
-from autodiff_ref.judge.balls.functions import rule_of
-from autodiff_ref.judge.balls.gamma import lgamma
-from autodiff_ref.judge.balls.joined import by_slope, monotone
+from autodiff_ref.judge.balls.context import Context
+from autodiff_ref.judge.balls.entrywise import rule_of
+from autodiff_ref.judge.functions.enclosing import NAN, ZERO, by_slope
+from autodiff_ref.judge.functions.library import as_ball
+from autodiff_ref.judge.program.movement import as_objects
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
-from autodiff_ref.judge.program.structure import as_objects
-
-HALF = arb(0.5)
-
-
-def _ball(value: Any) -> arb:
-    """A real, or an integer that JAX knows exactly."""
-    return value if isinstance(value, arb) else arb(int(value))
-
-
-_EI_BELOW_0, _EI_ABOVE_0 = monotone(arb.ei, -1), monotone(arb.ei, 1)
-
-
-def expi(x: arb) -> arb:
-    """Ei(x), whose slope is e^x / x."""
-    return _EI_ABOVE_0(x) if x > 0 else _EI_BELOW_0(x) if x < 0 else NAN
-
-
-_EXPINT = monotone(lambda n, x: x.expint(n), -1, -1)
-
-
-def expn(n: Any, x: arb) -> arb:
-    """E_n(x), for n ≥ 0 and x > 0, or n > 1 and x = 0; it falls in both."""
-    n = _ball(n)
-    if not (n >= 0 and (x > 0 or (x == 0 and n > 1))):
-        return NAN
-    return ONE / (n - 1) if x == 0 else _EXPINT(n, x)
-
-
-def _log_ndtr(x: arb) -> arb:
-    tail = (abs(x) / arb(2).sqrt()).erfc() / 2
-    return (-tail).log1p() if x > 0 else tail.log()
-
-
-def _erfcx(x: arb) -> arb:
-    return (x * x).exp() * x.erfc()
-
-
-def _ndtri(p: arb) -> arb:
-    return -arb(2).sqrt() * (2 * p).erfcinv() if p > 0 and p < 1 else NAN
-
-
-def _spence(x: arb) -> arb:
-    if x == 0:
-        return arb.pi() ** 2 / 6
-    return (1 - x).polylog(2) if x > 0 else NAN
-
-
-def _owens_t(h: arb, a: arb) -> arb:
-    """T(h, a) for numbers h ≥ 0 and 0 ≤ a ≤ 1: 2π T = atan a − Σ_j (−1)^j q_j a^(2j+1) / (2j+1), q_j = P(j+1, t), t = h²/2.
-
-    q_j falls with j, so that the terms fall and alternate in sign: what is left out is at most the first of them.
-    """
-    t, square = h * h / 2, a * a
-    weight = (-t).exp()
-    part, q, power = weight, ONE - weight, a
-    total, term, least = ZERO, ONE, arb(2) ** (-flint.ctx.prec)
-    for j in range(100 * flint.ctx.prec):
-        term = q * power / (2 * j + 1)
-        if not term > least:
-            break
-        total = total + term if j % 2 == 0 else total - term
-        part = part * t / (j + 1)
-        q, power = q - part, power * square
-    return (a.atan() - total + arb(0, abs(term).abs_upper())) / (2 * arb.pi())
-
-
-def _owens_t_of_numbers(h: arb, a: arb) -> arb:
-    """T(h, a), odd in a and even in h.
-
-    For a > 1 by T(h, a) + T(ah, 1/a) = (u + v − uv)/4 with u = erfc(h/√2) and v = erfc(ah/√2).
-    """
-    h = abs(h)
-    if a < 0:
-        return -_owens_t_of_numbers(h, -a)
-    if h > 200:  # its series would be long: 0 ≤ T ≤ e^(−h²/2)/4
-        return arb(0, (-h * h / 2).exp().upper() / 4).nonnegative_part()
-    if a <= 1:
-        return _owens_t(h, a)
-    u, v = (h / arb(2).sqrt()).erfc(), (a * h / arb(2).sqrt()).erfc()
-    return (u + v - u * v) / 4 - _owens_t_of_numbers(a * h, 1 / a)
-
-
-def owens_t(h: arb, a: arb) -> arb:
-    """T(h, a) = ∫₀^a e^(−h²(1+u²)/2) / (1+u²) du / 2π: it grows in a, and falls in |h| for a > 0."""
-    if not (h.is_finite() and a.is_finite()):
-        return NAN
-    near, far, low, high = h.abs_lower(), h.abs_upper(), a.lower(), a.upper()
-    if low == high and near == far:
-        return _owens_t_of_numbers(near, low)
-    least = _owens_t_of_numbers(far if low > 0 else near, low)
-    return least.union(_owens_t_of_numbers(far if high < 0 else near, high))
-
-
-def _betaln(a: arb, b: arb) -> arb:
-    return lgamma(a) + lgamma(b) - lgamma(a + b)
-
-
-_BETALN = monotone(_betaln, -1, -1)
-
-
-def betaln(a: arb, b: arb) -> arb:
-    """log |B(a, b)|, which falls in both where they are positive."""
-    return _BETALN(a, b) if a > 0 and b > 0 else _betaln(a, b)
-
-
-def poch(z: arb, m: Any) -> arb:
-    """(z)_m = Γ(z + m)/Γ(z)"""
-    return z.rising(_ball(m))
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "expi": expi,
-    "expn": expn,
-    "log_ndtr": monotone(_log_ndtr, 1),
-    "ndtr": monotone(lambda x: (-x / arb(2).sqrt()).erfc() / 2, 1),
-    "ndtri": monotone(_ndtri, 1),
-    "erfcx": monotone(_erfcx, -1),
-    "spence": monotone(_spence, -1),
-    "owens_t": owens_t,
-    "betaln": betaln,
-    "poch": poch,
-    "hyp1f1": lambda a, b, x: _ball(x).hypgeom_1f1(_ball(a), _ball(b)),
-    "hyp2f1": lambda a, b, c, x: _ball(x).hypgeom_2f1(_ball(a), _ball(b), _ball(c)),
-}
-
 
 _SI = by_slope(arb.si, arb.sinc, steepest=1.0)
 _CI = by_slope(arb.ci, lambda x: x.cos() / x)
@@ -223,8 +97,7 @@ def _frexp(equation: Equation) -> Step:
 
 
 MEANINGS: dict[str, Rule] = {
-    **{name: rule_of(f) for name, f in FUNCTIONS.items()},
-    "ldexp": rule_of(lambda x, e: x * arb(2) ** _ball(e)),
+    "ldexp": rule_of(lambda x, e: x * arb(2) ** as_ball(e)),
     "frexp": _frexp,
     "sici": _sici,
     "fresnel": _fresnel,

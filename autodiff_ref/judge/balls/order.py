@@ -6,18 +6,9 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.judge.balls.context import Context, entrywise
+from autodiff_ref.judge.functions.elementary import greatest, least
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.structure import axes_last, cumulative, reduction, scatter
-
-
-def greatest(x: arb, y: arb) -> arb:
-    """max(x, y): the very ball that is larger, since JAX differentiates it by asking which operand equals the result."""
-    return x if x is y or x > y else y if y > x else x.max(y)
-
-
-def least(x: arb, y: arb) -> arb:
-    """min(x, y), as `greatest`."""
-    return x if x is y or x < y else y if y < x else x.min(y)
 
 
 def _clamp(_: Equation) -> Step:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from flint import acb, acb_mat, arb, arb_mat
 
-from autodiff_ref.judge.balls.context import NAN, ONE, ZERO, Context
+from autodiff_ref.judge.balls.context import Context
+from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 

@@ -3,19 +3,18 @@
 What two lines' balls say is certified: disjoint ones differ; whatever overlaps at 30 digits is equal as far as 30 digits go.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-from flint import arb
 
-from autodiff_ref.judge.balls.context import ONE, ZERO, Context, constant, entrywise, exact
+from autodiff_ref.judge.balls.context import Context, constant, entrywise, exact
+from autodiff_ref.judge.balls.entrywise import rule_of
 from autodiff_ref.judge.balls.factorizations import MATRICES
-from autodiff_ref.judge.balls.functions import FUNCTIONS, rule_of
 from autodiff_ref.judge.balls.jumps import JUMPS
 from autodiff_ref.judge.balls.meanings import MEANINGS
 from autodiff_ref.judge.balls.order import ORDER
 from autodiff_ref.judge.balls.spectral import SPECTRAL
 from autodiff_ref.judge.balls.windows import WINDOWS
+from autodiff_ref.judge.functions import FUNCTIONS, Function
+from autodiff_ref.judge.functions.enclosing import ONE, ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
 
@@ -51,7 +50,7 @@ class BallTable:
     def __init__(self) -> None:
         self.rules = {
             **ALGEBRA,
-            **{name: rule_of(f) for name, f in FUNCTIONS.items()},
+            **{name: rule_of(row.ball) for name, row in FUNCTIONS.items()},
             **JUMPS,
             **ORDER,
             **WINDOWS,
@@ -65,29 +64,13 @@ class BallTable:
             "iota": lambda eqn: lambda _: exact(DISCRETE["iota"](eqn)(None)),
         }
 
+    def learn(self, row: Function) -> None:
+        """Serves a function from now on."""
+        self.rules[row.name] = rule_of(row.ball)
+
     def constant(self, values: Array, context: Context | None) -> Array:
         """Float constants as balls: exact with at most 24 significant bits, else c ± ulp(c), so that 0.1 may mean 1/10."""
         return entrywise(lambda value: constant(value, context, values.dtype), values)
 
 
 BALLS = BallTable()
-
-
-def register(primitive: str, function: Callable[..., arb]) -> None:
-    """Teaches the judge a primitive that works entry by entry.
-
-    Args:
-        primitive: its name, as the report says it.
-        function: the same function of balls (`flint.arb`), one for each operand; it returns a ball.
-
-    Raises:
-        TypeError: `function` is not callable.
-
-    Example:
-        A primitive of your own, `bessel_k0e`, the Bessel function K₀ scaled by e^x; Arb has K₀:
-
-        >>> register("bessel_k0e", lambda x: x.bessel_k(0) * x.exp())
-    """
-    if not callable(function):
-        raise TypeError(f"the rule for {primitive!r} must be a function of balls, got {function!r}")
-    BALLS.rules[primitive] = rule_of(function)

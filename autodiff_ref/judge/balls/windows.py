@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.context import ZERO, Context
+from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.balls.order import greatest, least
+from autodiff_ref.judge.functions.enclosing import ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.windows import windows_of
 

@@ -20,7 +20,7 @@ from autodiff_ref.judge.diagnosis.variant import Program, program_of
 from autodiff_ref.judge.diagnosis.whole import readings, single
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import dimension_names
-from autodiff_ref.judge.program.trace import label_flags, shape_key
+from autodiff_ref.judge.lines.trace import label_flags, shape_key
 from manual_grad.derivation import Line
 
 WORK = 3e8
@@ -123,9 +123,7 @@ def _said(program: Program, repair: Repair, others: Sequence[Repair]) -> Diagnos
         users = [node for node in program.nodes if repair.slot in node.sources and not node.origin.is_nabla]
         found = [frame.place for node in users if (frame := program.frame(node.targets[0])) is not None]
     places = tuple(dict.fromkeys(filter(None, found)))[:PLACES]
-    return Diagnosis(
-        repair.kind, repair.sentence, places, tuple((other.kind, other.sentence, place(other)) for other in others)
-    )
+    return Diagnosis(repair.kind, repair.sentence, places)
 
 
 def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:

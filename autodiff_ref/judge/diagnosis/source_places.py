@@ -15,8 +15,8 @@ import jaxlib
 import jaxtyping
 import numpy as np
 
-from autodiff_ref.judge.mutation.jaxprs import is_nabla
-from autodiff_ref.judge.program import trace
+from autodiff_ref.judge.lines import trace
+from autodiff_ref.judge.lines.jaxprs import is_nabla
 
 _TRACE = trace.__file__
 _JUDGE = Path(trace.__file__).parents[1]

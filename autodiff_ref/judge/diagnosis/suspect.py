@@ -15,8 +15,6 @@ class Diagnosis:
     """what was done"""
     places: tuple[str, ...] = ()
     """where: mine.py:12. Where the same change would do in several places, all of them"""
-    alternatives: tuple[tuple[str, str, str], ...] = ()
-    """what else would do, as floats see it: kind, sentence, place"""
 
     @property
     def place(self) -> str:

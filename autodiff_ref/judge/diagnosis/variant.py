@@ -10,7 +10,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.diagnosis.source_places import Frame, Origin, origin_of, own_frame
-from autodiff_ref.judge.mutation.jaxprs import Body, flattened
+from autodiff_ref.judge.lines.jaxprs import Body, flattened
 from autodiff_ref.judge.program.standins import settled
 
 Value = Any

@@ -22,10 +22,9 @@ from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.program.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.report import LineReport
-from autodiff_ref.judge.symbols.proofs import Evidence
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 INPUTS = 4
@@ -58,7 +57,7 @@ class Explanation:
             ("verdict", f"{self.verdict.verdict}, against {self.verdict.against}" if self.verdict.against else "undecided"),
         ]
         rows += [("because", self.verdict.reason)] if self.verdict.reason else []
-        if isinstance(proof := self.verdict.proof, Evidence):
+        if (proof := self.verdict.proof) is not None:
             rows += [
                 ("not proved" if proof.reason else "proved", proof.reason or proof.scope.strip() or "on the whole domain")
             ]
@@ -81,7 +80,7 @@ class Explanation:
             "verdict": self.verdict.verdict,
             "against": self.verdict.against,
             "reason": self.verdict.reason,
-            "proof": self.verdict.proof.to_dict() if isinstance(self.verdict.proof, Evidence) else None,
+            "proof": self.verdict.proof.to_dict() if self.verdict.proof else None,
             "diagnosis": found.to_dict() if found else None,
         }
 

@@ -13,7 +13,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
-from autodiff_ref.judge.program.trace import NablaCall, with_nabla
+from autodiff_ref.judge.lines.trace import NablaCall, with_nabla
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import formula_of, label_of

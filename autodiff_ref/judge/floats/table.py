@@ -17,7 +17,7 @@ from autodiff_ref.judge.floats.arithmetic import ARITHMETIC
 from autodiff_ref.judge.floats.choices import CHOICES
 from autodiff_ref.judge.floats.control import CONTROL
 from autodiff_ref.judge.floats.discrete import DISCRETE, fallback
-from autodiff_ref.judge.floats.functions import FUNCTIONS
+from autodiff_ref.judge.floats.functions import OF_FUNCTIONS, rule_of
 from autodiff_ref.judge.floats.indexed import BY_INDEX, SCATTER
 from autodiff_ref.judge.floats.jumps import JUMPS
 from autodiff_ref.judge.floats.moves import MOVES
@@ -36,11 +36,12 @@ from autodiff_ref.judge.floats.values import (
     without_nan,
 )
 from autodiff_ref.judge.floats.windows import WINDOWS
+from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.discrete import DISCRETE as PLAIN
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, is_short, short_ones
 from autodiff_ref.judge.program.walk import plan_parts
 
-__all__ = ["Bounded", "RoundingTable", "bounded"]
+__all__ = ["Bounded", "FloatTable", "bounded"]
 
 
 @dataclass
@@ -93,7 +94,7 @@ def _is_view_of(view: Array, array: Array) -> bool:
     return True
 
 
-class RoundingTable:
+class FloatTable:
     """The rules by which the walker computes with rounding bounds."""
 
     name = "rounding bounds"
@@ -106,7 +107,7 @@ class RoundingTable:
     def __init__(self) -> None:
         every = {
             **ARITHMETIC,
-            **FUNCTIONS,
+            **OF_FUNCTIONS,
             **SUMS,
             **CHOICES,
             **ORDER,
@@ -117,6 +118,11 @@ class RoundingTable:
             "iota": _iota,
         }
         self.rules = {name: _lifting(rule) for name, rule in every.items()}
+
+    def learn(self, row: Function) -> None:
+        """Serves a function from now on, if it is known how far it moves."""
+        if row.change is not None:
+            self.rules[row.name] = _lifting(rule_of(row))
 
     def constant(self, values: Array, context: Context | None) -> Bounded:
         """A float constant, exact if short, else c ± ulp(c), as the ball table reads it."""
@@ -133,7 +139,6 @@ def _iota(equation: Equation) -> Step:
 
 
 _ENTRYWISE = {
-    *FUNCTIONS,
     "add",
     "sub",
     "mul",
@@ -160,7 +165,10 @@ def _lifting(rule: Rule) -> Rule:
     def lifting(equation: Equation) -> Step:
         step = rule(equation)
         are_real = all(operand.is_real for operand in equation.operands)
-        if equation.primitive.name in _ENTRYWISE and len({len(operand.shape) for operand in equation.operands}) > 1:
+        if (
+            equation.primitive.name in FUNCTIONS.keys() | _ENTRYWISE
+            and len({len(operand.shape) for operand in equation.operands}) > 1
+        ):
             if are_real:
                 return lambda context, *operands: step(context, *aligned(*operands))
             return lambda context, *operands: step(context, *aligned(*map(lifted, operands)))
@@ -169,7 +177,7 @@ def _lifting(rule: Rule) -> Rule:
     return lifting
 
 
-ROUNDING = RoundingTable()
+FLOATS = FloatTable()
 
 WITHOUT_BOUNDS = (
     "cholesky",
@@ -201,7 +209,7 @@ class BoundedProgram:
 
     def __init__(self, closed: Any, labels: Sequence[bool], first: int | None) -> None:
         self.shapes = [tuple(aval.shape) for aval in closed.out_avals[:first]]
-        (self._plan,) = plan_parts(closed, ROUNDING, [len(self.shapes)], labels=labels)
+        (self._plan,) = plan_parts(closed, FLOATS, [len(self.shapes)], labels=labels)
 
     def __call__(self, *leaves: Array) -> list[Bounded]:
         """The outputs, flat."""

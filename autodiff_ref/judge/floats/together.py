@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.floats.table import ROUNDING, Bounded, Context, read, written
+from autodiff_ref.judge.floats.table import FLOATS, Bounded, Context, read, written
 from autodiff_ref.judge.program.plans import Array, Plan
 from autodiff_ref.judge.program.walk import plan_together
 
@@ -28,7 +28,7 @@ class Together:
         self._shapes = [
             [tuple(aval.shape) for aval in closed.out_avals[:width]] for closed, width in zip(closeds, widths, strict=True)
         ]
-        self._plans, self._whole = plan_together(closeds, ROUNDING, widths, labels=labels)
+        self._plans, self._whole = plan_together(closeds, FLOATS, widths, labels=labels)
         self._last_uses = _last_uses(self._whole)
         self._needed = [frozenset() if isinstance(plan, Exception) else _made_in(plan) for plan in self._plans]
 

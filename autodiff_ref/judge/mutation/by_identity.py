@@ -6,9 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from autodiff_ref.judge.lines.jaxprs import is_real
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
 from autodiff_ref.judge.mutation.forms import shifted_exponent, stable_form
-from autodiff_ref.judge.mutation.jaxprs import is_real
 from autodiff_ref.judge.mutation.running import computes, like
 
 SUMS = ("add", "add_any", "sub")
@@ -131,9 +131,6 @@ def negate_twice(site: Site) -> Iterator[Change]:
         yield Change("a − (−b)", "a + b becomes a − (−b)", lambda x, y: like(x - (-y), site))
     if site.name == "neg":
         yield Change("0 − x", "−x becomes 0 − x", lambda x: 0.0 - x)
-
-
-POSITIVE = ("exp", "exp2", "logistic", "sqrt", "rsqrt", "erfc")
 
 
 def exp_log(site: Site) -> Iterator[Change]:

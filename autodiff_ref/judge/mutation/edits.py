@@ -17,7 +17,7 @@ from jax.extend import core
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import line_error
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
-from autodiff_ref.judge.mutation.jaxprs import (
+from autodiff_ref.judge.lines.jaxprs import (
     Body,
     EditError,
     Position,
@@ -28,7 +28,7 @@ from autodiff_ref.judge.mutation.jaxprs import (
     replaced,
     skeleton,
 )
-from autodiff_ref.judge.program.trace import Call, jaxpr_of, shape_key, with_nabla
+from autodiff_ref.judge.lines.trace import Call, jaxpr_of, shape_key, with_nabla
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 from manual_grad.domains import Domain
 

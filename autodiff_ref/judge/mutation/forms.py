@@ -1,60 +1,25 @@
 """Identities of functions: the forms that keep their digits, and exponents shifted by the largest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.mutation.edits import Change, Site
 from autodiff_ref.judge.mutation.running import computes, like
-
-_STABLE: dict[str, tuple[tuple[str, Callable[..., Any]], ...]] = {
-    "logistic": (
-        ("e^z/(1 + e^z) below 0, 1/(1 + e^−z) from 0 on", lambda z: _sigmoid_by_sign(z)),
-        ("(1 + tanh(z/2))/2", lambda z: 0.5 * (1 + jnp.tanh(z / 2))),
-        ("1/(1 + e^−z)", lambda z: 1 / (1 + jnp.exp(-z))),
-        ("1 − σ(−z)", lambda z: 1 - jax.nn.sigmoid(-z)),
-    ),
-    "log1p": (("log(1 + x)", lambda x: jnp.log(1 + x)),),
-    "log": (("log1p(x − 1)", lambda x: jnp.log1p(x - 1)), ("−log(1/x)", lambda x: -jnp.log(1 / x))),
-    "expm1": (("e^x − 1", lambda x: jnp.exp(x) - 1),),
-    "exp": (
-        ("1 + expm1", lambda x: 1 + jnp.expm1(x)),
-        ("1/e^−x", lambda x: 1 / jnp.exp(-x)),
-        ("(e^(x/2))²", lambda x: jnp.exp(x / 2) ** 2),
-    ),
-    "tanh": (
-        ("2σ(2z) − 1", lambda z: 2 * jax.nn.sigmoid(2 * z) - 1),
-        ("expm1(2z)/(expm1(2z) + 2)", lambda z: jnp.expm1(2 * z) / (jnp.expm1(2 * z) + 2)),
-    ),
-    "sqrt": (("x/√x", lambda x: x * lax.rsqrt(x)),),
-    "rsqrt": (("1/√x", lambda x: 1 / jnp.sqrt(x)),),
-    "integer_pow": (),
-    "square": (("x·x", lambda x: x * x),),
-    "abs": (("√x²", lambda x: jnp.sqrt(x * x)), ("max(x, −x)", lambda x: jnp.maximum(x, -x))),
-    "max": (("(a + b + |a − b|)/2", lambda a, b: 0.5 * (a + b + jnp.abs(a - b))),),
-    "min": (("(a + b − |a − b|)/2", lambda a, b: 0.5 * (a + b - jnp.abs(a - b))),),
-    "sin": (("2 sin(x/2) cos(x/2)", lambda x: 2 * jnp.sin(x / 2) * jnp.cos(x / 2)),),
-    "cos": (("1 − 2 sin²(x/2)", lambda x: 1 - 2 * jnp.sin(x / 2) ** 2),),
-    "erf": (("−erf(−x)", lambda x: -jax.scipy.special.erf(-x)),),
-    "erfc": (("1 − erf", lambda x: 1 - jax.scipy.special.erf(x)),),
-    "digamma": (("ψ(x + 1) − 1/x", lambda x: jax.scipy.special.digamma(x + 1) - 1 / x),),
-}
-
-
-def _sigmoid_by_sign(z: Any) -> Any:
-    e = jnp.exp(-jnp.abs(z))
-    return jnp.where(z < 0, e / (1 + e), 1 / (1 + e))
 
 
 def stable_form(site: Site) -> Iterator[Change]:
     """Another form of the same function, as numerical people write it, or do not."""
     if not computes(site):
         return
-    for form, f in _STABLE.get(site.name, ()):
+    forms = FUNCTIONS[site.name].forms if site.name in FUNCTIONS else ()
+    if site.name == "square":
+        forms = (("x·x", lambda x: x * x),)
+    for form, f in forms:
         yield Change(form, f"`{site.name}` is computed as {form}", lambda *xs, f=f: like(f(*xs), site))
     if site.name == "integer_pow":
         y = int(site.eqn.params["y"])

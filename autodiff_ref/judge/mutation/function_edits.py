@@ -1,13 +1,13 @@
 """Mistakes in functions: another one of the same family, another power, the slope of another one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.mutation.edits import Change, Site
 from autodiff_ref.judge.mutation.running import computes, like
 
@@ -26,28 +26,12 @@ def wrong_exponent(site: Site) -> Iterator[Change]:
         yield Change("lost", "a square root is lost", lambda x: x)
 
 
-_ANOTHER: dict[str, tuple[str, Callable[..., Any]]] = {
-    "logistic": ("tanh", jnp.tanh),
-    "tanh": ("σ", jax.nn.sigmoid),
-    "sin": ("cos", jnp.cos),
-    "cos": ("sin", jnp.sin),
-    "erf": ("tanh", jnp.tanh),
-    "exp": ("e^−x", lambda x: jnp.exp(-x)),
-    "log": ("log(1 + x)", jnp.log1p),
-    "log1p": ("log", jnp.log),
-    "max": ("min", jnp.minimum),
-    "min": ("max", jnp.maximum),
-    "digamma": ("log", jnp.log),
-}
-
-
 def another_function(site: Site) -> Iterator[Change]:
     """tanh for σ, 1 − s² for s (1 − s), and the like."""
     if not computes(site):
         return
-    if site.name in _ANOTHER:
-        other, f = _ANOTHER[site.name]
-        yield Change(other, f"{other} stands for `{site.name}`", lambda *xs: f(*xs))
+    for other, f in FUNCTIONS[site.name].mistaken_for if site.name in FUNCTIONS else ():
+        yield Change(other, f"{other} stands for `{site.name}`", lambda *xs, f=f: f(*xs))
     yield from _slope(site)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from autodiff_ref.judge.lines.jaxprs import is_real, is_under_nabla
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
-from autodiff_ref.judge.mutation.jaxprs import is_real, is_under_nabla
 
 
 def wrong_index(site: Site) -> Iterator[Change]:

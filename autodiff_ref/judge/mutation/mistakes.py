@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.judge.domains import row_of
+from autodiff_ref.judge.lines.jaxprs import is_real, is_under_nabla
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
 from autodiff_ref.judge.mutation.function_edits import another_function, wrong_exponent
 from autodiff_ref.judge.mutation.indices import INDEX_KINDS
-from autodiff_ref.judge.mutation.jaxprs import is_real, is_under_nabla
 from autodiff_ref.judge.mutation.running import computes, like
 
 ORDINALS = ("first", "second", "third")

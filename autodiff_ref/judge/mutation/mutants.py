@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autodiff_ref.judge.lines.jaxprs import is_under_nabla, user_frames
 from autodiff_ref.judge.mutation.edits import Edit, Editable, chosen, generator
-from autodiff_ref.judge.mutation.jaxprs import is_under_nabla, user_frames
 from autodiff_ref.judge.mutation.mistakes import MISTAKES
 from manual_grad.derivation import Derivation, Line
 

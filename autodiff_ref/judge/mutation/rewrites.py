@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autodiff_ref.judge.lines.jaxprs import user_frames
 from autodiff_ref.judge.mutation.by_identity import IDENTITIES
 from autodiff_ref.judge.mutation.edits import Edit, Editable, chosen, generator
-from autodiff_ref.judge.mutation.jaxprs import user_frames
 from manual_grad.derivation import Derivation, Line
 
 

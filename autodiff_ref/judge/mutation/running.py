@@ -4,8 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from autodiff_ref.judge.lines.jaxprs import is_real
 from autodiff_ref.judge.mutation.edits import Site
-from autodiff_ref.judge.mutation.jaxprs import is_real
 
 NO_ARITHMETIC = {
     *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "slice", "split", "unstack", "stack"),

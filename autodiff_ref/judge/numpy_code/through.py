@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.assertion.state import kept_as_it_was
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
+from autodiff_ref.judge.state import kept_as_it_was
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from types import CodeType
@@ -132,12 +133,22 @@ def spot_of(eqn: Any, calls: Sequence[Any] = ()) -> tuple[Any, ...]:
 
 def _telling(frames: list[_Frame]) -> Iterator[_Frame]:
     """The frames that are not those of JAX's own machinery, which all equations have in common."""
-    return (frame for frame in frames if _JAX not in Path(frame[0].co_filename).parents or not _is_machinery(frame[0]))
+    return (frame for frame in frames if not _is_jaxs(frame[0].co_filename) or not _is_machinery(frame[0]))
 
 
 def _is_machinery(code: CodeType) -> bool:
-    parts = Path(code.co_filename).parts
+    return _is_machinery_file(code.co_filename)
+
+
+@cache
+def _is_machinery_file(file: str) -> bool:
+    parts = Path(file).parts
     return parts[-1] in _MACHINERY or "interpreters" in parts
+
+
+@cache
+def _is_jaxs(file: str) -> bool:
+    return _JAX in Path(file).parents
 
 
 def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
@@ -160,8 +171,7 @@ def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
 
 def _is_calling(frame: _Frame) -> bool:
     """Whether a frame is of the machinery by which JAX calls what it traces on its own."""
-    folder = Path(frame[0].co_filename).parent
-    return _JAX in (folder, *folder.parents) and folder.name in ("_src", "interpreters", "jax")
+    return _is_jaxs(frame[0].co_filename) and Path(frame[0].co_filename).parent.name in ("_src", "interpreters", "jax")
 
 
 def _traced_under(eqn: Any) -> list[_Frame]:
@@ -172,7 +182,7 @@ def _traced_under(eqn: Any) -> list[_Frame]:
 
 def _is_boundary(frame: _Frame) -> bool:
     """Whether a frame is where JAX begins to trace a function on its own."""
-    return _JAX in Path(frame[0].co_filename).parents and Path(frame[0].co_filename).name in _BOUNDARIES
+    return _is_jaxs(frame[0].co_filename) and Path(frame[0].co_filename).name in _BOUNDARIES
 
 
 def _place(frame: _Frame | None) -> str:
@@ -184,6 +194,7 @@ def _place(frame: _Frame | None) -> str:
     return f"{Path(code.co_filename).name}:{line}"
 
 
+@cache
 def _is_implementation(code: CodeType) -> bool:
     """Whether code is of a function that JAX computes in steps of its own, and no name for a primitive."""
     parts = Path(code.co_filename).parts
@@ -193,9 +204,9 @@ def _is_implementation(code: CodeType) -> bool:
     return parts[-3:-1] == _NUMPY and not _is_machinery(code) and name not in _ONE_STEP
 
 
+@cache
 def _is_users(file: str) -> bool:
-    parents = Path(file).parents
-    return not file.startswith("<") and _JAX not in parents and _JUDGE not in parents
+    return not file.startswith("<") and not _is_jaxs(file) and _JUDGE not in Path(file).parents
 
 
 def compared(site: Site, operands: Sequence[Any]) -> tuple[Any, Any]:

@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.functions import row as rows
 from autodiff_ref.judge.program.plans import Equation
 
 _LIBRARY = Path(jax.__file__).parent
@@ -38,14 +40,11 @@ class Called:
 
 
 CALLED: dict[tuple[str, str], Called] = {
-    ("custom_jvp_call", "expi"): Called("expi"),
-    ("jit", "expn"): Called("expn", 2),
-    ("custom_jvp_call", "log_ndtr"): Called("log_ndtr"),
-    ("custom_jvp_call", "_erfcx"): Called("erfcx"),
-    ("custom_jvp_call", "_owens_t_impl"): Called("owens_t", 2),
-    ("custom_jvp_call", "poch"): Called("poch", 2),
-    ("custom_jvp_call", "hyp1f1"): Called("hyp1f1", 3),
-    ("custom_jvp_call", "hyp2f1"): Called("hyp2f1", 4),
+    **{
+        (row.library.by, row.library.name): Called(name, row.arity)
+        for name, row in FUNCTIONS.items()
+        if isinstance(row.library, rows.Called)
+    },
     ("custom_jvp_call", "sici"): Called("sici", 1, 2),
     ("custom_jvp_call", "fresnel"): Called("fresnel", 1, 2),
     ("custom_jvp_call", "_frexp"): Called("frexp", 1, 2),
@@ -54,26 +53,13 @@ CALLED: dict[tuple[str, str], Called] = {
 }
 """by the primitive that calls, and the name of the function that is called
 
-`expn` is called under `jit` within its own rule, where nothing differentiates it: what bears its name is itself.
-`bessel_jn` and `ldexp` have none, so that their programs are compared.
+`bessel_jn` and `ldexp` have no rule of their own, so that their programs are compared.
 """
 
-
-@dataclass(frozen=True)
-class Spelled:
-    """A meaning that is seen by its equations: the function, its operands, and primitives that are certainly among them."""
-
-    function: Callable[..., Any]
-    operands: int
-    needs: frozenset[str]
-
-
-SPELLED: dict[str, Spelled] = {
-    "betaln": Spelled(jax.scipy.special.betaln, 2, frozenset({"lgamma", "log1p", "min", "max"})),
-    "ndtr": Spelled(jax.scipy.special.ndtr, 1, frozenset({"erf", "erfc", "abs"})),
-    "ndtri": Spelled(jax.scipy.special.ndtri, 1, frozenset({"scan", "log", "sqrt"})),
-    "spence": Spelled(jax.scipy.special.spence, 1, frozenset({"argmax", "cumsum"})),
+SPELLED: dict[str, rows.Spelled] = {
+    name: row.library for name, row in FUNCTIONS.items() if isinstance(row.library, rows.Spelled)
 }
+"""meanings that are seen by their equations"""
 
 NAMES = frozenset(SPELLED) | {called.name for called in CALLED.values()}
 """all meanings"""
@@ -136,23 +122,23 @@ def recognise(planner: Any) -> None:
     names = {step[3] for step in planner.steps}
     for name, spelled in SPELLED.items():
         if name in planner.table.rules and spelled.needs <= names:
-            for operands, result in _found(planner, name, spelled):
+            for operands, result in _found(planner, name):
                 _replace(planner, name, operands, result)
 
 
-def _found(planner: Any, name: str, spelled: Spelled) -> list[tuple[list[int], int]]:
+def _found(planner: Any, name: str) -> list[tuple[list[int], int]]:
     """Where a function's equations stand: the places of its operands, and of its result."""
     found = list[tuple[list[int], int]]()
     for key in list(planner.seen):
         if key[0] == "constant" or not isinstance(key[1], tuple):
             continue
-        if len(key[1]) < spelled.operands or not planner.operands[key[1][0]].is_real:
+        if len(key[1]) < FUNCTIONS[name].arity or not planner.operands[key[1][0]].is_real:
             continue
         first = planner.operands[key[1][0]]
         if first.dtype.itemsize < 4 or key[0] != _first_primitive(name):  # these functions take no half precision
             continue
         template = _template(name, first.shape, first.dtype.str, type(planner), planner.table)
-        operands = list(key[1][: spelled.operands])
+        operands = list(key[1][: FUNCTIONS[name].arity])
         result = _matched(template, operands, planner.seen)
         if result is not None:
             found.append((operands, result))
@@ -163,7 +149,7 @@ def _found(planner: Any, name: str, spelled: Spelled) -> list[tuple[list[int], i
 def _first_primitive(name: str) -> str:
     spelled = SPELLED[name]
     with jax.enable_x64(True):
-        shapes = [jax.ShapeDtypeStruct((2,), np.dtype(np.float64))] * spelled.operands
+        shapes = [jax.ShapeDtypeStruct((2,), np.dtype(np.float64))] * FUNCTIONS[name].arity
         return jax.make_jaxpr(spelled.function)(*shapes).jaxpr.eqns[0].primitive.name
 
 
@@ -172,7 +158,7 @@ def _template(name: str, shape: tuple[int, ...], dtype: str, planner_of: Callabl
     """The equations of a function of operands of a shape, as a planner knows them."""
     spelled = SPELLED[name]
     with jax.enable_x64(True):
-        closed = jax.make_jaxpr(spelled.function)(*[jax.ShapeDtypeStruct(shape, np.dtype(dtype))] * spelled.operands)
+        closed = jax.make_jaxpr(spelled.function)(*[jax.ShapeDtypeStruct(shape, np.dtype(dtype))] * FUNCTIONS[name].arity)
     planner = planner_of(table)
     inputs = planner.inputs(closed, [])
     (output,) = planner.inline(closed.jaxpr, closed.consts, inputs)

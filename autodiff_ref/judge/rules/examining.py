@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import TINY, digits, share_of
+from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
-from autodiff_ref.judge.program.trace import ULP
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.subject import REVERSE, Subject
 from autodiff_ref.judge.truth import Entry as Known

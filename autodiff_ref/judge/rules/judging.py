@@ -12,10 +12,11 @@ import numpy as np
 
 from autodiff_ref.judge.balls import exact, precision
 from autodiff_ref.judge.balls.context import Context
+from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.inputs import main_sizes
-from autodiff_ref.judge.program.trace import ULP, shape_key
+from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs

@@ -1,5 +1,6 @@
 """A finding as a program in plain JAX and mpmath that shows it: JAX's derivative, and a difference quotient of 60 digits."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.walk import CALLS
 from manual_grad.derivation import label_of
 
@@ -16,16 +18,8 @@ MOST_LINES = 60
 
 _BINARY = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
            "eq": "==", "ne": "!=", "pow": "**"}  # fmt: skip
-_CALLED = {
-    "exp": "mp.exp({})", "log": "mp.log({})", "sin": "mp.sin({})", "cos": "mp.cos({})", "tan": "mp.tan({})",
-    "tanh": "mp.tanh({})", "sinh": "mp.sinh({})", "cosh": "mp.cosh({})", "sqrt": "mp.sqrt({})", "abs": "abs({})",
-    "log1p": "mp.log(1 + {})", "expm1": "mp.expm1({})", "logistic": "1/(1 + mp.exp(-({})))", "neg": "-({})",
-    "erf": "mp.erf({})", "erfc": "mp.erfc({})", "lgamma": "mp.log(abs(mp.gamma({})))", "digamma": "mp.digamma({})",
-    "atan": "mp.atan({})", "asin": "mp.asin({})", "acos": "mp.acos({})", "asinh": "mp.asinh({})", "acosh": "mp.acosh({})",
-    "atanh": "mp.atanh({})", "sign": "mp.sign({})", "square": "({})**2", "cbrt": "mp.cbrt({})", "max": "max({}, {})",
-    "min": "min({}, {})", "rsqrt": "1/mp.sqrt({})", "atan2": "mp.atan2({}, {})", "exp2": "mpf(2)**({})",
-    "and": "({} and {})", "or": "({} or {})", "not": "(not {})", "copy": "{}", "copy_p": "{}", "stop_gradient": "{}",
-}  # fmt: skip
+_WRITTEN = {"neg": "-({})", "sign": "mp.sign({})", "square": "({})**2", "and": "({} and {})", "or": "({} or {})",
+            "not": "(not {})", "copy": "{}", "copy_p": "{}", "stop_gradient": "{}"}  # fmt: skip
 _PUBLIC = ("jax.numpy", "jax.nn", "jax.scipy.special", "jax.scipy.stats", "jax.lax", "optax", "optax.losses")
 """where functions are to be had that are defined in private modules"""
 
@@ -131,8 +125,10 @@ def _write(jaxpr: Any, consts: Sequence[Any], inputs: Sequence[str], rows: list[
             raise _CannotWriteError("an array")
         if name in _BINARY:
             text = f"{operands[0]} {_BINARY[name]} {operands[1]}"
-        elif name in _CALLED:
-            text = _CALLED[name].format(*operands)
+        elif name in _WRITTEN:
+            text = _WRITTEN[name].format(*operands)
+        elif name in FUNCTIONS and isinstance(FUNCTIONS[name].mpmath, str):
+            text = _in_mpmath(FUNCTIONS[name], operands)
         elif name in _MOVES:
             text = operands[0]
         elif name == "integer_pow":
@@ -148,6 +144,12 @@ def _write(jaxpr: Any, consts: Sequence[Any], inputs: Sequence[str], rows: list[
         rows.append(f"v{len(rows)} = {text}")
         env[eqn.outvars[0]] = f"v{len(rows) - 1}"
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _in_mpmath(row: Function, operands: Sequence[str]) -> str:
+    """A row's expression, of these operands."""
+    given = dict(zip(row.operands.split(), operands, strict=True))
+    return re.sub(r"\b[a-z]\b", lambda found: given.get(found[0], found[0]), str(row.mpmath))
 
 
 def _number(value: Any) -> str:

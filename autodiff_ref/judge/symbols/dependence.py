@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.movement import reshaped_from
 
 Sizes = tuple[int, int]
@@ -253,15 +254,14 @@ class _Step:
 
 LINEAR = ("neg", "convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_precision")
 
-_ELEMENTWISE = (
-    *("max", "min", "pow", "integer_pow", "square", "sqrt", "rsqrt", "cbrt", "exp", "exp2", "expm1", "log", "log1p"),
-    *("logistic", "tanh", "sinh", "cosh", "tan", "sin", "cos", "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh"),
-    *("erf", "erfc", "erf_inv", "lgamma", "digamma", "abs", "sign", "floor", "ceil", "round", "rem", "clamp", "is_finite"),
-    *("ne", "lt", "le", "gt", "ge", "and", "or", "not", "xor", "one_minus_square"),
+_ENTRYWISE = (
+    *(FUNCTIONS.keys() - {"div"}),
+    *("integer_pow", "square", "one_minus_square", "sign", "floor", "ceil", "round", "rem", "clamp", "is_finite"),
+    *("ne", "lt", "le", "gt", "ge", "and", "or", "not", "xor"),
 )
 
 _RULES: dict[str, Callable[..., Known]] = {
-    **dict.fromkeys(_ELEMENTWISE, _Step.elementwise),
+    **dict.fromkeys(_ENTRYWISE, _Step.elementwise),
     **dict.fromkeys(LINEAR, _Step.linear),
     **dict.fromkeys(("add", "add_any", "sub"), _Step.added),
     "mul": _Step.multiplied,

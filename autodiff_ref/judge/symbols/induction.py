@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.mutation.jaxprs import flattened
+from autodiff_ref.judge.lines.jaxprs import flattened
 from autodiff_ref.judge.symbols.dependence import FREE, ZERO, Kind, Known, Sizes, is_long, long_axes, step_kind
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.comparisons import WATCHED
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, cumulative
@@ -35,14 +36,17 @@ def _function(name: str, operation: str = "", exact: Callable[..., Any] | None =
     return lambda _: lambda _, *operands: map_nodes(made, *operands)
 
 
-def _named(name: str) -> Rule:
+def _opaque(row: Function) -> Rule:
     """A function of which no equation is known: it gives the same for the same arguments."""
 
-    def made(*operands: Node) -> Node:
-        return operands[0].expressions.node("call", name, None, *[operand.id for operand in operands])
-
     def rule(equation: Equation) -> Step:
+        settings = {name: value for name, value in equation.params.items() if name != "accuracy"}
+        name = f"{row.name} {sorted(settings.items())}" if settings else row.name
         reals = [operand.is_real for operand in equation.operands]
+
+        def made(*operands: Node) -> Node:
+            return operands[0].expressions.node("call", name, row.known_symmetry, *[operand.id for operand in operands])
+
         if all(reals):
             return lambda _, *operands: map_nodes(made, *operands)
         return lambda context, *operands: map_nodes(
@@ -50,6 +54,11 @@ def _named(name: str) -> Rule:
         )
 
     return rule
+
+
+def _rule_of(row: Function) -> Rule | None:
+    """None where the table writes it as other functions."""
+    return {"known": _function(row.name), "opaque": _opaque(row), "written": None}[row.symbol]
 
 
 def _fractional(exponent: str) -> Rule:
@@ -120,21 +129,6 @@ def _reduction(f: Callable[[Context, Array], Array]) -> Rule:
     return rule
 
 
-_FUNCTIONS = (
-    *("expm1", "exp2", "log", "log1p", "logistic", "tanh", "sinh", "cosh", "tan", "asinh", "atanh", "erfc"),
-    *("floor", "ceil"),
-)
-"""primitives that the prover knows equations of, by their names"""
-
-_NAMED = (
-    *("sin", "cos", "asin", "acos", "atan", "acosh", "erf", "erf_inv", "lgamma", "digamma", "cbrt", "atan2"),
-    *("igamma", "igammac", "igamma_grad_a", "regularized_incomplete_beta", "zeta", "polygamma", "bessel_i0e", "bessel_i1e"),
-    # what is meant, where JAX has a series or an approximation: see `walker.meanings`
-    *("expi", "expn", "log_ndtr", "ndtri", "erfcx", "spence", "owens_t", "betaln", "poch", "hyp1f1", "hyp2f1"),
-)
-"""functions that are only known to be functions"""
-
-
 def _placed(rule: Rule) -> Rule:
     """A rule that compares reals: its nodes know where in the user's file they come from."""
 
@@ -168,8 +162,8 @@ class SymbolTable:
             **ALGEBRA,
             **PLACES,
             **{name: comparison(name) for name in COMPARISONS},
-            **{name: _function(name) for name in _FUNCTIONS},
-            **{name: _named(name) for name in _NAMED},
+            **{name: _function(name) for name in ("floor", "ceil")},
+            **{row.name: rule for row in FUNCTIONS.values() if (rule := _rule_of(row)) is not None},
             "div": lambda _: lambda _, x, y: as_objects(np.true_divide(x, y)),
             "pow": _power,
             "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
@@ -197,6 +191,12 @@ class SymbolTable:
             "iota": lambda eqn: lambda context: nodes_of(context, DISCRETE["iota"](eqn)(None)),
         }
         self.rules |= {name: _placed(self.rules[name]) for name in WATCHED}
+
+    def learn(self, row: Function) -> None:
+        """Serves a function from now on."""
+        rule = _rule_of(row)
+        if rule is not None:
+            self.rules[row.name] = rule
 
     def constant(self, values: Array, context: Context) -> Array:
         """Float constants as the rationals of their shortest decimals."""

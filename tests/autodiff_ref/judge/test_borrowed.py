@@ -11,8 +11,8 @@ from jax.scipy.special import logsumexp
 from autodiff_ref import verify
 from autodiff_ref.judge.borrowed import borrowed
 from autodiff_ref.judge.inputs import draw_inputs
-from autodiff_ref.judge.program.trace import trace_line, trace_reference
-from autodiff_ref.judge.program.traces import Traces
+from autodiff_ref.judge.lines.trace import trace_line, trace_reference
+from autodiff_ref.judge.lines.traces import Traces
 from manual_grad import Derivation, notes, reals
 from tests.derivations import hessian
 

@@ -4,9 +4,9 @@ Where f is not defined on all of X, F(X) is not finite. A rule that had to compa
 the run is `unresolved`. A rule of the table without a row here fails.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,8 @@ from mpmath import mpf
 
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.balls.table import REFUSED
+from autodiff_ref.judge.functions import FUNCTIONS, Function
+from autodiff_ref.judge.functions.row import AROUND, BELOW_0_TOO
 from autodiff_ref.judge.program.plans import Equation, Operand
 from autodiff_ref.judge.program.walk import plan
 from tests.autodiff_ref.judge.test_rules import RULES, numbers
@@ -29,49 +31,37 @@ WORKING = 560
 """bits of the references: points are exact in them, as sums of two doubles 500 bits apart at most"""
 
 RADII = (0.0, 2.0**-300, 2.0**-60, 2.0**-10, 0.25, 1.0, 2.0**20)
-AROUND = (0.0, 0.5, 1.0, -1.0, 2.0, -2.5, 3.0, 10.25, -10.25, 1e-3, 1e5, -1e5)
-MODERATE = (0.0, 0.5, 1.0, -0.5, 2.0, 3.5, 7.25, 12.0)
-BELOW_ZERO_TOO = (*MODERATE, -1.0, -1.5, -3.25, -7.75)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A function that works entry by entry: the same in mpmath, and around which numbers it is asked."""
+    """A rule that works entry by entry: the same in mpmath, and around which numbers it is asked."""
 
     truth: Callable[..., Any]
-    centres: tuple[tuple[float, ...], ...] = (AROUND,)
+    centres: tuple[Sequence[float], ...] = (AROUND,)
     largest: float = 2.0**20
-    """the largest radius: mpmath does not get far with some functions"""
     params: tuple[tuple[str, Any], ...] = ()
     makes: Any = float
     takes: Any = float
     only_exact: tuple[int, ...] = ()
-    """operands that are always numbers, as the order of a polygamma function"""
     result: int | None = None
     """which of several results it is"""
     loss: float = 2.0**6
-    """how many times the width of {f(x): x ∈ X} a narrow F(X) may be"""
+
+
+def row_of(function: Function) -> Row:
+    return Row(
+        partial(function.truth, mpmath),
+        function.around,
+        function.largest,
+        only_exact=function.only_exact,
+        loss=function.widest,
+    )
 
 
 def within(f: Callable[..., Any], inside: Callable[..., bool]) -> Callable[..., Any]:
     """f where it is defined, None elsewhere."""
     return lambda *xs: f(*xs) if inside(*xs) else None
-
-
-def positive(x: mpf) -> bool:
-    return x > 0
-
-
-def no_pole(x: mpf) -> bool:
-    return x > 0 or x != mpmath.floor(x)
-
-
-def power(x: mpf, y: mpf) -> Any:
-    if x == 0:
-        return None if y < 0 else mpf(int(y == 0))
-    if x < 0:
-        return x ** int(y) if y == mpmath.floor(y) else None
-    return x**y
 
 
 def truncated(x: mpf) -> mpf:
@@ -86,70 +76,12 @@ def both(centres: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
     return centres, centres
 
 
-def lgamma(x: mpf) -> mpf:
-    return mpmath.loggamma(x).real if x > 0 else mpmath.log(abs(mpmath.gamma(x)))
-
-
-def hurwitz(s: mpf, a: mpf) -> Any:
-    """ζ(s, a), below a = 0 by its recurrence"""
-    total = mpf(0)
-    while a < 0:
-        total, a = total + a ** -int(s), a + 1
-    return total + mpmath.zeta(s, a)
-
-
-def polygamma(m: mpf, x: mpf) -> mpf:
-    return mpmath.digamma(x) if m == 0 else (-1) ** (int(m) + 1) * mpmath.factorial(m) * hurwitz(m + 1, x)
-
-
-def incomplete(a: mpf, x: mpf) -> mpf:
-    return mpmath.gammainc(a, 0, x, regularized=True)
-
-
-def slope_in_a(a: mpf, x: mpf) -> mpf:
-    with mpmath.workprec(2 * WORKING):
-        h = mpf(2) ** -(WORKING // 2)
-        return (incomplete(a + h, x) - incomplete(a - h, x)) / (2 * h)
-
-
-def incomplete_beta(a: mpf, b: mpf, x: mpf) -> mpf:
-    return mpmath.betainc(a, b, 0, x, regularized=True)
-
-
-def scaled_bessel(order: int) -> Callable[[mpf], mpf]:
-    return lambda x: mpmath.besseli(order, x) * mpmath.exp(-abs(x))
-
-
 def compared(f: Callable[[mpf, mpf], bool]) -> Row:
     return Row(f, both(AROUND), makes=bool)
 
 
-def normal(x: mpf) -> mpf:
-    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
-
-
-def log_normal(x: mpf) -> mpf:
-    return mpmath.log1p(-normal(-x)) if x > 0 else mpmath.log(normal(x))
-
-
-def owens_t(h: mpf, a: mpf) -> mpf:
-    return mpmath.quad(lambda u: mpmath.exp(-h * h * (1 + u * u) / 2) / (1 + u * u), [0, a / 2, a]) / (2 * mpmath.pi)
-
-
-def rising(z: mpf, m: mpf) -> Any:
-    if m == mpmath.floor(m) and m >= 0:
-        return mpmath.fprod(z + k for k in range(int(m)))
-    return mpmath.gammaprod([z + m], [z])
-
-
-def log_beta(a: mpf, b: mpf) -> mpf:
-    return lgamma(a) + lgamma(b) - lgamma(a + b)
-
-
-IN_UNIT = (0.0, 0.5, -0.5, 0.875, -0.99, 1.0, -1.0, 2.0)
-NO_MORE_THAN_4 = 4.0
-
 ENTRYWISE: dict[str, Row] = {
+    **{name: row_of(function) for name, function in FUNCTIONS.items()},
     "add": Row(lambda x, y: x + y, both(AROUND)),
     "add_any": Row(lambda x, y: x + y, both(AROUND)),
     "sub": Row(lambda x, y: x - y, both(AROUND)),
@@ -161,104 +93,16 @@ ENTRYWISE: dict[str, Row] = {
     "integer_pow, even": Row(lambda x: x**4, params=(("y", 4),)),
     "integer_pow, of a reciprocal": Row(within(lambda x: x**-3, lambda x: x != 0), params=(("y", -3),)),
     "select_n": Row(lambda which, x, y: x, ((0.0,), AROUND, AROUND), only_exact=(0,)),
-    "div": Row(within(lambda x, y: x / y, lambda _, y: y != 0), both(AROUND)),
-    "pow": Row(power, (AROUND, (0.0, 1.0, 2.0, 3.0, -1.0, -2.0, 0.5, -0.5, 2.5)), largest=1.0),
-    "exp": Row(mpmath.exp),
-    "exp2": Row(lambda x: mpf(2) ** x),
-    "expm1": Row(mpmath.expm1),
-    "log": Row(within(mpmath.log, positive)),
-    "log1p": Row(within(mpmath.log1p, lambda x: x > -1)),
-    "logistic": Row(lambda x: 1 / (1 + mpmath.exp(-x))),
-    "sqrt": Row(within(mpmath.sqrt, lambda x: x >= 0)),
-    "rsqrt": Row(within(lambda x: 1 / mpmath.sqrt(x), positive)),
-    "cbrt": Row(lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x))),
-    "sin": Row(mpmath.sin),
-    "cos": Row(mpmath.cos),
-    "tan": Row(mpmath.tan, ((*AROUND, 1.5707963267948966),)),
-    "asin": Row(within(mpmath.asin, lambda x: abs(x) <= 1), (IN_UNIT,)),
-    "acos": Row(within(mpmath.acos, lambda x: abs(x) <= 1), (IN_UNIT,)),
-    "atan": Row(mpmath.atan),
-    "sinh": Row(mpmath.sinh),
-    "cosh": Row(mpmath.cosh),
-    "tanh": Row(mpmath.tanh),
-    "asinh": Row(mpmath.asinh),
-    "acosh": Row(within(mpmath.acosh, lambda x: x >= 1)),
-    "atanh": Row(within(mpmath.atanh, lambda x: abs(x) < 1), (IN_UNIT,)),
-    "erf": Row(mpmath.erf),
-    "erfc": Row(mpmath.erfc, largest=64.0),
-    "erf_inv": Row(within(mpmath.erfinv, lambda x: abs(x) < 1), (IN_UNIT,)),
-    "lgamma": Row(within(lgamma, no_pole), (BELOW_ZERO_TOO,), 16.0),
-    "digamma": Row(within(mpmath.digamma, no_pole), (BELOW_ZERO_TOO,), 16.0),
-    "igamma": Row(within(incomplete, lambda a, x: a > 0 and x >= 0), both(MODERATE), NO_MORE_THAN_4),
-    "igammac": Row(
-        within(lambda a, x: mpmath.gammainc(a, x, regularized=True), lambda a, x: a > 0 and x >= 0),
-        both(MODERATE),
-        NO_MORE_THAN_4,
-    ),
-    "igamma_grad_a": Row(within(slope_in_a, lambda a, x: a > 0 and x >= 0), both(MODERATE), NO_MORE_THAN_4),
-    "regularized_incomplete_beta": Row(
-        within(incomplete_beta, lambda a, b, x: a > 0 and b > 0 and 0 <= x <= 1),
-        (MODERATE, MODERATE, (0.0, 0.125, 0.5, 0.75, 1.0, -0.25)),
-        1.0,
-    ),
-    "zeta": Row(
-        within(hurwitz, lambda s, a: s > 1 and no_pole(a) and (a > 0 or s == mpmath.floor(s))),
-        ((2.0, 1.0, 3.0, 1.5, 7.25, 0.5), BELOW_ZERO_TOO),
-        NO_MORE_THAN_4,
-    ),
-    "polygamma": Row(
-        within(polygamma, lambda m, x: m >= 0 and m == mpmath.floor(m) and no_pole(x)),
-        ((0.0, 1.0, 2.0, 3.0, 0.5, -1.0), BELOW_ZERO_TOO),
-        NO_MORE_THAN_4,
-        only_exact=(0,),
-    ),
-    "bessel_i0e": Row(scaled_bessel(0), (BELOW_ZERO_TOO,), 16.0),
-    "bessel_i1e": Row(scaled_bessel(1), (BELOW_ZERO_TOO,), 16.0),
-    "expi": Row(within(mpmath.ei, lambda x: x != 0), (BELOW_ZERO_TOO,), 16.0),
-    "expn": Row(
-        within(mpmath.expint, lambda n, x: n >= 0 and (x > 0 or (x == 0 and n > 1))),
-        ((0.0, 1.0, 2.0, 3.0, 7.0, -1.0), BELOW_ZERO_TOO),
-        NO_MORE_THAN_4,
-        only_exact=(0,),
-    ),
-    "log_ndtr": Row(log_normal, (BELOW_ZERO_TOO,), 16.0),
-    "ndtr": Row(normal, (BELOW_ZERO_TOO,), 16.0),
-    "ndtri": Row(
-        within(lambda p: mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1), lambda p: 0 < p < 1), ((0.5, 0.25, 0.9, 0.0, 1.0),), 1.0
-    ),
-    "erfcx": Row(lambda x: mpmath.exp(x * x) * mpmath.erfc(x), (BELOW_ZERO_TOO,), 16.0),
-    "spence": Row(
-        within(lambda x: mpmath.polylog(2, 1 - x).real if x > 0 else mpmath.zeta(2), lambda x: x >= 0),
-        (BELOW_ZERO_TOO,),
-        16.0,
-    ),
-    "owens_t": Row(owens_t, ((0.0, 0.5, -1.5, 4.0), (0.0, 0.5, -0.75, 1.0, 3.0, -2.0)), 1.0),
-    "betaln": Row(within(log_beta, lambda a, b: no_pole(a) and no_pole(b) and no_pole(a + b)), both(BELOW_ZERO_TOO), 4.0),
-    "poch": Row(
-        within(rising, lambda z, m: no_pole(z + m) or (m >= 0 and m == mpmath.floor(m))),
-        (BELOW_ZERO_TOO, (0.0, 1.0, 2.0, 0.5, -0.5, 3.25)),
-        1.0,
-    ),
-    "hyp1f1": Row(within(mpmath.hyp1f1, lambda a, b, x: no_pole(b)), (MODERATE, MODERATE, BELOW_ZERO_TOO), 1.0),
-    "hyp2f1": Row(
-        within(mpmath.hyp2f1, lambda a, b, c, x: no_pole(c) and x < 1),
-        ((0.5, 1.0, 2.25), (0.5, 2.0, 3.25), (1.5, 2.5, 4.0), (0.0, 0.25, -0.5, 0.75, -2.0)),
-        0.25,
-        loss=2.0**16,
-    ),
-    "sici, Si": Row(mpmath.si, (BELOW_ZERO_TOO,), 16.0, result=0),
-    "sici, Ci": Row(within(lambda x: mpmath.ci(abs(x)), lambda x: x != 0), (BELOW_ZERO_TOO,), 16.0, result=1),
-    "fresnel, S": Row(mpmath.fresnels, (BELOW_ZERO_TOO,), 16.0, result=0),
-    "fresnel, C": Row(mpmath.fresnelc, (BELOW_ZERO_TOO,), 16.0, result=1),
-    "bessel_jn, 0": Row(lambda x: mpmath.besselj(0, x), (BELOW_ZERO_TOO,), 16.0, result=0),
-    "bessel_jn, 2": Row(lambda x: mpmath.besselj(2, x), (BELOW_ZERO_TOO,), 16.0, result=2),
+    "sici, Si": Row(mpmath.si, (BELOW_0_TOO,), 16.0, result=0),
+    "sici, Ci": Row(within(lambda x: mpmath.ci(abs(x)), lambda x: x != 0), (BELOW_0_TOO,), 16.0, result=1),
+    "fresnel, S": Row(mpmath.fresnels, (BELOW_0_TOO,), 16.0, result=0),
+    "fresnel, C": Row(mpmath.fresnelc, (BELOW_0_TOO,), 16.0, result=1),
+    "bessel_jn, 0": Row(lambda x: mpmath.besselj(0, x), (BELOW_0_TOO,), 16.0, result=0),
+    "bessel_jn, 2": Row(lambda x: mpmath.besselj(2, x), (BELOW_0_TOO,), 16.0, result=2),
     "ldexp": Row(lambda x, e: x * mpf(2) ** e, (AROUND, (0.0, 3.0, -5.0)), only_exact=(1,)),
     "frexp, mantissa": Row(lambda x: mpmath.frexp(x)[0], result=0, makes=np.int32),
     "frexp, exponent": Row(lambda x: int(mpmath.frexp(x)[1]), result=1, makes=np.int32),
     "nextafter": Row(lambda x, y: x, both(AROUND)),
-    "abs": Row(abs),
-    "max": Row(max, both(AROUND)),
-    "min": Row(min, both(AROUND)),
     "clamp": Row(lambda low, x, high: min(max(x, low), high), ((-1.0,), AROUND, (2.0,)), 1.0),
     "sign": Row(mpmath.sign),
     "floor": Row(mpmath.floor),
@@ -266,7 +110,6 @@ ENTRYWISE: dict[str, Row] = {
     "round": Row(away, params=(("rounding_method", 0),)),
     "round, half to even": Row(mpmath.nint, params=(("rounding_method", 1),)),
     "rem": Row(within(lambda x, y: x - y * truncated(x / y), lambda _, y: y != 0), both(AROUND)),
-    "atan2": Row(mpmath.atan2, both(AROUND)),
     "is_finite": Row(lambda _: True, makes=bool),
     "convert_element_type": Row(lambda x: int(truncated(x)), makes=np.int64),
     "eq": compared(lambda x, y: x == y),

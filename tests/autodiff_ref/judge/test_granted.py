@@ -11,9 +11,10 @@ import scipy.special as sp
 from flint import arb
 from jax import lax
 
-from autodiff_ref.judge.balls.functions import FUNCTIONS
-from autodiff_ref.judge.floats.functions import CHANGES, IN_NUMPY
-from autodiff_ref.judge.floats.granted import FROM_ZERO_ON, GRANTED, MEASURED
+from autodiff_ref.judge.functions import FUNCTIONS, Ulps
+
+GRANTED: dict[str, Ulps] = {name: row.ulps for name, row in FUNCTIONS.items() if row.ulps is not None}
+IN_NUMPY = {name: row.numpy for name, row in FUNCTIONS.items() if row.numpy is not None}
 
 SINGLES, DOUBLES = 4_000, 300
 """inputs of a function"""
@@ -37,8 +38,7 @@ def sample(name: str, dtype: Any, count: int) -> list[Any]:
         (rng.choice([-1, 0, 1, 2], part) + rng.normal(size=part) * 10 ** rng.uniform(-6, 0, part)).astype(dtype),
     ])  # fmt: skip
     x = x[np.isfinite(x) & (np.abs(x) >= np.finfo(dtype).tiny)]
-    if name in FROM_ZERO_ON:
-        x = x[x > 0]
+    x = x[x > FUNCTIONS[name].granted_above]
     if name == "pow":
         return [np.abs(x), rng.uniform(-5, 5, len(x)).astype(dtype)]
     return [x, rng.permutation(x)] if name == "atan2" else [x]
@@ -48,7 +48,7 @@ def in_balls(name: str, args: list[Any], value: Any) -> tuple[Any, Any]:
     """|value − exact| and |exact|; NaN where a function is not defined, or where balls would need more bits."""
     off, size = np.full(len(value), np.nan), np.full(len(value), np.nan)
     with flint.ctx.workprec(200):
-        function = FUNCTIONS.get(name, arb.atan2)
+        function = FUNCTIONS[name].ball
         for k, (got, *at) in enumerate(zip(value.tolist(), *[x.tolist() for x in args], strict=True)):
             exact = arb("nan") if name in ("sin", "cos", "tan") and abs(at[0]) > 2.0**100 else function(*map(arb, at))
             if exact.is_finite() and exact.rel_accuracy_bits() > 80 and float(abs(exact)) <= np.finfo(np.float64).max:
@@ -69,7 +69,7 @@ def worst(name: str, dtype: Any, library: str) -> float:
         else:
             off, size = in_balls(name, args, value)
         u, (units, argument, absolute) = np.finfo(dtype).eps / 2, GRANTED[name][dtype == np.float64]
-        moved = CHANGES[name](wide[0], argument * u * np.abs(wide[0])) if argument else 0.0
+        moved = FUNCTIONS[name].change(wide[0], argument * u * np.abs(wide[0])) if argument else 0.0
         allowed = (units * u * size + moved + absolute) / 2 + np.finfo(dtype).tiny
         known = np.isfinite(size) & (size <= (1 - 8 * units * u) * np.finfo(dtype).max)  # else it may round to infinity
         assert known.sum() > len(value) / 5, known.sum()
@@ -92,15 +92,14 @@ def test_at_least_twice_what_numpy_takes_is_granted(name: str, dtype: Any) -> No
 def test_too_few_granted_ulps_are_noticed(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     """A quarter of an ulp: no function is rounded better than to half a one."""
     for name in ("exp", "log", "tanh"):
-        grants = tuple(grant._replace(units=0.25) for grant in GRANTED[name])
-        monkeypatch.setitem(GRANTED, name, grants)
+        single, double = (grant._replace(units=0.25) for grant in GRANTED[name][:2])
+        monkeypatch.setitem(GRANTED, name, GRANTED[name]._replace(single=single, double=double))
         assert worst(name, np.float32, library) > 1, name
 
 
 @pytest.mark.parametrize("name", GRANTED)
 def test_at_least_twice_what_the_long_command_measured_is_granted(name: str) -> None:
     """Of its 220,000 inputs, or of every float32; what is installed may differ from what was measured then: see above."""
-    jax_single, numpy_single, jax_double, numpy_double = MEASURED[name]
-    single, double = GRANTED[name]
+    single, double, (jax_single, numpy_single, jax_double, numpy_double) = GRANTED[name]
     assert single.units >= 2 * max(jax_single, numpy_single or 0.0) > 0
     assert double.units >= 2 * max(jax_double, numpy_double or 0.0) > 0

@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodiff_ref import verify
-from autodiff_ref.judge.balls.functions import FUNCTIONS
 from autodiff_ref.judge.explanation.explain import explain
-from autodiff_ref.judge.symbols.proofs import Evidence
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.symbols.prover import identities, worker
-from autodiff_ref.judge.symbols.prover.identities import IDENTITIES, Identity
+from autodiff_ref.judge.symbols.prover.identities import IDENTITIES, Identity, identity
 from manual_grad import Derivation, notes, reals
 
 PROVER = Path(identities.__file__).parent
+SYMMETRIES = [f"{name} is {row.parity}" for name, row in FUNCTIONS.items() if row.parity]
+ROWS = {name: identity(name) for name in (*IDENTITIES, *SYMMETRIES)}
 
 
 def power(p: arb, q: arb) -> arb:
@@ -31,7 +32,7 @@ def power(p: arb, q: arb) -> arb:
 
 
 SCOPE: dict[str, Any] = {
-    **FUNCTIONS,
+    **{name: row.ball for name, row in FUNCTIONS.items()},
     "power": power,
     "above": lambda p: arb(int(p > 0)),
     "sign": lambda p: arb(int(p > 0) - int(p < 0)),
@@ -66,10 +67,10 @@ def holds(row: Identity, values: dict[str, Any]) -> bool:
     return not row.where or bool(eval(row.where, {}, SCOPE | values))
 
 
-@pytest.mark.parametrize("name", IDENTITIES)
+@pytest.mark.parametrize("name", ROWS)
 @given(data=st.data())
 def test_an_identity_holds_where_it_says_so(name: str, data: st.DataObject) -> None:
-    row = IDENTITIES[name]
+    row = ROWS[name]
     values = {variable: data.draw(KINDS[kind], label=variable) for variable, kind in row.variables.items()}
     if not holds(row, values):
         return
@@ -84,10 +85,10 @@ def test_an_identity_holds_where_it_says_so(name: str, data: st.DataObject) -> N
         assert abs(left - right) < 1e-30
 
 
-@pytest.mark.parametrize("name", IDENTITIES)
+@pytest.mark.parametrize("name", ROWS)
 def test_some_random_points_meet_an_identitys_condition_and_have_two_sides(name: str) -> None:
     """The test above would pass where none does."""
-    row, rng = IDENTITIES[name], np.random.default_rng(0)
+    row, rng = ROWS[name], np.random.default_rng(0)
     met = 0
     for _ in range(400):
         values = {
@@ -120,8 +121,13 @@ def test_an_identity_with_a_condition_prints_it(name: str) -> None:
 def test_the_prover_names_rows_and_there_is_none_that_it_never_names() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in PROVER.glob("*.py") if path.name != "identities.py")
     named = set(re.findall(r'self\.use\("([^"]+)"\)', sources)) | {row.name for row in identities.DEFINITIONS.values()}
-    named |= {f"{name} is odd" for name in identities.ODD} | {f"{name} is even" for name in identities.EVEN}
     assert named == set(IDENTITIES)
+
+
+@pytest.mark.parametrize("name", [name for name, row in FUNCTIONS.items() if row.known_symmetry])
+def test_the_value_at_0_is_the_one_that_the_prover_is_told(name: str) -> None:
+    row = FUNCTIONS[name]
+    assert row.ball(arb(0)) == int(str(row.known_symmetry).split()[1])
 
 
 def asked(nodes: list[list[Any]], a: int, b: int, prover: worker.Prover | None = None) -> dict[str, Any]:
@@ -141,8 +147,8 @@ STEPS: dict[str, tuple[list[list[Any]], list[str]]] = {
     "sin² + cos² = 1": (
         [
             X,
-            ["call", "sin", None, 0],
-            ["call", "cos", None, 0],
+            ["call", "sin", "odd 0", 0],
+            ["call", "cos", "even 1", 0],
             ["mul", 1, 1],
             ["mul", 2, 2],
             ["add", 3, 4],
@@ -151,7 +157,15 @@ STEPS: dict[str, tuple[list[list[Any]], list[str]]] = {
         ["sine squared"],
     ),
     "sin(−x) = −sin x": (
-        [X, ["neg", 0], ["call", "sin", None, 1], ["call", "sin", None, 0], ["neg", 3], ["add", 2, 3], ["number", "0", "1"]],
+        [
+            X,
+            ["neg", 0],
+            ["call", "sin", "odd 0", 1],
+            ["call", "sin", "odd 0", 0],
+            ["neg", 3],
+            ["add", 2, 3],
+            ["number", "0", "1"],
+        ],
         ["sin is odd"],
     ),
     "log(p e^x) = log p + x": (
@@ -202,7 +216,7 @@ def test_a_proof_says_where_it_says_nothing() -> None:
     half = Derivation("∇ x|x|/2", of=of, wrt="x", domain=(reals("n"),), lines=[line_1])
     report = verify(half, examples=8, floats=False)
     proof = report.lines[0].proof
-    assert isinstance(proof, Evidence)
+    assert proof is not None
     first = line_1.__code__.co_firstlineno
     assert f"equality in > (test_identities.py:{first + 2})" in proof.leaves_out
     assert "0 in |x|, as it comes about in a derivative" in proof.leaves_out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autodiff_ref
-from autodiff_ref.judge.symbols import proofs
+from autodiff_ref.judge.proving import proofs
 from autodiff_ref.judge.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.verify import verify
 from manual_grad import Derivation, notes, reals

@@ -11,7 +11,7 @@ from jax import lax
 from jax.scipy import special, stats
 
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
-from autodiff_ref.judge.floats.table import ROUNDING
+from autodiff_ref.judge.floats.table import FLOATS
 from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.symbols.table import SYMBOLS
@@ -200,7 +200,7 @@ def test_only_what_an_output_needs_counts() -> None:
 
 
 def test_floats_compute_what_the_program_says() -> None:
-    made = planned(special.expi, X, table=ROUNDING)
+    made = planned(special.expi, X, table=FLOATS)
     assert made.meanings == frozenset()
     assert len(made.steps) > 5
 

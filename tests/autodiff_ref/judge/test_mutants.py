@@ -10,13 +10,13 @@ from jax.extend import core
 
 import autodiff_ref
 from autodiff_ref.judge.inputs import draw_inputs
+from autodiff_ref.judge.lines.jaxprs import EditError, fingerprint, flattened, replaced
 from autodiff_ref.judge.mutation.by_identity import IDENTITIES
-from autodiff_ref.judge.mutation.jaxprs import EditError, fingerprint, flattened, replaced
 from autodiff_ref.judge.mutation.mistakes import MISTAKES
 from autodiff_ref.judge.mutation.mutants import mutants
 from autodiff_ref.judge.mutation.rewrites import rewrites
-from autodiff_ref.judge.mutation.trial import trial
-from autodiff_ref.judge.variants import Inputs, Variants
+from autodiff_ref.judge.trial.trial import trial
+from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.verify import verify
 from manual_grad import Derivation, intervals, notes
 from tests.derivations import batch_norm, likelihoods, recurrent, relu, small, softmax

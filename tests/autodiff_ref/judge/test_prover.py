@@ -12,9 +12,10 @@ from flint import arb, fmpq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodiff_ref.judge.balls.functions import FUNCTIONS
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.mutation.mutants import mutants
-from autodiff_ref.judge.symbols import expressions, process, proofs, writing
+from autodiff_ref.judge.proving import proofs, writing
+from autodiff_ref.judge.symbols import expressions, process
 from autodiff_ref.judge.symbols.prover import ring, worker
 from autodiff_ref.judge.symbols.prover.nodes import Graph
 from autodiff_ref.judge.symbols.prover.polynomials import Poly, UnprovableError
@@ -293,7 +294,7 @@ def greatest(values: list[arb], k: int) -> arb:
 
 
 DIRECT = {
-    **FUNCTIONS,
+    **{name: row.ball for name, row in FUNCTIONS.items()},
     "neg": lambda x: -x,
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -319,7 +320,7 @@ def direct(nodes: list[list[Any]], at: list[arb]) -> list[arb]:
             which, otherwise, value = (values[k] for k in rest)
             values.append(value if which == 1 else otherwise if which == 0 else arb.nan())
         elif operation == "call":
-            values.append(FUNCTIONS[rest[0]](values[rest[2]]))
+            values.append(FUNCTIONS[rest[0]].ball(values[rest[2]]))
         else:
             values.append(DIRECT[operation](*[values[k] for k in rest]))
     return values
@@ -351,7 +352,7 @@ def at_point(graph: Graph, p: Poly, at: list[arb]) -> arb:
             case _:
                 name, _, arguments = made.key
                 name = {"sine": "sin", "cosine": "cos"}.get(made.kind, name)
-                value = FUNCTIONS[name](*[at_point(graph, dict(part), at) for part in arguments])
+                value = FUNCTIONS[name].ball(*[at_point(graph, dict(part), at) for part in arguments])
         return (
             value ** int(exponent)
             if exponent.denominator == 1

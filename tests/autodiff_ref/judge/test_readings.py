@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.mutation import mistakes
-from autodiff_ref.judge.mutation.trial import trial
 from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.trial.trial import trial
 from manual_grad import Derivation, reals
 
 X = np.array([3.0, -1.25, 7.0])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autodiff_ref import verify
-from autodiff_ref.judge.program.reduction import TRIES, reduced
+from autodiff_ref.judge.lines.reduction import TRIES, reduced
 from autodiff_ref.judge.shrink import simplest
 from manual_grad import Derivation, bits, classes, intervals, one_hot, positives, reals, signs
 

@@ -1,6 +1,7 @@
 """Rounding bounds: what eager JAX computes stays within them, for single primitives, random programs and all lines."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,8 @@ from jax import lax
 
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.balls.table import REFUSED
-from autodiff_ref.judge.floats import functions as rounding_functions
-from autodiff_ref.judge.floats.granted import GRANTED
-from autodiff_ref.judge.floats.table import ROUNDING, WITHOUT_BOUNDS, bounded
+from autodiff_ref.judge.floats.table import FLOATS, WITHOUT_BOUNDS, bounded
+from autodiff_ref.judge.functions import FUNCTIONS, Granted
 from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import NoRuleError, plan
 
@@ -84,7 +84,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", sorted(rounding_functions.CHANGES))
+@pytest.mark.parametrize("name", sorted(name for name, row in FUNCTIONS.items() if row.change))
 def test_a_function_of_an_exact_and_of_a_rounded_argument_stays_within_its_bound(name: str, dtype: Any) -> None:
     low, high = ARGUMENTS.get(name, (-9, 9))
     rng = np.random.default_rng(0)
@@ -188,8 +188,9 @@ def test_a_constant_that_may_mean_a_decimal_is_as_wide_as_its_ulp(dtype: Any) ->
 
 def test_a_bound_that_grants_too_little_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """exp granted a 100th of its ulps: the checks above fail."""
-    single, double = GRANTED["exp"]
-    monkeypatch.setitem(GRANTED, "exp", (single._replace(units=0.08), double._replace(units=0.08)))
+    exp = FUNCTIONS["exp"]
+    assert exp.ulps is not None
+    monkeypatch.setitem(FUNCTIONS, "exp", replace(exp, ulps=exp.ulps._replace(double=Granted(0.08))))
     x = np.linspace(-9, 9, 60).reshape(4, 15)
     with pytest.raises(AssertionError):
         check(jnp.exp, (x,), np.float64)
@@ -294,7 +295,7 @@ def test_what_has_no_bound_says_so_by_name(name: str) -> None:
 
 
 def test_all_other_primitives_that_balls_know_have_rounding_bounds() -> None:
-    assert {*BALLS.rules} - NAMES - {*REFUSED} - {*ROUNDING.rules, *ROUNDING.movement} == {*WITHOUT_BOUNDS}
+    assert {*BALLS.rules} - NAMES - {*REFUSED} - {*FLOATS.rules, *FLOATS.movement} == {*WITHOUT_BOUNDS}
 
 
 def test_labels_stay_exact() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from autodiff_ref.judge.floats.table import ROUNDING, WITHOUT_BOUNDS
+from autodiff_ref.judge.floats.table import FLOATS, WITHOUT_BOUNDS
 from tests.autodiff_ref.judge.test_balls import ENTRYWISE
 from tests.autodiff_ref.judge.test_rounding import DTYPES, check
 from tests.autodiff_ref.judge.test_rules import RULES
@@ -48,4 +48,4 @@ def test_what_is_computed_of_exact_and_of_rounded_operands_is_within_the_bound(n
 
 
 def test_every_rule_is_among_them() -> None:
-    assert {*ROUNDING.rules} - {NAMES[name] for name in JUDGED} <= UNSEEN
+    assert {*FLOATS.rules} - {NAMES[name] for name in JUDGED} <= UNSEEN

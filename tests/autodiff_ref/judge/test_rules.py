@@ -337,6 +337,8 @@ def factored(a):
     q, _ = (np.array(part.tolist()) for part in mpmath.qr(mpmath.matrix(a[:, :kept].tolist())))
     r = np.triu(q.T @ a)
     wanted = np.sign(np.diagonal(np.linalg.qr(a.astype(float), mode="r")))
+    if not wanted.all():
+        raise ZeroDivisionError("of a matrix that is not of full rank the factors are not unique")
     signs = wanted * np.sign(np.diagonal(r).astype(float))
     return q[:, :kept] * signs, r[:kept] * signs[:, None]
 

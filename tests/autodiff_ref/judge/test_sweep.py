@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.floats import granted
+from autodiff_ref.judge.functions import FUNCTIONS, Granted
 from autodiff_ref.judge.inputs import STRATA, draw_inputs
 from autodiff_ref.judge.search import sweep
 from autodiff_ref.judge.search.batches import batches, draw_batch, number_of_shapes
@@ -96,9 +96,15 @@ def test_inputs_that_do_not_fulfil_where_are_not_swept() -> None:
     assert np.all(made[0].leaves[0] > 0)
 
 
+def grant_too_little_to_exp(monkeypatch: pytest.MonkeyPatch) -> None:
+    exp, little = FUNCTIONS["exp"], Granted(1e-3)
+    assert exp.ulps is not None
+    monkeypatch.setitem(FUNCTIONS, "exp", replace(exp, ulps=exp.ulps._replace(single=little, double=little)))
+
+
 def test_suspects_on_right_lines_are_cleared_by_balls(monkeypatch: pytest.MonkeyPatch) -> None:
     """With too little granted to exp there are suspects; none of them makes a right line wrong."""
-    monkeypatch.setitem(granted.GRANTED, "exp", (granted.Granted(1e-3), granted.Granted(1e-3)))
+    grant_too_little_to_exp(monkeypatch)
 
     def line_1(x: Any, nabla: Any = by_hand) -> Any:
         """eˣ"""
@@ -119,7 +125,7 @@ def test_suspects_on_right_lines_are_cleared_by_balls(monkeypatch: pytest.Monkey
 
 
 def test_a_line_that_is_not_proved_does_not_agree_while_suspects_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(granted.GRANTED, "exp", (granted.Granted(1e-3), granted.Granted(1e-3)))
+    grant_too_little_to_exp(monkeypatch)
     monkeypatch.setattr(sweep, "MOST_SUSPECTS", 10)
 
     def squared(x: Any, nabla: Any = by_hand) -> Any:

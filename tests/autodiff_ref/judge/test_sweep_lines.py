@@ -9,13 +9,14 @@ from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import evaluator
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.judge.search.sweep import Sweep
-from manual_grad import Derivation, mlp_lines, notes
+from manual_grad import Derivation, notes
+from manual_grad.extensions import depth
 from tests.derivations import MODULES, chain
 from tests.single import Single
 
 DERIVATIONS = [
     pytest.param(value, id=f"{module.__name__.rpartition('.')[2]}-{name}")
-    for module in (notes, mlp_lines, *MODULES)
+    for module in (notes, depth, *MODULES)
     if module is not chain
     for name, value in vars(module).items()
     if isinstance(value, Derivation)

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.floats.table import ROUNDING, bounded
+from autodiff_ref.judge.floats.table import FLOATS, bounded
 from autodiff_ref.judge.floats.together import Together
 from autodiff_ref.judge.inputs import draw_inputs
-from autodiff_ref.judge.program.trace import label_flags
+from autodiff_ref.judge.lines.trace import label_flags
 from autodiff_ref.judge.search.sweep import Sweep
-from manual_grad import Derivation, mlp_lines, notes, reals
+from manual_grad import Derivation, notes, reals
+from manual_grad.extensions import depth
 from tests.derivations import MODULES
 
 DERIVATIONS = [
-    value for module in (notes, mlp_lines, *MODULES) for value in vars(module).values() if isinstance(value, Derivation)
+    value for module in (notes, depth, *MODULES) for value in vars(module).values() if isinstance(value, Derivation)
 ]
 
 
@@ -80,7 +81,7 @@ def test_a_rule_that_fails_is_said_of_the_lines_that_need_it_alone(monkeypatch: 
 
         return step
 
-    monkeypatch.setitem(ROUNDING.rules, "select_n", failing)
+    monkeypatch.setitem(FLOATS.rules, "select_n", failing)
     found = swept(CUBE)
     assert found.values(line_tied, 0) == "the judge failed: RuntimeError: planted"
     assert isinstance(found.values(line_plain, 0), tuple)
@@ -89,7 +90,7 @@ def test_a_rule_that_fails_is_said_of_the_lines_that_need_it_alone(monkeypatch: 
 
 def test_a_step_that_several_jaxprs_take_is_taken_once(monkeypatch: pytest.MonkeyPatch):
     taken: list[str] = []
-    plain = ROUNDING.rules["exp"]
+    plain = FLOATS.rules["exp"]
 
     def counting(equation: Any) -> Any:
         step = plain(equation)
@@ -100,7 +101,7 @@ def test_a_step_that_several_jaxprs_take_is_taken_once(monkeypatch: pytest.Monke
 
         return counted
 
-    monkeypatch.setitem(ROUNDING.rules, "exp", counting)
+    monkeypatch.setitem(FLOATS.rules, "exp", counting)
     closeds = [jax.make_jaxpr(f)(np.ones(3)) for f in (jnp.exp, lambda x: jnp.exp(x) * 2, lambda x: x + jnp.exp(x))]
     results = Together(closeds, [1, 1, 1], labels=[False])(np.zeros((5, 3)))
     assert taken == ["exp"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from autodiff_ref import verify
-from autodiff_ref.judge import reference
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.lines import reference
 from autodiff_ref.verify import Input, register
 from manual_grad import (
     Derivation,
@@ -181,6 +182,8 @@ def test_a_rule_that_is_registered_decides_the_line(monkeypatch):
         return jax.scipy.special.i1e(z) + jax.scipy.special.i0e(z)
 
     derivation = Derivation("d i0e", of, "z", (positives(),), [line, sign_lost])
+    for name in ("bessel_i1e", "bessel_i0e"):
+        monkeypatch.setitem(FUNCTIONS, name, FUNCTIONS[name])
     monkeypatch.setattr(BALLS, "rules", {name: rule for name, rule in BALLS.rules.items() if "bessel" not in name})
     for name, order in (("bessel_i1e", 1), ("bessel_i0e", 0)):
         before = verify(derivation, examples=1)
@@ -286,6 +289,8 @@ def test_a_gradient_that_is_zero_everywhere_is_called_right():
 
 
 def test_after_a_line_that_cannot_be_judged_nobody_is_blamed(monkeypatch):
+    for name in ("bessel_i1e", "bessel_i0e"):
+        monkeypatch.setitem(FUNCTIONS, name, FUNCTIONS[name])
     monkeypatch.setattr(BALLS, "rules", {name: rule for name, rule in BALLS.rules.items() if "bessel" not in name})
 
     def of(x):

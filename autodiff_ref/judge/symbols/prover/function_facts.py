@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from flint import fmpq
 
 from .conditions import Conditions
-from .identities import EVEN, ODD
 from .polynomials import (
     ONE,
     Exponent,
@@ -237,23 +235,29 @@ class Functions(Conditions):
 
     # Functions of which no more is known than their name
 
-    def named(self, name: str, parameters: Any, *arguments: Poly) -> Poly:
-        """A function that gives the same for the same arguments; that it is odd or even is used."""
-        return self.by_cases(lambda *parts: self._named(name, parameters, parts), *arguments)
+    def named(self, name: str, symmetry: str | None, *arguments: Poly) -> Poly:
+        """A function that gives the same for the same arguments.
 
-    def _named(self, name: str, parameters: Any, arguments: tuple[Poly, ...]) -> Poly:
+        Args:
+            name: the function.
+            symmetry: of an odd or even one, its parity and its value at 0, as "odd 0".
+            arguments: its arguments.
+        """
+        return self.by_cases(lambda *parts: self._named(name, symmetry, parts), *arguments)
+
+    def _named(self, name: str, symmetry: str | None, arguments: tuple[Poly, ...]) -> Poly:
         if name == "digamma":
             return self._digamma(*arguments)
         sign = fmpq(1)
-        if name in ODD | EVEN:
-            (p,) = arguments
+        if symmetry is not None and arguments:
+            (p,), (parity, at_zero) = arguments, symmetry.split()
             if self.is_zero(p):
-                return constant(0 if name in ODD else 1)
+                return constant(int(at_zero))
             if p[leading(p)] < 0:
-                self.use(f"{name} is {'odd' if name in ODD else 'even'}")
+                self.use(f"{name} is {parity}")
                 arguments = ({m: -c for m, c in p.items()},)
-                sign = fmpq(-1 if name in ODD else 1)
-        key = (name, parameters, tuple(frozenset(p.items()) for p in arguments))
+                sign = fmpq(-1 if parity == "odd" else 1)
+        key = (name, symmetry, tuple(frozenset(p.items()) for p in arguments))
         if name in ("sin", "cos"):
             kind, key = ("sine" if name == "sin" else "cosine"), ("angle", None, key[2])
         else:

@@ -38,9 +38,6 @@ def _definition(name: str, equation: str, left: str, right: str, where: str = ""
     return Identity(name, equation, left, right, {"x": "real"}, where, counterexample)
 
 
-ODD = frozenset(("sin", "tan", "asin", "atan", "erf", "erf_inv", "asinh", "atanh"))
-EVEN = frozenset(("cos",))
-
 DEFINITIONS = {
     "logistic": _definition("σ", "σ(x) = 1/(1 + e^−x)", "logistic(x)", "1/(1 + exp(-x))"),
     "tanh": _definition("tanh", "tanh x = 2 σ(2x) − 1", "tanh(x)", "2*logistic(2*x) - 1"),
@@ -81,14 +78,6 @@ IDENTITIES = {
     row.name: row
     for row in (
         *DEFINITIONS.values(),
-        *(
-            Identity(f"{name} is odd", f"{name}(−x) = −{name}(x)", f"{name}(-x)", f"-{name}(x)", {"x": "real"})
-            for name in sorted(ODD)
-        ),
-        *(
-            Identity(f"{name} is even", f"{name}(−x) = {name}(x)", f"{name}(-x)", f"{name}(x)", {"x": "real"})
-            for name in sorted(EVEN)
-        ),
         # Powers
         Identity(
             "powers add",
@@ -247,6 +236,16 @@ IDENTITIES = {
     )
 }
 """by name"""
+
+
+def identity(name: str) -> Identity:
+    """The row of a name; that a function is odd or even needs none."""
+    if name in IDENTITIES:
+        return IDENTITIES[name]
+    function, _, parity = name.partition(" is ")
+    sign = {"odd": "−", "even": ""}[parity]
+    right = f"{sign.replace('−', '-')}{function}(x)"
+    return Identity(name, f"{function}(−x) = {sign}{function}(x)", f"{function}(-x)", right, {"x": "real"})
 
 
 @dataclass

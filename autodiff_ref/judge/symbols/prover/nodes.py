@@ -99,8 +99,8 @@ class Graph:
             picked = _picked_by_cases if self.by_cases else _picked_unseen
             return picked(self.ring, self._values[index], places, *[self._values[k] for k in entries])
         if operation == "call":
-            name, parameters, *arguments = rest
-            return self.ring.named(name, parameters, *[self._values[k] for k in arguments])
+            name, symmetry, *arguments = rest
+            return self.ring.named(name, symmetry, *[self._values[k] for k in arguments])
         return OPERATIONS[operation](self.ring, *[self._values[k] for k in rest])
 
     def _inverse(self, k: int) -> Poly:
@@ -294,8 +294,8 @@ OPERATIONS: dict[str, Callable[..., Poly]] = {
     "cosh": _hyperbolic(1),
     "atanh": _atanh,
     "asinh": _asinh,
-    "tan": lambda ring, p: ring.multiply(ring.named("sin", None, p), ring.inverse(ring.named("cos", None, p))),
-    "erfc": lambda ring, p: _one_minus(ring.named("erf", None, p)),
+    "tan": lambda ring, p: ring.multiply(ring.named("sin", "odd 0", p), ring.inverse(ring.named("cos", "even 1", p))),
+    "erfc": lambda ring, p: _one_minus(ring.named("erf", "odd 0", p)),
     "power": _power,
     "abs": lambda ring, p: ring.multiply(ring.sign(p), p),
     "sign": lambda ring, p: ring.sign(p),

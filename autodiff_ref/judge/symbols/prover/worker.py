@@ -77,7 +77,7 @@ class Prover:
             if not reason:
                 trail = graph.trail_of([(a, b) for a, b in pairs])
                 break
-        uses = [name for name in IDENTITIES if name in trail.identities]
+        uses = [*(name for name in IDENTITIES if name in trail.identities), *sorted(trail.identities - IDENTITIES.keys())]
         return {"reason": reason, "work": done, "uses": uses, "left_out": sorted(trail.left_out)}
 
 

@@ -14,7 +14,7 @@ import manual_grad
 from autodiff_ref.judge import strategies
 from autodiff_ref.judge.domains import ROWS, RandomSource, draw, row_of
 from autodiff_ref.judge.inputs import draw_arguments
-from autodiff_ref.judge.program.reduction import reduced
+from autodiff_ref.judge.lines.reduction import reduced
 from autodiff_ref.judge.shrink import simplest
 from autodiff_ref.verify import STRATA
 from manual_grad import Derivation, positive_definite, reals, unit_vectors

@@ -1,0 +1,27 @@
+"""Functions that work entry by entry, in balls."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from autodiff_ref.judge.program.movement import as_objects
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+
+
+def rule_of(f: Callable[..., arb]) -> Rule:
+    """The rule for a primitive that is f of each entry."""
+    ufunc: dict[int, np.ufunc] = {}
+
+    def rule(equation: Equation) -> Step:
+        n = len(equation.operands)
+        applied = ufunc.setdefault(n, np.frompyfunc(f, n, 1))
+
+        def step(_: Any, *operands: Array) -> Array:
+            with np.errstate(all="ignore"):  # Arb estimates in doubles, and NumPy would see these overflow
+                return as_objects(applied(*operands))
+
+        return step
+
+    return rule

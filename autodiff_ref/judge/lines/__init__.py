@@ -1,0 +1,1 @@
+"""Lines as programs: traced, kept, and taken apart."""

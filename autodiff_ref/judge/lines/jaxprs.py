@@ -1,0 +1,298 @@
+"""Jaxprs taken apart and put together again: calls inlined, one equation replaced, what no output needs left out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.lines.traces import Traces
+from autodiff_ref.judge.program.movement import MOVEMENT
+from autodiff_ref.judge.program.walk import CALLS
+from autodiff_ref.nabla import nabla as jax_nabla
+
+Atom = Any
+"""A variable or a literal of a jaxpr."""
+
+Position = tuple[Any, ...]
+"""Where an equation stands: its number; in a loop's body the loop's number, then the parameter, then its number in there."""
+
+
+class EditError(Exception):
+    """An equation cannot be replaced as asked: other shapes, or none such."""
+
+
+def _read(env: dict[Any, Atom], atom: Atom) -> Atom:
+    return atom if isinstance(atom, core.Literal) else env.get(atom, atom)
+
+
+def bodies_of(eqn: Any) -> Iterator[tuple[Any, Any]]:
+    """The closed jaxprs of a loop or branch, by where they stand among the equation's parameters."""
+    for key in ("jaxpr", "body_jaxpr", "branches") if eqn.primitive.name in ("scan", "while", "cond") else ():
+        value = eqn.params.get(key)
+        if isinstance(value, tuple):
+            yield from (((key, k), branch) for k, branch in enumerate(value))
+        elif value is not None:
+            yield key, value
+
+
+def with_body(eqn: Any, place: Any, body: Any) -> Any:
+    """A loop or branch with another body."""
+    key, value = place, body
+    if isinstance(place, tuple):
+        key, k = place
+        value = (*eqn.params[key][:k], body, *eqn.params[key][k + 1 :])
+    return eqn.replace(params={**eqn.params, key: value})
+
+
+class _Builder:
+    """Collects equations, in variables of their own."""
+
+    def __init__(self) -> None:
+        self.eqns: list[Any] = []
+        self.constvars: list[Any] = []
+        self.consts: list[Any] = []
+
+    def constant(self, var: Any, value: Any) -> Any:
+        made = core.Var(var.aval)
+        self.constvars.append(made)
+        self.consts.append(value)
+        return made
+
+    def inline(
+        self,
+        jaxpr: Any,
+        consts: Sequence[Any],
+        inputs: Sequence[Atom],
+        source_info: Any = None,
+        called_at: Any = None,
+    ) -> list[Atom]:
+        """Adds the equations of a jaxpr, calls inlined; its outputs.
+
+        They stand at `source_info` where that is given; those of a library's function, or of a ∇, where that was called:
+        it may have been traced for another line.
+        """
+        env: dict[Any, Atom] = dict(zip(jaxpr.invars, inputs, strict=True))
+        env.update({var: self.constant(var, value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
+        for eqn in jaxpr.eqns:
+            at = called_at if called_at is not None and (is_under_nabla(eqn) or not user_frames(eqn)) else None
+            self.add(eqn, env, source_info or at)
+        return [_read(env, atom) for atom in jaxpr.outvars]
+
+    def add(self, eqn: Any, env: dict[Any, Atom], source_info: Any = None) -> None:
+        """Adds one equation, and says in `env` what its results are now."""
+        sources = [_read(env, atom) for atom in eqn.invars]
+        if eqn.primitive.name in CALLS:
+            inner = eqn.params[CALLS[eqn.primitive.name]]
+            made = self.inline(
+                getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources, source_info, eqn.source_info
+            )
+            env.update(zip(eqn.outvars, made, strict=True))
+            return
+        for place, body in bodies_of(eqn):
+            eqn = with_body(eqn, place, flattened(body, source_info or eqn.source_info))
+        made = [core.Var(var.aval) for var in eqn.outvars]
+        self.eqns.append(eqn.replace(invars=sources, outvars=made, source_info=source_info or eqn.source_info))
+        env.update(zip(eqn.outvars, made, strict=True))
+
+    def close(self, jaxpr: Any, inputs: Sequence[Any], outputs: Sequence[Atom]) -> Any:
+        """The closed jaxpr of all that was collected."""
+        made = jaxpr.replace(constvars=self.constvars, invars=list(inputs), outvars=list(outputs), eqns=self.eqns)
+        return core.ClosedJaxpr(made, self.consts)
+
+
+def flattened(closed: Any, called_at: Any = None) -> Any:
+    """The same computation without calls: functions under `jit`, `custom_jvp` and the like stand where they are called."""
+    builder = _Builder()
+    inputs = [core.Var(var.aval) for var in closed.jaxpr.invars]
+    outputs = builder.inline(closed.jaxpr, closed.consts, inputs, called_at=called_at)
+    return builder.close(closed.jaxpr, inputs, outputs)
+
+
+def replaced(closed: Any, position: Position, f: Callable[..., Any], extras: Sequence[int] = ()) -> Any:
+    """The computation with one equation's results computed otherwise.
+
+    Args:
+        closed: a jaxpr without calls, as `flattened` makes it.
+        position: where the equation stands.
+        f: of the equation's operands, then of `extras`; it returns the equation's result, or a list of them. It is traced.
+        extras: other values of the same body, numbered as in `Body.values`.
+
+    Raises:
+        EditError: f does not apply to these operands, or returns other shapes or types than the equation.
+    """
+    k, *inside = position
+    jaxpr = closed.jaxpr
+    if inside:
+        place, deeper = inside[0], tuple(inside[1:])
+        eqn = jaxpr.eqns[k]
+        body = replaced(dict(bodies_of(eqn))[place], deeper, f, extras)
+        eqns = [*jaxpr.eqns[:k], with_body(eqn, place, body), *jaxpr.eqns[k + 1 :]]
+        return core.ClosedJaxpr(jaxpr.replace(eqns=eqns), closed.consts)
+    eqn = jaxpr.eqns[k]
+    operands = [*eqn.invars, *(Body(closed).values[v] for v in extras)]
+    piece = _traced(f, operands, eqn.outvars)
+    builder = _Builder()
+    builder.eqns, builder.constvars, builder.consts = list(jaxpr.eqns[:k]), list(jaxpr.constvars), list(closed.consts)
+    env: dict[Any, Atom] = {}
+    env.update(zip(eqn.outvars, builder.inline(piece.jaxpr, piece.consts, operands, eqn.source_info), strict=True))
+    builder.eqns += [later.replace(invars=[_read(env, atom) for atom in later.invars]) for later in jaxpr.eqns[k + 1 :]]
+    return builder.close(jaxpr, jaxpr.invars, [_read(env, atom) for atom in jaxpr.outvars])
+
+
+def _traced(f: Callable[..., Any], operands: Sequence[Atom], results: Sequence[Any]) -> Any:
+    shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in operands]
+
+    def piece(*values: Any) -> list[Any]:
+        made = f(*values)
+        return made if isinstance(made, list) else [made]
+
+    with jax.enable_x64(True):
+        try:
+            closed = jax.make_jaxpr(piece)(*shapes)
+        except Exception as error:  # JAX's, on operands that do not fit
+            raise EditError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    found = [(aval.shape, aval.dtype) for aval in closed.out_avals]
+    wanted = [(var.aval.shape, var.aval.dtype) for var in results]
+    if found != wanted:
+        raise EditError(f"returns {found} for {wanted}")
+    return closed
+
+
+@dataclass(frozen=True)
+class Body:
+    """The equations of a jaxpr without calls, or of a loop in it, and what is known of its values."""
+
+    closed: Any
+    n_outputs: int | None = None
+    """how many of the outputs count, from the first; None: all"""
+
+    @property
+    def eqns(self) -> list[Any]:
+        """The equations."""
+        return self.closed.jaxpr.eqns
+
+    @cached_property
+    def values(self) -> list[Any]:
+        """All variables: constants, inputs, then the results of each equation. Their numbers are the same at all shapes."""
+        jaxpr = self.closed.jaxpr
+        return [*jaxpr.constvars, *jaxpr.invars, *(var for eqn in jaxpr.eqns for var in eqn.outvars)]
+
+    @cached_property
+    def number(self) -> dict[Any, int]:
+        """The number of each variable."""
+        return {var: k for k, var in enumerate(self.values)}
+
+    @cached_property
+    def made_by(self) -> dict[Any, Any]:
+        """The equation behind each variable."""
+        return {var: eqn for eqn in self.eqns for var in eqn.outvars}
+
+    @cached_property
+    def constants(self) -> set[Any]:
+        """Variables that do not depend on the inputs."""
+        found = set(self.closed.jaxpr.constvars)
+        for eqn in self.eqns:
+            if all(isinstance(atom, core.Literal) or atom in found for atom in eqn.invars):
+                found.update(eqn.outvars)
+        return found
+
+    @cached_property
+    def asked(self) -> set[Any]:
+        """Values of which it is asked whether they are the very ones of others, as JAX's derivative of max does."""
+        found = set[Any]()
+        for eqn in reversed(self.eqns):
+            moves = eqn.primitive.name in MOVEMENT and not found.isdisjoint(eqn.outvars)
+            if moves or eqn.primitive.name in ("eq", "ne"):
+                found.update(atom for atom in eqn.invars if not isinstance(atom, core.Literal) and is_real(atom))
+        return found
+
+    @cached_property
+    def needed(self) -> list[bool]:
+        """For each equation, whether an output that counts needs it."""
+        wanted = {atom for atom in self.closed.jaxpr.outvars[: self.n_outputs] if not isinstance(atom, core.Literal)}
+        flags: list[bool] = []
+        for eqn in reversed(self.eqns):
+            flags.append(not wanted.isdisjoint(eqn.outvars))
+            if flags[-1]:
+                wanted.update(atom for atom in eqn.invars if not isinstance(atom, core.Literal))
+        return flags[::-1]
+
+    def source(self, atom: Atom) -> Any:
+        """The equation behind a value; None for inputs, constants and literals."""
+        return None if isinstance(atom, core.Literal) else self.made_by.get(atom)
+
+    def is_constant(self, atom: Atom) -> bool:
+        """Whether a value does not depend on the inputs."""
+        return isinstance(atom, core.Literal) or atom in self.constants
+
+
+def is_real(atom: Atom) -> bool:
+    """Whether a value is made of real numbers."""
+    return bool(jax.numpy.issubdtype(atom.aval.dtype, np.floating))
+
+
+def skeleton(closed: Any) -> tuple[Any, ...]:
+    """Equal for jaxprs of one structure, whatever their shapes."""
+    return len(closed.consts), *(
+        (eqn.primitive.name, len(eqn.invars), len(eqn.outvars), *(skeleton(body) for _, body in bodies_of(eqn)))
+        for eqn in closed.jaxpr.eqns
+    )
+
+
+def fingerprint(closed: Any, n_outputs: int | None = None) -> tuple[Any, ...]:
+    """Equal for jaxprs that do the same steps: what no output needs, and what variables are called, left out."""
+    body = Body(closed, n_outputs)
+    names: dict[Any, Any] = {var: k for k, var in enumerate(closed.jaxpr.invars)}
+    names.update(
+        {var: np.asarray(value).tobytes() for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)}
+    )
+
+    def name(atom: Atom) -> Any:
+        return ("literal", str(atom.val), str(atom.aval)) if isinstance(atom, core.Literal) else names[atom]
+
+    steps: list[Any] = []
+    for eqn, needed in zip(body.eqns, body.needed, strict=True):
+        if needed:
+            inside = {str(place): fingerprint(inner) for place, inner in bodies_of(eqn)}
+            params = () if inside else tuple(sorted((key, str(value)) for key, value in eqn.params.items()))
+            steps.append((eqn.primitive.name, params, tuple(inside.items()), tuple(name(atom) for atom in eqn.invars)))
+            names.update({var: (len(steps), k) for k, var in enumerate(eqn.outvars)})
+    return (*steps, tuple(name(atom) for atom in closed.jaxpr.outvars[:n_outputs]))
+
+
+def frames_of(eqn: Any) -> list[tuple[str, int]]:
+    """The files and lines an equation comes from, innermost first."""
+    traceback = eqn.source_info.traceback
+    return [] if traceback is None else [(frame.file_name, frame.line_num) for frame in traceback.frames]
+
+
+def user_frames(eqn: Any) -> tuple[tuple[str, int], ...]:
+    """The same without libraries and the judge."""
+    return tuple(frame for frame in frames_of(eqn) if not _is_library(frame[0]))
+
+
+def is_under_nabla(eqn: Any) -> bool:
+    """Whether an equation is JAX's work on what was left under a ∇."""
+    traceback = eqn.source_info.traceback
+    frames = [] if traceback is None else traceback.frames
+    return any(is_nabla(frame.file_name, frame.function_name) for frame in frames)
+
+
+_NABLA, _TRACES = jax_nabla.__code__.co_filename, Traces.nabla.__code__.co_filename
+_JUDGE = Path(__file__).parents[1]
+
+
+def is_nabla(file: str, function: str) -> bool:
+    """Whether a frame is that of a ∇, JAX's own or the one that `Traces` makes of it."""
+    return file == _NABLA or (file == _TRACES and function.endswith("jacobian"))
+
+
+@cache
+def _is_library(file: str) -> bool:
+    path = Path(file)
+    return "site-packages" in path.parts or file.startswith("<") or file == _NABLA or _JUDGE in path.parents

@@ -1,0 +1,239 @@
+"""The reference judged: JAX's derivatives against the truth, which knows nothing of autodiff; and what XLA compiles."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend
+import numpy as np
+from flint import arb
+from jax.extend import core
+
+from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.comparing import digits, evaluator
+from autodiff_ref.judge.counterexample import leaf_names, readable
+from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
+from autodiff_ref.judge.program.walk import Plan, plan
+from autodiff_ref.judge.truth import Truth, truth_of
+from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.nabla import split_arguments
+from manual_grad.derivation import argument_names
+
+COARSE_BITS = {53: 40, 24: 15, 11: 6, 8: 4}
+"""In balls of so few bits each operation may err by 2^-40, some 10^4 ulps of a float64: what XLA compiles, in whatever order
+it sums, stays inside them unless it computes something else. By the bits of the coarsest float in the program."""
+
+
+_LEAVE_A_CHOICE = frozenset({"eigh", "eig", "svd", "qr", "geqrf", "householder_product", "schur"})
+"""Primitives with more than one right result: LAPACK chooses the signs of vectors otherwise than balls do."""
+
+
+@dataclass(frozen=True)
+class WrongReference:
+    """Where JAX's derivative of a function is not its derivative."""
+
+    name: str
+    at: str
+    """the input"""
+    component: str
+    """which entry"""
+    by_jax: str
+    true: str
+    rules: tuple[str, ...] = ()
+    """functions within that have a derivative rule of their own"""
+
+    def __str__(self) -> str:
+        within = f"; it is differentiated by the rule of {', '.join(self.rules)}" if self.rules else ""
+        return (
+            f"reference wrong: ∇{self.name}: JAX's derivative {self.component} is {self.by_jax}, a difference quotient of "
+            f"`{self.name}` in balls gives {self.true}, at {self.at} (reverse mode{within})"
+        )
+
+
+def arguments_of(call: NablaCall, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The arguments a line differentiates a function at, rounded to floats; None where they are not finite."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    with precision(128):
+        found = call.arguments.run(Context(), *balls)
+    floats = [np.vectorize(float, otypes=[float])(x) if x.dtype == object else x for x in found]
+    if not all(np.all(np.isfinite(x)) for x in floats):
+        return None
+    return jax.tree.unflatten(call.structure, floats)
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """A function and JAX's derivative of it, traced at one shape and planned for balls."""
+
+    name: str
+    value: Plan
+    gradient: Plan
+    by: tuple[int, ...]
+    """which leaves of the arguments it is differentiated by"""
+    out_sizes: tuple[int, ...]
+    names: tuple[str, ...]
+    """of the leaves of the arguments"""
+    rules: tuple[str, ...] = ()
+    """functions within that have a derivative rule of their own"""
+
+    @classmethod
+    def of(
+        cls,
+        f: Callable[..., Any],
+        wrt: str | None,
+        args: tuple[Any, ...],
+        name: str,
+        labels: Sequence[bool],
+        make_nabla: MakeNabla = jax_nabla,
+    ) -> "Differentiated":
+        """Traces f and JAX's ∇f at the shapes of `args`.
+
+        Raises:
+            NoRuleError: f or its derivative holds a primitive that balls have no rule for.
+        """
+        nabla = make_nabla(wrt)
+        with jax.enable_x64(True):
+            gradient = jax.make_jaxpr(lambda *args: jax.tree.leaves(nabla(f)(*args)))(*args)
+            value = jax.make_jaxpr(lambda *args: jax.tree.leaves(_value(f, nabla, args)))(*args)
+        plans = plan(value, BALLS, labels=labels), plan(gradient, BALLS, labels=labels)
+        sizes = tuple(int(aval.size) for aval in value.out_avals)
+        called = argument_names(f) or []
+        names = leaf_names(args, [called[k] if k < len(called) else f"argument {k}" for k in range(len(args))])
+        return cls(name, *plans, differentiated_leaves(f, wrt, args), sizes, names, tuple(own_rules(value.jaxpr)))
+
+    def truth(self, args: tuple[Any, ...]) -> Truth:
+        """What is known of the gradient at one input of this shape."""
+        leaves = jax.tree.leaves(args)
+        return truth_of(self.value, leaves, self.by, evaluator(self.gradient, args), self.out_sizes)
+
+    def entry_name(self, args: tuple[Any, ...], flat: int) -> str:
+        """The name of an entry of the Jacobian: by w[0] of output 2."""
+        leaves = jax.tree.leaves(args)
+        position = 0
+        for rows in self.out_sizes:
+            for k in self.by:
+                shape = np.shape(leaves[k])
+                columns = int(np.prod(shape))
+                if flat < position + rows * columns:
+                    row, column = divmod(flat - position, columns)
+                    index = "".join(f"[{i}]" for i in np.unravel_index(column, shape)) if shape else ""
+                    return f"by {self.names[k]}{index}" + (f" of output {row}" if sum(self.out_sizes) > 1 else "")
+                position += rows * columns
+        raise AssertionError("an entry beyond the Jacobian")
+
+    def wrong(self, truth: Truth, args: tuple[Any, ...]) -> WrongReference | None:
+        """What JAX gets wrong at an input that is no tie; None where it is right there, or that is not known."""
+        if truth.tied or not truth.wrong:
+            return None
+        k = truth.wrong[0]
+        value = truth.entries[k].value
+        assert value is not None
+        where = readable(args, self.names)
+        return WrongReference(self.name, where, self.entry_name(args, k), digits(truth.by_jax[k]), digits(value), self.rules)
+
+
+def _value(f: Callable[..., Any], nabla: Any, args: tuple[Any, ...]) -> Any:
+    """f at its arguments, handed ∇ if it takes it."""
+    takes = "nabla" in inspect.signature(f).parameters
+    return f(*args, nabla=nabla) if takes else f(*args)
+
+
+def differentiated_leaves(f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...]) -> tuple[int, ...]:
+    """Which leaves of f's arguments it is differentiated by."""
+    leaves, structure = jax.tree.flatten(args)
+    marked, _ = split_arguments(f, wrt, jax.tree.unflatten(structure, list(range(len(leaves)))))
+    return tuple(jax.tree.leaves(marked))
+
+
+def own_rules(jaxpr: Any) -> Iterator[str]:
+    """The names of the functions within a jaxpr that have a derivative rule of their own."""
+    found: dict[str, None] = {}
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name.startswith(("custom_jvp_call", "custom_vjp_call")):
+            inner = eqn.params.get("call_jaxpr") or eqn.params.get("fun_jaxpr")
+            info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+            found.setdefault(getattr(info, "func_name", "?"))
+        for body in core.jaxprs_in_params(eqn.params):
+            found.update(dict.fromkeys(own_rules(body)))
+    yield from found
+
+
+# Compiled code
+
+
+@dataclass(frozen=True)
+class Miscompiled:
+    """Where compiled code leaves the balls of the very jaxpr it was compiled from."""
+
+    name: str
+    compiled: float
+    eager: float
+    balls: str
+
+    def __str__(self) -> str:
+        blamed = "op by op it is right" if self.eager_is_right else f"op by op {self.eager!r}"
+        return (
+            f"reference wrong: compiled ∇{self.name} is {self.compiled!r}, balls over the same jaxpr say {self.balls}, "
+            f"{blamed}: a fault of the installed jaxlib, not of any line; its other results cannot be trusted either"
+        )
+
+    @property
+    def eager_is_right(self) -> bool:
+        """Whether running the operations one by one gives what the balls say."""
+        return bool(arb(self.balls).overlaps(arb(self.eager, abs(self.eager) * 1e-6 + 1e-300)))
+
+
+def compiled_values(closed: Any, args: tuple[Any, ...]) -> list[Any]:
+    """What XLA makes of a jaxpr, as one compiled program."""
+    with jax.enable_x64(True):
+        return [np.asarray(x) for x in jax.jit(jax.extend.core.jaxpr_as_fun(closed))(*jax.tree.leaves(args))]
+
+
+def eager_values(closed: Any, args: tuple[Any, ...]) -> list[Any]:
+    """What JAX makes of a jaxpr, operation by operation."""
+    with jax.enable_x64(True), jax.disable_jit():
+        return [np.asarray(x) for x in jax.extend.core.jaxpr_as_fun(closed)(*jax.tree.leaves(args))]
+
+
+def check_compiled(closed: Any, made: Plan, args: tuple[Any, ...], name: str) -> Miscompiled | None:
+    """Compares a compiled gradient with coarse balls at one input; None where it is inside, or nothing can be said."""
+    if not _LEAVE_A_CHOICE.isdisjoint(_primitives(closed.jaxpr)):
+        return None
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    context = Context()
+    bits = COARSE_BITS.get(_significant_bits(closed.jaxpr), 40)
+    with precision(bits):
+        wanted = [ball for output in made.run(context, *balls) for ball in np.ravel(output)]
+    if context.tied or context.unresolved or not all(isinstance(b, arb) and b.is_finite() for b in wanted):
+        return None
+    compiled = np.concatenate([np.ravel(x) for x in compiled_values(closed, args)])
+    for k, (ball, value) in enumerate(zip(wanted, compiled, strict=True)):
+        allowed = abs(float(value)) * 2.0**-bits  # a ball of an exact 2⁻³ is as narrow as no compiled function is
+        if not ball.overlaps(arb(float(value), np.finfo(np.float64).tiny + allowed)):
+            eager = np.concatenate([np.ravel(x) for x in eager_values(closed, args)])
+            return Miscompiled(name, float(value), float(eager[k]), ball.str(10, radius=False))
+    return None
+
+
+def _primitives(jaxpr: Any) -> Iterator[str]:
+    """The names of the primitives in a jaxpr, and in all within it."""
+    for eqn in jaxpr.eqns:
+        yield eqn.primitive.name
+        for body in core.jaxprs_in_params(eqn.params):
+            yield from _primitives(body)
+
+
+def _significant_bits(jaxpr: Any) -> int:
+    """Of the coarsest floats that a program computes with: a cast to float32 is part of what is computed."""
+    bits = 53
+    for eqn in jaxpr.eqns:
+        for atom in (*eqn.invars, *eqn.outvars):
+            dtype = getattr(atom.aval, "dtype", None)
+            if dtype is not None and jax.numpy.issubdtype(dtype, np.floating):
+                bits = min(bits, int(jax.numpy.finfo(dtype).nmant) + 1)
+        bits = min([bits, *[_significant_bits(body) for body in core.jaxprs_in_params(eqn.params)]])
+    return bits

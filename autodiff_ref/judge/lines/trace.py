@@ -1,0 +1,258 @@
+"""From the lines of a derivation to plans: each line is traced once a shape, with JAX's ∇ handed in."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.domains import label_flags as label_flags
+from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
+from autodiff_ref.judge.program.walk import Plan, plan_parts
+from autodiff_ref.nabla import Nabla
+from autodiff_ref.nabla import nabla as jax_nabla
+from manual_grad.derivation import Derivation, label_of
+
+REFERENCE = "jax.grad"
+"""the label of the gradient that the first line is judged against"""
+
+
+MakeNabla = Callable[[str | None], Nabla]
+"""wrt -> ∇"""
+
+
+@dataclass(frozen=True)
+class NablaCall:
+    """One use of ∇ in a line: the function, by what, and a plan for the arguments it was differentiated at."""
+
+    f: Callable[..., Any]
+    wrt: str | None
+    structure: Any
+    arguments: Plan
+
+    @property
+    def key(self) -> Any:
+        """Equal for uses of the same function by the same variable; functions made anew by each trace are the same."""
+        cells = [cell.cell_contents for cell in getattr(self.f, "__closure__", None) or ()]
+        held = tuple(cell if isinstance(cell, int | float | str | None) else type(cell).__name__ for cell in cells)
+        return getattr(self.f, "__code__", self.f), held, self.wrt
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A line at one shape: its plan, or why there is none; and what it handed to ∇."""
+
+    label: str
+    plan: Plan | None
+    """for its value"""
+    closed: Any
+    """its jaxpr: its value, then the arguments of every use of ∇"""
+    shapes: Any
+    """what it returns"""
+    reason: str = ""
+    """why there is no plan"""
+    calls: list[NablaCall] = field(default_factory=list[NablaCall])
+    allowed: float = ULP
+    """the relative difference up to which the line claims to be right: an ulp, or what `within` says"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of ∇ while a line is traced."""
+
+    f: Callable[..., Any]
+    wrt: str | None
+    args: tuple[Any, ...]
+
+
+def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Equal for arguments that one trace serves."""
+    return tuple((np.shape(leaf), _dtype(leaf).str) for leaf in jax.tree.leaves(args))
+
+
+def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
+    """JAX's own gradient of `of`; its shapes are what every line must return.
+
+    Raises:
+        LineError: `of` raises.
+    """
+
+    def gradient(*args: Any, nabla: Any) -> Any:
+        return nabla(derivation.of)(*args)
+
+    name = label_of(derivation.of)
+    check_call(derivation.of, f"`{name}`", derivation, args, nabla=takes_nabla(derivation.of))
+    try:
+        traced = _trace(gradient, f"∇{name}", derivation, args, nabla, record=False)
+    except LineError:
+        whole = [leaf.dtype for leaf in jax.tree.leaves(trace_of(derivation, args, nabla).shapes)]
+        if wrong := [dtype for dtype in whole if not jax.numpy.issubdtype(dtype, np.floating)]:
+            raise LineError(
+                f"{derivation.name}: `{name}` returns {wrong[0]}, and what is differentiated returns real numbers"
+            ) from None
+        raise
+    return replace(traced, label=REFERENCE)
+
+
+def trace_of(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
+    """`of` itself, and what it hands to ∇."""
+    return _trace(with_nabla(derivation.of), label_of(derivation.of), derivation, args, nabla)
+
+
+def trace_line(
+    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla = jax_nabla
+) -> Traced:
+    """One line at the shapes of `args`.
+
+    Raises:
+        LineError: the line raises, or returns something of another shape than the gradient.
+    """
+    try:
+        return _traced_line(derivation, line, args, shapes, nabla)
+    except LineError as error:
+        raise placed(error, line) from error.__cause__
+
+
+def _traced_line(
+    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla
+) -> Traced:
+    label = label_of(line)
+    check_call(line, label, derivation, args, nabla=takes_nabla(line))
+
+    def checked(*args: Any, nabla: Any) -> Any:
+        value = with_nabla(line)(*args, nabla=nabla)
+        check_value(value, label, derivation)
+        return value
+
+    traced = replace(_trace(checked, label, derivation, args, nabla), allowed=allowed_of(line))
+    if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
+        raise LineError(
+            f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
+            f"and the gradient has {_describe(shapes)}: "
+            f"a line returns the whole gradient, of the shape of what it is differentiated by"
+            f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}"
+        )
+    return traced
+
+
+def allowed_of(line: Callable[..., Any]) -> float:
+    """The relative difference up to which a line claims to be right: an ulp of float64, or what `within` says."""
+    claimed = getattr(line, "within", None)
+    if claimed is None:
+        return ULP
+    return claimed.relative if claimed.relative is not None else claimed.ulps * ULP
+
+
+def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:
+    (returned, *more), (wanted, *rest) = jax.tree.leaves(ours) or [None], jax.tree.leaves(gradient)
+    if returned is None or len(more) != len(rest):
+        return ""
+    value = trace_of(derivation, args, nabla).shapes
+    return is_no_sum(label_of(derivation.of), value, tuple(returned.shape), tuple(wanted.shape))
+
+
+def takes_nabla(f: Callable[..., Any]) -> bool:
+    """Whether a function has an argument of that name."""
+    try:
+        return "nabla" in inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f`, handed ∇ if it takes it."""
+    return f if takes_nabla(f) else lambda *args, nabla: f(*args)
+
+
+def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), _dtype(leaf)), args)
+
+
+def _dtype(leaf: Any) -> Any:
+    """The type of an array, a tracer or a number."""
+    return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+
+
+def _flat_shapes(shapes: Any) -> tuple[str, list[Any]]:
+    leaves, structure = jax.tree.flatten(shapes)
+    return ("" if len(leaves) == 1 else str(structure)), [tuple(leaf.shape) for leaf in leaves]
+
+
+def _describe(shapes: Any) -> str:
+    leaves = jax.tree.leaves(shapes)
+    if len(leaves) == 1:
+        return f"shape {tuple(leaves[0].shape)}"
+    return str(jax.tree.map(lambda leaf: tuple(leaf.shape), shapes))
+
+
+def _trace(
+    f: Callable[..., Any],
+    label: str,
+    derivation: Derivation,
+    args: tuple[Any, ...],
+    nabla: MakeNabla,
+    *,
+    record: bool = True,
+) -> Traced:
+    try:
+        closed, shapes, calls = jaxpr_of(f, args, derivation.wrt, nabla, record=record)
+    except LineError:
+        raise
+    except Exception as error:
+        raise line_error(error, label, derivation, args) from error
+    widths = [len(jax.tree.leaves(call.args)) for call in calls]
+    first_call = len(closed.out_avals) - sum(widths)
+    try:
+        made, *arguments = plan_parts(closed, BALLS, [first_call, *widths], labels=label_flags(derivation.domain))
+    except NotImplementedError as error:
+        return Traced(label, None, closed, shapes, str(error))
+    except Exception as error:  # a rule that cannot serve this equation: never a verdict on the line
+        return Traced(label, None, closed, shapes, f"the judge cannot plan this line: {type(error).__name__}: {error}")
+    found = [
+        NablaCall(call.f, call.wrt, jax.tree.structure(call.args), part) for call, part in zip(calls, arguments, strict=True)
+    ]
+    return Traced(label, made, closed, shapes, calls=found)
+
+
+def jaxpr_of(
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, nabla: MakeNabla = jax_nabla, *, record: bool = True
+) -> tuple[Any, Any, list[Call]]:
+    """The jaxpr of a line: its value, then the arguments of every use of ∇; the value's shapes; and these uses."""
+    try:
+        return _jaxpr(f, args, wrt, nabla, record=record)
+    except jax.errors.UnexpectedTracerError:  # ∇ was used under a transformation, where its arguments cannot be seen
+        return _jaxpr(f, args, wrt, nabla, record=False)
+
+
+def _jaxpr(
+    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, nabla: MakeNabla, *, record: bool
+) -> tuple[Any, Any, list[Call]]:
+    leaves, structure = jax.tree.flatten(_abstract(args))
+    calls: list[Call] = []
+    handed = _recording(wrt, nabla, calls) if record else nabla(wrt)
+
+    def flat(*leaves: Any) -> Any:
+        calls.clear()
+        value = f(*jax.tree.unflatten(structure, leaves), nabla=handed)
+        return value, [jax.tree.leaves(call.args) for call in calls]
+
+    with jax.enable_x64(True):
+        closed, (shapes, _) = jax.make_jaxpr(flat, return_shape=True)(*leaves)
+    return closed, shapes, calls
+
+
+def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:
+    gradient_of = nabla(wrt)
+
+    def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
+        def jacobian(*args: Any) -> Any:
+            calls.append(Call(f, wrt, args))
+            return gradient_of(f, wrt)(*args)
+
+        return jacobian
+
+    return recording

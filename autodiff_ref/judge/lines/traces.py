@@ -1,0 +1,110 @@
+"""What has been traced of a derivation, each once: its lines at every shape, and ∇ of every function the lines share."""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from autodiff_ref.judge.lines.reference import Differentiated
+from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
+from autodiff_ref.nabla import Nabla, staged_nabla
+from autodiff_ref.nabla import nabla as jax_nabla
+from manual_grad.derivation import Derivation, Line
+
+T = TypeVar("T")
+
+
+class Traces:
+    """The traces of one derivation, and of others that differ from it in some lines only.
+
+    They hold what its functions were when they were traced: not to be kept for long.
+    """
+
+    def __init__(self, derivation: Derivation) -> None:
+        self.derivation = derivation
+        self._traced: dict[tuple[Any, ...], Traced] = {}
+        self._gradients: dict[tuple[int, str | None], Callable[..., Any]] = {}
+        self._found: dict[tuple[Any, ...], Any] = {}
+        self._kept: list[Any] = []
+        """the functions that are known by their ids, so that these stay their own"""
+
+    def shared_with(self, derivation: Derivation) -> "Traces":
+        """The same traces, for a derivation with other lines.
+
+        Raises:
+            ValueError: it differentiates another function, by something else or over another domain.
+        """
+        own = self.derivation
+        if (own.of, own.wrt) != (derivation.of, derivation.wrt) or own.domain is not derivation.domain:
+            raise ValueError(f"the traces are those of {own.name}: {derivation.name} has another `of`, `wrt` or domain")
+        shared = copy(self)
+        shared.derivation = derivation
+        return shared
+
+    def line(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
+        """A line at the shapes of `args`; None is the reference.
+
+        Raises:
+            LineError: the line raises, or returns something of another shape than the gradient.
+        """
+        key = id(line), shape_key(args)
+        if key not in self._traced:
+            self._kept.append(line)
+            if line is None:
+                self._traced[key] = trace_reference(self.derivation, args, self.nabla)
+            else:
+                self._traced[key] = trace_line(self.derivation, line, args, self.line(None, args).shapes, self.nabla)
+        return self._traced[key]
+
+    @property
+    def traced(self) -> list[Traced]:
+        """All that has been traced so far."""
+        return list(self._traced.values())
+
+    def of(self, args: tuple[Any, ...]) -> Traced:
+        """The function that is differentiated, and what it hands to ∇ itself."""
+        key = "of", shape_key(args)
+        if key not in self._traced:
+            self._traced[key] = trace_of(self.derivation, args, self.nabla)
+        return self._traced[key]
+
+    def nabla(self, wrt: str | None) -> Nabla:
+        """JAX's ∇, under `jit`, which traces the derivative of a function once for all lines that need it."""
+        derivative_of, staged = jax_nabla(wrt), staged_nabla(wrt)
+
+        def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
+            plain = derivative_of(f, wrt)
+
+            def jacobian(*args: Any) -> Any:
+                if not all(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+                    return plain(*args)  # numbers among them may be meant to be known, and under jit are not
+                if (id(f), wrt) not in self._gradients:
+                    self._kept.append(f)
+                    self._gradients[id(f), wrt] = jax.jit(staged(f, wrt))
+                return self._gradients[id(f), wrt](*args)
+
+            return jacobian
+
+        return gradient_of
+
+    def differentiated(
+        self, f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], name: str, labels: Sequence[bool]
+    ) -> Differentiated:
+        """A function and JAX's derivative of it, at the shapes of `args`."""
+        key = "differentiated", id(f), wrt, shape_key(args)
+        if key not in self._found:
+            self._kept.append(f)
+            self._found[key] = Differentiated.of(f, wrt, args, name, labels, self.nabla)
+        return self._found[key]
+
+    def once(self, what: str, f: Any, wrt: str | None, args: tuple[Any, ...], find: Callable[[], T]) -> T:
+        """What `find` finds out of a function at its arguments; asked a second time, the same."""
+        values = tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(args))
+        key = what, id(f), wrt, shape_key(args), values
+        if key not in self._found:
+            self._kept.append(f)
+            self._found[key] = find()
+        return self._found[key]

@@ -1,0 +1,1 @@
+"""Lines as expressions, put to the prover."""

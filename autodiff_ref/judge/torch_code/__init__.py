@@ -1,0 +1,1 @@
+"""PyTorch code as programs: it runs on real tensors, and each operation below autograd is written down in JAX."""

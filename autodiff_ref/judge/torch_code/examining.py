@@ -1,0 +1,211 @@
+"""One run of a function and its backward, judged: are the gradients those of the function, as real functions?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from autodiff_ref.judge.assertion.agreement import Pair
+from autodiff_ref.judge.assertion.backward import renamed
+from autodiff_ref.judge.assertion.finding import Finding
+from autodiff_ref.judge.assertion.message import failure
+from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
+from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.torch_code.following import not_followed
+from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject
+from autodiff_ref.judge.torch_code.values import NotFollowedError, to_numpy
+
+Verdict = Literal["right", "WRONG", "meant so", "undecided"]
+
+STEPS = (2.0**-14, 2.0**-15)
+"""of a difference quotient in float64, relative: coarse, so that steps of an iteration to a tolerance do not show"""
+
+COARSE = 1e-3
+"""by what share a quotient may be off and still side with a gradient"""
+
+SMALL = 1e-8
+"""a difference that an iteration which ends by a comparison may leave"""
+
+OTHER_INPUTS = 4
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is said of one run."""
+
+    verdict: Verdict
+    text: str = ""
+    pair: Pair | None = None
+    """both sides, for judging what other runs of the same function return"""
+    value: Any = None
+
+
+def label_of_function(func: Any) -> str:
+    """A Function by its class, another by its name."""
+    owner = getattr(func, "__self__", None)
+    if isinstance(owner, type):
+        return owner.__name__
+    return getattr(func, "__name__", type(func).__name__)
+
+
+def cotangents_for(outs: Sequence[torch.Tensor], seed: int = 1) -> list[np.ndarray]:
+    """None of them 1 or 0, all different in size and sign, and short in every precision."""
+    rng = np.random.default_rng(seed)
+    made = [rng.integers(20, 100, tuple(out.shape)) / 64 * rng.choice([-1.0, 1.0], tuple(out.shape)) for out in outs]
+    return [c.astype(to_numpy(out.detach().reshape(-1)[:0]).dtype) for c, out in zip(made, outs, strict=True)]
+
+
+def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None = None) -> Judged:
+    """Judges one subject at its own input and these cotangents."""
+    by, data = subject.arrays
+    reference, candidate = Reference(subject, cotangents), Candidate(subject, cotangents)
+    name = label_of_function(subject.func)
+    reference.__name__ = name if subject.of is None else label_of_function(subject.of)
+    candidate.__name__ = f"{name}.backward"
+    args = (dict(zip(subject.names, by, strict=True)), data, cotangents)
+    try:
+        dtype = _precision(subject, cotangents)
+        stopped = not_followed(subject, dtype, cotangents)
+        if stopped:
+            return Judged("undecided", f"not followed ({stopped})")
+        call = Call.of(args)
+        ours = trace_reference(reference, None, call)
+        theirs = trace_candidate(candidate, None, call, ours.labels, ours.variable)
+    except NotFollowedError as error:
+        return Judged("undecided", f"not followed ({error})")
+    if ours.plan is None or theirs.plan is None:
+        return Judged("undecided", f"not followed ({ours.reason or theirs.reason})")
+    pair = _pair(call, ours, theirs, within)
+    value = candidate(*args)
+    return settled(subject, pair, reference, candidate, value)
+
+
+def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candidate, value: Any) -> Judged:
+    """What the judge says of gradients that a run returned."""
+
+    def again(arrays: list[Any] | None) -> Any:
+        finer = pair.call.more_precise() if arrays is None else Call.of(*pair.call.rebuilt(arrays))
+        if finer is None or finer.dtype == np.longdouble:
+            return None
+        try:
+            return candidate(*finer.args)
+        except Exception:  # code that is for one precision
+            return None
+
+    found = pair.settle(value, again)
+    if found is None:
+        return Judged("right", "", pair, value)
+    if found.outcome == "undecided":
+        return Judged("undecided", found.reason, pair, value)
+    excuse = _meant_so(subject, pair, found) or _is_iterative(subject, pair, found)
+    if excuse:
+        return Judged(excuse[0], excuse[1], pair, value)
+    said = failure(found, pair, candidate, reference, None, again).splitlines()
+    return Judged("WRONG", renamed("\n".join(row for row in said if not row.startswith("  next:"))), pair, value)
+
+
+def _pair(call: Call, reference: Side, candidate: Side, within: float | None) -> Pair:
+    arrays = call.as_numpy([])
+    return Pair(reference, candidate, call, arrays, arrays, allowed=ULP if within is None else within)
+
+
+def _precision(subject: Subject, cotangents: list[np.ndarray]) -> Any:
+    """float64 where the function runs in it; else None, for that of its inputs.
+
+    Raises:
+        NotFollowedError: it is followed in neither.
+    """
+    if all(x.dtype == np.float64 for x in subject.arrays[0]):
+        subject.written(None, cotangents)
+        return None
+    try:
+        subject.written(np.float64, cotangents)
+    except Exception:  # as where it multiplies by a matrix of its own in float32
+        subject.written(None, cotangents)
+        return None
+    return np.float64
+
+
+# What is no mistake, though it is not the derivative
+
+
+def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
+    if subject.of is not None:
+        return None
+    by, data = subject.arrays
+    outs = subject.value_of(by, data)
+    if all(any(out.shape == x.shape and np.array_equal(out, x) for x in by) for out in outs):
+        return (
+            "meant so",
+            "the function returns its argument as it is: a backward that changes the gradient can only be meant so. "
+            "Say by of= whose gradient it should be",
+        )
+    wrong = list(found.components)
+    if np.any(np.asarray(found.expected)[wrong] != 0):
+        return None
+    rng = np.random.default_rng(0)
+    for k in range(OTHER_INPUTS):
+        arrays = [
+            x if fixed or x.dtype.kind != "f" else np.asarray((1 + k) * rng.standard_normal(x.shape), x.dtype)
+            for x, fixed in zip(pair.of_arrays, pair.reference.labels, strict=True)
+        ]
+        try:
+            there = pair.reference.plainly(arrays)
+        except NotImplementedError:
+            return None
+        if np.any(there[wrong] != 0):
+            return None
+    return (
+        "meant so",
+        "the function is constant piece by piece: a backward with a slope can only be meant so, as a surrogate or straight "
+        "through. Say by of= whose gradient it should be",
+    )
+
+
+def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
+    """Whether the function iterates to a solution: then its steps have another derivative than the solution has."""
+    if subject.of is not None:
+        return None
+    k = found.components[0]
+    computed, expected = float(found.computed[k]), float(found.expected[k])
+    size = max(abs(computed), abs(expected))
+    places = [a.place for a in pair.reference.assumptions if a.place]
+    iterates = len(places) > len(set(places))
+    text = "the function iterates to a solution, and its steps have another derivative than the solution. " + (
+        "Say by of= what it solves, in closed form, or by within= how close the solution is"
+    )
+    if iterates and abs(computed - expected) <= SMALL * size:
+        return "undecided", text
+    by, data = ([x.astype(np.float64) if x.dtype.kind == "f" else x for x in part] for part in subject.arrays)
+    try:
+        quotients = [_quotient(subject, pair, by, data, k, step) for step in STEPS]
+    except Exception:  # it does not run in float64, or beside this input
+        return None
+    spread = abs(quotients[0] - quotients[1])
+    near, far = abs(quotients[1] - computed), abs(quotients[1] - expected)
+    if near <= COARSE * size + spread and far > 10 * (COARSE * size + spread):
+        return "undecided", text
+    return None
+
+
+def _quotient(subject: Subject, pair: Pair, by: list[np.ndarray], data: list[np.ndarray], k: int, step: float) -> float:
+    """A central difference quotient of ⟨cotangent, function⟩, run for real, along one entry."""
+    cotangents = pair.call.args[2]
+    order = sorted(range(len(by)), key=lambda j: subject.names[j])  # as JAX flattens a dict
+    ends = np.cumsum([by[j].size for j in order])
+    found = int(np.searchsorted(ends, k, side="right"))
+    which = order[found]
+    place = np.unravel_index(k - (int(ends[found]) - by[which].size), by[which].shape)
+    values: list[float] = []
+    h = step * max(1.0, abs(float(by[which][place])))
+    for sign in (1, -1):
+        moved = [x.copy() for x in by]
+        moved[which][place] += sign * h
+        outs = subject.value_of(moved, data)
+        values.append(float(sum(np.sum(out * c.astype(np.float64)) for out, c in zip(outs, cotangents, strict=True))))
+    return (values[0] - values[1]) / (2 * h)
+
+
+__all__ = ["Judged", "Verdict", "cotangents_for", "examine", "label_of_function"]

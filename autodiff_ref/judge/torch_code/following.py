@@ -1,0 +1,129 @@
+"""Whether what was written down is what PyTorch computes: asked at the input and at neighbours of it.
+
+A rule that is wrong shows at the input itself. What has left PyTorch unseen is a constant in the trace, and shows at the
+neighbours. Where either shows nothing is said of the gradient, and the first operation that differs is named.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from autodiff_ref.judge.floats.table import bounded
+from autodiff_ref.judge.torch_code.program import Subject, Written, as_arrays
+
+NUDGES = (2.0**-12, 2.0**-20, 2.0**-30)
+"""how far neighbours are, relative: nearer ones where the trace takes other branches further off"""
+
+NEIGHBOURS = 2
+
+CLOSE = 1e-7
+"""of the largest entry: how far PyTorch may be off in float64 beside rounding bounds"""
+
+CLOSE_IN_FLOAT32 = 1e-3
+"""the same where something is rounded to float32 or less on the way"""
+
+
+def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> str:
+    """The operation that was written down wrongly, or why that cannot be told; nothing where all is followed."""
+    written = subject.written(dtype, cotangents)
+    values = _Values(written)
+    by, data = (
+        [x.astype(dtype) if dtype is not None and x.dtype.kind in "fV" else x for x in part] for part in subject.arrays
+    )
+    checked = 0
+    for near in _neighbours(by):
+        if checked > NEIGHBOURS:
+            break
+        flat = [*near, *data, *[c.astype(by[0].dtype) if dtype is not None else c for c in cotangents]]
+        found, errors = values(flat)
+        if not _holds(written, found):
+            continue
+        outs = subject.value_of(near, data)
+        grads = as_arrays(subject.run(near, data, cotangents).grads, near)
+        for k, real in enumerate([*outs, *grads]):
+            if not _alike(found[k], real, errors[k], values.close):
+                return _first_wrong(subject, dtype, cotangents, near, data, values.close)
+        checked += 1
+    return "" if checked > 1 else "a branch: it takes another at every neighbouring input that was tried"
+
+
+class _Values:
+    """What was written down, evaluated in floats, with rounding bounds where there are any."""
+
+    def __init__(self, written: Written) -> None:
+        self._closed = written.closed
+        kinds = {str(var.aval.dtype) for eqn in written.closed.jaxpr.eqns for var in eqn.outvars}
+        self.close = CLOSE_IN_FLOAT32 if kinds & {"float32", "float16", "bfloat16"} else CLOSE
+        self._compiled = jax.jit(core.jaxpr_as_fun(written.closed))
+        try:
+            self._bounded = bounded(written.closed)
+        except NotImplementedError:  # a primitive has none
+            self._bounded = None
+
+    def __call__(self, flat: list[np.ndarray]) -> tuple[list[np.ndarray], list[Any]]:
+        """(results, bounds of their errors)"""
+        given = [np.asarray(x, aval.dtype) for x, aval in zip(flat, self._closed.in_avals, strict=True)]
+        if self._bounded is not None:
+            found = self._bounded(*[x[None] for x in given])
+            return [each.value[0] for each in found], [each.error[0] for each in found]
+        with jax.enable_x64(True):
+            made = [np.asarray(x) for x in self._compiled(*given)]
+        return made, [0.0] * len(made)
+
+
+def _neighbours(by: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    yield by
+    rng = np.random.default_rng(0)
+    for nudge in NUDGES:
+        for _ in range(NEIGHBOURS):
+            yield [np.asarray(x + nudge * (np.abs(x) + 2.0**-6) * rng.uniform(-1, 1, x.shape), x.dtype) for x in by]
+
+
+def _holds(written: Written, found: list[np.ndarray]) -> bool:
+    """Whether what was taken for granted is so."""
+    first = written.outs + written.grads
+    return all(
+        np.array_equal(np.asarray(a), b.value)
+        for a, b in zip(found[first : first + len(written.assumed)], written.assumed, strict=True)
+    )
+
+
+def _alike(ours: np.ndarray, real: np.ndarray, error: Any, close: float) -> bool:
+    a, b = np.asarray(ours, np.float64), np.asarray(real, np.float64)
+    if a.shape != b.shape:
+        return False
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(b)
+        scale = np.max(np.abs(b[finite]), initial=0.0)
+        bound = np.where(np.isfinite(error), error, np.inf) if close == CLOSE else error
+        slack = close * scale + 4 * np.where(np.isfinite(bound), bound, 0.0)
+        return bool(np.all((np.abs(a - b) <= slack) | ~finite | (a == b) | ~np.isfinite(a)))
+
+
+def _first_wrong(
+    subject: Subject,
+    dtype: Any,
+    cotangents: list[np.ndarray],
+    near: list[np.ndarray],
+    data: list[np.ndarray],
+    close: float,
+) -> str:
+    """The first operation whose result differs, there or at the neighbour."""
+    written = subject.written(dtype, cotangents, keep=True)
+    there = Subject(subject.func, subject.inputs, subject.by)
+    moved = there.given(near, data)
+    for k in subject.by:
+        there.inputs[k] = moved[k].detach()
+    beside = there.written(dtype, cotangents, keep=True)
+    if [name for name, _ in beside.names] != [name for name, _ in written.names]:
+        return "a branch: it takes another at a neighbouring input, unseen"
+    flat = [*near, *data, *cotangents]
+    found, _ = _Values(written)(flat)
+    found = found[len(found) - len(written.names) :]
+    for (name, place), ours, real in zip(written.names, found, beside.kept, strict=True):
+        if not _alike(ours, real, 0.0, close):
+            return f"{name}{f' at {place}' if place else ''}: what it returns depends on numbers that have left PyTorch"
+    return "what leaves PyTorch, as .numpy(), .data_ptr() or state that it keeps"

@@ -1,0 +1,334 @@
+"""A function of PyTorch and its backward as programs in JAX: written down once for a precision, then evaluated at will."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from jax.core import Tracer
+from jax.extend import core
+
+from autodiff_ref.judge.numpy_code import Assumption
+from autodiff_ref.judge.torch_code.tracing import tracing
+from autodiff_ref.judge.torch_code.values import FLOATS, is_float, to_numpy, to_torch
+
+Function = Callable[..., Any]
+
+SEED = 0
+"""PyTorch's random numbers start from it at each run, so that a function that draws some is a function of its arguments"""
+
+
+def _called(func: Function, count: int) -> list[str]:
+    """What the arguments are called, as `forward` or the function names them; by their places where it does not."""
+    owner: Any = getattr(func, "__self__", None)
+    is_apply = isinstance(owner, type) and issubclass(owner, torch.autograd.Function)
+    named: Any = owner.forward if is_apply else func  # pyright: ignore[reportOptionalMemberAccess]
+    try:
+        found = list(inspect.signature(named).parameters.values())
+    except (TypeError, ValueError):
+        found = []
+    names = [each.name for each in found if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if is_apply and not _sets_context_apart(owner):
+        names = names[1:]  # ctx
+    return [names[k] if k < len(names) else f"input_{k}" for k in range(count)]
+
+
+def _sets_context_apart(owner: Any) -> bool:
+    return owner.setup_context is not torch.autograd.Function.setup_context
+
+
+def outputs_of(value: Any) -> list[torch.Tensor]:
+    """The tensors that a function returned."""
+    given = [value] if isinstance(value, torch.Tensor) else list(value)
+    return [each for each in given if isinstance(each, torch.Tensor)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a function and its backward gave."""
+
+    outs: list[torch.Tensor]
+    grads: list[torch.Tensor | None]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A run, written down: of what is differentiated by, of data and cotangents, all flat."""
+
+    closed: Any
+    outs: int
+    """its first results are the outputs, then come the gradients, then what was taken for granted"""
+    grads: int
+    assumed: list[Assumption]
+    before: int
+    """how many assumptions the function itself made; the others are its backward's"""
+    names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """with `keep`, of each operation: its name and place, its results being the last ones"""
+    kept: list[np.ndarray] = field(default_factory=list[np.ndarray])
+
+    def part(self, first: int, count: int) -> Any:
+        """A jaxpr of some of its results."""
+        jaxpr = self.closed.jaxpr
+        return core.ClosedJaxpr(_needed(jaxpr.replace(outvars=jaxpr.outvars[first : first + count])), self.closed.consts)
+
+
+def _needed(jaxpr: Any) -> Any:
+    """Without the equations that no result needs."""
+    wanted = {var for var in jaxpr.outvars if not isinstance(var, core.Literal)}
+    kept: list[Any] = []
+    for eqn in reversed(jaxpr.eqns):
+        if any(var in wanted for var in eqn.outvars):
+            kept.append(eqn)
+            wanted.update(var for var in eqn.invars if not isinstance(var, core.Literal))
+    return jaxpr.replace(eqns=kept[::-1], debug_info=jaxpr.debug_info.with_unknown_names())
+
+
+class Subject:
+    """A function of PyTorch at one input, and what of it is differentiated by what.
+
+    Args:
+        func: what is differentiated.
+        inputs: its arguments, on the CPU.
+        by: the places of the tensors that it is differentiated by.
+        of: the function whose gradient is meant, where that is not `func` itself.
+        called: what all arguments are called; by default as `func` names them.
+    """
+
+    def __init__(
+        self,
+        func: Function,
+        inputs: Sequence[Any],
+        by: Sequence[int],
+        of: Function | None = None,
+        called: Sequence[str] | None = None,
+    ) -> None:
+        self.called = list(called or _called(func, len(inputs)))
+        self.func, self.inputs, self.by, self.of = func, list(inputs), list(by), of
+        self.data = [k for k, x in enumerate(inputs) if isinstance(x, torch.Tensor) and k not in self.by]
+        self._written: dict[Any, Written] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """What the arguments are called that it is differentiated by."""
+        return [self.called[k] for k in self.by]
+
+    @property
+    def arrays(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The numbers of what it is differentiated by, and of its data."""
+        return [to_numpy(self.inputs[k]) for k in self.by], [to_numpy(self.inputs[k]) for k in self.data]
+
+    def given(self, by: Sequence[Any], data: Sequence[Any]) -> list[Any]:
+        """Arguments with these numbers in the tensors, laid out in memory as the subject's own."""
+        made = list(self.inputs)
+        for places, values, differentiated in ((self.by, by, True), (self.data, data, False)):
+            for k, value in zip(places, values, strict=True):
+                made[k] = like(self.inputs[k], to_torch(value)).requires_grad_(differentiated)
+        return made
+
+    def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, **how: Any) -> Run:
+        """Runs it for real."""
+        with seeded():
+            return self.run_at(self.given(by, data), cotangents, **how)
+
+    def run_at(self, given: list[Any], cotangents: Sequence[Any] | None, between: Callable[[], None] | None = None) -> Run:
+        """Runs it on these arguments, and its backward; `between` is called after the first."""
+        outs = outputs_of(self.func(*given))
+        differentiable = [out for out in outs if is_float(out) and out.requires_grad]
+        if between is not None:
+            between()
+        if cotangents is None:
+            return Run(differentiable, [])
+        pairs = [(out, as_cotangent(out, c)) for out, c in zip(differentiable, cotangents, strict=True) if c is not None]
+        grads = torch.autograd.grad(
+            [out for out, _ in pairs], [given[k] for k in self.by], [c for _, c in pairs], allow_unused=True
+        )
+        return Run(differentiable, list(grads))
+
+    def written(self, dtype: Any, cotangents: Sequence[np.ndarray], *, keep: bool = False) -> Written:
+        """The run written down: with all floats of a dtype, or each of its own for None."""
+        key = dtype, keep
+        if key not in self._written:
+            self._written[key] = self._write(dtype, cotangents, keep)
+        return self._written[key]
+
+    def _write(self, dtype: Any, cotangents: Sequence[np.ndarray], keep: bool) -> Written:
+        def wide(array: np.ndarray) -> np.ndarray:
+            return array.astype(dtype) if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating) else array
+
+        by, data = self.arrays
+        values = [[wide(x) for x in part] for part in (by, data, cotangents)]
+        told: dict[str, Any] = {}
+
+        def flat(*arrays: Any) -> list[Any]:
+            ends = np.cumsum([len(part) for part in values])
+            traced = arrays[: ends[0]], arrays[ends[0] : ends[1]], arrays[ends[1] :]
+            made = self._traced(values, traced, keep)
+            told.update(made)
+            return [*made["outs"], *made["grads"], *[a.array for a in made["assumed"]], *[s.array for s in made["steps"]]]
+
+        with jax.enable_x64(True), seeded():
+            closed = jax.make_jaxpr(flat)(*[x for part in values for x in part])
+        return Written(
+            closed,
+            len(told["outs"]),
+            len(told["grads"]),
+            told["assumed"],
+            told["before"],
+            [(step.operation, step.place) for step in told["steps"]],
+            [step.value for step in told["steps"]],
+        )
+
+    def _traced(self, values: list[list[np.ndarray]], traced: Sequence[Any], keep: bool) -> dict[str, Any]:
+        given = self.given(*values[:2])
+        with tracing(keep=keep) as trace:
+            for places, arrays in zip((self.by, self.data), traced, strict=False):
+                for k, array in zip(places, arrays, strict=True):
+                    trace.define(given[k], array)
+            every = outputs_of(self.func(*given))
+            outs = [out for out in every if is_float(out) and out.requires_grad]
+            read = [trace.read(out) for out in outs]
+            before = len(trace.assumptions)
+            cotangents = [as_cotangent(out, c) for out, c in zip(outs, values[2], strict=True)]
+            for c, array in zip(cotangents, traced[2], strict=True):
+                trace.define(c, array)
+            found = torch.autograd.grad(outs, [given[k] for k in self.by], cotangents, allow_unused=True)
+            grads = [
+                jnp.zeros(given[k].shape, v.dtype) if g is None else trace.read(g)
+                for k, g, v in zip(self.by, found, traced[0], strict=True)
+            ]
+        assumed = list(trace.assumptions)
+        if self.of is not None:
+            read, taken = self._traced_of(values, traced, outs)
+            assumed, before = [*taken, *assumed], len(taken)
+        return {"outs": read, "grads": grads, "assumed": assumed, "before": before, "steps": list(trace.steps)}
+
+    def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
+        """The outputs of the function whose gradient is meant."""
+        assert self.of is not None
+        given = self.given(*values[:2])
+        with tracing() as trace:
+            for places, arrays in zip((self.by, self.data), traced, strict=False):
+                for k, array in zip(places, arrays, strict=True):
+                    trace.define(given[k], array)
+            found = [out for out in outputs_of(self.of(*given)) if is_float(out)][: len(outs)]
+            read = [trace.read(out) for out in found]
+        shapes = [tuple(out.shape) for out in outs]
+        if [tuple(x.shape) for x in read] != shapes:
+            raise ValueError(f"`of` returns shapes {[tuple(x.shape) for x in read]}, and the function {shapes}")
+        return read, list(trace.assumptions)
+
+    def value_of(self, by: Sequence[Any], data: Sequence[Any]) -> list[np.ndarray]:
+        """What the function whose gradient is meant returns, for real."""
+        with seeded():
+            outs = outputs_of((self.of or self.func)(*self.given(by, data)))
+        return [to_numpy(out) for out in outs if is_float(out) and (self.of is not None or out.requires_grad)]
+
+
+def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """A new tensor with these numbers, and the strides of another: expanded where that one is."""
+    shape, stride = tuple(model.shape), model.stride()
+    if model.is_contiguous() or not model.numel():
+        return value.contiguous().clone()
+    if 0 in [s for s, n in zip(stride, shape, strict=True) if n > 1]:
+        first = value
+        for axis, (n, s) in enumerate(zip(shape, stride, strict=True)):
+            first = first.narrow(axis, 0, 1) if n > 1 and s == 0 else first
+        return first.contiguous().clone().expand(shape)
+    size = 1 + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
+    memory = torch.zeros(size, dtype=value.dtype)
+    made = memory.as_strided(shape, stride)
+    made.copy_(value)
+    return made.detach()
+
+
+def as_cotangent(out: torch.Tensor, value: Any) -> torch.Tensor:
+    """A cotangent of an output with these numbers; a tensor as it is, with its layout."""
+    if isinstance(value, torch.Tensor):
+        return value
+    return to_torch(value).to(out.dtype).reshape(out.shape).clone()
+
+
+class seeded:  # noqa: N801 (used as a function)
+    """PyTorch's random numbers from the seed on; afterwards they go on as if nothing had been drawn."""
+
+    def __enter__(self) -> None:
+        """Sets the seed."""
+        self._state = torch.random.get_rng_state()
+        torch.random.manual_seed(SEED)
+
+    def __exit__(self, *_: Any) -> None:
+        """Puts back the state."""
+        torch.random.set_rng_state(self._state)
+
+
+@dataclass
+class Reference:
+    """⟨cotangent, function⟩: what JAX differentiates."""
+
+    subject: Subject
+    cotangents: list[np.ndarray]
+    __name__: str = "func"
+    assumed: list[Assumption] = field(default_factory=list[Assumption])
+
+    def __call__(self, by: Any, data: Any, upstream: Any) -> Any:
+        """The sum over all outputs, each times its cotangent."""
+        values = [by[name] for name in self.subject.names]
+        if not isinstance(values[0], Tracer):
+            outs = self.subject.value_of(values, list(data))
+            return sum(np.sum(out * c) for out, c in zip(outs, upstream, strict=True))
+        written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
+        flat = [*values, *data, *upstream]
+        found = _evaluated(written.part(0, written.outs), flat)
+        taken = _evaluated(written.part(written.outs + written.grads, written.before), flat)
+        self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=False)]
+        return sum((jnp.sum(out * c) for out, c in zip(found, upstream, strict=True)), jnp.zeros(()))
+
+
+@dataclass
+class Candidate:
+    """What PyTorch's autograd makes of the cotangent: the backward that someone wrote."""
+
+    subject: Subject
+    cotangents: list[np.ndarray]
+    __name__: str = "backward"
+    assumed: list[Assumption] = field(default_factory=list[Assumption])
+
+    def __call__(self, by: Any, data: Any, upstream: Any) -> Any:
+        """The gradients, by name."""
+        values = [by[name] for name in self.subject.names]
+        if not isinstance(values[0], Tracer):
+            run = self.subject.run(values, list(data), list(upstream))
+            return dict(zip(self.subject.names, as_arrays(run.grads, values), strict=True))
+        written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
+        flat = [*values, *data, *upstream]
+        grads = _evaluated(written.part(written.outs, written.grads), flat)
+        taken = _evaluated(written.part(written.outs + written.grads, len(written.assumed)), flat)
+        self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=True)]
+        return dict(zip(self.subject.names, grads, strict=True))
+
+
+def as_arrays(grads: Sequence[torch.Tensor | None], like: Sequence[Any]) -> list[np.ndarray]:
+    """Gradients as arrays; None is zero to autograd."""
+    return [
+        np.zeros(np.shape(x), np.asarray(x).dtype) if g is None else to_numpy(g) for g, x in zip(grads, like, strict=True)
+    ]
+
+
+def _dtype_for(subject: Subject, values: Sequence[Any]) -> Any:
+    """float64 where a trace is made in it though the inputs are of less; None where each has its own dtype."""
+    own = [x.dtype for x in subject.arrays[0]]
+    return None if [np.dtype(v.dtype) for v in values] == own else np.float64
+
+
+def _evaluated(closed: Any, flat: Sequence[Any]) -> list[Any]:
+    if not closed.jaxpr.outvars:
+        return []
+    given = [jnp.asarray(x).astype(aval.dtype) for x, aval in zip(flat, closed.in_avals, strict=True)]
+    return list(core.jaxpr_as_fun(closed)(*given))
+
+
+__all__ = ["FLOATS", "Candidate", "Reference", "Run", "Subject", "Written", "as_arrays", "like", "outputs_of", "seeded"]

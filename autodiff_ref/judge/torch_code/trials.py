@@ -1,0 +1,344 @@
+"""What else a backward meets in use, each tried by itself once it is right at the input given.
+
+Autograd asks for some of the gradients only, hands in no cotangent for an output that was not used, tensors that are
+transposed or expanded, axes of length 1 and 0; arguments may be overwritten between forward and backward. A run that returns
+bit by bit what it returned before is right as that was; another is judged. Where the code raises an error it is loud, and
+that is noted; what it returns without one must be right.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+
+from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
+from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of, seeded
+from autodiff_ref.judge.torch_code.values import NotFollowedError, is_float, to_torch
+
+MOST_PATTERNS = 14
+"""sets of inputs that are asked for alone: all of up to four inputs, else one, and all but one"""
+
+MOST_SIZES = 3
+"""lengths of axes that are changed to 1 and to 0"""
+
+DOUBLE = "double backward"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One thing that was tried."""
+
+    name: str
+    verdict: str
+    """right, WRONG, undecided, raises, or not its domain"""
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.verdict}" + (f"\n{self.text}" if self.text and self.verdict != "right" else "")
+
+
+@dataclass
+class Base:
+    """A subject that was judged right, and what its run returned."""
+
+    subject: Subject
+    cotangents: list[np.ndarray]
+    judged: Judged
+    within: float | None
+
+    def __post_init__(self) -> None:
+        self.by, self.data = self.subject.arrays
+        self.names = self.subject.names
+        self.grads = as_arrays(self.subject.run(self.by, self.data, self.cotangents).grads, self.by)
+
+    def other(self, inputs: Sequence[Any] | None = None, by: Sequence[int] | None = None) -> Subject:
+        """The same function at other inputs, or differentiated by others."""
+        base = self.subject
+        return Subject(base.func, base.inputs if inputs is None else inputs, base.by if by is None else by, base.of)
+
+    def judged_again(self, subject: Subject) -> Judged:
+        """Another subject, by the judge."""
+        with seeded():
+            outs = subject.run(*subject.arrays, None).outs
+        if [tuple(out.shape) for out in outs] == [c.shape for c in self.cotangents]:
+            return examine(subject, self.cotangents, self.within)
+        return examine(subject, cotangents_for(outs), self.within)
+
+
+def trials(base: Base) -> Iterator[Trial]:
+    """All of them but the second derivative."""
+    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _overwritten):
+        yield from make(base)
+
+
+def _tried(name: str, base: Base, run: Callable[[], list[np.ndarray]], wanted: list[np.ndarray], subject: Subject) -> Trial:
+    """Runs it, and judges what it returned unless that is what is wanted, bit by bit."""
+    try:
+        found = run()
+    except Exception as error:
+        return Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+    if _same(found, wanted):
+        return Trial(name, "right")
+    return _of(name, lambda: base.judged_again(subject))
+
+
+def _of(name: str, judge: Callable[[], Judged]) -> Trial:
+    try:
+        judged = judge()
+    except Exception as error:
+        return Trial(name, "undecided", f"  {type(error).__name__}: {_first_line(error)}")
+    return Trial(name, judged.verdict, judged.text)
+
+
+def _patterns(base: Base) -> Iterator[Trial]:
+    """Each pattern of `needs_input_grad`: some inputs alone."""
+    by = base.subject.by
+    count = len(by)
+    lengths = range(1, count) if count <= 4 else (1, count - 1)
+    every = [chosen for length in lengths for chosen in combinations(range(count), length)]
+    for chosen in every[:MOST_PATTERNS] if count > 1 else []:
+        subject = base.other(by=[by[k] for k in chosen])
+        at, data = subject.arrays
+        name = f"only {', '.join(base.names[k] for k in chosen)} asked for"
+        if not subject.run(at, data, None).outs:
+            yield Trial(name, "raises", "  no output requires a gradient then")
+            continue
+
+        def run(subject: Subject = subject, at: Any = at, data: Any = data) -> list[np.ndarray]:
+            return as_arrays(subject.run(at, data, base.cotangents).grads, at)
+
+        yield _tried(name, base, run, [base.grads[k] for k in chosen], subject)
+
+
+def _single_outputs(base: Base) -> Iterator[Trial]:
+    """One of several outputs is used, and the others have no cotangent."""
+    subject, count = base.subject, len(base.cotangents)
+    for k in range(count) if count > 1 else []:
+        zeros = [c if j == k else np.zeros_like(c) for j, c in enumerate(base.cotangents)]
+        alone = [c if j == k else None for j, c in enumerate(base.cotangents)]
+
+        def run(alone: Any = alone) -> list[np.ndarray]:
+            return as_arrays(subject.run(base.by, base.data, alone).grads, base.by)
+
+        try:
+            found = run()
+            wanted = as_arrays(subject.run(base.by, base.data, zeros).grads, base.by)
+        except Exception as error:
+            yield Trial(f"only output {k} used", "raises", f"  {type(error).__name__}: {_first_line(error)}")
+            continue
+        same = _same(found, wanted)
+        text = "" if same else "  it returns something else than where the other outputs have cotangents of 0"
+        yield Trial(f"only output {k} used", "right" if same else "WRONG", text)
+
+
+def _layouts(base: Base) -> Iterator[Trial]:
+    """The same numbers, otherwise in memory: arguments, then cotangents."""
+    for name, laid in (("not contiguous", _spread), ("transposed", _turned)):
+        inputs = [laid(x.detach()) if isinstance(x, torch.Tensor) else x for x in base.subject.inputs]
+        changed = any(
+            isinstance(a, torch.Tensor) and a.stride() != b.stride()
+            for a, b in zip(inputs, base.subject.inputs, strict=True)
+        )
+        if not changed:
+            continue
+        subject = base.other(inputs)
+
+        def run(subject: Subject = subject) -> list[np.ndarray]:
+            return as_arrays(subject.run(base.by, base.data, base.cotangents).grads, base.by)
+
+        yield _tried(f"arguments {name}", base, run, base.grads, subject)
+        cotangents = [laid(to_torch(c)) for c in base.cotangents]
+        if all(c.is_contiguous() for c in cotangents):
+            continue
+
+        def upstream(cotangents: Any = cotangents) -> list[np.ndarray]:
+            return as_arrays(base.subject.run(base.by, base.data, cotangents).grads, base.by)
+
+        yield _near(f"cotangent {name}", base, upstream, base.grads)
+
+
+def _expanded(base: Base) -> Iterator[Trial]:
+    """An argument that repeats its first entry along an axis, without memory of its own; and such a cotangent."""
+    subject = base.subject
+    for k, name in zip(subject.by, base.names, strict=True):
+        x = subject.inputs[k].detach()
+        axis = next((axis for axis, n in enumerate(x.shape) if n > 1), None)
+        if axis is None:
+            continue
+        repeated = x.narrow(axis, 0, 1).expand(x.shape)
+        plain, thin = ([given if j == k else x for j, x in enumerate(subject.inputs)]
+                       for given in (repeated.contiguous(), repeated))  # fmt: skip
+        there, other = base.other(plain), base.other(thin)
+        at, data = there.arrays
+        try:
+            wanted = as_arrays(there.run(at, data, base.cotangents).grads, at)
+        except Exception:  # equal entries are not its domain
+            continue
+
+        def run(other: Subject = other, at: Any = at, data: Any = data) -> list[np.ndarray]:
+            return as_arrays(other.run(at, data, base.cotangents).grads, at)
+
+        yield _tried(f"{name} expanded", base, run, wanted, other)
+    numbers = [np.full_like(c, 1.25) for c in base.cotangents]
+    if any(c.size > 1 for c in numbers):
+        thin = [to_torch(c.reshape(-1)[:1]).reshape(()).expand(c.shape) if c.size else to_torch(c) for c in numbers]
+        wanted = as_arrays(subject.run(base.by, base.data, numbers).grads, base.by)
+        yield _near(
+            "cotangent expanded", base, lambda: as_arrays(subject.run(base.by, base.data, thin).grads, base.by), wanted
+        )
+
+
+def _near(name: str, base: Base, run: Callable[[], list[np.ndarray]], wanted: list[np.ndarray]) -> Trial:
+    """A cotangent in another layout: the same gradient, up to the order of sums."""
+    try:
+        found = run()
+    except Exception as error:
+        return Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+    del base
+    for a, b in zip(found, wanted, strict=True):
+        slack = 2.0**10 * float(np.finfo(b.dtype).eps if b.dtype.kind == "f" else 2.0**-8)
+        if not np.all(np.abs(a - b) <= slack * np.max(np.abs(b), initial=0.0)):
+            return Trial(name, "WRONG", f"  it returns\n{a}\n  and\n{b}\n  for a contiguous cotangent of the same numbers")
+    return Trial(name, "right")
+
+
+def _sizes(base: Base) -> Iterator[Trial]:
+    """Axes of length 1 and 0, wherever the arguments have one length."""
+    tensors = [x for x in base.subject.inputs if isinstance(x, torch.Tensor)]
+    lengths = list(dict.fromkeys(n for x in tensors for n in x.shape if n > 1))[:MOST_SIZES]
+    for length in lengths:
+        for short in (1, 0):
+            inputs = [_shortened(x, length, short) for x in base.subject.inputs]
+            subject, name = base.other(inputs), f"axes of {length} shortened to {short}"
+            at, data = subject.arrays
+            try:
+                outs = subject.run(at, data, None).outs
+                values = subject.value_of(at, data)
+            except Exception:
+                continue  # its own check of shapes, or PyTorch's
+            if not outs or not all(np.all(np.isfinite(value)) for value in values):
+                continue
+            if all(out.numel() for out in outs) and all(x.size for x in at):
+                yield _of(name, lambda subject=subject: base.judged_again(subject))
+                continue
+            cotangents = cotangents_for(outs)
+            try:
+                grads = as_arrays(subject.run(at, data, cotangents).grads, at)
+            except Exception as error:
+                yield Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+                continue
+            if any(out.numel() for out in outs):  # a sum over nothing, whose other gradients may be anything
+                continue
+            right = all(np.all(grad == 0) for grad in grads)
+            yield Trial(name, "right" if right else "WRONG", "" if right else "  there is no output, and a gradient not 0")
+
+
+def _overwritten(base: Base) -> Iterator[Trial]:
+    """Arguments and cotangents stay what they were; one that is overwritten after the forward is noticed."""
+    subject = base.subject
+    with seeded():
+        given = subject.given(base.by, base.data)
+        cotangents = [to_torch(c) for c in base.cotangents]
+        subject.run_at(given, cotangents)
+    for k, x, name in zip(subject.by, base.by, base.names, strict=True):
+        if not torch.equal(given[k].detach(), to_torch(x)):
+            yield Trial(f"{name} is overwritten by the function", "WRONG", "  call mark_dirty, or write into a copy")
+    if not all(torch.equal(c, to_torch(b)) for c, b in zip(cotangents, base.cotangents, strict=True)):
+        yield Trial(
+            "the cotangent is overwritten by the backward", "WRONG", "  autograd may use it again: write into a copy"
+        )
+    for k, name in zip(subject.by, base.names, strict=True):
+        with seeded():
+            given = subject.given(base.by, base.data)
+
+            def overwrite(t: torch.Tensor = given[k]) -> None:
+                with torch.no_grad():
+                    t.mul_(-1.5).add_(0.25)
+
+            try:
+                found = as_arrays(subject.run_at(given, base.cotangents, overwrite).grads, base.by)
+            except RuntimeError:  # PyTorch notices by the version of what was saved
+                yield Trial(f"{name} overwritten after the forward", "right")
+                continue
+        right = _same(found, base.grads)
+        text = "" if right else "  the backward uses the new numbers and says nothing: keep it by save_for_backward"
+        yield Trial(f"{name} overwritten after the forward", "right" if right else "WRONG", text)
+
+
+def double(base: Base) -> Trial:
+    """The derivative that autograd makes of the backward itself."""
+    subject = base.subject
+    count = len(subject.inputs)
+    inputs = [*subject.inputs, *[to_torch(c) for c in base.cotangents]]
+    by = [*subject.by, *range(count, len(inputs))]
+
+    def backward(*args: Any) -> list[torch.Tensor]:
+        given = [x.requires_grad_() if is_float(x) and k in by and not x.requires_grad else x for k, x in enumerate(args)]
+        outs = [out for out in outputs_of(subject.func(*given[:count])) if is_float(out) and out.requires_grad]
+        found = torch.autograd.grad(
+            outs, [given[k] for k in subject.by], given[count:], create_graph=True, allow_unused=True
+        )
+        return [each for each in found if each is not None and each.requires_grad]
+
+    backward.__name__ = f"{label_of_function(subject.func)}.backward"
+    called = [*subject.called, *[f"upstream_{k}" if k else "upstream" for k in range(len(base.cotangents))]]
+    twice = Subject(backward, inputs, by, called=called)
+    try:
+        outs = twice.run(*twice.arrays, None).outs
+        if not outs:
+            return Trial(DOUBLE, "raises", "  the gradients do not require a gradient")
+        if any(_refuses(out) for out in outs):
+            return Trial(DOUBLE, "raises", "  it is marked as once differentiable")
+        cotangents = cotangents_for(outs, seed=2)
+        twice.run(*twice.arrays, cotangents)
+    except NotFollowedError as error:
+        return Trial(DOUBLE, "undecided", f"  {error}")
+    except Exception as error:
+        return Trial(DOUBLE, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+    return _of(DOUBLE, lambda: examine(twice, cotangents, base.within))
+
+
+def _refuses(out: torch.Tensor) -> bool:
+    """Whether a tensor has `once_differentiable` behind it: autograd may not reach its error on the way to the inputs."""
+    waiting, seen = [out.grad_fn], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if "Error" in node.name():
+            return True
+        seen.add(node)
+        waiting += [each for each, _ in node.next_functions]
+    return False
+
+
+def _same(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> bool:
+    return all(a.shape == b.shape and np.array_equal(a, b, equal_nan=True) for a, b in zip(found, wanted, strict=True))
+
+
+def _spread(x: torch.Tensor) -> torch.Tensor:
+    """Every other place in memory."""
+    if x.numel() < 2:
+        return x
+    return torch.stack([x, torch.zeros_like(x)], dim=-1)[..., 0]
+
+
+def _turned(x: torch.Tensor) -> torch.Tensor:
+    """The last two axes the other way round in memory."""
+    return x.transpose(-1, -2).contiguous().transpose(-1, -2) if x.ndim > 1 else x
+
+
+def _shortened(x: Any, length: int, short: int) -> Any:
+    if not isinstance(x, torch.Tensor):
+        return x
+    made = x.detach()
+    for axis, n in enumerate(x.shape):
+        made = made.narrow(axis, 0, short) if n == length else made
+    return made.clone()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -1,0 +1,67 @@
+"""The numbers that tensors hold, as NumPy and JAX have them; and what is raised where PyTorch code is not followed."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import torch
+
+DTYPES: dict[torch.dtype, Any] = {
+    torch.float64: jnp.float64,
+    torch.float32: jnp.float32,
+    torch.float16: jnp.float16,
+    torch.bfloat16: jnp.bfloat16,
+    torch.int64: jnp.int64,
+    torch.int32: jnp.int32,
+    torch.int16: jnp.int16,
+    torch.int8: jnp.int8,
+    torch.uint8: jnp.uint8,
+    torch.bool: jnp.bool_,
+}
+"""what is written down; complex numbers, quantised and sparse ones are not"""
+
+FLOATS = {np.dtype(np.float64): torch.float64, np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
+
+
+class NotFollowedError(TypeError):
+    """PyTorch code does what cannot be written down in JAX; it names the operation, and where it stands."""
+
+    def __init__(self, operation: str, why: str = "") -> None:
+        super().__init__(operation, why)
+        self.operation, self.why = operation, why
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.why}" if self.why else self.operation
+
+
+def dtype_of(t: torch.Tensor) -> Any:
+    """A tensor's dtype in JAX.
+
+    Raises:
+        NotFollowedError: it has none.
+    """
+    if t.dtype not in DTYPES:
+        raise NotFollowedError(str(t.dtype), "numbers of this kind are not written down")
+    return DTYPES[t.dtype]
+
+
+def to_numpy(t: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor's numbers."""
+    plain = t.detach().cpu().resolve_conj().resolve_neg()
+    if plain.dtype == torch.bfloat16:
+        return np.array(plain.contiguous().view(torch.int16).numpy()).view(ml_dtypes.bfloat16)
+    return np.array(plain.numpy())
+
+
+def to_torch(array: Any) -> torch.Tensor:
+    """A new tensor with these numbers."""
+    made = np.array(array)
+    if made.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(made.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(made)
+
+
+def is_float(t: Any) -> bool:
+    """Whether it is a tensor of real floating numbers."""
+    return isinstance(t, torch.Tensor) and t.dtype.is_floating_point

@@ -1,0 +1,1 @@
+"""The judge on trial: planted mistakes and right rewrites."""

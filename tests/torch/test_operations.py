@@ -1,0 +1,192 @@
+"""Operations of PyTorch are followed: autograd's own derivatives are right, and a factor of 1 + 1e-5 in one is seen."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: the extra `torch` runs these tests")
+import torch.nn.functional as F  # noqa: N812 (as everyone calls it)
+
+from autodiff_ref.torch import judge
+from tests.torch.functions import function
+
+G = torch.Generator().manual_seed(7)
+
+
+def normal(*shape, dtype=torch.float64):
+    return torch.randn(*shape, generator=G, dtype=dtype)
+
+
+def positive_definite(n):
+    a = normal(n, n)
+    return a @ a.T + n * torch.eye(n, dtype=a.dtype)
+
+
+LABELS = torch.tensor([2, 0])
+PLACES = torch.tensor([[0, 2, 1], [1, 1, 0]])
+
+
+def written(x, y):
+    out = torch.zeros(3, 4, dtype=x.dtype)
+    out[:, 1:3] = x[:, :2]
+    out[0] += y[0, :4] if y.shape[1] >= 4 else 1
+    view = out.t()
+    view[3].mul_(2).add_(x[:, 2])
+    return out
+
+
+def masked(x):
+    out = x * 2
+    out[x > 0.1] = 0.5
+    out[x < -0.3] *= x[x < -0.3]
+    return out
+
+
+def branched(x):
+    total = x.sum()
+    return x * 3 if total > 0 else x**2
+
+
+def cell(x, h, c, w, u):
+    gates = x @ w.T + h @ u.T
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def checkpointed(x, w):
+    return torch.utils.checkpoint.checkpoint(lambda x: torch.tanh(x @ w), x, use_reentrant=False)
+
+
+BATTERY = {
+    "einsum": (lambda a, b: torch.einsum("ij,kj->ik", a, b), normal(2, 3), normal(4, 3)),
+    "matmul": (torch.matmul, normal(2, 2, 3), normal(3, 2)),
+    "bmm": (torch.bmm, normal(2, 2, 3), normal(2, 3, 2)),
+    "linear": (F.linear, normal(2, 3), normal(2, 3), normal(2)),
+    "conv2d": (lambda x, w: F.conv2d(x, w, stride=2, padding=1), normal(1, 2, 4, 3), normal(2, 2, 2, 2)),
+    "conv2d grouped": (lambda x, w: F.conv2d(x, w, groups=2, dilation=2), normal(1, 2, 4, 4), normal(2, 1, 2, 2)),
+    "conv_transpose2d": (
+        lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=1),
+        normal(1, 2, 2, 3),
+        normal(2, 2, 2, 2),
+    ),
+    "conv1d": (lambda x, w: F.conv1d(x, w, padding=1), normal(1, 2, 4), normal(3, 2, 3)),
+    "layer_norm": (lambda x, w: F.layer_norm(x, (3,), w), normal(2, 3), normal(3)),
+    "batch_norm": (
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+        normal(4, 2),
+        normal(2),
+        normal(2),
+    ),
+    "group_norm": (lambda x: F.group_norm(x, 2), normal(2, 4, 2)),
+    "softmax": (lambda x: F.softmax(x, dim=0), normal(3, 2)),
+    "cross_entropy": (lambda x: F.cross_entropy(x, LABELS), normal(2, 3)),
+    "gather": (lambda x: x.gather(1, PLACES), normal(2, 3)),
+    "scatter_add": (lambda x, y: x.scatter_add(1, PLACES, y), normal(2, 3), normal(2, 3)),
+    "scatter": (lambda x, y: x.scatter(1, torch.tensor([[0, 2], [1, 0]]), y), normal(2, 3), normal(2, 2)),
+    "cumsum": (lambda x: x.cumsum(1) ** 2, normal(2, 3)),
+    "cumprod": (lambda x: x.cumprod(1), normal(2, 3)),
+    "masked": (masked, normal(2, 3)),
+    "written in views": (written, normal(3, 3), normal(1, 4)),
+    "a branch": (branched, normal(3)),
+    "grid_sample": (
+        lambda x, g: F.grid_sample(x, g, align_corners=False),
+        normal(1, 1, 3, 3),
+        torch.tanh(normal(1, 2, 2, 2)),
+    ),
+    "interpolate": (
+        lambda x: F.interpolate(x, size=(3, 5), mode="bilinear", align_corners=False),
+        normal(1, 1, 2, 3),
+    ),
+    "LSTM cell": (cell, normal(1, 2), normal(1, 2), normal(1, 2), normal(8, 2), normal(8, 2)),
+    "solve": (torch.linalg.solve, normal(3, 3) + 3 * torch.eye(3, dtype=torch.float64), normal(3)),
+    "solve, several": (torch.linalg.solve, normal(2, 2) + 3 * torch.eye(2, dtype=torch.float64), normal(2, 3)),
+    "inv": (torch.linalg.inv, normal(3, 3) + 3 * torch.eye(3, dtype=torch.float64)),
+    "det": (torch.linalg.det, normal(3, 3)),
+    "slogdet": (lambda a: torch.linalg.slogdet(a)[1], normal(3, 3)),
+    "cholesky": (lambda a: torch.linalg.cholesky((a + a.T) / 2), positive_definite(3)),
+    "eigh": (lambda a: torch.linalg.eigh((a + a.T) / 2)[0], normal(3, 3)),
+    "eigenvectors": (lambda a: torch.linalg.eigh((a + a.T) / 2)[1] ** 2, normal(2, 2)),
+    "embedding": (lambda w: F.embedding(PLACES, w) ** 2, normal(3, 2)),
+    "checkpoint": (checkpointed, normal(2, 2), normal(2, 2)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 2, stride=1, padding=1), normal(1, 1, 3, 4)),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 2, stride=1, padding=1, count_include_pad=False), normal(1, 1, 3, 4)),
+    "adaptive": (lambda x: F.adaptive_avg_pool2d(x, 2), normal(1, 1, 3, 4)),
+    "attention": (
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        normal(1, 1, 3, 2),
+        normal(1, 1, 3, 2),
+        normal(1, 1, 3, 2),
+    ),
+    "ctc_loss": (
+        lambda x: F.ctc_loss(x.log_softmax(-1), torch.tensor([[1, 2]]), torch.tensor([4]), torch.tensor([2])),
+        normal(4, 1, 3),
+    ),
+    "dropout": (lambda x: F.dropout(x, 0.5), normal(2, 3)),
+    "gelu": (F.gelu, normal(2, 3)),
+    "silu": (F.silu, normal(2, 3)),
+    "softplus": (F.softplus, normal(3)),
+    "elu": (F.elu, normal(3)),
+    "huber": (F.huber_loss, normal(3), normal(3)),
+    "cdist": (torch.cdist, normal(2, 2), normal(3, 2)),
+    "norm": (lambda x: x.norm(dim=1), normal(2, 3)),
+    "var": (lambda x: x.var(1), normal(2, 3)),
+    "logsumexp": (lambda x: x.logsumexp(1), normal(2, 3)),
+    "sort": (lambda x: x.sort(dim=1, descending=True)[0] * torch.arange(3), normal(2, 3)),
+    "topk": (lambda x: x.topk(2)[0], normal(2, 3)),
+    "amax": (lambda x: x.amax(1), normal(2, 3)),
+    "cummax": (lambda x: x.cummax(1)[0], normal(2, 3)),
+    "prod": (lambda x: x.prod(1), normal(2, 3)),
+    "pad": (lambda x: F.pad(x, (1, 1), mode="reflect"), normal(1, 1, 3)),
+    "unfold": (lambda x: F.unfold(x, 2) ** 2, normal(1, 1, 3, 3)),
+    "lgamma": (torch.lgamma, normal(3).abs() + 0.5),
+    "erf": (torch.erf, normal(3)),
+    "item": (lambda x: x * x.abs().max().item() if x.numel() > 9 else x / 2, normal(3)),
+}
+
+
+@pytest.mark.parametrize("name", BATTERY)
+def test_autograds_own_derivative_is_followed_and_right(name):
+    f, *inputs = BATTERY[name]
+    report = judge(f, [x.clone().requires_grad_() for x in inputs], within=1e-9, beside=False)
+    assert report.verdict == "right", str(report)
+
+
+@pytest.mark.parametrize("name", ["einsum", "conv2d", "layer_norm", "solve", "ctc_loss", "attention", "masked", "LSTM cell"])
+def test_a_small_factor_in_one_gradient_is_seen(name):
+    f, *inputs = BATTERY[name]
+    inputs = [x.clone().requires_grad_() for x in inputs]
+
+    def planted(first, *others):
+        return f(function(lambda x: x * 1, lambda g, _: g * (1 + 1e-5), "Planted").apply(first), *others)
+
+    report = judge(planted, inputs, within=1e-9, beside=False)
+    assert report.verdict == "WRONG", str(report)
+
+
+def test_what_is_not_followed_is_named():
+    def by_numpy(x):
+        return torch.sin(x.detach() * 0 + x)
+
+    def cosine(g, x):
+        return g * torch.from_numpy(__import__("numpy").cos(x.numpy()))
+
+    x = normal(3).requires_grad_()
+    report = judge(function(by_numpy, cosine).apply, (x,))
+    assert (report.verdict, "not followed (mul at test_operations.py" in report.text) == ("undecided", True)
+    report = judge(lambda x: torch.fft.rfft(x).abs(), (x,))
+    assert (report.verdict, "_fft_r2c" in report.text) == ("undecided", True)
+
+
+def test_a_slope_kept_from_the_first_call_is_found_where_shapes_change():
+    kept = {}
+
+    def sine(x):
+        kept.setdefault("slope", x.detach().cos())
+        return torch.sin(x)
+
+    report = judge(function(sine, lambda g, x: g * kept["slope"]).apply, (normal(3).requires_grad_(),))
+    assert (report.verdict, "axes of 3 shortened to 1" in report.text) == ("WRONG", True)
+
+
+def test_a_derivative_that_ends_with_a_number_taken_out_is_wrong():
+    report = judge(lambda x: x * x.detach().max().item(), (torch.tensor([1.0, 2.0], requires_grad=True),))
+    assert report.verdict == "WRONG", str(report)

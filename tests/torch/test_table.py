@@ -1,0 +1,128 @@
+"""Mistakes that were found in packages, made again in code of our own, and what is right beside them."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: the extra `torch` runs these tests")
+
+from autodiff_ref.torch import UndecidedError, WrongGradientError, gradcheck, judge
+from tests.torch import functions as made
+
+DTYPES = [torch.float64, torch.float32]
+
+
+def tensor(values, dtype, *, fixed=False):
+    return torch.tensor(values, dtype=dtype, requires_grad=not fixed)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_edge_that_stands_there_twice_counts_twice(dtype):
+    x, edges = tensor([[0.0, 0.0]], dtype), torch.tensor([[0, 0], [1, 1]])
+    with pytest.raises(WrongGradientError, match=r"0\.5 times what it should be"):
+        gradcheck(made.EdgeLoss.apply, (x, edges))
+    assert gradcheck(made.EdgeLossAdded.apply, (x, edges))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_series_cut_off_is_no_jacobian_and_one_long_enough_is(dtype):
+    t = tensor([1.0, 0.0, 0.0, 2.0], dtype)
+    with pytest.raises(WrongGradientError):
+        gradcheck(made.similarity(8).apply, (t,))
+    assert gradcheck(made.similarity(30).apply, (t,), within=1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_forgotten_where_another_input_is_frozen(dtype):
+    low, highs, taps = tensor([1.0, 2.0], dtype), tensor([0.5, -1.0], dtype), tensor([0.75, 0.25], dtype, fixed=True)
+    report = judge(made.TwoBands.apply, (low, highs, taps))
+    wrong = [trial.name for trial in report.trials if trial.verdict == "WRONG"]
+    assert (report.verdict, wrong) == ("WRONG", ["only highs asked for"])
+    with pytest.raises(WrongGradientError, match="only highs asked for"):
+        gradcheck(made.TwoBands.apply, (low, highs, taps))
+    assert gradcheck(made.TwoBandsEach.apply, (low, highs, taps))
+    with pytest.raises(WrongGradientError):
+        gradcheck(made.TwoBands.apply, (low.detach(), highs, taps))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_cotangent_that_is_not_used(dtype):
+    p, t = tensor([0.0, 0.5], dtype), tensor([1.0, -1.0], dtype, fixed=True)
+    with pytest.raises(WrongGradientError, match=r"in p\[0\]"):
+        gradcheck(made.SquaredHinge.apply, (p, t))
+    assert gradcheck(made.SquaredHingeScaled.apply, (p, t))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_squeeze_too_many(dtype):
+    x = tensor([[[0.5, 0.25, 0.0]], [[2.0, 0.0, 0.0]]], dtype)
+    with pytest.raises(WrongGradientError):
+        gradcheck(made.SparsemaxSqueezed.apply, (x,))
+    assert gradcheck(made.Sparsemax.apply, (x,))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_surrogate_against_what_it_stands_for(dtype):
+    x = tensor([0.25, -0.5], dtype)
+    with pytest.raises(WrongGradientError):
+        gradcheck(made.SpikeWithoutFactor.apply, (x, 3.0), of=made.soft_spike)
+    assert gradcheck(made.Spike.apply, (x, 3.0), of=made.soft_spike, within=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_solution_by_bisection_is_not_called_wrong_and_is_right_against_the_closed_form(dtype):
+    x = tensor([[0.53, 0.21, -0.17]], dtype)
+    with pytest.raises(UndecidedError, match="of="):
+        gradcheck(made.SparsemaxBisected.apply, (x,))
+    assert gradcheck(made.SparsemaxBisected.apply, (x,), of=made.sparsemax_by_sorting)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [
+        (lambda x: (x > 0).to(x.dtype), lambda g, x: g / (1 + 25 * x.abs()) ** 2),
+        (torch.round, lambda g, x: g),
+        (torch.sign, lambda g, x: g * (x.abs() <= 1)),
+        (lambda x: x.view_as(x), lambda g, x: -g),
+        (lambda x: x.clone(), lambda g, x: 0.1 * g),
+    ],
+    ids=["surrogate", "straight through", "clipped straight through", "reversal", "scaling"],
+)
+def test_what_is_meant_so_is_neither_wrong_nor_passed(forward, backward):
+    function, x = made.function(forward, backward), tensor([0.3, -0.75, 2.5], torch.float64)
+    assert judge(function.apply, (x,)).verdict == "meant so"
+    with pytest.raises(UndecidedError, match="meant so"):
+        gradcheck(function.apply, (x,))
+
+
+RIGHT = {
+    "swish": (lambda x: x * torch.sigmoid(x), lambda g, x: g * torch.sigmoid(x) * (1 + x * (1 - torch.sigmoid(x)))),
+    "mish": (
+        lambda x: x * torch.tanh(torch.log1p(torch.exp(x))),
+        lambda g, x: (
+            g
+            * (
+                torch.tanh(torch.log1p(torch.exp(x)))
+                + x * torch.sigmoid(x) * (1 - torch.tanh(torch.log1p(torch.exp(x))) ** 2)
+            )
+        ),
+    ),
+    "radial basis": (lambda x: torch.exp(-0.5 * x * x), lambda g, x: -g * x * torch.exp(-0.5 * x * x)),
+    "matern": (
+        lambda x: (1 + 3**0.5 * x.abs()) * torch.exp(-(3**0.5) * x.abs()),
+        lambda g, x: -3 * g * x * torch.exp(-(3**0.5) * x.abs()),
+    ),
+    "log-softmax": (
+        lambda x: x - x.logsumexp(-1, keepdim=True),
+        lambda g, x: g - torch.softmax(x, -1) * g.sum(-1, keepdim=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_ones_pass_and_a_small_factor_in_each_is_seen(name, dtype):
+    forward, backward = RIGHT[name]
+    x = torch.tensor([[0.3, -0.75, 1.5], [2.0, 0.125, -1.0]], dtype=dtype, requires_grad=True)
+    assert gradcheck(made.function(forward, backward).apply, (x,), within=1e-12)
+    planted = made.function(forward, lambda g, x: backward(g, x) * (1 + 1e-5))
+    with pytest.raises(WrongGradientError, match=r"1 \+ 1e-05 times"):
+        gradcheck(planted.apply, (x,), within=1e-12)

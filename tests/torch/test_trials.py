@@ -1,0 +1,139 @@
+"""What a backward meets in use is tried by itself, and each kind of mistake is found there."""
+
+import warnings
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: the extra `torch` runs these tests")
+from torch.autograd.function import once_differentiable
+from torch.autograd.gradcheck import GradcheckError
+
+from autodiff_ref.torch import (
+    GradcheckNote,
+    UndecidedError,
+    WrongGradientError,
+    gradcheck,
+    gradgradcheck,
+    judge,
+)
+from tests.torch.functions import Swish, function
+
+
+def x_of(*shape, dtype=torch.float64):
+    numbers = torch.arange(1, 1 + torch.Size(shape).numel(), dtype=dtype) / 8
+    return (numbers.reshape(shape) - 0.3).requires_grad_()
+
+
+def wrong_trials(report):
+    return [trial.name for trial in report.trials if trial.verdict == "WRONG"]
+
+
+def test_all_that_is_tried_of_a_right_function_is_right():
+    report = judge(Swish.apply, (x_of(2, 3),))
+    assert report.ok
+    assert {trial.verdict for trial in report.trials} == {"right"}
+    assert len(report.trials) >= 10
+
+
+def test_an_argument_kept_beside_save_for_backward():
+    class Kept(Swish):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.x = x
+            return x * torch.sigmoid(x)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            s = torch.sigmoid(ctx.x)
+            return g * s * (1 + ctx.x * (1 - s))
+
+    report = judge(Kept.apply, (x_of(3),))
+    assert wrong_trials(report) == ["x overwritten after the forward"]
+    with pytest.raises(WrongGradientError, match="save_for_backward"):
+        gradcheck(Kept.apply, (x_of(3),))
+
+
+def test_a_backward_that_writes_into_its_cotangent():
+    made = function(lambda x: 3 * x, lambda g, x: g.mul_(3))
+    assert "the cotangent is overwritten by the backward" in wrong_trials(judge(made.apply, (x_of(3),)))
+
+
+def test_a_function_that_overwrites_its_argument_unseen():
+    made = function(lambda x: x.data.mul_(2) * 1.5, lambda g, x: 3 * g)
+    report = judge(made.apply, (x_of(3),))
+    assert report.verdict == "WRONG", str(report)
+
+
+def test_a_cotangent_read_by_its_memory():
+    made = function(
+        lambda x: x * 2, lambda g, x: 2 * torch.as_strided(g.contiguous() if g.stride(0) > 3 else g, (2, 3), (3, 1))
+    )
+    assert "cotangent transposed" in wrong_trials(judge(made.apply, (x_of(2, 3),)))
+
+
+def test_one_of_two_outputs_used():
+    class Two(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return 2 * x, 3 * x
+
+        @staticmethod
+        def backward(ctx, g, h):
+            return None if g is None or h is None else 2 * g + 3 * h
+
+    assert wrong_trials(judge(Two.apply, (x_of(3),))) == ["only output 0 used", "only output 1 used"]
+
+
+def test_a_second_derivative_that_is_silently_wrong_is_said_and_refused_by_gradgradcheck():
+    class Kept(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            slope = torch.cos(x)
+            ctx.save_for_backward(slope)
+            return torch.sin(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    with pytest.warns(GradcheckNote, match="second derivative"):
+        assert gradcheck(Kept.apply, (x_of(3),))
+    with pytest.raises(WrongGradientError):
+        gradgradcheck(Kept.apply, (x_of(3),))
+    assert gradgradcheck(Swish.apply, (x_of(3),))
+
+
+def test_options_without_use_are_said_and_those_that_ask_for_more_are_refused():
+    with pytest.warns(GradcheckNote, match="eps, fast_mode are not used"):
+        assert gradcheck(Swish.apply, (x_of(2),), eps=1e-4, fast_mode=True)
+    with pytest.raises(NotImplementedError, match="check_forward_ad"):
+        gradcheck(Swish.apply, (x_of(2),), check_forward_ad=True)
+    with pytest.raises(TypeError, match="epsilon"):
+        gradcheck(Swish.apply, (x_of(2),), epsilon=1)
+    with pytest.raises(ValueError, match="requires a gradient"):
+        gradcheck(Swish.apply, (x_of(2).detach(),))
+    with pytest.raises(ValueError, match="within"):
+        gradcheck(Swish.apply, (x_of(2),), within=2)
+
+
+def test_without_raising_it_returns_false():
+    made = function(lambda x: x * x, lambda g, x: g * x)
+    assert gradcheck(made.apply, (x_of(3),), raise_exception=False) is False
+    assert issubclass(WrongGradientError, GradcheckError)
+
+
+def test_complex_numbers_are_said_not_to_be_followed():
+    with pytest.raises(UndecidedError, match="complex128"):
+        gradcheck(torch.sin, (torch.tensor([1j], dtype=torch.complex128, requires_grad=True),))
+
+
+def test_random_numbers_of_the_program_go_on_as_if_nothing_had_been_drawn():
+    torch.manual_seed(3)
+    wanted = torch.rand(2)
+    torch.manual_seed(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        judge(lambda x: torch.nn.functional.dropout(x, 0.5), (x_of(4),))
+    assert torch.equal(torch.rand(2), wanted)
