@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from timing import machine
-from zoo.specimen import KINDS, specimens
+from zoo.specimen import KINDS, check, specimens
 from zoo.tables import by_kind, missed, table
 
 
@@ -28,6 +28,7 @@ def examined(job: tuple[str, list[str], bool]) -> list[dict[str, Any]]:
 
     name, checkers, shown = job
     (specimen,) = specimens([name])
+    check(specimen)
     rows = list[dict[str, Any]]()
     for which, gradient in (("shipped", specimen.shipped), ("mended", specimen.mended)):
         trial = Trial(specimen, gradient, shown)

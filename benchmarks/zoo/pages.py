@@ -15,7 +15,7 @@ code, made from the figures and sentences of the reports; where the code as ship
 the shipped code gives the figure of the report, and the mended one what mpmath says, is tested.
 
 `python benchmarks/zoo.py` runs every checker with its own defaults. `verify` and `judge_rule` choose their inputs. All
-others are given three ordinary random inputs, and a mistake counts as found if one of them shows it. `--shown` gives them the
+others are given three ordinary random inputs, and a mistake counts as found if one shows it. `--shown` gives them the
 input of the report as well, `--live` runs the libraries themselves where they are installed.
 
 {table}

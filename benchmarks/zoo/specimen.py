@@ -138,6 +138,24 @@ class Specimen:
             return float(np.asarray(self.differentiated(gradient)(*self.arguments))[self.entry])
 
 
+def check(specimen: Specimen) -> None:
+    """That the shipped code gives the figure of the report, and is wrong; and that the mended code gives mpmath's.
+
+    Raises:
+        AssertionError: it is not so.
+    """
+    true = specimen.true_entry()
+    mended = specimen.entry_of(specimen.mended)
+    assert abs(mended - true) <= (1e-9 * abs(true) or 1e-12), f"{specimen.name}: mended {mended!r}, true {true!r}"
+    if specimen.shipped is None:
+        return
+    shipped, reported = specimen.entry_of(specimen.shipped), specimen.reported
+    assert not abs(shipped - true) <= 1e-8 * abs(true), f"{specimen.name}: shipped {shipped!r}, true {true!r}"
+    if reported is not None:
+        same = abs(shipped - reported) <= 2e-4 * abs(reported) or (np.isnan(shipped) and np.isnan(reported))
+        assert same, f"{specimen.name}: shipped {shipped!r}, reported {reported!r}"
+
+
 def as_array(x: Any) -> np.ndarray:
     """Real numbers as float64; integers in lists are class numbers, and stay."""
     array = np.asarray(x)
