@@ -9,9 +9,9 @@ from zoo.tables import by_kind, table
 
 HEAD = """# The zoo: wrong derivatives that were made in earnest
 
-{count} derivatives from public trackers, as they were shipped and as they were mended, each a file of some thirty lines in
-`benchmarks/zoo/specimens/`. {wrong} were wrong; {right} were right, and called wrong. Function and derivatives are our own
-code, made from the figures and sentences of the reports; where the code as shipped is reconstructed, the page says so. That
+{count} derivatives from public projects, as they were shipped and as they were mended, each a file of some thirty lines in
+`benchmarks/zoo/specimens/`. {numbered} have an issue or a pull request, the others were seen by running the version named.
+{wrong} were wrong; {right} were right, and called wrong. Function and derivatives are our own code, made from the figures and sentences of the reports; where the code as shipped is reconstructed, the page says so. That
 the shipped code gives the figure of the report, and the mended one what mpmath says, is tested.
 
 `python benchmarks/zoo.py` runs every checker with its own defaults. `verify` and `judge_rule` choose their inputs. All
@@ -31,6 +31,15 @@ Wrong ones found, by kind (of the last kind, which is right, the number refused)
 Not found by ours:
 
 {missed}
+
+**What this table does not say.** It was measured after the judge had been mended where the zoo showed it at fault. Before,
+`verify` found 73 of 77 and refused 3 right ones. `judge_rule` took inverses for constants until the first dozen was run; after
+that it found 69 of 76 and refused 5. Of these eight refusals, six were faults of the judge or of how its answer was counted.
+One specimen was given a smaller domain, as its mended code loses digits near poles (`jax_trigamma_reflection`). One was
+taken out, I₀ differentiated twice (jax-ml/jax#40627): the mended code that we wrote relies on JAX's derivative of `i1e`,
+which is off by 4e-16 next to 0, and `verify` said so. Specimens were chosen for having figures or formulas in their report
+that code of thirty lines can hold, before any checker was run on them. "What a user would try" is random and of ordinary
+size: who tests at 0, at ties and in tails by hand finds more with any checker.
 
 Measured in {seconds:.0f} s on two busy processors; {machine}.
 """
@@ -54,13 +63,14 @@ def pages(told: dict[str, Any], steps: dict[str, Any]) -> str:
     wrong = [specimen for specimen in every if specimen.shipped is not None]
     head = HEAD.format(
         count=len(every),
+        numbered=sum(specimen.source.number is not None for specimen in every),
         wrong=len(wrong),
         right=len(every) - len(wrong),
         table=table(rows, told["absent"], list(CHECKERS)),
         kinds=by_kind(rows, KINDS),
         missed="\n".join(f"- `{s.name}`: {s.not_found}" for s in every if s.not_found),
         seconds=told["seconds"],
-        machine=", ".join(f"{key} {value}" for key, value in told["machine"].items() if value),
+        machine=", ".join(f"{k} {v}" for k, v in told["machine"].items() if v and not k.startswith("load")),
     )
     named = STEPS.format(
         problems=steps["wrong derivations"] + steps["right derivations"],
@@ -95,7 +105,7 @@ def _page(specimen: Specimen, rows: list[dict[str, Any]]) -> Iterator[str]:
     for said in ("refused", "passed"):
         names = [row["checker"] for row in mine if row["which"] == which and row["said"] == said]
         word = {"refused": "found by" if which == "shipped" else "refused by", "passed": "passed by"}[said]
-        yield f"- {word}: {', '.join(names) or 'none'}"
+        yield f"- {word}: {'; '.join(names) or 'none'}"
     found = [row for row in mine if row["checker"] == OURS[0] and row["which"] == "shipped" and row["said"] == "refused"]
     if found:
         yield "\n```text"
