@@ -11,8 +11,9 @@ HEAD = """# The zoo: wrong derivatives that were made in earnest
 
 {count} derivatives from public projects, as they were shipped and as they were mended, each a file of some thirty lines in
 `benchmarks/zoo/specimens/`. {numbered} have an issue or a pull request, the others were seen by running the version named.
-{wrong} were wrong; {right} were right, and called wrong. Function and derivatives are our own code, made from the figures and sentences of the reports; where the code as shipped is reconstructed, the page says so. That
-the shipped code gives the figure of the report, and the mended one what mpmath says, is tested.
+{wrong} were wrong; {right} were right, and called wrong. Function and derivatives are our own code, made from the figures
+and sentences of the reports; where the code as shipped is reconstructed, the page says so. That the shipped code gives the
+figure of the report, and the mended one what mpmath says, is tested.
 
 `python benchmarks/zoo.py` runs every checker with its own defaults. `verify` and `judge_rule` choose their inputs. All
 others are given three ordinary random inputs, and a mistake counts as found if one shows it. `--shown` gives them the
@@ -33,8 +34,8 @@ Not found by ours:
 {missed}
 
 **What this table does not say.** It was measured after the judge had been mended where the zoo showed it at fault. Before,
-`verify` found 73 of 77 and refused 3 right ones. `judge_rule` took inverses for constants until the first dozen was run; after
-that it found 69 of 76 and refused 5. Of these eight refusals, six were faults of the judge or of how its answer was counted.
+`verify` found 73 of 77 and refused 3 right ones. `judge_rule` took inverses for constants until the first dozen was run;
+after that it found 69 of 76 and refused 5. Of these eight refusals, six were faults of the judge or of how its answer was counted.
 One specimen was given a smaller domain, as its mended code loses digits near poles (`jax_trigamma_reflection`). One was
 taken out, I₀ differentiated twice (jax-ml/jax#40627): the mended code that we wrote relies on JAX's derivative of `i1e`,
 which is off by 4e-16 next to 0, and `verify` said so. Specimens were chosen for having figures or formulas in their report
