@@ -35,7 +35,7 @@ Not found by ours:
 
 **What this table does not say.** It was measured after the judge had been mended where the zoo showed it at fault. Before,
 `verify` found 73 of 77 and refused 3 right ones. `judge_rule` took inverses for constants until the first dozen was run;
-after that it found 69 of 76 and refused 5. Of these eight refusals, six were faults of the judge or of how its answer was counted.
+after that it found 69 of 76 and refused 5. Of these eight refusals, six were faults of the judge, or of how we counted.
 One specimen was given a smaller domain, as its mended code loses digits near poles (`jax_trigamma_reflection`). One was
 taken out, I₀ differentiated twice (jax-ml/jax#40627): the mended code that we wrote relies on JAX's derivative of `i1e`,
 which is off by 4e-16 next to 0, and `verify` said so. Specimens were chosen for having figures or formulas in their report
