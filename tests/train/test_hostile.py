@@ -231,7 +231,7 @@ def test_a_full_disk_behind_stdout_is_one_line(tmp_path, model_bytes):
     (tmp_path / "x.csv").write_text("a,b\n" + "1,2\n" * 5000)
     with open("/dev/full", "w") as full:
         run = subprocess.run(
-            [sys.executable, "-m", "autodiff_ref.cli.app", "predict", str(tmp_path / "model.npz"), str(tmp_path / "x.csv")],
+            [sys.executable, "-m", "autodiff_ref", "predict", str(tmp_path / "model.npz"), str(tmp_path / "x.csv")],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

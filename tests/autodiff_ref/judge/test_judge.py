@@ -249,8 +249,8 @@ def test_the_same_seed_gives_the_same_report_and_json_holds_it():
     assert first == second
     assert json.loads(json.dumps(first)) == first
     keys = "label formula verdict against condition reason inputs within_ulps kinks shapes power floats ulps counterexample"
-    assert set(first["lines"][0]) == {*keys.split(), "difference", "diagnosis"}
-    assert {"name", "ok", "first_wrong_line", "reference", "seed", "dtype", "lines"} <= set(first)
+    assert set(first["lines"][0]) == {*keys.split(), "difference", "diagnosis", "proof"}
+    assert {"name", "ok", "first_wrong_line", "reference", "seed", "lines"} <= set(first)
 
 
 def test_a_report_prints_every_line_without_colour_and_in_html():
