@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from autodiff_ref.cli.targets import Unusable, loaded
+from autodiff_ref.cli.targets import Unusable, Usable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
@@ -97,10 +97,12 @@ def judged(order: Order, listener: Listener) -> Iterator[Outcome]:
         if isinstance(each, Unusable):
             yield error(each.target, each.reason, order.options.get("seed", 0))
         elif each.target not in order.skip:
-            yield from _judged(order, each.target, each.derivation, listener)
+            yield from judged_one(order, each, listener)
 
 
-def _judged(order: Order, target: str, derivation: Derivation, listener: Listener) -> Iterator[Outcome]:
+def judged_one(order: Order, usable: Usable, listener: Listener) -> Iterator[Outcome]:
+    """Judges one derivation, and the mistakes that are planted in it where the order says so."""
+    target, derivation = usable.target, usable.derivation
     seed, rest = order.options.get("seed", 0), list[LineReport]()
     if target in order.cut:
         kept, reason = order.cut[target]

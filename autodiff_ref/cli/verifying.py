@@ -31,7 +31,11 @@ def verify_command(
     ] = 0,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes, for more than 6 derivations; 2 for a package.", show_default=False),
+        typer.Option(
+            min=1,
+            help="Processes to share several derivations; 2 for a module or package, 1 for a file.",
+            show_default=False,
+        ),
     ] = None,
     no_proof: Annotated[bool, typer.Option("--no-proof", help="Do not prove lines in symbols: balls alone decide.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,

@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb
 from jax.extend import core
 
-from autodiff_ref.judge.balls import Context, exact, precision
+from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import PRECISIONS
 from autodiff_ref.judge.domains import row_of
@@ -24,7 +24,7 @@ from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.trace import Traced, shape_key
 from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
-from autodiff_ref.judge.program.walk import CALLS
+from autodiff_ref.judge.program.walk import CALLS, plan
 from manual_grad.derivation import Line
 
 STRATUM = "aimed"
@@ -148,7 +148,7 @@ class Branches:
             leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
             with precision(PRECISIONS[0]):
                 try:
-                    plan.run(context, *[exact(x) if np.issubdtype(x.dtype, np.floating) else x for x in leaves])
+                    plan.run(context, *map(_point, leaves))
                 except Exception:  # numbers so large that flint refuses them
                     continue
             assert context.met is not None
@@ -181,8 +181,7 @@ class Branches:
         leaves = [np.asarray(leaf) for leaf in leaves]
         try:
             difference = self._difference(site, traced, args)
-            with jax.enable_x64(True):
-                size = int(difference(*leaves)[0].size)
+            size = int(difference(*leaves)[0].size)
         except Exception:  # it stands in a loop, or cannot be differentiated
             return
         for entry in range(min(size, 2)):
@@ -206,8 +205,7 @@ class Branches:
     ) -> list[np.ndarray] | None:
         """Newton's step towards the inputs at which one entry of what is compared is a given number."""
         free = self._free()
-        with jax.enable_x64(True):
-            values, slopes = difference(*leaves, entry=entry)
+        values, slopes = difference(*leaves, entry=entry)
         value = float(np.ravel(values)[entry])
         along = {k: np.asarray(slope, dtype=np.float64) for k, slope in zip(free, slopes, strict=True)}
         norm = sum(float(np.sum(slope**2)) for slope in along.values())
@@ -231,10 +229,16 @@ class Branches:
                 flat = jnp.ravel(next(captured(traced.closed.jaxpr, traced.closed.consts, given, site)))
                 return flat[entry], flat
 
-            gradient = jax.jit(jax.value_and_grad(by_free, has_aux=True))
+            with jax.enable_x64(True):
+                moved, leaves = [jnp.asarray(jax.tree.leaves(args)[k]) for k in free], jax.tree.leaves(args)
+                closed = jax.make_jaxpr(jax.value_and_grad(by_free, has_aux=True))(moved, leaves, 0)
+            planned = plan(closed, BALLS)
 
             def difference(*leaves: Any, entry: int = 0) -> Any:
-                (_, values), slopes = gradient([leaves[k] for k in free], leaves, entry)
+                given = [*[leaves[k] for k in free], *leaves, np.int64(entry)]
+                with precision(PRECISIONS[0]):
+                    made = planned.run(Context(constants="exact"), *[_point(np.asarray(x)) for x in given])
+                    _, values, *slopes = [np.vectorize(float, otypes=[float])(x) for x in made]
                 return values, slopes
 
             self._differences[key] = difference
@@ -283,6 +287,11 @@ class Branches:
             return False
         assert context.possible is not None
         return branch in site.unmet(context.possible.get(site, ALL))
+
+
+def _point(leaf: np.ndarray) -> Any:
+    """A leaf of arguments as a plan takes it: reals as balls of radius 0, others as they are."""
+    return exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
 def _box(low: float, high: float) -> arb:

@@ -13,7 +13,7 @@ class Proof:
     reason: str
     """why they are not proved equal; empty where they are"""
     shape: str
-    """the sizes it was asked for: n=3 d=5; empty where the derivation names none"""
+    """the sizes it was asked for: n=3 d=4; empty where the derivation names none"""
     has_labels: bool
     """whether there are labels, for all of which it was asked"""
     every: str = ""
@@ -25,7 +25,7 @@ class Proof:
 
     @property
     def scope(self) -> str:
-        """What a proof covers: at n=3 d=5 for all labels."""
+        """What a proof covers: at n=3 d=4 for all labels."""
         sizes = [size for size in self.shape.split() if size.partition("=")[0] != self.every]
         every = f" for every {self.every}" if self.every else ""
         at = f" at {' '.join(sizes)}" if sizes else ""
