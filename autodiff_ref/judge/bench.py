@@ -340,7 +340,9 @@ class Bench:
             expected=compared.values[1],
             difference=compared.difference,
             example=f"@example({literal(args)})",
-            snippet=snippet(self.derivation, line, other, args),
+            snippet=snippet(
+                self.derivation, line, other, args, differentiable=not self.traces.is_in_numpy(self.derivation.of)
+            ),
         )
 
     def _component(self, args: tuple[Any, ...], flat: int) -> str:

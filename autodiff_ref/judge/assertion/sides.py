@@ -20,11 +20,12 @@ from autodiff_ref.judge.assertion.calling import (
 )
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.extended import extended
-from autodiff_ref.judge.assertion.refused import not_traced, uses_jax, writes_in_place
+from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import bounded
 from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
+from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.plans import Array, Plan
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was

@@ -202,7 +202,7 @@ def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Cal
 
         kind, sentence, more = {
             "mul": ("factor", f"the factor {term.text} is missing", 2.0),
-            "div": ("factor", f"the factor {term.text} is one too many", 2.05),
+            "div": ("factor", f"the division by {term.text} is missing", 2.05),
             "add": ("term", f"the term {term.text} is missing", 2.1),
             "sub": ("term", f"the term −{bracketed(term.text)} is missing", 2.15),
         }[name]
