@@ -142,7 +142,8 @@ class Bench:
     def _wants_more(self, found: Relation, wanted: int) -> bool:
         """Whether more inputs would help: some gave information, and not enough."""
         some = bool(found.equal) or found.tried == 0
-        return some and found.informative < wanted and not found.differences and not found.lacking
+        hopeless = found.lacking and not found.informative
+        return some and found.informative < wanted and not found.differences and not hopeless
 
     def _draws_more(self, wanted: int) -> bool:
         """Adds one more input, if there is one and there are not too many."""

@@ -241,6 +241,7 @@ class _Judged:
                     self.unmet[entry.label] = f"no input was found that takes {'; '.join(unmet)}"
                 if against.value_is_right is False:
                     entry.reason = f"follows from {against.label}, and carries its mistake on"
+        entry.is_right_elsewhere = found.verdict == "partial" and relation.informative >= self.wanted
         is_exact = found.verdict in ("agrees", "within") and relation.ulps <= 1
         self.ladder.append(_Rung(entry.label, line, value_is_right, is_exact))
 

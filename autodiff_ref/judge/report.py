@@ -48,6 +48,8 @@ class LineReport:
     """of a line that agrees: whether it was proved; None where nobody tried"""
     is_short_of_inputs: bool = False
     """undecided for want of inputs with information alone, and equal at those that there are: a proof makes up for it"""
+    is_right_elsewhere: bool = False
+    """partial, and equal at as many inputs with information as were asked for"""
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
@@ -128,8 +130,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Every line proved or agreeing, and the reference in order."""
-        return self.reference_is_right and all(line.verdict in RIGHT for line in self.lines)
+        """Nothing is wrong and nothing open: every line is right, at least wherever it has a value."""
+        return self.reference_is_right and all(line.verdict in RIGHT or line.is_right_elsewhere for line in self.lines)
 
     @property
     def first_wrong_line(self) -> str | None:
@@ -138,10 +140,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all right, 1 a line refuted or the reference wrong, 3 something undecided and nothing refuted."""
+        """0 all right, 1 a line refuted or the reference wrong, 3 a line partial or undecided and nothing refuted."""
         if self.first_wrong_line or not self.reference_is_right:
             return 1
-        return 0 if self.ok else 3
+        return 0 if all(line.verdict in RIGHT for line in self.lines) else 3
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: one entry of the command's `derivations`."""
@@ -242,7 +244,8 @@ class Report:
         if self.first_wrong_line:
             return f"wrong first at {self.first_wrong_line}"
         if self.ok:
-            return "all lines right"
+            partial = any(line.verdict == "partial" for line in self.lines)
+            return "all lines right wherever they have a value" if partial else "all lines right"
         return "the reference is wrong" if not self.reference_is_right else "not all lines could be decided"
 
     @property
