@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
+from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.nabla import Nabla, staged_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
@@ -80,18 +80,18 @@ class Traces:
         """Traces a function as JAX's code, or where that fails or it writes in place, as NumPy's.
 
         Raises:
-            LineError: neither can be done.
+            Exception: neither can be done; what is raised is of the way that its code suggests.
         """
         self._kept.append(f)
         if id(f) in self._in_numpy:
             return trace(self._in_numpy[id(f)])
         numpys, is_jaxs = in_numpy(f), uses_jax(f)
         ways = [numpys, f] if writes_in_place(f) and not is_jaxs else [f, numpys]
-        errors = dict[bool, LineError]()
+        errors = dict[bool, Exception]()
         for way in ways:
             try:
                 made = trace(way)
-            except LineError as error:
+            except Exception as error:
                 errors[way is numpys] = error
                 continue
             if way is numpys:
@@ -116,15 +116,16 @@ class Traces:
         derivative_of, staged = jax_nabla(wrt), staged_nabla(wrt)
 
         def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
-            plain = derivative_of(f, wrt)
-
-            def jacobian(*args: Any) -> Any:
+            def at(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
                 if not all(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
-                    return plain(*args)  # numbers among them may be meant to be known, and under jit are not
+                    return derivative_of(f, wrt)(*args)  # numbers may be meant to be known, and under jit are not
                 if (id(f), wrt) not in self._gradients:
                     self._kept.append(f)
                     self._gradients[id(f), wrt] = jax.jit(staged(f, wrt))
                 return self._gradients[id(f), wrt](*args)
+
+            def jacobian(*args: Any) -> Any:
+                return self._read(f, lambda f: at(f, bare(args)))
 
             return jacobian
 
@@ -137,7 +138,7 @@ class Traces:
         key = "differentiated", id(f), wrt, shape_key(args)
         if key not in self._found:
             self._kept.append(f)
-            self._found[key] = Differentiated.of(f, wrt, args, name, labels, self.nabla)
+            self._found[key] = Differentiated.of(self._in_numpy.get(id(f), f), wrt, args, name, labels, self.nabla)
         return self._found[key]
 
     def once(self, what: str, f: Any, wrt: str | None, args: tuple[Any, ...], find: Callable[[], T]) -> T:
