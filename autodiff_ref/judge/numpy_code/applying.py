@@ -54,6 +54,8 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
         return value
     source = _source(leaves, args)
+    if source is None and _is_of_nothing(leaves, held_in((args, keywords))):
+        level = CONSTANT
     if source is not None and value is source.held:
         return source
     if level == CONSTANT and source is None:
@@ -85,6 +87,11 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         else:
             made.append(Standing.made(leaf, jnp.asarray(array).astype(canonical(leaf.dtype)), level))
     return jax.tree.unflatten(structure, made)
+
+
+def _is_of_nothing(leaves: list[Any], given: list[Standing]) -> bool:
+    """Whether there are no numbers in what comes back, or in what it is made of, as in a sum of none: it depends on none."""
+    return all(np.size(leaf) == 0 for leaf in leaves) or all(np.size(each.held) == 0 for each in given)
 
 
 def _by_jax(f: Any, args: Any, keywords: Any) -> list[Any]:

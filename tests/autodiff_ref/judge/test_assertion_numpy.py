@@ -69,6 +69,18 @@ def test_a_branch_taken_where_reals_tie_is_a_kink():
         assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, 1.0), absolute, w + 0.5)
 
 
+def test_a_sum_of_no_entries_depends_on_nothing_and_is_no_kink():
+    def loss(w, x):
+        chosen = x[x[:, 0] > 10] @ w
+        return chosen.sum() if chosen.sum() > 0 else (w**2).sum()
+
+    x = np.arange(6.0).reshape(3, 2)
+    for right in (lambda w, x: 2 * w, lambda w, x: 2 * w + x[x[:, 0] > 10].T @ (x[x[:, 0] > 10] @ w)):
+        assert_gradients_agree(right, loss, np.array([0.5, -1.0]), x)
+    with pytest.raises(AssertionError, match="every component is 2 times"):
+        assert_gradients_agree(lambda w, x: 4 * w + x[x[:, 0] > 10].sum(axis=0), loss, np.array([0.5, -1.0]), x)
+
+
 class Network:
     """Two layers with caches, as courses write them."""
 
