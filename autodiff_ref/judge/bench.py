@@ -256,7 +256,7 @@ class Bench:
     def _unless_jax_rounds(
         self, ours: Evaluator, by_jax: Evaluator, args: tuple[Any, ...], found: Comparison, allowed: float
     ) -> Comparison:
-        """What was found of a line, unless it is the gradient and JAX's derivative is off by what its constants are rounded."""
+        """What was found of a line, unless it is the gradient, and JAX's derivative is off as its constants are."""
         if found.outcome != "different" or not by_jax.constants:
             return found
         truth = self.differentiated(args).truth(args, beside_jax=False)

@@ -52,7 +52,7 @@ KEPT = 3
 """inputs of each outcome that are added"""
 
 BESIDE = 1e-9
-"""How far beside a border both sides are tried, whatever branches were taken; times what is compared with, where that is > 1."""
+"""How far beside a border both sides are tried, whatever branches were taken; times what is compared with beyond 1."""
 
 _BOX = 1100
 """Balls of the radius 2^1100 hold all floats, where a branch is to be ruled out."""
