@@ -166,3 +166,11 @@ def test_a_line_wrong_between_two_borders_is_refuted(border, exponent, inside):
     assert report.first_wrong_line == "line", str(report)
     right = derivation.with_lines(lambda x, nabla: jnp.where(3 * x < 3 * border, 1.0, 0.0))
     assert verify(right, prove=False, floats=False, examples=8).ok
+
+
+@pytest.mark.parametrize("first", [5, 6, 7])
+def test_code_that_is_written_for_small_sizes_is_refuted(first):
+    def line(x, nabla):
+        return 2 * x if x.shape[0] < first else jnp.concatenate([2 * x[: first - 1], x[first - 1 :]])
+
+    assert judged(line).first_wrong_line == "line"
