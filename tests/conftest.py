@@ -1,10 +1,12 @@
 """Hypothesis profiles: `ci` repeats itself, `dev` is the default, `explore` looks for what the others have not met.
 
 Choose one with `pytest --hypothesis-profile=explore`. No test has a deadline: the first call of a shape compiles.
+Tests marked `explore` take long and show more of what others show in short: they run in that profile alone.
 """
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A function-scoped fixture is no issue here, a slow first example is a compilation
@@ -12,3 +14,12 @@ settings.register_profile("dev", deadline=None, max_examples=25, suppress_health
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
 settings.register_profile("explore", settings.get_profile("dev"), max_examples=5000)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips the tests marked `explore` in the other profiles."""
+    if config.getoption("--hypothesis-profile") == "explore":
+        return
+    for item in items:
+        if item.get_closest_marker("explore"):
+            item.add_marker(pytest.mark.skip(reason="takes long: run with --hypothesis-profile=explore"))

@@ -227,3 +227,17 @@ WRONG_LINES = [
 """Those of one hidden weight vector first. What n = 1 hides: the mean, the last example, one h; what w11 = w12 and
 w21[0] = w21[1] hide: the swaps.
 """
+
+
+def planted_together(derivation: Derivation) -> tuple[Derivation, set[str]]:
+    """All mistakes in a derivation at once, each above the line it stands for, and their labels.
+
+    Each differs from the line above it, whether that is right or wrong, and the right line below puts it right.
+    """
+    mistakes = [wrong for wrong in WRONG_LINES if wrong.derivation is derivation]
+    lines = [
+        each
+        for label, line in zip(derivation.labels, derivation.lines, strict=True)
+        for each in (*(wrong.line for wrong in mistakes if wrong.instead_of == label), line)
+    ]
+    return derivation.with_lines(*lines, name=f"{derivation.name}, broken"), {wrong.label for wrong in mistakes}

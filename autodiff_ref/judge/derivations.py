@@ -100,7 +100,8 @@ def verify(
         proofs.begin()  # the prover works beside the balls
     branches = Branches(bench)
     if inputs is None:
-        jaxprs = [bench.traced(line, tried[0].args).closed.jaxpr for line in derivation.lines]
+        traced = [*[bench.traced(line, tried[0].args) for line in derivation.lines], bench.traces.of(tried[0].args)]
+        jaxprs = [each.closed.jaxpr for each in traced]
         bench.inputs += compared_inputs(derivation, jaxprs, seed=seed)
         bench.more = further(derivation, seed=seed)
     branches.aim(where_given=inputs is not None)

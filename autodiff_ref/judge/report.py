@@ -130,8 +130,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong and nothing open: every line is right, at least wherever it has a value."""
-        return self.reference_is_right and all(line.verdict in RIGHT or line.is_right_elsewhere for line in self.lines)
+        """Every line is right, and the reference in order. A partial line is not."""
+        return self.reference_is_right and all(line.verdict in RIGHT for line in self.lines)
 
     @property
     def first_wrong_line(self) -> str | None:
@@ -143,7 +143,7 @@ class Report:
         """0 all right, 1 a line refuted or the reference wrong, 3 a line partial or undecided and nothing refuted."""
         if self.first_wrong_line or not self.reference_is_right:
             return 1
-        return 0 if all(line.verdict in RIGHT for line in self.lines) else 3
+        return 0 if self.ok else 3
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: one entry of the command's `derivations`."""
@@ -244,8 +244,9 @@ class Report:
         if self.first_wrong_line:
             return f"wrong first at {self.first_wrong_line}"
         if self.ok:
-            partial = any(line.verdict == "partial" for line in self.lines)
-            return "all lines right wherever they have a value" if partial else "all lines right"
+            return "all lines right"
+        if self.reference_is_right and all(line.verdict in RIGHT or line.is_right_elsewhere for line in self.lines):
+            return "all lines right wherever they have a value"
         return "the reference is wrong" if not self.reference_is_right else "not all lines could be decided"
 
     @property

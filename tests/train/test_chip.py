@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autodiff_ref.train import Recipe, chip, epoch, fit, initial_layers, kernels, sgd, start, sum_over
+from tests.combinations import combinations
 
 optax = pytest.importorskip("optax")
 
@@ -34,10 +35,9 @@ def assert_close(one, other, units):
         np.testing.assert_allclose(a, b, rtol=0, atol=units * np.finfo(np.float32).eps * max(1.0, float(np.max(np.abs(b)))))
 
 
-@pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize(("n", "room"), [(1, 0), (1000, 57), (128, 0)])
-def test_one_pass_is_the_sum_over_columns(name, n, room, weights):
+@pytest.mark.parametrize(("name", "size", "weights"), combinations(NETS, [(1000, 57), (1, 0), (128, 0)], [False, True]))
+def test_one_pass_is_the_sum_over_columns(name, size, weights):
+    n, room = size
     layers, table, hidden = made(name, n, weights, room)
     got = jax.jit(partial(chip.one_pass, hidden=hidden, interpret=True, programs=3))(layers, table, n)
     want = sum_over(layers, table[:, :n], hidden=hidden)
@@ -55,8 +55,7 @@ def test_a_wrong_residual_is_seen(monkeypatch):
 OPTIMIZERS = {"sgd": sgd(0.3), "momentum": sgd(0.3, 0.9), "adam": optax.adam(0.01)}
 
 
-@pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("name", "optimizer"), combinations(NETS, OPTIMIZERS))
 def test_an_epoch_in_one_kernel_is_the_epoch_of_the_loop(name, optimizer):
     n, batch = 12 * 32, 32
     layers, table, hidden = made(name, n, name == "tanh")
@@ -97,8 +96,7 @@ def test_optimisers_that_mix_weights_go_to_xla():
     )
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(("name", "optimizer"), combinations(NETS, OPTIMIZERS))
 def test_both_kernels_are_lowered_for_a_gpu_where_there_is_none(name, optimizer):
     layers, table, hidden = made(name, 256, False)
     state = OPTIMIZERS[optimizer].init(layers)
@@ -115,27 +113,36 @@ def test_both_kernels_are_lowered_for_a_gpu_where_there_is_none(name, optimizer)
         assert "triton" in text
 
 
-@pytest.mark.parametrize("options", [{}, {"optimizer": "adam", "learning_rate": 0.02}, {"batch_size": None}], ids=str)
-def test_fit_on_an_accelerator_takes_the_kernels_to_the_same_weights(options, examples, monkeypatch):
-    """As if there were one: the kernels interpreted, whole arrays handed to XLA."""
-    x, y = examples
-    options = {"epochs": 3, "momentum": 0.5} | options
-    want = fit(x, y, **options)
-    used = []
+@pytest.fixture
+def used(monkeypatch):
+    """The kernels used, as if there were an accelerator: they are interpreted, whole arrays handed to XLA."""
+    calls = []
     for kernel in ("one_pass", "epoch"):
         original = getattr(chip, kernel)
         monkeypatch.setattr(
-            chip, kernel, lambda *a, kernel=kernel, original=original, **k: used.append(kernel) or original(*a, **k)
+            chip, kernel, lambda *a, kernel=kernel, original=original, **k: calls.append(kernel) or original(*a, **k)
         )
-    monkeypatch.setattr(kernels, "accelerated", lambda *_: True)
     monkeypatch.setattr(chip, "INTERPRET", True)
     monkeypatch.setattr(chip, "ENOUGH", 1)
-    got = fit(x, y, **options)
+    return calls
+
+
+FEW_EPOCHS = {"epochs": 3, "momentum": 0.5}
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "adam", "learning_rate": 0.02}, {"batch_size": None}], ids=str)
+def test_fit_on_an_accelerator_takes_the_kernels_to_the_same_weights(options, examples, used, monkeypatch):
+    want = fit(*examples, **FEW_EPOCHS | options)
+    assert not used
+    monkeypatch.setattr(kernels, "accelerated", lambda *_: True)
+    got = fit(*examples, **FEW_EPOCHS | options)
     assert set(used) == {"one_pass" if options.get("batch_size", 0) is None else "epoch"}
     assert_close(got.model.layers, want.model.layers, 256)
     assert [e.ll for e in got.history] == pytest.approx([e.ll for e in want.history], rel=1e-5)
-    for other in ({"widths": (9,)}, {"dtype": "float64"}, {"batch_size": 50}, {"optimizer": "lbfgs"}):
-        used.clear()
-        want_other = fit(x, y, **options | {"validation": 0.2} | other)
-        assert "epoch" not in used
-        assert np.isfinite(want_other.history[-1].ll)
+
+
+@pytest.mark.parametrize("other", [{"widths": (9,)}, {"dtype": "float64"}, {"batch_size": 50}, {"optimizer": "lbfgs"}], ids=str)
+def test_fit_on_an_accelerator_leaves_to_xla_what_does_not_fit_the_kernels(other, examples, used, monkeypatch):
+    monkeypatch.setattr(kernels, "accelerated", lambda *_: True)
+    assert np.isfinite(fit(*examples, **FEW_EPOCHS | {"validation": 0.2} | other).history[-1].ll)
+    assert "epoch" not in used
