@@ -144,3 +144,21 @@ def test_numbers_that_decide_what_is_computed_are_refused_with_their_place():
     with pytest.raises(LineError, match=r"test_numpy_lines\.py:\d+.*np\.where") as raised:
         verify(derivation)
     assert "by_a_branch" in str(raised.value)
+
+
+def test_tiles_are_copies():
+    def loss(w, x):
+        return np.sum(np.tile(w, (len(x), 1)) * x**2) + np.sum(np.tile(w, 3) ** 2)
+
+    def line(w, x):
+        """Σ x² + 6 w"""
+        return np.sum(x**2, axis=0) + 6 * w
+
+    def counted_once(w, x):
+        """Σ x² + 2 w"""
+        return np.sum(x**2, axis=0) + 2 * w
+
+    tiled = Derivation("∇_w of tiles", loss, "w", (reals("d"), reals("n", "d")), [line, counted_once])
+    report = verify(tiled, examples=16)
+    assert report.lines[0].verdict == "proved", str(report)
+    assert report.first_wrong_line == "counted_once", str(report)
