@@ -4,7 +4,7 @@
 a table, a table by kind, and what ours missed; `--json` prints the numbers. Peers are given three inputs that a user would
 try, and a mistake counts as found if one of them shows it; `--shown` gives them the input of the report as well. `verify`
 and `judge_rule` choose their own inputs. `--live` runs the libraries themselves, where they are installed. `--pages` writes
-docs/zoo.md from a file that `--json` printed, and runs the second set, first_wrong_step.py, for it.
+docs/zoo.md from files that `--json` and `--json --shown` printed, and runs the second set, first_wrong_step.py, for it.
 """
 
 import argparse
@@ -61,7 +61,9 @@ def main() -> None:
     parser.add_argument("--shown", action="store_true", help="peers are shown the input of the report as well")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--live", action="store_true", help="run the libraries themselves")
-    parser.add_argument("--pages", metavar="FILE", help="write docs/zoo.md from what --json printed")
+    parser.add_argument(
+        "--pages", nargs=2, metavar=("FILE", "SHOWN"), help="write docs/zoo.md from what --json and --json --shown printed"
+    )
     options = parser.parse_args()
     if options.live:
         live()
@@ -71,7 +73,8 @@ def main() -> None:
         from zoo.pages import pages
 
         steps = scored(problems(), ours(problems()))
-        written = pages(json.loads(Path(options.pages).read_text()), steps)
+        told, shown = (json.loads(Path(file).read_text()) for file in options.pages)
+        written = pages(told, shown, steps)
         (Path(__file__).parents[1] / "docs" / "zoo.md").write_text(written)
         return
     some = [s.name for s in specimens() if (options.only or "") in f"{s.kind} {s.name}"]

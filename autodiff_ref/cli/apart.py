@@ -148,6 +148,7 @@ class _Child:
             [sys.executable, "-P", "-c", _START],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if order.of else None,  # what students print is not shown
             text=True,
             encoding="utf-8",
         )
@@ -201,7 +202,16 @@ def main(order: Message) -> None:
     os.dup2(2, 1)  # what lines print is no message
     threading.Thread(target=_end_with_parent, daemon=True).start()
     paper = Paper(**order["paper"])
-    asked = Order(tuple(order["targets"]), order["options"], order["mutants"], paper, frozenset(order["skip"]), order["cut"])
+    asked = Order(
+        tuple(order["targets"]),
+        order["options"],
+        order["mutants"],
+        paper,
+        frozenset(order["skip"]),
+        order["cut"],
+        order["of"],
+        order["graded"],
+    )
     teller = _Teller(told, paper, order["timeout"])
     for outcome in judged_here(asked, teller):
         teller.say("outcome", outcome=asdict(outcome))

@@ -1,22 +1,9 @@
-"""The command `manual-grad explain`."""
+"""The command `manual-grad explain`: what it may be told. What it does is in `explained`, which imports JAX."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
-
-from autodiff_ref.cli import targets
-from autodiff_ref.cli.html import write_page
-from autodiff_ref.judge.errors import LineError
-from autodiff_ref.judge.explanation.explain import explain
-from autodiff_ref.judge.html import of_text
-from manual_grad import Derivation
-
-NOTES = "manual_grad.notes"
 
 
 def explain_command(
@@ -46,43 +33,6 @@ def explain_command(
 
     Exit code: 0 explained, whatever the verdict; 2 an unknown line or target, or a line that cannot be evaluated.
     """  # noqa: D301  \b is the character itself: it keeps the lines of its paragraph
-    console = Console()
-    try:
-        chosen = _chosen(words or [])
-        found = [each for derivation, labels in chosen for each in explain(derivation, labels, seed=seed)]
-    except (targets.TargetError, LineError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
-    if html is not None:
-        said = [of_text(f"{each.derivation}: {each.label}", each.verdict.verdict, str(each)) for each in found]
-        write_page(html, "manual-grad explain", said)
-    if as_json:
-        print(json.dumps({"explanations": [each.to_dict() for each in found]}, ensure_ascii=False, indent=1))
-        return
-    for k, each in enumerate(found):
-        console.print(Text(f"{each}\n" if k + 1 < len(found) else str(each)), soft_wrap=True)
+    from autodiff_ref.cli.explained import run
 
-
-def _chosen(words: list[str]) -> list[tuple[Derivation, list[str]]]:
-    """The derivations and their lines that are meant; a line that several derivations share is explained once."""
-    if len(words) > 2:
-        raise targets.TargetError(f"give a TARGET and a LINE, got {' '.join(words)}")
-    is_line = len(words) == 2 or (len(words) == 1 and words[0].isidentifier() and not _is_module(words[0]))
-    place = NOTES if len(words) - is_line == 0 else words[0]
-    derivations = list(targets.derivations_of(place).values())
-    if not is_line:
-        return [(derivation, []) for derivation in derivations]
-    having = [derivation for derivation in derivations if words[-1] in derivation.labels]
-    if not having:
-        known = "; ".join(f"{derivation.name}: {', '.join(derivation.labels)}" for derivation in derivations)
-        raise targets.TargetError(f"{place} has no line {words[-1]!r}; it has {known}")
-    return [(having[0], [words[-1]])]
-
-
-def _is_module(word: str) -> bool:
-    """Whether a single word names a module or a file rather than a line of the notes."""
-    try:
-        targets.derivations_of(word)
-    except targets.TargetError:
-        return False
-    return True
+    raise typer.Exit(run(words or [], seed, html, as_json=as_json))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from autodiff_ref.cli.submissions import origins, submitted
 from autodiff_ref.cli.targets import Unusable, Usable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
@@ -71,6 +72,10 @@ class Order:
     """derivations that have been judged already, by target"""
     cut: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     """by target, a line that never ends, by its number, and what is said of it: the lines before it are judged without it"""
+    of: str = ""
+    """a reference, where the targets are submissions: their lines are judged under its claim"""
+    graded: bool = False
+    """whether a report also says of each line what it leaves to ∇, and whether it differentiates by itself"""
 
 
 class Listener:
@@ -93,7 +98,11 @@ class Listener:
 
 def judged(order: Order, listener: Listener) -> Iterator[Outcome]:
     """Judges all derivations of some targets. What cannot be judged does not stop the others."""
-    for each in loaded(order.targets, before=listener.loading):
+    if order.of:
+        found = submitted(order.targets, order.of, listener.loading)
+    else:
+        found = loaded(order.targets, before=listener.loading)
+    for each in found:
         if isinstance(each, Unusable):
             yield error(each.target, each.reason, order.options.get("seed", 0))
         elif each.target not in order.skip:
@@ -130,7 +139,11 @@ def judged_one(order: Order, usable: Usable, listener: Listener) -> Iterator[Out
         except LineError as found:
             yield error(target, str(found), seed, name=derivation.name)
             return
-    yield of_report(target, whole(report), order.paper)
+    made = of_report(target, whole(report), order.paper)
+    if order.graded:
+        about = {"origins": origins(derivation, traces), "reference_is_right": report.reference_is_right}
+        made = replace(made, entry=made.entry | about)
+    yield made
     if order.mutants:
         with listener.planting(target, derivation.name) as tell:
             tried = trial(derivation, seed=seed, most=order.mutants, progress=tell)

@@ -142,7 +142,8 @@ class Bench:
     def _wants_more(self, found: Relation, wanted: int) -> bool:
         """Whether more inputs would help: some gave information, and not enough."""
         some = bool(found.equal) or found.tried == 0
-        return some and found.informative < wanted and not found.differences and not found.lacking
+        hopeless = found.lacking and not found.informative
+        return some and found.informative < wanted and not found.differences and not hopeless
 
     def _draws_more(self, wanted: int) -> bool:
         """Adds one more input, if there is one and there are not too many."""
@@ -237,18 +238,29 @@ class Bench:
             return found
         truth = self.truth(args)
         if settled and by_jax and truth.confirmed and (found.outcome == "equal" or not ours.calls):
-            return found
+            return self._unless_jax_rounds(at(ours), at(theirs), args, found, allowed)
         if not truth.is_known or (settled and not by_jax and found.outcome == "equal"):
             return found
         # at a tie JAX's derivative of what a line leaves to ∇ may be another than the truth: that is no claim of the line
         other = None if by_jax or self._is_doubtful(theirs, args) else at(theirs)
         if not settled or (by_jax and not truth.confirmed):
             found = against_truth(at(ours), other, truth, allowed=allowed)
+            if by_jax and truth.confirmed:
+                found = self._unless_jax_rounds(at(ours), at(theirs), args, found, allowed)
         if ours.calls and (found.outcome == "different" or found.outcome.startswith("undefined")):
             return self._unless_nabla_is_wrong(ours, args, found)
         if found.outcome == "different" and theirs.calls and not found.by_truth:
             return self._unless_nabla_is_wrong(theirs, args, found)
         return found
+
+    def _unless_jax_rounds(
+        self, ours: Evaluator, by_jax: Evaluator, args: tuple[Any, ...], found: Comparison, allowed: float
+    ) -> Comparison:
+        """What was found of a line, unless it is the gradient, and JAX's derivative is off as its constants are."""
+        if found.outcome != "different" or not by_jax.constants:
+            return found
+        truth = self.differentiated(args).truth(args, beside_jax=False)
+        return against_truth(ours, None, truth, allowed=allowed) if truth.is_known else found
 
     def _is_rounding_of_the_input(self, ours: Traced, theirs: Traced, args: tuple[Any, ...], component: int) -> bool:
         """Whether an entry differs by no more than an input does that is in its domain up to rounding alone."""
@@ -340,7 +352,9 @@ class Bench:
             expected=compared.values[1],
             difference=compared.difference,
             example=f"@example({literal(args)})",
-            snippet=snippet(self.derivation, line, other, args),
+            snippet=snippet(
+                self.derivation, line, other, args, differentiable=not self.traces.is_in_numpy(self.derivation.of)
+            ),
         )
 
     def _component(self, args: tuple[Any, ...], flat: int) -> str:

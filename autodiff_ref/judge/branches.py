@@ -51,6 +51,9 @@ SPECIAL = ("zeros", "equal", "compared")
 KEPT = 3
 """inputs of each outcome that are added"""
 
+BESIDE = 1e-9
+"""How far beside a border both sides are tried, whatever branches were taken; times what is compared with beyond 1."""
+
 _BOX = 1100
 """Balls of the radius 2^1100 hold all floats, where a branch is to be ruled out."""
 
@@ -123,6 +126,7 @@ class Branches:
                 sites[site] |= self._aim_at(site, site.wanted(sites[site]), given)
                 if not site.unmet(sites[site]):
                     break
+            self._add_beside(site, self._starts()[0])
 
     def _starts(self) -> list[Input]:
         ordinary = [given for given in self.bench.inputs if given.stratum == "ordinary" and given.main]
@@ -158,6 +162,24 @@ class Branches:
                 self.bench.inputs.append(Input(STRATUM, args, given.main))
                 self._run(len(self.bench.inputs) - 1)
         return sum(outcome for outcome, count in left.items() if count < KEPT)
+
+    def _add_beside(self, site: Site, given: Input) -> None:
+        """Adds an input on either side of a border, close by: a line that is wrong between two borders shows there alone."""
+        programs = [made for made in self._programs(given.args) if made.plan is not None and site in made.plan.sites]
+        if site.is_jaxs or not programs:
+            return
+        leaves, structure = jax.tree.flatten(given.args)
+        try:
+            difference = self._difference(site, programs[0], given.args)
+            for sign in (1.0, -1.0):
+                point: Sequence[np.ndarray] | None = [np.asarray(leaf) for leaf in leaves]
+                for target in (0.0, 0.0, sign * BESIDE * max(1.0, abs(site.number or 1.0))):
+                    point = None if point is None else self._step(difference, point, 0, target, given.args)
+                if point is not None and is_admitted(self.derivation, args := jax.tree.unflatten(structure, point)):
+                    self.bench.inputs.append(Input(STRATUM, args, given.main))
+                    self._run(len(self.bench.inputs) - 1)
+        except Exception:  # it stands in a loop, or cannot be differentiated
+            return
 
     def _scaled(self, args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """Inputs with one argument, one of its entries, or all of them multiplied by powers of 2 and −1."""

@@ -1,4 +1,4 @@
-"""Inputs at the numbers that a derivation's lines compare with, and between them.
+"""Inputs at the numbers that a derivation compares with, and between them.
 
 What a line says where `w == 1` shows at no other input, and hardly at one where 0.7 < w < 0.7001.
 """
@@ -19,13 +19,13 @@ from manual_grad.derivation import Derivation
 STRATUM = "compared"
 """the name of such inputs in a report"""
 
-MOST = 4
-"""numbers that are tried: the first that the lines name"""
+MOST = 6
+"""numbers that are tried: the first that the lines and `of` name"""
 
 LABEL = object()
 """stands for what is computed from labels and constants alone"""
 
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "max", "min", "clamp")
 _SAME_NUMBER = ("broadcast_in_dim", "convert_element_type")
 
 

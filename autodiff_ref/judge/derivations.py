@@ -100,7 +100,8 @@ def verify(
         proofs.begin()  # the prover works beside the balls
     branches = Branches(bench)
     if inputs is None:
-        jaxprs = [bench.traced(line, tried[0].args).closed.jaxpr for line in derivation.lines]
+        traced = [*[bench.traced(line, tried[0].args) for line in derivation.lines], bench.traces.of(tried[0].args)]
+        jaxprs = [each.closed.jaxpr for each in traced]
         bench.inputs += compared_inputs(derivation, jaxprs, seed=seed)
         bench.more = further(derivation, seed=seed)
     branches.aim(where_given=inputs is not None)
@@ -241,6 +242,7 @@ class _Judged:
                     self.unmet[entry.label] = f"no input was found that takes {'; '.join(unmet)}"
                 if against.value_is_right is False:
                     entry.reason = f"follows from {against.label}, and carries its mistake on"
+        entry.is_right_elsewhere = found.verdict == "partial" and relation.informative >= self.wanted
         is_exact = found.verdict in ("agrees", "within") and relation.ulps <= 1
         self.ladder.append(_Rung(entry.label, line, value_is_right, is_exact))
 

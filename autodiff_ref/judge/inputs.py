@@ -96,6 +96,21 @@ def _different_sizes(
     return sizes
 
 
+LARGER = 7
+"""Code that is written for small sizes, as x[:5] or `if len(x) < 5`, shows at sizes from here on."""
+
+
+def larger_sizes(derivation: Derivation) -> Sizes | None:
+    """Sizes beyond the main ones, pairwise different; None where the limits allow none or there are no named dimensions."""
+    sizes = dict(main_sizes(derivation.domain, derivation.sizes)[0])
+    before = dict(sizes)
+    for name in sizes:
+        low, high = derivation.sizes.get(name, (2, LARGER + len(sizes)))
+        others = {size for other, size in sizes.items() if other != name}
+        sizes[name] = next((size for size in range(max(low, LARGER), high + 1) if size not in others), sizes[name])
+    return None if sizes == before else sizes
+
+
 def all_sizes(derivation: Derivation) -> dict[str, list[Sizes]]:
     """The sizes to try, by stratum: the main ones, each named dimension at 1, and all of them at 1."""
     domain, limits = derivation.domain, derivation.sizes
@@ -130,7 +145,7 @@ TRIES = 50
 
 
 def draw_inputs(derivation: Derivation, *, seed: int, at_least: int = 64) -> Drawn:
-    """Inputs over all strata, reproducible from the seed: at least so many of the main sizes, and some of size 1.
+    """Inputs over all strata, reproducible from the seed: at least so many of the main sizes, some of size 1, one larger.
 
     Where few inputs fulfil the derivation's `where`, there may be fewer: then 50 to 100 were drawn for each one wanted.
 
@@ -192,6 +207,8 @@ def _plan(derivation: Derivation, at_least: int) -> list[_Planned]:
     main = by_name.pop("main")
     plan = [_Planned(s, _sort(s, k), main[k % len(main)], True) for s in strata_of(derivation) for k in range(6)]
     plan += [_Planned(name, stratum, sizes[0], False) for name, sizes in by_name.items() for stratum in _AT_SIZE_ONE]
+    larger = larger_sizes(derivation)
+    plan += [_Planned("larger", "ordinary", larger, True)] if larger is not None else []
     missing = max(0, at_least - sum(planned.main for planned in plan))
     return plan + [_Planned("ordinary", "ordinary", main[k % len(main)], True) for k in range(missing)]
 

@@ -48,6 +48,8 @@ class LineReport:
     """of a line that agrees: whether it was proved; None where nobody tried"""
     is_short_of_inputs: bool = False
     """undecided for want of inputs with information alone, and equal at those that there are: a proof makes up for it"""
+    is_right_elsewhere: bool = False
+    """partial, and equal at as many inputs with information as were asked for"""
     diagnosis: Diagnosis | None = None
     """of a refuted line: what it seems to have done"""
 
@@ -128,7 +130,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Every line proved or agreeing, and the reference in order."""
+        """Every line is right, and the reference in order. A partial line is not."""
         return self.reference_is_right and all(line.verdict in RIGHT for line in self.lines)
 
     @property
@@ -138,7 +140,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all right, 1 a line refuted or the reference wrong, 3 something undecided and nothing refuted."""
+        """0 all right, 1 a line refuted or the reference wrong, 3 a line partial or undecided and nothing refuted."""
         if self.first_wrong_line or not self.reference_is_right:
             return 1
         return 0 if self.ok else 3
@@ -243,6 +245,8 @@ class Report:
             return f"wrong first at {self.first_wrong_line}"
         if self.ok:
             return "all lines right"
+        if self.reference_is_right and all(line.verdict in RIGHT or line.is_right_elsewhere for line in self.lines):
+            return "all lines right wherever they have a value"
         return "the reference is wrong" if not self.reference_is_right else "not all lines could be decided"
 
     @property

@@ -11,10 +11,19 @@ from manual_grad._arrays import parts
 from manual_grad.derivation import Derivation, Line, label_of, original_of
 
 
-def snippet(derivation: Derivation, line: Line, other: Line | None, args: tuple[Any, ...]) -> str:
+def snippet(
+    derivation: Derivation, line: Line, other: Line | None, args: tuple[Any, ...], *, differentiable: bool = True
+) -> str:
     """The program. What is defined inside functions is named in a comment, to be pasted in.
 
     A file is run once, so that what its lines return is of the very types that they are handed.
+
+    Args:
+        derivation: whose line it is.
+        line: the line.
+        other: what it is compared with; None for the gradient.
+        args: where they differ.
+        differentiable: whether JAX can differentiate `of`; NumPy code is handed to `assert_gradients_agree` instead.
     """
     right = derivation.of if other is None else other
     names = {right: _name(right, "of" if other is None else "line"), line: _name(line, "line")}
@@ -25,15 +34,15 @@ def snippet(derivation: Derivation, line: Line, other: Line | None, args: tuple[
         loading.setdefault(opens, []).append(takes)
     loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
     first = f"nabla({names[right]})(*args)" if other is None else f"{names[right]}(*args{_keyword(right)})"
-    body = [
-        *loads,
-        "args = (",
-        *[f"    {literal(argument)}," for argument in args],
-        ")",
+    shown = [
         f"nabla = autodiff_ref.nabla({derivation.wrt!r})",
         f"print({first})",
         f"print({names[line]}(*args{_keyword(line)}))",
     ]
+    if other is None and not differentiable:
+        agree = f"autodiff_ref.assert_gradients_agree({names[line]}, {names[right]}, *args, wrt={derivation.wrt!r})"
+        shown = [shown[-1], agree] if not _keyword(line) else [shown[0], shown[-1], agree]
+    body = [*loads, "args = (", *[f"    {literal(argument)}," for argument in args], ")", *shown]
     imports = [f"import {module}" for module in ("runpy", "sys") if any(f"{module}." in row for row in loads)]
     imports += ["import jax", "import numpy as np", "import autodiff_ref"]
     return "\n".join([*imports, "with jax.enable_x64(True):", *[f"    {row}" for row in body]])

@@ -326,12 +326,7 @@ class _Search:
         if limit is None or not limit.exists:
             return False
         expected, scale = self._along(at.values, i, direction)
-        if limit.agrees_with(expected, scale):
-            return True
-        if self.gradient is None or not self.gradient.constants:
-            return False
-        loose, _ = self._along(self.gradient(self._bits, "balls", "exact").values, i, direction)
-        return loose.overlaps(limit.value) and bool(loose.rad() <= _CONSTANTS * scale)
+        return limit.agrees_with(expected, scale)
 
     def _both_sides(self, i: int, left: _Limit | None, right: _Limit | None, scale: float) -> Entry:
         """One entry from its two one-sided derivatives; a side on which the function has no value is left out."""

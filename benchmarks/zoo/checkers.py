@@ -158,6 +158,43 @@ def by_assertion(trial: Trial) -> Verdict:
     return Verdict("undecided" if undecided == len(inputs) else "passed")
 
 
+def by_our_gradcheck(trial: Trial) -> Verdict:
+    """Ours for PyTorch: a Function with the gradient as its backward, both as PyTorch's operations, at the same inputs."""
+    import torch
+
+    from autodiff_ref.torch import judge
+    from zoo.in_torch import in_torch
+
+    specimen, k = trial.specimen, trial.specimen.position
+
+    def said_at(args: tuple[Any, ...]) -> tuple[str, str]:
+        value, gradient = in_torch(specimen.function, *args), in_torch(trial.gradient, *args)
+
+        class Function(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                ctx.save_for_backward(x)
+                return value(*with_variable(args, k, x))
+
+            @staticmethod
+            def backward(ctx: Any, g: Any) -> Any:
+                (x,) = ctx.saved_tensors
+                return torch.tensordot(g, gradient(*with_variable(args, k, x)), g.ndim)
+
+        report = judge(Function.apply, (torch.tensor(np.array(args[k]), requires_grad=True),))
+        verdicts = {report.verdict, *(each.verdict for each in report.trials)}
+        return "WRONG" if "WRONG" in verdicts else "right" if report.ok else "undecided", str(report)
+
+    try:
+        found = [said_at(args) for args in trial.inputs()]
+    except NotImplementedError as error:
+        raise NotExpressibleError from error
+    for said, text in found:
+        if said == "WRONG":
+            return Verdict("refused", "", text)
+    return Verdict("passed" if any(said == "right" for said, _ in found) else "undecided", "", found[0][1])
+
+
 # Peers
 
 
@@ -304,6 +341,7 @@ CHECKERS: dict[str, tuple[Callable[[Trial], Verdict], str]] = {
     "verify": (by_verify, ""),
     "judge_rule": (by_judge_rule, ""),
     "assert_gradients_agree": (by_assertion, ""),
+    "autodiff_ref.torch.gradcheck": (by_our_gradcheck, "torch"),
     "jax check_grads, order 1": (by_check_grads(1), ""),
     "jax check_grads, order 2": (by_check_grads(2), ""),
     "chex assert_numerical_grads": (by_chex, "chex"),
@@ -313,9 +351,9 @@ CHECKERS: dict[str, tuple[Callable[[Trial], Verdict], str]] = {
     "scipy check_grad": (by_scipy, "scipy"),
     "autograd check_grads": (by_hips, "autograd"),
 }
-"""By name: the checker, and the package it needs. The first three are ours."""
+"""By name: the checker, and the package it needs. The first four are ours."""
 
-OURS = ("verify", "judge_rule", "assert_gradients_agree")
+OURS = ("verify", "judge_rule", "assert_gradients_agree", "autodiff_ref.torch.gradcheck")
 
 
 def installed(name: str) -> bool:

@@ -187,6 +187,30 @@ def test_a_slope_kept_from_the_first_call_is_found_where_shapes_change():
     assert (report.verdict, "axes of 3 shortened to 1" in report.text) == ("WRONG", True)
 
 
+def test_a_series_of_pytorchs_own_that_is_cut_short_is_no_mistake_of_the_backward():
+    right = function(torch.lgamma, lambda g, x: g * torch.digamma(x)).apply
+    x = torch.tensor([1.0273089347417266, 1.9041336836778187], dtype=torch.float64, requires_grad=True)
+    second = judge(right, (x,)).double_backward
+    assert (second.verdict, "polygamma is off by" in second.text) == ("undecided", True), str(second)
+    assert judge(right, (x,), within=1e-8).double_backward.verdict == "right"
+    wrong = function(torch.lgamma, lambda g, x: g * torch.digamma(x) * (1 + 1e-7)).apply
+    assert judge(wrong, (x,), within=1e-8).verdict == "WRONG"
+
+
+def test_axes_are_not_shortened_where_the_function_holds_a_target_of_that_length():
+    target = normal(3)
+
+    def loss(x):
+        return ((x - target) ** 2).sum()
+
+    right = function(loss, lambda g, x: g * 2 * (x - target)).apply
+    report = judge(right, (normal(3).requires_grad_(),))
+    assert report.verdict == "right", str(report)
+    assert [trial.verdict for trial in report.trials if "shortened" in trial.name] == ["not tried"] * 2
+    wrong = function(loss, lambda g, x: g * (x - target)).apply
+    assert judge(wrong, (normal(3).requires_grad_(),)).verdict == "WRONG"
+
+
 def test_a_derivative_that_ends_with_a_number_taken_out_is_wrong():
     report = judge(lambda x: x * x.detach().max().item(), (torch.tensor([1.0, 2.0], requires_grad=True),))
     assert report.verdict == "WRONG", str(report)

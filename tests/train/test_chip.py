@@ -141,7 +141,9 @@ def test_fit_on_an_accelerator_takes_the_kernels_to_the_same_weights(options, ex
     assert [e.ll for e in got.history] == pytest.approx([e.ll for e in want.history], rel=1e-5)
 
 
-@pytest.mark.parametrize("other", [{"widths": (9,)}, {"dtype": "float64"}, {"batch_size": 50}, {"optimizer": "lbfgs"}], ids=str)
+@pytest.mark.parametrize(
+    "other", [{"widths": (9,)}, {"dtype": "float64"}, {"batch_size": 50}, {"optimizer": "lbfgs"}], ids=str
+)
 def test_fit_on_an_accelerator_leaves_to_xla_what_does_not_fit_the_kernels(other, examples, used, monkeypatch):
     monkeypatch.setattr(kernels, "accelerated", lambda *_: True)
     assert np.isfinite(fit(*examples, **FEW_EPOCHS | {"validation": 0.2} | other).history[-1].ll)

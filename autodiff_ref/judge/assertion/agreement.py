@@ -20,6 +20,7 @@ from autodiff_ref.judge.assertion.captured import captured
 from autodiff_ref.judge.assertion.computed import Computed, coarse
 from autodiff_ref.judge.assertion.exactly import MOST, TELLING, exactly, floats, of_balls, of_extended, settled, tells
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
+from autodiff_ref.judge.assertion.power import without_power
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluation, Evaluator, compare, evaluator, has_no_kink
@@ -86,7 +87,7 @@ class Pair:
 
     def _settled(self, computed: Computed, again: Again) -> Finding | None:
         if self.candidate is None or self.candidate.plan is None:
-            return self._by_value(computed, again)
+            return self._by_value(computed, again) or self._without_power()
         work = self.reference.work + self.candidate.work
         if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
             if self._floats_tell(computed, again):
@@ -100,6 +101,10 @@ class Pair:
 
     def _by_value(self, computed: Computed, again: Again) -> Finding | None:
         return by_value(self.reference, self.of_arrays, len(self.call.arrays), computed, again)
+
+    def _without_power(self) -> Finding | None:
+        why = without_power(self.reference, self.of_arrays, len(self.call.arrays))
+        return Finding("undecided", why) if why else None
 
     def _by_balls(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
         assert candidate.plan is not None

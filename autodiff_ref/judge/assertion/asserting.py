@@ -148,17 +148,31 @@ def _called(f: Callable[..., Any], call: Call, wrt: str | None) -> Any:
 
 
 def _more_precisely(candidate: Callable[..., Any], pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:
-    """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not."""
-    finer = pair.call.more_precise() if arrays is None else Call.of(*pair.call.rebuilt(arrays))
+    """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not.
+
+    In float64 first; where it does not know that, as many kernels, in float32. At other `arrays` also in its own floats,
+    where these hold them.
+    """
+    call = pair.call
+    finer = call.more_precise() if arrays is None else Call.of(*call.rebuilt(arrays))
     if finer is None:
         return None
-    if pair.closes_over_arrays:
-        candidate = with_arrays(candidate, [np.asarray(array).astype(finer.dtype) for array in captured(candidate)[1]])
-    try:
-        with kept_as_it_was(candidate):
-            return second_of(_called(candidate, finer, wrt), pair.reference.variable)
-    except Exception:  # code that knows no such floats
-        return None
+    tried = [finer]
+    if call.is_low:
+        tried += [finer.narrowed([np.float32 if x.dtype == np.float64 else x.dtype for x in map(np.asarray, finer.values)])]
+        tried += [] if arrays is None else [finer.narrowed([np.asarray(x).dtype for x in call.values])]
+    for each in tried:
+        if each is None:
+            continue
+        f = candidate
+        if pair.closes_over_arrays:
+            f = with_arrays(f, [np.asarray(array).astype(each.dtype) for array in captured(candidate)[1]])
+        try:
+            with kept_as_it_was(f):
+                return second_of(_called(f, each, wrt), pair.reference.variable)
+        except Exception:  # code that knows no such floats
+            continue
+    return None
 
 
 def assert_derivation(derivation: Derivation, **options: Any) -> None:

@@ -18,8 +18,13 @@ Function = Callable[..., Any]
 
 def asks_for_nabla(f: Function) -> bool:
     """Whether f has an argument `nabla` that must be given."""
-    if isinstance(f, types.FunctionType) and "nabla" not in f.__code__.co_varnames and not hasattr(f, "__wrapped__"):
-        return False  # most functions: a tenth of the time of their signature
+    if isinstance(f, types.FunctionType) and not hasattr(f, "__wrapped__") and not hasattr(f, "__signature__"):
+        code = f.__code__  # a tenth of the time of its signature
+        named = code.co_varnames[: code.co_argcount]
+        if "nabla" in named:
+            return named.index("nabla") < code.co_argcount - len(f.__defaults__ or ())
+        only_named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        return "nabla" in only_named and "nabla" not in (f.__kwdefaults__ or {})
     try:
         asked = inspect.signature(f).parameters.get("nabla")
     except (TypeError, ValueError):

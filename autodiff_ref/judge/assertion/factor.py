@@ -49,9 +49,9 @@ class Comparisons:
             again: calls the candidate at other arrays, in float64.
         """
         others: list[tuple[Array, Array]] = []
-        for other in islice(_others(arrays[:given], reference.labels), 2 if reference.work > MOST / 10 else OTHERS):
+        for other in islice(others_of(arrays[:given], reference.labels), 2 if reference.work > MOST / 10 else OTHERS):
             value = again(other)
-            expected = None if value is None else _expected(reference, [*other, *_wide(arrays[given:])])
+            expected = None if value is None else expected_at(reference, [*other, *_wide(arrays[given:])])
             if value is None or expected is None:
                 continue
             computed = Computed.of(value).values.astype(np.float64)
@@ -112,7 +112,7 @@ def _is_one(excess: Array, share: float, rounding: float) -> bool:
     return bool(np.all(np.abs(excess - middle) <= share * min(abs(middle), abs(1 + middle)) + rounding))
 
 
-def _expected(reference: Side, arrays: list[Array]) -> Array | None:
+def expected_at(reference: Side, arrays: list[Array]) -> Array | None:
     """The gradient at other arrays; None where it has no value."""
     if reference.work > QUICK:
         try:
@@ -127,7 +127,7 @@ def _wide(arrays: Sequence[Array]) -> list[Array]:
     return [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arrays]
 
 
-def _others(arrays: Sequence[Array], labels: Sequence[bool]) -> Iterator[list[Array]]:
+def others_of(arrays: Sequence[Array], labels: Sequence[bool]) -> Iterator[list[Array]]:
     """Inputs of the same shapes, all entries different: of the same signs; of labels −1 and +1 or 0 and 1, others."""
     rng = np.random.default_rng(0)
     for k in range(OTHERS):

@@ -49,6 +49,8 @@ WHY = {
     "Choose an input at which the loss has a derivative",
     "drowned": "the gradient is smaller there than the rounding errors of its computation. "
     "Choose an input with smaller arguments, or compute it so that fewer digits cancel",
+    "coarse": "what it is off by there, rounding in that precision explains, and a mistake would too. "
+    "Let the kernel take float32 as well, or choose smaller shapes and arguments, of which less is lost",
     "unbounded": "nothing bounds the rounding errors of what was returned. "
     "Choose an input with smaller arguments, or write the gradient in NumPy or JAX, so that it can be traced",
     "large": "rounding bounds leave a doubt, and the shapes are too large for balls. Try smaller ones",

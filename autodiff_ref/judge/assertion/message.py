@@ -156,8 +156,8 @@ def _allowance(found: Finding, ours: str) -> str:
     match found.how:
         case "finer":
             return (
-                f", where {found.allowed:.3g} is allowed: {ours} is not traced, and was called in float64, since rounding "
-                "in float32 would hide that; it is as far off, relatively, at neighbouring inputs"
+                f", where {found.allowed:.3g} is allowed: {ours} is not traced, and was called in float64, or in float32 if "
+                "it knows no finer, since rounding would hide that; it is as far off, relatively, at neighbouring inputs"
             )
         case "unbounded":
             return f", more than rounding takes away, assumed since {ours} is not traced and nothing bounds its errors"

@@ -20,11 +20,12 @@ from autodiff_ref.judge.assertion.calling import (
 )
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.extended import extended
-from autodiff_ref.judge.assertion.refused import not_traced, uses_jax, writes_in_place
+from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import bounded
 from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
+from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.plans import Array, Plan
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
@@ -80,8 +81,22 @@ class Call:
         wanted = np.dtype(np.float64 if self.dtype.itemsize < 8 else np.longdouble)
         if np.finfo(wanted).nmant <= np.finfo(self.dtype).nmant:
             return None
-        wide = [x.astype(wanted) if x.dtype.kind == "f" else x for x in map(np.asarray, self.values)]
+        wide = [x.astype(wanted) if jax.numpy.issubdtype(x.dtype, np.floating) else x for x in map(np.asarray, self.values)]
         return Call.of(*self.rebuilt(wide))
+
+    @property
+    def is_low(self) -> bool:
+        """Whether its floats are coarser than float32."""
+        kinds = [np.asarray(leaf).dtype for leaf in self.values]
+        return any(jax.numpy.issubdtype(kind, np.floating) and jax.numpy.finfo(kind).bits < 32 for kind in kinds)
+
+    def narrowed(self, dtypes: list[Any]) -> "Call | None":
+        """The call with arrays of these types; None where they do not hold its numbers."""
+        arrays = [np.asarray(x) for x in self.values]
+        made = [x.astype(dtype) for x, dtype in zip(arrays, dtypes, strict=True)]
+        if any(not np.array_equal(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(arrays, made, strict=True)):
+            return None
+        return Call.of(*self.rebuilt(made))
 
     @property
     def key(self) -> Any:

@@ -17,7 +17,7 @@ def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
     yield site.repair("sign", f"the sign of {site.text} is wrong", 1.3, lambda b: b.f("neg", b.slot(WRONG, site.slot)))
     for name, factor in [("2", lambda _: 2.0), *[(n, lambda sizes, n=n: float(sizes[n])) for n in sizes]]:
         yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor))
-        yield site.repair("constant", f"the factor {name} is one too many", 1.5, _times(site, "div", factor))
+        yield site.repair("constant", f"the factor 1/{name} is missing", 1.5, _times(site, "div", factor))
     for name, text in (("add", "1"), ("sub", "−1")):
         yield site.repair("term", f"the term {text} is missing beside {site.text}", 1.25, _times(site, name, lambda _: 1.0))
 

@@ -12,6 +12,7 @@ from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression, Fl
 from autodiff_ref.judge.diagnosis.batched import LEAD
 from autodiff_ref.judge.diagnosis.occurrences import Repair, Site
 from autodiff_ref.judge.diagnosis.terms import Term, bracketed
+from autodiff_ref.judge.diagnosis.variant import Program
 
 NEW = 8.0
 """a factor or a term that is missing takes at most so many operations that the wrong line does not do itself"""
@@ -124,6 +125,23 @@ def _extra(site: Site, slot: int, ancestor: int, names: set[str], depth: int) ->
     return None
 
 
+def _factors(program: Program, slot: int) -> set[int]:
+    """What a value is a product of, powers and quotients of products taken apart; a sign and another shape are no matter."""
+    found, waiting = set[int](), [slot]
+    while waiting:
+        at = waiting.pop()
+        found.add(at)
+        maker = program.maker.get(at)
+        node = None if maker is None else program.nodes[maker]
+        if node is None:
+            continue
+        if node.name in ("mul", "neg", "broadcast_in_dim", "reshape", "squeeze", "expand_dims"):
+            waiting += node.sources
+        elif node.name in ("div", "integer_pow", "square", "pow"):
+            waiting.append(node.sources[0])
+    return found
+
+
 def _with(site: Site, j: int, term: Term) -> Expression:
     def expression(b: Backend) -> Any:
         node = b.program.nodes[b.program.maker[site.slot]]
@@ -195,6 +213,8 @@ def _ways(shape: tuple[int, ...], own: tuple[int, ...]) -> list[bool]:
 def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Callable[[int], Repair]:
     def repair(k: int) -> Repair:
         term, rank = terms[k], len(site.shape)
+        stands_there = term.text in map(site.texts.of, _factors(site.program, site.slot))
+        surplus, state = ("factor", "one too many") if stands_there else ("division by", "missing")
 
         def expression(b: Backend) -> Any:
             value = b.column(term.expression(b), rank) if widen else term.expression(b)
@@ -202,7 +222,7 @@ def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Cal
 
         kind, sentence, more = {
             "mul": ("factor", f"the factor {term.text} is missing", 2.0),
-            "div": ("factor", f"the factor {term.text} is one too many", 2.05),
+            "div": ("factor", f"the {surplus} {term.text} is {state}", 2.05),
             "add": ("term", f"the term {term.text} is missing", 2.1),
             "sub": ("term", f"the term −{bracketed(term.text)} is missing", 2.15),
         }[name]

@@ -216,9 +216,9 @@ def _scaled(site: Site, t: float, sizes: Mapping[str, int]) -> Iterator[Repair]:
     """A constant factor too much or too little."""
     if abs(t - 1) < 1e-14 or t == 0:
         return
-    simple = [(text, f, True) for text, f in constants_for(1 / t, sizes)]
-    simple += [(text, f, False) for text, f in constants_for(t, sizes)]
-    for text, f, surplus in simple[:1] if simple and abs(t) < 1 else simple[-1:]:
+    simple = [(text, f, False) for text, f in constants_for(t, sizes)]
+    simple += [(text, f, True) for text, f in constants_for(1 / t, sizes)]
+    for text, f, surplus in simple[:1]:
         if text == "−1":
             continue  # a sign, which is tried as such
         state = "one too many" if surplus else "missing"

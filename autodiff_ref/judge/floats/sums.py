@@ -170,7 +170,7 @@ def _dot_general(equation: Equation) -> Step:
     upwards = upwards_of(summed)
 
     def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
-        if not summed:
+        if not summed or 0 in shape:
             return without_error(np.zeros((1, *shape), dtype))
 
         def lefts(array: Array) -> Array:

@@ -104,10 +104,10 @@ class Differentiated:
         names = leaf_names(args, [called[k] if k < len(called) else f"argument {k}" for k in range(len(args))])
         return cls(name, *plans, differentiated_leaves(f, wrt, args), sizes, names, tuple(own_rules(value.jaxpr)))
 
-    def truth(self, args: tuple[Any, ...]) -> Truth:
-        """What is known of the gradient at one input of this shape."""
+    def truth(self, args: tuple[Any, ...], *, beside_jax: bool = True) -> Truth:
+        """What is known of the gradient at one input of this shape: where JAX confirms it, or by quotients alone."""
         leaves = jax.tree.leaves(args)
-        return truth_of(self.value, leaves, self.by, evaluator(self.gradient, args), self.out_sizes)
+        return truth_of(self.value, leaves, self.by, evaluator(self.gradient, args) if beside_jax else None, self.out_sizes)
 
     def entry_name(self, args: tuple[Any, ...], flat: int) -> str:
         """The name of an entry of the Jacobian: by w[0] of output 2."""

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
+from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
+from autodiff_ref.judge.numpy_code.mapping import bare
+from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.nabla import Nabla, staged_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import Derivation, Line
@@ -28,6 +32,8 @@ class Traces:
         self._traced: dict[tuple[Any, ...], Traced] = {}
         self._gradients: dict[tuple[int, str | None], Callable[..., Any]] = {}
         self._found: dict[tuple[Any, ...], Any] = {}
+        self._in_numpy: dict[int, Callable[..., Any]] = {}
+        """by the id of a function that is written for NumPy, the same for JAX"""
         self._kept: list[Any] = []
         """the functions that are known by their ids, so that these stay their own"""
 
@@ -52,12 +58,46 @@ class Traces:
         """
         key = id(line), shape_key(args)
         if key not in self._traced:
-            self._kept.append(line)
             if line is None:
-                self._traced[key] = trace_reference(self.derivation, args, self.nabla)
+                self._traced[key] = self._read(
+                    self.derivation.of, lambda of: trace_reference(self._of(of), args, self.nabla)
+                )
             else:
-                self._traced[key] = trace_line(self.derivation, line, args, self.line(None, args).shapes, self.nabla)
+                shapes = self.line(None, args).shapes
+                self._traced[key] = self._read(
+                    line, lambda line: trace_line(self.derivation, line, args, shapes, self.nabla)
+                )
         return self._traced[key]
+
+    def is_in_numpy(self, f: Callable[..., Any]) -> bool:
+        """Whether a function was traced as NumPy code."""
+        return id(f) in self._in_numpy
+
+    def _of(self, of: Callable[..., Any]) -> Derivation:
+        return self.derivation if of is self.derivation.of else replace(self.derivation, of=of)
+
+    def _read(self, f: Callable[..., Any], trace: Callable[[Callable[..., Any]], T]) -> T:
+        """Traces a function as JAX's code, or where that fails or it writes in place, as NumPy's.
+
+        Raises:
+            Exception: neither can be done; what is raised is of the way that its code suggests.
+        """
+        self._kept.append(f)
+        if id(f) in self._in_numpy:
+            return trace(self._in_numpy[id(f)])
+        numpys, is_jaxs = in_numpy(f), uses_jax(f)
+        ways = [numpys, f] if writes_in_place(f) and not is_jaxs else [f, numpys]
+        errors = dict[bool, Exception]()
+        for way in ways:
+            try:
+                made = trace(way)
+            except Exception as error:
+                errors[way is numpys] = error
+                continue
+            if way is numpys:
+                self._in_numpy[id(f)] = way
+            return made
+        raise errors[not is_jaxs]
 
     @property
     def traced(self) -> list[Traced]:
@@ -68,7 +108,7 @@ class Traces:
         """The function that is differentiated, and what it hands to ∇ itself."""
         key = "of", shape_key(args)
         if key not in self._traced:
-            self._traced[key] = trace_of(self.derivation, args, self.nabla)
+            self._traced[key] = self._read(self.derivation.of, lambda of: trace_of(self._of(of), args, self.nabla))
         return self._traced[key]
 
     def nabla(self, wrt: str | None) -> Nabla:
@@ -76,15 +116,16 @@ class Traces:
         derivative_of, staged = jax_nabla(wrt), staged_nabla(wrt)
 
         def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
-            plain = derivative_of(f, wrt)
-
-            def jacobian(*args: Any) -> Any:
+            def at(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
                 if not all(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
-                    return plain(*args)  # numbers among them may be meant to be known, and under jit are not
+                    return derivative_of(f, wrt)(*args)  # numbers may be meant to be known, and under jit are not
                 if (id(f), wrt) not in self._gradients:
                     self._kept.append(f)
                     self._gradients[id(f), wrt] = jax.jit(staged(f, wrt))
                 return self._gradients[id(f), wrt](*args)
+
+            def jacobian(*args: Any) -> Any:
+                return self._read(f, lambda f: at(f, bare(args)))
 
             return jacobian
 
@@ -97,7 +138,7 @@ class Traces:
         key = "differentiated", id(f), wrt, shape_key(args)
         if key not in self._found:
             self._kept.append(f)
-            self._found[key] = Differentiated.of(f, wrt, args, name, labels, self.nabla)
+            self._found[key] = Differentiated.of(self._in_numpy.get(id(f), f), wrt, args, name, labels, self.nabla)
         return self._found[key]
 
     def once(self, what: str, f: Any, wrt: str | None, args: tuple[Any, ...], find: Callable[[], T]) -> T:

@@ -54,6 +54,8 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
         return value
     source = _source(leaves, args)
+    if source is None and _is_of_nothing(leaves, held_in((args, keywords))):
+        level = CONSTANT
     if source is not None and value is source.held:
         return source
     if level == CONSTANT and source is None:
@@ -74,17 +76,33 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
             for held in held_in((args, keywords)):
                 fixed(held)
             return jax.tree.unflatten(structure, [Standing.made(leaf, None, CONSTANT) for leaf in leaves])
-        why = "JAX has no such function" if isinstance(error, LookupError) else str(error).strip().splitlines()[0][:120]
+        why = _why(error)
         raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error
     made: list[Any] = []
     for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
-        if source is not None and leaf is source.held:
+        if not isinstance(leaf, np.ndarray | np.generic):
+            made.append(leaf)
+        elif source is not None and leaf is source.held:
             made.append(source)
         elif source is not None and shares(leaf, source.held):
             made.append(Standing.made(leaf, None, level, parent=source, steps=_steps(real, f, args, keywords, source, k)))
         else:
             made.append(Standing.made(leaf, jnp.asarray(array).astype(canonical(leaf.dtype)), level))
     return jax.tree.unflatten(structure, made)
+
+
+def _why(error: Exception) -> str:
+    """What stopped JAX's function, in words of our own where it is that it is traced."""
+    if isinstance(error, LookupError):
+        return "JAX has no such function"
+    if isinstance(error, jax.errors.JAXTypeError | jax.errors.JAXIndexError):
+        return "numbers decide what it returns"
+    return str(error).strip().splitlines()[0][:120]
+
+
+def _is_of_nothing(leaves: list[Any], given: list[Standing]) -> bool:
+    """Whether there are no numbers in what comes back, or in what it is made of, as in a sum of none: it depends on none."""
+    return all(np.size(leaf) == 0 for leaf in leaves) or all(np.size(each.held) == 0 for each in given)
 
 
 def _by_jax(f: Any, args: Any, keywords: Any) -> list[Any]:

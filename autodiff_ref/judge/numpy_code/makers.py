@@ -31,6 +31,8 @@ CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranar
 OF_SCIPY = ("logsumexp", "softmax", "log_softmax", "polygamma")
 """functions of `scipy.special` that are no ufuncs"""
 
+OF_SCIPY_LINALG = ("inv", "det", "solve", "solve_triangular", "cholesky", "cho_factor", "cho_solve", "expm")
+
 OF_LISTS = (
     *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
     *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose"),
@@ -176,6 +178,31 @@ def _column(part: Any) -> Any:
     return part.reshape(-1, 1) if part.ndim == 1 else part
 
 
+_ENUMERATE, _COLLECT, _SCALAR = np.ndenumerate, np.fromiter, np.isscalar
+
+
+def _enumerated(array: Any) -> Any:
+    """`np.ndenumerate`"""
+    if type(array) is not StandIn:
+        return _ENUMERATE(array)
+    return ((index, array[index]) for index in np.ndindex(*np.shape(real_of(array))))
+
+
+def _collected(values: Any, *args: Any, **keywords: Any) -> Any:
+    """`np.fromiter`"""
+    if current() is None:
+        return _COLLECT(values, *args, **keywords)
+    values = list(values)
+    if not _any_held(values):
+        return _COLLECT(iter(values), *args, **keywords)
+    return stacked(values)
+
+
+def _is_scalar(value: Any) -> bool:
+    """`np.isscalar`"""
+    return _SCALAR(real_of(value))
+
+
 _VECTORIZED = np.vectorize.__call__
 
 
@@ -214,14 +241,20 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
     pairs += [(getattr(math, name), _of_numbers(getattr(math, name), name)) for name in (*OF_MATH, *OF_MATH_IN_JAX)]
     pairs += [(getattr(np, name), _of_lists(getattr(np, name))) for name in OF_LISTS]
     pairs += [(np.lib.stride_tricks.as_strided, _of_views(np.lib.stride_tricks.as_strided))]
+    pairs += [(np.ndenumerate, _enumerated), (np.fromiter, _collected), (np.isscalar, _is_scalar)]
     pairs += [(np.c_, _Joining(np.c_)), (np.r_, _Joining(np.r_))]
     return {id(original): (original, replacement) for original, replacement in pairs}
 
 
 def _of_scipy() -> dict[int, tuple[Any, Any]]:
-    theirs = sys.modules.get("scipy.special")
-    found = [getattr(theirs, name) for name in OF_SCIPY if hasattr(theirs, name)]
-    return {id(f): (f, _by_jax(f)) for f in found if not hasattr(f, "__wrapped__") or f.__name__ in OF_SCIPY}
+    names = {"scipy.special": OF_SCIPY, "scipy.linalg": OF_SCIPY_LINALG}
+    found = [
+        getattr(sys.modules[module], name)
+        for module, several in names.items()
+        for name in several
+        if hasattr(sys.modules.get(module), name)
+    ]
+    return {id(f): (f, _by_jax(f)) for f in found}
 
 
 @contextmanager
@@ -236,7 +269,7 @@ def replaced(f: Callable[..., Any]) -> Generator[None]:
                 np.__dict__,
                 math.__dict__,
                 np.lib.stride_tricks.__dict__,
-                *[m.__dict__ for m in [sys.modules.get("scipy.special")] if m],
+                *[sys.modules[name].__dict__ for name in ("scipy.special", "scipy.linalg") if name in sys.modules],
             ]
             for space in [*homes, *spaces_of(f)]:
                 for name, value in list(space.items()):

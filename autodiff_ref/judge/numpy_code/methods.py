@@ -38,6 +38,20 @@ def along_axis(f: Any, axis: int, a: Any, *args: Any, **keywords: Any) -> Any:
     return np.moveaxis(made, -1, axis) if np.ndim(real_of(rows[0])) == 1 else made
 
 
+def _compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    return np.take(a, np.flatnonzero(condition), axis=axis)
+
+
+def _extract(condition: Any, a: Any) -> Any:
+    return np.take(np.ravel(a), np.flatnonzero(condition))
+
+
+def _choose(a: Any, choices: Any) -> Any:
+    which = np.asarray(fixed(a))
+    every = np.stack(np.broadcast_arrays(*choices, np.zeros(which.shape))[:-1])
+    return every[(which, *np.indices(which.shape))]
+
+
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     counted = fixed(x)
     size = max(int(np.max(counted, initial=-1)) + 1, int(minlength))
@@ -76,6 +90,14 @@ IN_PLACE: dict[str, Callable[..., None]] = {
     "put_along_axis": _put_along_axis,
     "putmask": _putmask,
 }
+
+REWRITTEN: dict[str, Callable[..., Any]] = {
+    "compress": _compress,
+    "choose": _choose,
+    "extract": _extract,
+    "apply_along_axis": along_axis,
+}
+"""functions that are others of NumPy's"""
 
 METHODS: dict[str, Callable[..., Any]] = {
     "fill": _fill,

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy import special
+from jax.scipy import linalg, special
 
 Function = Callable[..., Any]
 
@@ -58,6 +58,8 @@ _OTHER_NAMES: dict[str, Function] = {
     "full_like": _full_like,
     "pow": jnp.power,
     "psi": special.digamma,
+    "cosm1": lambda x: -2 * jnp.sin(x / 2) ** 2,
+    "log_expit": jax.nn.log_sigmoid,
     "softmax": lambda x, axis=None: jax.nn.softmax(x, axis=axis),
     "log_softmax": lambda x, axis=None: jax.nn.log_softmax(x, axis=axis),
     "round": jnp.round,
@@ -76,6 +78,10 @@ def _of_scipy() -> dict[Any, Function]:
     return {getattr(theirs, name): getattr(special, name) for name in names if callable(getattr(theirs, name))}
 
 
+OF_BOTH = {"expm1", "log1p", "exp2", "cbrt", "sinc"}
+"""functions of `scipy.special` that NumPy has too, of the same name"""
+
+
 def jax_function(f: Any) -> Function | None:
     """JAX's function that computes what one of NumPy's or SciPy's does; None where there is none."""
     name, module = getattr(f, "__name__", ""), getattr(f, "__module__", None) or ""
@@ -87,12 +93,14 @@ def jax_function(f: Any) -> Function | None:
             return found
     if module.startswith("numpy.linalg"):
         return getattr(jnp.linalg, name, None)
+    if module.startswith("scipy.linalg"):
+        return getattr(linalg, name, None)
     if module.startswith("numpy.fft"):
         return getattr(jnp.fft, name, None)
     if name in _OTHER_NAMES:
         return _OTHER_NAMES[name]
     if isinstance(f, np.ufunc) and getattr(np, name, None) is not f:
-        return getattr(special, name, None)
+        return getattr(special, name, None) or (getattr(jnp, name, None) if name in OF_BOTH else None)
     return getattr(jnp, name, None) or getattr(special, name, None)
 
 

@@ -30,7 +30,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
     running_now,
     shares,
 )
-from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, along_axis, bincount
+from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, REWRITTEN, bincount
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
 from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError
 
@@ -192,8 +192,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         name = f.__name__
         if name in IN_PLACE:
             return IN_PLACE[name](*args, **keywords)
-        if name == "apply_along_axis":
-            return along_axis(*args, **keywords)
+        if name in REWRITTEN and "out" not in keywords:
+            return REWRITTEN[name](*args, **keywords)
         if name == "bincount" and (len(args) > 1 or "weights" in keywords):
             return bincount(*args, **keywords)
         keywords = dict(keywords)
@@ -273,6 +273,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
                 "leave it an array of NumPy's, without `float`, `item` or `math` of another module",
             )
         return float(self._known(float(self.held), lambda a: a))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return np.round(self, digits or 0)
 
     def __hash__(self) -> int:
         if not isinstance(self.held, np.generic):

@@ -43,8 +43,10 @@ def settled(eqn: Any) -> dict[str, Any]:
 def spelled_out(eqn: Any) -> Any:
     """The jaxpr that an equation stands for which JAX leaves open; None where it leaves nothing open.
 
-    A product of integers and reals is one of reals; of an order it says whether it is stable.
+    A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies.
     """
+    if eqn.primitive.name == "tile":
+        return _tiled(eqn)
     of, makes = [atom.aval.dtype for atom in eqn.invars], eqn.outvars[0].aval.dtype
     match eqn.primitive.name:
         case "dot_general" if jnp.issubdtype(makes, jnp.floating) and not all(jnp.issubdtype(d, jnp.floating) for d in of):
@@ -60,3 +62,15 @@ def spelled_out(eqn: Any) -> Any:
 
     with jax.enable_x64(True):
         return jax.make_jaxpr(spelled)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars])
+
+
+def _tiled(eqn: Any) -> Any:
+    shape, times = eqn.invars[0].aval.shape, tuple(map(int, eqn.params["reps"]))
+    apart = [size for pair in zip(times, shape, strict=True) for size in pair]
+    axes = tuple(range(1, len(apart), 2))
+
+    def tiled(x: Any) -> Any:
+        return jax.lax.reshape(jax.lax.broadcast_in_dim(x, apart, axes), eqn.outvars[0].aval.shape)
+
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(tiled)(jax.ShapeDtypeStruct(shape, eqn.invars[0].aval.dtype))

@@ -5,6 +5,7 @@ neighbours. Where either shows nothing is said of the gradient, and the first op
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -48,6 +49,36 @@ def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> 
                 return _first_wrong(subject, dtype, cotangents, near, data, values.close)
         checked += 1
     return "" if checked > 1 else "a branch: it takes another at every neighbouring input that was tried"
+
+
+ROUNDED = 2.0**-42
+"""of the largest entry: what rounding may do on the way to an operation, where it has no bounds"""
+
+
+@dataclass(frozen=True)
+class Inexact:
+    """An operation of PyTorch whose own result is further off than rounding explains."""
+
+    name: str
+    off: float
+    """relative to the largest entry of its result"""
+
+
+def inexact_operation(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> Inexact | None:
+    """The first operation that PyTorch itself computes to fewer digits than its dtype has, as a series cut short."""
+    written = subject.written(dtype, cotangents, keep=True)
+    by, data = subject.arrays
+    flat = [np.asarray(x, aval.dtype) for x, aval in zip([*by, *data, *cotangents], written.closed.in_avals, strict=True)]
+    values, errors = _Values(written)(flat)
+    steps = list(zip(written.names, written.kept, strict=True))
+    first = len(values) - len(steps)
+    for ((name, _), real), value, error in zip(steps, values[first:], errors[first:], strict=True):
+        gap = np.abs(np.asarray(value, np.float64) - np.asarray(real, np.float64))
+        beyond = np.where(np.isfinite(gap), gap - 4 * np.where(np.isfinite(error), error, np.inf), 0.0)
+        scale = float(np.max(np.abs(value), initial=0.0))
+        if np.max(beyond, initial=0.0) > ROUNDED * scale:
+            return Inexact(name, float(np.max(beyond)) / scale)
+    return None
 
 
 class _Values:

@@ -89,11 +89,11 @@ class Trace(TorchDispatchMode):
 
     def is_traced(self, t: torch.Tensor) -> bool:
         """Whether what a tensor holds was computed from what is traced."""
-        return _id(t) in self.cells
+        return id_of_storage(t) in self.cells
 
     def read(self, t: torch.Tensor) -> Any:
         """What a tensor holds: as traced, or a constant."""
-        cell = self.cells.get(_id(t))
+        cell = self.cells.get(id_of_storage(t))
         if cell is None:
             return jnp.asarray(to_numpy(t))
         if cell.dtype != dtype_of(t):
@@ -109,13 +109,13 @@ class Trace(TorchDispatchMode):
         if order is not None and size == t.numel() and size > 0:
             flat = as_block(value, order)
         else:
-            before = self.cells.get(_id(t))
+            before = self.cells.get(id_of_storage(t))
             if before is None:
                 whole = t.detach().new_empty(0).set_(t.untyped_storage(), 0, (size,))
                 before = jnp.asarray(to_numpy(whole))
             flat = written(before, value, t.shape, t.stride(), t.storage_offset())
-        self.cells[_id(t)] = flat
-        self._held[_id(t)] = t.untyped_storage()
+        self.cells[id_of_storage(t)] = flat
+        self._held[id_of_storage(t)] = t.untyped_storage()
 
     def assume(self, t: torch.Tensor) -> None:
         """Takes the numbers of a tensor for granted; a constant's need no assumption."""
@@ -197,10 +197,10 @@ class Trace(TorchDispatchMode):
             outs = outs[0]
         if len(outs) != len(values):
             raise NotFollowedError(name, f"{len(values)} results were written down, and it has {len(outs)}")
-        given = {_id(t) for t in tensors}
+        given = {id_of_storage(t) for t in tensors}
         for t, each in zip(outs, values, strict=True):
             # nothing is asked or said of it, or it is an argument that came back
-            if t is None or each is None or (_id(t) in given and t.numel()):
+            if t is None or each is None or (id_of_storage(t) in given and t.numel()):
                 continue
             if tuple(np.shape(each)) != tuple(t.shape):
                 raise NotFollowedError(name, f"shape {np.shape(each)} was written down, and it has {tuple(t.shape)}")
@@ -248,9 +248,9 @@ class Trace(TorchDispatchMode):
         if t.storage_offset() or not t.is_contiguous():
             raise NotFollowedError("resize_", "of a view")
         out = func(*args, **keywords)
-        size, cell = t.untyped_storage().nbytes() // t.element_size(), self.cells[_id(t)]
+        size, cell = t.untyped_storage().nbytes() // t.element_size(), self.cells[id_of_storage(t)]
         if size > cell.shape[0]:
-            self.cells[_id(t)] = jnp.concatenate([cell, jnp.zeros(size - cell.shape[0], cell.dtype)])
+            self.cells[id_of_storage(t)] = jnp.concatenate([cell, jnp.zeros(size - cell.shape[0], cell.dtype)])
         return out
 
     def _decomposed(self, func: Any, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -269,7 +269,8 @@ class Trace(TorchDispatchMode):
         raise NotFollowedError(name)
 
 
-def _id(t: torch.Tensor) -> int:
+def id_of_storage(t: torch.Tensor) -> int:
+    """Names the storage of a tensor as long as that lives."""
     return t.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]
 
 

@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
 from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of, seeded
+from autodiff_ref.judge.torch_code.tracing import id_of_storage
 from autodiff_ref.judge.torch_code.values import NotFollowedError, is_float, to_torch
 
 MOST_PATTERNS = 14
@@ -33,7 +36,7 @@ class Trial:
 
     name: str
     verdict: str
-    """right, WRONG, undecided, raises, or not its domain"""
+    """right, WRONG, undecided, raises, not tried, or not its domain"""
     text: str = ""
 
     def __str__(self) -> str:
@@ -209,10 +212,14 @@ def _sizes(base: Base) -> Iterator[Trial]:
     """Axes of length 1 and 0, wherever the arguments have one length."""
     tensors = [x for x in base.subject.inputs if isinstance(x, torch.Tensor)]
     lengths = list(dict.fromkeys(n for x in tensors for n in x.shape if n > 1))[:MOST_SIZES]
+    own = _own_lengths(base)
     for length in lengths:
         for short in (1, 0):
             inputs = [_shortened(x, length, short) for x in base.subject.inputs]
             subject, name = base.other(inputs), f"axes of {length} shortened to {short}"
+            if length in own:
+                yield Trial(name, "not tried", f"  it holds a tensor of its own with an axis of {length}")
+                continue
             at, data = subject.arrays
             try:
                 outs = subject.run(at, data, None).outs
@@ -234,6 +241,42 @@ def _sizes(base: Base) -> Iterator[Trial]:
                 continue
             right = all(np.all(grad == 0) for grad in grads)
             yield Trial(name, "right" if right else "WRONG", "" if right else "  there is no output, and a gradient not 0")
+
+
+def _own_lengths(base: Base) -> set[int]:
+    """The lengths of axes of tensors that the forward holds itself, as a target: they stay when arguments are shortened."""
+    given = base.subject.given(base.by, base.data)
+    with seeded(), _Watch() as watch:
+        watch.know(given)
+        base.subject.func(*given)
+    return watch.lengths
+
+
+class _Watch(TorchDispatchMode):
+    """Notes the shapes of tensors that neither were handed in nor are the result of an operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths = set[int]()
+        self._known = dict[int, torch.UntypedStorage]()
+        """the storages themselves: as long as they live, no other has their id"""
+
+    def know(self, values: Any) -> None:
+        """Tensors that may be met."""
+        for x in tree_leaves(values):
+            if isinstance(x, torch.Tensor):
+                storage = x.untyped_storage()
+                self._known[id_of_storage(x)] = storage
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs an operation."""
+        del types
+        for x in tree_leaves((args, kwargs)):
+            if isinstance(x, torch.Tensor) and id_of_storage(x) not in self._known:
+                self.lengths.update(x.shape)
+        result = func(*args, **(kwargs or {}))
+        self.know(result)
+        return result
 
 
 def _overwritten(base: Base) -> Iterator[Trial]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autodiff_ref import assert_backward_agrees
+from autodiff_ref.judge.assertion import backward
 
 _rng = np.random.default_rng(2)
 X, W, B = _rng.standard_normal((4, 3)), _rng.standard_normal((3, 2)), _rng.standard_normal(2)
@@ -157,3 +158,17 @@ def test_wrong_forms_are_said():
     with pytest.raises(TypeError, match="`backward` must be a function"):
         assert_backward_agrees(affine_forward, 3, X, W, B)  # pyright: ignore
     assert_backward_agrees(affine_forward, lambda d, c: (None, affine_backward(d, c)[1]), X, W, B)
+
+
+def test_upstream_gradients_are_no_argument_of_a_test(monkeypatch):
+    """An argument drawn as a test draws it must not be the upstream gradient: `dout <= 0` for `x <= 0` would be right."""
+    monkeypatch.setattr(backward, "UPSTREAM", 1)
+
+    def by_the_wrong_mask(dout, cache):
+        dx = dout.copy()
+        dx[dout <= 0] = 0
+        return dx
+
+    for seed in range(3):
+        with pytest.raises(AssertionError, match="is not ∇relu_forward"):
+            assert_backward_agrees(relu_forward, by_the_wrong_mask, np.random.default_rng(seed).standard_normal((4, 3)))

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import linalg, special
 
 from autodiff_ref import UndecidedError, assert_gradients_agree
 from autodiff_ref.judge.assertion import agreement
 from autodiff_ref.judge.assertion.agreement import pair_of
+from autodiff_ref.judge.assertion.exactly import truth_at
 from autodiff_ref.judge.assertion.sides import Call
 from tests.numpy_pairs import PAIRS, W, X, Y
 
@@ -67,6 +69,18 @@ def test_a_branch_taken_where_reals_tie_is_a_kink():
         assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, -1.0), absolute, w)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, 1.0), absolute, w + 0.5)
+
+
+def test_a_sum_of_no_entries_depends_on_nothing_and_is_no_kink():
+    def loss(w, x):
+        chosen = x[x[:, 0] > 10] @ w
+        return chosen.sum() if chosen.sum() > 0 else (w**2).sum()
+
+    x = np.arange(6.0).reshape(3, 2)
+    for right in (lambda w, x: 2 * w, lambda w, x: 2 * w + x[x[:, 0] > 10].T @ (x[x[:, 0] > 10] @ w)):
+        assert_gradients_agree(right, loss, np.array([0.5, -1.0]), x)
+    with pytest.raises(AssertionError, match="every component is 2 times"):
+        assert_gradients_agree(lambda w, x: 4 * w + x[x[:, 0] > 10].sum(axis=0), loss, np.array([0.5, -1.0]), x)
 
 
 class Network:
@@ -145,3 +159,56 @@ def test_precisions(dtype):
     assert_gradients_agree(pair.gradient, pair.loss, *args)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda *a: pair.gradient(*a) * dtype(1.0001), pair.loss, *args)
+
+
+SPD = X.T @ X + np.eye(X.shape[1])
+
+
+def enumerated(x):
+    total = np.zeros(())
+    for (i, j), value in np.ndenumerate(x):
+        total += value * value * (i + 2 * j)
+    return total
+
+
+FOLLOWED = {
+    "np.ndenumerate": enumerated,
+    "np.fromiter": lambda a: np.fromiter((row @ row for row in a), dtype=float).prod(),
+    "np.compress, np.extract": lambda a: np.compress([True, False, True], a, axis=0).prod() + np.extract(a > 0.5, a).prod(),
+    "np.choose": lambda a: np.choose(np.array([0, 2, 1]), a).prod(),
+    "round, in a branch": lambda a: (a[0, 0] ** 2 if round(a[0, 0]) > 100 else a[1, 1] ** 3) + 0 * round(a[0, 1], 1),
+    "scipy.special": lambda a: np.sum(special.expm1(a) + special.log_expit(a) + special.cosm1(a) + special.log1p(a**2)),
+    "scipy.linalg.solve": lambda a: linalg.solve(a, a[0]).sum() + linalg.inv(a).sum() + linalg.det(a),
+    "scipy.linalg.solve_triangular": lambda a: linalg.solve_triangular(np.tril(a), np.arange(3.0), lower=True).sum(),
+    "scipy.linalg.cho_solve": lambda a: linalg.cho_solve(linalg.cho_factor(a), np.arange(3.0)).sum(),
+    "scipy.linalg.cholesky": lambda a: linalg.cholesky(a, lower=True)[2, 1],
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_functions_of_numpy_and_scipy_are_followed(name):
+    loss, symmetric = FOLLOWED[name], "cho" in name
+    pair = pair_of(lambda a: a, loss, None, Call.of((SPD,)))
+    assert pair.reference.plan is not None
+    assert pair.follows(loss(SPD.copy()))
+    truth = truth_at(pair.reference, pair.of_arrays)
+    assert truth is not None
+    gradient = truth.high.reshape(SPD.shape)
+    for i, j in np.ndindex(*SPD.shape):
+        step = np.zeros_like(SPD)
+        step[i, j] = 1e-6
+        step = step + step.T if symmetric else step  # SciPy reads one triangle
+        difference = (loss(SPD + step) - loss(SPD - step)) / 2e-6
+        assert np.sum(gradient * step) / 1e-6 == pytest.approx(difference, rel=1e-5, abs=1e-5 * np.abs(gradient).max()), (
+            i,
+            j,
+        )
+
+
+def test_what_jax_says_of_its_tracers_is_not_said_again():
+    def by_numbers(w):
+        return np.histogram(w, bins=2)[1].sum() + np.add.reduceat(w, [0, 1]).sum()
+
+    with pytest.raises(TypeError, match=r"test_assertion_numpy\.py:\d+") as failed:
+        assert_gradients_agree(lambda w: w, by_numbers, np.arange(3.0))
+    assert "Trac" not in str(failed.value).replace("traced", "")

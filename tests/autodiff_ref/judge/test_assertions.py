@@ -298,3 +298,23 @@ def test_a_gradient_that_writes_into_its_argument_is_judged_where_it_was_called(
 def test_a_gradient_wrong_at_equal_numbers_only_is_wrong_there():
     with pytest.raises(AssertionError, match="certified"):
         assert_gradients_agree(lambda w: jnp.where(w == 0, 7.0, 2 * w), lambda w: jnp.sum(w**2), np.array([0.0, 1.0]))
+
+
+@given(st.integers(1, 3), st.integers(2, 4), st.sampled_from([0.0, 1.0, -2.5]))
+def test_where_equal_numbers_make_no_kink_a_wrong_gradient_is_refuted(m, k, z):
+    """z − max z ties, and the loss is smooth: how the tie is decided cancels."""
+
+    def probabilities(z):
+        e = jnp.exp(z - jnp.max(z, axis=1, keepdims=True))
+        return e / jnp.sum(e, axis=1, keepdims=True)
+
+    def loss(z):
+        return -jnp.sum(jnp.log(probabilities(z)[:, 0]))
+
+    def right(z):
+        return probabilities(z) - jnp.eye(k)[0]
+
+    equal = np.full((m, k), z)
+    assert_gradients_agree(right, loss, equal)
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda z: 2 * right(z), loss, equal)

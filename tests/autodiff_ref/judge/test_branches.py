@@ -147,3 +147,30 @@ def test_examples_is_a_promise(wanted):
     report = verify(derivation, examples=wanted, floats=False, prove=False)
     assert report.ok
     assert sum(count for stratum, count in report.lines[0].inputs.items() if "=1" not in stratum) >= wanted
+
+
+@settings(max_examples=4)
+@given(st.floats(0.25, 8), st.floats(-6, -2), st.booleans())
+def test_a_line_wrong_between_two_borders_is_refuted(border, exponent, inside):
+    """Ordinary inputs take every branch of both comparisons, and none falls between the borders."""
+    other = border * (1 - 10**exponent if inside else 1 + 10**exponent)
+
+    def capped(x):
+        return jnp.sum(jnp.minimum(x, border))
+
+    def line(x, nabla):
+        return jnp.where(3 * x < 3 * other, 1.0, 0.0)
+
+    derivation = Derivation("∇ Σ min(x, c)", capped, "x", (reals("n"),), [line])
+    report = verify(derivation, prove=False, floats=False, suspects=False, examples=8)
+    assert report.first_wrong_line == "line", str(report)
+    right = derivation.with_lines(lambda x, nabla: jnp.where(3 * x < 3 * border, 1.0, 0.0))
+    assert verify(right, prove=False, floats=False, examples=8).ok
+
+
+@pytest.mark.parametrize("first", [5, 6, 7])
+def test_code_that_is_written_for_small_sizes_is_refuted(first):
+    def line(x, nabla):
+        return 2 * x if x.shape[0] < first else jnp.concatenate([2 * x[: first - 1], x[first - 1 :]])
+
+    assert judged(line).first_wrong_line == "line"

@@ -45,7 +45,7 @@ def by_stratum(derivation, seed=0):
 
 def test_a_sweep_of_the_notes_covers_every_stratum():
     found = by_stratum(notes.W11)
-    assert set(found) == {*STRATA, "n=1", "d=1", "all=1"}
+    assert set(found) == {*STRATA, "larger", "n=1", "d=1", "all=1"}
     assert sum(map(len, found.values())) >= 64
 
 

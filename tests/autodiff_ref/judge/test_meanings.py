@@ -10,11 +10,14 @@ from flint import arb
 from jax import lax
 from jax.scipy import special, stats
 
+from autodiff_ref import verify
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.floats.table import FLOATS
+from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.symbols.table import SYMBOLS
+from manual_grad import Derivation, intervals
 
 X = np.array([0.25, 0.5, 0.75, 0.875])
 
@@ -219,3 +222,19 @@ def test_far_out_a_tail_keeps_its_digits() -> None:
         ]
         assert abs(low + 500007.8266948113) < 1e-8
         assert abs(high / arb("-3.655893540915029e-350") - 1) < 1e-12
+
+
+def test_at_a_tie_of_a_series_a_line_about_the_function_itself_is_right() -> None:
+    """JAX's ndtri takes another formula beyond 1 − e⁻²: its derivative is off by 11 ulps there, within its constants."""
+
+    def line(p: Any, nabla: Any) -> Any:
+        return jnp.sqrt(2 * jnp.pi) * jnp.exp(special.ndtri(p) ** 2 / 2)
+
+    def off(p: Any, nabla: Any) -> Any:
+        return line(p, nabla) * (1 + 1e-12)
+
+    derivation = Derivation("ndtri′", lambda p: jnp.sum(special.ndtri(p)), "p", (intervals(0.0, 1.0, "n"),), [line])
+    at = [Input("a tie", (np.array([0.86, 1 - np.exp(-2.0)]),))]
+    how = {"prove": False, "floats": False, "suspects": False, "inputs": at}
+    assert verify(derivation, **how).lines[0].verdict == "within"
+    assert verify(derivation.with_lines(off), **how).first_wrong_line == "off"

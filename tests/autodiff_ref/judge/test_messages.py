@@ -92,13 +92,13 @@ def test_of_a_vector_where_a_scalar_is_meant_its_sum_is_proposed():
         verify(Derivation("vector", of=of, wrt="w", domain=domain, lines=[line]))
 
 
-def test_a_line_that_calls_numpy_on_what_is_traced_is_told_of_jax_numpy():
+def test_a_line_whose_numbers_leave_its_arrays_is_told_where_and_what_to_do():
     def line(w, nabla):
-        return 2 * np.exp(w)
+        return np.frombuffer(memoryview(np.exp(w)))
 
-    numpy_line = Derivation("exp", of=lambda w: jnp.sum(jnp.exp(w)), wrt="w", domain=(reals("d"),), lines=[line])
-    with pytest.raises(LineError, match=r"line raised TracerArrayConversionError .*: use jax\.numpy in place of numpy"):
-        verify(numpy_line)
+    derivation = Derivation("exp", of=lambda w: jnp.sum(jnp.exp(w)), wrt="w", domain=(reals("d"),), lines=[line])
+    with pytest.raises(LineError, match=r"line raised .* test_messages\.py:\d+"):
+        verify(derivation)
 
 
 def test_a_loss_that_cannot_be_traced_is_named_with_one_error():

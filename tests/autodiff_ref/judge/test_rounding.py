@@ -303,3 +303,9 @@ def test_labels_stay_exact() -> None:
     (value, error), *_ = bounded(traced(lambda y: (1 + y) / 2 == 1, (np.zeros(2),), np.float64))(np.array([[1.0, -1.0]]))
     assert value.tolist() == [[True, False]]
     assert error.tolist() == [[0, 0]]
+
+
+def test_a_product_that_has_no_entries_has_bounds():
+    none = bounded(traced(lambda x, w: x @ w, (np.ones((0, 2)), np.ones(2)), np.float64))
+    ((value, error),) = none(np.ones((1, 0, 2)), np.ones((1, 2)))
+    assert value.shape[1:] == error.shape[1:] == (0,)

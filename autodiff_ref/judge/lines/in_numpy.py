@@ -1,0 +1,52 @@
+"""Lines that are written in NumPy, as functions that JAX can trace.
+
+A line is traced once a shape, for all inputs of that shape. So NumPy code may read, write and mask arrays as it likes, and
+what it computes must not be decided by numbers that are handed in: there is no trace of `if x[0] > 0` for all inputs.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from autodiff_ref.judge.numpy_code import Levels, NotFollowedError, through_numpy
+from autodiff_ref.judge.numpy_code.mapping import bare
+
+Function = Callable[..., Any]
+
+
+def in_numpy(f: Function) -> Function:
+    """f, written for NumPy, as a function of the same arguments that JAX can trace.
+
+    Raises:
+        NotFollowedError: on use, where f does what cannot be followed, or numbers decide what it computes.
+    """
+
+    @functools.wraps(f)
+    def traced(*args: Any, **keywords: Any) -> Any:
+        args = bare(args)
+        if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+            return f(*args, **keywords)
+        numbers = jax.tree.map(_some_numbers, args)
+        data = jax.tree.map(lambda leaf: not np.issubdtype(leaf.dtype, np.floating), numbers)
+        function, assumptions = through_numpy(f, [], Levels(numbers, {}, data, {}), lambda held: f)
+        value = function(*jax.tree.map(jax.numpy.asarray, args), **keywords)
+        if assumptions:
+            raise NotFollowedError(
+                f"numbers that are handed in decide what is computed at {assumptions[0].place}",
+                "a line is traced once for all inputs of a shape: choose by masks, np.where or an array of indices",
+            )
+        return value
+
+    return traced
+
+
+def _some_numbers(leaf: Any) -> Any:
+    """Numbers of the shape of an argument, for code that runs along with its trace; none of them is 0, 1 or another's."""
+    array = leaf if isinstance(leaf, Tracer) else np.asarray(leaf)
+    if not np.issubdtype(array.dtype, np.floating):
+        return np.zeros(array.shape, array.dtype)
+    return 0.375 + np.arange(array.size, dtype=array.dtype).reshape(array.shape) / 64

@@ -1,0 +1,16 @@
+"""Right."""
+
+from jax.nn import sigmoid
+
+
+def line_1(w, x, y):
+    """Σ (1 − σ(yz)) y x"""
+    return ((1 - sigmoid(y * (x @ w))) * y) @ x
+
+
+def line_2(w, x, y):
+    """Σ (I(y=1) − σ(z)) x"""
+    return ((y == 1) - sigmoid(x @ w)) @ x
+
+
+lines = [line_1, line_2]

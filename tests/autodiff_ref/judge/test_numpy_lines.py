@@ -1,0 +1,164 @@
+"""Derivations whose functions and lines are written in NumPy, as courses write them: judged as they stand."""
+
+import numpy as np
+import pytest
+
+from autodiff_ref import verify
+from autodiff_ref.judge.errors import LineError
+from manual_grad import Derivation, classes, reals
+
+
+def relu_loss(x, w):
+    h = x @ w
+    h[h <= 0] = 0
+    return 0.5 * np.sum(h**2)
+
+
+def relu_by_mask(x, w):
+    """Xᵀ(h ∘ 1[h > 0])"""
+    h = x @ w
+    dh = h.copy()
+    dh[~(h > 0)] = 0
+    return x.T @ dh
+
+
+def probabilities(z):
+    e = np.exp(z - np.max(z, axis=1, keepdims=True))
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def cross_entropy(z, y):
+    return -np.sum(np.log(probabilities(z)[range(len(y)), y])) / y.shape[0]
+
+
+def softmax_minus_one(z, y):
+    """(P − Y)/m"""
+    p = probabilities(z)
+    p[range(len(y)), y] -= 1
+    return p / y.shape[0]
+
+
+def forgot_the_mean(z, y):
+    """P − Y"""
+    p = probabilities(z)
+    p[range(len(y)), y] -= 1
+    return p
+
+
+def normalised_loss(x, gamma, g):
+    xhat = (x - x.mean(axis=0)) / np.sqrt(np.mean((x - x.mean(axis=0)) ** 2, axis=0) + 0.5)
+    return np.sum(g * (gamma * xhat))
+
+
+def batch_norm_backward(x, gamma, g):
+    """γ/(n s) (n G − 1ΣG − x̂ Σ G x̂)"""
+    n, s = x.shape[0], np.sqrt(x.var(axis=0) + 0.5)
+    xhat, dxhat = (x - x.mean(axis=0)) / s, g * gamma
+    return (n * dxhat - dxhat.sum(axis=0) - xhat * np.sum(dxhat * xhat, axis=0)) / (n * s)
+
+
+def recurrent_loss(w, x):
+    h, out = np.zeros(x.shape[0]), np.zeros_like(x)
+    for t in range(x.shape[1]):
+        h = np.tanh(w * h + x[:, t])
+        out[:, t] = h
+    return 0.5 * np.sum(out**2)
+
+
+def through_time(w, x):
+    """Σ_t δ_t h_{t−1}, δ_t = (h_t + w δ_{t+1}) (1 − h_t²)"""
+    n, steps = x.shape
+    h = np.zeros((n, steps + 1))
+    for t in range(steps):
+        h[:, t + 1] = np.tanh(w * h[:, t] + x[:, t])
+    dw, dh = 0.0, np.zeros(n)
+    for t in reversed(range(steps)):
+        da = (dh + h[:, t + 1]) * (1 - h[:, t + 1] ** 2)
+        dw += np.sum(da * h[:, t])
+        dh = da * w
+    return dw
+
+
+DERIVATIONS = {
+    "ReLU by a mask": Derivation(
+        "∇_w ½‖relu(Xw)‖²", relu_loss, "w", (reals("n", "d"), reals("d")), [relu_by_mask]
+    ),
+    "softmax": Derivation("∇_z ll", cross_entropy, "z", (reals("m", "k"), classes("m", "k")), [softmax_minus_one]),
+    "batch norm": Derivation(
+        "∇_x batch norm", normalised_loss, "x", (reals("n", "d"), reals("d"), reals("n", "d")), [batch_norm_backward]
+    ),
+    "through time": Derivation("∇_w rnn", recurrent_loss, "w", (reals(), reals("n", "t")), [through_time]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_lines_in_numpy_are_right(name):
+    report = verify(DERIVATIONS[name], prove=False, floats=False, examples=16)
+    assert report.ok, str(report)
+
+
+def test_a_wrong_line_in_numpy_is_refuted_and_its_place_named():
+    softmax = DERIVATIONS["softmax"]
+    report = verify(softmax.with_lines(softmax_minus_one, forgot_the_mean), prove=False, floats=False, examples=16)
+    assert report.first_wrong_line == "forgot_the_mean", str(report)
+    found = report.lines[1]
+    assert "the factor 1/m is missing" in str(found.diagnosis)
+    assert "test_numpy_lines.py" in str(found.diagnosis)
+    assert found.counterexample is not None
+
+
+def test_the_program_that_shows_a_mistake_needs_no_jax_gradient_of_numpy_code(capsys):
+    wrong = DERIVATIONS["softmax"].with_lines(forgot_the_mean)
+    report = verify(wrong, prove=False, floats=False, suspects=False, examples=16)
+    program = report.lines[0].counterexample.snippet
+    with pytest.raises(AssertionError, match="forgot_the_mean is not ∇cross_entropy"):
+        exec(program, {})
+    assert capsys.readouterr().out.startswith("[[")
+
+
+def test_a_line_and_of_may_be_written_for_different_libraries():
+    import jax.numpy as jnp
+
+    def in_jax(x, w):
+        return 0.5 * jnp.sum(jnp.maximum(x @ w, 0) ** 2)
+
+    mixed = Derivation("∇_w, mixed", in_jax, "w", (reals("n", "d"), reals("d")), [relu_by_mask])
+    assert verify(mixed, prove=False, floats=False, examples=16).ok
+
+
+def test_a_line_may_hand_numpy_code_to_nabla():
+    def slope(x, w, nabla):
+        """X ∇ as NumPy has it"""
+        return nabla(relu_loss, "w")(x, w)
+
+    derivation = Derivation("∇_w", relu_loss, "w", (reals("n", "d"), reals("d")), [slope, relu_by_mask])
+    assert verify(derivation, prove=False, floats=False, examples=16).ok
+
+
+def test_numbers_that_decide_what_is_computed_are_refused_with_their_place():
+    def by_a_branch(x, w):
+        """chooses by the first number"""
+        return relu_by_mask(x, w) if w[0] > 0 else relu_by_mask(x, w) * 1.0
+
+    derivation = DERIVATIONS["ReLU by a mask"].with_lines(by_a_branch)
+    with pytest.raises(LineError, match=r"test_numpy_lines\.py:\d+.*np\.where") as raised:
+        verify(derivation)
+    assert "by_a_branch" in str(raised.value)
+
+
+def test_tiles_are_copies():
+    def loss(w, x):
+        return np.sum(np.tile(w, (len(x), 1)) * x**2) + np.sum(np.tile(w, 3) ** 2)
+
+    def line(w, x):
+        """Σ x² + 6 w"""
+        return np.sum(x**2, axis=0) + 6 * w
+
+    def counted_once(w, x):
+        """Σ x² + 2 w"""
+        return np.sum(x**2, axis=0) + 2 * w
+
+    tiled = Derivation("∇_w of tiles", loss, "w", (reals("d"), reals("n", "d")), [line, counted_once])
+    report = verify(tiled, examples=16)
+    assert report.lines[0].verdict == "proved", str(report)
+    assert report.first_wrong_line == "counted_once", str(report)
