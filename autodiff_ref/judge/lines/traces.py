@@ -9,11 +9,12 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.judge.numpy_code.mapping import bare
-from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
+from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
 from autodiff_ref.nabla import Nabla, staged_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import Derivation, Line
@@ -92,12 +93,14 @@ class Traces:
             try:
                 made = trace(way)
             except Exception as error:
+                if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
+                    raise
                 errors[way is numpys] = error
                 continue
             if way is numpys:
                 self._in_numpy[id(f)] = way
             return made
-        raise errors[not is_jaxs]
+        raise errors[uses_numpy(f) and not is_jaxs]
 
     @property
     def traced(self) -> list[Traced]:

@@ -21,9 +21,18 @@ def uses_jax(f: Any) -> bool:
     return any(_is_jax(value) for value in _named(f))
 
 
+def uses_numpy(f: Any) -> bool:
+    """Whether a function, or one of its module that it calls, names something of NumPy's."""
+    return any(_package(value) == "numpy" for value in _named(f))
+
+
 def _is_jax(value: Any) -> bool:
+    return _package(value) in ("jax", "jaxlib")
+
+
+def _package(value: Any) -> str:
     module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-    return str(module or "").split(".", 1)[0] in ("jax", "jaxlib")
+    return str(module or "").split(".", 1)[0]
 
 
 def _all(code: types.CodeType) -> Any:

@@ -22,7 +22,7 @@ def judged(line, of=squares, domain=VECTOR, **more):
     return verify(Derivation("∇", of, "x", domain, [line], **more), floats=False, prove=False, suspects=False)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.integers(-12, 14), st.sampled_from([1.0, -1.0]))
 def test_a_line_wrong_beyond_any_threshold_is_refuted(power, sign):
     threshold = 10.0**power
@@ -33,7 +33,7 @@ def test_a_line_wrong_beyond_any_threshold_is_refuted(power, sign):
     assert judged(line).first_wrong_line == "line"
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.integers(-14, -1), st.integers(-3, 3).map(float))
 def test_a_line_wrong_within_any_window_is_refuted(power, centre):
     def line(x, nabla):
