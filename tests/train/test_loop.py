@@ -89,7 +89,15 @@ def test_an_epoch_of_one_batch_is_the_full_batch_step(n):
     assert [float(step_ll), whole_ll] == pytest.approx([float(ll)] * 2, rel=1e-6)
 
 
-@pytest.mark.parametrize(("n", "gradient"), combinations([130_001, 1_000], ["hand", "autodiff"]))
+@pytest.mark.parametrize(
+    ("n", "gradient"),
+    [
+        (130_001, "hand"),
+        (130_001, "autodiff"),
+        (1_000, "hand"),
+        pytest.param(1_000, "autodiff", marks=pytest.mark.explore),
+    ],
+)
 def test_sums_are_bitwise_the_same_on_any_number_of_processors(n, gradient, monkeypatch):
     monkeypatch.setattr(kernels, "RANGE", 100_000)
     table = table_of(3, n, 5, np.float32)
