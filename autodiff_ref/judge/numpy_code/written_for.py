@@ -2,6 +2,7 @@
 
 import dis
 import types
+from functools import lru_cache
 from typing import Any
 
 from autodiff_ref.judge.numpy_code.makers import names_in
@@ -9,16 +10,20 @@ from autodiff_ref.judge.numpy_code.makers import names_in
 
 def writes_in_place(f: Any) -> bool:
     """Whether a function, or one of its module that it calls, has `a += b`: of NumPy's arrays that writes into them."""
+    return any(map(_writes, _codes(f)))
+
+
+@lru_cache(maxsize=4096)
+def _writes(code: types.CodeType) -> bool:
+    """Whether code, or what is defined within it, has `a += b`. Code does not change: it is looked through once."""
     return any(
-        instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("=")
-        for code in _codes(f)
-        for instruction in _all(code)
-    )
+        instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("=") for instruction in dis.get_instructions(code)
+    ) or any(_writes(part) for part in code.co_consts if isinstance(part, types.CodeType))
 
 
 def uses_jax(f: Any) -> bool:
     """Whether a function, or one of its module that it calls, names something of JAX's."""
-    return any(_is_jax(value) for value in _named(f))
+    return any(_package(value) in ("jax", "jaxlib") for value in _named(f))
 
 
 def uses_numpy(f: Any) -> bool:
@@ -26,20 +31,9 @@ def uses_numpy(f: Any) -> bool:
     return any(_package(value) == "numpy" for value in _named(f))
 
 
-def _is_jax(value: Any) -> bool:
-    return _package(value) in ("jax", "jaxlib")
-
-
 def _package(value: Any) -> str:
     module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
     return str(module or "").split(".", 1)[0]
-
-
-def _all(code: types.CodeType) -> Any:
-    yield from dis.get_instructions(code)
-    for part in code.co_consts:
-        if isinstance(part, types.CodeType):
-            yield from _all(part)
 
 
 def _functions(f: Any) -> list[types.FunctionType]:
