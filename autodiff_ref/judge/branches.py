@@ -16,11 +16,12 @@ import numpy as np
 from flint import arb
 from jax.extend import core
 
-from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import PRECISIONS
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
+from autodiff_ref.judge.evaluation import as_balls, note_comparisons
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.trace import Traced, shape_key
 from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
@@ -134,11 +135,11 @@ class Branches:
 
     def _aim_at(self, site: Site, wanted: list[int], given: Input) -> int:
         """Adds inputs of the outcomes that are wanted; which of them were found."""
-        programs = [made for made in self._programs(given.args) if made.plan is not None and site in made.plan.sites]
+        programs = self._programs_at(site, given.args)
         if not programs:
             return 0
-        plan = programs[0].plan
-        assert plan is not None
+        planned = programs[0].plan
+        assert planned is not None
         left = dict.fromkeys(wanted, KEPT)
         walked = () if site.is_jaxs else self._walked(site, programs[0], given.args, wanted)
         scaled = () if wanted == [EQUAL] else self._scaled(given.args)
@@ -148,24 +149,20 @@ class Branches:
             self._runs += 1
             if not is_admitted(self.derivation, args):
                 continue
-            context = Context(constants="exact", met={})
-            leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-            with precision(PRECISIONS[0]):
-                try:
-                    plan.run(context, *map(_point, leaves))
-                except Exception:  # numbers so large that flint refuses them
-                    continue
-            assert context.met is not None
-            here = [outcome for outcome, count in left.items() if count and context.met.get(site, 0) & outcome]
+            met: dict[Site, int] = {}
+            try:
+                note_comparisons(planned, args, PRECISIONS[0], met)
+            except Exception:  # numbers so large that flint refuses them
+                continue
+            here = [outcome for outcome, count in left.items() if count and met.get(site, 0) & outcome]
             if here:
                 left.update({outcome: left[outcome] - 1 for outcome in here})
-                self.bench.inputs.append(Input(STRATUM, args, given.main))
-                self._run(len(self.bench.inputs) - 1)
+                self._add(args, given)
         return sum(outcome for outcome, count in left.items() if count < KEPT)
 
     def _add_beside(self, site: Site, given: Input) -> None:
         """Adds an input on either side of a border, close by: a line that is wrong between two borders shows there alone."""
-        programs = [made for made in self._programs(given.args) if made.plan is not None and site in made.plan.sites]
+        programs = self._programs_at(site, given.args)
         if site.is_jaxs or not programs:
             return
         leaves, structure = jax.tree.flatten(given.args)
@@ -176,10 +173,18 @@ class Branches:
                 for target in (0.0, 0.0, sign * BESIDE * max(1.0, abs(site.number or 1.0))):
                     point = None if point is None else self._step(difference, point, 0, target, given.args)
                 if point is not None and is_admitted(self.derivation, args := jax.tree.unflatten(structure, point)):
-                    self.bench.inputs.append(Input(STRATUM, args, given.main))
-                    self._run(len(self.bench.inputs) - 1)
+                    self._add(args, given)
         except Exception:  # it stands in a loop, or cannot be differentiated
             return
+
+    def _programs_at(self, site: Site, args: tuple[Any, ...]) -> list[Traced]:
+        """The programs that make a comparison."""
+        return [made for made in self._programs(args) if made.plan is not None and site in made.plan.sites]
+
+    def _add(self, args: tuple[Any, ...], start: Input) -> None:
+        """Adds an input that was found from another one, and notes what is compared there."""
+        self.bench.inputs.append(Input(STRATUM, args, start.main))
+        self._run(len(self.bench.inputs) - 1)
 
     def _scaled(self, args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """Inputs with one argument, one of its entries, or all of them multiplied by powers of 2 and −1."""
@@ -259,7 +264,7 @@ class Branches:
             def difference(*leaves: Any, entry: int = 0) -> Any:
                 given = [*[leaves[k] for k in free], *leaves, np.int64(entry)]
                 with precision(PRECISIONS[0]):
-                    made = planned.run(Context(constants="exact"), *[_point(np.asarray(x)) for x in given])
+                    made = planned.run(Context(constants="exact"), *[as_balls(np.asarray(x)) for x in given])
                     _, values, *slopes = [np.vectorize(float, otypes=[float])(x) for x in made]
                 return values, slopes
 
@@ -298,8 +303,7 @@ class Branches:
             low, high = row_of(domain).bounds(domain)
             box = _box(low, high)
             bounds[id(box)] = low, high
-            is_number = np.issubdtype(leaf.dtype, np.floating)
-            boxes.append(np.full(leaf.shape, box) if k in free else exact(leaf) if is_number else leaf)
+            boxes.append(np.full(leaf.shape, box) if k in free else as_balls(leaf))
             kept.append(box)
         context = Context(constants="exact", possible={}, bounds=bounds)
         try:
@@ -309,11 +313,6 @@ class Branches:
             return False
         assert context.possible is not None
         return branch in site.unmet(context.possible.get(site, ALL))
-
-
-def _point(leaf: np.ndarray) -> Any:
-    """A leaf of arguments as a plan takes it: reals as balls of radius 0, others as they are."""
-    return exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
 def _box(low: float, high: float) -> arb:

@@ -27,7 +27,7 @@ class Evaluator:
 
     def __init__(self, plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> None:
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-        self._balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+        self._balls = list(map(as_balls, leaves))
         for k in np.flatnonzero(rounded):
             self._balls[k] = entrywise(lambda x: arb(float(x), float(np.spacing(abs(x)))), leaves[k])
         self._plan = plan
@@ -61,8 +61,12 @@ def note_comparisons(plan: Plan, args: tuple[Any, ...], bits: int, met: dict[Any
     """Runs a plan at one input, and notes how the numbers compared that it compares."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     with precision(bits):
-        balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
-        plan.run(Context(constants="exact", met=met), *balls)
+        plan.run(Context(constants="exact", met=met), *map(as_balls, leaves))
+
+
+def as_balls(leaf: np.ndarray) -> Any:
+    """A leaf of arguments as a plan takes it: reals as balls of radius 0, others as they are."""
+    return exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
 def _as_ball(value: Any) -> arb:
