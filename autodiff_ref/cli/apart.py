@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import FrameType
 from typing import Any, TextIO
 
@@ -202,16 +202,9 @@ def main(order: Message) -> None:
     os.dup2(2, 1)  # what lines print is no message
     threading.Thread(target=_end_with_parent, daemon=True).start()
     paper = Paper(**order["paper"])
-    asked = Order(
-        tuple(order["targets"]),
-        order["options"],
-        order["mutants"],
-        paper,
-        frozenset(order["skip"]),
-        order["cut"],
-        order["of"],
-        order["graded"],
-    )
+    said: Message = {each.name: order[each.name] for each in fields(Order)}
+    said |= {"targets": tuple(order["targets"]), "paper": paper, "skip": frozenset(order["skip"])}
+    asked = Order(**said)
     teller = _Teller(told, paper, order["timeout"])
     for outcome in judged_here(asked, teller):
         teller.say("outcome", outcome=asdict(outcome))

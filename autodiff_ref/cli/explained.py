@@ -14,8 +14,6 @@ from autodiff_ref.judge.explanation.explain import explain
 from autodiff_ref.judge.html import of_text
 from manual_grad import Derivation
 
-NOTES = "manual_grad.notes"
-
 
 def run(words: list[str], seed: int, html: Path | None, *, as_json: bool) -> int:
     """Explains, prints, and says with which exit code to end."""
@@ -42,7 +40,7 @@ def _chosen(words: list[str]) -> list[tuple[Derivation, list[str]]]:
     if len(words) > 2:
         raise targets.TargetError(f"give a TARGET and a LINE, got {' '.join(words)}")
     is_line = len(words) == 2 or (len(words) == 1 and words[0].isidentifier() and not _is_module(words[0]))
-    place = NOTES if len(words) - is_line == 0 else words[0]
+    place = targets.NOTES if len(words) - is_line == 0 else words[0]
     derivations = list(targets.derivations_of(place).values())
     if not is_line:
         return [(derivation, []) for derivation in derivations]

@@ -1,11 +1,11 @@
-"""Points: what the verdicts on the lines of a submission are worth. It imports no JAX."""
+"""Points: what the verdicts on the lines of a submission are worth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-RIGHT = ("proved", "agrees", "within")
-REFERENCE = "jax.grad"
+from autodiff_ref.judge.lines.trace import REFERENCE
+from autodiff_ref.judge.verdict import RIGHT
 
 Standing = Literal["right", "wrong", "look", "no points"]
 

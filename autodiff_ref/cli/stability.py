@@ -19,8 +19,6 @@ from autodiff_ref.train.commands import refusals
 from autodiff_ref.train.plot import require_matplotlib
 from manual_grad import Derivation, grad_w11, grad_w12, grad_w21, notes
 
-NOTES = "manual_grad.notes"
-
 WAYS = {"compiled": "compiled", "numpy": "NumPy"}
 
 CLOSED_FORMS = {notes.W11.name: grad_w11, notes.W12.name: grad_w12, notes.W21.name: grad_w21}
@@ -83,7 +81,7 @@ def stability(
         matplotlib = require_matplotlib("plot stability")
         if dtype not in DTYPES:
             raise ValueError(f"--dtype must be float64 or float32, got {dtype!r}")
-        chosen = [found for t in target or [NOTES] for found in targets.derivations_of(t).items()]
+        chosen = [found for t in target or [targets.NOTES] for found in targets.derivations_of(t).items()]
         places = _places(out, [name for name, _ in chosen], matplotlib)
         console, found = Console(), list[dict[str, Any]]()
         for (_, derivation), place in zip(chosen, places, strict=True):

@@ -22,6 +22,10 @@ class TargetError(ValueError):
     """A target that cannot be loaded, or that holds no derivation."""
 
 
+NOTES = "manual_grad.notes"
+"""the target where none is given"""
+
+
 @dataclass(frozen=True)
 class Usable:
     """A derivation that was found."""

@@ -21,8 +21,6 @@ from autodiff_ref.judge.derivations import Progress as Tell
 from autodiff_ref.judge.html import of_report
 from autodiff_ref.judge.report import Report
 
-NOTES = "manual_grad.notes"
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -43,7 +41,7 @@ class Wanted:
 def run(wanted: Wanted) -> int:
     """Judges, prints, and says with which exit code to end."""
     console = Console()
-    target, as_json = wanted.target or [NOTES], wanted.as_json
+    target, as_json = wanted.target or [targets.NOTES], wanted.as_json
     on_data = wanted.data is not None or wanted.label is not None
     if wanted.only_list and not on_data:
         return _list(target, as_json=as_json)
