@@ -1,5 +1,8 @@
 """Derivations whose functions and lines are written in NumPy, as courses write them: judged as they stand."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,11 +10,15 @@ from autodiff_ref import verify
 from autodiff_ref.judge.errors import LineError
 from manual_grad import Derivation, classes, reals
 
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
-def relu_loss(x, w):
-    h = x @ w
-    h[h <= 0] = 0
-    return 0.5 * np.sum(h**2)
+from backwards.lines import (
+    batch_norm_line,
+    normalised_loss,
+    recurrent_loss,
+    relu_loss,
+    through_time_line,
+)
 
 
 def relu_by_mask(x, w):
@@ -45,49 +52,15 @@ def forgot_the_mean(z, y):
     return p
 
 
-def normalised_loss(x, gamma, g):
-    xhat = (x - x.mean(axis=0)) / np.sqrt(np.mean((x - x.mean(axis=0)) ** 2, axis=0) + 0.5)
-    return np.sum(g * (gamma * xhat))
-
-
-def batch_norm_backward(x, gamma, g):
-    """γ/(n s) (n G − 1ΣG − x̂ Σ G x̂)"""
-    n, s = x.shape[0], np.sqrt(x.var(axis=0) + 0.5)
-    xhat, dxhat = (x - x.mean(axis=0)) / s, g * gamma
-    return (n * dxhat - dxhat.sum(axis=0) - xhat * np.sum(dxhat * xhat, axis=0)) / (n * s)
-
-
-def recurrent_loss(w, x):
-    h, out = np.zeros(x.shape[0]), np.zeros_like(x)
-    for t in range(x.shape[1]):
-        h = np.tanh(w * h + x[:, t])
-        out[:, t] = h
-    return 0.5 * np.sum(out**2)
-
-
-def through_time(w, x):
-    """Σ_t δ_t h_{t−1}, δ_t = (h_t + w δ_{t+1}) (1 − h_t²)"""
-    n, steps = x.shape
-    h = np.zeros((n, steps + 1))
-    for t in range(steps):
-        h[:, t + 1] = np.tanh(w * h[:, t] + x[:, t])
-    dw, dh = 0.0, np.zeros(n)
-    for t in reversed(range(steps)):
-        da = (dh + h[:, t + 1]) * (1 - h[:, t + 1] ** 2)
-        dw += np.sum(da * h[:, t])
-        dh = da * w
-    return dw
-
-
 DERIVATIONS = {
     "ReLU by a mask": Derivation(
         "∇_w ½‖relu(Xw)‖²", relu_loss, "w", (reals("n", "d"), reals("d")), [relu_by_mask]
     ),
     "softmax": Derivation("∇_z ll", cross_entropy, "z", (reals("m", "k"), classes("m", "k")), [softmax_minus_one]),
     "batch norm": Derivation(
-        "∇_x batch norm", normalised_loss, "x", (reals("n", "d"), reals("d"), reals("n", "d")), [batch_norm_backward]
+        "∇_x batch norm", normalised_loss, "x", (reals("n", "d"), reals("d"), reals("n", "d")), [batch_norm_line]
     ),
-    "through time": Derivation("∇_w rnn", recurrent_loss, "w", (reals(), reals("n", "t")), [through_time]),
+    "through time": Derivation("∇_w rnn", recurrent_loss, "w", (reals(), reals("n", "t")), [through_time_line]),
 }  # fmt: skip
 
 
