@@ -33,15 +33,14 @@ def snippet(
         opens, takes = _from_its_source(each, name)
         loading.setdefault(opens, []).append(takes)
     loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
-    first = f"nabla({names[right]})(*args)" if other is None else f"{names[right]}(*args{_keyword(right)})"
-    shown = [
-        f"nabla = autodiff_ref.nabla({derivation.wrt!r})",
-        f"print({first})",
-        f"print({names[line]}(*args{_keyword(line)}))",
-    ]
-    if other is None and not differentiable:
+    nabla, ours = f"nabla = autodiff_ref.nabla({derivation.wrt!r})", f"print({names[line]}(*args{_keyword(line)}))"
+    if other is not None:
+        shown = [nabla, f"print({names[right]}(*args{_keyword(right)}))", ours]
+    elif differentiable:
+        shown = [nabla, f"print(nabla({names[right]})(*args))", ours]
+    else:
         agree = f"autodiff_ref.assert_gradients_agree({names[line]}, {names[right]}, *args, wrt={derivation.wrt!r})"
-        shown = [shown[-1], agree] if not _keyword(line) else [shown[0], shown[-1], agree]
+        shown = [*([nabla] if _keyword(line) else []), ours, agree]
     body = [*loads, "args = (", *[f"    {literal(argument)}," for argument in args], ")", *shown]
     imports = [f"import {module}" for module in ("runpy", "sys") if any(f"{module}." in row for row in loads)]
     imports += ["import jax", "import numpy as np", "import autodiff_ref"]

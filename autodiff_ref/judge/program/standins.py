@@ -1,7 +1,7 @@
 """What JAX computes by tricks on bits, for the sake of the last digit, as the real function that it stands for."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,26 +45,30 @@ def spelled_out(eqn: Any) -> Any:
 
     A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies.
     """
-    if eqn.primitive.name == "tile":
-        return _tiled(eqn)
     of, makes = [atom.aval.dtype for atom in eqn.invars], eqn.outvars[0].aval.dtype
     match eqn.primitive.name:
         case "dot_general" if jnp.issubdtype(makes, jnp.floating) and not all(jnp.issubdtype(d, jnp.floating) for d in of):
-            dtypes = [makes] * 2
+            spelled = _cast(eqn, [makes] * 2)
         case "sort" if settled(eqn) != eqn.params:
-            dtypes = of
+            spelled = _cast(eqn, of)
+        case "tile":
+            spelled = _tiled(eqn)
         case _:
             return None
-
-    def spelled(*operands: Any) -> Any:
-        made = [operand.astype(dtype) for operand, dtype in zip(operands, dtypes, strict=True)]
-        return eqn.primitive.bind(*made, **settled(eqn))
 
     with jax.enable_x64(True):
         return jax.make_jaxpr(spelled)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars])
 
 
-def _tiled(eqn: Any) -> Any:
+def _cast(eqn: Any, dtypes: Sequence[Any]) -> Callable[..., Any]:
+    def cast(*operands: Any) -> Any:
+        made = [operand.astype(dtype) for operand, dtype in zip(operands, dtypes, strict=True)]
+        return eqn.primitive.bind(*made, **settled(eqn))
+
+    return cast
+
+
+def _tiled(eqn: Any) -> Callable[..., Any]:
     shape, times = eqn.invars[0].aval.shape, tuple(map(int, eqn.params["reps"]))
     apart = [size for pair in zip(times, shape, strict=True) for size in pair]
     axes = tuple(range(1, len(apart), 2))
@@ -72,5 +76,4 @@ def _tiled(eqn: Any) -> Any:
     def tiled(x: Any) -> Any:
         return jax.lax.reshape(jax.lax.broadcast_in_dim(x, apart, axes), eqn.outvars[0].aval.shape)
 
-    with jax.enable_x64(True):
-        return jax.make_jaxpr(tiled)(jax.ShapeDtypeStruct(shape, eqn.invars[0].aval.dtype))
+    return tiled

@@ -212,14 +212,14 @@ def _sizes(base: Base) -> Iterator[Trial]:
     """Axes of length 1 and 0, wherever the arguments have one length."""
     tensors = [x for x in base.subject.inputs if isinstance(x, torch.Tensor)]
     lengths = list(dict.fromkeys(n for x in tensors for n in x.shape if n > 1))[:MOST_SIZES]
-    own = _own_lengths(base)
+    own = _own_lengths(base) if lengths else set[int]()
     for length in lengths:
         for short in (1, 0):
-            inputs = [_shortened(x, length, short) for x in base.subject.inputs]
-            subject, name = base.other(inputs), f"axes of {length} shortened to {short}"
+            name = f"axes of {length} shortened to {short}"
             if length in own:
                 yield Trial(name, "not tried", f"  it holds a tensor of its own with an axis of {length}")
                 continue
+            subject = base.other([_shortened(x, length, short) for x in base.subject.inputs])
             at, data = subject.arrays
             try:
                 outs = subject.run(at, data, None).outs
@@ -265,8 +265,7 @@ class _Watch(TorchDispatchMode):
         """Tensors that may be met."""
         for x in tree_leaves(values):
             if isinstance(x, torch.Tensor):
-                storage = x.untyped_storage()
-                self._known[id_of_storage(x)] = storage
+                self._known[id_of_storage(x)] = x.untyped_storage()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs an operation."""
