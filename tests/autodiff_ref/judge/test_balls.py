@@ -17,15 +17,21 @@ from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.walk import plan
 
 
-def evaluate(f, *args, bits=256, labels=(), **options):
+def evaluate(f, *args, **options):
     """f at `args` in balls, and the context it ran in."""
+    values, context = evaluate_all(f, *args, **options)
+    return values[0], context
+
+
+def evaluate_all(f, *args, bits=256, labels=(), **options):
+    """All leaves of what f returns, and the context it ran in."""
     with jax.enable_x64(True):
         made = plan(jax.make_jaxpr(f)(*args), BALLS, labels=labels)
     context = Context(**options)
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     with precision(bits):
         balls = [exact(leaf) if leaf.dtype.kind == "f" else leaf for leaf in leaves]
-        return made.run(context, *balls)[0], context
+        return made.run(context, *balls), context
 
 
 def as_ball(value):

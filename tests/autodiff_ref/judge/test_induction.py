@@ -88,21 +88,23 @@ NEITHER = {
 def test_a_sum_of_one_term_is_known_and_adds_up(name: str) -> None:
     f = SUMS[name]
     assert is_one_term(f)
+
+    @jax.jit
+    def left_overs(w: Any, x: Any, y: Any) -> list[Any]:
+        """f of some, and of the others, less f of all, which is c"""
+        return [f(w, x[:k], y[:k]) + f(w, x[k:], y[k:]) - f(w, x, y) for k in (2, 3)]
+
+    w = arguments(7)[0]
     with jax.enable_x64(True):
-        left_over: list[Any] = []
-        for seed in (1, 2):
-            w, x, y = arguments(7, seed)
-            w = arguments(7)[0]
-            # f of some, and of the others, less f of all is c
-            left_over += [np.asarray(f(w, x[:k], y[:k]) + f(w, x[k:], y[k:]) - f(w, x, y)) for k in (2, 3)]
+        left_over = [np.asarray(value) for seed in (1, 2) for value in left_overs(w, *arguments(7, seed)[1:])]
     for other in left_over[1:]:
         np.testing.assert_allclose(other, left_over[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_one_term_a_row_is_known_and_depends_on_that_row(name: str) -> None:
-    f = ROWS[name]
-    assert is_one_term(f)
+    f = jax.jit(ROWS[name])
+    assert is_one_term(ROWS[name])
     w, x, y = arguments(7)
     with jax.enable_x64(True):
         whole = np.asarray(f(w, x, y))
