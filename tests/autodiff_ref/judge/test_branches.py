@@ -19,7 +19,7 @@ VECTOR = (reals("n"),)
 
 
 def judged(line, of=squares, domain=VECTOR, **more):
-    return verify(Derivation("∇", of, "x", domain, [line], **more), floats=False, prove=False, suspects=False)
+    return verify(Derivation("∇", of, "x", domain, [line], **more), floats=False, prove=False, suspects=False, shrink=False)
 
 
 @settings(max_examples=4)
@@ -162,7 +162,7 @@ def test_a_line_wrong_between_two_borders_is_refuted(border, exponent, inside):
         return jnp.where(3 * x < 3 * other, 1.0, 0.0)
 
     derivation = Derivation("∇ Σ min(x, c)", capped, "x", (reals("n"),), [line])
-    report = verify(derivation, prove=False, floats=False, suspects=False, examples=8)
+    report = verify(derivation, prove=False, floats=False, suspects=False, shrink=False, examples=8)
     assert report.first_wrong_line == "line", str(report)
     right = derivation.with_lines(lambda x, nabla: jnp.where(3 * x < 3 * border, 1.0, 0.0))
     assert verify(right, prove=False, floats=False, examples=8).ok
