@@ -1,10 +1,11 @@
-"""Which combinations of several parameters a test runs: each value of each always, all of them in the `explore` profile."""
+"""How much of what is alike a test runs: a little always, all of it in the `explore` profile."""
 
 import itertools
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 
 def combinations(*parameters: Iterable[Any]) -> list[Any]:
@@ -18,3 +19,8 @@ def combinations(*parameters: Iterable[Any]) -> list[Any]:
         )
         for places in itertools.product(*(range(len(values)) for values in lists))
     ]
+
+
+def few_or_many(few: int, many: int) -> int:
+    """How many inputs to ask for: few, and many in the `explore` profile."""
+    return many if settings.get_current_profile_name() == "explore" else few

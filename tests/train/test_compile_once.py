@@ -12,6 +12,7 @@ from autodiff_ref.train.capacity import capacity, least
 from autodiff_ref.train.compiled import folder, kept
 from autodiff_ref.train.kernels import mean_over
 from autodiff_ref.train.updates import update_of
+from tests.combinations import combinations
 
 optax = pytest.importorskip("optax")
 
@@ -127,8 +128,7 @@ def test_arrays_and_callbacks_within_an_optimiser_are_its_own():
         assert update_of(one, layers)[0] != update_of(other, layers)[0]
 
 
-@pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize(("n", "weights"), combinations([1, 31, 32, 33, 100], [False, True]))
 def test_room_beyond_the_examples_adds_exactly_nothing(n, weights):
     """Whatever stands there, and however much there is."""
     random = np.random.default_rng(n)

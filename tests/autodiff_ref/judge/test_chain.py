@@ -11,6 +11,7 @@ import pytest
 import autodiff_ref
 from autodiff_ref.verify import Input, verify
 from manual_grad import Derivation
+from tests.combinations import few_or_many
 from tests.derivations import chain
 from tests.derivations._draw import drawn
 from tests.derivations._traces import traces
@@ -109,9 +110,9 @@ The prover is not asked: with batch normalisation, tanh and softmax after each o
 
 
 def test_the_judge_finds_every_line_of_the_chain_right() -> None:
-    report = verify(chain.CHAIN, examples=36, traces=traces(chain.CHAIN), prove=False)
+    report = verify(chain.CHAIN, examples=few_or_many(12, 64), traces=traces(chain.CHAIN), prove=False)
     assert report.ok, str(report)
-    assert all(sum(line.inputs.values()) >= 30 for line in report.lines)
+    assert all(sum(line.inputs.values()) >= 10 for line in report.lines)
 
 
 def refuted(derivation: Derivation) -> list[str]:

@@ -11,6 +11,7 @@ from autodiff_ref.judge.floats.table import FLOATS, WITHOUT_BOUNDS
 from tests.autodiff_ref.judge.test_balls import ENTRYWISE
 from tests.autodiff_ref.judge.test_rounding import DTYPES, check
 from tests.autodiff_ref.judge.test_rules import RULES
+from tests.combinations import combinations
 
 UNSEEN = {"add_any", "one_minus_square", "iota"}
 """what no program asks for by itself: sums of cotangents, what JAX asks for from 0.12 on, and what is known beforehand"""
@@ -34,8 +35,7 @@ def batch(name: str, dtype: Any) -> tuple[Any, list[Any]]:
     return f, [np.array([points, points[::-1]], dtype)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize(("name", "dtype"), combinations(JUDGED, DTYPES))
 def test_what_is_computed_of_exact_and_of_rounded_operands_is_within_the_bound(name: str, dtype: Any) -> None:
     f, leaves = batch(name, dtype)
     third = np.asarray(3, dtype)

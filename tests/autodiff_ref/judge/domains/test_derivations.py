@@ -249,10 +249,22 @@ def test_the_right_line_is_right(name: str) -> None:
     assert report.ok, str(report)
 
 
+SMALLEST = {
+    "positive_definite": 2,
+    "lower_triangular": 2,
+    "simplex": 1,
+    "permutations": 3,
+    "sorted_reals": 2,
+    "symmetric": 1,
+    "integers": 1,
+}
+"""how small an input there is that shows the mistake, for some"""
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_the_wrong_line_is_refuted_by_an_element_of_the_domain(name: str) -> None:
+def test_the_wrong_line_is_refuted_by_a_small_element_of_the_domain(name: str) -> None:
     made = derivation(name, CASES[name].wrong)
-    report = verify(made, prove=False)
+    report = verify(made, prove=False, suspects=False, floats=False)
     (line,) = report.lines
     assert line.verdict == "refuted", str(report)
     found = line.counterexample
@@ -263,21 +275,4 @@ def test_the_wrong_line_is_refuted_by_an_element_of_the_domain(name: str) -> Non
         sizes |= dict(zip(leaf.dims, np.shape(x), strict=True))
     for leaf, x in zip(domains, arrays, strict=True):
         assert row_of(leaf).contains(leaf.sized(sizes), x), found
-
-
-@pytest.mark.parametrize(
-    ("name", "smallest"),
-    [
-        ("positive_definite", 2),
-        ("lower_triangular", 2),
-        ("simplex", 1),
-        ("permutations", 3),
-        ("sorted_reals", 2),
-        ("symmetric", 1),
-        ("integers", 1),
-    ],
-)
-def test_counterexamples_are_as_small_as_they_can_be(name: str, smallest: int) -> None:
-    (line,) = verify(derivation(name, CASES[name].wrong), prove=False, suspects=False, floats=False).lines
-    assert line.counterexample is not None
-    assert np.shape(jax.tree.leaves(line.counterexample.args)[-1])[0] == smallest
+    assert np.shape(arrays[-1])[0] == SMALLEST.get(name, np.shape(arrays[-1])[0])
