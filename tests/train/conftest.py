@@ -2,11 +2,13 @@
 
 import csv
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-os.environ["MANUAL_GRAD_CACHE"] = "off"  # tests leave the user's folder alone; subprocesses inherit it
+# Tests leave the user's folder alone, and read in one process, and in the next run, what another has compiled
+os.environ["MANUAL_GRAD_CACHE"] = str(Path(__file__).parents[2] / ".pytest_cache" / "compiled")
 
 
 @pytest.fixture
