@@ -92,6 +92,11 @@ def test_the_readme_shows_how_the_real_table_begins(there):
     # log-likelihoods after 300 steps depend on the machine's rounding in their last digits
     without_numbers = [re.sub(r"\d+\.\d+", "#", text.strip()) for text in (printed, shown)]
     assert without_numbers[0].startswith(without_numbers[1])
+    said = " ".join(printed.split())
+    assert "569 rows × 30 columns" in said
+    assert "benign → −1, malignant → +1" in said
+    assert "balls decided at the 4 rows where floats differ most" in said
+    assert float(said.split("by the hand gradient: ")[1].split("accuracy ")[1][:5]) >= 0.97
 
 
 def test_the_two_commands_stand_in_the_readme():

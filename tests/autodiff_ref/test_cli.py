@@ -7,7 +7,6 @@ import textwrap
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
 from autodiff_ref.cli import apart, judging
@@ -22,17 +21,6 @@ from manual_grad import notes
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def breast_cancer(tmp_path_factory):
-    data = load_breast_cancer()
-    path = tmp_path_factory.mktemp("data") / "breast_cancer.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*data.feature_names, "diagnosis"])
-        writer.writerows([*row, data.target_names[target]] for row, target in zip(data.data, data.target, strict=True))
-    return path
 
 
 MINE = '''
@@ -134,16 +122,6 @@ def test_a_planted_mistake_that_is_called_right_is_exit_code_3(monkeypatch):
 
 def test_undecided_is_exit_code_3():
     assert run("verify", "manual_grad.notes:RESIDUAL", "--timeout", 0).exit_code == 3
-
-
-def test_the_notes_at_rows_of_a_real_table(breast_cancer):
-    result = run("verify", "--data", breast_cancer, "--label", "diagnosis")
-    assert result.exit_code == 0, result.stdout
-    said = " ".join(result.stdout.split())
-    assert "569 rows × 30 columns" in said
-    assert "benign → −1, malignant → +1" in said
-    assert "balls decided at the 4 rows where floats differ most" in said
-    assert float(said.split("by the hand gradient: ")[1].split("accuracy ")[1][:5]) >= 0.97
 
 
 # Bad input: one sentence on stderr, exit code 2, nothing on stdout

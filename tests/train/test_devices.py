@@ -30,8 +30,9 @@ def told(done):
 if case == "dies":
     fit(x, y, epochs=1_000_000, batch_size=64, devices=devices, on_epoch=told)
 found = []
-for options in (dict(), dict(shuffle="batches", dtype="float64", validation=0.2), dict(batch_size=None),
-                dict(optimizer="adam", learning_rate=0.01, example_weights=1 + x[:, 2] ** 2)):
+every = (dict(), dict(shuffle="batches", dtype="float64", validation=0.2), dict(batch_size=None),
+         dict(optimizer="adam", learning_rate=0.01, example_weights=1 + x[:, 2] ** 2))
+for options in every[:int(sys.argv[4])]:
     result = fit(x, y, **({"epochs": 4, "batch_size": 64, "devices": devices} | options))
     found.append([[leaf.ravel().tolist() for leaf in jax.tree.leaves(result.model.layers)], [e.ll for e in result.history]])
 print(json.dumps(found))
@@ -44,9 +45,10 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
-def started(case, number=0, port="0"):
+def started(case, number=0, port="0", fits=0):
+    arguments = [case, str(number), port, str(fits)]
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, case, str(number), port], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -60,10 +62,13 @@ def flat(case):
     return np.concatenate([np.concatenate([*map(np.asarray, case[0]), case[1]])])
 
 
-def test_four_devices_and_two_processes_equal_one_device_within_rounding():
-    one, four = output(started("one")), output(started("four"))
+@pytest.mark.parametrize("fits", [2, pytest.param(4, marks=pytest.mark.explore)])
+def test_four_devices_and_two_processes_equal_one_device_within_rounding(fits):
+    """Minibatches, and batches in another order in float64; then the whole table at once, and weights with Adam."""
+    one, four = output(started("one", fits=fits)), output(started("four", fits=fits))
     port = free_port()
-    two = [output(p) for p in [started("two processes", k, port) for k in (0, 1)]]
+    two = [output(p) for p in [started("two processes", k, port, fits) for k in (0, 1)]]
+    assert [len(found) for found in (one, four, *two)] == [fits] * 4
     assert two[0] == two[1], "the processes ended with different weights"
     wide = (1,)
     for k, (alone, shared, apart) in enumerate(zip(one, four, two[0], strict=True)):

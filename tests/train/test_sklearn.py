@@ -15,20 +15,33 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_estimators_partial_fit_n_features,
+    check_n_features_in_after_fitting,
+    parametrize_with_checks,
+)
 
 from autodiff_ref.train import fit
 from autodiff_ref.train.sklearn import SigmoidNetworkClassifier
 
 
-@parametrize_with_checks(
-    [
-        SigmoidNetworkClassifier(),
-        SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5),
-    ]
-)
+BY_SGD = SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5)
+
+
+@parametrize_with_checks([SigmoidNetworkClassifier()])
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.explore
+@parametrize_with_checks([BY_SGD])
+def test_scikit_learn_s_checks_of_another_optimiser(estimator, check):
+    check(estimator)
+
+
+def test_scikit_learn_s_checks_of_what_another_optimiser_adds():
+    check_estimators_partial_fit_n_features("by sgd", BY_SGD)
+    check_n_features_in_after_fitting("by sgd", BY_SGD)
 
 
 def weights_of(net):

@@ -267,9 +267,9 @@ def test_assert_derivation_inside_given():
     @settings(max_examples=2, deadline=None, database=None)
     @given(st.integers(0, 3))
     def check(seed):
-        assert_derivation(notes.RESIDUAL, seed=seed, examples=10)
+        assert_derivation(notes.RESIDUAL, seed=seed, examples=10, prove=False, floats=False)
         with pytest.raises(AssertionError):
-            assert_derivation(relu.BROKEN[0][0], seed=seed)
+            assert_derivation(relu.BROKEN[0][0], seed=seed, examples=10, suspects=False, shrink=False, floats=False)
 
     check()
 
@@ -300,6 +300,7 @@ def test_a_gradient_wrong_at_equal_numbers_only_is_wrong_there():
         assert_gradients_agree(lambda w: jnp.where(w == 0, 7.0, 2 * w), lambda w: jnp.sum(w**2), np.array([0.0, 1.0]))
 
 
+@settings(max_examples=6)
 @given(st.integers(1, 3), st.integers(2, 4), st.sampled_from([0.0, 1.0, -2.5]))
 def test_where_equal_numbers_make_no_kink_a_wrong_gradient_is_refuted(m, k, z):
     """z − max z ties, and the loss is smooth: how the tie is decided cancels."""

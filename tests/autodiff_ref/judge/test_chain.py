@@ -141,9 +141,7 @@ def test_a_tenth_more_of_nothing_is_right() -> None:
 @pytest.mark.explore
 @pytest.mark.parametrize("k", range(27), ids=chain.STEPS)
 def test_the_judge_names_the_wrong_step_and_no_other(k: int) -> None:
-    assert refuted(chain.chain(k + 1)) == (
-        [] if chain.STEPS[k] in chain.MATHEMATICALLY_ZERO else [f"d{chain.STEPS[k]}"]
-    )
+    assert refuted(chain.chain(k + 1)) == ([] if chain.STEPS[k] in chain.MATHEMATICALLY_ZERO else [f"d{chain.STEPS[k]}"])
 
 
 def test_the_judge_names_mistakes_that_the_next_line_puts_right() -> None:

@@ -98,7 +98,15 @@ def test_mistakes_alone_differ_from_jax_in_floats(planted: Derivation, mistakes:
 
 @pytest.mark.parametrize(("planted", "mistakes"), WITH_MISTAKES)
 def test_the_judge_names_every_mistake_and_no_other_line(planted: Derivation, mistakes: set[str]) -> None:
-    report = verify(planted, examples=few_or_many(12, 64), shrink=False, traces=traces(planted), suspects=False, floats=False, prove=False)
+    report = verify(
+        planted,
+        examples=few_or_many(12, 64),
+        shrink=False,
+        traces=traces(planted),
+        suspects=False,
+        floats=False,
+        prove=False,
+    )
     assert report.reference_is_right, str(report)
     assert {line.label for line in report.lines if line.verdict == "refuted"} == mistakes, str(report)
     assert all(line.verdict in ("agrees", "within") for line in report.lines if line.label not in mistakes), str(report)
@@ -106,7 +114,9 @@ def test_the_judge_names_every_mistake_and_no_other_line(planted: Derivation, mi
 
 @pytest.mark.parametrize("derivation", DERIVATIONS)
 def test_the_judge_finds_every_line_right(derivation: Derivation) -> None:
-    report = verify(derivation, examples=few_or_many(16, 64), traces=traces(derivation), floats=False)  # test_sweep.py sweeps them
+    report = verify(
+        derivation, examples=few_or_many(16, 64), traces=traces(derivation), floats=False
+    )  # test_sweep.py sweeps them
     assert report.ok, str(report)
 
 

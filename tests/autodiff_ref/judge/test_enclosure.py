@@ -325,4 +325,6 @@ def test_over_a_narrow_ball_a_function_is_hardly_wider_than_its_values(name: str
                 f"{name} over {centres}: {value}, {spread}"
             )
             seen += 1
+        if seen == 10:
+            break
     assert seen >= 5

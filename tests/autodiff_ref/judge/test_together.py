@@ -24,7 +24,10 @@ DERIVATIONS = [
 
 
 def swept(derivation: Derivation) -> Sweep:
-    return Sweep(Bench(derivation, draw_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False, traces=traces(derivation)), count=64)
+    return Sweep(
+        Bench(derivation, draw_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False, traces=traces(derivation)),
+        count=64,
+    )
 
 
 @pytest.mark.parametrize("derivation", DERIVATIONS, ids=lambda derivation: derivation.name)
