@@ -23,4 +23,9 @@ def combinations(*parameters: Iterable[Any]) -> list[Any]:
 
 def few_or_many(few: int, many: int) -> int:
     """How many inputs to ask for: few, and many in the `explore` profile."""
-    return many if settings.get_current_profile_name() == "explore" else few
+    return many if exploring() else few
+
+
+def exploring() -> bool:
+    """Whether the profile is `explore`, in which time does not count."""
+    return settings.get_current_profile_name() == "explore"

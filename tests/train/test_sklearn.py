@@ -24,7 +24,6 @@ from sklearn.utils.estimator_checks import (
 from autodiff_ref.train import fit
 from autodiff_ref.train.sklearn import SigmoidNetworkClassifier
 
-
 BY_SGD = SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5)
 
 

@@ -32,6 +32,7 @@ from manual_grad import (
     signs,
     unit_vectors,
 )
+from tests.combinations import few_or_many
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -198,7 +199,7 @@ def test_a_predicate_that_nothing_fulfils_is_an_error():
 @pytest.mark.parametrize("stratum", STRATA)
 def test_arguments_shrink_to_short_numbers(stratum):
     """To a failing test whose numbers can be read: at most four different sizes among all entries of the smallest input."""
-    for seed in range(4):
+    for seed in range(few_or_many(2, 4)):
         w, x, y = find(
             strategies.arguments(notes.DOMAIN, stratum),
             lambda args: np.abs(args[0].w11).max() >= 2.0**-11 and args[2][0] == 1,
