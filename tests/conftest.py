@@ -1,6 +1,7 @@
 """Hypothesis profiles: `ci` repeats itself, `dev` is the default, `explore` looks for what the others have not met.
 
-Choose one with `pytest --hypothesis-profile=explore`. No test has a deadline: the first call of a shape compiles.
+Choose one with `pytest --hypothesis-profile=explore`; `EXAMPLES=5000` asks it for ten times as many examples.
+No test has a deadline: the first call of a shape compiles.
 Tests marked `explore` take long and show more of what others show in short: they run in that profile alone.
 """
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, settings
 # A function-scoped fixture is no issue here, a slow first example is a compilation
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
-settings.register_profile("explore", settings.get_profile("dev"), max_examples=5000)
+settings.register_profile("explore", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES", "500")))
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time

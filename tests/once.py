@@ -6,6 +6,6 @@ from typing import Any
 import jax
 
 
-def compiled_once(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f as one program, for the few inputs of a test."""
-    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})
+def compiled_once(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """f as one program, for the few inputs of a test; options are those of `jax.jit`."""
+    return jax.jit(f, compiler_options={"xla_backend_optimization_level": 0}, **options)

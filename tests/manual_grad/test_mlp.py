@@ -1,6 +1,5 @@
 """The general net: its gradient equals `jax.grad`, is accurate where textbook forms are not, and holds the notes' net."""
 
-from functools import partial
 from itertools import pairwise
 
 import jax
@@ -21,6 +20,7 @@ from manual_grad.domains import Positives, Signs
 from manual_grad.extensions import depth
 from manual_grad.mlp import Layer
 from tests.manual_grad.test_sigmoid import SWEEP_32, SWEEP_64, ulps_float32, ulps_float64, under_jax
+from tests.once import compiled_once
 
 SHAPES = {  # widths with inputs first: narrow and wide on either side of the rules in `mlp`, shallow and deep
     "logistic regression": (3, 1),
@@ -52,7 +52,7 @@ def penalised(layers, x, y, hidden, decay, c):
     return -jnp.sum(c * jnp.logaddexp(0.0, -y * h[:, 0])) - decay / 2 * penalty
 
 
-jitted = jax.jit(jax.value_and_grad(penalised), static_argnums=3)
+jitted = compiled_once(jax.value_and_grad(penalised), static_argnums=3)
 
 
 def by_jax(layers, x, y, hidden, decay, c):
@@ -190,8 +190,12 @@ def inputs(derivation, seed=0):
 def largest_difference(derivation):
     with jax.enable_x64(True):
         arguments, d = inputs(derivation), nabla(derivation.wrt)
-        want = jax.jit(d(derivation.of))(*arguments)
-        got = {line.__name__: jax.jit(partial(line, nabla=d))(*arguments) for line in derivation.lines}
+
+        @compiled_once
+        def together(*arguments):
+            return d(derivation.of)(*arguments), {line.__name__: line(*arguments, nabla=d) for line in derivation.lines}
+
+        want, got = together(*arguments)
         return {
             label: max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(leaves(value), leaves(want), strict=True))
             for label, value in got.items()

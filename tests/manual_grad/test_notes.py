@@ -26,6 +26,7 @@ from manual_grad import (
     residual,
     sigmoid,
 )
+from tests.combinations import combinations
 from tests.evaluation import (
     DERIVATIONS,
     DTYPES,
@@ -76,8 +77,7 @@ def test_equation_2_equals_jax_grad(args: Args, dtype: Any):
     )
 
 
-@by_dtype
-@by_wrt
+@pytest.mark.parametrize(("wrt", "dtype"), combinations(WRT, DTYPES))
 @given(args=inputs)
 def test_every_line_and_the_closed_form_equal_jax_grad(args: Args, wrt: str, dtype: Any):
     """All lines from 0a to the last, their ∇ by JAX, compiled; and `manual_grad.gradients`."""

@@ -15,6 +15,7 @@ from autodiff_ref.judge import strategies
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments
 from autodiff_ref.verify import STRATA
 from manual_grad import equation_1, equation_2, grad_w11, log_likelihood, notes
+from tests.combinations import combinations
 from tests.compiled import compiled
 from tests.derivations import relu
 from tests.evaluation import as_dtype
@@ -57,8 +58,7 @@ OF_W11 = [
 # Right ones pass
 
 
-@pytest.mark.parametrize("stratum", STRATA)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("stratum", "dtype"), combinations(STRATA, [np.float64, np.float32]))
 def test_right_gradients_of_the_notes_pass_in_every_stratum_or_overflow(stratum: str, dtype: Any):
     @FEW
     @given(strategies.arguments(notes.DOMAIN, stratum))
@@ -130,16 +130,19 @@ def test_compiled_code_may_round_otherwise():
 # Wrong ones fail
 
 
-@pytest.mark.parametrize("wrong", WRONG_LINES, ids=lambda wrong: wrong.line.__name__)
-def test_each_mistake_in_the_notes_fails(wrong: Any):
+@pytest.mark.parametrize(
+    ("wrong", "dtype"),
+    combinations(WRONG_LINES, [np.float64, np.float32]),
+    ids=lambda value: value.__name__ if isinstance(value, type) else value.line.__name__,
+)
+def test_each_mistake_in_the_notes_fails(wrong: Any, dtype: Any):
     source = RandomSource(np.random.default_rng(0))
     args = draw_arguments(notes.DOMAIN, {"n": 4, "d": 3}, wrong.sees, source)
     if wrong.sees == "saturated":  # p is clipped from |z| = 16.1 on
         for weights, value in zip(args[0], (0.0, 0.0, 20.0), strict=True):
             weights[:] = value
-    for dtype in (np.float64, np.float32):
-        with pytest.raises(AssertionError, match=rf"(?s){wrong.label} is not ∇log_likelihood by .*at w11="):
-            assert_gradients_agree(wrong.line, log_likelihood, *as_dtype(args, dtype), wrt=wrong.derivation.wrt)
+    with pytest.raises(AssertionError, match=rf"(?s){wrong.label} is not ∇log_likelihood by .*at w11="):
+        assert_gradients_agree(wrong.line, log_likelihood, *as_dtype(args, dtype), wrt=wrong.derivation.wrt)
 
 
 @pytest.mark.parametrize("c", [1e-3, 1e-6, 1e-9, 1e-12, 1e-15])
