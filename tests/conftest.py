@@ -7,7 +7,9 @@ Tests marked `explore` take long and show more of what others show in short: the
 
 import gc
 import os
+from pathlib import Path
 
+import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,6 +21,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time
 gc.set_threshold(50_000, 20, 100)
+
+# What one process has compiled, others and the next run read: a run with everything kept takes half the time
+if not jax.config.jax_compilation_cache_dir:
+    jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from autodiff_ref.train import Recipe, epoch, fit, full_step, initial_layers, loop, sgd, start
 from autodiff_ref.train.capacity import capacity, least
@@ -159,11 +160,17 @@ def test_room_grows_in_few_steps_and_fits():
     assert len({capacity(n, 4) for n in range(1, 2**20, 101)}) == 6
 
 
-def folders(tmp_path, monkeypatch, setting):
-    monkeypatch.setenv("MANUAL_GRAD_CACHE", setting)
-    return sorted(p.name for p in tmp_path.iterdir()) if tmp_path.exists() else []
+@pytest.fixture
+def given_no_folder():
+    """JAX as users have it, without the folder that the tests of this project give it."""
+    given = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    jax.config.update("jax_compilation_cache_dir", given)
+    compilation_cache.reset_cache()
 
 
+@pytest.mark.usefixtures("given_no_folder")
 def test_compilations_are_kept_in_the_folder_and_jax_is_left_as_it_was(examples, tmp_path, monkeypatch):
     before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
     where = tmp_path / "kept"
@@ -176,6 +183,7 @@ def test_compilations_are_kept_in_the_folder_and_jax_is_left_as_it_was(examples,
     assert len(list(where.iterdir())) == count, "the caller's own code was kept as well"
 
 
+@pytest.mark.usefixtures("given_no_folder")
 def test_switched_off_nothing_is_kept(monkeypatch):
     monkeypatch.setenv("MANUAL_GRAD_CACHE", "off")
     assert folder() is None
@@ -190,6 +198,7 @@ def test_by_default_the_folder_is_the_user_s_for_caches(monkeypatch, tmp_path):
         assert str(folder()).startswith(str(tmp_path / "manual-grad"))
 
 
+@pytest.mark.usefixtures("given_no_folder")
 def test_a_folder_that_jax_was_given_is_left_to_it(tmp_path, monkeypatch):
     monkeypatch.setenv("MANUAL_GRAD_CACHE", str(tmp_path / "ours"))
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "theirs"))
@@ -197,7 +206,7 @@ def test_a_folder_that_jax_was_given_is_left_to_it(tmp_path, monkeypatch):
         with kept():
             assert jax.config.jax_compilation_cache_dir == str(tmp_path / "theirs")
     finally:
-        jax.config.update("jax_compilation_cache_dir", None)
+        jax.config.update("jax_compilation_cache_dir", None)  # as `given_no_folder` had it
     assert not (tmp_path / "ours").exists()
 
 
