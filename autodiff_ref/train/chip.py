@@ -169,9 +169,9 @@ def write_net(net: Layers, chip: Chip) -> None:
     for k, group in enumerate(_groups(w.shape[0])):
         w[group, :] = chip.w[k]
         v[0, group] = chip.v[k]
-        if chip.b is not None:
+        if b is not None and chip.b is not None:
             b[group] = chip.b[k]
-    if chip.v0 is not None:
+    if v0 is not None:
         v0[0] = chip.v0
 
 
@@ -463,7 +463,9 @@ def epoch(
         chip, on_chip, ll, *_ = jax.lax.fori_loop(0, whole, body, carry)
 
         def last_step(_: Any, carry: Any) -> Any:
-            return stepped(*carry, [read(whole * batch + part, end) for part in parts], end - whole * batch)
+            chip, on_chip, ll = carry
+            blocks = [read(whole * batch + part, end) for part in parts]
+            return stepped(chip, on_chip, ll, blocks, end - whole * batch)
 
         left = jax.lax.convert_element_type(whole * batch < end, jnp.int32)
         chip, on_chip, ll = jax.lax.fori_loop(0, left, last_step, (chip, on_chip, ll))
