@@ -82,7 +82,7 @@ def _read_text(path: Path, label: str | None, columns: Sequence[str] | None, lea
                 raise ValueError(
                     f"{path}: the first line holds numbers, {', '.join(header[:3])}, …: it must name the columns"
                 )
-            features, label_at = _columns_of(str(path), header, label, columns, leave_out)
+            features, label_at = columns_of(str(path), header, label, columns, leave_out)
             if (quick := arrow.text(path, delimiter, header, features, label_at)) is not None:
                 return Dataset(*quick, tuple(header[k] for k in features))
             chunks = [_convert(path, header, features, label_at, chunk) for chunk in _chunks(rows)]
@@ -94,10 +94,14 @@ def _read_text(path: Path, label: str | None, columns: Sequence[str] | None, lea
     return Dataset(np.concatenate([x for x, _ in chunks]), labels, tuple(header[k] for k in features))
 
 
-def _columns_of(
+def columns_of(
     name: str, header: list[str], label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]
 ) -> tuple[list[int], int | None]:
-    """Where the features and the label stand in a header."""
+    """Where the features and the label stand in a header.
+
+    Raises:
+        ValueError: a name stands there twice, or not at all, or there is no feature.
+    """
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise ValueError(f"{name}: the header names {', '.join(map(repr, twice))} more than once: names must differ")
@@ -170,6 +174,15 @@ def _is_number(text: str) -> bool:
 
 
 def _read_npy(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
+    table, header, features, label_at = mapped_matrix(path, label, columns, leave_out)
+    labels = None if label_at is None else np.array(table[:, label_at])
+    return Dataset(_select(table, features), labels, tuple(header[k] for k in features))
+
+
+def mapped_matrix(
+    path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]
+) -> tuple[np.ndarray, list[str], list[int], int | None]:
+    """The matrix of a .npy file, memory-mapped; its columns' names, which of them are features, and which the label."""
     try:
         table = mapped(path)
     except Damaged as error:
@@ -185,9 +198,7 @@ def _read_npy(path: Path, label: str | None, columns: Sequence[str] | None, leav
                 f"{path}: the label of a .npy file is a column's number from 0 to {len(header) - 1}, got {label!r}"
             )
         label = str(at % len(header))
-    features, label_at = _columns_of(str(path), header, label, columns, leave_out)
-    labels = None if label_at is None else np.array(table[:, label_at])
-    return Dataset(_select(table, features), labels, tuple(header[k] for k in features))
+    return table, header, *columns_of(str(path), header, label, columns, leave_out)
 
 
 def _select(table: np.ndarray, features: list[int]) -> np.ndarray:
@@ -212,13 +223,13 @@ def _read_npz(path: Path, label: str | None, columns: Sequence[str] | None, leav
     x, labels = arrays["x"], None if label is None else arrays[label]
     _require_matrix(f"{path}: x", x)
     header = [str(k) for k in range(x.shape[1])]
-    features, _ = _columns_of(f"{path}: x", header, None, columns, leave_out)
+    features, _ = columns_of(f"{path}: x", header, None, columns, leave_out)
     return Dataset(_select(x, features), labels, tuple(header[k] for k in features))
 
 
 def _read_parquet(path: Path, label: str | None, columns: Sequence[str] | None, leave_out: Sequence[str]) -> Dataset:
     file = arrow.Parquet(path)
-    features, label_at = _columns_of(str(path), file.header, label, columns, leave_out)
+    features, label_at = columns_of(str(path), file.header, label, columns, leave_out)
     x, labels = file.read(features, label_at)
     _require_matrix(f"{path}", x)
     return Dataset(x, labels, tuple(file.header[k] for k in features))
