@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -17,8 +18,9 @@ from rich.console import Console
 from autodiff_ref.train.arguments import share_of
 from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.costs import gradient_costs
-from autodiff_ref.train.data import read
+from autodiff_ref.train.data import kind_of, read
 from autodiff_ref.train.devices import join
+from autodiff_ref.train.encoding import Encoding
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import GRADIENTS
 from autodiff_ref.train.model import Model, load, model_file
@@ -32,6 +34,11 @@ from autodiff_ref.train.sources import source_of
 from autodiff_ref.train.values import whole
 from manual_grad.activations import ACTIVATIONS
 
+Separator = Annotated[
+    str | None,
+    typer.Option(help="What separates the columns of a text file; by default a comma, a tab in .tsv.", show_default=False),
+]
+Decimal = Annotated[str, typer.Option(help="The decimal point of a text file: . or ,")]
 MOST_SHOWN = 20_000
 """Examples that are drawn, or that the cost of a gradient is measured on."""
 
@@ -62,7 +69,8 @@ def _stdout() -> Generator[None]:
 
 def train(
     data: Annotated[
-        Path, typer.Argument(help="Examples: .csv, .tsv with a header, .parquet, .npy, or .npz with arrays x and y.")
+        Path,
+        typer.Argument(help="Examples: .csv, .tsv with a header (also .gz), .parquet, .npy, or .npz with arrays x and y."),
     ],
     label: Annotated[
         str, typer.Option(help="The label's column by name; its number for .npy, the name of its array for .npz.")
@@ -84,6 +92,14 @@ def train(
     leave_out: Annotated[
         list[str] | None, typer.Option(help="A column that is no feature, such as an id; may be given again.")
     ] = None,
+    separator: Separator = None,
+    decimal: Decimal = ".",
+    missing: Annotated[
+        str, typer.Option(help="Where values are missing: refuse, drop their rows, or fill in the mean of their column.")
+    ] = "refuse",
+    categories: Annotated[
+        str, typer.Option(help="Columns of text: refuse, or one-hot, a feature for each of their values.")
+    ] = "refuse",
     gradient: Annotated[str, typer.Option(help="hand: the hand-derived gradient. autodiff: jax.grad.")] = "hand",
     standardise: Annotated[bool, typer.Option(help="Centre and scale every column by the training share.")] = True,
     validation: Annotated[float, typer.Option(help="Share of the examples held out to decide when to stop.")] = 0.0,
@@ -135,7 +151,10 @@ def train(
         batch_size = _batch(batch)
         if plot is not None:
             require_picture(plot)
-        given = _given(data, label, weights, leave_out or [], stream=stream)
+        form: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing, "categories": categories}
+        given = _given(data, label, weights, leave_out or [], form, stream=stream)
+        for note in given.notes:
+            print(f"note: {note}", file=sys.stderr)
         given, test = _test_share(given, test_share, compare, seed)
         if save is not None:
             _require_writable(model_file(save), save)
@@ -168,6 +187,7 @@ def train(
                 resume=resume,
                 devices=devices,
             )
+        result = replace(result, model=replace(result.model, encoding=given.encoding))
         if process_id:
             return
         saved = None if save is None else str(result.model.save(save))
@@ -186,6 +206,8 @@ def train(
 def predict(
     model: Annotated[Path, typer.Argument(help="What `manual-grad train --save` has written.")],
     data: Annotated[Path, typer.Argument(help="Examples with the columns the model was trained on.")],
+    separator: Separator = None,
+    decimal: Decimal = ".",
 ) -> None:
     """Predict the labels of new examples, as CSV on stdout: the label, and of two classes the probability of the second.
 
@@ -196,7 +218,7 @@ def predict(
     """
     with refusals():
         trained = load(model)
-        x = _new_examples(trained, data)
+        x = _new_examples(trained, data, {"separator": separator, "decimal": decimal})
         p = trained.probabilities(x)
         labels = trained.predict(x)
         shown = slice(1, None) if len(trained.classes) == 2 else slice(None)
@@ -226,6 +248,8 @@ class Given(NamedTuple):
     """None for a source, which has them."""
     weights: Any
     columns: tuple[str, ...]
+    encoding: Encoding | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -254,21 +278,35 @@ class Given(NamedTuple):
         return np.concatenate(xs), np.concatenate(labels)
 
 
-def _given(data: Path, label: str, weights: str | None, leave_out: list[str], *, stream: bool) -> Given:
+def _given(
+    data: Path, label: str, weights: str | None, leave_out: list[str], form: dict[str, Any], *, stream: bool
+) -> Given:
     if stream:
+        if form["missing"] != "refuse" or form["categories"] != "refuse":
+            raise ValueError("--stream: --missing and --categories need the whole table; fill and encode it beforehand")
         source = source_of(data, label, leave_out=leave_out, weights=weights)
         return Given(source, None, None, source.columns or ())
-    dataset = read(data, label, leave_out=leave_out)
-    if weights is None:
-        return Given(dataset.x, dataset.labels, None, dataset.columns)
+    if weights is not None and weights not in leave_out:
+        return _weighted(data, label, weights, leave_out, form)
+    dataset = read(data, label, leave_out=leave_out, **form)
+    return Given(dataset.x, dataset.labels, None, dataset.columns, dataset.encoding, dataset.notes)
+
+
+def _weighted(data: Path, label: str, weights: str, leave_out: list[str], form: dict[str, Any]) -> Given:
+    """A table of which one column says how often each example counts."""
+    dataset = read(data, label, leave_out=leave_out, **form)
     if weights not in dataset.columns:
         raise ValueError(f"{data}: there is no column {weights!r} of weights; there are {', '.join(dataset.columns)}")
     at = dataset.columns.index(weights)
     others = [k for k in range(len(dataset.columns)) if k != at]
     if not others:
         raise ValueError(f"{data}: there is no column besides the label {label!r} and the weights {weights!r}")
+    encoding = dataset.encoding
+    if encoding is not None:
+        encoding = Encoding(tuple(column for column in encoding.columns if column.name != weights))
+        encoding = None if encoding.is_plain else encoding
     names = tuple(dataset.columns[k] for k in others)
-    return Given(dataset.x[:, others], dataset.labels, np.asarray(dataset.x[:, at]), names)
+    return Given(dataset.x[:, others], dataset.labels, np.asarray(dataset.x[:, at]), names, encoding, dataset.notes)
 
 
 Test = tuple[np.ndarray, np.ndarray]
@@ -289,7 +327,7 @@ def _test_share(given: Given, share: float, compare: bool, seed: int) -> tuple[G
     labels = np.asarray(given.labels)
     stay, apart = share_of(labels, share, seed)
     c = None if given.weights is None else given.weights[stay]
-    return Given(given.x[stay], labels[stay], c, given.columns), (np.asarray(given.x[apart]), labels[apart])
+    return given._replace(x=given.x[stay], labels=labels[stay], weights=c), (np.asarray(given.x[apart]), labels[apart])
 
 
 def _judged(model: Model, given: Given, test: Test, compare: bool) -> dict[str, Any]:
@@ -308,9 +346,11 @@ def _judged(model: Model, given: Given, test: Test, compare: bool) -> dict[str, 
     return found
 
 
-def _new_examples(trained: Model, data: Path) -> np.ndarray:
-    if data.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        return read(data, columns=trained.columns).x
+def _new_examples(trained: Model, data: Path, form: dict[str, Any]) -> np.ndarray:
+    if trained.encoding is not None:
+        return read(data, encoding=trained.encoding, **form).x
+    if kind_of(data).startswith((".csv", ".tsv", ".parquet")):
+        return read(data, columns=trained.columns, **form).x
     x = read(data).x
     d = len(trained.scaling.mean)
     if data.suffix.lower() == ".npy" and x.shape[1] == d + 1 and trained.columns is not None:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from autodiff_ref.train.arguments import checked_weights, split
 from autodiff_ref.train.capacity import least
 from autodiff_ref.train.kernels import Layers, block_of, mean_over
-from autodiff_ref.train.members import available
+from autodiff_ref.train.members import require_memory
 from autodiff_ref.train.prepare import (
     Scaling,
     as_matrix,
@@ -92,16 +92,6 @@ class Prepared(NamedTuple):
     """Columns with one value in all training examples."""
     total_weight: float
     """The sum of the weights of training examples, or their number."""
-
-
-def require_memory(size: int) -> None:
-    """Raises MemoryError where there is not so much to be had, which a system may answer by killing the process."""
-    free = available()
-    if size > free:
-        raise MemoryError(
-            f"the examples take {size / 1e9:.1f} GB to train on, and {free / 1e9:.1f} GB are free: have them read in "
-            "pieces, by --stream or `fit(source_of(…))`"
-        )
 
 
 class InMemory:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from autodiff_ref.train.arguments import checked_names, starting_layers
 from autodiff_ref.train.checkpoints import Checkpoints, require_orbax
 from autodiff_ref.train.compiled import kept
+from autodiff_ref.train.data import Dataset
 from autodiff_ref.train.devices import mesh_of
 from autodiff_ref.train.examples import InMemory, Whole, checksum_of
 from autodiff_ref.train.kernels import Layers
@@ -48,7 +49,7 @@ class Fit:
 
 
 def fit(
-    x: Float[Any, "n d"] | Source,
+    x: Float[Any, "n d"] | Dataset | Source,
     y: Any = None,
     *,
     widths: Sequence[int] = (2,),
@@ -83,10 +84,11 @@ def fit(
     is seen as they are converted, before training.
 
     Args:
-        x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not. Or a `Source` of examples and
-            labels, which is read again for every epoch: for data larger than memory, in minibatches.
+        x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not, or a frame of pandas or polars. Or
+            what `read` returns, labels included. Or a `Source` of examples and labels, which is read again for every epoch:
+            for data larger than memory, in minibatches.
         y: (n,), two different values of any kind, the larger one is +1; or K > 2 of them, told apart by a softmax output.
-            Not given where x is a source.
+            Not given where x has labels itself.
         widths: units of the hidden layers, first to last; () is logistic regression.
         hidden: the squashing function within: "sigmoid", "tanh" or "relu".
         bias: whether layers have biases. With widths (2,) and none it is the notes' net.
@@ -168,8 +170,8 @@ def fit(
         if checkpoint is not None and jax.process_count() > 1:
             raise ValueError("checkpoint: of one process alone, not of several")
     data = _given(x, y, example_weights, settings)
-    if isinstance(x, Source) and columns is None:
-        columns = x.columns
+    if columns is None:
+        columns = _names_of(x)
     names, label = checked_names(columns, label, data.d)
     outputs = 1 if len(data.classes) == 2 else len(data.classes)
     layers = starting_layers(initial, data.d, outputs, settings)
@@ -199,13 +201,21 @@ def fit(
         if task.checkpoints is not None:
             task.checkpoints.close()
     outcome = {"examples": task.examples.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
-    model = Model(layers, settings.hidden, data.classes, ready.scaling, names, label, settings.about() | outcome)
+    encoding = x.encoding if isinstance(x, Dataset) else None
+    about = settings.about() | outcome
+    model = Model(layers, settings.hidden, data.classes, ready.scaling, names, label, about, encoding)
     constant = [names[k] if names else str(k) for k in ready.constant]
     return Fit(model, history, stopped, constant, ready.rows_held_out)
 
 
 def _given(x: Any, y: Any, example_weights: Any, settings: Settings) -> InMemory | Streamed:
     """The examples that `fit` was given, looked at."""
+    if isinstance(x, Dataset):
+        if y is not None:
+            raise TypeError("y: the labels are in the dataset: give it alone")
+        if x.labels is None:
+            raise TypeError("the dataset has no labels: name their column when it is read")
+        return InMemory(x.x, x.labels, example_weights)
     if not isinstance(x, Source):
         return InMemory(x, y, example_weights)
     if y is not None or example_weights is not None:
@@ -214,6 +224,14 @@ def _given(x: Any, y: Any, example_weights: Any, settings: Settings) -> InMemory
         what = "optimizer='lbfgs' needs" if settings.method is None else "batch_size=None means"
         raise ValueError(f"{what} all examples in memory at once; of a source there are minibatches alone")
     return Streamed(x)
+
+
+def _names_of(x: Any) -> Sequence[str] | None:
+    """The names of the columns of a dataset, a source or a frame."""
+    if isinstance(x, Dataset | Source):
+        return x.columns
+    names = getattr(x, "columns", None)
+    return None if names is None else [str(name) for name in names]
 
 
 def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:

@@ -60,6 +60,16 @@ def available(root: Path = Path("/")) -> int:
     return max(0, free)
 
 
+def require_memory(size: int) -> None:
+    """Raises MemoryError where there is not so much to be had, which a system may answer by killing the process."""
+    free = available()
+    if size > free:
+        raise MemoryError(
+            f"the examples take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: have them read in pieces, "
+            "by --stream or `fit(source_of(…))`"
+        )
+
+
 class Archive:
     """The arrays of a .npz file, by name.
 

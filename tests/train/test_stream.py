@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
-from autodiff_ref.train import Arrays, Source, fit, source_of, sources, stream
-from autodiff_ref.train import examples as ready
+from autodiff_ref.train import Arrays, Source, fit, members, source_of, sources, stream
 from autodiff_ref.train.members import available
 from autodiff_ref.train.prepare import Scaling, scaling_of
 
@@ -304,7 +303,7 @@ def test_a_parquet_file_with_gaps_or_text_is_refused(files, tmp_path):
 
 
 def test_arrays_that_there_is_no_memory_for_are_refused(examples, monkeypatch):
-    monkeypatch.setattr(ready, "available", lambda: 1000)
+    monkeypatch.setattr(members, "available", lambda: 1000)
     with pytest.raises(MemoryError, match="--stream"):
         fit(*examples, epochs=1)
 
