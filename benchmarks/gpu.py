@@ -67,7 +67,7 @@ def full(n: int, d: int, units: int, target: float, repeats: int) -> dict[str, A
     table, layers = table_of(n, d, np.dtype(np.float32)), jax.tree.map(jnp.asarray, net_of(d, units, np.dtype(np.float32)))
     rows, labels, columns = (jax.device_put(a) for a in (np.ascontiguousarray(table[:d].T), table[d].copy(), table))
     launch = chip.one_pass_launch(layers) if n >= chip.ENOUGH else None
-    options = {"hidden": "sigmoid", "gradient": "hand", "launch": launch, "full": True}
+    options = {"form": kernels.Form(), "gradient": "hand", "launch": launch, "full": True}
     jobs = {
         "by hand": lambda: kernels.whole_sums(layers, columns, n, **options),
         "by hand, by XLA": lambda: kernels.whole_sums(layers, columns, n, **options | {"launch": None}),

@@ -16,10 +16,14 @@ With K ≥ 2 units in the last layer it tells K classes apart: Z = A_L has one c
 one-hot, ll = Σ_i c_i log p_{iy}. The recursion changes in its residual alone, R = c ∘ (Y − P) in the place of r
 (`manual_grad.extensions.softmax`).
 
+With `output="identity"` z predicts numbers, y any real ones: ll = −½ Σ_i c_i (y_i − z_i)², which but for a constant is the
+log-likelihood of y_i that are N(z_i, 1). The residual is r = c ∘ (y − z) (`manual_grad.extensions.squared_error`).
+
 Arguments of all functions: `layers`, a sequence of `Layer`; x (n, d), finite, one example a row; y (n,), every label −1 or
 +1 where the last layer has one unit, a class 0, …, K − 1 where it has K; `hidden`, the squashing function s: "sigmoid",
-"tanh" or "relu". All raise TypeError where an argument is not of the kind that is asked for, and ValueError where shapes do
-not fit, there are no examples, a value is NaN or infinite, a label is none of these, or `hidden` is unknown.
+"tanh" or "relu"; `output`, "classes" or "identity". All raise TypeError where an argument is not of the kind that is asked
+for, and ValueError where shapes do not fit, there are no examples, a value is NaN or infinite, a label is none of these, or
+`hidden` or `output` is unknown.
 """
 
 from collections.abc import Sequence
@@ -36,6 +40,8 @@ from manual_grad.sigmoid import log_sigmoid
 from manual_grad.softmax import log_softmax_and_residual, require_classes
 
 T = TypeVar("T")
+
+OUTPUTS = ("classes", "identity")
 
 NARROW, SHORT = 4, 64
 """A layer of up to 4 units on up to 64 inputs is multiplied unit by unit. XLA on CPU packs the operands of a matrix product
@@ -97,6 +103,7 @@ def log_likelihood(
     y: Float[Array, " n"],
     *,
     hidden: str = "sigmoid",
+    output: str = "classes",
     weight_decay: float = 0.0,
     example_weights: Float[Array, " n"] | None = None,
 ) -> Float[Array, ""]:
@@ -105,8 +112,9 @@ def log_likelihood(
     Args:
         layers: the layers, first to last.
         x: (n, d), one example a row.
-        y: (n,), labels −1 or +1.
+        y: (n,), labels −1 or +1, or what the output asks for.
         hidden: the squashing function within.
+        output: "classes", or "identity" for numbers.
         weight_decay: λ ≥ 0, a Gaussian prior of precision λ on every weight; biases are free of it.
         example_weights: c (n,), ≥ 0: how often each example counts; once where not given.
 
@@ -121,9 +129,9 @@ def log_likelihood(
 
     Source: the log-likelihood of the notes.
     """
-    layers, x, y, c = checked(layers, x, y, example_weights, weight_decay)
+    layers, x, y, c = checked(layers, x, y, example_weights, weight_decay, output)
     z = _scores(layers, x.mT, activation_of(hidden))
-    log_p = log_sigmoid(y * z[0]) if z.shape[0] == 1 else log_softmax_and_residual(z, y)[0]
+    log_p = log_sigmoid(y * z[0]) if (output, z.shape[0]) == ("classes", 1) else _output(z, y, output)[0]
     return namespace(z).sum(log_p if c is None else c * log_p) - _penalty(layers, weight_decay)
 
 
@@ -133,6 +141,7 @@ def value_and_grad(
     y: Float[Array, " n"],
     *,
     hidden: str = "sigmoid",
+    output: str = "classes",
     weight_decay: float = 0.0,
     example_weights: Float[Array, " n"] | None = None,
 ) -> tuple[Float[Array, ""], tuple[Layer[Array], ...]]:
@@ -151,8 +160,8 @@ def value_and_grad(
 
     Source: equation (2) of the notes, its ∇ worked out through every layer.
     """
-    layers, x, y, c = checked(layers, x, y, example_weights, weight_decay)
-    ll, gradient = value_and_grad_columns(layers, x.mT, y, c, activation_of(hidden))
+    layers, x, y, c = checked(layers, x, y, example_weights, weight_decay, output)
+    ll, gradient = value_and_grad_columns(layers, x.mT, y, c, activation_of(hidden), output)
     if weight_decay:
         gradient = tuple(g._replace(w=g.w - weight_decay * layer.w) for g, layer in zip(gradient, layers, strict=True))
     return ll - _penalty(layers, weight_decay), gradient
@@ -164,6 +173,7 @@ def terms_and_grad_columns(
     y: Float[Array, " n"],
     c: Float[Array, " n"] | None,
     hidden: Activation,
+    output: str = "classes",
     *,
     by_unit: bool = True,
 ) -> tuple[Float[Array, " n"], tuple[Layer[Array], ...]]:
@@ -179,7 +189,7 @@ def terms_and_grad_columns(
         h, slope = hidden.both(_preactivation(layer, activations[-1], by_unit))
         activations.append(h)
         slopes.append(slope)
-    log_p, delta = _output(_preactivation(layers[-1], activations[-1], by_unit), y)
+    log_p, delta = _output(_preactivation(layers[-1], activations[-1], by_unit), y, output)
     if c is not None:
         log_p, delta = c * log_p, c * delta
     gradient: list[Layer[Array]] = []
@@ -193,15 +203,23 @@ def terms_and_grad_columns(
 
 
 def value_and_grad_columns(
-    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: Activation
+    layers: Layers,
+    xt: Float[Array, "d n"],
+    y: Float[Array, " n"],
+    c: Float[Array, " n"] | None,
+    hidden: Activation,
+    output: str = "classes",
 ) -> tuple[Float[Array, ""], tuple[Layer[Array], ...]]:
     """(ll, ∇ll) as `terms_and_grad_columns` has them, ll summed over the examples"""
-    terms, gradient = terms_and_grad_columns(layers, xt, y, c, hidden)
+    terms, gradient = terms_and_grad_columns(layers, xt, y, c, hidden, output)
     return namespace(terms).sum(terms), gradient
 
 
-def _output(z: Float[Array, "k n"], y: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, "k n"]]:
-    """log p(y|z), and its derivative by z: y σ(−yz) for one unit, I(k = y) − p_k for K"""
+def _output(z: Float[Array, "k n"], y: Float[Array, " n"], output: str) -> tuple[Float[Array, " n"], Float[Array, "k n"]]:
+    """log p(y|z), and its derivative by z: y σ(−yz) for one unit, I(k = y) − p_k for K; −½ (y − z)² and y − z"""
+    if output == "identity":
+        r = y - z[0]
+        return -r * r / 2, r[None, :]
     if z.shape[0] > 1:
         return log_softmax_and_residual(z, y)
     log_p, r = log_sigmoid_and_derivative(y * z[0])
@@ -248,8 +266,12 @@ def _penalty(layers: Layers, weight_decay: float) -> Any:
     return weight_decay / 2 * sum(namespace(w).sum(w * w) for w, _ in layers)
 
 
-def checked(layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: float = 0.0) -> tuple[Any, Any, Any, Any]:
+def checked(
+    layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: float = 0.0, output: str = "classes"
+) -> tuple[Any, Any, Any, Any]:
     """`layers`, x, y and c as floating arrays of one namespace whose shapes and values fit; y and c may be None."""
+    if output not in OUTPUTS:
+        raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, got {output!r}")
     if not isinstance(layers, Sequence) or not layers or not all(isinstance(layer, Layer) for layer in layers):
         raise TypeError(f"layers must be a sequence of at least one Layer(w, b), got {layers!r}")
     if not 0 <= weight_decay < float("inf"):
@@ -273,7 +295,11 @@ def checked(layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: flo
     for name, array in (("y", y), ("example_weights", c)):
         if array is not None and array.shape != x.shape[:1]:
             raise ValueError(f"{name} has shape {array.shape} and x {x.shape}: {name} must be {x.shape[:1]}")
-    if y is not None:
+    if output == "identity" and inputs != 1:
+        raise ValueError(f"the last layer has {inputs} units: an output of numbers has one")
+    if y is not None and output == "identity":
+        require_finite(y=y)
+    elif y is not None:
         require_labels(y) if inputs == 1 else require_classes(y, inputs)
     if c is not None:
         require_finite(example_weights=c)

@@ -41,21 +41,27 @@ def stratified(y: np.ndarray, count: int, random: np.random.Generator) -> np.nda
     return np.sort(order[np.argsort(place[order], kind="stable")][:count])
 
 
-def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The rows to train on and those held out, in the order of the data; None, None for no split."""
+def split(
+    y: np.ndarray, c: np.ndarray | None, share: float, seed: int, *, classes: bool = True
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The rows to train on and those held out, in the order of the data; None, None for no split.
+
+    Where y are `classes` each has its part in both, and there must be two to train on.
+    """
+    y = y if classes else np.zeros(len(y))
     n = len(y)
     counts = np.ones(n, bool) if c is None else c > 0
     training, held_out = None, None
     if share > 0:
         training, held_out = share_of(y, share, seed)
-        if len(np.unique(y[training])) < 2:
+        if len(np.unique(y[training])) < 1 + classes:
             raise ValueError(
                 f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer"
             )
         if not counts[held_out].any():
             raise ValueError("example_weights are 0 on every example held out: at least one must be above 0")
     weighed = counts if training is None else training[counts[training]]
-    if len(np.unique(y[weighed])) < 2:
+    if len(np.unique(y[weighed])) < 1 + classes:
         raise ValueError("example_weights leave none or one class alone to train on: both need a weight above 0")
     return training, held_out
 

@@ -22,17 +22,18 @@ from autodiff_ref.train.data import kind_of, read
 from autodiff_ref.train.devices import join
 from autodiff_ref.train.encoding import Encoding
 from autodiff_ref.train.fit import Fit, fit
-from autodiff_ref.train.kernels import GRADIENTS
+from autodiff_ref.train.kernels import GRADIENTS, Form
 from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
-from autodiff_ref.train.prepare import codes_of, table_of
+from autodiff_ref.train.prepare import codes_of, table_of, targets_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
-from autodiff_ref.train.report import evaluated, logistic_regression
+from autodiff_ref.train.report import evaluated, evaluated_numbers, linear_regression, logistic_regression
 from autodiff_ref.train.shuffle import MODES
 from autodiff_ref.train.sources import source_of
 from autodiff_ref.train.values import whole
 from manual_grad.activations import ACTIVATIONS
+from manual_grad.mlp import OUTPUTS
 
 Separator = Annotated[
     str | None,
@@ -82,6 +83,9 @@ def train(
     bias: Annotated[bool, typer.Option(help="Whether layers have biases; with --hidden 2 and none, the notes' net.")] = True,
     epochs: Annotated[int, typer.Option(help="Passes over the examples, at most; iterations for lbfgs.")] = 50,
     batch: Annotated[str, typer.Option(help="Examples a step, or full.")] = "32",
+    output: Annotated[
+        str, typer.Option(help="classes; or identity, where the label is a number to be predicted: regression.")
+    ] = "classes",
     optimizer: Annotated[
         str, typer.Option(help="sgd, lbfgs, or with the extra train the name of one of optax's: adam, adamw, …")
     ] = "sgd",
@@ -146,6 +150,7 @@ def train(
         _require_one_of(ACTIVATIONS, activation=activation)
         _require_one_of(GRADIENTS, gradient=gradient)
         _require_one_of(MODES, shuffle=shuffle)
+        _require_one_of(OUTPUTS, output=output)
         _connect(devices, coordinator, processes, process_id)
         widths = _widths(hidden)
         batch_size = _batch(batch)
@@ -155,7 +160,9 @@ def train(
         given = _given(data, label, weights, leave_out or [], form, stream=stream)
         for note in given.notes:
             print(f"note: {note}", file=sys.stderr)
-        given, test = _test_share(given, test_share, compare, seed)
+        if output == "identity" and given.labels is not None:
+            given = given._replace(labels=targets_of(given.labels, len(given.x)))
+        given, test = _test_share(given, test_share, compare, seed, classes=output == "classes")
         if save is not None:
             _require_writable(model_file(save), save)
         errors = Console(stderr=True)
@@ -165,6 +172,7 @@ def train(
                 *given.arguments,
                 widths=widths,
                 hidden=activation,
+                output=output,
                 bias=bias,
                 epochs=epochs,
                 batch_size=batch_size,
@@ -211,16 +219,19 @@ def predict(
 ) -> None:
     """Predict the labels of new examples, as CSV on stdout: the label, and of two classes the probability of the second.
 
-    Of more than two classes there is a column for the probability of each.
-
+    Of more than two classes there is a column for the probability of each; of a net that predicts numbers the number alone.
 
     Columns of CSV files are found by their names; columns that the model does not know are left aside.
     """
     with refusals():
         trained = load(model)
         x = _new_examples(trained, data, {"separator": separator, "decimal": decimal})
-        p = trained.probabilities(x)
         labels = trained.predict(x)
+        if trained.target is not None:
+            with _stdout():
+                print("\n".join(["prediction", *(f"{number:.9g}" for number in labels)]))
+            return
+        p = trained.probabilities(x)
         shown = slice(1, None) if len(trained.classes) == 2 else slice(None)
         with _stdout():
             out = csv.writer(sys.stdout, lineterminator="\n")
@@ -312,7 +323,7 @@ def _weighted(data: Path, label: str, weights: str, leave_out: list[str], form: 
 Test = tuple[np.ndarray, np.ndarray]
 
 
-def _test_share(given: Given, share: float, compare: bool, seed: int) -> tuple[Given, Test | None]:
+def _test_share(given: Given, share: float, compare: bool, seed: int, *, classes: bool) -> tuple[Given, Test | None]:
     """The examples without those that are kept apart, and those kept apart: x and labels."""
     if not 0 <= share < 1:
         raise ValueError(f"--test-share must be from 0 to below 1, got {share}")
@@ -325,7 +336,7 @@ def _test_share(given: Given, share: float, compare: bool, seed: int) -> tuple[G
             "--stream: --test-share would keep examples in memory; keep a file of its own for `predict` instead"
         )
     labels = np.asarray(given.labels)
-    stay, apart = share_of(labels, share, seed)
+    stay, apart = share_of(labels if classes else np.zeros(len(labels)), share, seed)
     c = None if given.weights is None else given.weights[stay]
     return given._replace(x=given.x[stay], labels=labels[stay], weights=c), (np.asarray(given.x[apart]), labels[apart])
 
@@ -333,6 +344,12 @@ def _test_share(given: Given, share: float, compare: bool, seed: int) -> tuple[G
 def _judged(model: Model, given: Given, test: Test, compare: bool) -> dict[str, Any]:
     """What the model is worth on the examples kept apart, and a logistic regression beside it."""
     x, labels = test
+    if model.target is not None:
+        found = {"test": evaluated_numbers(model.predict(x), labels)}
+        if compare:
+            by_lr = linear_regression(given.x, given.labels, x, given.weights)
+            found["linear_regression"] = evaluated_numbers(by_lr, labels)
+        return found
     known = np.isin(labels, model.classes)
     if not known.all():
         raise ValueError(f"--test-share: the label {labels[~known][0]!r} is among the examples kept apart alone")
@@ -397,17 +414,24 @@ def _require_writable(path: Path, save: Path) -> None:
 def _summary(result: Fit, given: Given, batch_size: int | None, saved: str | None) -> dict[str, Any]:
     """What is said of a training; `batch_size` 0 where the cost of the gradients is not asked for."""
     model = result.model
-    right = np.concatenate([model.predict(x) == labels for x, labels in given.parts()])
-    held_out = np.zeros(len(right), dtype=bool)
+    if model.target is None:
+        each = np.concatenate([model.predict(x) == labels for x, labels in given.parts()])
+    else:
+        each = np.concatenate([(model.predict(x) - labels.astype(float)) ** 2 for x, labels in given.parts()])
+    held_out = np.zeros(len(each), dtype=bool)
     if result.held_out is not None:
         held_out[result.held_out] = True
-    accuracy = float(right[~held_out].mean()), float(right[held_out].mean()) if held_out.any() else None
+    mean = float(each[~held_out].mean()), float(each[held_out].mean()) if held_out.any() else None
+    worth = mean if model.target is None else (mean[0] ** 0.5, None if mean[1] is None else mean[1] ** 0.5)
     costs: dict[str, float] | None = None
     if batch_size != 0:
         x, labels = (part[:MOST_SHOWN] for part in given.some(MOST_SHOWN))
-        codes = np.argmax(labels[:, None] == model.classes, axis=1)
-        dtype = model.layers[0].w.dtype
-        table = table_of(x, codes_of(codes, len(model.classes)), None, None, model.scaling, dtype)[:, : len(x)]
+        if model.target is None:
+            codes = np.argmax(labels[:, None] == model.classes, axis=1)
+            y, output = codes_of(codes, len(model.classes)), "classes"
+        else:
+            y, output = (labels.astype(float) - model.target.mean) / model.target.scale, "identity"
+        table = table_of(x, y, None, None, model.scaling, model.layers[0].w.dtype)[:, : len(x)]
         with kept():
-            costs = gradient_costs(model.layers, table, model.hidden, batch_size)
-    return summary_of(result, accuracy, costs, saved)
+            costs = gradient_costs(model.layers, table, Form(model.hidden, output), batch_size)
+    return summary_of(result, worth, costs, saved)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from autodiff_ref.train.kernels import GRADIENTS, Layers
+from autodiff_ref.train.kernels import GRADIENTS, Form, Layers
 from autodiff_ref.train.loop import Recipe, epoch, start
 from autodiff_ref.train.optimizers import sgd
 
@@ -15,14 +15,14 @@ SAMPLE = 16_384
 
 
 def gradient_costs(
-    layers: Layers, table: Float[np.ndarray, "rows n"], hidden: str, batch_size: int | None, repeats: int = 7
+    layers: Layers, table: Float[np.ndarray, "rows n"], form: Form, batch_size: int | None, repeats: int = 7
 ) -> dict[str, float]:
     """Nanoseconds an example for an epoch by each gradient: the median of `repeats`, taken in turn.
 
     Args:
         layers: the net.
         table: (d + 1, n) or (d + 2, n), one example a column; the first 16,384 are used.
-        hidden: the squashing function within.
+        form: the functions of the net.
         batch_size: examples a step; None for all of them.
         repeats: how often each is timed.
 
@@ -36,7 +36,7 @@ def gradient_costs(
         some = jax.device_put(np.ascontiguousarray(table[:, :n]))
         for turn in range(repeats + 1):
             for name, taken in times.items():
-                recipe = Recipe(sgd(1e-3), hidden, name)
+                recipe = Recipe(sgd(1e-3), form.hidden, name, output=form.output)
                 state = start(recipe, layers)
                 since = time.perf_counter()
                 jax.block_until_ready(epoch(recipe, state, some, batch_size=batch))

@@ -101,7 +101,7 @@ def sharded_epoch(
     def run(values: Values, state: State, table: Any, decay: Any, n: Any) -> tuple[State, Any]:
         def one(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
             state, ll = carry
-            lanes, total = lane_sums(state.layers, table, k * local, local, plan.hidden, plan.gradient, plan.block)
+            lanes, total = lane_sums(state.layers, table, k * local, local, plan.form, plan.gradient, plan.block)
             more, total = jax.lax.psum((jnp.sum(lanes), total), AXIS)
             return along(plan, values, state, total, jnp.minimum(batch, n - k * batch), decay), ll + more
 

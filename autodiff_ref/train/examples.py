@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from autodiff_ref.train.arguments import checked_weights, split
 from autodiff_ref.train.capacity import least
-from autodiff_ref.train.kernels import Layers, block_of, mean_over
+from autodiff_ref.train.kernels import Form, Layers, block_of, mean_over
 from autodiff_ref.train.members import require_memory
 from autodiff_ref.train.prepare import (
     Scaling,
@@ -19,6 +19,7 @@ from autodiff_ref.train.prepare import (
     require_finite_rows,
     scaling_of,
     table_of,
+    targets_of,
 )
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import Segment, Shuffler
@@ -44,7 +45,7 @@ class Examples(Protocol):
         """The epochs from `first` on, in batches; `overwrite` where nothing else will be asked for."""
         ...
 
-    def mean_ll(self, layers: Layers, hidden: str) -> float:
+    def mean_ll(self, layers: Layers, form: Form) -> float:
         """Log-likelihood an example, in nats."""
         ...
 
@@ -64,9 +65,9 @@ class Whole(NamedTuple):
         """The epochs from `first` on; `overwrite` lets the table be used for them."""
         return Shuffler(self.table, batch, seed, shuffle, overwrite=overwrite, n=self.n, first=first)
 
-    def mean_ll(self, layers: Layers, hidden: str) -> float:
+    def mean_ll(self, layers: Layers, form: Form) -> float:
         """Log-likelihood an example, in nats."""
-        return float(mean_over(layers, self.table, self.n, hidden=hidden, block=block_of(layers, self.table, least(self.n))))
+        return float(mean_over(layers, self.table, self.n, form=form, block=block_of(layers, self.table, least(self.n))))
 
     def checksum(self) -> int:
         """Of all numbers, row by row."""
@@ -92,32 +93,42 @@ class Prepared(NamedTuple):
     """Columns with one value in all training examples."""
     total_weight: float
     """The sum of the weights of training examples, or their number."""
+    target: Scaling | None = None
+    """Mean and deviation of the numbers to be predicted; None for classes."""
 
 
 class InMemory:
     """Arrays that were given to `fit`.
 
-    Args and raises as `fit` has them for x, y and example_weights.
+    Args and raises as `fit` has them for x, y, example_weights and output.
     """
 
-    def __init__(self, x: Any, y: Any, example_weights: Any) -> None:
+    def __init__(self, x: Any, y: Any, example_weights: Any, output: str) -> None:
         self.x = as_matrix(x)
         n, self.d = self.x.shape
-        self.signs, self.classes = classes_of(y, n)
+        self.classes: np.ndarray | None = None
+        if output == "classes":
+            self.y, self.classes = classes_of(y, n)
+        else:
+            self.y = targets_of(y, n)
         self.c = checked_weights(example_weights, n)
 
     def prepared(self, settings: Settings, names: tuple[str, ...] | None) -> Prepared:
         """Standardised, divided, in tables."""
         x, c, dtype = self.x, self.c, np.dtype(settings.dtype)
-        training, held_out = split(self.signs, c, settings.validation, settings.seed)
+        training, held_out = split(self.y, c, settings.validation, settings.seed, classes=self.classes is not None)
         require_finite_rows(x, names)
         scaling = scaling_of(x, training, settings.standardise, c)
+        y, target = self.y, None
+        if self.classes is None:
+            target = scaling_of(self.y[:, None], training, settings.standardise, c)
+            y = (self.y - target.mean[0]) / target.scale[0]
 
         def whole(rows: np.ndarray | None) -> Whole:
-            return Whole(table_of(x, self.signs, c, rows, scaling, dtype), len(x) if rows is None else len(rows))
+            return Whole(table_of(x, y, c, rows, scaling, dtype), len(x) if rows is None else len(rows))
 
         require_memory(len(x) * (self.d + 1 + (c is not None)) * dtype.itemsize)
         ours = whole(training)
         total = ours.n if c is None else float((c if training is None else c[training]).sum())
         apart = None if held_out is None else whole(held_out)
-        return Prepared(ours, apart, held_out, scaling, constant_columns(x, training, c), total)
+        return Prepared(ours, apart, held_out, scaling, constant_columns(x, training, c), total, target)

@@ -69,6 +69,7 @@ def fit(
     shuffle: str = "auto",
     seed: int = 0,
     dtype: Any = "float32",
+    output: str = "classes",
     initial: Layers | None = None,
     columns: Sequence[str] | None = None,
     label: str | None = None,
@@ -107,6 +108,8 @@ def fit(
         shuffle: "examples", "batches", "none" or "auto"; see `autodiff_ref.train.shuffle`.
         seed: of the initial weights, the validation share and the order of the examples.
         dtype: "float32" or "float64", or NumPy's of these names.
+        output: "classes", or "identity" for a net that predicts numbers: y (n,) are any, and ll = −½ Σ c_i (y_i − z_i)².
+            With `standardise` they are standardised as well, and so is the ll that is said.
         initial: the weights to start from instead of random ones, one `manual_grad.mlp.Layer` a layer.
         columns: the names of x's columns, kept with the model.
         label: the name of the label, kept with the model.
@@ -154,6 +157,7 @@ def fit(
         shuffle=shuffle,
         seed=seed,
         dtype=dtype,
+        output=output,
     )
     if on_epoch is not None and not callable(on_epoch):
         raise TypeError(f"on_epoch must be a function of an Epoch, got {on_epoch!r}")
@@ -173,14 +177,15 @@ def fit(
     if columns is None:
         columns = _names_of(x)
     names, label = checked_names(columns, label, data.d)
-    outputs = 1 if len(data.classes) == 2 else len(data.classes)
+    classes = np.zeros(0) if data.classes is None else data.classes
+    outputs = len(classes) if len(classes) > 2 else 1
     layers = starting_layers(initial, data.d, outputs, settings)
     if settings.method is not None:
         with jax.enable_x64(settings.dtype == "float64"):
             update_of(settings.method, layers)  # raises where it asks for more than a gradient
     ready = data.prepared(settings, names)
     task = Task(
-        recipe=Recipe(settings.method, settings.hidden, settings.gradient),
+        recipe=Recipe(settings.method, settings.hidden, settings.gradient, output=settings.output),
         examples=ready.training,
         validation=ready.held_out,
         decay=settings.weight_decay / ready.total_weight,
@@ -203,7 +208,7 @@ def fit(
     outcome = {"examples": task.examples.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
     encoding = x.encoding if isinstance(x, Dataset) else None
     about = settings.about() | outcome
-    model = Model(layers, settings.hidden, data.classes, ready.scaling, names, label, about, encoding)
+    model = Model(layers, settings.hidden, classes, ready.scaling, names, label, about, encoding, ready.target)
     constant = [names[k] if names else str(k) for k in ready.constant]
     return Fit(model, history, stopped, constant, ready.rows_held_out)
 
@@ -215,15 +220,15 @@ def _given(x: Any, y: Any, example_weights: Any, settings: Settings) -> InMemory
             raise TypeError("y: the labels are in the dataset: give it alone")
         if x.labels is None:
             raise TypeError("the dataset has no labels: name their column when it is read")
-        return InMemory(x.x, x.labels, example_weights)
+        return InMemory(x.x, x.labels, example_weights, settings.output)
     if not isinstance(x, Source):
-        return InMemory(x, y, example_weights)
+        return InMemory(x, y, example_weights, settings.output)
     if y is not None or example_weights is not None:
         raise TypeError("y and example_weights are in the source: give it alone")
     if settings.method is None or settings.batch_size is None:
         what = "optimizer='lbfgs' needs" if settings.method is None else "batch_size=None means"
         raise ValueError(f"{what} all examples in memory at once; of a source there are minibatches alone")
-    return Streamed(x)
+    return Streamed(x, settings.output)
 
 
 def _names_of(x: Any) -> Sequence[str] | None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,17 @@ from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer, is_narrow, terms_and_grad_columns
 
 Layers = tuple[Layer[Any], ...]
+
+
+class Form(NamedTuple):
+    """The functions of a net."""
+
+    hidden: str = "sigmoid"
+    """What squashes within: "sigmoid", "tanh" or "relu"."""
+    output: str = "classes"
+    """"classes" for labels, "identity" for numbers."""
+
+
 Sums = tuple[Any, Layers]
 """ll and its gradient, summed over examples; within a loop ll by lanes, (block,), which add up to it."""
 
@@ -42,12 +53,12 @@ RANGE, RANGES = 25_000_000, 64
 """A sum is made of ranges of about this much work, a power of two of them and at most so many, whatever the processors."""
 
 
-def by_hand(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
+def by_hand(layers: Layers, xt: Any, y: Any, c: Any, form: Form) -> Sums:
     """What each example adds to ll, and ∇ll, by the δ recursion of `manual_grad.mlp`."""
-    return terms_and_grad_columns(layers, xt, y, c, activation_of(hidden))
+    return terms_and_grad_columns(layers, xt, y, c, activation_of(form.hidden), form.output)
 
 
-def by_hand_uncut(layers: Layers, columns: Any, hidden: str) -> Sums:
+def by_hand_uncut(layers: Layers, columns: Any, form: Form) -> Sums:
     """The same of columns of a table as they stand, for an accelerator, where to cut X out of them is to copy it
 
     The first layer is given weights 0 for the rows of labels and of weights.
@@ -55,26 +66,30 @@ def by_hand_uncut(layers: Layers, columns: Any, hidden: str) -> Sums:
     first, d = layers[0], layers[0].w.shape[1]
     wide = first._replace(w=jnp.pad(first.w, ((0, 0), (0, columns.shape[0] - d))))
     c = columns[d + 1] if columns.shape[0] > d + 1 else None
-    net = (wide, *layers[1:])
-    terms, (of_first, *rest) = terms_and_grad_columns(net, columns, columns[d], c, activation_of(hidden), by_unit=False)
+    net, (hidden, output) = (wide, *layers[1:]), form
+    terms, (of_first, *rest) = terms_and_grad_columns(
+        net, columns, columns[d], c, activation_of(hidden), output, by_unit=False
+    )
     return terms, (of_first._replace(w=of_first.w[:, :d]), *rest)
 
 
-def by_autodiff(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
+def by_autodiff(layers: Layers, xt: Any, y: Any, c: Any, form: Form) -> Sums:
     """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh."""
-    gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, hidden)
+    gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, form)
     return terms, gradient
 
 
 def _log_likelihood(
-    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: str
+    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, form: Form
 ) -> tuple[Float[Array, ""], Float[Array, " n"]]:
-    squash = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[hidden]
+    squash = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[form.hidden]
     h = xt
     for level, (w, b) in enumerate(layers):
         a = w @ h if b is None else w @ h + b[:, None]
         h = a if level == len(layers) - 1 else squash(a)
-    if h.shape[0] == 1:
+    if form.output == "identity":
+        log_p = -((y - h[0]) ** 2) / 2
+    elif h.shape[0] == 1:
         log_p = jax.nn.log_sigmoid(y * h[0])
     else:
         log_p = jnp.take_along_axis(jax.nn.log_softmax(h, axis=0), y.astype(int)[None], axis=0)[0]
@@ -128,16 +143,16 @@ def _power_of_two(most: int) -> int:
     return 1 << max(0, most.bit_length() - 1)
 
 
-def sums(layers: Layers, table: Any, *, hidden: str, gradient: str, block: int | None = None) -> Sums:
+def sums(layers: Layers, table: Any, *, form: Form, gradient: str, block: int | None = None) -> Sums:
     """ll and ∇ll over all columns of a table, block by block. To be called under `jax.jit`.
 
     The columns left over after whole blocks are a block of their own: nothing is padded and nothing dropped.
     """
-    lanes, total = lane_sums(layers, table, 0, table.shape[1], hidden, gradient, block or block_of(layers, table))
+    lanes, total = lane_sums(layers, table, 0, table.shape[1], form, gradient, block or block_of(layers, table))
     return jnp.sum(lanes), total
 
 
-def lane_sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, gradient: str, block: int) -> Sums:
+def lane_sums(layers: Layers, table: Any, start: Any, count: int, form: Form, gradient: str, block: int) -> Sums:
     """ll by lanes and ∇ll over `count` columns from `start` on: lane k adds up the k-th examples of all blocks
 
     Whoever loops over this adds lane to lane, and sums the lanes once at the end: a sum within every step takes XLA on CPU
@@ -149,9 +164,9 @@ def lane_sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, g
     def of_block(first: Any, size: int) -> Sums:
         columns = jax.lax.dynamic_slice_in_dim(table, first, size, axis=1)
         if block == WHOLE and gradient == "hand":
-            return by_hand_uncut(layers, columns, hidden)
+            return by_hand_uncut(layers, columns, form)
         c = columns[d + 1] if table.shape[0] > d + 1 else None
-        return compute(layers, columns[:d], columns[d], c, hidden)
+        return compute(layers, columns[:d], columns[d], c, form)
 
     whole, rest = divmod(count, block)
     if whole == 0:
@@ -170,7 +185,7 @@ def add(total: Sums, more: Sums) -> Sums:
     return lanes.at[: few.shape[0]].add(few), jax.tree.map(jnp.add, one, other)
 
 
-def left_over(layers: Layers, table: Any, first: Any, end: Any, size: int, hidden: str, gradient: str, block: int) -> Sums:
+def left_over(layers: Layers, table: Any, first: Any, end: Any, size: int, form: Form, gradient: str, block: int) -> Sums:
     """ll by lanes and ∇ll over the columns from `first` to before `end`, at most `size` of them; both may be traced
 
     The window is `size` columns wide whatever is left. Columns in it that are not asked for are set to 0 and have weight 0:
@@ -182,16 +197,16 @@ def left_over(layers: Layers, table: Any, first: Any, end: Any, size: int, hidde
     inside = (at >= first) & (at < end)
     columns = jnp.where(inside, jax.lax.dynamic_slice_in_dim(table, start, size, axis=1), 0)
     weighted = columns if table.shape[0] > d + 1 else jnp.concatenate([columns, inside.astype(columns.dtype)[None]])
-    return lane_sums(layers, weighted, 0, size, hidden, gradient, block)
+    return lane_sums(layers, weighted, 0, size, form, gradient, block)
 
 
-def span_sums(layers: Layers, table: Any, first: Any, end: Any, *, hidden: str, gradient: str, block: int) -> Sums:
+def span_sums(layers: Layers, table: Any, first: Any, end: Any, *, form: Form, gradient: str, block: int) -> Sums:
     """ll and ∇ll over the columns from `first` to before `end`, which are traced: blocks, and what is left over."""
     block = min(block, table.shape[1])
     whole = (end - first) // block
 
     def of_block(k: Any, total: Sums) -> Sums:
-        more = lane_sums(layers, table, first + k * block, block, hidden, gradient, block)
+        more = lane_sums(layers, table, first + k * block, block, form, gradient, block)
         return jax.tree.map(jnp.add, total, more)
 
     none = jnp.zeros(block, table.dtype), jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), layers)
@@ -199,13 +214,13 @@ def span_sums(layers: Layers, table: Any, first: Any, end: Any, *, hidden: str, 
     done = first + whole * block
     lanes, total = jax.lax.cond(
         done < end,
-        lambda: add(total, left_over(layers, table, done, end, block, hidden, gradient, block)),
+        lambda: add(total, left_over(layers, table, done, end, block, form, gradient, block)),
         lambda: total,
     )
     return jnp.sum(lanes), total
 
 
-_span = jax.jit(span_sums, static_argnames=("hidden", "gradient", "block"))
+_span = jax.jit(span_sums, static_argnames=("form", "gradient", "block"))
 
 
 def threads() -> int:
@@ -233,6 +248,7 @@ def sum_over(
     table: Float[Array, "rows n"],
     *,
     hidden: str = "sigmoid",
+    output: str = "classes",
     gradient: str = "hand",
     block: int | None = None,
     workers: int | None = None,
@@ -248,6 +264,7 @@ def sum_over(
         layers: the net.
         table: (d + 1, n) or (d + 2, n), one example a column: features, label, weight.
         hidden: the squashing function within.
+        output: "classes", or "identity" for numbers in the place of labels.
         gradient: "hand" or "autodiff".
         block: columns worked on at a time; by default as many as stay in the cache.
         workers: threads; by default one a processor, fewer where there is little work.
@@ -267,11 +284,12 @@ def sum_over(
     Source: Σ_i of the notes' log-likelihood.
     """
     gradient_of(gradient)
+    form = Form(hidden, output)
     n = table.shape[1] if n is None else n
     if accelerated(table):
-        by_kernel = gradient == "hand" and block is None and n >= chip.ENOUGH
+        by_kernel = gradient == "hand" and output == "classes" and block is None and n >= chip.ENOUGH
         launch = chip.one_pass_launch(layers) if by_kernel else None
-        options = {"hidden": hidden, "gradient": gradient, "launch": launch, "full": n == table.shape[1]}
+        options = {"form": form, "gradient": gradient, "launch": launch, "full": n == table.shape[1]}
         ll, total = whole_sums(layers, table, n, **options)
         return float(ll), jax.tree.map(np.asarray, total)
     block, parts = block or block_of(layers, table, n), ranges_of(layers, n)
@@ -281,7 +299,7 @@ def sum_over(
 
     def part(k: int) -> Sums:
         with jax.enable_x64(wide):  # a setting of the thread
-            result = _span(layers, table, bounds[k], bounds[k + 1], hidden=hidden, gradient=gradient, block=block)
+            result = _span(layers, table, bounds[k], bounds[k + 1], form=form, gradient=gradient, block=block)
             return jax.tree.map(np.asarray, result)
 
     if workers == 1 or parts == 1:
@@ -293,16 +311,16 @@ def sum_over(
     return float(ll), total
 
 
-@partial(jax.jit, static_argnames=("hidden", "gradient", "launch", "full"))
+@partial(jax.jit, static_argnames=("form", "gradient", "launch", "full"))
 def whole_sums(
-    layers: Layers, table: Any, n: Any, *, hidden: str, gradient: str, launch: chip.Launch | None, full: bool
+    layers: Layers, table: Any, n: Any, *, form: Form, gradient: str, launch: chip.Launch | None, full: bool
 ) -> Sums:
     """ll and ∇ll over the first n columns in one call: by the kernel that reads X once, or by XLA."""
     if launch is not None:
-        return chip.one_pass(layers, table, None if full else n, hidden=hidden, launch=launch, interpret=chip.INTERPRET)
+        return chip.one_pass(layers, table, None if full else n, hidden=form.hidden, launch=launch, interpret=chip.INTERPRET)
     if full:  # nothing to leave out
-        return sums(layers, table, hidden=hidden, gradient=gradient, block=WHOLE)
-    lanes, total = left_over(layers, table, 0, n, table.shape[1], hidden, gradient, WHOLE)
+        return sums(layers, table, form=form, gradient=gradient, block=WHOLE)
+    lanes, total = left_over(layers, table, 0, n, table.shape[1], form, gradient, WHOLE)
     return jnp.sum(lanes), total
 
 
@@ -312,10 +330,10 @@ def mean_log_likelihood(layers: Layers, table: Float[Array, "rows n"], *, hidden
 
     XLA drops the gradient, which is not asked for.
     """
-    return sums(layers, table, hidden=hidden, gradient="hand")[0] / table.shape[1]
+    return sums(layers, table, form=Form(hidden), gradient="hand")[0] / table.shape[1]
 
 
-@partial(jax.jit, static_argnames=("hidden", "block"))
-def mean_over(layers: Layers, table: Float[Array, "rows room"], n: Any, *, hidden: str, block: int) -> Float[Array, ""]:
+@partial(jax.jit, static_argnames=("form", "block"))
+def mean_over(layers: Layers, table: Float[Array, "rows room"], n: Any, *, form: Form, block: int) -> Float[Array, ""]:
     """1/n Σ_i c_i log σ(y_i z_i) over the first n columns; what is compiled does not depend on n."""
-    return span_sums(layers, table, 0, n, hidden=hidden, gradient="hand", block=block)[0] / n
+    return span_sums(layers, table, 0, n, form=form, gradient="hand", block=block)[0] / n

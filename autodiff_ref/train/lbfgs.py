@@ -67,7 +67,7 @@ def lbfgs(
 
     def computed(flat: np.ndarray) -> tuple[float, np.ndarray]:
         current = unflatten(flat)
-        ll, total = sum_over(current, on_device, hidden=recipe.hidden, gradient=recipe.gradient, block=block, n=n)
+        ll, total = sum_over(current, on_device, **recipe.form._asdict(), gradient=recipe.gradient, block=block, n=n)
         mean = jax.tree.map(lambda g: np.asarray(g, np.float64) / n, total)
         uphill = tuple(g._replace(w=g.w - decay * layer.w) for g, layer in zip(mean, current, strict=True))
         return penalty(current) - ll / n, -np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(uphill)])

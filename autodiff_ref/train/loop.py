@@ -11,10 +11,21 @@ from jaxtyping import Array, Float, Int
 
 from autodiff_ref.train import chip, kernels
 from autodiff_ref.train.capacity import least
-from autodiff_ref.train.kernels import Layers, block_of, gradient_of, lane_sums, left_over, ranges_of, span_sums, sum_over
+from autodiff_ref.train.kernels import (
+    Form,
+    Layers,
+    block_of,
+    gradient_of,
+    lane_sums,
+    left_over,
+    ranges_of,
+    span_sums,
+    sum_over,
+)
 from autodiff_ref.train.updates import Update, Values, update_of
 from autodiff_ref.train.values import whole
 from manual_grad.activations import activation_of
+from manual_grad.mlp import OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -27,19 +38,28 @@ class Recipe:
         gradient: "hand" for the δ recursion, "autodiff" for `jax.grad`.
         block: examples worked on at a time within a batch, which bounds the memory a step needs; by default as many as stay
             in the cache.
+        output: "classes", or "identity" for numbers in the place of labels.
 
     Raises:
-        ValueError: `hidden` or `gradient` is unknown.
+        ValueError: `hidden`, `gradient` or `output` is unknown.
     """
 
     optimizer: Any
     hidden: str = "sigmoid"
     gradient: str = "hand"
     block: int | None = None
+    output: str = "classes"
 
     def __post_init__(self) -> None:
         activation_of(self.hidden)
         gradient_of(self.gradient)
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, got {self.output!r}")
+
+    @property
+    def form(self) -> Form:
+        """The functions of the net."""
+        return Form(self.hidden, self.output)
 
 
 class State(NamedTuple):
@@ -53,7 +73,7 @@ class Plan(NamedTuple):
     """What is compiled for: a recipe without the numbers of its optimiser. Equal plans share a compilation."""
 
     update: Update
-    hidden: str
+    form: Form
     gradient: str
     block: int
 
@@ -65,7 +85,7 @@ def plan_of(recipe: Recipe, layers: Layers, table: Any, n: int | None = None) ->
         TypeError: the optimiser asks for more than (gradient, state, parameters).
     """
     update, values = update_of(recipe.optimizer, layers)
-    return Plan(update, recipe.hidden, recipe.gradient, recipe.block or block_of(layers, table, n)), values
+    return Plan(update, recipe.form, recipe.gradient, recipe.block or block_of(layers, table, n)), values
 
 
 def start(recipe: Recipe, layers: Layers) -> State:
@@ -115,7 +135,7 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
 @partial(jax.jit, static_argnums=0)
 def _step(plan: Plan, values: Values, state: State, batch: Any, decay: Any) -> tuple[State, Any]:
     count = batch.shape[1]
-    lanes, total = lane_sums(state.layers, batch, 0, count, plan.hidden, plan.gradient, plan.block)
+    lanes, total = lane_sums(state.layers, batch, 0, count, plan.form, plan.gradient, plan.block)
     return along(plan, values, state, total, count, decay), jnp.sum(lanes)
 
 
@@ -166,10 +186,10 @@ def epoch(
         order = _checked_order(order, n // batch, width // batch)
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
     if kernels.accelerated(table) and plan.gradient == "hand" and plan.block == kernels.WHOLE:
-        launch = chip.epoch_launch(state.layers, batch)
+        launch = chip.epoch_launch(state.layers, batch) if plan.form.output == "classes" else None
         on_chip = None if launch is None else chip.update_on_chip(recipe.optimizer, state.layers)
         if on_chip is not None and chip.number_by_number(on_chip[0]):
-            return _epoch_on_chip(*on_chip, state, table, decay, n, batch, order, plan.hidden, launch)
+            return _epoch_on_chip(*on_chip, state, table, decay, n, batch, order, plan.form.hidden, launch)
     return _epoch(plan, values, state, table, decay, n, batch, order)
 
 
@@ -192,7 +212,7 @@ def _epoch(
     plan: Plan, values: Values, state: State, table: Float[Array, "rows n"], decay: Any, n: Any, batch: int, order: Any
 ) -> tuple[State, Float[Array, ""]]:
     batches = n // batch
-    settings = plan.hidden, plan.gradient, plan.block
+    settings = plan.form, plan.gradient, plan.block
 
     def one(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
         state, lanes = carry
@@ -237,7 +257,7 @@ def _completed(
 
     def rest() -> tuple[State, Any]:
         first = batches * batch
-        lanes, total = left_over(state.layers, table, first, n, batch, plan.hidden, plan.gradient, plan.block)
+        lanes, total = left_over(state.layers, table, first, n, batch, plan.form, plan.gradient, plan.block)
         return along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
 
     if batch > 1:
@@ -256,7 +276,7 @@ def _unless_misnumbered(ll: Any, order: Any, batches: Any) -> Any:
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
 def _full(plan: Plan, values: Values, state: State, table: Any, decay: Any, n: Any) -> tuple[State, Any]:
-    ll, total = span_sums(state.layers, table, 0, n, hidden=plan.hidden, gradient=plan.gradient, block=plan.block)
+    ll, total = span_sums(state.layers, table, 0, n, form=plan.form, gradient=plan.gradient, block=plan.block)
     return along(plan, values, state, total, n, decay), ll
 
 
@@ -277,5 +297,5 @@ def full_step(
         state, ll = _full(plan, values, state, table, decay, n)
         return state, float(ll)
     block = None if plan.block == kernels.WHOLE else plan.block
-    ll, total = sum_over(state.layers, table, hidden=plan.hidden, gradient=plan.gradient, block=block, n=n)
+    ll, total = sum_over(state.layers, table, **plan.form._asdict(), gradient=plan.gradient, block=block, n=n)
     return _ascend(plan, values, state, total, n, decay), ll

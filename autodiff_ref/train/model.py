@@ -22,7 +22,7 @@ from manual_grad.softmax import softmax
 
 FORMAT = "manual-grad model"
 VERSION = 3
-"""2 has more than two classes, 3 an encoding; others are written as 1, which earlier programs read."""
+"""2 has more than two classes, 3 an encoding or numbers to predict; others are written as 1, which earlier programs read."""
 FILE = "model.npz"
 ABOUT, LAYERS = 1 << 24, 1_000
 """Bytes that a model may say about itself, and layers it may have, at most."""
@@ -42,7 +42,8 @@ class Model:
     layers: tuple[Layer[Any], ...]
     hidden: str
     classes: np.ndarray
-    """The labels: of two classes the one for −1, then the one for +1; of K classes one for each unit of the output."""
+    """The labels: of two classes the one for −1, then the one for +1; of K classes one for each unit of the output; none
+    where the net predicts numbers."""
     scaling: Scaling
     columns: tuple[str, ...] | None = None
     label: str | None = None
@@ -51,9 +52,11 @@ class Model:
     """How it was trained, for people; JSON."""
     encoding: Encoding | None = None
     """How the columns of a file become features; None where they are the features."""
+    target: Scaling | None = None
+    """Of a net that predicts numbers, their mean and deviation, (1,) each: the prediction is mean + deviation · z."""
 
     def score(self, x: Any) -> Float[np.ndarray, "..."]:
-        """z for each row of x: the log-odds of the second class; (n, K) for K > 2 classes."""
+        """z for each row of x: the log-odds of the second class; (n, K) for K > 2 classes; the standardised prediction."""
         x = as_matrix(x)
         d = len(self.scaling.mean)
         if x.shape[1] != d:
@@ -68,18 +71,31 @@ class Model:
 
     def predict_probability(self, x: Any) -> Float[np.ndarray, "..."]:
         """σ(z), the probability of the second class; (n, K), the softmax of z, for K > 2 classes."""
+        self._require_classes()
         z = self.score(x)
         return sigmoid(z) if z.ndim == 1 else softmax(z.T).T
 
     def probabilities(self, x: Any) -> Float[np.ndarray, "n classes"]:
         """The probability of every class, a column each."""
+        self._require_classes()
         z = self.score(x)
         return np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else softmax(z.T).T
 
     def predict(self, x: Any) -> np.ndarray:
-        """The most probable label of each row of x; of two classes the second one at z = 0."""
+        """The most probable label of each row of x, of two classes the second one at z = 0; or the number predicted."""
         z = self.score(x)
+        if self.target is not None:
+            return self.target.mean + self.target.scale * z
         return self.classes[(z >= 0).astype(int) if z.ndim == 1 else np.argmax(z, axis=1)]
+
+    def _version(self) -> int:
+        if self.encoding is not None or self.target is not None:
+            return VERSION
+        return 1 if len(self.classes) == 2 else 2
+
+    def _require_classes(self) -> None:
+        if self.target is not None:
+            raise ValueError("this net predicts numbers and has no classes: ask it to `predict`")
 
     def save(self, path: str | Path) -> Path:
         """Writes the model to `path`, a .npz file or a folder for model.npz, all of it or nothing.
@@ -97,9 +113,9 @@ class Model:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: not written, since no one could load this model: {error}") from None
         path.parent.mkdir(parents=True, exist_ok=True)
-        about = {
+        about: dict[str, Any] = {
             "format": FORMAT,
-            "version": VERSION if self.encoding is not None else 1 if len(self.classes) == 2 else 2,
+            "version": self._version(),
             "hidden": self.hidden,
             "layers": [{"bias": layer.b is not None} for layer in self.layers],
             "columns": self.columns,
@@ -108,6 +124,8 @@ class Model:
         }
         if self.encoding is not None:
             about["encoding"] = self.encoding.to_json()
+        if self.target is not None:
+            about["target"] = [float(self.target.mean[0]), float(self.target.scale[0])]
         arrays: dict[str, Any] = {
             "about": np.array(json.dumps(about, ensure_ascii=False)),
             "classes": self.classes,
@@ -209,8 +227,13 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
     )
     columns = None if about["columns"] is None else tuple(about["columns"])
     scaling = Scaling(arrays["mean"], arrays["scale"])
-    encoding = Encoding.from_json(about["encoding"]) if about["version"] >= 3 else None
-    model = Model(layers, about["hidden"], arrays["classes"], scaling, columns, about["label"], about["training"], encoding)
+    encoding = None if about.get("encoding") is None else Encoding.from_json(about["encoding"])
+    target = None
+    if about.get("target") is not None:
+        mean, scale = (float(number) for number in about["target"])
+        target = Scaling(np.array([mean]), np.array([scale]))
+    about_it = about["label"], about["training"], encoding, target
+    model = Model(layers, about["hidden"], arrays["classes"], scaling, columns, *about_it)
     _require_whole(model)
     return model
 
@@ -224,7 +247,12 @@ def _require_whole(model: Model) -> None:
     scales = mean.shape == scale.shape and bool(np.isfinite(scale).all() and (scale > 0).all())
     if np.asarray(model.classes).dtype.kind not in "fiubU":
         raise ValueError(f"its classes are of dtype {np.asarray(model.classes).dtype}, they must be numbers or text")
-    if np.shape(model.classes) != (2 if outputs == 1 else outputs,) or not scales:
+    if model.target is not None:
+        numbers = np.concatenate(model.target)
+        if outputs != 1 or not (np.isfinite(numbers).all() and numbers[1] > 0):
+            raise ValueError("its target does not fit together")
+    classes = 0 if model.target is not None else 2 if outputs == 1 else outputs
+    if np.shape(model.classes) != (classes,) or not scales:
         raise ValueError("its classes or its standardisation do not fit together")
     if model.columns is not None and len(model.columns) != len(mean):
         raise ValueError(f"{len(model.columns)} column names for {len(mean)} columns")

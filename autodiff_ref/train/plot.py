@@ -77,6 +77,11 @@ def _boundary(fit: Fit, x: np.ndarray, y: np.ndarray, axes: Any) -> None:
     markers = itertools.cycle("oxs^v*+D")
     names = model.columns or ("x_1", "x_2")
     axes.set(xlabel=names[0], ylabel=names[1])
+    if model.target is not None:
+        axes.scatter(*x[shown].T, s=4, c="black")
+        filled = axes.contourf(across, up, model.predict(grid).reshape(200, 200), levels=11, cmap="viridis", alpha=0.6)
+        axes.figure.colorbar(filled, ax=axes, label=model.label or "prediction")
+        return
     for label, marker in zip(model.classes, markers, strict=False):
         of = y[shown] == label
         axes.scatter(*x[shown][of].T, marker=marker, s=14, c="black", linewidths=0.8, label=str(label))

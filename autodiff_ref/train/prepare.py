@@ -83,13 +83,33 @@ def classes_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray
     if array.dtype.kind == "f" and len(classes) > MANY and (classes != np.round(classes)).any():
         raise ValueError(
             f"labels have {len(classes)} different values that are no whole numbers ({_named(classes)}): "
-            "they look like measurements, and this is no regression"
+            'they look like measurements; for a net that predicts numbers say output="identity"'
         )
     if classes.dtype.kind == "U":
         with suppress(ValueError):
             order = np.argsort(classes.astype(np.float64), kind="stable")
             classes, codes = classes[order], np.argsort(order)[codes]
     return codes_of(codes, len(classes)), classes
+
+
+def targets_of(y: Any, n: int) -> Float[np.ndarray, " n"]:
+    """Numbers to be predicted, in float64.
+
+    Raises:
+        TypeError: y is not made of numbers.
+        ValueError: there are not n of them, or one is not finite.
+    """
+    array = np.asarray(y)
+    if array.dtype.kind == "U":
+        with suppress(ValueError):
+            array = array.astype(np.float64)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"y must be numbers where the output is identity, got dtype {array.dtype}")
+    if array.shape != (n,):
+        raise ValueError(f"y has shape {array.shape}, it must be ({n},): one number for each row of x")
+    if not np.isfinite(array).all():
+        raise ValueError(f"y must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}")
+    return array.astype(np.float64)
 
 
 def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:

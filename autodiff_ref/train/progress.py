@@ -43,13 +43,13 @@ class ProgressLine:
 
 
 def summary_of(
-    fit: Fit, accuracy: tuple[float, float | None], costs: dict[str, float] | None, saved: str | None
+    fit: Fit, worth: tuple[float, float | None], costs: dict[str, float] | None, saved: str | None
 ) -> dict[str, Any]:
     """What is to be said about a training, as JSON.
 
     Args:
         fit: the training.
-        accuracy: on the examples trained on, and on those held out, if any.
+        worth: the accuracy, or the root mean squared error, on the examples trained on and on those held out, if any.
         costs: nanoseconds an example, by each gradient; None where they were not measured.
         saved: where the model was written.
     """
@@ -66,8 +66,7 @@ def summary_of(
         "convergence": convergence([e.ll for e in fit.history]),
         "ll_per_example": fit.history[-1].ll,
         "validation_ll_per_example": max((e.validation for e in fit.history if e.validation is not None), default=None),
-        "accuracy": accuracy[0],
-        "validation_accuracy": accuracy[1],
+        **_by_kind(fit, worth),
         "seconds": fit.seconds,
         "examples_per_second": sum(e.examples for e in steady) / sum(e.seconds for e in steady),
         "gradient": about["gradient"],
@@ -77,18 +76,24 @@ def summary_of(
     }
 
 
+def _by_kind(fit: Fit, worth: tuple[float, float | None]) -> dict[str, float | None]:
+    name = "accuracy" if fit.model.target is None else "rmse"
+    return {name: worth[0], f"validation_{name}": worth[1]}
+
+
 def summary_text(summary: dict[str, Any]) -> Text:
     """The same for people, a line each."""
     costs = summary["nanoseconds_per_example"]
-    outputs = 1 if len(summary["classes"]) == 2 else len(summary["classes"])
+    outputs = len(summary["classes"]) if len(summary["classes"]) > 2 else 1
+    name, kind = ("accuracy", "accuracy") if summary["classes"] else ("rmse", "root mean squared error")
     rows = {
         "data": f"{summary['examples']:,} examples to train on, {summary['features']} features, "
-        f"classes {_classes(summary['classes'])}",
+        + (f"classes {_classes(summary['classes'])}" if summary["classes"] else "a number to predict"),
         "net": " → ".join(map(str, [summary["features"], *summary["widths"], outputs])),
         "epochs": f"{summary['epochs']} in {summary['seconds']:.2f} s, {summary['examples_per_second']:,.0f} examples/s "
         f"once compiled; {summary['stopped']}",
         "ll": f"{summary['ll_per_example']:.4f} nats an example",
-        "accuracy": f"{summary['accuracy']:.4f} on the examples trained on",
+        name: f"{summary[name]:{'.4f' if name == 'accuracy' else '.4g'}} on the examples trained on",
     }
     if summary["convergence"]:
         rows["converged"] = summary["convergence"]
@@ -98,12 +103,13 @@ def summary_text(summary: dict[str, Any]) -> Text:
         )
     if "test" in summary:
         rows["test"] = ("\n" + " " * 11).join(told(summary["test"]))
-    if "logistic_regression" in summary:
-        rows["compared"] = better(summary["test"], summary["logistic_regression"])
+    for other in ("logistic_regression", "linear_regression"):
+        if other in summary:
+            rows["compared"] = better(summary["test"], summary[other])
     if summary["validation_ll_per_example"] is not None:
         rows["validation"] = (
-            f"{summary['validation_ll_per_example']:.4f} nats an example held out, accuracy "
-            f"{summary['validation_accuracy']:.4f}: the best of all epochs, whose weights are kept"
+            f"{summary['validation_ll_per_example']:.4f} nats an example held out, {kind} "
+            f"{summary[f'validation_{name}']:.4g}: the best of all epochs, whose weights are kept"
         )
     if summary["constant_columns"]:
         rows["constant"] = f"{', '.join(summary['constant_columns'])}: one value in all examples, so without effect"

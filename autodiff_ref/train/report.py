@@ -45,6 +45,28 @@ def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes
     return found
 
 
+def evaluated_numbers(predicted: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    """How well numbers are predicted.
+
+    Args:
+        predicted: (n,)
+        y: (n,), the true ones.
+
+    Returns:
+        JSON: the root of the mean squared error, the mean absolute error, the deviation of y, which is the error of always
+        predicting the mean, and R², the share of the variance that is explained; None where y has one value alone.
+    """
+    off = predicted - y
+    rmse, deviation = float(np.sqrt(np.mean(off**2))), float(np.std(y))
+    return {
+        "examples": len(y),
+        "rmse": rmse,
+        "mae": float(np.mean(np.abs(off))),
+        "deviation": deviation,
+        "r2": 1 - (rmse / deviation) ** 2 if deviation else None,
+    }
+
+
 def auc(score: Float[np.ndarray, " n"], positive: np.ndarray) -> float | None:
     """P(score of a positive > score of a negative) + ½ P(equal), by ranks; None where one of them is missing.
 
@@ -82,6 +104,21 @@ def convergence(lls: Sequence[float]) -> str | None:
     return f"not converged: ll rose by {risen:.1%} over the last {last} epochs; more of them may help"
 
 
+def linear_regression(
+    x: np.ndarray, y: np.ndarray, test_x: np.ndarray, c: np.ndarray | None = None
+) -> Float[np.ndarray, " n"]:
+    """The predictions of scikit-learn's LinearRegression.
+
+    Raises:
+        ModuleNotFoundError: scikit-learn is not installed.
+    """
+    try:
+        linear: Any = importlib.import_module("sklearn.linear_model")
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
+    return np.asarray(linear.LinearRegression().fit(x, y, sample_weight=c).predict(test_x))
+
+
 def logistic_regression(
     x: np.ndarray, codes: np.ndarray, test_x: np.ndarray, c: np.ndarray | None = None
 ) -> Float[np.ndarray, "n k"]:
@@ -103,6 +140,12 @@ def logistic_regression(
 
 def told(test: dict[str, Any]) -> list[str]:
     """The lines for people."""
+    if "rmse" in test:
+        explained = "" if test["r2"] is None else f"; R² {test['r2']:.4f}"
+        return [
+            f"root mean squared error {test['rmse']:.6g} over {test['examples']:,} examples kept apart (always the mean: "
+            f"{test['deviation']:.6g}), mean absolute error {test['mae']:.6g}{explained}"
+        ]
     lines = [
         f"accuracy {test['accuracy']:.4f} of {test['examples']:,} examples kept apart (always the most frequent class: "
         f"{test['majority']:.4f}), balanced {test['balanced_accuracy']:.4f}; log loss {test['log_loss']:.4f}"
@@ -117,7 +160,13 @@ def told(test: dict[str, Any]) -> list[str]:
 
 
 def better(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """Which of two is better on the same examples, by log loss."""
+    """Which of two is better on the same examples, by log loss, or by squared error."""
+    if "rmse" in ours:
+        who = "the net" if ours["rmse"] < theirs["rmse"] else "linear regression"
+        return (
+            f"linear regression (scikit-learn): root mean squared error {theirs['rmse']:.6g}; by it {who} is better on "
+            "these examples"
+        )
     who = "the net" if ours["log_loss"] < theirs["log_loss"] else "logistic regression"
     return (
         f"logistic regression (scikit-learn): accuracy {theirs['accuracy']:.4f}, log loss {theirs['log_loss']:.4f}; "

@@ -129,7 +129,7 @@ def by_lbfgs(task: Task, examples: Whole, layers: Layers) -> tuple[Layers, list[
 
     layers, why = lbfgs(*examples, layers, task.recipe, task.decay, task.epochs, after, evaluations)
     if not watch.history:
-        watch.stops_after(1, examples.mean_ll(layers, task.recipe.hidden), layers, since)
+        watch.stops_after(1, examples.mean_ll(layers, task.recipe.form), layers, since)
     if len(watch.history) > done:
         watch.checkpoint(len(watch.history), {"evaluations": np.array(evaluations)}, True)
     return watch.result(layers, why)
@@ -170,7 +170,7 @@ class Watch:
         self._require_finite(number, ll)
         if held_out is not None and task.devices > 1:
             layers = jax.tree.map(np.array, layers)
-        value = None if held_out is None else held_out.mean_ll(layers, task.recipe.hidden)
+        value = None if held_out is None else held_out.mean_ll(layers, task.recipe.form)
         self._require_finite(number, value)
         done = Epoch(number, ll, value, time.perf_counter() - since, task.examples.n)
         self.history.append(done)

@@ -11,6 +11,7 @@ from autodiff_ref.train.optimizers import checked_rates, optimizer_of
 from autodiff_ref.train.shuffle import mode_of
 from autodiff_ref.train.values import real, truth, whole
 from manual_grad.activations import activation_of
+from manual_grad.mlp import OUTPUTS
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Settings:
     shuffle: str
     seed: int
     dtype: Any
+    output: str = "classes"
     method: Any = field(init=False)
     """The optimiser that `optimizer` names, or is: a pair init, update. None for L-BFGS, which is none."""
 
@@ -47,6 +49,8 @@ class Settings:
         activation_of(self.hidden)
         gradient_of(self.gradient)
         mode_of(self.shuffle, 1)
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, got {self.output!r}")
         self.bias, self.standardise = truth("bias", self.bias), truth("standardise", self.standardise)
         self.epochs, self.patience = whole("epochs", self.epochs, 1), whole("patience", self.patience, 1)
         self.seed = whole("seed", self.seed, 0)
@@ -80,7 +84,7 @@ class Settings:
             "validation": self.validation,
             "seed": self.seed,
             "dtype": self.dtype,
-        }
+        } | ({"output": self.output} if self.output != "classes" else {})
 
 
 def _checked_widths(widths: Any) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The net as a scikit-learn classifier: in pipelines, grid searches, calibration. Needs the extra `sklearn`."""
+"""The net as scikit-learn's estimators: in pipelines, grid searches, calibration. Needs the extra `sklearn`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from autodiff_ref.train.arguments import starting_layers
 from autodiff_ref.train.compiled import kept
-from autodiff_ref.train.fit import fit
+from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.loop import Recipe, State, epoch, start
 from autodiff_ref.train.model import Model
 from autodiff_ref.train.prepare import codes_of, scaling_of, table_of
@@ -17,7 +17,7 @@ from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import Shuffler
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils import check_random_state, compute_class_weight
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
@@ -31,7 +31,7 @@ except ModuleNotFoundError as missing:
     if missing.name is None or not missing.name.startswith("sklearn"):
         raise
     raise ModuleNotFoundError(
-        "SigmoidNetworkClassifier needs scikit-learn: pip install 'manual-grad[sklearn]'", name=missing.name
+        "autodiff_ref.train.sklearn needs scikit-learn: pip install 'manual-grad[sklearn]'", name=missing.name
     ) from missing
 
 Examples = Float[Any, "n d"]
@@ -45,7 +45,62 @@ def _steps(self: "SigmoidNetworkClassifier") -> bool:
     return True
 
 
-class SigmoidNetworkClassifier(ClassifierMixin, BaseEstimator):
+class _Network(BaseEstimator):
+    """What a classifier and a regressor have in common."""
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (2,),
+        *,
+        hidden: str = "sigmoid",
+        bias: bool = True,
+        epochs: int = 200,
+        batch_size: int | None = None,
+        optimizer: Any = "lbfgs",
+        learning_rate: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        gradient: str = "hand",
+        standardise: bool = True,
+        validation: float = 0.0,
+        patience: int = 10,
+        shuffle: str = "auto",
+        dtype: str = "float64",
+        warm_start: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.widths = widths
+        self.hidden = hidden
+        self.bias = bias
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.gradient = gradient
+        self.standardise = standardise
+        self.validation = validation
+        self.patience = patience
+        self.shuffle = shuffle
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31))
+
+    def _settings(self) -> dict[str, Any]:
+        named = self.get_params(deep=False)
+        return {name: value for name, value in named.items() if name not in ("class_weight", "warm_start", "random_state")}
+
+    def _keep(self, result: Fit) -> None:
+        self.model_, self.history_, self.n_iter_ = result.model, result.history, len(result.history)
+
+
+class SigmoidNetworkClassifier(ClassifierMixin, _Network):
     """The net of the notes, at any width and depth, trained by the hand-derived gradient.
 
     Two classes have one logistic output, more of them a softmax. By default it takes the full batch and L-BFGS in float64:
@@ -89,24 +144,26 @@ class SigmoidNetworkClassifier(ClassifierMixin, BaseEstimator):
         warm_start: bool = False,
         random_state: Any = None,
     ) -> None:
-        self.widths = widths
-        self.hidden = hidden
-        self.bias = bias
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.gradient = gradient
-        self.standardise = standardise
-        self.validation = validation
-        self.patience = patience
-        self.shuffle = shuffle
-        self.dtype = dtype
+        super().__init__(
+            widths,
+            hidden=hidden,
+            bias=bias,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            gradient=gradient,
+            standardise=standardise,
+            validation=validation,
+            patience=patience,
+            shuffle=shuffle,
+            dtype=dtype,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
         self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.random_state = random_state
 
     def fit(self, X: Examples, y: Any, sample_weight: Any = None) -> "SigmoidNetworkClassifier":  # noqa: N803 as there
         """Trains on (n, d) examples with (n,) labels: numbers, text, or anything hashable in an array of objects."""
@@ -123,7 +180,8 @@ class SigmoidNetworkClassifier(ClassifierMixin, BaseEstimator):
             initial=self.model_.layers if again else None,
             **self._settings(),
         )
-        self.classes_, self.model_, self.history_, self.n_iter_ = classes, result.model, result.history, len(result.history)
+        self._keep(result)
+        self.classes_ = classes
         self._taken: tuple[State, int, int] | None = None
         return self
 
@@ -238,14 +296,43 @@ class SigmoidNetworkClassifier(ClassifierMixin, BaseEstimator):
             )
         return by_class[codes] * (1.0 if c is None else c)
 
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31))
 
-    def _settings(self) -> dict[str, Any]:
-        named = self.get_params(deep=False)
-        return {name: value for name, value in named.items() if name not in ("class_weight", "warm_start", "random_state")}
+class SigmoidNetworkRegressor(RegressorMixin, _Network):
+    """The net of the notes with an identity for its output, trained by the hand-derived gradient of −½ Σ c_i (y_i − z_i)².
+
+    By default it takes the full batch and L-BFGS in float64, with y standardised. Integer sample weights count exactly like
+    copies of an example.
+
+    Args:
+        widths, hidden, bias, epochs, batch_size, optimizer, learning_rate, momentum, weight_decay, gradient, standardise,
+        validation, patience, shuffle, dtype: as for `autodiff_ref.train.fit`.
+        warm_start: whether `fit` goes on from the weights of the fit before.
+        random_state: of the initial weights, the validation share and the order of the examples.
+
+    After `fit` it has `model_` (a `Model`), `n_iter_`, `n_features_in_`, and `history_`, a list of `Epoch`.
+
+    Example:
+        >>> net = SigmoidNetworkRegressor(random_state=0).fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0])
+        >>> net.predict([[0.5], [2.5]]).round(1).tolist()
+        [0.5, 2.5]
+    """
+
+    def fit(self, X: Examples, y: Any, sample_weight: Any = None) -> "SigmoidNetworkRegressor":  # noqa: N803 as there
+        """Trains on (n, d) examples with (n,) numbers."""
+        x, y = validate_data(self, X, y, dtype=DTYPES, y_numeric=True)
+        c = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
+        again = self.warm_start and hasattr(self, "model_")
+        initial = self.model_.layers if again else None
+        numbers = column_or_1d(y, warn=True)
+        self._keep(
+            fit(x, numbers, example_weights=c, seed=self._seed(), initial=initial, output="identity", **self._settings())
+        )
+        return self
+
+    def predict(self, X: Examples) -> Float[np.ndarray, " n"]:  # noqa: N803 as in scikit-learn
+        """The number predicted for each row."""
+        check_is_fitted(self)
+        return self.model_.predict(validate_data(self, X, dtype=DTYPES, reset=False))
 
 
 def _encoded(y: np.ndarray, classes: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

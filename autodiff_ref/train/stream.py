@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 
 from autodiff_ref.train.arguments import stratified
 from autodiff_ref.train.examples import Prepared, checksum_of
-from autodiff_ref.train.kernels import Layers, block_of, mean_over
-from autodiff_ref.train.prepare import Scaling, classes_of, codes_of
+from autodiff_ref.train.kernels import Form, Layers, block_of, mean_over
+from autodiff_ref.train.prepare import Scaling, classes_of, codes_of, scaling_of, targets_of
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import ORDER, SPLIT, Segment, aligned
 from autodiff_ref.train.sources import Source
@@ -34,21 +34,24 @@ class Streamed:
         ValueError: there are no examples, fewer than two labels, or very many; or weights are below 0 or not finite.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, output: str) -> None:
         self.source = source
         first = next((k for k, size in enumerate(source.sizes) if size), None)
         if first is None:
             raise ValueError("the source has no examples")
         self.d = next(iter(source.features(first))).shape[1]
-        codes, self.classes = _classes(source)
-        self.y = codes
+        self.classes: np.ndarray | None = None
+        if output == "classes":
+            self.y, self.classes = _classes(source)
+        else:
+            self.y = targets_of(np.concatenate([source.labels(k) for k in range(len(source.sizes))]), sum(source.sizes))
         weights = [source.weights(k) for k in range(len(source.sizes))]
         self.c = None
         if any(part is not None for part in weights):
             self.c = np.concatenate(
                 [
                     np.ones(len(y), np.float32) if c is None else np.asarray(c, np.float32)
-                    for c, y in zip(weights, _split(codes, source.sizes), strict=True)
+                    for c, y in zip(weights, _split(self.y, source.sizes), strict=True)
                 ]
             )
             if not (np.isfinite(self.c).all() and (self.c >= 0).all()):
@@ -56,19 +59,28 @@ class Streamed:
 
     def prepared(self, settings: Settings, names: tuple[str, ...] | None) -> Prepared:
         """Mean and scale of each column, in one pass over the features; and what is held out."""
-        held_out = _held_out(self.y, self.source.sizes, settings.validation, settings.seed)
+        strata = np.zeros(len(self.y), np.int8) if self.classes is None else self.y
+        held_out = _held_out(strata, self.source.sizes, settings.validation, settings.seed)
         kept = None if held_out is None else ~held_out
-        self._require_two_classes(kept)
+        if self.classes is not None:
+            self._require_two_classes(kept)
         moments = _moments(self, kept, names)
         scaling, constant = moments.scaling(settings.standardise), moments.constant()
         dtype = np.dtype(settings.dtype)
         c = None
         if self.c is not None:  # relative to the mean weight, of the training share
             c = self.c / np.float32(moments.count / max(1, moments.n))
-        ours = Stream(self.source, self.y, len(self.classes), c, kept, scaling, dtype)
-        apart = None if held_out is None else Stream(self.source, self.y, len(self.classes), c, held_out, scaling, dtype)
+        y, k, target = self.y, 0, None
+        if self.classes is None:
+            rows = None if kept is None else np.flatnonzero(kept)
+            target = scaling_of(y[:, None], rows, settings.standardise, self.c)
+            y = (y - target.mean[0]) / target.scale[0]
+        else:
+            k = len(self.classes)
+        ours = Stream(self.source, y, k, c, kept, scaling, dtype)
+        apart = None if held_out is None else Stream(self.source, y, k, c, held_out, scaling, dtype)
         rows = None if held_out is None else np.flatnonzero(held_out)
-        return Prepared(ours, apart, rows, scaling, constant, moments.count)
+        return Prepared(ours, apart, rows, scaling, constant, moments.count, target)
 
     def _require_two_classes(self, kept: np.ndarray | None) -> None:
         counts = np.ones(len(self.y), bool) if self.c is None else self.c > 0
@@ -207,8 +219,8 @@ class Stream:
 
     Args:
         source: where they are read.
-        y: (n,), the class of each by number.
-        k: how many classes there are.
+        y: (n,), the class of each by number, or the standardised number to be predicted.
+        k: how many classes there are; 0 for numbers.
         c: (n,), weights relative to the mean weight, or None.
         kept: (n,), which of them are meant; None for all.
         scaling: of the columns.
@@ -236,12 +248,12 @@ class Stream:
         del first, overwrite
         return Windows(self, batch, None if shuffle == "none" else seed)
 
-    def mean_ll(self, layers: Layers, hidden: str) -> float:
+    def mean_ll(self, layers: Layers, form: Form) -> float:
         """Log-likelihood an example, in nats."""
         total = 0.0
         for segment in Windows(self, 1, None).epoch(0):
             block = block_of(layers, segment.table)
-            total += segment.n * float(mean_over(layers, segment.table, segment.n, hidden=hidden, block=block))
+            total += segment.n * float(mean_over(layers, segment.table, segment.n, form=form, block=block))
         return total / self.n
 
     def checksum(self) -> int:
@@ -307,7 +319,8 @@ class Windows:
             with np.errstate(over="ignore"):
                 table[:d, at] = ((x - stream.scaling.mean) / stream.scaling.scale).T
             y = stream.y[rows]
-            table[d, at] = codes_of(y if kept is None else y[kept], stream.k)
+            y = y if kept is None else y[kept]
+            table[d, at] = codes_of(y, stream.k) if stream.k else y
             if c is not None:
                 table[d + 1, at] = c
             done += len(x)

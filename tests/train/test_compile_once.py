@@ -151,7 +151,7 @@ def test_room_beyond_the_examples_adds_exactly_nothing(n, weights):
         wide[:, :n] = table
         by_epoch = epoch(recipe, start(recipe, layers_of(4)), wide, 0.1, batch_size=32, n=n)
         by_full = full_step(recipe, start(recipe, layers_of(4)), wide, 0.1, n=n)
-        mean = mean_over(layers_of(4), wide, n, hidden="sigmoid", block=16)
+        mean = mean_over(layers_of(4), wide, n, form=kernels.Form(), block=16)
         found.append([np.asarray(leaf) for leaf in jax.tree.leaves((by_epoch, by_full, mean))])
     assert all(np.isfinite(leaf).all() for leaf in found[0])
     for other in found[1:]:

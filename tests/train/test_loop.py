@@ -242,7 +242,7 @@ by_blocks = pytest.mark.skipif(kernels.accelerated(), reason="blocks are for the
 
 
 def temporary_bytes(layers, table):
-    compute = jax.jit(lambda w, t: sums(w, t, hidden="sigmoid", gradient="hand"))
+    compute = jax.jit(lambda w, t: sums(w, t, form=kernels.Form(), gradient="hand"))
     return compute.lower(layers, table).compile().memory_analysis().temp_size_in_bytes
 
 

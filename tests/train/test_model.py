@@ -80,7 +80,8 @@ def drop(*names):
 DAMAGE = {
     "another program's": (lambda about, _: about.update(format="other"), "it says 'other'"),
     "of a later version": (lambda about, _: about.update(version=4), "version 4"),
-    "without its encoding": (lambda about, _: about.update(version=3), "damaged model: 'encoding'"),
+    "target": (lambda about, arrays: about.update(version=3, target=[0.0, 0.0]), "target"),
+    "a target and classes": (lambda about, arrays: about.update(version=3, target=[0.0, 1.0]), "classes"),
     "another encoding": (
         lambda about, _: about.update(version=3, encoding=[{"name": "a", "values": ["x"], "fill": None}]),
         "encoding and its columns",

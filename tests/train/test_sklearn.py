@@ -22,12 +22,12 @@ from sklearn.utils.estimator_checks import (
 )
 
 from autodiff_ref.train import fit
-from autodiff_ref.train.sklearn import SigmoidNetworkClassifier
+from autodiff_ref.train.sklearn import SigmoidNetworkClassifier, SigmoidNetworkRegressor
 
 BY_SGD = SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5)
 
 
-@parametrize_with_checks([SigmoidNetworkClassifier()])
+@parametrize_with_checks([SigmoidNetworkClassifier(), SigmoidNetworkRegressor()])
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
 
@@ -154,3 +154,16 @@ def test_without_scikit_learn_the_extra_is_named():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "manual-grad[sklearn]" in done.stdout
+
+
+def test_a_regressor_in_a_grid_search_and_from_where_it_was():
+    x = np.linspace(-2, 2, 60)[:, None]
+    y = np.sin(2 * x[:, 0])
+    search = GridSearchCV(SigmoidNetworkRegressor(random_state=0), {"widths": [(), (4,)]}, cv=3, refit=True)
+    shuffled = np.random.default_rng(0).permutation(60)
+    search.fit(x[shuffled], y[shuffled])
+    assert search.best_params_ == {"widths": (4,)}
+    assert search.score(x, y) > 0.99
+    net = clone(search.best_estimator_).set_params(warm_start=True, epochs=3).fit(x, y)
+    first = net.score(x, y)
+    assert net.fit(x, y).score(x, y) > first
