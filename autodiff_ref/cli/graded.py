@@ -110,9 +110,9 @@ def _row(each: Grade) -> list[str]:
     look = "look yourself" if each.look else ""
     return [
         each.name,
-        f"{each.points:.3g}",
-        f"{each.most:.3g}",
-        f"{each.of:g}",
+        written(each.points),
+        written(each.most),
+        written(each.of),
         look,
         each.first_wrong_line,
         each.why,
@@ -122,8 +122,18 @@ def _row(each: Grade) -> list[str]:
 
 def _said(each: Grade) -> str:
     """2 of 3, or 1–2 of 3 where something could not be decided."""
-    upto = f"–{each.most:.3g}" if each.look else ""
-    return f"{each.points:.3g}{upto} of {each.of:g}"
+    upto = f"–{written(each.most)}" if each.look else ""
+    return f"{written(each.points)}{upto} of {written(each.of)}"
+
+
+def written(points: float) -> str:
+    """Points as people write them, to three places behind the point.
+
+    Example:
+        >>> [written(points) for points in (2.0, 12.25, 20 / 3, 1250.0)]
+        ['2', '12.25', '6.667', '1250']
+    """
+    return f"{points:.3f}".rstrip("0").rstrip(".")
 
 
 def feedback_of(each: Grade) -> str:

@@ -102,7 +102,7 @@ def _mark(line: Mapping[str, Any], origin: Mapping[str, Any] | None) -> Mark:
     suspect = line["diagnosis"]
     found = line["counterexample"]
     refuted = f"does not follow from {line['against']}" + (f"; {suspect['sentence']}" if suspect else "")
-    refuted += f"; at {found['at']}" if found else ""
+    refuted = f"{refuted}; at {found['at']}" if found else reason or refuted  # without an input, its shape is wrong
     if origin is not None:
         by = "; ".join(origin["calls"])
         left = f"leaves {', '.join(origin['left'])} to ∇" if origin["left"] else ""

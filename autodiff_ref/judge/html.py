@@ -70,7 +70,7 @@ def of_report(entry: Entry, summary: Mapping[str, str] | None = None) -> str:
     rows = "\n".join(_line(line) for line in entry["lines"])
     notes = "".join(f'<p class="reason">{escape(note)}</p>' for note in entry["notes"])
     said = {"reference": entry["reference"], "seed": str(entry["seed"])} if summary is None else summary
-    return _section(entry["name"], _outcome(entry), f"<ol>\n{rows}\n</ol>\n{notes}{_described(said)}")
+    return _section(entry["name"], entry["outcome"], f"<ol>\n{rows}\n</ol>\n{notes}{_described(said)}")
 
 
 def of_text(name: str, verdict: str, text: str) -> str:
@@ -99,12 +99,6 @@ def formula(text: str) -> str:
 def _section(name: str, outcome: str, inside: str, *, is_html: bool = False) -> str:
     said = outcome if is_html else escape(outcome)
     return f'<section class="manual-grad">\n<h2>{formula(name)}</h2>\n<p class="result">{said}</p>\n{inside}\n</section>'
-
-
-def _outcome(entry: Entry) -> str:
-    if entry["first_wrong_line"]:
-        return f"wrong first at {entry['first_wrong_line']}"
-    return "all lines right" if entry["ok"] else "not all lines could be decided, or the reference is wrong"
 
 
 def _badge(verdict: str, said: str) -> str:

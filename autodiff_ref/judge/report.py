@@ -151,6 +151,7 @@ class Report:
             "name": self.name,
             "ok": self.ok,
             "first_wrong_line": self.first_wrong_line,
+            "outcome": self.outcome,
             "reference": self.reference,
             "seed": self.seed,
             "notes": self.notes,

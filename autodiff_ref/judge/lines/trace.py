@@ -134,7 +134,8 @@ def _traced_line(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
             f"and the gradient has {_describe(shapes)}: "
             f"a line returns the whole gradient, of the shape of what it is differentiated by"
-            f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}"
+            f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}",
+            wrong_shape_of=label,
         )
     return traced
 
