@@ -21,28 +21,39 @@ from manual_grad.claims import original_of as original_of
 from manual_grad.claims import within as within
 from manual_grad.domains import Domain
 
+REFERENCE = "jax.grad"
+"""the label of the gradient that the first line is judged against"""
+
+
+def _not_given(*_: Any) -> Any:
+    raise TypeError("a derivation says what is derived: by `of` or by `equals`")
+
 
 @dataclass(frozen=True, eq=False)
 class Derivation:
-    """A derivation of a gradient, line by line.
+    """A derivation, line by line: of a gradient, or of anything else that a function computes.
 
     Args:
         name: what is derived, for people: "∇_{w11} ll".
         of: the function that is differentiated, of the derivation's arguments: scalar (a gradient) or array (a Jacobian).
             It may take `nabla` itself (a Hessian's `of` is a gradient).
         wrt: by what: the name of a field of the first argument, the name of an argument of `of`, or None for all of the
-            first argument.
+            first argument. Of a derivation with `equals`, what the ∇ of its lines is by.
         domain: one domain for each argument, in tuples, NamedTuples, lists or dicts that mirror the arguments.
         lines: functions of the same arguments and of `nabla`. A line's name is its label, the first line of its docstring
-            its equation. Each is claimed to equal the line above, the first the gradient itself.
+            its equation. Each is claimed to equal the line above, the first the gradient itself, or what `equals` returns.
         sizes: the smallest and largest size of a named dimension, both included: {"n": (2, 5)}. Unnamed ones may be 1.
         where: a predicate on the arguments; only inputs that fulfil it are tried.
         paths: ways through the domain along which the accuracy of the lines is reported, by what runs from −1000 to 1000:
             {"z": f}, where f(z) returns the arguments; labels are then set to each of their values. Without any, the
             number that is differentiated by runs where it is a single one; else the first argument's reals are scaled.
+        equals: in place of `of`, where what is derived is no gradient, as a Newton step or a Hessian-vector product: the
+            function that the first line is claimed to equal. It takes the derivation's arguments, and `nabla` where it
+            asks for it. `of` is this function then, and nothing is differentiated but what a ∇ stands before.
 
     Raises:
-        TypeError: a line or `of` is not callable, or the domain holds something that is not a domain.
+        TypeError: a line, `of` or `equals` is not callable, `of` and `equals` are both given or neither is, the domain is
+            missing, or it holds something that is not a domain.
         ValueError: there are no lines, two lines have one name, `wrt` is no field or argument, a size is unusable.
 
     Example:
@@ -57,17 +68,27 @@ class Derivation:
     """
 
     name: str
-    of: Callable[..., Any]
-    wrt: str | None
-    domain: tuple[Any, ...]
-    lines: Sequence[Line]
+    of: Callable[..., Any] = _not_given
+    wrt: str | None = None
+    domain: tuple[Any, ...] = ()
+    lines: Sequence[Line] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     where: Callable[..., Any] | None = None
     paths: Mapping[str, Callable[[float], tuple[Any, ...]]] = field(default_factory=dict[str, Callable[[float], Any]])
+    equals: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
+        if self.equals is not None:
+            if self.of not in (_not_given, self.equals):
+                raise TypeError(f"{self.name}: give `of`, whose gradient is derived, or `equals`, and not both")
+            object.__setattr__(self, "of", self.equals)
+        if self.of is _not_given:
+            raise TypeError(f"{self.name}: give `of`, whose gradient is derived, or `equals`, what the lines compute")
+        said = "of" if self.is_gradient else "equals"
         if not callable(self.of):
-            raise TypeError(f"{self.name}: `of` must be a function, got {self.of!r}")
+            raise TypeError(f"{self.name}: `{said}` must be a function, got {self.of!r}")
+        if not self.domain:
+            raise TypeError(f"{self.name}: `domain` is missing: a tuple with one domain for each argument")
         if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields"):
             raise TypeError(f"{self.name}: the domain is a tuple with one entry an argument; write domain=(…,)")
         for leaf in leaves(self.domain):
@@ -81,6 +102,8 @@ class Derivation:
             if not callable(line):
                 raise TypeError(f"{self.name}: a line must be a function, got {line!r}")
         for label in self.labels:
+            if not self.is_gradient and label == self.reference:
+                raise ValueError(f"{self.name}: a line is named {label!r}, like what it is to equal; rename the line")
             if self.labels.count(label) > 1:
                 raise ValueError(f"{self.name}: two lines are named {label!r}; a line's name is its label, so rename one")
         self._check_wrt()
@@ -104,6 +127,16 @@ class Derivation:
             )
 
     @property
+    def is_gradient(self) -> bool:
+        """Whether a gradient is derived, of `of`; else what the function `equals` returns."""
+        return self.equals is None
+
+    @property
+    def reference(self) -> str:
+        """What the first line is judged against, as reports say it."""
+        return REFERENCE if self.is_gradient else label_of(self.of)
+
+    @property
     def labels(self) -> list[str]:
         """The names of the lines, in order."""
         return [label_of(line) for line in self.lines]
@@ -116,6 +149,10 @@ class Derivation:
     def with_lines(self, *lines: Line, name: str | None = None) -> "Derivation":
         """The same claim with other lines: how tests plant a mistake."""
         return replace(self, lines=lines, name=name or self.name)
+
+    def with_function(self, of: Callable[..., Any]) -> "Derivation":
+        """The same claim of another function, as of the same one written for another library."""
+        return replace(self, of=of, equals=None if self.is_gradient else of)
 
 
 def formula_of(line: Callable[..., Any]) -> str:

@@ -153,7 +153,7 @@ def _feedback(each: Grade) -> Iterator[str]:
         report = reports[mark.label]
         if found := report["counterexample"]:
             yield f"    smallest input found   {found['at']}"
-            yield from (f"    {label}  ∂/∂{found['component']} = {value}" for label, value in found["values"].items())
+            yield from (f"    {label}  {found['entry']} = {value}" for label, value in found["values"].items())
             if suspect := report["diagnosis"]:
                 yield f"    suspect: {suspect['sentence']}" + (f" ({suspect['place']})" if suspect["place"] else "")
 

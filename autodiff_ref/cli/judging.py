@@ -15,9 +15,8 @@ from autodiff_ref.cli.submissions import origins, submitted
 from autodiff_ref.cli.targets import Unusable, Usable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
-from autodiff_ref.judge.lines.trace import REFERENCE
 from autodiff_ref.judge.lines.traces import Traces
-from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.report import Claim, LineReport, Report
 from autodiff_ref.judge.trial.trial import trial
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
@@ -161,7 +160,8 @@ def _report(
         lines = [left_out[k] if k in left_out else next(judged) for k in range(len(derivation.lines))]
         return replace(report, lines=lines)
 
-    nothing = whole(Report(derivation.name, [_blank(derivation.lines[k]) for k in places], order.options.get("seed", 0)))
+    blank, seed = [_blank(derivation.lines[k]) for k in places], order.options.get("seed", 0)
+    nothing = whole(Report(derivation.name, blank, seed, claim=Claim.of(derivation)))
     if not places:
         return nothing, None
     judged = derivation.with_lines(*(derivation.lines[k] for k in places)) if left_out else derivation
@@ -187,7 +187,7 @@ def _misshapen(derivation: Derivation, error: LineError) -> dict[int, LineReport
     label = error.wrong_shape_of
     reason = str(error).removeprefix(f"{derivation.name}: {label} ")
     at = derivation.labels.index(label)
-    return {at: replace(_blank(derivation.lines[at]), verdict="refuted", against=REFERENCE, reason=reason)}
+    return {at: replace(_blank(derivation.lines[at]), verdict="refuted", against=derivation.reference, reason=reason)}
 
 
 def _blank(line: Line) -> LineReport:

@@ -14,7 +14,7 @@ from autodiff_ref.cli import targets
 from autodiff_ref.cli.stability_plot import draw
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES
-from autodiff_ref.judge.lines.trace import REFERENCE
+from autodiff_ref.judge.lines.trace import REFERENCE, with_nabla
 from autodiff_ref.train.commands import refusals
 from autodiff_ref.train.plot import require_matplotlib
 from manual_grad import Derivation, grad_w11, grad_w12, grad_w21, notes
@@ -29,12 +29,13 @@ CLOSED_FORMS = {notes.W11.name: grad_w11, notes.W12.name: grad_w12, notes.W21.na
 
 
 def with_company(derivation: Derivation) -> Derivation:
-    """A derivation with jax.grad above its lines and, for the notes, the closed form below."""
+    """A derivation with what it is judged against above its lines and, for the notes, the closed form below."""
 
     def reference(*args: Any, nabla: Any) -> Any:
-        return nabla(derivation.of)(*args)
+        f = derivation.of
+        return nabla(f)(*args) if derivation.is_gradient else with_nabla(f)(*args, nabla=nabla)
 
-    reference.__name__ = REFERENCE
+    reference.__name__ = REFERENCE if derivation.is_gradient else "equals"
     closed = [CLOSED_FORMS[derivation.name]] if derivation.name in CLOSED_FORMS else []
     return derivation.with_lines(reference, *derivation.lines, *closed)
 

@@ -22,7 +22,9 @@ class Counterexample:
     stratum: str
     """"simplest" where the input was shrunk, else the stratum it was drawn in"""
     component: str
-    """which entry of the gradient: w11[0]"""
+    """which entry of what lines return: w11[0] of a gradient by w11"""
+    entry: str
+    """the same as a reader would write it: ∂/∂w11[0]"""
     label: str
     against: str
     value: str
@@ -39,11 +41,10 @@ class Counterexample:
     def __str__(self) -> str:
         found = "smallest input found" if self.stratum == "simplest" else f"input found ({self.stratum})"
         width = max(len(self.label), len(self.against))
-        entry = self.component if self.component.startswith("gradient") else f"∂/∂{self.component}"
         return (
             f"{found}   {self.at}\n"
-            f"{self.against:{width}}  {entry} = {self.expected}\n"
-            f"{self.label:{width}}  {entry} = {self.value}\n"
+            f"{self.against:{width}}  {self.entry} = {self.expected}\n"
+            f"{self.label:{width}}  {self.entry} = {self.value}\n"
             f"certified: they differ by at least {self.difference}{self._share}"
         )
 
@@ -63,6 +64,7 @@ class Counterexample:
             "at": self.at,
             "stratum": self.stratum,
             "component": self.component,
+            "entry": self.entry,
             "values": {self.against: self.expected, self.label: self.value},
             "example": self.example,
             "snippet": self.snippet,

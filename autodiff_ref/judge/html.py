@@ -58,18 +58,13 @@ def page(title: str, fragments: Iterable[str]) -> str:
     )
 
 
-def of_report(entry: Entry, summary: Mapping[str, str] | None = None) -> str:
-    """A report on a derivation, of its `to_dict()`: its lines as formulas, with what was found of each.
-
-    Args:
-        entry: the report.
-        summary: on what the verdicts rest, by heading; what the entry says of it where it is left out.
-    """
+def of_report(entry: Entry) -> str:
+    """A report on a derivation, of its `to_dict()`: its lines as formulas, with what was found of each."""
     if "error" in entry:
         return _section(entry["name"], "it could not be judged", f"<pre>{escape(entry['error'])}</pre>")
     rows = "\n".join(_line(line) for line in entry["lines"])
     notes = "".join(f'<p class="reason">{escape(note)}</p>' for note in entry["notes"])
-    said = {"reference": entry["reference"], "seed": str(entry["seed"])} if summary is None else summary
+    said = {heading: text for heading, text in entry["summary"].items() if heading != "result"}
     return _section(entry["name"], entry["outcome"], f"<ol>\n{rows}\n</ol>\n{notes}{_described(said)}")
 
 
@@ -132,9 +127,8 @@ def _counterexample(line: Entry) -> list[str]:
     found = line["counterexample"]
     if not found:
         return []
-    entry = found["component"] if found["component"].startswith("gradient") else f"∂/∂{found['component']}"
     width = max(len(label) for label in found["values"])
-    values = "\n".join(f"{label:{width}}  {entry} = {value}" for label, value in found["values"].items())
+    values = "\n".join(f"{label:{width}}  {found['entry']} = {value}" for label, value in found["values"].items())
     kind = "smallest input found" if found["stratum"] == "simplest" else f"input found ({found['stratum']})"
     text = f"{kind}   {found['at']}\n{values}\ncertified: they differ by at least {line['difference']}"
     if line["diagnosis"]:

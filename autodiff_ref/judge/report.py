@@ -16,6 +16,7 @@ from autodiff_ref.judge.html import in_notebook, of_report
 from autodiff_ref.judge.search.swept import Power, Swept
 from autodiff_ref.judge.symbols.proof import Proof
 from autodiff_ref.judge.verdict import RIGHT, Verdict
+from manual_grad.derivation import Derivation, label_of
 
 
 @dataclass
@@ -108,6 +109,34 @@ class LineReport:
         }
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What the lines of a derivation are claimed to be."""
+
+    is_gradient: bool
+    function: str
+    """what is differentiated; or, of a claim that is no gradient, what the first line is to equal"""
+    by: str | None
+    """by what the ∇ of the lines differentiates; None for all of the first argument"""
+    reference: str
+    """what the first line is judged against: jax.grad, or that function"""
+
+    @classmethod
+    def of(cls, derivation: Derivation) -> "Claim":
+        """That of a derivation."""
+        return cls(derivation.is_gradient, label_of(derivation.of), derivation.wrt, derivation.reference)
+
+    @property
+    def said(self) -> str:
+        """What a reader has to be told of it; nothing of a gradient."""
+        return "" if self.is_gradient else f"no gradient: each line is to equal {self.function}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        kind = "gradient" if self.is_gradient else "equals"
+        return {"kind": kind, "function": self.function, "by": self.by, "reference": self.reference}
+
+
 @dataclass
 class Report:
     """The verdict on a derivation. Prints as a table, in a terminal, a log or a notebook.
@@ -127,6 +156,8 @@ class Report:
     """whether the table says how many inputs of each stratum were tried"""
     sweep_seconds: float = 0.0
     """that the sweep in floats took"""
+    claim: Claim | None = None
+    """None where nothing was judged"""
 
     @property
     def ok(self) -> bool:
@@ -149,12 +180,14 @@ class Report:
         """As JSON: one entry of the command's `derivations`."""
         return {
             "name": self.name,
+            "claim": self.claim.to_dict() if self.claim else None,
             "ok": self.ok,
             "first_wrong_line": self.first_wrong_line,
             "outcome": self.outcome,
             "reference": self.reference,
             "seed": self.seed,
             "notes": self.notes,
+            "summary": self.summary,
             "sweep_seconds": round(self.sweep_seconds, 3),
             "lines": [line.to_dict() for line in self.lines],
         }
@@ -166,7 +199,7 @@ class Report:
         return "\n".join(row.rstrip() for row in console.file.getvalue().rstrip().splitlines())
 
     def _repr_html_(self) -> str:
-        return in_notebook(of_report(self.to_dict(), self.summary))
+        return in_notebook(of_report(self.to_dict()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.name, style="bold")
@@ -254,6 +287,7 @@ class Report:
     def summary(self) -> dict[str, str]:
         """The outcome, and on what it rests, by heading; what there is nothing to say of is left out."""
         rows = {
+            "claim": self.claim.said if self.claim else "",
             "result": self.outcome,
             "proved": self._proved,
             "balls": self._balls,

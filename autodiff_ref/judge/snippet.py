@@ -21,7 +21,7 @@ def snippet(
     Args:
         derivation: whose line it is.
         line: the line.
-        other: what it is compared with; None for the gradient.
+        other: what it is compared with; None for the gradient, or for what the derivation says that lines equal.
         args: where they differ.
         differentiable: whether JAX can differentiate `of`; NumPy code is handed to `assert_gradients_agree` instead.
     """
@@ -34,7 +34,7 @@ def snippet(
         loading.setdefault(opens, []).append(takes)
     loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
     nabla, ours = f"nabla = autodiff_ref.nabla({derivation.wrt!r})", f"print({names[line]}(*args{_keyword(line)}))"
-    if other is not None:
+    if other is not None or not derivation.is_gradient:
         shown = [nabla, f"print({names[right]}(*args{_keyword(right)}))", ours]
     elif differentiable:
         shown = [nabla, f"print(nabla({names[right]})(*args))", ours]

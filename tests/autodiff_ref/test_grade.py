@@ -174,7 +174,7 @@ def test_the_time_limit_names_the_right_line_behind_one_of_a_wrong_shape(referen
     reference.write_text(LINEAR)
     file = handed_in(reference, ROW + SUM + SLOW + "lines = [row, right, slow]\n")
     order = judging.Order((str(file),), OPTIONS, of=str(reference), graded=True)
-    (outcome,) = apart.judged(order, judging.Listener(), 2.0)
+    (outcome,) = apart.judged(order, judging.Listener(), 1.0)
     found = grade("s", str(file), outcome.entry, of=1.0, shares=1)
     assert [mark.standing for mark in found.marks] == ["wrong", "right", "look"]
     assert "while judging slow" in found.marks[2].why
@@ -193,7 +193,13 @@ def test_points_are_within_bounds_and_full_for_right_lines_alone(lines, shares):
         own = {"left": ["∇f"] * left, "calls": ["calls jax.grad"] * calls, "repeats": ""}
         origins.append({"label": f"line_{k}", **own})
     first = next((line["label"] for line in made if line["verdict"] == "refuted"), None)
-    found = grade("s", "s.py", {"lines": made, "origins": origins, "first_wrong_line": first}, of=10.0, shares=shares)
+    found = grade(
+        "s",
+        "s.py",
+        {"lines": made, "origins": origins, "first_wrong_line": first, "claim": {"reference": "jax.grad"}},
+        of=10.0,
+        shares=shares,
+    )
     assert 0 <= found.points <= found.most <= 10
     counted = [verdict for verdict, left, calls in lines if not left and not calls]
     is_last_by_hand = not (lines[-1][1] or lines[-1][2])

@@ -22,9 +22,9 @@ from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.report import LineReport
+from autodiff_ref.judge.report import Claim, LineReport
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 
 INPUTS = 4
@@ -46,10 +46,17 @@ class Explanation:
     holds: str
     """for which inputs; of a step that fails "no; both sides are defined for" these"""
     verdict: LineReport
+    claim: Claim
+    """of the derivation"""
+
+    @property
+    def above_is_line(self) -> bool:
+        """Whether a line stands above, or the gradient; else it is what a claim that is no gradient says lines equal."""
+        return self.claim.is_gradient or self.above != self.claim.reference
 
     def __str__(self) -> str:
         rows = [
-            ("line above", f"{self.above}  {self.above_formula}"),
+            ("line above" if self.above_is_line else "is to equal", f"{self.above}  {self.above_formula}"),
             ("this line", f"{self.label}  {self.formula}"),
             *[("changed", f"{old or 'nothing'}  →  {new or 'nothing'}") for old, new in self.changed],
             ("rule", self.rule.sentence),
@@ -71,6 +78,7 @@ class Explanation:
         found = self.verdict.diagnosis
         return {
             "derivation": self.derivation,
+            "claim": self.claim.to_dict(),
             "line": self.label,
             "formula": self.formula,
             "above": {"label": self.above, "formula": self.above_formula},
@@ -117,11 +125,13 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
     derivation = bench.derivation
     line, above = derivation.lines[k], derivation.lines[k - 1] if k else None
     formula = formula_of(line)
-    before = formula_of(above) if above is not None else f"∇ {formula_of(derivation.of) or label_of(derivation.of)}"
+    before = formula_of(derivation.of if above is None else above)
+    if above is None:
+        before = "∇ " * derivation.is_gradient + (before or label_of(derivation.of))
     labels_matter = _with_real_labels(bench, line, above)
     rule = _rule(bench, line, above, labels_matter)
     holds = "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter)
-    over = REFERENCE if above is None else label_of(above)
+    over = derivation.reference if above is None else label_of(above)
     put_right = verdict.against not in ("", over)  # the line above is wrong, and this one equals a right one before it
     if rule.name != "none" and (verdict.verdict == "refuted" or put_right):
         holds = f"no; both sides are defined for {_holds(derivation, line, None)}"
@@ -135,6 +145,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         rule,
         holds,
         verdict,
+        Claim.of(derivation),
     )
 
 
@@ -147,7 +158,7 @@ def _rule(bench: Bench, line: Line, above: Line | None, labels_matter: bool | No
         return Rule("not recognised", "not recognised: there is no input at which both lines claim to hold")
     args = inputs[0].args
     ours, theirs = bench.traced(line, args), bench.traced(above, args)
-    theirs_calls = [_of_itself(bench, args)] if above is None else theirs.calls
+    theirs_calls = [_of_itself(bench, args)] if above is None and bench.derivation.is_gradient else theirs.calls
     kept = {call.key for call in ours.calls} & {call.key for call in theirs_calls}
     gone, new = [_distinct(calls, kept) for calls in (theirs_calls, ours.calls)]
     if not gone and not new:

@@ -15,11 +15,8 @@ from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
+from manual_grad.derivation import REFERENCE as REFERENCE
 from manual_grad.derivation import Derivation, label_of
-
-REFERENCE = "jax.grad"
-"""the label of the gradient that the first line is judged against"""
-
 
 MakeNabla = Callable[[str | None], Nabla]
 """wrt -> ∇"""
@@ -75,11 +72,14 @@ def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
-    """JAX's own gradient of `of`; its shapes are what every line must return.
+    """JAX's own gradient of `of`, or what `equals` returns; its shapes are what every line must return.
 
     Raises:
         LineError: `of` raises.
     """
+    if not derivation.is_gradient:
+        check_call(derivation.of, f"`{derivation.reference}`", derivation, args, nabla=takes_nabla(derivation.of))
+        return trace_of(derivation, args, nabla)
 
     def gradient(*args: Any, nabla: Any) -> Any:
         return nabla(derivation.of)(*args)
@@ -132,12 +132,21 @@ def _traced_line(
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
-            f"and the gradient has {_describe(shapes)}: "
-            f"a line returns the whole gradient, of the shape of what it is differentiated by"
+            f"and {_what_is_wanted(derivation, shapes)}"
             f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}",
             wrong_shape_of=label,
         )
     return traced
+
+
+def _what_is_wanted(derivation: Derivation, shapes: Any) -> str:
+    """The shape that lines return, and why."""
+    if not derivation.is_gradient:
+        return f"`{derivation.reference}`, which it is to equal, {_describe(shapes)}"
+    return (
+        f"the gradient has {_describe(shapes)}: "
+        "a line returns the whole gradient, of the shape of what it is differentiated by"
+    )
 
 
 def allowed_of(line: Callable[..., Any]) -> float:
@@ -149,6 +158,8 @@ def allowed_of(line: Callable[..., Any]) -> float:
 
 
 def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:
+    if not derivation.is_gradient:
+        return ""
     (returned, *more), (wanted, *rest) = jax.tree.leaves(ours) or [None], jax.tree.leaves(gradient)
     if returned is None or len(more) != len(rest):
         return ""
