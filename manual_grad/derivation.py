@@ -5,13 +5,15 @@ This module and `domains` hold no formula. The judge (`autodiff_ref.judge`) impo
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of_class
 from typing import Any
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, leaves, map_leaves, namespace, parts
+from manual_grad._arrays import Array, is_record, leaves, map_leaves, namespace, parts
 from manual_grad.claims import Line as Line
 from manual_grad.claims import Within as Within
 from manual_grad.claims import condition_text as condition_text
@@ -37,9 +39,11 @@ class Derivation:
         name: what is derived, for people: "∇_{w11} ll".
         of: the function that is differentiated, of the derivation's arguments: scalar (a gradient) or array (a Jacobian).
             It may take `nabla` itself (a Hessian's `of` is a gradient).
-        wrt: by what: the name of a field of the first argument, the name of an argument of `of`, or None for all of the
-            first argument. Of a derivation with `equals`, what the ∇ of its lines is by.
-        domain: one domain for each argument, in tuples, NamedTuples, lists or dicts that mirror the arguments.
+        wrt: by what: the name of a field of the first argument, the name of an argument of `of`, a field of one of these
+            ("params.w", "layers.0.weight"), or None for all of the first argument. Of a derivation with `equals`, what the
+            ∇ of its lines is by.
+        domain: one domain for each argument, in tuples, NamedTuples, lists, dicts, or dataclasses that JAX knows (Equinox's
+            modules are such) that mirror the arguments. What is static in a dataclass stays as it is, functions too.
         lines: functions of the same arguments and of `nabla`. A line's name is its label, the first line of its docstring
             its equation. Each is claimed to equal the line above, the first the gradient itself, or what `equals` returns.
         sizes: the smallest and largest size of a named dimension, both included: {"n": (2, 5)}. Unnamed ones may be 1.
@@ -89,11 +93,12 @@ class Derivation:
             raise TypeError(f"{self.name}: `{said}` must be a function, got {self.of!r}")
         if not self.domain:
             raise TypeError(f"{self.name}: `domain` is missing: a tuple with one domain for each argument")
-        if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields"):
+        if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields") or is_record(self.domain):
             raise TypeError(f"{self.name}: the domain is a tuple with one entry an argument; write domain=(…,)")
+        object.__setattr__(self, "domain", _with_functions_held(self.domain))
         for leaf in leaves(self.domain):
             if not isinstance(leaf, Domain):
-                raise TypeError(f"{self.name}: the domain holds {leaf!r}; use reals(…), signs(…), constants(…), …")
+                raise TypeError(f"{self.name}: the domain holds {leaf!r}; {_instead_of(leaf)}")
         if callable(self.lines) or isinstance(self.lines, str):
             raise TypeError(f"{self.name}: `lines` is a list of functions, got {self.lines!r}; write lines=[…]")
         if not self.lines:
@@ -119,12 +124,21 @@ class Derivation:
             raise ValueError(
                 f"{self.name}: the domain has {len(self.domain)} arguments, `{label_of(self.of)}` takes {parameters}"
             )
-        fields = field_names(self.domain[0]) if self.domain else []
-        if self.wrt is not None and self.wrt not in fields and self.wrt not in (parameters or []):
+        if self.wrt is None:
+            return
+        fields, arguments = field_names(self.domain[0]), (parameters or [])[: len(self.domain)]
+        root, *path = self.wrt.split(".")
+        if root not in fields and root not in (parameters or []):
             raise ValueError(
                 f"{self.name}: wrt={self.wrt!r} is neither a field of the first argument {fields} "
                 f"nor an argument of `{label_of(self.of)}` {parameters}"
             )
+        part: Any = self.domain[0] if root in fields else dict(zip(arguments, self.domain, strict=True)).get(root)
+        for name in [root, *path] if root in fields else path:
+            inside = _parts_by_name(part)
+            if name not in inside:
+                raise ValueError(f"{self.name}: wrt={self.wrt!r}: there is no {name!r} in it, but {list(inside)}")
+            part = inside[name]
 
     @property
     def is_gradient(self) -> bool:
@@ -155,6 +169,21 @@ class Derivation:
         return replace(self, of=of, equals=None if self.is_gradient else of)
 
 
+def _with_functions_held(domain: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same domain, where functions in a dataclass are `jax.tree_util.Partial`: static to JAX, and called as before."""
+    jax = sys.modules.get("jax")
+    if jax is None or not any(callable(leaf) for leaf in leaves(domain)):
+        return domain
+    return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, domain)
+
+
+def _instead_of(leaf: Any) -> str:
+    """What may stand in a domain in place of something else."""
+    if is_record(leaf):
+        return "register its class with jax.tree_util.register_dataclass, so that JAX knows what it holds"
+    return "use reals(…), signs(…), constants(…), …; or make it a static field, where it is one of a dataclass"
+
+
 def formula_of(line: Callable[..., Any]) -> str:
     """The first line of a function's docstring: its equation."""
     doc = inspect.getdoc(line) if getattr(line, "__doc__", None) else None
@@ -172,8 +201,18 @@ def argument_names(function: Callable[..., Any]) -> list[str] | None:
     return [p.name for p in parameters if p.name != "nabla" and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
+def _parts_by_name(value: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple or a dataclass, the entries of a dict; those of a tuple or list by their numbers."""
+    names = field_names(value)
+    if isinstance(value, dict) or not names:
+        return {str(name): part for name, part in (parts(value) or {}).items()}
+    return {name: getattr(value, name) for name in names}
+
+
 def field_names(value: Any) -> list[str]:
-    """The names of the parts of a NamedTuple or a dict; none for anything else."""
+    """The names of the parts of a NamedTuple, a dict or a dataclass; none for anything else."""
+    if is_record(value) and not isinstance(value, Domain):
+        return [each.name for each in fields_of_class(value)]
     named = getattr(value, "_fields", None)
     if named is None and isinstance(value, dict):
         named = parts(value)

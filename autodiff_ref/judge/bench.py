@@ -22,8 +22,8 @@ from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, shape_k
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.comparisons import OPEN, Site
 from autodiff_ref.judge.program.plans import Plan
-from autodiff_ref.judge.shrink import literal, simplest
-from autodiff_ref.judge.snippet import snippet
+from autodiff_ref.judge.shrink import simplest
+from autodiff_ref.judge.snippet import example, snippet
 from autodiff_ref.judge.truth import UNKNOWN, Truth
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
@@ -361,7 +361,7 @@ class Bench:
             value=compared.values[0],
             expected=compared.values[1],
             difference=compared.difference,
-            example=f"@example({literal(args)})",
+            example=example(self.derivation, args),
             snippet=snippet(
                 self.derivation, line, other, args, differentiable=not self.traces.is_in_numpy(self.derivation.of)
             ),

@@ -86,11 +86,16 @@ def _short(leaf: Any) -> str:
 
 
 def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
-    """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument."""
-    names: list[str] = []
+    """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument.
+
+    Fields that have a name in common are told apart: net.w and dot.w, layers[0].weight.
+    """
+    names, whole = list[str](), list[str]()
     for argument, name in zip(args, argument_names, strict=True):
         for path, _ in jax.tree_util.tree_leaves_with_path(argument):
             parts = [getattr(key, "name", None) or str(getattr(key, "key", getattr(key, "idx", key))) for key in path]
             is_named = bool(path) and not hasattr(path[-1], "idx")
             names.append(parts[-1] if is_named else name + "".join(f"[{part}]" for part in parts))
-    return tuple(names)
+            steps = [f"[{part}]" if hasattr(key, "idx") else f".{part}" for part, key in zip(parts, path, strict=True)]
+            whole.append(name + "".join(steps))
+    return tuple(full if names.count(name) > 1 else name for name, full in zip(names, whole, strict=True))

@@ -17,7 +17,7 @@ from autodiff_ref.judge.domains import is_label, row_of
 from autodiff_ref.judge.domains.drawing import Sizes
 from autodiff_ref.judge.domains.numbers import REALS
 from autodiff_ref.judge.inputs import RandomSource, all_sizes, draw_arguments
-from manual_grad.derivation import Derivation, argument_names, field_names
+from manual_grad.derivation import Derivation, argument_names
 from manual_grad.domains import Domain
 
 BASES = 3
@@ -83,12 +83,13 @@ def _paths(derivation: Derivation, seed: int, given: str, sizes: Sizes, *, is_on
 def _own_number(derivation: Derivation) -> tuple[int, str] | None:
     """Where the single real number is that a derivation differentiates by, and its name."""
     wrt, position = derivation.wrt, 0
-    names, fields = argument_names(derivation.of) or [], field_names(derivation.domain[0])
+    names = argument_names(derivation.of) or []
     for k, argument in enumerate(derivation.domain):
         for path, leaf in jax.tree_util.tree_leaves_with_path(argument):
             name = names[k] if k < len(names) else f"argument {k}"
-            of_field = bool(path) and k == 0 and wrt in fields and jax.tree_util.keystr(path[:1], simple=True) == wrt
-            meant = of_field or (not path and (name == wrt or (wrt is None and k == 0)))
+            field = jax.tree_util.keystr(path, simple=True, separator=".")
+            of_field = bool(path) and k == 0 and wrt == field
+            meant = of_field or wrt == ".".join(filter(None, [name, field])) or (not path and wrt is None and k == 0)
             if meant and leaf.dims == () and row_of(leaf).grid(leaf):
                 return position, str(wrt or name)
             position += 1

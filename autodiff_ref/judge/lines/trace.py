@@ -13,7 +13,7 @@ from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
-from autodiff_ref.nabla import Nabla
+from autodiff_ref.nabla import Nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import REFERENCE as REFERENCE
 from manual_grad.derivation import Derivation, label_of
@@ -82,7 +82,7 @@ def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNa
         return trace_of(derivation, args, nabla)
 
     def gradient(*args: Any, nabla: Any) -> Any:
-        return nabla(derivation.of)(*args)
+        return _without_functions(nabla(derivation.of)(*args))
 
     name = label_of(derivation.of)
     check_call(derivation.of, f"`{name}`", derivation, args, nabla=takes_nabla(derivation.of))
@@ -124,7 +124,7 @@ def _traced_line(
     check_call(line, label, derivation, args, nabla=takes_nabla(line))
 
     def checked(*args: Any, nabla: Any) -> Any:
-        value = with_nabla(line)(*args, nabla=nabla)
+        value = _without_functions(with_nabla(line)(*args, nabla=nabla))
         check_value(value, label, derivation)
         return value
 
@@ -178,6 +178,12 @@ def takes_nabla(f: Callable[..., Any]) -> bool:
 def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f`, handed ∇ if it takes it."""
     return f if takes_nabla(f) else lambda *args, nabla: f(*args)
+
+
+def _without_functions(value: Any) -> Any:
+    """What a line returns, with None where a dataclass holds a function: there is nothing to differentiate by."""
+    is_function = lambda leaf: isinstance(leaf, jax.tree_util.Partial) or (callable(leaf) and not hasattr(leaf, "dtype"))  # noqa: E731
+    return jax.tree.map(lambda leaf: None if is_function(leaf) else leaf, value, is_leaf=is_function)
 
 
 def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -262,7 +268,7 @@ def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:
 
     def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
-            calls.append(Call(f, wrt, args))
+            calls.append(Call(f, wrt, with_functions_held(args)))
             return gradient_of(f, wrt)(*args)
 
         return jacobian
