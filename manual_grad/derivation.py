@@ -5,6 +5,7 @@ This module and `domains` hold no formula. The judge (`autodiff_ref.judge`) impo
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -188,6 +189,34 @@ def formula_of(line: Callable[..., Any]) -> str:
     """The first line of a function's docstring: its equation."""
     doc = inspect.getdoc(line) if getattr(line, "__doc__", None) else None
     return doc.splitlines()[0].strip() if doc else ""
+
+
+_LATEX = (
+    r":math:`([^`]+)`",
+    r"\.\. math::\s*(.+?)(?:\n\s*\n|\Z)",
+    r"\$\$(.+?)\$\$",
+    r"\\\[(.+?)\\\]",
+    r"\\\((.+?)\\\)",
+    r"(?<![\w$\\])\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)",
+)
+
+
+def latex_of(function: Callable[..., Any]) -> str:
+    r"""The first formula in LaTeX that a function's docstring holds: `$…$`, `$$…$$`, `\(…\)`, `\[…\]` or `:math:`.
+
+    Returns:
+        What stands between these signs; an empty string where there is none.
+
+    Example:
+        >>> def line_1(w, x):
+        ...     r'''Xᵀ g: $X^\top g$'''
+        >>> latex_of(line_1)
+        'X^\\top g'
+    """
+    doc = (inspect.getdoc(function) if getattr(function, "__doc__", None) else None) or ""
+    found = [match for pattern in _LATEX if (match := re.search(pattern, doc, flags=re.DOTALL))]
+    first = min(found, key=lambda match: match.start(), default=None)
+    return "" if first is None else " ".join(first[1].split())
 
 
 def argument_names(function: Callable[..., Any]) -> list[str] | None:

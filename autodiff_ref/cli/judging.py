@@ -18,7 +18,7 @@ from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import Claim, LineReport, Report
 from autodiff_ref.judge.trial.trial import trial
-from manual_grad.derivation import Derivation, Line, formula_of, label_of
+from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _misshapen(derivation: Derivation, error: LineError) -> dict[int, LineReport
 
 def _blank(line: Line) -> LineReport:
     """What is known of a line that is not judged."""
-    return LineReport(label_of(line), formula_of(line))
+    return LineReport(label_of(line), formula_of(line), latex_of(line))
 
 
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:

@@ -21,7 +21,7 @@ from autodiff_ref.judge.search.power import power_of
 from autodiff_ref.judge.search.sweep import Sweep, Swept
 from autodiff_ref.judge.verdict import RIGHT, Verdict, verdict_of
 from manual_grad.claims import condition_text
-from manual_grad.derivation import Derivation, Line, formula_of, label_of
+from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 Progress = Callable[[int, int, str], None]
 """progress(steps done, steps in all, what comes now)"""
@@ -84,7 +84,7 @@ def verify(
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
-    entries = [LineReport(label_of(f), formula_of(f), condition=condition_text(f)) for f in derivation.lines]
+    entries = [LineReport(label_of(f), formula_of(f), latex_of(f), condition=condition_text(f)) for f in derivation.lines]
     report = Report(derivation.name, entries, seed, claim=Claim.of(derivation))
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731

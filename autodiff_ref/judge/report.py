@@ -25,6 +25,8 @@ class LineReport:
 
     label: str
     formula: str
+    latex: str = ""
+    """the formula in LaTeX, where the docstring gives it"""
     verdict: Verdict = "undecided"
     against: str = ""
     """the line it was judged against"""
@@ -91,6 +93,7 @@ class LineReport:
         return {
             "label": self.label,
             "formula": self.formula,
+            "latex": self.latex,
             "verdict": self.verdict,
             "against": self.against,
             "condition": self.condition,
@@ -152,6 +155,8 @@ class Report:
     reference_is_right: bool = True
     notes: list[str] = field(default_factory=list[str])
     """what else a reader wants to know"""
+    accuracy: list[str] = field(default_factory=list[str])
+    """the same of errors in ulps, where they were measured"""
     verbose: bool = False
     """whether the table says how many inputs of each stratum were tried"""
     sweep_seconds: float = 0.0
@@ -186,7 +191,8 @@ class Report:
             "outcome": self.outcome,
             "reference": self.reference,
             "seed": self.seed,
-            "notes": self.notes,
+            "notes": [*self.notes, *self.accuracy],
+            "accuracy": self.accuracy,
             "summary": self.summary,
             "sweep_seconds": round(self.sweep_seconds, 3),
             "lines": [line.to_dict() for line in self.lines],
@@ -221,7 +227,7 @@ class Report:
             paragraphs += [(f"{line.label}: {said}", 2) for said in (line.power.sentences() if line.power else [])]
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
             paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
-        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes)]
+        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes, *self.accuracy)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         for text, by in paragraphs:
             yield from indented(console, options, text, by)

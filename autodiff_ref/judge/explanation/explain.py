@@ -25,7 +25,7 @@ from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.report import Claim, LineReport
-from manual_grad.derivation import Derivation, Line, formula_of, label_of
+from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 INPUTS = 4
 """a rule is tested at so many inputs"""
@@ -38,8 +38,11 @@ class Explanation:
     derivation: str
     label: str
     formula: str
+    latex: str
+    """the formula in LaTeX, where the docstring gives it"""
     above: str
     above_formula: str
+    above_latex: str
     changed: tuple[tuple[str, str], ...]
     """what was replaced by what, in the two formulas"""
     rule: Rule
@@ -54,10 +57,23 @@ class Explanation:
         """Whether a line stands above, or the gradient; else it is what a claim that is no gradient says lines equal."""
         return self.claim.is_gradient or self.above != self.claim.reference
 
+    @property
+    def heading(self) -> str:
+        """What is said of what stands above."""
+        return "line above" if self.above_is_line else "is to equal"
+
     def __str__(self) -> str:
-        rows = [
-            ("line above" if self.above_is_line else "is to equal", f"{self.above}  {self.above_formula}"),
+        formulas = [
+            (self.heading, f"{self.above}  {self.above_formula}"),
             ("this line", f"{self.label}  {self.formula}"),
+        ]
+        rows = [f"  {name:12}{text}" for name, text in [*formulas, *self.rows]]
+        return "\n".join([f"{self.label} of {self.derivation}", *rows])
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What is said of the step, by heading; what goes on under a heading has none."""
+        rows = [
             *[("changed", f"{old or 'nothing'}  →  {new or 'nothing'}") for old, new in self.changed],
             ("rule", self.rule.sentence),
             ("step holds", self.holds if self.holds.startswith("no;") else f"for {self.holds}"),
@@ -71,7 +87,7 @@ class Explanation:
             rows += [("by" if k == 0 else "", str(row)) for k, row in enumerate(proof.uses)]
             rows += [("but for" if k == 0 else "", said) for k, said in enumerate(proof.leaves_out)]
         rows += [("suspect", str(self.verdict.diagnosis))] if self.verdict.diagnosis else []
-        return "\n".join([f"{self.label} of {self.derivation}", *[f"  {name:12}{text}" for name, text in rows]])
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -81,7 +97,8 @@ class Explanation:
             "claim": self.claim.to_dict(),
             "line": self.label,
             "formula": self.formula,
-            "above": {"label": self.above, "formula": self.above_formula},
+            "latex": self.latex,
+            "above": {"label": self.above, "formula": self.above_formula, "latex": self.above_latex},
             "changed": [{"from": old, "to": new} for old, new in self.changed],
             "rule": {"name": self.rule.name, "sentence": self.rule.sentence},
             "holds": self.holds,
@@ -126,8 +143,10 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
     line, above = derivation.lines[k], derivation.lines[k - 1] if k else None
     formula = formula_of(line)
     before = formula_of(derivation.of if above is None else above)
+    before_latex = latex_of(derivation.of if above is None else above)
     if above is None:
         before = "∇ " * derivation.is_gradient + (before or label_of(derivation.of))
+        before_latex = r"\nabla " * (derivation.is_gradient and bool(before_latex)) + before_latex
     labels_matter = _with_real_labels(bench, line, above)
     rule = _rule(bench, line, above, labels_matter)
     holds = "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter)
@@ -139,8 +158,10 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         derivation.name,
         label_of(line),
         formula,
+        latex_of(line),
         over,
         before,
+        before_latex,
         changes(before, formula),
         rule,
         holds,
