@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
+from xml.etree import ElementTree
 
 from latex2mathml import converter
 
@@ -65,6 +66,30 @@ body:has(> .manual-grad) { margin: 0 auto; padding: 1rem; max-width: 60rem; }
 
 _RIGHT = ("proved", "agrees", "within", "right")
 _WRONG = ("refuted", "WRONG", "NaN")
+
+_MATHML = frozenset(
+    f"m{name}"
+    for name in (
+        *(
+            "ath",
+            "enclose",
+            "error",
+            "frac",
+            "i",
+            "n",
+            "o",
+            "over",
+            "padded",
+            "phantom",
+            "root",
+            "row",
+            "s",
+            "space",
+            "sqrt",
+        ),
+        *("style", "sub", "subsup", "sup", "table", "td", "text", "tr", "under", "underover", "multiscripts", "prescripts"),
+    )
+)
 
 # A subscript or superscript of a single letter: σ_i, H_{l−1}, w_k, e^η, A^{1}. Names such as manual_grad have none.
 _BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+))")
@@ -132,10 +157,22 @@ def _formula(of: Entry) -> str:
     if not of["latex"]:
         return formula(of["formula"])
     try:
-        made = converter.convert(of["latex"], display="block")
-        return made.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")  # HTML knows what math is
+        made = _mathml(of["latex"])
     except Exception:  # LaTeX that is not well-formed is shown as it was written
-        return f"<code>{escape(of['latex'])}</code>"
+        made = None
+    return f"<code>{escape(of['latex'])}</code>" if made is None else made
+
+
+def _mathml(latex: str) -> str | None:
+    """A formula as MathML; None where something else would come with it, as a tag within its text does."""
+    # without the name of its namespace: HTML knows what math is
+    text = converter.convert(latex, display="block").replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    made = ElementTree.fromstring(text)
+    is_harmless = all(
+        element.tag in _MATHML and not any(name.startswith("on") or name in ("href", "src") for name in element.attrib)
+        for element in made.iter()
+    )
+    return ElementTree.tostring(made, encoding="unicode") if is_harmless else None
 
 
 def formula(text: str) -> str:
