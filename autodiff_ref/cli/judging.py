@@ -192,7 +192,7 @@ def _misshapen(derivation: Derivation, error: LineError) -> dict[int, LineReport
 
 def _blank(line: Line) -> LineReport:
     """What is known of a line that is not judged."""
-    return LineReport(label_of(line), formula_of(line), latex_of(line))
+    return LineReport(label_of(line), formula_of(line), latex=latex_of(line))
 
 
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:

@@ -84,7 +84,9 @@ def verify(
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
-    entries = [LineReport(label_of(f), formula_of(f), latex_of(f), condition=condition_text(f)) for f in derivation.lines]
+    entries = [
+        LineReport(label_of(f), formula_of(f), latex=latex_of(f), condition=condition_text(f)) for f in derivation.lines
+    ]
     report = Report(derivation.name, entries, seed, claim=Claim.of(derivation))
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731

@@ -25,14 +25,14 @@ class LineReport:
 
     label: str
     formula: str
-    latex: str = ""
-    """the formula in LaTeX, where the docstring gives it"""
     verdict: Verdict = "undecided"
     against: str = ""
     """the line it was judged against"""
     condition: str = ""
     """under which it claims to hold"""
     reason: str = ""
+    latex: str = ""
+    """the formula in LaTeX, where the docstring gives it"""
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     """by stratum, how many inputs it was equal at"""
     kinks: int = 0
