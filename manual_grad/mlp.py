@@ -159,26 +159,33 @@ def value_and_grad(
 
 
 def terms_and_grad_columns(
-    layers: Layers, xt: Float[Array, "d n"], y: Float[Array, " n"], c: Float[Array, " n"] | None, hidden: Activation
+    layers: Layers,
+    xt: Float[Array, "d n"],
+    y: Float[Array, " n"],
+    c: Float[Array, " n"] | None,
+    hidden: Activation,
+    *,
+    by_unit: bool = True,
 ) -> tuple[Float[Array, " n"], tuple[Layer[Array], ...]]:
     """Δ_l = (W_{l+1}ᵀ Δ_{l+1}) ∘ s'(A_l), ∂W_l = Δ_l H_{l−1}ᵀ, ∂b_l = Δ_l 1: one example a column, no decay
 
     The form that training runs on: with the examples along the fast axis every operation is as long as the batch, however
-    narrow the layers. Returns what each example adds to ll, c_i log σ(m_i), and ∇ll. Nothing is checked here.
+    narrow the layers. Returns what each example adds to ll, c_i log σ(m_i), and ∇ll. Nothing is checked here. With `by_unit`
+    false no layer `is_narrow`: a GPU multiplies one matrix sooner than a few vectors.
     """
     xp = namespace(layers, xt)
     activations, slopes = [xt], [xt]
     for layer in layers[:-1]:
-        h, slope = hidden.both(_preactivation(layer, activations[-1]))
+        h, slope = hidden.both(_preactivation(layer, activations[-1], by_unit))
         activations.append(h)
         slopes.append(slope)
-    log_p, delta = _output(_preactivation(layers[-1], activations[-1]), y)
+    log_p, delta = _output(_preactivation(layers[-1], activations[-1], by_unit), y)
     if c is not None:
         log_p, delta = c * log_p, c * delta
     gradient: list[Layer[Array]] = []
     for level in reversed(range(len(layers))):
         w, b = layers[level]
-        gradient.append(Layer(_outer(delta, activations[level]), None if b is None else xp.sum(delta, axis=1)))
+        gradient.append(Layer(_outer(delta, activations[level], by_unit), None if b is None else xp.sum(delta, axis=1)))
         if level:
             back = w.mT * delta if w.shape[0] == 1 else w.mT @ delta
             delta = back * slopes[level]
@@ -209,24 +216,24 @@ def _scores(layers: Layers, xt: Array, hidden: Activation) -> Array:
     return _preactivation(layers[-1], h)
 
 
-def _preactivation(layer: Layer[Array], h: Array) -> Array:
+def _preactivation(layer: Layer[Array], h: Array, by_unit: bool = True) -> Array:
     """A = W H + b 1ᵀ"""
-    a = _product(layer.w, h)
+    a = _product(layer.w, h, by_unit)
     return a if layer.b is None else a + layer.b[:, None]
 
 
-def _product(w: Float[Array, "k d"], h: Float[Array, "d n"]) -> Float[Array, "k n"]:
+def _product(w: Float[Array, "k d"], h: Float[Array, "d n"], by_unit: bool) -> Float[Array, "k n"]:
     """W H"""
     k, d = w.shape
     if k == 1 < d <= NARROW:
         return reduce(add, [w[:, i, None] * h[i] for i in range(d)])
-    return namespace(w, h).stack([w[j] @ h for j in range(k)]) if is_narrow(w.shape) else w @ h
+    return namespace(w, h).stack([w[j] @ h for j in range(k)]) if by_unit and is_narrow(w.shape) else w @ h
 
 
-def _outer(delta: Float[Array, "k n"], h: Float[Array, "d n"]) -> Float[Array, "k d"]:
+def _outer(delta: Float[Array, "k n"], h: Float[Array, "d n"], by_unit: bool) -> Float[Array, "k d"]:
     """Δ Hᵀ"""
     k, d = delta.shape[0], h.shape[0]
-    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if is_narrow((k, d)) else delta @ h.mT
+    return namespace(delta, h).stack([h @ delta[j] for j in range(k)]) if by_unit and is_narrow((k, d)) else delta @ h.mT
 
 
 def is_narrow(shape: tuple[int, ...]) -> bool:

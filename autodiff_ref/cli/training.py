@@ -5,10 +5,17 @@ from typing import Annotated
 
 import typer
 
+Separator = Annotated[
+    str | None,
+    typer.Option(help="What separates the columns of a text file; by default a comma, a tab in .tsv.", show_default=False),
+]
+Decimal = Annotated[str, typer.Option(help="The decimal point of a text file: . or ,")]
+
 
 def train_command(
     data: Annotated[
-        Path, typer.Argument(help="Examples: .csv, .tsv with a header, .parquet, .npy, or .npz with arrays x and y.")
+        Path,
+        typer.Argument(help="Examples: .csv, .tsv with a header (also .gz), .parquet, .npy, or .npz with arrays x and y."),
     ],
     label: Annotated[
         str, typer.Option(help="The label's column by name; its number for .npy, the name of its array for .npz.")
@@ -30,6 +37,14 @@ def train_command(
     leave_out: Annotated[
         list[str] | None, typer.Option(help="A column that is no feature, such as an id; may be given again.")
     ] = None,
+    separator: Separator = None,
+    decimal: Decimal = ".",
+    missing: Annotated[
+        str, typer.Option(help="Where values are missing: refuse, drop their rows, or fill in the mean of their column.")
+    ] = "refuse",
+    categories: Annotated[
+        str, typer.Option(help="Columns of text: refuse, or one-hot, a feature for each of their values.")
+    ] = "refuse",
     gradient: Annotated[str, typer.Option(help="hand: the hand-derived gradient. autodiff: jax.grad.")] = "hand",
     standardise: Annotated[bool, typer.Option(help="Centre and scale every column by the training share.")] = True,
     validation: Annotated[float, typer.Option(help="Share of the examples held out to decide when to stop.")] = 0.0,
@@ -58,6 +73,12 @@ def train_command(
         bool, typer.Option("--compare", help="Train scikit-learn's LogisticRegression on the same split; extra sklearn.")
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also what each gradient costs an example.")] = False,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="Read the examples again for every epoch, for files larger than memory: .npy, .parquet."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Train a net of logistic output on labelled examples, with the hand-derived gradient.
@@ -75,6 +96,8 @@ def train_command(
 def predict_command(
     model: Annotated[Path, typer.Argument(help="What `manual-grad train --save` has written.")],
     data: Annotated[Path, typer.Argument(help="Examples with the columns the model was trained on.")],
+    separator: Separator = None,
+    decimal: Decimal = ".",
 ) -> None:
     """Predict the labels of new examples, as CSV on stdout: the label, and of two classes the probability of the second.
 
@@ -82,6 +105,7 @@ def predict_command(
 
     Columns of CSV files are found by their names; columns that the model does not know are left aside.
     """
+    told = locals()
     from autodiff_ref.train.commands import predict
 
-    predict(model, data)
+    predict(**told)

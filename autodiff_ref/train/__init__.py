@@ -9,14 +9,17 @@ from autodiff_ref.train.model import Model, load
 from autodiff_ref.train.optimizers import sgd
 from autodiff_ref.train.run import Epoch
 from autodiff_ref.train.shuffle import Shuffler
+from autodiff_ref.train.sources import Arrays, Source, source_of
 
 __all__ = [
+    "Arrays",
     "Dataset",
     "Epoch",
     "Fit",
     "Model",
     "Recipe",
     "Shuffler",
+    "Source",
     "State",
     "epoch",
     "fit",
@@ -26,6 +29,7 @@ __all__ = [
     "mean_log_likelihood",
     "read",
     "sgd",
+    "source_of",
     "start",
     "step",
     "sum_over",

@@ -26,15 +26,19 @@ def initial_layers(d: int, widths: Sequence[int], hidden: str, bias: bool, seed:
 
 def share_of(y: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(rows that stay, rows of a share), each in order: `share` of all rows and, as nearly as can be, of every class."""
-    n = len(y)
-    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,))).permutation(n)
-    place = np.empty(n)
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLIT,)))
+    apart = stratified(y, max(1, round(share * len(y))), random)
+    return np.setdiff1d(np.arange(len(y)), apart), apart
+
+
+def stratified(y: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """So many rows, in order, and, as nearly as can be, of every class alike."""
+    order = random.permutation(len(y))
+    place = np.empty(len(y))
     for label in np.unique(y):
         rows = order[y[order] == label]
         place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-    order = order[np.argsort(place[order], kind="stable")]
-    count = max(1, round(share * n))
-    return np.sort(order[count:]), np.sort(order[:count])
+    return np.sort(order[np.argsort(place[order], kind="stable")][:count])
 
 
 def split(y: np.ndarray, c: np.ndarray | None, share: float, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:

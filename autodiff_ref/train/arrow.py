@@ -1,16 +1,25 @@
 """Tables by pyarrow, the extra `train`: Parquet; and CSV some ten times as fast as Python's reader, where it is plain."""
 
+import gzip
 import importlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from autodiff_ref.train.encoding import MISSING, Raw, text_of
+from autodiff_ref.train.members import require_memory
+
+UNNAMED = "(the first column, without a name)"
+"""What a first column is called that has no name."""
+
 
 def text(
-    path: Path, delimiter: str, header: list[str], features: list[int], label_at: int | None
+    path: Path, delimiter: str, decimal: str, header: list[str], features: list[int], label_at: int | None
 ) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """(x, labels) of a CSV file, or None where it holds anything but finite numbers and labels, or pyarrow is missing.
+    """(x, labels) of a CSV file, NaN where a number is missing; None where it holds text or infinities, a label is missing,
+    or pyarrow is not installed.
 
     Whoever gets None reads the file slowly, and can say what is wrong and where.
     """
@@ -19,18 +28,24 @@ def text(
         arrow: Any = importlib.import_module("pyarrow")
     except ModuleNotFoundError:
         return None
-    quotes = _quotes(path)
+    quotes, size = _looked_through(path)
+    require_memory(size)
     if any("\n" in name or "\r" in name for name in header) or quotes % 2:
         return None  # which pyarrow reads in ways of its own
     names = [str(k) for k in range(len(header))]
     kinds = {names[k]: arrow.float64() for k in features} | ({} if label_at is None else {names[label_at]: arrow.string()})
+    spelled = [form for word in MISSING for form in {word, word.upper(), word.capitalize(), "NaN", "N/a"}]
     try:
         table = csv.read_csv(
             path,
             read_options=csv.ReadOptions(column_names=names, skip_rows=1),
             parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=quotes > 0),
             convert_options=csv.ConvertOptions(
-                column_types=kinds, include_columns=list(kinds), null_values=[], strings_can_be_null=False
+                column_types=kinds,
+                include_columns=list(kinds),
+                null_values=spelled,
+                strings_can_be_null=False,
+                decimal_point=decimal,
             ),
         )
     except (arrow.ArrowInvalid, OSError, ValueError):
@@ -40,7 +55,7 @@ def text(
     x = np.empty((table.num_rows, len(features)))
     for at, k in enumerate(features):
         x[:, at] = table.column(names[k]).to_numpy()
-    if not np.isfinite(x).all():
+    if np.isinf(x).any():
         return None
     if label_at is None:
         return x, None
@@ -48,9 +63,14 @@ def text(
     return None if (labels == "").any() else (x, labels)
 
 
-def _quotes(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(chunk.count(b'"') for chunk in iter(lambda: file.read(1 << 20), b""))
+def _looked_through(path: Path) -> tuple[int, int]:
+    """How many quotation marks a file has, and its bytes, unpacked."""
+    quotes = size = 0
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            quotes += chunk.count(b'"')
+            size += len(chunk)
+    return quotes, size
 
 
 class Parquet:
@@ -73,32 +93,82 @@ class Parquet:
         except Exception as error:  # of arrow, many kinds
             raise ValueError(f"{path}: not a Parquet file, or damaged ({type(error).__name__})") from None
 
-    def read(self, features: list[int], label_at: int | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """(x, labels).
+    @property
+    def sizes(self) -> list[int]:
+        """The rows of each row group."""
+        about = self._file.metadata
+        return [about.row_group(k).num_rows for k in range(about.num_row_groups)]
+
+    def numbers(self, group: int, names: Sequence[str], rows: int) -> Iterator[np.ndarray]:
+        """The columns of these names of a row group, in float64, some rows at a time.
 
         Raises:
             ValueError: columns are no numbers or have gaps, all of them named; or the file is damaged.
         """
-        wanted = [self.header[k] for k in [*features, *([] if label_at is None else [label_at])]]
+        for part in self._parts(group, names, rows):
+            yield self._matrix(part, names)
+
+    def labels(self, group: int, name: str) -> np.ndarray:
+        """A column of a row group as it stands.
+
+        Raises:
+            ValueError: it has gaps, or the file is damaged.
+        """
+        parts = list(self._parts(group, [name], 1 << 20))
+        if any(part.column(0).null_count for part in parts):
+            raise ValueError(f"{self.path}: values are missing in {name}: fill them or drop the rows")
+        return np.array([value for part in parts for value in part.column(0).to_pylist()])
+
+    def _parts(self, group: int, names: Sequence[str], rows: int) -> Iterator[Any]:
         try:
-            table = self._file.read(columns=wanted)
+            yield from self._file.iter_batches(batch_size=rows, row_groups=[group], columns=list(names))
         except Exception as error:  # of arrow, many kinds
             raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
-        arrow: Any = importlib.import_module("pyarrow")
-        kinds = arrow.types
 
-        def is_number(kind: Any) -> bool:
-            return kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
+    def read(self, names: Sequence[str], label: str | None) -> tuple[dict[str, Raw], np.ndarray | None]:
+        """The columns of these names, and the labels.
 
-        chosen = [self.header[k] for k in features]
-        odd = [name for name in chosen if not is_number(table.column(name).type)]
+        Raises:
+            ValueError: a column is neither of numbers nor of text; or the file is damaged.
+        """
+        kinds: Any = importlib.import_module("pyarrow").types
+        try:
+            table = self._file.read(columns=[*names, *([] if label is None else [label])])
+        except Exception as error:  # of arrow, many kinds
+            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
+        raw: dict[str, Raw] = {}
+        for name in names:
+            column = table.column(name)
+            if _is_number(column.type):
+                raw[name] = _numbers(column)
+            elif kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_dictionary(column.type):
+                raw[name] = ["" if value is None else text_of(str(value)) for value in column.to_pylist()]
+            else:
+                raise ValueError(f"{self.path}: column {name!r} holds {column.type}, neither numbers nor text: leave it out")
+        if label is None:
+            return raw, None
+        values = table.column(label).to_pylist()
+        if any(value is None for value in values):
+            return raw, np.array(["" if value is None else str(value) for value in values])
+        return raw, np.array(values)
+
+    def _matrix(self, part: Any, names: Sequence[str]) -> np.ndarray:
+        """(rows, columns of these names) of a part of the file, in float64."""
+        odd = [name for name in names if not _is_number(part.column(name).type)]
         if odd:
             raise ValueError(f"{self.path}: columns that are not numeric: {', '.join(odd)}: encode them, or leave them out")
-        gaps = {name: table.column(name).null_count for name in wanted if table.column(name).null_count}
+        gaps = {name: part.column(name).null_count for name in names if part.column(name).null_count}
         if gaps:
             told = ", ".join(f"{name} ({count})" for name, count in gaps.items())
             raise ValueError(f"{self.path}: values are missing in {told}: fill them or drop the rows")
-        x = np.column_stack([np.asarray(table.column(name).to_numpy(), np.float64) for name in chosen])
-        if label_at is None:
-            return x, None
-        return x, np.array(table.column(self.header[label_at]).to_pylist())
+        return np.column_stack([_numbers(part.column(name)) for name in names])
+
+
+def _is_number(kind: Any) -> bool:
+    kinds: Any = importlib.import_module("pyarrow").types
+    return kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind)
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """A column in float64, NaN where it has gaps."""
+    return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), np.float64)

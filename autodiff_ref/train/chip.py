@@ -5,10 +5,13 @@ gradient need nothing else. `one_pass` reads X once; `epoch` takes all minibatch
 a step needs of the step before, the weights, never leaves the chip. In Pallas, for Triton; `interpret=True` runs the same
 program anywhere, which is how it is tested where there is no GPU.
 
-Both are for the notes' net: one hidden layer of few units, one logistic output, float32. Whatever else goes to XLA.
+Both are for the notes' net: one hidden layer of few units, one logistic output, float32. Whatever else goes to XLA. How a
+kernel is spread over the GPU, and which nets have one, is by what was measured on one H200 (docs/training.md).
 """
 
 from collections.abc import Callable
+from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import jax
@@ -23,17 +26,14 @@ from manual_grad.mlp import Layer
 
 Layers = tuple[Layer[Any], ...]
 
-BLOCK = 128
-"""Columns that a program holds at a time."""
-PROGRAMS = 8 * 132
-"""Programs of `one_pass`: eight for each of an H100's or H200's 132 processors, each looping over its blocks."""
-UNITS, FEATURES = 8, 64
-"""Nets up to this size: their weights and one block stay in registers. Measured at 30 features on one H200, by a prototype
-(docs/training.md): 4.2 times `jit(value_and_grad)` at 2 units and 10^7 examples, 1.4 times at 8; more was not measured."""
-ENOUGH = 100_000
+TRITON = find_spec("jax.experimental.pallas.triton") is not None
+"""Whether this JAX still has what the kernels are written for; jax 0.11 says that it will go."""
+PROCESSORS = 132
+"""Of an H100 or H200."""
+ENOUGH = 200_000
 """Examples from which on one pass is worth a launch of so many programs."""
-LONGEST = 1_024
-"""The largest minibatch of `epoch`: one program holds all of it."""
+FEW = 2
+"""Up to so many units, each is worked on by itself, by sums of products; more are multiplied as one matrix."""
 NUMBER_BY_NUMBER = frozenset(
     (
         "abs",
@@ -67,8 +67,26 @@ INTERPRET = False
 """Whether `autodiff_ref.train.loop` has kernels interpreted; for tests."""
 
 
+class Launch(NamedTuple):
+    """How a kernel is spread over a GPU."""
+
+    columns: int
+    """Examples that a program works on at a time."""
+    warps: int
+    """Of 32 threads, for each program."""
+    programs: int = 1
+    lanes: int | None = None
+    """How many partial sums of a unit's ∂w a program keeps until its end, one an example by default: adding up across
+    threads costs more than adding in each."""
+    ahead: bool = False
+    """Whether the next block is asked for before this one is worked on."""
+
+
 class Chip(NamedTuple):
-    """The weights as a program holds them: one vector of inputs a unit, padded with zeros to a power of two."""
+    """The weights as a program holds them, by groups of units: one unit each, w (inputs,), or all in one, w (units, inputs)
+
+    Padded with zeros: inputs and units to powers of two.
+    """
 
     w: tuple[Any, ...]
     b: tuple[Any, ...] | None
@@ -76,58 +94,158 @@ class Chip(NamedTuple):
     v0: Any | None
 
 
-def fits(layers: Layers) -> bool:
-    """Whether a net is of the kind and the size that is written here."""
-    if len(layers) != 2 or layers[1].w.shape[0] != 1 or any(leaf.dtype != np.float32 for leaf in jax.tree.leaves(layers)):
-        return False
+def one_pass_launch(layers: Layers) -> Launch | None:
+    """How to run `one_pass` on a net; None where it is not of the kind or the size that is written here."""
+    if not _is_the_notes_net(layers):
+        return None
     units, inputs = layers[0].w.shape
-    return units <= UNITS and inputs <= FEATURES
+    if units <= FEW and inputs <= 64:
+        columns = 128 if inputs <= 32 else 64
+        return Launch(columns, 1, 16 * PROCESSORS, columns // 4)
+    if units <= 64 and inputs <= 32:
+        columns, warps, programs = (32, 1, 16) if units <= 8 else (64, 2, 8) if units <= 16 else (64, 4, 4)
+        return Launch(columns, warps, programs * PROCESSORS)
+    return None
 
 
-def to_chip(layers: Layers) -> Chip:
-    """The weights, unit by unit."""
+def epoch_launch(layers: Layers, batch: int) -> Launch | None:
+    """How to run `epoch` on a net; None where the net or the batch is not of the kind or the size that is written here."""
+    if not _is_the_notes_net(layers) or batch & (batch - 1):
+        return None
+    units, inputs = layers[0].w.shape
+    if units <= FEW and inputs <= 32 and batch <= 1024:
+        return Launch(min(batch, 512), 4 if batch <= 256 else 8, ahead=batch <= 256)
+    if units <= 16 and inputs <= 32 and 16 <= batch <= 128:
+        return Launch(batch, 4, ahead=True)
+    return None
+
+
+def _is_the_notes_net(layers: Layers) -> bool:
+    if not TRITON or len(layers) != 2 or layers[1].w.shape[0] != 1:
+        return False
+    return all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(layers))
+
+
+def _groups(units: int) -> tuple[Any, ...]:
+    """The units of each group: their numbers, or all of them."""
+    return tuple(range(units)) if units <= FEW else (slice(None),)
+
+
+def _with_padding(units: int) -> int:
+    """The rows of w: a GPU multiplies matrices of 16 rows and more."""
+    return units if units <= FEW else max(16, _power_of_two(units))
+
+
+def padded(layers: Layers) -> Layers:
+    """The weights with units and inputs of weight 0, as a kernel takes them."""
     (w, b), (v, v0) = layers
-    room = _power_of_two(w.shape[1])
-    padded = jnp.pad(w, ((0, 0), (0, room - w.shape[1])))
-    units = range(w.shape[0])
+    units, inputs = w.shape
+    more = _with_padding(units) - units
+    first = Layer(jnp.pad(w, ((0, more), (0, _power_of_two(inputs) - inputs))), None if b is None else jnp.pad(b, (0, more)))
+    return first, Layer(jnp.pad(v, ((0, 0), (0, more))), v0)
+
+
+def unpadded(layers: Layers, units: int, inputs: int) -> Layers:
+    """The weights without the units and inputs that `padded` put there."""
+    (w, b), (v, v0) = layers
+    return Layer(w[:units, :inputs], None if b is None else b[:units]), Layer(v[:, :units], v0)
+
+
+def read_net(net: Layers) -> Chip:
+    """The weights by groups, of padded arrays or of what a kernel is given of them."""
+    (w, b), (v, v0) = net
+    groups = _groups(w.shape[0])
     return Chip(
-        tuple(padded[j] for j in units),
-        None if b is None else tuple(b[j] for j in units),
-        tuple(v[0, j] for j in units),
+        tuple(w[group, :] for group in groups),
+        None if b is None else tuple(b[group] for group in groups),
+        tuple(v[0, group] for group in groups),
         None if v0 is None else v0[0],
     )
 
 
-def from_chip(chip: Chip, inputs: int) -> Layers:
-    """The weights as layers again."""
-    first = Layer(jnp.stack(chip.w)[:, :inputs], None if chip.b is None else jnp.stack(chip.b))
-    return first, Layer(jnp.stack(chip.v)[None], None if chip.v0 is None else chip.v0[None])
+def write_net(net: Layers, chip: Chip) -> None:
+    """Puts the weights where a kernel leaves them."""
+    (w, b), (v, v0) = net
+    for k, group in enumerate(_groups(w.shape[0])):
+        w[group, :] = chip.w[k]
+        v[0, group] = chip.v[k]
+        if b is not None and chip.b is not None:
+            b[group] = chip.b[k]
+    if v0 is not None:
+        v0[0] = chip.v0
 
 
-def of_block(chip: Chip, x: Any, y: Any, c: Any, hidden: str) -> tuple[Any, Chip]:
-    """What each example of a block adds to ll, and ∇ll: r = c y σ(−yz), δ_j = r v_j s'(a_j), ∂w_j = x δ_j, ∂v_j = r·h_j
+class Arithmetic(NamedTuple):
+    """What is done within a block."""
 
-    Biases and v come by lanes, one an example, for whoever sums them up: that is one reduction less a block.
-    """
-    both = activation_of(hidden).both
-    hs: list[Any] = []
-    slopes: list[Any] = []
-    z = 0.0 if chip.v0 is None else chip.v0
-    for j, w in enumerate(chip.w):
-        a = jnp.sum(w[:, None] * x, axis=0)
-        h, slope = both(a if chip.b is None else a + chip.b[j])
-        hs.append(h)
-        slopes.append(slope)
-        z = z + chip.v[j] * h
-    log_p, r = log_sigmoid_and_derivative(y * z)
-    log_p, r = c * log_p, c * (y * r)
-    deltas = [r * v * slope for v, slope in zip(chip.v, slopes, strict=True)]
-    return log_p, Chip(
-        tuple(jnp.sum(delta[None, :] * x, axis=1) for delta in deltas),
-        None if chip.b is None else tuple(deltas),
-        tuple(r * h for h in hs),
-        None if chip.v0 is None else r,
-    )
+    hidden: str
+    """The squashing function."""
+    lanes: int | None
+    """As in `Launch`."""
+    precision: Any
+    """Of products of matrices."""
+
+    def scores(self, w: Any, x: Any) -> Any:
+        """W X, (units, examples), or wᵀX of one unit, (examples,)"""
+        if w.ndim == 1:
+            return jnp.sum(w[:, None] * x, axis=0)
+        return self._product(w, x, 0)
+
+    def outer(self, delta: Any, x: Any) -> Any:
+        """Δ Xᵀ, (units, inputs), or the terms of Xδ of one unit, (inputs, lanes)"""
+        if delta.ndim > 1:
+            return self._product(delta, x, 1)
+        terms = delta[None, :] * x
+        inputs, examples = terms.shape
+        if self.lanes in (None, examples):
+            return terms
+        return jnp.sum(jnp.reshape(terms, (inputs, self.lanes, examples // self.lanes)), axis=2)
+
+    def _product(self, one: Any, other: Any, axis: int) -> Any:
+        over = (((1,), (axis,)), ((), ()))
+        return jax.lax.dot_general(one, other, over, precision=self.precision, preferred_element_type=jnp.float32)
+
+    def of_block(self, chip: Chip, x: Any, y: Any, c: Any | None) -> tuple[Any, Chip]:
+        """What each example of a block adds to ll, and what ∇ll is the sum of
+
+        r = c y σ(−yz), Δ_j = r v_j s'(a_j), ∂W = Δ Xᵀ, ∂b = Δ 1, ∂v_j = Σ r h_j: see `total_of` for the sums.
+        """
+        both = activation_of(self.hidden).both
+        hs: list[Any] = []
+        slopes: list[Any] = []
+        z = 0.0 if chip.v0 is None else chip.v0
+        for k, (w, v) in enumerate(zip(chip.w, chip.v, strict=True)):
+            a = self.scores(w, x)
+            h, slope = both(a if chip.b is None else a + _column(chip.b[k]))
+            hs.append(h)
+            slopes.append(slope)
+            z = z + (v * h if h.ndim == 1 else jnp.sum(_column(v) * h, axis=0))
+        log_p, r = log_sigmoid_and_derivative(y * z)
+        r = y * r
+        if c is not None:
+            log_p, r = c * log_p, c * r
+        deltas = [r * _column(v) * slope for v, slope in zip(chip.v, slopes, strict=True)]
+        return log_p, Chip(
+            tuple(self.outer(delta, x) for delta in deltas),
+            None if chip.b is None else tuple(deltas),
+            tuple(r * h for h in hs),
+            None if chip.v0 is None else r,
+        )
+
+
+def _column(number: Any) -> Any:
+    """One number for each unit of a group, to be multiplied with (units, examples)"""
+    return number[:, None] if number.ndim else number
+
+
+def total_of(terms: Chip, chip: Chip) -> Chip:
+    """∇ll of a program, in the shapes of its weights: terms are added up over their lanes."""
+    return jax.tree.map(lambda g, p: g if g.shape == p.shape else jnp.sum(g, axis=-1), terms, chip)
+
+
+def _precision(interpret: bool) -> Any:
+    """Of products of matrices on the chip: three of TF32 make up one of float32."""
+    return jax.lax.Precision.HIGHEST if interpret else jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3
 
 
 def _triton() -> Any:
@@ -140,24 +258,31 @@ def _power_of_two(least: int) -> int:
     return 1 << max(0, (least - 1).bit_length())
 
 
-def _padded(table: Any, rows: int, columns: int) -> Any:
+def _with_room(table: Any, rows: int, columns: int) -> Any:
     """For the interpreter, which clamps what a GPU masks: room for whole blocks."""
     return jnp.pad(table, ((0, max(0, rows - table.shape[0])), (0, columns)))
 
 
-def _reader(table: Any, inputs: int, weighted: bool, size: int) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-    """(x, y, c) of the `size` columns from `first` on, 0 from `end` on."""
+def _reader(table: Any, inputs: int, weighted: bool, size: int) -> Callable[..., tuple[Any, Any, Any]]:
+    """(x, y, c) of the `size` columns from `first` on; with an `end`, 0 from there on. c is None where all weights are 1."""
     triton = _triton()
     room = _power_of_two(inputs)
     features = (jnp.arange(room) < inputs)[:, None]
 
-    def read(first: Any, end: Any) -> tuple[Any, Any, Any]:
-        inside = first + jnp.arange(size) < end
-        x = triton.load(table.at[pl.ds(0, room), pl.ds(first, size)], mask=features & inside[None, :], other=0.0)
-        y = triton.load(table.at[jnp.int32(inputs), pl.ds(first, size)], mask=inside, other=0.0)
-        if not weighted:
-            return x, y, inside.astype(x.dtype)
-        return x, y, triton.load(table.at[jnp.int32(inputs + 1), pl.ds(first, size)], mask=inside, other=0.0)
+    def read(first: Any, end: Any = None) -> tuple[Any, Any, Any]:
+        at, kept = pl.ds(first, size), features
+        other: dict[str, Any] = {}
+        if end is not None:
+            inside = first + jnp.arange(size) < end
+            kept, other = features & inside[None, :], {"mask": inside, "other": 0.0}
+        if end is None and room == inputs:
+            x = triton.load(table.at[pl.ds(0, room), at])
+        else:
+            x = triton.load(table.at[pl.ds(0, room), at], mask=kept, other=0.0)
+        y = triton.load(table.at[jnp.int32(inputs), at], **other)
+        if weighted:
+            return x, y, triton.load(table.at[jnp.int32(inputs + 1), at], **other)
+        return x, y, None if end is None else other["mask"].astype(x.dtype)
 
     return read
 
@@ -168,60 +293,69 @@ def one_pass(
     n: Any,
     *,
     hidden: str,
+    launch: Launch,
     interpret: bool = False,
-    programs: int = PROGRAMS,
 ) -> tuple[Any, Layers]:
     """(ll, ∇ll) over the first n columns of a table, X read once. To be called under `jax.jit`.
 
     Args:
-        layers: a net that `fits`.
+        layers: a net.
         table: (d + 1, …) or (d + 2, …), one example a column: features, label, weight.
-        n: how many columns count.
+        n: how many columns count; None for all.
         hidden: the squashing function within.
+        launch: how it is spread over the GPU: `one_pass_launch`.
         interpret: run it by Pallas's interpreter, anywhere.
-        programs: each takes an equal share of the blocks.
     """
-    inputs, weighted = layers[0].w.shape[1], table.shape[0] > layers[0].w.shape[1] + 1
-    chip = to_chip(layers)
-    flat, shape = jax.tree.flatten(chip)
-    blocks = -(-table.shape[1] // BLOCK)
-    programs = min(programs, blocks)
-    each = -(-blocks // programs)
+    (units, inputs), weighted = layers[0].w.shape, table.shape[0] > layers[0].w.shape[1] + 1
+    width, size = table.shape[1], launch.columns
+    programs = min(launch.programs, -(-width // size))
+    rows, room = _with_padding(units), _power_of_two(inputs)
+    flat, shape = jax.tree.flatten(padded(layers))
+    arithmetic = Arithmetic(hidden, launch.lanes, _precision(interpret))
     if interpret:
-        table = _padded(table, _power_of_two(inputs), (each * programs) * BLOCK)
+        table = _with_room(table, room, size)
 
     def program(*refs: Any) -> None:
-        end, table_ref, *rest = refs
-        weights, (ll_ref, *out) = rest[: len(flat)], rest[len(flat) :]
-        chip = jax.tree.unflatten(shape, [ref[...] if ref.shape != (1,) else ref[0] for ref in weights])
-        read, last = _reader(table_ref, inputs, weighted, BLOCK), end[0]
-        mine = pl.program_id(0)
+        n_ref, table_ref, *rest = refs
+        net, (w_out, numbers_out) = jax.tree.unflatten(shape, rest[: len(flat)]), rest[len(flat) :]
+        chip, read = read_net(net), _reader(table_ref, inputs, weighted, size)
+        end = jnp.int32(width) if n is None else n_ref[0]
+        mine, whole = pl.program_id(0), jax.lax.div(end, jnp.int32(size))
 
-        def body(k: Any, total: Any) -> Any:
-            columns = read((mine * each + k) * BLOCK, last)
-            return jax.tree.map(jnp.add, total, of_block(chip, *columns, hidden))
+        def added(total: Any, first: Any, end: Any = None) -> Any:
+            return jax.tree.map(jnp.add, total, arithmetic.of_block(chip, *read(first, end)))
 
-        def none(leaf: Any) -> Any:
-            return jnp.zeros(leaf.shape or (BLOCK,), jnp.float32)
+        kinds = jax.eval_shape(lambda: arithmetic.of_block(chip, *read(0)))
+        total = jax.tree.map(lambda kind: jnp.zeros(kind.shape, jnp.float32), kinds)
+        blocks = jax.lax.div(whole - mine + (programs - 1), jnp.int32(programs))
+        total = jax.lax.fori_loop(0, blocks, lambda k, total: added(total, (k * programs + mine) * size), total)
+        if n is not None or width % size:  # columns left over after whole blocks
+            here = (mine == jax.lax.rem(whole, jnp.int32(programs))) & (whole * size < end)
+            left = jax.lax.convert_element_type(here, jnp.int32)
+            total = jax.lax.fori_loop(0, left, lambda _, total: added(total, whole * size, end), total)
+        ll, terms = total
+        g = total_of(terms, chip)
+        numbers_out[mine, 0, 0] = jnp.sum(ll)
+        if g.v0 is not None:
+            numbers_out[mine, 0, 1] = g.v0
+        for k, group in enumerate(_groups(units)):
+            w_out[mine, group, :] = g.w[k]
+            numbers_out[mine, 1, group] = g.v[k]
+            if g.b is not None:
+                numbers_out[mine, 2, group] = g.b[k]
 
-        ll, total = jax.lax.fori_loop(0, each, body, (jnp.zeros(BLOCK, jnp.float32), jax.tree.map(none, chip)))
-        ll_ref[mine] = jnp.sum(ll)
-        for ref, weight, leaf in zip(out, jax.tree.leaves(chip), jax.tree.leaves(total), strict=True):
-            if weight.shape:
-                ref[mine, :] = leaf
-            else:
-                ref[mine] = jnp.sum(leaf)
-
-    kinds = [jax.ShapeDtypeStruct((programs, *leaf.shape), jnp.float32) for leaf in flat]
-    ll, *parts = pl.pallas_call(
+    parts = [(programs, rows, room), (programs, 3, max(2, rows))]
+    w, numbers = pl.pallas_call(
         program,
         grid=(programs,),
-        out_shape=[jax.ShapeDtypeStruct((programs,), jnp.float32), *kinds],
+        out_shape=[jax.ShapeDtypeStruct(part, jnp.float32) for part in parts],
         interpret=interpret,
-        **({} if interpret else {"compiler_params": _triton().CompilerParams(num_warps=4, num_stages=2)}),
-    )(jnp.asarray(n, jnp.int32)[None], table, *(leaf if leaf.shape else leaf[None] for leaf in flat))
-    total = jax.tree.unflatten(shape, [jnp.sum(part, axis=0) for part in parts])
-    return jnp.sum(ll), from_chip(total, inputs)
+        **({} if interpret else {"compiler_params": _triton().CompilerParams(num_warps=launch.warps, num_stages=2)}),
+    )(jnp.zeros(1, jnp.int32) if n is None else jnp.asarray(n, jnp.int32)[None], table, *flat)
+    w, numbers = jnp.sum(w, axis=0), jnp.sum(numbers, axis=0)
+    (_, b), (_, v0) = layers
+    first = Layer(w[:units, :inputs], None if b is None else numbers[2, :units])
+    return numbers[0, 0], (first, Layer(numbers[1:2, :units], None if v0 is None else numbers[0, 1:2]))
 
 
 def number_by_number(update: Update) -> bool:
@@ -231,7 +365,15 @@ def number_by_number(update: Update) -> bool:
 
 def update_on_chip(optimizer: Any, layers: Layers) -> tuple[Update, Values]:
     """The computation of an optimiser on the weights as a program holds them, and its numbers."""
-    return update_of(optimizer, jax.eval_shape(to_chip, layers))
+    leaves, shape = jax.tree.flatten(layers)
+    return update_of(optimizer, _kinds_on_chip(shape, tuple(leaf.shape for leaf in leaves)))
+
+
+@lru_cache(maxsize=64)
+def _kinds_on_chip(shape: Any, sizes: tuple[tuple[int, ...], ...]) -> Chip:
+    """The shapes of a net as a program holds it; kept, since every epoch asks."""
+    net = jax.tree.unflatten(shape, [jax.ShapeDtypeStruct(size, np.float32) for size in sizes])
+    return jax.eval_shape(lambda net: read_net(padded(net)), net)
 
 
 def epoch(
@@ -241,98 +383,117 @@ def epoch(
     state: Any,
     table: Float[Array, "rows room"],
     decay: Any,
-    batches: Any,
+    n: Any,
     order: Any,
     *,
     batch: int,
     hidden: str,
+    launch: Launch,
     interpret: bool = False,
 ) -> tuple[Layers, Any, Any]:
-    """All steps over whole batches, in one kernel: (layers, state of the optimiser, ll). To be called under `jax.jit`.
+    """All steps of an epoch, in one kernel: (layers, state of the optimiser, ll). To be called under `jax.jit`.
 
     Args:
         update: of an optimiser that works `number_by_number`, from `update_on_chip`.
         values: its numbers.
-        layers: a net that `fits`.
+        layers: a net.
         state: of the optimiser.
         table: one example a column.
         decay: λ/N.
-        batches: how many whole batches there are.
-        order: their order, or None.
-        batch: examples a step, a power of two up to `LONGEST`.
+        n: how many columns count; those left over after whole batches are the last batch.
+        order: of the whole batches, or None.
+        batch: examples a step.
         hidden: the squashing function within.
+        launch: how it runs on the GPU: `epoch_launch`.
         interpret: run it by Pallas's interpreter, anywhere.
     """
-    inputs, weighted = layers[0].w.shape[1], table.shape[0] > layers[0].w.shape[1] + 1
+    (units, inputs), weighted = layers[0].w.shape, table.shape[0] > layers[0].w.shape[1] + 1
+    columns, ahead = launch.columns, launch.ahead
+    arithmetic = Arithmetic(hidden, launch.lanes, _precision(interpret))
     like = jax.tree.structure(layers)
 
     def is_net(tree: Any) -> bool:
         return jax.tree.structure(tree) == like
 
-    chip = to_chip(layers)
-    on_chip = jax.tree.map(lambda t: to_chip(t) if is_net(t) else t, state, is_leaf=is_net)
-    flat, shape = jax.tree.flatten((chip, on_chip, values, jnp.asarray(decay, jnp.float32)))
-    flat = [jnp.asarray(leaf) for leaf in flat]
-    results = len(jax.tree.leaves((chip, on_chip)))
+    def each(at_net: Callable[..., Any], at_number: Callable[..., Any], *trees: Any) -> Any:
+        """Both functions, over the nets and over the other leaves of trees."""
+        return jax.tree.map(lambda *t: at_net(*t) if is_net(t[0]) else at_number(*t), *trees, is_leaf=is_net)
+
+    carried, shape = jax.tree.flatten(each(padded, jnp.atleast_1d, (layers, state)))
+    given, given_shape = jax.tree.flatten(jax.tree.map(jnp.atleast_1d, (values, jnp.asarray(decay, jnp.float32))))
     if interpret:
-        table = _padded(table, _power_of_two(inputs), 0)
-    numbers = jnp.arange(table.shape[1] // batch, dtype=jnp.int32) if order is None else jnp.asarray(order, jnp.int32)
+        table = _with_room(table, _power_of_two(inputs), batch)
+    numbers = jnp.zeros(1, jnp.int32) if order is None else jnp.asarray(order, jnp.int32)
 
     def program(*refs: Any) -> None:
-        count, numbers_ref, table_ref, *rest = refs
-        given, (ll_ref, *out) = rest[: len(flat)], rest[len(flat) :]
-        leaves = [ref[...] if kind.shape else ref[0] for ref, kind in zip(given, flat, strict=True)]
-        chip, on_chip, values, decay = jax.tree.unflatten(shape, leaves)
-        read = _reader(table_ref, inputs, weighted, batch)
+        n_ref, numbers_ref, table_ref, *rest = refs
+        net, more, (ll_ref, *out) = rest[: len(carried)], rest[len(carried) : -len(carried) - 1], rest[-len(carried) - 1 :]
+        chip, on_chip = each(read_net, lambda ref: ref[0], jax.tree.unflatten(shape, net))
+        values, decay = jax.tree.unflatten(given_shape, [ref[0] for ref in more])
+        read, end = _reader(table_ref, inputs, weighted, columns), n_ref[0]
+        whole = jax.lax.div(end, jnp.int32(batch))
+        parts = range(0, batch, columns)
 
-        def body(k: Any, carry: Any) -> Any:
-            chip, on_chip, ll = carry
-            first = numbers_ref[k] * batch
-            log_p, total = of_block(chip, *read(first, first + batch), hidden)
-            chip, on_chip = _ascended(update.run, values, chip, on_chip, total, batch, decay)
+        def place(k: Any) -> Any:
+            """Where the k-th batch begins; the last one where there is none, since nothing else may be read."""
+            number = jnp.minimum(k, whole - 1)
+            if order is not None:
+                number = jnp.minimum(numbers_ref[jnp.maximum(number, 0)], whole - 1)
+            return jnp.maximum(number, 0) * batch
+
+        def stepped(chip: Chip, on_chip: Any, ll: Any, blocks: list[Any], count: Any) -> Any:
+            """The step along the mean gradient over the blocks of a batch."""
+            log_p, terms = arithmetic.of_block(chip, *blocks[0])
+            for block in blocks[1:]:
+                log_p, terms = jax.tree.map(jnp.add, (log_p, terms), arithmetic.of_block(chip, *block))
+            mean = jax.tree.map(lambda g: g / count, total_of(terms, chip))
+            if units > FEW:  # units of weight 0 stay so: what they are off by is no one's
+                mean = mean._replace(v=(jnp.where(jnp.arange(_with_padding(units)) < units, mean.v[0], 0.0),))
+            chip, on_chip = _ascended(update.run, values, chip, on_chip, mean, decay)
             return chip, on_chip, ll + log_p
 
-        chip, on_chip, ll = jax.lax.fori_loop(0, count[0], body, (chip, on_chip, jnp.zeros(batch, jnp.float32)))
-        ll_ref[0] = jnp.sum(ll)
-        for ref, leaf, kind in zip(out, jax.tree.leaves((chip, on_chip)), flat[:results], strict=True):
-            if kind.shape:
-                ref[...] = leaf
-            else:
-                ref[0] = leaf
+        def body(k: Any, carry: Any) -> Any:
+            chip, on_chip, ll, here, first, following = carry
+            after = read(following) if ahead else None
+            blocks = [here if ahead else read(first)] + [read(first + part) for part in parts[1:]]
+            return *stepped(chip, on_chip, ll, blocks, batch), after, following, place(k + 2)
 
-    kinds = [jax.ShapeDtypeStruct(leaf.shape or (1,), leaf.dtype) for leaf in flat[:results]]
+        first = place(0)
+        carry = chip, on_chip, jnp.zeros(columns, jnp.float32), read(first) if ahead else None, first, place(1)
+        chip, on_chip, ll, *_ = jax.lax.fori_loop(0, whole, body, carry)
+
+        def last_step(_: Any, carry: Any) -> Any:
+            chip, on_chip, ll = carry
+            blocks = [read(whole * batch + part, end) for part in parts]
+            return stepped(chip, on_chip, ll, blocks, end - whole * batch)
+
+        left = jax.lax.convert_element_type(whole * batch < end, jnp.int32)
+        chip, on_chip, ll = jax.lax.fori_loop(0, left, last_step, (chip, on_chip, ll))
+        ll_ref[0] = jnp.sum(ll)
+
+        def put(ref: Any, number: Any) -> None:
+            ref[0] = number
+
+        each(write_net, put, jax.tree.unflatten(shape, out), (chip, on_chip))
+
+    kinds = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in carried]
+    parameters = {} if interpret else {"compiler_params": _triton().CompilerParams(num_warps=launch.warps, num_stages=1)}
     ll, *found = pl.pallas_call(
-        program,
-        grid=(1,),
-        out_shape=[jax.ShapeDtypeStruct((1,), jnp.float32), *kinds],
-        interpret=interpret,
-        **(
-            {}
-            if interpret
-            else {"compiler_params": _triton().CompilerParams(num_warps=4 if batch <= 256 else 8, num_stages=1)}
-        ),
-    )(
-        jnp.asarray(batches, jnp.int32)[None],
-        numbers,
-        table,
-        *(leaf if leaf.shape else leaf[None] for leaf in flat),
-    )
-    leaves = [leaf if kind.shape else leaf[0] for leaf, kind in zip(found, flat[:results], strict=True)]
-    chip, on_chip = jax.tree.unflatten(jax.tree.structure((chip, on_chip)), leaves)
-    back = jax.tree.map(
-        lambda t: from_chip(t, inputs) if isinstance(t, Chip) else t, on_chip, is_leaf=lambda t: isinstance(t, Chip)
-    )
-    return from_chip(chip, inputs), back, ll[0]
+        program, grid=(1,), out_shape=[jax.ShapeDtypeStruct((1,), jnp.float32), *kinds], interpret=interpret, **parameters
+    )(jnp.asarray(n, jnp.int32)[None], numbers, table, *carried, *given)
+    back = partial(unpadded, units=units, inputs=inputs)
+    layers, state = each(back, lambda leaf: leaf[0], jax.tree.unflatten(shape, found))
+    return layers, state, ll[0]
 
 
 def _ascended(
-    update: Callable[..., Any], values: Values, chip: Chip, state: Any, total: Chip, batch: int, decay: Any
+    update: Callable[..., Any], values: Values, chip: Chip, state: Any, mean: Chip, decay: Any
 ) -> tuple[Chip, Any]:
-    """The step along the mean gradient of a batch, less λ/N w on weights; as `autodiff_ref.train.loop` takes it."""
-    mean = jax.tree.map(lambda g, p: (g if p.shape else jnp.sum(g)) / batch, total, chip)
-    uphill = mean._replace(
-        w=tuple(g - decay * w for g, w in zip(mean.w, chip.w, strict=True)),
-        v=tuple(g - decay * v for g, v in zip(mean.v, chip.v, strict=True)),
-    )
+    """The step along a mean gradient, less λ/N w on weights; as `autodiff_ref.train.loop` takes it."""
+
+    def less(gradients: Any, weights: Any) -> Any:
+        return jax.tree.map(lambda g, w: g - decay * w, gradients, weights)
+
+    uphill = mean._replace(w=less(mean.w, chip.w), v=less(mean.v, chip.v))
     step, state = update(values, jax.tree.map(jnp.negative, uphill), state, chip)
     return jax.tree.map(lambda p, u: (p + u).astype(p.dtype), chip, step), state

@@ -4,10 +4,11 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,8 +18,9 @@ from rich.console import Console
 from autodiff_ref.train.arguments import share_of
 from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.costs import gradient_costs
-from autodiff_ref.train.data import Dataset, read
+from autodiff_ref.train.data import kind_of, read
 from autodiff_ref.train.devices import join
+from autodiff_ref.train.encoding import Encoding
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import GRADIENTS
 from autodiff_ref.train.model import Model, load, model_file
@@ -28,8 +30,12 @@ from autodiff_ref.train.prepare import codes_of, table_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
 from autodiff_ref.train.report import evaluated, logistic_regression
 from autodiff_ref.train.shuffle import MODES
+from autodiff_ref.train.sources import source_of
 from autodiff_ref.train.values import whole
 from manual_grad.activations import ACTIVATIONS
+
+MOST_SHOWN = 20_000
+"""Examples that are drawn, or that the cost of a gradient is measured on."""
 
 
 @contextmanager
@@ -39,7 +45,7 @@ def refusals() -> Generator[None]:
         yield
     except BrokenPipeError:
         raise  # whoever reads stdout has had enough
-    except (ValueError, TypeError, FloatingPointError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, FloatingPointError, OSError, MemoryError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
@@ -71,6 +77,10 @@ def train(
     weight_decay: float,
     weights: str | None,
     leave_out: list[str] | None,
+    separator: str | None,
+    decimal: str,
+    missing: str,
+    categories: str,
     gradient: str,
     standardise: bool,
     validation: float,
@@ -89,6 +99,7 @@ def train(
     test_share: float,
     compare: bool,
     verbose: bool,
+    stream: bool,
     as_json: bool,
 ) -> None:
     """Trains as the command is told, prints a summary and saves. The arguments are its options: see `cli.training`."""
@@ -101,16 +112,18 @@ def train(
         batch_size = _batch(batch)
         if plot is not None:
             require_picture(plot)
-        dataset, example_weights = _training_data(data, label, weights, leave_out or [])
-        dataset, example_weights, test = _test_share(dataset, example_weights, test_share, compare, seed)
+        form: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing, "categories": categories}
+        given = _given(data, label, weights, leave_out or [], form, stream=stream)
+        for note in given.notes:
+            print(f"note: {note}", file=sys.stderr)
+        given, test = _test_share(given, test_share, compare, seed)
         if save is not None:
             _require_writable(model_file(save), save)
         errors = Console(stderr=True)
         line = ProgressLine(errors, epochs)
         with line.running():
             result = fit(
-                dataset.x,
-                dataset.labels,
+                *given.arguments,
                 widths=widths,
                 hidden=activation,
                 bias=bias,
@@ -120,7 +133,7 @@ def train(
                 learning_rate=learning_rate,
                 momentum=momentum,
                 weight_decay=weight_decay,
-                example_weights=example_weights,
+                example_weights=given.weights,
                 gradient=gradient,
                 standardise=standardise,
                 validation=validation,
@@ -128,21 +141,22 @@ def train(
                 shuffle=shuffle,
                 seed=seed,
                 dtype="float64" if float64 else "float32",
-                columns=dataset.columns,
+                columns=given.columns,
                 label=label,
                 on_epoch=line,
                 checkpoint=checkpoint,
                 resume=resume,
                 devices=devices,
             )
+        result = replace(result, model=replace(result.model, encoding=given.encoding))
         if process_id:
             return
         saved = None if save is None else str(result.model.save(save))
-        summary = _summary(result, dataset, batch_size if verbose else 0, saved)
+        summary = _summary(result, given, batch_size if verbose else 0, saved)
         if test is not None:
-            summary |= _judged(result.model, dataset, example_weights, test, compare)
+            summary |= _judged(result.model, given, test, compare)
         if plot is not None:
-            draw(result, np.asarray(dataset.x), np.asarray(dataset.labels), plot, summary.get("test"))
+            draw(result, *given.some(MOST_SHOWN), plot, summary.get("test"))
         with _stdout():
             if as_json:
                 print(json.dumps(summary, ensure_ascii=False))
@@ -150,11 +164,11 @@ def train(
                 Console().print(summary_text(summary), soft_wrap=True)
 
 
-def predict(model: Path, data: Path) -> None:
+def predict(*, model: Path, data: Path, separator: str | None, decimal: str) -> None:
     """Prints a table of predictions as CSV: of two classes the probability of the second, of more that of each."""
     with refusals():
         trained = load(model)
-        x = _new_examples(trained, data)
+        x = _new_examples(trained, data, {"separator": separator, "decimal": decimal})
         p = trained.probabilities(x)
         labels = trained.predict(x)
         shown = slice(1, None) if len(trained.classes) == 2 else slice(None)
@@ -176,38 +190,97 @@ def _connect(devices: int, coordinator: str | None, processes: int, process_id: 
         raise ValueError("--processes and --process-id need --coordinator HOST:PORT, where process 0 is")
 
 
-def _training_data(data: Path, label: str, weights: str | None, leave_out: list[str]) -> tuple[Dataset, Any]:
-    dataset = read(data, label, leave_out=leave_out)
-    if weights is None:
-        return dataset, None
+class Given(NamedTuple):
+    """What a data file holds, to train on: arrays, or a source that is read again for every epoch."""
+
+    x: Any
+    labels: Any
+    """None for a source, which has them."""
+    weights: Any
+    columns: tuple[str, ...]
+    encoding: Encoding | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """The first arguments of `fit`."""
+        return (self.x,) if self.labels is None else (self.x, self.labels)
+
+    def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Features and labels in order, some at a time."""
+        if self.labels is not None:
+            yield self.x, np.asarray(self.labels)
+            return
+        for piece in range(len(self.x.sizes)):
+            yield np.concatenate([*self.x.features(piece)]), np.asarray(self.x.labels(piece))
+
+    def some(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first examples, all of them where they are in memory."""
+        if self.labels is not None:
+            return np.asarray(self.x), np.asarray(self.labels)
+        xs, labels, n = list[np.ndarray](), list[np.ndarray](), 0
+        for x, y in self.parts():
+            xs.append(x)
+            labels.append(y)
+            n += len(x)
+            if n >= most:
+                break
+        return np.concatenate(xs), np.concatenate(labels)
+
+
+def _given(
+    data: Path, label: str, weights: str | None, leave_out: list[str], form: dict[str, Any], *, stream: bool
+) -> Given:
+    if stream:
+        if form["missing"] != "refuse" or form["categories"] != "refuse":
+            raise ValueError("--stream: --missing and --categories need the whole table; fill and encode it beforehand")
+        source = source_of(data, label, leave_out=leave_out, weights=weights)
+        return Given(source, None, None, source.columns or ())
+    if weights is not None and weights not in leave_out:
+        return _weighted(data, label, weights, leave_out, form)
+    dataset = read(data, label, leave_out=leave_out, **form)
+    return Given(dataset.x, dataset.labels, None, dataset.columns, dataset.encoding, dataset.notes)
+
+
+def _weighted(data: Path, label: str, weights: str, leave_out: list[str], form: dict[str, Any]) -> Given:
+    """A table of which one column says how often each example counts."""
+    dataset = read(data, label, leave_out=leave_out, **form)
     if weights not in dataset.columns:
         raise ValueError(f"{data}: there is no column {weights!r} of weights; there are {', '.join(dataset.columns)}")
     at = dataset.columns.index(weights)
     others = [k for k in range(len(dataset.columns)) if k != at]
     if not others:
         raise ValueError(f"{data}: there is no column besides the label {label!r} and the weights {weights!r}")
+    encoding = dataset.encoding
+    if encoding is not None:
+        encoding = Encoding(tuple(column for column in encoding.columns if column.name != weights))
+        encoding = None if encoding.is_plain else encoding
     names = tuple(dataset.columns[k] for k in others)
-    return Dataset(dataset.x[:, others], dataset.labels, names), np.asarray(dataset.x[:, at])
+    return Given(dataset.x[:, others], dataset.labels, np.asarray(dataset.x[:, at]), names, encoding, dataset.notes)
 
 
 Test = tuple[np.ndarray, np.ndarray]
 
 
-def _test_share(dataset: Dataset, c: Any, share: float, compare: bool, seed: int) -> tuple[Dataset, Any, Test | None]:
-    """The examples without those that are kept apart, their weights, and those kept apart: x and labels."""
+def _test_share(given: Given, share: float, compare: bool, seed: int) -> tuple[Given, Test | None]:
+    """The examples without those that are kept apart, and those kept apart: x and labels."""
     if not 0 <= share < 1:
         raise ValueError(f"--test-share must be from 0 to below 1, got {share}")
     if not share:
         if compare:
             raise ValueError("--compare needs --test-share: there must be examples that neither has seen")
-        return dataset, c, None
-    labels = np.asarray(dataset.labels)
+        return given, None
+    if given.labels is None:
+        raise ValueError(
+            "--stream: --test-share would keep examples in memory; keep a file of its own for `predict` instead"
+        )
+    labels = np.asarray(given.labels)
     stay, apart = share_of(labels, share, seed)
-    test = np.asarray(dataset.x[apart]), labels[apart]
-    return Dataset(dataset.x[stay], labels[stay], dataset.columns), None if c is None else c[stay], test
+    c = None if given.weights is None else given.weights[stay]
+    return given._replace(x=given.x[stay], labels=labels[stay], weights=c), (np.asarray(given.x[apart]), labels[apart])
 
 
-def _judged(model: Model, dataset: Dataset, c: Any, test: Test, compare: bool) -> dict[str, Any]:
+def _judged(model: Model, given: Given, test: Test, compare: bool) -> dict[str, Any]:
     """What the model is worth on the examples kept apart, and a logistic regression beside it."""
     x, labels = test
     known = np.isin(labels, model.classes)
@@ -217,14 +290,17 @@ def _judged(model: Model, dataset: Dataset, c: Any, test: Test, compare: bool) -
     codes = np.argmax(labels[:, None] == model.classes, axis=1)
     found = {"test": evaluated(model.probabilities(x), codes, names)}
     if compare:
-        of_training = np.argmax(np.asarray(dataset.labels)[:, None] == model.classes, axis=1)
-        found["logistic_regression"] = evaluated(logistic_regression(dataset.x, of_training, x, c), codes, names)
+        of_training = np.argmax(np.asarray(given.labels)[:, None] == model.classes, axis=1)
+        by_lr = logistic_regression(given.x, of_training, x, given.weights)
+        found["logistic_regression"] = evaluated(by_lr, codes, names)
     return found
 
 
-def _new_examples(trained: Model, data: Path) -> np.ndarray:
-    if data.suffix.lower() in (".csv", ".tsv", ".parquet"):
-        return read(data, columns=trained.columns).x
+def _new_examples(trained: Model, data: Path, form: dict[str, Any]) -> np.ndarray:
+    if trained.encoding is not None:
+        return read(data, encoding=trained.encoding, **form).x
+    if kind_of(data).startswith((".csv", ".tsv", ".parquet")):
+        return read(data, columns=trained.columns, **form).x
     x = read(data).x
     d = len(trained.scaling.mean)
     if data.suffix.lower() == ".npy" and x.shape[1] == d + 1 and trained.columns is not None:
@@ -268,21 +344,20 @@ def _require_writable(path: Path, save: Path) -> None:
     probe.unlink()
 
 
-def _summary(result: Fit, dataset: Dataset, batch_size: int | None, saved: str | None) -> dict[str, Any]:
+def _summary(result: Fit, given: Given, batch_size: int | None, saved: str | None) -> dict[str, Any]:
     """What is said of a training; `batch_size` 0 where the cost of the gradients is not asked for."""
     model = result.model
-    x, labels = dataset.x, np.asarray(dataset.labels)
-    right = model.predict(x) == labels
+    right = np.concatenate([model.predict(x) == labels for x, labels in given.parts()])
     held_out = np.zeros(len(right), dtype=bool)
     if result.held_out is not None:
         held_out[result.held_out] = True
     accuracy = float(right[~held_out].mean()), float(right[held_out].mean()) if held_out.any() else None
     costs: dict[str, float] | None = None
     if batch_size != 0:
-        some = np.asarray(x[:20_000])
-        codes = np.argmax(labels[: len(some), None] == model.classes, axis=1)
+        x, labels = (part[:MOST_SHOWN] for part in given.some(MOST_SHOWN))
+        codes = np.argmax(labels[:, None] == model.classes, axis=1)
         dtype = model.layers[0].w.dtype
-        table = table_of(some, codes_of(codes, len(model.classes)), None, None, model.scaling, dtype)[:, : len(some)]
+        table = table_of(x, codes_of(codes, len(model.classes)), None, None, model.scaling, dtype)[:, : len(x)]
         with kept():
             costs = gradient_costs(model.layers, table, model.hidden, batch_size)
     return summary_of(result, accuracy, costs, saved)

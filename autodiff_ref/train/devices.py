@@ -14,9 +14,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from autodiff_ref.train.examples import Passes
 from autodiff_ref.train.kernels import lane_sums
 from autodiff_ref.train.loop import Plan, Recipe, State, along, plan_of
-from autodiff_ref.train.shuffle import Segment, Shuffler
+from autodiff_ref.train.shuffle import Segment
 from autodiff_ref.train.updates import Values
 
 AXIS = "data"
@@ -114,7 +115,7 @@ def sharded_epoch(
 
 
 def passes(
-    recipe: Recipe, state: State, shuffler: Shuffler, numbers: range, decay: float, batch: int, mesh: Mesh
+    recipe: Recipe, state: State, examples: Passes, numbers: range, decay: float, batch: int, mesh: Mesh
 ) -> Iterator[tuple[State, float]]:
     """Epoch by epoch: the state and ll."""
     inputs = state.layers[0].w.shape[1]
@@ -122,7 +123,7 @@ def passes(
     state = put(mesh, everywhere, jax.tree.map(np.asarray, state))
     for number in numbers:
         total = 0.0
-        for segment in shuffler.epoch(number):
+        for segment in examples.epoch(number):
             table = dealt(segment, inputs, batch, mesh.size)
             plan, values = plan_of(recipe, state.layers, table, max(1, table.shape[1] // mesh.size))
             state, ll = sharded_epoch(

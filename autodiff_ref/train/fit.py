@@ -1,25 +1,27 @@
 """`fit`: from examples and labels to a trained model."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from autodiff_ref.train.arguments import checked_names, checked_weights, split, starting_layers
+from autodiff_ref.train.arguments import checked_names, starting_layers
 from autodiff_ref.train.checkpoints import Checkpoints, require_orbax
 from autodiff_ref.train.compiled import kept
+from autodiff_ref.train.data import Dataset
 from autodiff_ref.train.devices import mesh_of
+from autodiff_ref.train.examples import InMemory, Whole, checksum_of
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
-from autodiff_ref.train.prepare import as_matrix, classes_of, constant_columns, require_finite_rows, scaling_of, table_of
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
+from autodiff_ref.train.sources import Source
+from autodiff_ref.train.stream import Streamed
 from autodiff_ref.train.updates import update_of
 from autodiff_ref.train.values import truth, whole
 
@@ -47,8 +49,8 @@ class Fit:
 
 
 def fit(
-    x: Float[Any, "n d"],
-    y: Any,
+    x: Float[Any, "n d"] | Dataset | Source,
+    y: Any = None,
     *,
     widths: Sequence[int] = (2,),
     hidden: str = "sigmoid",
@@ -82,8 +84,11 @@ def fit(
     is seen as they are converted, before training.
 
     Args:
-        x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not.
+        x: (n, d), finite numbers, one example a row; NumPy or JAX, memory-mapped or not, or a frame of pandas or polars. Or
+            what `read` returns, labels included. Or a `Source` of examples and labels, which is read again for every epoch:
+            for data larger than memory, in minibatches.
         y: (n,), two different values of any kind, the larger one is +1; or K > 2 of them, told apart by a softmax output.
+            Not given where x has labels itself.
         widths: units of the hidden layers, first to last; () is logistic regression.
         hidden: the squashing function within: "sigmoid", "tanh" or "relu".
         bias: whether layers have biases. With widths (2,) and none it is the notes' net.
@@ -122,6 +127,7 @@ def fit(
         ModuleNotFoundError: the optimiser is one of optax's, which is not installed; or Orbax is not, for checkpoints.
         FileExistsError: there are checkpoints in the folder, and `resume` is False.
         OSError: a checkpoint cannot be written; those before it are as they were.
+        MemoryError: x is no source, and there is not the memory for it.
         FloatingPointError: training diverged.
 
     Example:
@@ -163,32 +169,21 @@ def fit(
             raise ValueError(f"batch_size must be a multiple of devices, got {settings.batch_size} and {devices}")
         if checkpoint is not None and jax.process_count() > 1:
             raise ValueError("checkpoint: of one process alone, not of several")
-    x = as_matrix(x)
-    n, d = x.shape
-    signs, classes = classes_of(y, n)
-    c = checked_weights(example_weights, n)
-    names, label = checked_names(columns, label, d)
-    outputs = 1 if len(classes) == 2 else len(classes)
-    layers = starting_layers(initial, d, outputs, settings)
+    data = _given(x, y, example_weights, settings)
+    if columns is None:
+        columns = _names_of(x)
+    names, label = checked_names(columns, label, data.d)
+    outputs = 1 if len(data.classes) == 2 else len(data.classes)
+    layers = starting_layers(initial, data.d, outputs, settings)
     if settings.method is not None:
         with jax.enable_x64(settings.dtype == "float64"):
             update_of(settings.method, layers)  # raises where it asks for more than a gradient
-    training, held_out = split(signs, c, settings.validation, settings.seed)
-    require_finite_rows(x, names)
-
-    scaling = scaling_of(x, training, settings.standardise, c)
-    constant = constant_columns(x, training, c)
-    precision = np.dtype(settings.dtype)
-    table = table_of(x, signs, c, training, scaling, precision)
-    n = n if training is None else len(training)
-    count = n if c is None else float((c if training is None else c[training]).sum())
+    ready = data.prepared(settings, names)
     task = Task(
         recipe=Recipe(settings.method, settings.hidden, settings.gradient),
-        table=table,
-        n=n,
-        held_out=0 if held_out is None else len(held_out),
-        validation=None if held_out is None else table_of(x, signs, c, held_out, scaling, precision),
-        decay=settings.weight_decay / count,
+        examples=ready.training,
+        validation=ready.held_out,
+        decay=settings.weight_decay / ready.total_weight,
         epochs=settings.epochs,
         patience=settings.patience,
         on_epoch=on_epoch or (lambda _: None),
@@ -198,16 +193,45 @@ def fit(
         task = replace(task, checkpoints=Checkpoints(checkpoint, _identity(settings, task, layers), resume))
     try:
         with jax.enable_x64(settings.dtype == "float64"), kept():
-            if settings.method is None:
-                layers, history, stopped = by_lbfgs(task, layers)
+            if settings.method is None and isinstance(task.examples, Whole):
+                layers, history, stopped = by_lbfgs(task, task.examples, layers)
             else:
                 layers, history, stopped = by_steps(task, layers, settings.batch_size, settings.seed, settings.shuffle)
     finally:
         if task.checkpoints is not None:
             task.checkpoints.close()
-    outcome = {"examples": task.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
-    model = Model(layers, settings.hidden, classes, scaling, names, label, settings.about() | outcome)
-    return Fit(model, history, stopped, [names[k] if names else str(k) for k in constant], held_out)
+    outcome = {"examples": task.examples.n, "epochs": len(history), "ll": history[-1].ll, "stopped": stopped}
+    encoding = x.encoding if isinstance(x, Dataset) else None
+    about = settings.about() | outcome
+    model = Model(layers, settings.hidden, data.classes, ready.scaling, names, label, about, encoding)
+    constant = [names[k] if names else str(k) for k in ready.constant]
+    return Fit(model, history, stopped, constant, ready.rows_held_out)
+
+
+def _given(x: Any, y: Any, example_weights: Any, settings: Settings) -> InMemory | Streamed:
+    """The examples that `fit` was given, looked at."""
+    if isinstance(x, Dataset):
+        if y is not None:
+            raise TypeError("y: the labels are in the dataset: give it alone")
+        if x.labels is None:
+            raise TypeError("the dataset has no labels: name their column when it is read")
+        return InMemory(x.x, x.labels, example_weights)
+    if not isinstance(x, Source):
+        return InMemory(x, y, example_weights)
+    if y is not None or example_weights is not None:
+        raise TypeError("y and example_weights are in the source: give it alone")
+    if settings.method is None or settings.batch_size is None:
+        what = "optimizer='lbfgs' needs" if settings.method is None else "batch_size=None means"
+        raise ValueError(f"{what} all examples in memory at once; of a source there are minibatches alone")
+    return Streamed(x)
+
+
+def _names_of(x: Any) -> Sequence[str] | None:
+    """The names of the columns of a dataset, a source or a frame."""
+    if isinstance(x, Dataset | Source):
+        return x.columns
+    names = getattr(x, "columns", None)
+    return None if names is None else [str(name) for name in names]
 
 
 def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:
@@ -220,18 +244,6 @@ def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:
     about = settings.about() | {"hidden": settings.hidden, "bias": settings.bias, "standardise": settings.standardise}
     if settings.method is not None:
         update, values = update_of(settings.method, layers)
-        about["optimizer"] = [about["optimizer"], _sum(values), len(repr(update.key))]
-    tables = [
-        row[:n]
-        for table, n in ((task.table, task.n), (task.validation, task.held_out))
-        if table is not None
-        for row in table
-    ]
-    return about | {"data": _sum(tables), "initial weights": _sum(jax.tree.leaves(layers)), "examples": task.n}
-
-
-def _sum(arrays: Iterable[Any]) -> int:
-    total = 0
-    for array in arrays:
-        total = crc32(np.ascontiguousarray(array).tobytes(), total)
-    return total
+        about["optimizer"] = [about["optimizer"], checksum_of(*values), len(repr(update.key))]
+    data = [part.checksum() for part in (task.examples, task.validation) if part is not None]
+    return about | {"data": data, "initial weights": checksum_of(*jax.tree.leaves(layers)), "examples": task.examples.n}

@@ -47,6 +47,19 @@ def by_hand(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
     return terms_and_grad_columns(layers, xt, y, c, activation_of(hidden))
 
 
+def by_hand_uncut(layers: Layers, columns: Any, hidden: str) -> Sums:
+    """The same of columns of a table as they stand, for an accelerator, where to cut X out of them is to copy it
+
+    The first layer is given weights 0 for the rows of labels and of weights.
+    """
+    first, d = layers[0], layers[0].w.shape[1]
+    wide = first._replace(w=jnp.pad(first.w, ((0, 0), (0, columns.shape[0] - d))))
+    c = columns[d + 1] if columns.shape[0] > d + 1 else None
+    net = (wide, *layers[1:])
+    terms, (of_first, *rest) = terms_and_grad_columns(net, columns, columns[d], c, activation_of(hidden), by_unit=False)
+    return terms, (of_first._replace(w=of_first.w[:, :d]), *rest)
+
+
 def by_autodiff(layers: Layers, xt: Any, y: Any, c: Any, hidden: str) -> Sums:
     """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh."""
     gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, hidden)
@@ -135,6 +148,8 @@ def lane_sums(layers: Layers, table: Any, start: Any, count: int, hidden: str, g
 
     def of_block(first: Any, size: int) -> Sums:
         columns = jax.lax.dynamic_slice_in_dim(table, first, size, axis=1)
+        if block == WHOLE and gradient == "hand":
+            return by_hand_uncut(layers, columns, hidden)
         c = columns[d + 1] if table.shape[0] > d + 1 else None
         return compute(layers, columns[:d], columns[d], c, hidden)
 
@@ -254,8 +269,9 @@ def sum_over(
     gradient_of(gradient)
     n = table.shape[1] if n is None else n
     if accelerated(table):
-        one_pass = gradient == "hand" and block is None and n >= chip.ENOUGH and chip.fits(layers)
-        options = {"hidden": hidden, "gradient": gradient, "one_pass": one_pass, "full": n == table.shape[1]}
+        by_kernel = gradient == "hand" and block is None and n >= chip.ENOUGH
+        launch = chip.one_pass_launch(layers) if by_kernel else None
+        options = {"hidden": hidden, "gradient": gradient, "launch": launch, "full": n == table.shape[1]}
         ll, total = whole_sums(layers, table, n, **options)
         return float(ll), jax.tree.map(np.asarray, total)
     block, parts = block or block_of(layers, table, n), ranges_of(layers, n)
@@ -277,11 +293,13 @@ def sum_over(
     return float(ll), total
 
 
-@partial(jax.jit, static_argnames=("hidden", "gradient", "one_pass", "full"))
-def whole_sums(layers: Layers, table: Any, n: Any, *, hidden: str, gradient: str, one_pass: bool, full: bool) -> Sums:
+@partial(jax.jit, static_argnames=("hidden", "gradient", "launch", "full"))
+def whole_sums(
+    layers: Layers, table: Any, n: Any, *, hidden: str, gradient: str, launch: chip.Launch | None, full: bool
+) -> Sums:
     """ll and ∇ll over the first n columns in one call: by the kernel that reads X once, or by XLA."""
-    if one_pass:
-        return chip.one_pass(layers, table, n, hidden=hidden, interpret=chip.INTERPRET)
+    if launch is not None:
+        return chip.one_pass(layers, table, None if full else n, hidden=hidden, launch=launch, interpret=chip.INTERPRET)
     if full:  # nothing to leave out
         return sums(layers, table, hidden=hidden, gradient=gradient, block=WHOLE)
     lanes, total = left_over(layers, table, 0, n, table.shape[1], hidden, gradient, WHOLE)

@@ -165,21 +165,12 @@ def epoch(
     if order is not None:
         order = _checked_order(order, n // batch, width // batch)
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
-    if kernels.accelerated(table) and _fits_chip(plan, state.layers, batch):
-        on_chip = chip.update_on_chip(recipe.optimizer, state.layers)
-        if chip.number_by_number(on_chip[0]):
-            return _epoch_on_chip(plan, on_chip[0], values, on_chip[1], state, table, decay, n, batch, order)
+    if kernels.accelerated(table) and plan.gradient == "hand" and plan.block == kernels.WHOLE:
+        launch = chip.epoch_launch(state.layers, batch)
+        on_chip = None if launch is None else chip.update_on_chip(recipe.optimizer, state.layers)
+        if on_chip is not None and chip.number_by_number(on_chip[0]):
+            return _epoch_on_chip(*on_chip, state, table, decay, n, batch, order, plan.hidden, launch)
     return _epoch(plan, values, state, table, decay, n, batch, order)
-
-
-def _fits_chip(plan: Plan, layers: Layers, batch: int) -> bool:
-    return (
-        plan.gradient == "hand"
-        and plan.block == kernels.WHOLE
-        and batch <= chip.LONGEST
-        and batch & (batch - 1) == 0
-        and chip.fits(layers)
-    )
 
 
 def _checked_order(order: Any, batches: int, most: int) -> Any:
@@ -209,16 +200,20 @@ def _epoch(
         more, total = lane_sums(state.layers, table, first, batch, *settings)
         return along(plan, values, state, total, batch, decay), lanes + more
 
+    def one_if_there_is(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
+        return jax.tree.map(partial(jnp.where, k < batches), one(k, carry), carry)
+
     lanes = jnp.zeros(min(batch, plan.block), table.dtype)
-    state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
+    if plan.block == kernels.WHOLE:  # an accelerator that is told how many steps there are at most asks its host after none
+        state, lanes = jax.lax.fori_loop(0, table.shape[1] // batch, one_if_there_is, (state, lanes))
+    else:
+        state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
     return _completed(plan, values, state, jnp.sum(lanes), table, decay, n, batch, order)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 8), donate_argnums=4)
+@partial(jax.jit, static_argnums=(0, 6, 8, 9), donate_argnums=2)
 def _epoch_on_chip(
-    plan: Plan,
     update: Update,
-    values: Values,
     numbers: Values,
     state: State,
     table: Any,
@@ -226,18 +221,18 @@ def _epoch_on_chip(
     n: Any,
     batch: int,
     order: Any,
+    hidden: str,
+    launch: chip.Launch,
 ) -> tuple[State, Any]:
-    batches = n // batch
-    layers, optimizer, ll = chip.epoch(
-        update, numbers, *state, table, decay, batches, order, batch=batch, hidden=plan.hidden, interpret=chip.INTERPRET
-    )
-    return _completed(plan, values, State(layers, optimizer), ll, table, decay, n, batch, order)
+    options: Any = {"batch": batch, "hidden": hidden, "launch": launch, "interpret": chip.INTERPRET}
+    layers, optimizer, ll = chip.epoch(update, numbers, *state, table, decay, n, order, **options)
+    return State(layers, optimizer), _unless_misnumbered(ll, order, n // batch)
 
 
 def _completed(
     plan: Plan, values: Values, state: State, ll: Any, table: Any, decay: Any, n: Any, batch: int, order: Any
 ) -> tuple[State, Any]:
-    """An epoch with the step over what is left after whole batches; ll is NaN where `order` has a number of no batch."""
+    """An epoch with the step over what is left after whole batches."""
     batches = n // batch
 
     def rest() -> tuple[State, Any]:
@@ -248,10 +243,15 @@ def _completed(
     if batch > 1:
         state, more = jax.lax.cond(n % batch > 0, rest, lambda: (state, jnp.zeros((), table.dtype)))
         ll = ll + more
+    return state, _unless_misnumbered(ll, order, batches)
+
+
+def _unless_misnumbered(ll: Any, order: Any, batches: Any) -> Any:
+    """ll, or NaN where `order` has a number that no batch has."""
     if order is None:
-        return state, ll
+        return ll
     numbered = (order >= 0) & (order < batches) | (jnp.arange(order.shape[0]) >= batches)
-    return state, jnp.where(jnp.all(numbered), ll, jnp.nan)
+    return jnp.where(jnp.all(numbered), ll, jnp.nan)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)

@@ -4,6 +4,7 @@ import math
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +46,28 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 1 << 33
+
+
+def available(root: Path = Path("/")) -> int:
+    """Bytes that a process may still ask for: by the system's account, and by that of a container where there is one."""
+    free = memory()
+    with suppress(OSError, ValueError, StopIteration):
+        lines = (root / "proc/meminfo").read_text().splitlines()
+        free = 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        group = root / "sys/fs/cgroup"
+        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return max(0, free)
+
+
+def require_memory(size: int) -> None:
+    """Raises MemoryError where there is not so much to be had, which a system may answer by killing the process."""
+    free = available()
+    if size > free:
+        raise MemoryError(
+            f"the examples take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB of memory are free: have them read in pieces, "
+            "by --stream or `fit(source_of(…))`"
+        )
 
 
 class Archive:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from autodiff_ref.train.data import CHUNK
+from autodiff_ref.train.encoding import Encoding
 from autodiff_ref.train.members import Archive, Damaged
 from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
 from manual_grad import mlp
@@ -20,8 +21,8 @@ from manual_grad.sigmoid import sigmoid
 from manual_grad.softmax import softmax
 
 FORMAT = "manual-grad model"
-VERSION = 2
-"""2 has more than two classes; models of two are written as 1, which earlier programs read."""
+VERSION = 3
+"""2 has more than two classes, 3 an encoding; others are written as 1, which earlier programs read."""
 FILE = "model.npz"
 ABOUT, LAYERS = 1 << 24, 1_000
 """Bytes that a model may say about itself, and layers it may have, at most."""
@@ -48,6 +49,8 @@ class Model:
     """The name of the label's column."""
     training: dict[str, Any] = field(default_factory=dict[str, Any])
     """How it was trained, for people; JSON."""
+    encoding: Encoding | None = None
+    """How the columns of a file become features; None where they are the features."""
 
     def score(self, x: Any) -> Float[np.ndarray, "..."]:
         """z for each row of x: the log-odds of the second class; (n, K) for K > 2 classes."""
@@ -96,13 +99,15 @@ class Model:
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
-            "version": 1 if len(self.classes) == 2 else VERSION,
+            "version": VERSION if self.encoding is not None else 1 if len(self.classes) == 2 else 2,
             "hidden": self.hidden,
             "layers": [{"bias": layer.b is not None} for layer in self.layers],
             "columns": self.columns,
             "label": self.label,
             "training": self.training,
         }
+        if self.encoding is not None:
+            about["encoding"] = self.encoding.to_json()
         arrays: dict[str, Any] = {
             "about": np.array(json.dumps(about, ensure_ascii=False)),
             "classes": self.classes,
@@ -190,8 +195,8 @@ def _about(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         raise ValueError(f"{path}: not a model of manual-grad: it does not say its format") from None
     if name != FORMAT:
         raise ValueError(f"{path}: not a model of manual-grad: it says {name!r}")
-    if version not in (1, VERSION):
-        raise ValueError(f"{path}: version {version} of the model format, this program reads versions 1 and {VERSION}")
+    if version not in range(1, VERSION + 1):
+        raise ValueError(f"{path}: version {version} of the model format, this program reads versions 1 to {VERSION}")
     if not isinstance(about.get("layers"), list):
         raise ValueError(f"{path}: a damaged model: it does not say its layers")
     return about
@@ -204,7 +209,8 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
     )
     columns = None if about["columns"] is None else tuple(about["columns"])
     scaling = Scaling(arrays["mean"], arrays["scale"])
-    model = Model(layers, about["hidden"], arrays["classes"], scaling, columns, about["label"], about["training"])
+    encoding = Encoding.from_json(about["encoding"]) if about["version"] >= 3 else None
+    model = Model(layers, about["hidden"], arrays["classes"], scaling, columns, about["label"], about["training"], encoding)
     _require_whole(model)
     return model
 
@@ -222,3 +228,5 @@ def _require_whole(model: Model) -> None:
         raise ValueError("its classes or its standardisation do not fit together")
     if model.columns is not None and len(model.columns) != len(mean):
         raise ValueError(f"{len(model.columns)} column names for {len(mean)} columns")
+    if model.encoding is not None and model.encoding.features != model.columns:
+        raise ValueError("its encoding and its columns do not fit together")

@@ -157,7 +157,7 @@ def table_of(
     the columns beyond.
     """
     n, d = len(x) if rows is None else len(rows), x.shape[1]
-    room = n if kernels.accelerated() else capacity(n, dtype.itemsize)  # whose memory is always there
+    room = capacity(n, dtype.itemsize, paged=not kernels.accelerated())
     table = aligned(d + 1 + (c is not None), room, dtype)
     first = 0
     with np.errstate(over="ignore"):

@@ -7,15 +7,14 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
 
 from autodiff_ref.train import devices
-from autodiff_ref.train.capacity import least
 from autodiff_ref.train.checkpoints import Checkpoints, Saved
-from autodiff_ref.train.kernels import Layers, block_of, mean_over
+from autodiff_ref.train.examples import Examples, Passes, Whole
+from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
-from autodiff_ref.train.shuffle import Segment, Shuffler, one_ahead
+from autodiff_ref.train.shuffle import Segment, one_ahead
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,8 @@ class Task:
     """What the optimisers are handed."""
 
     recipe: Recipe
-    table: Float[np.ndarray, "rows room"]
-    n: int
-    """How many of the table's columns are examples: the first ones."""
-    validation: Float[np.ndarray, "rows room"] | None
-    held_out: int
-    """The same of the validation share."""
+    examples: Examples
+    validation: Examples | None
     decay: float
     epochs: int
     patience: int
@@ -53,7 +48,8 @@ class Task:
 
 def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuffle: str) -> tuple[Layers, list[Epoch], str]:
     """Trains by steps along the gradient: (the weights, the history, why it ended)."""
-    batch = min(task.n, batch_size or task.n)
+    n = task.examples.n
+    batch = min(n, batch_size or n)
     state = start(task.recipe, layers)
     watch = Watch(task)
     saved = watch.restored(layers)
@@ -63,38 +59,38 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
         return watch.result(state.layers)
     done = len(watch.history)
     if task.devices > 1:
-        batch = -(-batch // task.devices) * task.devices if batch == task.n else batch
-        shuffler = Shuffler(task.table, batch, seed, "none" if batch >= task.n else shuffle, n=task.n, first=done)
+        batch = -(-batch // task.devices) * task.devices if batch == n else batch
+        examples = task.examples.passes(batch, seed, "none" if batch >= n else shuffle, done, overwrite=False)
         numbers = range(done, task.epochs)
-        passes = devices.passes(task.recipe, state, shuffler, numbers, task.decay, batch, devices.mesh_of(task.devices))
-    elif batch == task.n:
-        passes = _full_batch(task, state)
+        passes = devices.passes(task.recipe, state, examples, numbers, task.decay, batch, devices.mesh_of(task.devices))
+    elif batch == n and isinstance(task.examples, Whole):
+        passes = _full_batch(task, task.examples, state)
     else:
-        shuffler = Shuffler(task.table, batch, seed, shuffle, overwrite=True, n=task.n, first=done)
-        passes = _minibatches(task, state, shuffler, batch, done)
+        examples = task.examples.passes(batch, seed, shuffle, done, overwrite=True)
+        passes = _minibatches(task, state, examples, batch, done)
     for number in range(done + 1, task.epochs + 1):
         since = time.perf_counter()
         state, ll = next(passes)
-        stops = watch.stops_after(number, ll / task.n, state.layers, since)
+        stops = watch.stops_after(number, ll / n, state.layers, since)
         watch.checkpoint(number, {"state": state}, stops or number == task.epochs)
         if stops:
             break
     return watch.result(state.layers)
 
 
-def _full_batch(task: Task, state: State) -> Iterator[tuple[State, float]]:
+def _full_batch(task: Task, examples: Whole, state: State) -> Iterator[tuple[State, float]]:
     """One step an epoch, on all processors where there is enough work."""
-    table = jax.device_put(task.table)
+    table = jax.device_put(examples.table)
     while True:
-        state, ll = full_step(task.recipe, state, table, task.decay, n=task.n)
+        state, ll = full_step(task.recipe, state, table, task.decay, n=examples.n)
         yield state, ll
 
 
-def _minibatches(task: Task, state: State, shuffler: Shuffler, batch: int, done: int) -> Iterator[tuple[State, float]]:
+def _minibatches(task: Task, state: State, examples: Passes, batch: int, done: int) -> Iterator[tuple[State, float]]:
     """Many steps an epoch, after `done` epochs; other threads put a segment in order while the one before is trained on."""
     total = 0.0
     for segment in one_ahead(
-        on_device(segment for number in range(done, task.epochs) for segment in shuffler.epoch(number))
+        on_device(segment for number in range(done, task.epochs) for segment in examples.epoch(number))
     ):
         state, ll = epoch(task.recipe, state, segment.table, task.decay, batch_size=batch, order=segment.order, n=segment.n)
         total += float(ll)  # waits for the segment: its memory is about to be used again
@@ -114,7 +110,7 @@ def on_device(segments: Iterable[Segment]) -> Iterator[Segment]:
         yield segment._replace(table=table, order=None if segment.order is None else jax.device_put(segment.order))
 
 
-def by_lbfgs(task: Task, layers: Layers) -> tuple[Layers, list[Epoch], str]:
+def by_lbfgs(task: Task, examples: Whole, layers: Layers) -> tuple[Layers, list[Epoch], str]:
     """Trains by L-BFGS, whose iterations stand for epochs: (the weights, the history, why it ended)."""
     watch = Watch(task)
     saved = watch.restored(layers)
@@ -131,17 +127,12 @@ def by_lbfgs(task: Task, layers: Layers) -> tuple[Layers, list[Epoch], str]:
         since = time.perf_counter()
         return stops
 
-    layers, why = lbfgs(task.table, task.n, layers, task.recipe, task.decay, task.epochs, after, evaluations)
+    layers, why = lbfgs(*examples, layers, task.recipe, task.decay, task.epochs, after, evaluations)
     if not watch.history:
-        watch.stops_after(1, mean_ll(layers, task.table, task.n, task.recipe.hidden), layers, since)
+        watch.stops_after(1, examples.mean_ll(layers, task.recipe.hidden), layers, since)
     if len(watch.history) > done:
         watch.checkpoint(len(watch.history), {"evaluations": np.array(evaluations)}, True)
     return watch.result(layers, why)
-
-
-def mean_ll(layers: Layers, table: Any, n: int, hidden: str) -> float:
-    """ll an example over the first n columns of a table."""
-    return float(mean_over(layers, table, n, hidden=hidden, block=block_of(layers, table, least(n))))
 
 
 class Watch:
@@ -179,9 +170,9 @@ class Watch:
         self._require_finite(number, ll)
         if held_out is not None and task.devices > 1:
             layers = jax.tree.map(np.array, layers)
-        value = None if held_out is None else mean_ll(layers, held_out, task.held_out, task.recipe.hidden)
+        value = None if held_out is None else held_out.mean_ll(layers, task.recipe.hidden)
         self._require_finite(number, value)
-        done = Epoch(number, ll, value, time.perf_counter() - since, task.n)
+        done = Epoch(number, ll, value, time.perf_counter() - since, task.examples.n)
         self.history.append(done)
         if value is not None and (self.best is None or value > self.best[0]):
             self.best = value, number, jax.tree.map(np.array, layers)

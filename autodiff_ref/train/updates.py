@@ -143,13 +143,11 @@ def _detail(value: Any) -> Any:
         return tuple((key, _detail(part)) for key, part in sorted(value.items()))
     if isinstance(value, tuple | list):
         return type(value).__name__, tuple(_detail(part) for part in value)
-    if isinstance(value, core.ClosedJaxpr):
-        if value.consts:
+    if isinstance(value, core.ClosedJaxpr | core.Jaxpr):  # from jax 0.11 on these are one class
+        if getattr(value, "consts", ()):
             raise Opaque
-        return _detail(value.jaxpr)
-    if isinstance(value, core.Jaxpr):
         numbers: list[Any] = []
-        written = _written(value, numbers)
+        written = _written(getattr(value, "jaxpr", value), numbers)
         return written, tuple((n.dtype.name, n.tobytes()) for n in numbers)  # these stay as they are
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.dtype):
         return type(value).__name__, value

@@ -139,7 +139,7 @@ def test_plot_without_matplotlib_says_what_to_install_before_training(data, monk
 
 BAD = {
     "unknown label": (["--label", "color"], "no column 'color'"),
-    "text among the features": (["--label", "kind"], "column 'id' is not numeric, row 2 holds 'n0'"),
+    "text among the features": (["--label", "kind"], "columns that are not numeric: 'id' (row 2 holds 'n0')"),
     "unknown column to leave out": (["--label", "kind", "--leave-out", "ids"], "no column 'ids'"),
     "unknown weights": (["--label", "kind", "--leave-out", "id", "--weights", "w"], "no column 'w'"),
     "hidden": (["--label", "kind", "--leave-out", "id", "--hidden", "two"], "--hidden must be"),

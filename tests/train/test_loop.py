@@ -238,11 +238,15 @@ def test_the_mean_log_likelihood_is_that_of_the_notes_net():
     assert float(mean_log_likelihood(layers, table)) == pytest.approx(float(want), rel=1e-5)
 
 
+by_blocks = pytest.mark.skipif(kernels.accelerated(), reason="blocks are for the caches of a CPU")
+
+
 def temporary_bytes(layers, table):
     compute = jax.jit(lambda w, t: sums(w, t, hidden="sigmoid", gradient="hand"))
     return compute.lower(layers, table).compile().memory_analysis().temp_size_in_bytes
 
 
+@by_blocks
 @pytest.mark.parametrize(("d", "widths"), [(4, (2,)), (30, (64,)), (300, (2,))])
 def test_memory_beyond_the_data_does_not_grow_with_n(d, widths):
     layers = layers_of(d, widths, dtype=np.float32)
@@ -252,6 +256,7 @@ def test_memory_beyond_the_data_does_not_grow_with_n(d, widths):
     assert many <= 1.01 * few
 
 
+@by_blocks
 def test_a_block_of_the_widest_layer_fits_the_cache():
     for d, units, size in ((2, 2, 4), (30, 2, 4), (30, 2, 8), (4, 64, 4)):
         dtype = np.float32 if size == 4 else np.float64
@@ -274,6 +279,7 @@ SMALL_OR_WIDE = [
 ]
 
 
+@by_blocks
 @pytest.mark.parametrize(("n", "d", "widths"), SMALL_OR_WIDE)
 def test_memory_beyond_the_data_is_below_a_tenth_of_it_for_small_data_and_wide_nets(n, d, widths):
     """By XLA's own account; from 10,000 numbers in X on, where the weights and 16 examples are at most 4 % of it."""

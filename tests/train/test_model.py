@@ -79,7 +79,12 @@ def drop(*names):
 
 DAMAGE = {
     "another program's": (lambda about, _: about.update(format="other"), "it says 'other'"),
-    "of a later version": (lambda about, _: about.update(version=3), "version 3"),
+    "of a later version": (lambda about, _: about.update(version=4), "version 4"),
+    "without its encoding": (lambda about, _: about.update(version=3), "damaged model: 'encoding'"),
+    "another encoding": (
+        lambda about, _: about.update(version=3, encoding=[{"name": "a", "values": ["x"], "fill": None}]),
+        "encoding and its columns",
+    ),
     "without weights": (drop("w1"), "damaged model: 'w1"),
     "without a bias": (drop("b1"), "damaged model: 'b1"),
     "NaN": (lambda _, arrays: arrays.update(w1=arrays["w1"] * np.nan), "finite"),

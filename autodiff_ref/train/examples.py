@@ -1,0 +1,123 @@
+"""What `fit` is given, made ready to be trained on: the whole of it in one table, or read again for every epoch."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+from zlib import crc32
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from autodiff_ref.train.arguments import checked_weights, split
+from autodiff_ref.train.capacity import least
+from autodiff_ref.train.kernels import Layers, block_of, mean_over
+from autodiff_ref.train.members import require_memory
+from autodiff_ref.train.prepare import (
+    Scaling,
+    as_matrix,
+    classes_of,
+    constant_columns,
+    require_finite_rows,
+    scaling_of,
+    table_of,
+)
+from autodiff_ref.train.settings import Settings
+from autodiff_ref.train.shuffle import Segment, Shuffler
+
+
+class Passes(Protocol):
+    """Examples epoch by epoch, as `autodiff_ref.train.shuffle.Shuffler` has them."""
+
+    def epoch(self, number: int) -> Iterator[Segment]:
+        """The segments of one epoch, in the order to train on."""
+        ...
+
+
+class Examples(Protocol):
+    """Examples to train on, or held out, standardised."""
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        ...
+
+    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, overwrite: bool) -> Passes:
+        """The epochs from `first` on, in batches; `overwrite` where nothing else will be asked for."""
+        ...
+
+    def mean_ll(self, layers: Layers, hidden: str) -> float:
+        """Log-likelihood an example, in nats."""
+        ...
+
+    def checksum(self) -> int:
+        """A number that other examples would not have."""
+        ...
+
+
+class Whole(NamedTuple):
+    """Examples in one table."""
+
+    table: Float[np.ndarray, "rows room"]
+    n: int
+    """How many of the table's columns are examples: the first ones."""
+
+    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, overwrite: bool) -> Shuffler:
+        """The epochs from `first` on; `overwrite` lets the table be used for them."""
+        return Shuffler(self.table, batch, seed, shuffle, overwrite=overwrite, n=self.n, first=first)
+
+    def mean_ll(self, layers: Layers, hidden: str) -> float:
+        """Log-likelihood an example, in nats."""
+        return float(mean_over(layers, self.table, self.n, hidden=hidden, block=block_of(layers, self.table, least(self.n))))
+
+    def checksum(self) -> int:
+        """Of all numbers, row by row."""
+        return checksum_of(*(row[: self.n] for row in self.table))
+
+
+def checksum_of(*arrays: Any) -> int:
+    """Of the bytes of arrays."""
+    total = 0
+    for array in arrays:
+        total = crc32(np.ascontiguousarray(array).tobytes(), total)
+    return total
+
+
+class Prepared(NamedTuple):
+    """Examples as training takes them."""
+
+    training: Examples
+    held_out: Examples | None
+    rows_held_out: Int[np.ndarray, " m"] | None
+    scaling: Scaling
+    constant: list[int]
+    """Columns with one value in all training examples."""
+    total_weight: float
+    """The sum of the weights of training examples, or their number."""
+
+
+class InMemory:
+    """Arrays that were given to `fit`.
+
+    Args and raises as `fit` has them for x, y and example_weights.
+    """
+
+    def __init__(self, x: Any, y: Any, example_weights: Any) -> None:
+        self.x = as_matrix(x)
+        n, self.d = self.x.shape
+        self.signs, self.classes = classes_of(y, n)
+        self.c = checked_weights(example_weights, n)
+
+    def prepared(self, settings: Settings, names: tuple[str, ...] | None) -> Prepared:
+        """Standardised, divided, in tables."""
+        x, c, dtype = self.x, self.c, np.dtype(settings.dtype)
+        training, held_out = split(self.signs, c, settings.validation, settings.seed)
+        require_finite_rows(x, names)
+        scaling = scaling_of(x, training, settings.standardise, c)
+
+        def whole(rows: np.ndarray | None) -> Whole:
+            return Whole(table_of(x, self.signs, c, rows, scaling, dtype), len(x) if rows is None else len(rows))
+
+        require_memory(len(x) * (self.d + 1 + (c is not None)) * dtype.itemsize)
+        ours = whole(training)
+        total = ours.n if c is None else float((c if training is None else c[training]).sum())
+        apart = None if held_out is None else whole(held_out)
+        return Prepared(ours, apart, held_out, scaling, constant_columns(x, training, c), total)
