@@ -65,10 +65,14 @@ def map_leaves(f: Callable[[Any], Any], value: Any) -> Any:
         return tree.map(f, value)
     if inside is None:
         return f(value)
-    mapped = {key: map_leaves(f, part) for key, part in inside.items()}
+    return rebuilt(value, {key: map_leaves(f, part) for key, part in inside.items()})
+
+
+def rebuilt(value: Any, inside: dict[Any, Any]) -> Any:
+    """A tuple, NamedTuple, list or dict like `value`, with other parts."""
     if isinstance(value, dict):
-        return mapped
-    return type(value)(*mapped.values()) if hasattr(value, "_fields") else type(value)(mapped.values())
+        return inside
+    return type(value)(*inside.values()) if hasattr(value, "_fields") else type(value)(inside.values())
 
 
 def floats(*values: Any) -> tuple[Any, ...]:

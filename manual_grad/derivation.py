@@ -14,7 +14,7 @@ from typing import Any
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, is_record, leaves, map_leaves, namespace, parts
+from manual_grad._arrays import Array, is_record, leaves, map_leaves, namespace, parts, rebuilt
 from manual_grad.claims import Line as Line
 from manual_grad.claims import Within as Within
 from manual_grad.claims import condition_text as condition_text
@@ -170,12 +170,15 @@ class Derivation:
         return replace(self, of=of, equals=None if self.is_gradient else of)
 
 
-def _with_functions_held(domain: tuple[Any, ...]) -> tuple[Any, ...]:
+def _with_functions_held(domain: Any) -> Any:
     """The same domain, where functions in a dataclass are `jax.tree_util.Partial`: static to JAX, and called as before."""
     jax = sys.modules.get("jax")
     if jax is None or not any(callable(leaf) for leaf in leaves(domain)):
         return domain
-    return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, domain)
+    if is_record(domain):
+        return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, domain)
+    inside = parts(domain)
+    return domain if inside is None else rebuilt(domain, {key: _with_functions_held(part) for key, part in inside.items()})
 
 
 def _instead_of(leaf: Any) -> str:

@@ -220,6 +220,8 @@ class Unknown:
     [
         (Unknown(reals("d")), "w", TypeError, "register its class"),
         (Params(reals("d"), 0.5), "w", TypeError, "the domain holds 0.5.*static field"),
+        (reals, "w", TypeError, "the domain holds <function reals"),
+        ({"w": reals}, "w", TypeError, "the domain holds <function reals"),
         (DOMAIN[0], "params.q", ValueError, "there is no 'q' in it, but .'w', 'b', 'link'"),
         (DOMAIN[0], "q", ValueError, "neither a field"),
     ],
