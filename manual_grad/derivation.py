@@ -96,7 +96,7 @@ class Derivation:
             raise TypeError(f"{self.name}: `domain` is missing: a tuple with one domain for each argument")
         if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields") or is_record(self.domain):
             raise TypeError(f"{self.name}: the domain is a tuple with one entry an argument; write domain=(…,)")
-        object.__setattr__(self, "domain", _with_functions_held(self.domain))
+        object.__setattr__(self, "domain", with_functions_held(self.domain))
         for leaf in leaves(self.domain):
             if not isinstance(leaf, Domain):
                 raise TypeError(f"{self.name}: the domain holds {leaf!r}; {_instead_of(leaf)}")
@@ -170,7 +170,7 @@ class Derivation:
         return replace(self, of=of, equals=None if self.is_gradient else of)
 
 
-def _with_functions_held(domain: Any) -> Any:
+def with_functions_held(domain: Any) -> Any:
     """The same domain, where functions in a dataclass are `jax.tree_util.Partial`: static to JAX, and called as before."""
     jax = sys.modules.get("jax")
     if jax is None or not any(callable(leaf) for leaf in leaves(domain)):
@@ -178,7 +178,7 @@ def _with_functions_held(domain: Any) -> Any:
     if is_record(domain):
         return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, domain)
     inside = parts(domain)
-    return domain if inside is None else rebuilt(domain, {key: _with_functions_held(part) for key, part in inside.items()})
+    return domain if inside is None else rebuilt(domain, {key: with_functions_held(part) for key, part in inside.items()})
 
 
 def _instead_of(leaf: Any) -> str:

@@ -180,6 +180,34 @@ def test_the_time_limit_names_the_right_line_behind_one_of_a_wrong_shape(referen
     assert "while judging slow" in found.marks[2].why
 
 
+STEP = """
+from manual_grad import Derivation, reals
+
+def half(w, x):
+    return (w @ w) / 2
+
+def step(w, x, nabla):
+    return w - x * nabla(half)(w, x)
+
+def one(w, x):
+    return (1 - x) * w
+
+SOLUTION = Derivation("a step of gradient descent", equals=step, domain=(reals("d"), reals()), lines=[one])
+"""
+
+
+def test_what_is_no_gradient_is_graded_as_well(reference):
+    reference.write_text(STEP)
+    right = handed_in(reference, "def a(w, x):\n    return w - x * w\nlines = [a]\n", "right")
+    wrong = handed_in(reference, "def a(w, x):\n    return w + x * w\nlines = [a]\n", "wrong")
+    short = handed_in(reference, "def a(w, x):\n    return (w - x * w)[:1]\nlines = [a]\n", "short")
+    first, second, third = graded(reference, right, wrong, short)
+    assert (first.points, first.look) == (2.0, False)
+    assert (second.points, second.look) == (0.0, False)
+    assert "does not follow from step" in second.why
+    assert "and `step`, which it is to equal, shape (" in third.why
+
+
 LINE = {"formula": "", "reason": "", "diagnosis": None, "counterexample": None}
 VERDICTS = st.sampled_from(["proved", "agrees", "within", "refuted", "undecided", "partial"])
 

@@ -196,7 +196,13 @@ def test_strategies_assertions_and_explain_take_them():
         assert_gradients_agree(closed, log_likelihood, *arguments)
         assert_gradients_agree(w_closed, log_likelihood, *arguments, wrt="params.w")
 
+    @settings(max_examples=3, deadline=None)
+    @given(strategies.arguments((MODEL, reals("n", "d"))))
+    def has_its_function(arguments):
+        assert_gradients_agree(layer_closed, net, *arguments, wrt="model.layers.0.w")
+
     agrees()
+    has_its_function()
     assert explain(WHOLE, ["closed"])[0].verdict.verdict == "proved"
 
 
