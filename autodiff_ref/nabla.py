@@ -1,7 +1,9 @@
 """JAX's ∇, to hand to a line of a derivation."""
 
+import copy
+import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Nabla = Callable[..., Callable[..., Any]]
@@ -12,7 +14,7 @@ def nabla(wrt: str | None) -> Nabla:
 
     Args:
         wrt: the name of a field of the first argument of the functions to be differentiated, or of an argument of theirs,
-            or None for all of their first argument.
+            or of a field of one of these ("params.w"), or None for all of their first argument.
 
     Returns:
         ∇: `∇(f)` is a function of f's own arguments that returns f's Jacobian: f's shape followed by the shape of what it
@@ -49,7 +51,7 @@ def staged_nabla(wrt: str | None) -> Nabla:
 def _nabla(wrt: str | None, derivative: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Nabla:
     def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
-            value, rebuild = split_arguments(f, wrt, args)
+            value, rebuild = split_arguments(f, wrt, with_functions_held(args))
             takes_nabla = "nabla" in _parameters(f)
             keywords: dict[str, Any] = {"nabla": gradient_of} if takes_nabla else {}
             return derivative(lambda v: f(*rebuild(v), **keywords))(value)
@@ -68,18 +70,63 @@ def split_arguments(
     first = args[0]
     if wrt is None:
         return first, lambda v: (v, *args[1:])
-    if wrt in getattr(first, "_fields", ()):
-        return getattr(first, wrt), lambda v: (first._replace(**{wrt: v}), *args[1:])
-    if isinstance(first, dict) and wrt in first:
-        return first[wrt], lambda v: ({**first, wrt: v}, *args[1:])
-    names = _parameters(f)
-    if wrt in names and names.index(wrt) < len(args):
-        k = names.index(wrt)
-        return args[k], lambda v: (*args[:k], v, *args[k + 1 :])
-    raise TypeError(
-        f"∇ is by {wrt!r}, and `{_name(f)}` has no argument of that name ({', '.join(names)}), nor a first argument "
-        f"with such a field: pass ∇(f, wrt=…) one of its own arguments"
-    )
+    names, path = _parameters(f), wrt.split(".")
+    k = 0
+    if _part(first, path[0]) is None:
+        k = names.index(path[0]) if path[0] in names else len(args)
+        path = path[1:]
+    value = args[k] if k < len(args) else None
+    for name in path:
+        value = _part(value, name)
+    if value is None:
+        raise TypeError(
+            f"∇ is by {wrt!r}, and `{_name(f)}` has no argument of that name ({', '.join(names)}), nor a first argument "
+            f"with such a field: pass ∇(f, wrt=…) one of its own arguments"
+        )
+    return value, lambda v: (*args[:k], _with_part(args[k], path, v), *args[k + 1 :])
+
+
+def _part(value: Any, name: str) -> Any:
+    """A field of a NamedTuple or a dataclass, an entry of a dict or a list; None where there is none."""
+    if isinstance(value, dict):
+        return value.get(name)
+    if name in getattr(value, "_fields", ()) or dataclasses.is_dataclass(value):
+        return getattr(value, name, None)
+    if isinstance(value, tuple | list) and name.isdecimal() and int(name) < len(value):
+        return value[int(name)]
+    return None
+
+
+def _with_part(value: Any, path: Sequence[str], new: Any) -> Any:
+    """The same structure with something else in one place."""
+    if not path:
+        return new
+    name = path[0]
+    part = _with_part(_part(value, name), path[1:], new)
+    if isinstance(value, dict):
+        return {**value, name: part}
+    if hasattr(value, "_fields"):
+        return value._replace(**{name: part})
+    if isinstance(value, tuple | list):
+        return type(value)([*value[: int(name)], part, *value[int(name) + 1 :]])
+    return with_fields(value, {name: part})
+
+
+def with_fields(record: Any, changed: Mapping[str, Any]) -> Any:
+    """A copy of a dataclass with other values in some fields, made without its constructor, which may check or convert."""
+    made = copy.copy(record)
+    for name, value in changed.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def with_functions_held(tree: Any) -> Any:
+    """The same structure, where functions are `jax.tree_util.Partial`: static to JAX, and called as before."""
+    import jax
+
+    if not any(map(callable, jax.tree.leaves(tree))):
+        return tree
+    return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, tree)
 
 
 def _parameters(f: Callable[..., Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """What the formulas need to know about arrays, whichever library they come from."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -35,10 +36,22 @@ def parts(value: Any) -> dict[Any, Any] | None:
     return None
 
 
+def is_record(value: Any) -> bool:
+    """Whether it is an instance of a dataclass; a module of Equinox is one."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _of_records() -> Any:
+    """`jax.tree`, which knows what the dataclasses that are registered with it hold. Does not import JAX."""
+    return getattr(sys.modules.get("jax"), "tree", None)
+
+
 def leaves(value: Any) -> Iterator[Any]:
-    """What stands inside nested tuples, lists and dicts, in JAX's order."""
+    """What stands inside nested tuples, lists, dicts and dataclasses that JAX knows, in JAX's order."""
     inside = parts(value)
-    if inside is None:
+    if inside is None and is_record(value) and (tree := _of_records()):
+        yield from tree.leaves(value)
+    elif inside is None:
         yield value
     else:
         for part in inside.values():
@@ -48,12 +61,18 @@ def leaves(value: Any) -> Iterator[Any]:
 def map_leaves(f: Callable[[Any], Any], value: Any) -> Any:
     """`value` with f applied to each of its leaves."""
     inside = parts(value)
+    if is_record(value) and (tree := _of_records()):
+        return tree.map(f, value)
     if inside is None:
         return f(value)
-    mapped = {key: map_leaves(f, part) for key, part in inside.items()}
+    return rebuilt(value, {key: map_leaves(f, part) for key, part in inside.items()})
+
+
+def rebuilt(value: Any, inside: dict[Any, Any]) -> Any:
+    """A tuple, NamedTuple, list or dict like `value`, with other parts."""
     if isinstance(value, dict):
-        return mapped
-    return type(value)(*mapped.values()) if hasattr(value, "_fields") else type(value)(mapped.values())
+        return inside
+    return type(value)(*inside.values()) if hasattr(value, "_fields") else type(value)(inside.values())
 
 
 def floats(*values: Any) -> tuple[Any, ...]:

@@ -19,6 +19,9 @@ Line = Callable[..., Any]
 
 L = TypeVar("L", bound=Line)
 
+CLAIMS = ("valid", "within")
+"""the attributes in which a line carries its claims"""
+
 LONGEST = 80
 """characters of a condition's source text beyond which the rest is left out"""
 
@@ -114,6 +117,19 @@ def _marked(line: L, name: str, claim: Any) -> L:
     marked: Any = _copied(line)
     setattr(marked, name, claim)
     return marked
+
+
+def without_claims(line: Line) -> Line:
+    """A copy of the line that claims nothing: by neither `holds_when` nor `within`.
+
+    Example:
+        >>> hasattr(without_claims(holds_when(bool)(lambda x, nabla: x)), "valid")
+        False
+    """
+    plain = _copied(line)
+    for name in CLAIMS:
+        vars(plain).pop(name, None)
+    return plain
 
 
 def _copied(line: Line) -> Line:

@@ -5,13 +5,16 @@ This module and `domains` hold no formula. The judge (`autodiff_ref.judge`) impo
 """
 
 import inspect
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of_class
 from typing import Any
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, leaves, map_leaves, namespace, parts
+from manual_grad._arrays import Array, is_record, leaves, map_leaves, namespace, parts, rebuilt
 from manual_grad.claims import Line as Line
 from manual_grad.claims import Within as Within
 from manual_grad.claims import condition_text as condition_text
@@ -21,28 +24,41 @@ from manual_grad.claims import original_of as original_of
 from manual_grad.claims import within as within
 from manual_grad.domains import Domain
 
+REFERENCE = "jax.grad"
+"""the label of the gradient that the first line is judged against"""
+
+
+def _not_given(*_: Any) -> Any:
+    raise TypeError("a derivation says what is derived: by `of` or by `equals`")
+
 
 @dataclass(frozen=True, eq=False)
 class Derivation:
-    """A derivation of a gradient, line by line.
+    """A derivation, line by line: of a gradient, or of anything else that a function computes.
 
     Args:
         name: what is derived, for people: "∇_{w11} ll".
         of: the function that is differentiated, of the derivation's arguments: scalar (a gradient) or array (a Jacobian).
             It may take `nabla` itself (a Hessian's `of` is a gradient).
-        wrt: by what: the name of a field of the first argument, the name of an argument of `of`, or None for all of the
-            first argument.
-        domain: one domain for each argument, in tuples, NamedTuples, lists or dicts that mirror the arguments.
+        wrt: by what: the name of a field of the first argument, the name of an argument of `of`, a field of one of these
+            ("params.w", "layers.0.weight"), or None for all of the first argument. Of a derivation with `equals`, what the
+            ∇ of its lines is by.
+        domain: one domain for each argument, in tuples, NamedTuples, lists, dicts, or dataclasses that JAX knows (Equinox's
+            modules are such) that mirror the arguments. What is static in a dataclass stays as it is, functions too.
         lines: functions of the same arguments and of `nabla`. A line's name is its label, the first line of its docstring
-            its equation. Each is claimed to equal the line above, the first the gradient itself.
+            its equation. Each is claimed to equal the line above, the first the gradient itself, or what `equals` returns.
         sizes: the smallest and largest size of a named dimension, both included: {"n": (2, 5)}. Unnamed ones may be 1.
         where: a predicate on the arguments; only inputs that fulfil it are tried.
         paths: ways through the domain along which the accuracy of the lines is reported, by what runs from −1000 to 1000:
             {"z": f}, where f(z) returns the arguments; labels are then set to each of their values. Without any, the
             number that is differentiated by runs where it is a single one; else the first argument's reals are scaled.
+        equals: in place of `of`, where what is derived is no gradient, as a Newton step or a Hessian-vector product: the
+            function that the first line is claimed to equal. It takes the derivation's arguments, and `nabla` where it
+            asks for it. `of` is this function then, and nothing is differentiated but what a ∇ stands before.
 
     Raises:
-        TypeError: a line or `of` is not callable, or the domain holds something that is not a domain.
+        TypeError: a line, `of` or `equals` is not callable, `of` and `equals` are both given or neither is, the domain is
+            missing, or it holds something that is not a domain.
         ValueError: there are no lines, two lines have one name, `wrt` is no field or argument, a size is unusable.
 
     Example:
@@ -57,22 +73,33 @@ class Derivation:
     """
 
     name: str
-    of: Callable[..., Any]
-    wrt: str | None
-    domain: tuple[Any, ...]
-    lines: Sequence[Line]
+    of: Callable[..., Any] = _not_given
+    wrt: str | None = None
+    domain: tuple[Any, ...] = ()
+    lines: Sequence[Line] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     where: Callable[..., Any] | None = None
     paths: Mapping[str, Callable[[float], tuple[Any, ...]]] = field(default_factory=dict[str, Callable[[float], Any]])
+    equals: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
+        if self.equals is not None:
+            if self.of not in (_not_given, self.equals):
+                raise TypeError(f"{self.name}: give `of`, whose gradient is derived, or `equals`, and not both")
+            object.__setattr__(self, "of", self.equals)
+        if self.of is _not_given:
+            raise TypeError(f"{self.name}: give `of`, whose gradient is derived, or `equals`, what the lines compute")
+        said = "of" if self.is_gradient else "equals"
         if not callable(self.of):
-            raise TypeError(f"{self.name}: `of` must be a function, got {self.of!r}")
-        if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields"):
+            raise TypeError(f"{self.name}: `{said}` must be a function, got {self.of!r}")
+        if not self.domain:
+            raise TypeError(f"{self.name}: `domain` is missing: a tuple with one domain for each argument")
+        if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields") or is_record(self.domain):
             raise TypeError(f"{self.name}: the domain is a tuple with one entry an argument; write domain=(…,)")
+        object.__setattr__(self, "domain", with_functions_held(self.domain))
         for leaf in leaves(self.domain):
             if not isinstance(leaf, Domain):
-                raise TypeError(f"{self.name}: the domain holds {leaf!r}; use reals(…), signs(…), constants(…), …")
+                raise TypeError(f"{self.name}: the domain holds {leaf!r}; {_instead_of(leaf)}")
         if callable(self.lines) or isinstance(self.lines, str):
             raise TypeError(f"{self.name}: `lines` is a list of functions, got {self.lines!r}; write lines=[…]")
         if not self.lines:
@@ -81,6 +108,8 @@ class Derivation:
             if not callable(line):
                 raise TypeError(f"{self.name}: a line must be a function, got {line!r}")
         for label in self.labels:
+            if not self.is_gradient and label == self.reference:
+                raise ValueError(f"{self.name}: a line is named {label!r}, like what it is to equal; rename the line")
             if self.labels.count(label) > 1:
                 raise ValueError(f"{self.name}: two lines are named {label!r}; a line's name is its label, so rename one")
         self._check_wrt()
@@ -96,12 +125,31 @@ class Derivation:
             raise ValueError(
                 f"{self.name}: the domain has {len(self.domain)} arguments, `{label_of(self.of)}` takes {parameters}"
             )
-        fields = field_names(self.domain[0]) if self.domain else []
-        if self.wrt is not None and self.wrt not in fields and self.wrt not in (parameters or []):
+        if self.wrt is None:
+            return
+        fields, arguments = field_names(self.domain[0]), (parameters or [])[: len(self.domain)]
+        root, *path = self.wrt.split(".")
+        if root not in fields and root not in (parameters or []):
             raise ValueError(
                 f"{self.name}: wrt={self.wrt!r} is neither a field of the first argument {fields} "
                 f"nor an argument of `{label_of(self.of)}` {parameters}"
             )
+        part: Any = self.domain[0] if root in fields else dict(zip(arguments, self.domain, strict=True)).get(root)
+        for name in [root, *path] if root in fields else path:
+            inside = _parts_by_name(part)
+            if name not in inside:
+                raise ValueError(f"{self.name}: wrt={self.wrt!r}: there is no {name!r} in it, but {list(inside)}")
+            part = inside[name]
+
+    @property
+    def is_gradient(self) -> bool:
+        """Whether a gradient is derived, of `of`; else what the function `equals` returns."""
+        return self.equals is None
+
+    @property
+    def reference(self) -> str:
+        """What the first line is judged against, as reports say it."""
+        return REFERENCE if self.is_gradient else label_of(self.of)
 
     @property
     def labels(self) -> list[str]:
@@ -117,11 +165,61 @@ class Derivation:
         """The same claim with other lines: how tests plant a mistake."""
         return replace(self, lines=lines, name=name or self.name)
 
+    def with_function(self, of: Callable[..., Any]) -> "Derivation":
+        """The same claim of another function, as of the same one written for another library."""
+        return replace(self, of=of, equals=None if self.is_gradient else of)
+
+
+def with_functions_held(domain: Any) -> Any:
+    """The same domain, where functions in a dataclass are `jax.tree_util.Partial`: static to JAX, and called as before."""
+    jax = sys.modules.get("jax")
+    if jax is None or not any(callable(leaf) for leaf in leaves(domain)):
+        return domain
+    if is_record(domain):
+        return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, domain)
+    inside = parts(domain)
+    return domain if inside is None else rebuilt(domain, {key: with_functions_held(part) for key, part in inside.items()})
+
+
+def _instead_of(leaf: Any) -> str:
+    """What may stand in a domain in place of something else."""
+    if is_record(leaf):
+        return "register its class with jax.tree_util.register_dataclass, so that JAX knows what it holds"
+    return "use reals(…), signs(…), constants(…), …; or make it a static field, where it is one of a dataclass"
+
 
 def formula_of(line: Callable[..., Any]) -> str:
     """The first line of a function's docstring: its equation."""
     doc = inspect.getdoc(line) if getattr(line, "__doc__", None) else None
     return doc.splitlines()[0].strip() if doc else ""
+
+
+_LATEX = (
+    r":math:`([^`]+)`",
+    r"\.\. math::\s*(.+?)(?:\n\s*\n|\Z)",
+    r"\$\$(.+?)\$\$",
+    r"\\\[(.+?)\\\]",
+    r"\\\((.+?)\\\)",
+    r"(?<![\w$\\])\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)",
+)
+
+
+def latex_of(function: Callable[..., Any]) -> str:
+    r"""The first formula in LaTeX that a function's docstring holds: `$…$`, `$$…$$`, `\(…\)`, `\[…\]` or `:math:`.
+
+    Returns:
+        What stands between these signs; an empty string where there is none.
+
+    Example:
+        >>> def line_1(w, x):
+        ...     r'''Xᵀ g: $X^\top g$'''
+        >>> latex_of(line_1)
+        'X^\\top g'
+    """
+    doc = (inspect.getdoc(function) if getattr(function, "__doc__", None) else None) or ""
+    found = [match for pattern in _LATEX if (match := re.search(pattern, doc, flags=re.DOTALL))]
+    first = min(found, key=lambda match: match.start(), default=None)
+    return "" if first is None else " ".join(first[1].split())
 
 
 def argument_names(function: Callable[..., Any]) -> list[str] | None:
@@ -135,8 +233,18 @@ def argument_names(function: Callable[..., Any]) -> list[str] | None:
     return [p.name for p in parameters if p.name != "nabla" and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
+def _parts_by_name(value: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple or a dataclass, the entries of a dict; those of a tuple or list by their numbers."""
+    names = field_names(value)
+    if isinstance(value, dict) or not names:
+        return {str(name): part for name, part in (parts(value) or {}).items()}
+    return {name: getattr(value, name) for name in names}
+
+
 def field_names(value: Any) -> list[str]:
-    """The names of the parts of a NamedTuple or a dict; none for anything else."""
+    """The names of the parts of a NamedTuple, a dict or a dataclass; none for anything else."""
+    if is_record(value) and not isinstance(value, Domain):
+        return [each.name for each in fields_of_class(value)]
     named = getattr(value, "_fields", None)
     if named is None and isinstance(value, dict):
         named = parts(value)

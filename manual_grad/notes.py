@@ -49,7 +49,10 @@ Labels = Float[Array, " n"]
 
 
 def line_0a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ 1/p(y|x) ∇p(y|x)"""
+    r"""Σ 1/p(y|x) ∇p(y|x)
+
+    :math:`\sum_i \frac{1}{p(y_i|x_i)}\, \nabla p(y_i|x_i)`
+    """
     return (1 / probability(w, x, y)) @ nabla(probability)(w, x, y)
 
 
@@ -59,29 +62,44 @@ def sigmoid_of_margin(w: Weights[Array], x: Examples, y: Labels) -> Float[Array,
 
 
 def line_0b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ 1/σ(m) ∇σ(m),  m = y w21ᵀh"""
+    r"""Σ 1/σ(m) ∇σ(m),  m = y w21ᵀh
+
+    :math:`\sum_i \frac{1}{\sigma(m_i)}\, \nabla \sigma(m_i)`
+    """
     return (1 / sigmoid(margin(w, x, y))) @ nabla(sigmoid_of_margin)(w, x, y)
 
 
 def line_1a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ σ(m)(1 − σ(m))/σ(m) ∇m"""
+    r"""Σ σ(m)(1 − σ(m))/σ(m) ∇m
+
+    :math:`\sum_i \frac{\sigma(m_i)(1 - \sigma(m_i))}{\sigma(m_i)}\, \nabla m_i`
+    """
     s = sigmoid(margin(w, x, y))
     return (s * (1 - s) / s) @ nabla(margin)(w, x, y)
 
 
 def line_1b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ (1 − σ(m)) ∇m"""
+    r"""Σ (1 − σ(m)) ∇m
+
+    :math:`\sum_i (1 - \sigma(m_i))\, \nabla m_i`
+    """
     return (1 - sigmoid(margin(w, x, y))) @ nabla(margin)(w, x, y)
 
 
 def line_1c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ (1 − σ(m)) y ∇ w21ᵀh"""
+    r"""Σ (1 − σ(m)) y ∇ w21ᵀh
+
+    :math:`\sum_i (1 - \sigma(m_i))\, y_i\, \nabla w_{21}^\top h_i \qquad (1)`
+    """
     w, x, y = checked_arguments(w, x, y)
     return ((1 - sigmoid(margin(w, x, y))) * y) @ nabla(score)(w, x)
 
 
 def line_2b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ (I(y=1) − σ(w21ᵀh)) ∇ w21ᵀh"""
+    r"""Σ (I(y=1) − σ(w21ᵀh)) ∇ w21ᵀh
+
+    :math:`\sum_i \left(I(y_i = 1) - \sigma(w_{21}^\top h_i)\right) \nabla w_{21}^\top h_i \qquad (2)`
+    """
     w, x, y = checked_arguments(w, x, y)
     return (indicator(y) - sigmoid(score(w, x))) @ nabla(score)(w, x)
 
@@ -94,20 +112,29 @@ equation_2 = line_2b
 
 
 def line_3a(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ (I(y=1) − σ(z)) w21[0] ∇h1"""
+    r"""Σ (I(y=1) − σ(z)) w21[0] ∇h1
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, w_{21}[0]\, \nabla h_{i1}`
+    """
     w, x, y = checked_arguments(w, x, y)
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0]) @ nabla(hidden)(w, x)[:, 0]
 
 
 def line_3b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) ∇ w11ᵀx"""
+    r"""Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) ∇ w11ᵀx
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, w_{21}[0]\, h_{i1}(1 - h_{i1})\, \nabla w_{11}^\top x_i`
+    """
     w, x, y = checked_arguments(w, x, y)
     h1 = hidden(w, x)[:, 0]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0] * h1 * (1 - h1)) @ nabla(preactivation)(w, x)[:, 0]
 
 
 def line_3c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Vector:
-    """Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) x"""
+    r"""Σ (I(y=1) − σ(z)) w21[0] h1 (1 − h1) x
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, w_{21}[0]\, h_{i1}(1 - h_{i1})\, x_i`
+    """
     w, x, y = checked_arguments(w, x, y)
     h1 = hidden(w, x)[:, 0]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[0] * h1 * (1 - h1)) @ x
@@ -119,20 +146,29 @@ by_hand_w12 = partial(by_hand, wrt="w12")
 
 
 def line_3a_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
-    """Σ (I(y=1) − σ(z)) w21[1] ∇h2"""
+    r"""Σ (I(y=1) − σ(z)) w21[1] ∇h2
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, w_{21}[1]\, \nabla h_{i2}`
+    """
     w, x, y = checked_arguments(w, x, y)
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1]) @ nabla(hidden)(w, x)[:, 1]
 
 
 def line_3b_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
-    """Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) ∇ w12ᵀx"""
+    r"""Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) ∇ w12ᵀx
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, w_{21}[1]\, h_{i2}(1 - h_{i2})\, \nabla w_{12}^\top x_i`
+    """
     w, x, y = checked_arguments(w, x, y)
     h2 = hidden(w, x)[:, 1]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1] * h2 * (1 - h2)) @ nabla(preactivation)(w, x)[:, 1]
 
 
 def line_3c_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand_w12) -> Vector:
-    """Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) x"""
+    r"""Σ (I(y=1) − σ(z)) w21[1] h2 (1 − h2) x
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, w_{21}[1]\, h_{i2}(1 - h_{i2})\, x_i`
+    """
     w, x, y = checked_arguments(w, x, y)
     h2 = hidden(w, x)[:, 1]
     return ((indicator(y) - sigmoid(score(w, x))) * w.w21[1] * h2 * (1 - h2)) @ x
@@ -142,7 +178,10 @@ def line_3c_w12(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_han
 
 
 def line_3_w21(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -> Float[Array, "2"]:
-    """Σ (I(y=1) − σ(z)) h"""
+    r"""Σ (I(y=1) − σ(z)) h
+
+    :math:`\sum_i (I(y_i = 1) - \sigma(z_i))\, h_i`
+    """
     w, x, y = checked_arguments(w, x, y)
     return (indicator(y) - sigmoid(score(w, x))) @ hidden(w, x)
 
@@ -168,27 +207,42 @@ def product_yz(z: Number, y: Number) -> Number:
 
 
 def claim_a(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
-    """1/σ(yz) d σ(yz)/dz"""
+    r"""1/σ(yz) d σ(yz)/dz
+
+    :math:`\frac{1}{\sigma(yz)} \frac{d \sigma(yz)}{dz}`
+    """
     return 1 / sigmoid(y * z) * nabla(sigmoid_of_yz)(z, y)
 
 
 def claim_b(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
-    """(1 − σ(yz)) d(yz)/dz"""
+    r"""(1 − σ(yz)) d(yz)/dz
+
+    :math:`(1 - \sigma(yz)) \frac{d(yz)}{dz}`
+    """
     return (1 - sigmoid(y * z)) * nabla(product_yz)(z, y)
 
 
 def claim_c(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
-    """(1 − σ(yz)) y"""
+    r"""(1 − σ(yz)) y
+
+    :math:`(1 - \sigma(yz))\, y`
+    """
     return (1 - sigmoid(y * z)) * y
 
 
 def claim_d(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
-    """I(y=1) − σ(z)"""
+    r"""I(y=1) − σ(z)
+
+    :math:`I(y = 1) - \sigma(z)`
+    """
     return indicator(y) - sigmoid(z)
 
 
 def claim_e(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
-    """y σ(−yz), the form that keeps its digits"""
+    r"""y σ(−yz), the form that keeps its digits
+
+    :math:`y\, \sigma(-yz)`
+    """
     return residual(z, y)
 
 

@@ -1,6 +1,8 @@
-"""What docs/numerics.md shows is what is measured."""
+"""What docs/numerics.md shows is what is measured, and what docs/checkers.md shows runs."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,23 @@ from manual_grad import notes
 from tests.shown import assert_alike, blocks, output_of
 
 ROOT = Path(__file__).parents[1]
+CHECKERS = (ROOT / "docs" / "checkers.md").read_text(encoding="utf-8")
 NUMERICS = (ROOT / "docs" / "numerics.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_assertions_runs_and_a_wrong_gradient_fails_as_shown():
+    page: dict[str, Any] = {"__name__": "page"}
+    for block in re.findall(r"^```python\n(.*?)^```", CHECKERS, flags=re.MULTILINE | re.DOTALL):
+        exec(block, page)
+    page["test_the_gradient"]()
+    right = page["gradient"]
+
+    def gradient(w, x, y):
+        return right(w, x, y) / 2
+
+    with pytest.raises(AssertionError) as failed:
+        page["assert_gradients_agree"](gradient, page["loss"], *(page[name] for name in "wxy"))
+    assert_alike(str(failed.value), blocks(CHECKERS, "failure of")["without the 2"])
 
 
 @pytest.mark.parametrize("command", blocks(NUMERICS, "output of"))

@@ -84,9 +84,18 @@ def test_the_readme_shows_how_its_gradient_fails_without_the_minus_sign():
     assert re.sub(digits, "#", str(failed.value)) == re.sub(digits, "#", shown)
 
 
+@pytest.mark.parametrize("file", ["by_field.py", "newton.py"])
+def test_the_page_on_derivations_shows_how_a_report_begins(there, file):
+    command = f"manual-grad verify {file}"
+    printed, code = output_of(command)
+    assert code == 1
+    assert printed.strip().startswith(marked("beginning of the output of")[command].strip())
+
+
 def test_the_readme_shows_how_the_real_table_begins(there):
     runpy.run_path("make_table.py")
-    ((command, shown),) = marked("beginning of the output of").items()
+    command = "manual-grad verify --data breast_cancer.csv --label diagnosis"
+    shown = marked("beginning of the output of")[command]
     printed, code = output_of(command)
     assert code == 0
     # log-likelihoods after 300 steps depend on the machine's rounding in their last digits

@@ -270,13 +270,14 @@ class _Teller(Listener):
     def _report_and_end(self) -> None:
         """The time is over: says at which line, if that can be seen, and ends this process."""
         if self._state is not None:
-            derivation, traces, _, k = self._state
+            derivation, traces, report, k = self._state
+            labels = [line.label for line in report.lines]
             frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage] (documented, in spite of its name)
             label = at_hand(frames.get(self._main), derivation, traces)
             self.say("outlook", outcome=asdict(self._cut_short(label)))
-            if label is not None and derivation.labels.index(label) > max(k, 0):  # those before it are not judged yet
+            if label is not None and labels.index(label) > max(k, 0):  # those before it are not judged yet
                 reason = f"{over(self._timeout)} while judging {label}"
-                self.say("late", line=derivation.labels.index(label), reason=reason)
+                self.say("late", line=labels.index(label), reason=reason)
                 os._exit(0)
         self.say("late")
         os._exit(0)

@@ -13,11 +13,11 @@ COMMANDS = {
         "autodiff_ref.cli.explaining:explain_command",
         "Explain a line: what changed, by which rule, and where it holds.",
     ),
-    "rules": ("autodiff_ref.cli.rules:rules_command", "Judge derivative rules: custom_jvp and custom_vjp."),
+    "rules": ("autodiff_ref.cli.ruling:rules_command", "Judge derivative rules: custom_jvp and custom_vjp."),
     "grade": ("autodiff_ref.cli.grading:grade_command", "Grade what students hand in, line by line, by a reference."),
     "new": ("autodiff_ref.cli.new:new_command", "Write a file to start from."),
-    "train": ("autodiff_ref.train.commands:train", "Train the notes' net on a table."),
-    "predict": ("autodiff_ref.train.commands:predict", "Label the rows of a table by a trained net."),
+    "train": ("autodiff_ref.cli.training:train_command", "Train the notes' net on a table."),
+    "predict": ("autodiff_ref.cli.training:predict_command", "Label the rows of a table by a trained net."),
     "plot": ("autodiff_ref.cli.plots:plots", "Pictures; they need the extra plot."),
 }
 """by name, where it is, and what the help says of it"""

@@ -11,7 +11,7 @@ from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.explanation.explain import explain
-from autodiff_ref.judge.html import of_text
+from autodiff_ref.judge.html import of_explanation
 from manual_grad import Derivation
 
 
@@ -25,7 +25,7 @@ def run(words: list[str], seed: int, html: Path | None, *, as_json: bool) -> int
         print(f"error: {error}", file=sys.stderr)
         return 2
     if html is not None:
-        said = [of_text(f"{each.derivation}: {each.label}", each.verdict.verdict, str(each)) for each in found]
+        said = [of_explanation(each.to_dict(), each.heading, each.rows) for each in found]
         write_page(html, "manual-grad explain", said)
     if as_json:
         print(json.dumps({"explanations": [each.to_dict() for each in found]}, ensure_ascii=False, indent=1))

@@ -110,9 +110,9 @@ def _row(each: Grade) -> list[str]:
     look = "look yourself" if each.look else ""
     return [
         each.name,
-        f"{each.points:.3g}",
-        f"{each.most:.3g}",
-        f"{each.of:g}",
+        written(each.points),
+        written(each.most),
+        written(each.of),
         look,
         each.first_wrong_line,
         each.why,
@@ -120,10 +120,29 @@ def _row(each: Grade) -> list[str]:
     ]
 
 
+SHOWN = ("name", "points", "first wrong line", "why")
+"""the columns of the tables that people read"""
+
+
+def _shown(each: Grade) -> list[str]:
+    look = "look yourself: " if each.look else ""
+    return [each.name, _said(each), each.first_wrong_line, look + each.why]
+
+
 def _said(each: Grade) -> str:
     """2 of 3, or 1–2 of 3 where something could not be decided."""
-    upto = f"–{each.most:.3g}" if each.look else ""
-    return f"{each.points:.3g}{upto} of {each.of:g}"
+    upto = f"–{written(each.most)}" if each.look else ""
+    return f"{written(each.points)}{upto} of {written(each.of)}"
+
+
+def written(points: float) -> str:
+    """Points as people write them, to three places behind the point.
+
+    Example:
+        >>> [written(points) for points in (2.0, 12.25, 20 / 3, 1250.0)]
+        ['2', '12.25', '6.667', '1250']
+    """
+    return f"{points:.3f}".rstrip("0").rstrip(".")
 
 
 def feedback_of(each: Grade) -> str:
@@ -143,7 +162,7 @@ def _feedback(each: Grade) -> Iterator[str]:
         report = reports[mark.label]
         if found := report["counterexample"]:
             yield f"    smallest input found   {found['at']}"
-            yield from (f"    {label}  ∂/∂{found['component']} = {value}" for label, value in found["values"].items())
+            yield from (f"    {label}  {found['entry']} = {value}" for label, value in found["values"].items())
             if suspect := report["diagnosis"]:
                 yield f"    suspect: {suspect['sentence']}" + (f" ({suspect['place']})" if suspect["place"] else "")
 
@@ -175,11 +194,10 @@ def _harmless(row: list[str]) -> list[str]:
 def _printed(grades: list[Grade], *, verbose: bool) -> None:
     console = Console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("name", "points", "first wrong line", "why"):
+    for heading in SHOWN:
         table.add_column(heading, overflow="fold")
     for each in grades:
-        look = "look yourself: " if each.look else ""
-        table.add_row(*map(Text, (each.name, _said(each), each.first_wrong_line, look + each.why)))
+        table.add_row(*map(Text, _shown(each)))
     console.print(table)
     if verbose:
         for each in grades:
@@ -187,8 +205,8 @@ def _printed(grades: list[Grade], *, verbose: bool) -> None:
 
 
 def _html_table(grades: list[Grade]) -> str:
-    head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
-    rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _row(each))}</tr>" for each in grades)
+    head = "".join(f"<th>{heading}</th>" for heading in SHOWN)
+    rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _shown(each))}</tr>" for each in grades)
     return f'<section class="manual-grad">\n<table>\n<tr>{head}</tr>\n{rows}\n</table>\n</section>'
 
 

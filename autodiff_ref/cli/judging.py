@@ -3,7 +3,7 @@
 `judged` does it in this process. `apart.judged` does the same in another process, so that it can be killed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -16,9 +16,9 @@ from autodiff_ref.cli.targets import Unusable, Usable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
-from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.report import Claim, LineReport, Report
 from autodiff_ref.judge.trial.trial import trial
-from manual_grad.derivation import Derivation, formula_of, label_of
+from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 
 @dataclass(frozen=True)
@@ -110,50 +110,89 @@ def judged(order: Order, listener: Listener) -> Iterator[Outcome]:
 
 
 def judged_one(order: Order, usable: Usable, listener: Listener) -> Iterator[Outcome]:
-    """Judges one derivation, and the mistakes that are planted in it where the order says so."""
-    target, derivation = usable.target, usable.derivation
-    seed, rest = order.options.get("seed", 0), list[LineReport]()
-    if target in order.cut:
-        kept, reason = order.cut[target]
-        rest = _blank(derivation)[kept:]
-        rest = [
-            replace(line, reason=reason if k == 0 else f"not judged: {rest[0].label} took all the time")
-            for k, line in enumerate(rest)
-        ]
-        derivation = derivation.with_lines(*derivation.lines[:kept])
+    """Judges one derivation, and the mistakes that are planted in it where the order says so.
 
-    def whole(report: Report) -> Report:
-        return replace(report, lines=[*report.lines, *rest])
-
+    Where it is graded, a line that returns another shape than the gradient is wrong, and the others are judged without it.
+    """
+    target, derivation, seed = usable.target, usable.derivation, order.options.get("seed", 0)
+    left_out = _cut(derivation, *order.cut[target]) if target in order.cut else dict[int, LineReport]()
     with listener.judging(target, derivation.name) as tell:
-        try:
-            nothing = whole(Report(derivation.name, _blank(derivation), seed))
-            listener.so_far(derivation, None, nothing, -1)
-            traces = check(derivation)
-            listener.so_far(derivation, traces, nothing, -1)
-
-            def watch(report: Report, k: int) -> None:
-                listener.so_far(derivation, traces, whole(report), k)
-
-            report = verify(derivation, progress=tell, traces=traces, watch=watch, **order.options)
-        except LineError as found:
-            yield error(target, str(found), seed, name=derivation.name)
-            return
-    made = of_report(target, whole(report), order.paper)
+        while True:
+            try:
+                report, traces = _report(order, derivation, left_out, listener, tell)
+                break
+            except LineError as found:
+                if not (order.graded and found.wrong_shape_of):
+                    yield error(target, str(found), seed, name=derivation.name)
+                    return
+                left_out |= _misshapen(derivation, found)
+    made = of_report(target, report, order.paper)
     if order.graded:
-        about = {"origins": origins(derivation, traces), "reference_is_right": report.reference_is_right}
-        made = replace(made, entry=made.entry | about)
+        about = [] if traces is None else origins(traces.derivation, traces)
+        made = replace(made, entry=made.entry | {"origins": about, "reference_is_right": report.reference_is_right})
     yield made
-    if order.mutants:
+    if order.mutants and traces is not None:
         with listener.planting(target, derivation.name) as tell:
-            tried = trial(derivation, seed=seed, most=order.mutants, progress=tell)
+            tried = trial(traces.derivation, seed=seed, most=order.mutants, progress=tell)
         text = order.paper.text(tried)
         yield Outcome("trial", target, text, tried.to_dict(), 0 if tried.ok else 3)
 
 
-def _blank(derivation: Derivation) -> list[LineReport]:
-    """What is known of lines that are not judged."""
-    return [LineReport(label_of(f), formula_of(f)) for f in derivation.lines]
+def _report(
+    order: Order, derivation: Derivation, left_out: Mapping[int, LineReport], listener: Listener, tell: Progress
+) -> tuple[Report, Traces | None]:
+    """The report, and what was traced of the lines that are judged.
+
+    Args:
+        order: what is asked for.
+        derivation: with all its lines.
+        left_out: by the place of a line that is not judged, what is said of it.
+        listener: is told what would be reported if the time were over.
+        tell: is told how far the judge is.
+
+    Raises:
+        LineError: a line raises, or returns something of another shape than the gradient.
+    """
+    places = [k for k in range(len(derivation.lines)) if k not in left_out]
+
+    def whole(report: Report) -> Report:
+        judged = iter(report.lines)
+        lines = [left_out[k] if k in left_out else next(judged) for k in range(len(derivation.lines))]
+        return replace(report, lines=lines)
+
+    blank, seed = [_blank(derivation.lines[k]) for k in places], order.options.get("seed", 0)
+    nothing = whole(Report(derivation.name, blank, seed, claim=Claim.of(derivation)))
+    if not places:
+        return nothing, None
+    judged = derivation.with_lines(*(derivation.lines[k] for k in places)) if left_out else derivation
+    listener.so_far(judged, None, nothing, -1)
+    traces = check(judged)
+    listener.so_far(judged, traces, nothing, -1)
+
+    def watch(report: Report, k: int) -> None:
+        listener.so_far(judged, traces, whole(report), [*places, len(derivation.lines)][k])
+
+    return whole(verify(judged, progress=tell, traces=traces, watch=watch, **order.options)), traces
+
+
+def _cut(derivation: Derivation, at: int, reason: str) -> dict[int, LineReport]:
+    """What is said of a line that never ends, and of those below it, by their places."""
+    others = f"not judged: {derivation.labels[at]} took all the time"
+    lines = derivation.lines
+    return {k: replace(_blank(lines[k]), reason=reason if k == at else others) for k in range(at, len(lines))}
+
+
+def _misshapen(derivation: Derivation, error: LineError) -> dict[int, LineReport]:
+    """What is said of a line that returns another shape than the gradient, by its place."""
+    label = error.wrong_shape_of
+    reason = str(error).removeprefix(f"{derivation.name}: {label} ")
+    at = derivation.labels.index(label)
+    return {at: replace(_blank(derivation.lines[at]), verdict="refuted", against=derivation.reference, reason=reason)}
+
+
+def _blank(line: Line) -> LineReport:
+    """What is known of a line that is not judged."""
+    return LineReport(label_of(line), formula_of(line), latex=latex_of(line))
 
 
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from autodiff_ref.judge.lines.trace import REFERENCE
 from autodiff_ref.judge.verdict import RIGHT
 
 Standing = Literal["right", "wrong", "look", "no points"]
@@ -82,7 +81,7 @@ def grade(name: str, file: str, entry: Mapping[str, Any], *, of: float, shares: 
     origins: dict[str, Any] = {origin["label"]: origin for origin in entry["origins"]}
     marks = [_mark(line, origins.get(line["label"])) for line in entry["lines"]]
     counted = [mark for mark in marks if mark.standing != "no points"]
-    answer = _answer(entry["lines"], marks)
+    answer = _answer(entry["lines"], marks, entry["claim"]["reference"])
     certain, possible = (_points(counted, answer, of, shares, doubt=doubt) for doubt in (False, True))
     wrong = next((mark for mark in marks if mark.standing == "wrong"), None)
     first = entry["first_wrong_line"] or (wrong.label if wrong else "")
@@ -102,7 +101,7 @@ def _mark(line: Mapping[str, Any], origin: Mapping[str, Any] | None) -> Mark:
     suspect = line["diagnosis"]
     found = line["counterexample"]
     refuted = f"does not follow from {line['against']}" + (f"; {suspect['sentence']}" if suspect else "")
-    refuted += f"; at {found['at']}" if found else ""
+    refuted = f"{refuted}; at {found['at']}" if found else reason or refuted  # without an input, its shape is wrong
     if origin is not None:
         by = "; ".join(origin["calls"])
         left = f"leaves {', '.join(origin['left'])} to ∇" if origin["left"] else ""
@@ -117,12 +116,12 @@ def _mark(line: Mapping[str, Any], origin: Mapping[str, Any] | None) -> Mark:
     return Mark(label, line["formula"], "look", f"{verdict}: {reason}" if reason else verdict)
 
 
-def _answer(lines: Sequence[Mapping[str, Any]], marks: Sequence[Mark]) -> bool | None:
-    """Whether the last line is the gradient, written without ∇; None where that could not be decided."""
+def _answer(lines: Sequence[Mapping[str, Any]], marks: Sequence[Mark], reference: str) -> bool | None:
+    """Whether the last line is what is to be derived, written without ∇; None where that could not be decided."""
     is_gradient: dict[str, bool | None] = {}
     for line in lines:
         verdict = line["verdict"]
-        above = is_gradient.get(line["against"], True if line["against"] == REFERENCE else None)
+        above = is_gradient.get(line["against"], True if line["against"] == reference else None)
         is_gradient[line["label"]] = above if verdict in RIGHT else False if verdict == "refuted" else None
     last = marks[-1]
     if last.standing == "no points" and " once more" not in last.why:

@@ -1,13 +1,12 @@
-"""The command `manual-grad rules`."""
+"""What `manual-grad rules` does."""
 
 import importlib
 import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -25,42 +24,21 @@ FEW = 4
 """So many functions are judged in this process."""
 
 
-def rules_command(
-    target: Annotated[list[str], typer.Argument(help="A file or a module, with :NAME for one function of it.")],
-    domain: Annotated[
-        str | None, typer.Option(help='Of the arguments: "reals(n), intervals(0, 1)".', show_default=False)
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option(help='Further inputs: "[0., 1.]", or "[(1., 0.5)]" for two arguments.', show_default=False)
-    ] = None,
-    order: Annotated[int, typer.Option(min=1, max=4, help="2 judges the derivative of the gradient too.")] = 1,
-    within: Annotated[float | None, typer.Option(min=0, help="By what share a rule may be off.", show_default=False)] = None,
-    intent: Annotated[str, typer.Option(help="What a rule is for that is meant to be no derivative.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Of the inputs.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, for a library.")] = 2,
-    seconds: Annotated[float, typer.Option(min=1, help="For one function of several.")] = 20.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what was found to one HTML page as well.", show_default=False)
-    ] = None,
-) -> None:
-    """Judge derivative rules: is what JAX makes of a custom_jvp or custom_vjp the derivative of the function itself?
-
-    No tolerance: JAX's derivative in ball arithmetic against difference quotients of the function without its rule.
-
-    \b
-    manual-grad rules mine.py
-        every function with a rule of its own, and every public function that meets one
-    manual-grad rules mine.py:swish --domain "reals(n)" --at "[0., 1.]" --order 2
-        one function, at inputs of your choice too
-    manual-grad rules jax.scipy.special optax
-        libraries: a row for each function
-
-    Running a file executes it with your rights, as `python FILE` would.
-
-    Exit code: 0 nothing is wrong, 1 a derivative is WRONG or NaN where it exists, 3 nothing is wrong and something is
-    undecided, 2 bad usage or input.
-    """  # noqa: D301  \b is the character itself: it keeps the lines of its paragraph
+def run(
+    *,
+    target: list[str],
+    domain: str | None,
+    at: str | None,
+    order: int,
+    within: float | None,
+    intent: str,
+    seed: int,
+    workers: int,
+    seconds: float,
+    as_json: bool,
+    html: Path | None,
+) -> int:
+    """Judges, prints, and says with which exit code to end. The arguments are the options of the command: see `ruling`."""
     try:
         options: dict[str, Any] = {"order": order, "seed": seed}
         options |= {"domain": domain_of(domain)} if domain is not None else {}
@@ -71,7 +49,7 @@ def rules_command(
         reports, left = _judge(jobs, options, workers=workers, seconds=seconds, quiet=as_json)
     except (targets.TargetError, ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
+        return 2
     codes = [report.exit_code for report in reports]
     if html is not None:
         write_page(html, "manual-grad rules", [of_text(each.name, each.verdict, str(each)) for each in reports])
@@ -90,7 +68,7 @@ def rules_command(
     if left and not as_json:
         some = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
         print(f"{len(left)} others could not be called: no arguments were found that they take ({some})")
-    raise typer.Exit(1 if 1 in codes else max(codes, default=0))
+    return 1 if 1 in codes else max(codes, default=0)
 
 
 def _jobs(target: str) -> list[Job]:

@@ -1,12 +1,12 @@
-"""The command `manual-grad plot stability`: where along its own argument each line of a derivation loses its digits."""
+"""What `manual-grad plot stability` does: where along its own argument does each line of a derivation lose its digits?"""
 
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -14,10 +14,13 @@ from autodiff_ref.cli import targets
 from autodiff_ref.cli.stability_plot import draw
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES
-from autodiff_ref.judge.lines.trace import REFERENCE
+from autodiff_ref.judge.lines.trace import REFERENCE, with_nabla
 from autodiff_ref.train.commands import refusals
 from autodiff_ref.train.plot import require_matplotlib
 from manual_grad import Derivation, grad_w11, grad_w12, grad_w21, notes
+
+UNBOUND = 10_000
+"""characters: no table is wider"""
 
 WAYS = {"compiled": "compiled", "numpy": "NumPy"}
 
@@ -26,24 +29,32 @@ CLOSED_FORMS = {notes.W11.name: grad_w11, notes.W12.name: grad_w12, notes.W21.na
 
 
 def with_company(derivation: Derivation) -> Derivation:
-    """A derivation with jax.grad above its lines and, for the notes, the closed form below."""
+    """A derivation with what it is judged against above its lines and, for the notes, the closed form below."""
 
     def reference(*args: Any, nabla: Any) -> Any:
-        return nabla(derivation.of)(*args)
+        f = derivation.of
+        return nabla(f)(*args) if derivation.is_gradient else with_nabla(f)(*args, nabla=nabla)
 
-    reference.__name__ = REFERENCE
+    reference.__name__ = REFERENCE if derivation.is_gradient else "equals"
     closed = [CLOSED_FORMS[derivation.name]] if derivation.name in CLOSED_FORMS else []
     return derivation.with_lines(reference, *derivation.lines, *closed)
 
 
-def table_of(survey: Survey) -> Table:
-    """The regions of every line along one path."""
+def table_of(survey: Survey, console: Console) -> Table:
+    """The regions of every line along one path; each in a row of its own where a console is too narrow for them."""
+    table = _table(survey, ", ")
+    unbound = console.options.update(width=UNBOUND)
+    wanted = Measurement.get(console, unbound, table).maximum
+    return table if wanted <= console.width else _table(survey, ",\n")
+
+
+def _table(survey: Survey, between: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("  line", "NaN", "no digit right", "over 2^10 ulps", "elsewhere below"):
-        table.add_column(Text(heading), no_wrap=True)
+        table.add_column(Text(heading), overflow="fold")
     for curve in survey.curves:
         regions = [curve.regions["nan"], curve.without_nan("no digit"), curve.without_nan("lost")]
-        cells = [", ".join(map(str, found)) or "–" for found in regions]
+        cells = [between.join(map(str, found)) or "–" for found in regions]
         table.add_row(Text("  " + curve.label), *map(Text, cells), Text(_power_of_two(curve.elsewhere)))
     return table
 
@@ -53,30 +64,16 @@ def _power_of_two(error: float) -> str:
     return f"{2 ** max(1, math.frexp(error)[1])} ulps"
 
 
-def stability(
-    target: Annotated[
-        list[str] | None,
-        typer.Argument(help="A module or a file, with :NAME for one derivation of it. None: the notes.", show_default=False),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="The picture, .png, .svg or .pdf; of several derivations each has its name added.", show_default=False
-        ),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
-    numpy: Annotated[
-        bool, typer.Option("--numpy", help="Lines on NumPy, not compiled by XLA: those that run there.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the inputs that paths start from.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+def run(
+    *,
+    target: list[str] | None,
+    out: Path | None,
+    dtype: str,
+    numpy: bool,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Draw the error of every line, in ulps, against its own argument, and list where lines lose their digits.
-
-    The error is that of the computed value against the true one, in ball arithmetic. Its own argument is what the derivation
-    differentiates by, where that is one number; for the notes' weights the score z or the pre-activation a; else the first
-    argument is scaled by t. Needs the extra plot. Running a file executes it with your rights, as `python FILE` would.
-    """
+    """Measures, draws and prints. The arguments are the options of the command: see `plots`."""
     with refusals():
         matplotlib = require_matplotlib("plot stability")
         if dtype not in DTYPES:
@@ -119,7 +116,7 @@ def _print(console: Console, derivation: Derivation, surveys: list[Survey], plac
         console.print(
             Text(f"{derivation.name}, {survey.dtype}, {WAYS[survey.way]}: {survey.path.along} from {low} to {high}{given}")
         )
-        console.print(table_of(survey))
+        console.print(table_of(survey, console))
         for label, reason in survey.left_out.items():
             console.print(Text(f"  {label}: {reason}", style="dim"))
     if place is not None:

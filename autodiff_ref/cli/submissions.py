@@ -1,8 +1,6 @@
 """What students hand in: their lines, under the reference's claim."""
 
-import functools
 import sys
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from autodiff_ref.cli.targets import TargetError, Unusable, Usable, derivations_
 from autodiff_ref.judge.borrowed import borrowed
 from autodiff_ref.judge.inputs import NoInputError, draw_inputs
 from autodiff_ref.judge.lines.traces import Traces
+from manual_grad.claims import without_claims
 from manual_grad.derivation import Derivation, Line, label_of
 
 LINES = "lines"
@@ -87,21 +86,6 @@ def lines_of(file: str, name: str) -> list[Line]:
     if not lines or not all(callable(line) for line in lines):
         raise TargetError(f"{file}: `{LINES}` is a list of functions, got {lines!r}")
     return list(lines)
-
-
-def without_claims(line: Line) -> Line:
-    """The same line without what it claims by `holds_when` and `within`."""
-    if isinstance(line, types.FunctionType):
-        made = types.FunctionType(line.__code__, line.__globals__, line.__name__, line.__defaults__, line.__closure__)
-        made.__kwdefaults__, made.__doc__, made.__module__ = line.__kwdefaults__, line.__doc__, line.__module__
-        return made
-
-    @functools.wraps(line, updated=())
-    def plain(*args: Any, **keywords: Any) -> Any:
-        return line(*args, **keywords)
-
-    plain.__name__ = label_of(line)
-    return plain
 
 
 def origins(derivation: Derivation, traces: Traces) -> list[dict[str, Any]]:

@@ -52,7 +52,8 @@ def read_table(path: Path, label: str) -> TwoClassTable:
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error}") from error
     except ValueError as error:
-        raise TableError(str(error)) from error
+        said, _, _ = str(error).partition(", or say `--")  # options of `train` that `verify` has not
+        raise TableError(said) from error
     found = sorted({str(value) for value in np.asarray(data.labels)})
     if len(found) != 2:
         shown = ", ".join(map(repr, found[:5])) + (", …" if len(found) > 5 else "")

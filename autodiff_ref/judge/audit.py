@@ -8,6 +8,7 @@ from typing import Any
 from flint import arb
 
 from autodiff_ref.judge.bench import Bench
+from autodiff_ref.judge.borrowed import borrowed
 from autodiff_ref.judge.comparing import COARSE, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.inputs import Input
@@ -34,7 +35,7 @@ class Audit:
 
 def check_reference(bench: Bench) -> None:
     """Asks for the truth at every input, and at some for the functions that lines hand to ∇."""
-    for given in bench.inputs:
+    for given in bench.inputs if bench.derivation.is_gradient else ():
         truth = bench.truth(given.args)
         name = label_of(bench.derivation.of)
         if truth.is_known and (truth.confirmed or any(entry.kind == "known" for entry in truth.entries)):
@@ -66,7 +67,7 @@ def audit(bench: Bench) -> Audit:
     broken = _miscompiled(bench)
     if broken is not None:
         found.wrong.append(str(broken))
-    truths = [(given, bench.truth(given.args)) for given in bench.inputs]
+    truths = [(given, bench.truth(given.args)) for given in bench.inputs] if bench.derivation.is_gradient else []
     at_ties = [(given, _without_accuracy(bench, given, truth)) for given, truth in truths if truth.tied]
     found.notes += _note(bench, at_ties, "wrong", "At a tie JAX takes another value than the gradient, which exists there")
     found.notes += _note(bench, at_ties, "missing", "At a tie JAX has no value where the gradient exists")
@@ -74,9 +75,21 @@ def audit(bench: Bench) -> Audit:
     found.notes += _note(bench, others, "missing", "JAX has no value where the gradient exists")
     found.notes += _accuracy(bench, truths)
     left = {name: why for name, why in bench.unchecked.items() if name not in bench.checked}
+    itself = [] if bench.derivation.is_gradient else [_as_written(bench)]
     done = f"∇ of {', '.join(bench.checked)} checked by difference quotients" if bench.checked else ""
-    found.checked = "; ".join([done] * bool(done) + [f"∇{name} not checked ({why})" for name, why in left.items()])
+    found.checked = "; ".join(itself + [done] * bool(done) + [f"∇{name} not checked ({why})" for name, why in left.items()])
     return found
+
+
+def _as_written(bench: Bench) -> str:
+    """What is said of a function that lines are to equal: it is taken at its word, and what it differentiates itself too."""
+    used = borrowed(bench.traced(None, bench.inputs[0].args).closed)
+    by = ", ".join(
+        dict.fromkeys(f"{use.transformation} in {use.place}" if use.place else use.transformation for use in used)
+    )
+    return f"{bench.derivation.reference}, as it is written" + (
+        f"; what it differentiates by {by} is not checked" if by else ""
+    )
 
 
 def _note(bench: Bench, inputs: Sequence[tuple[Input, Truth]], which: str, said: str) -> list[str]:
@@ -140,7 +153,7 @@ def _miscompiled(bench: Bench) -> Miscompiled | None:
     """Where compiled `jax.grad(of)` is not what its own jaxpr says."""
     derivation, args = bench.derivation, _some_ordinary(bench.inputs)[0].args
     traced = bench.traced(None, args)
-    made, name = traced.plan, label_of(derivation.of)
+    made, name = traced.plan, "∇" * derivation.is_gradient + label_of(derivation.of)
     if made is None:
         return None
     try:

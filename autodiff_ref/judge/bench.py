@@ -22,8 +22,8 @@ from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, shape_k
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.comparisons import OPEN, Site
 from autodiff_ref.judge.program.plans import Plan
-from autodiff_ref.judge.shrink import literal, simplest
-from autodiff_ref.judge.snippet import snippet
+from autodiff_ref.judge.shrink import simplest
+from autodiff_ref.judge.snippet import example, snippet
 from autodiff_ref.judge.truth import UNKNOWN, Truth
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
@@ -236,6 +236,12 @@ class Bench:
         settled = found.outcome in ("equal", "different") and not found.tied
         if settled and not by_jax and (found.outcome == "equal" or not (ours.calls or theirs.calls)):
             return found
+        if not self.derivation.is_gradient:  # there is no truth to ask: the claim is about the two programs themselves
+            is_doubtful = found.outcome == "different" or found.outcome.startswith("undefined")
+            for traced in (ours, theirs):
+                if is_doubtful and traced.calls and not found.tied:
+                    found = self._unless_nabla_is_wrong(traced, args, found)
+            return found
         truth = self.truth(args)
         if settled and by_jax and truth.confirmed and (found.outcome == "equal" or not ours.calls):
             return self._unless_jax_rounds(at(ours), at(theirs), args, found, allowed)
@@ -303,7 +309,9 @@ class Bench:
             return None, None, None
 
     def truth(self, args: tuple[Any, ...]) -> Truth:
-        """What is known of the gradient of `of` at an input."""
+        """What is known of the gradient of `of` at an input; nothing where the claim is no gradient."""
+        if not self.derivation.is_gradient:
+            return Truth((UNKNOWN,))
         key = shape_key(args), tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(args))
         if key not in self._truths:
             try:
@@ -341,17 +349,19 @@ class Bench:
                 fewer = reduced(self.derivation, args, lambda args: self.differ(line, other, args) is not None)
                 args, compared = fewer, self.differ(line, other, fewer) or compared
         sizes, names = self._shape_name(args), leaf_names(args, self.argument_names)
+        component = self._component(args, compared.component)
         return Counterexample(
             args,
             f"{sizes}  {readable(args, names)}" if sizes else readable(args, names),
             stratum,
-            self._component(args, compared.component),
+            component,
+            f"∂/∂{component}" if self.derivation.wrt and self.derivation.is_gradient else component,
             label_of(line),
-            REFERENCE if other is None else label_of(other),
+            self.derivation.reference if other is None else label_of(other),
             value=compared.values[0],
             expected=compared.values[1],
             difference=compared.difference,
-            example=f"@example({literal(args)})",
+            example=example(self.derivation, args),
             snippet=snippet(
                 self.derivation, line, other, args, differentiable=not self.traces.is_in_numpy(self.derivation.of)
             ),
@@ -359,7 +369,7 @@ class Bench:
 
     def _component(self, args: tuple[Any, ...], flat: int) -> str:
         """The name of an entry of the gradient."""
-        by = self.derivation.wrt or "gradient"
+        by = self.derivation.wrt or "gradient" if self.derivation.is_gradient else self.derivation.reference
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.traced(None, args).shapes):
             if flat < leaf.size:
                 index = "".join(f"[{i}]" for i in np.unravel_index(flat, leaf.shape)) if leaf.shape else ""
@@ -383,7 +393,9 @@ class Bench:
                 return []
             values = iter(self.evaluator(traced, k)(PRECISIONS[0], "balls", "exact").values)
             for path, leaf in jax.tree_util.tree_leaves_with_path(traced.shapes):
-                name = (self.derivation.wrt or "") + jax.tree_util.keystr(path, simple=True, separator=".")
+                name = ((self.derivation.is_gradient and self.derivation.wrt) or "") + jax.tree_util.keystr(
+                    path, simple=True, separator="."
+                )
                 entries = [value.contains(0) for value in itertools.islice(values, leaf.size)]
                 parts[name] = parts.get(name, True) and all(entries)
         return [name or "everything" for name, zero in parts.items() if zero]

@@ -22,7 +22,9 @@ class Counterexample:
     stratum: str
     """"simplest" where the input was shrunk, else the stratum it was drawn in"""
     component: str
-    """which entry of the gradient: w11[0]"""
+    """which entry of what lines return: w11[0] of a gradient by w11"""
+    entry: str
+    """the same as a reader would write it: ∂/∂w11[0]"""
     label: str
     against: str
     value: str
@@ -39,11 +41,10 @@ class Counterexample:
     def __str__(self) -> str:
         found = "smallest input found" if self.stratum == "simplest" else f"input found ({self.stratum})"
         width = max(len(self.label), len(self.against))
-        entry = self.component if self.component.startswith("gradient") else f"∂/∂{self.component}"
         return (
             f"{found}   {self.at}\n"
-            f"{self.against:{width}}  {entry} = {self.expected}\n"
-            f"{self.label:{width}}  {entry} = {self.value}\n"
+            f"{self.against:{width}}  {self.entry} = {self.expected}\n"
+            f"{self.label:{width}}  {self.entry} = {self.value}\n"
             f"certified: they differ by at least {self.difference}{self._share}"
         )
 
@@ -63,6 +64,7 @@ class Counterexample:
             "at": self.at,
             "stratum": self.stratum,
             "component": self.component,
+            "entry": self.entry,
             "values": {self.against: self.expected, self.label: self.value},
             "example": self.example,
             "snippet": self.snippet,
@@ -84,11 +86,16 @@ def _short(leaf: Any) -> str:
 
 
 def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
-    """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument."""
-    names: list[str] = []
+    """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument.
+
+    Fields that have a name in common are told apart: net.w and dot.w, layers[0].weight.
+    """
+    names, whole = list[str](), list[str]()
     for argument, name in zip(args, argument_names, strict=True):
         for path, _ in jax.tree_util.tree_leaves_with_path(argument):
             parts = [getattr(key, "name", None) or str(getattr(key, "key", getattr(key, "idx", key))) for key in path]
             is_named = bool(path) and not hasattr(path[-1], "idx")
             names.append(parts[-1] if is_named else name + "".join(f"[{part}]" for part in parts))
-    return tuple(names)
+            steps = [f"[{part}]" if hasattr(key, "idx") else f".{part}" for part, key in zip(parts, path, strict=True)]
+            whole.append(name + "".join(steps))
+    return tuple(full if names.count(name) > 1 else name for name, full in zip(names, whole, strict=True))

@@ -14,15 +14,14 @@ from autodiff_ref.judge.compared import compared_inputs
 from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
-from autodiff_ref.judge.lines.trace import REFERENCE
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.proving.proofs import Proofs
-from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.judge.report import Claim, LineReport, Report
 from autodiff_ref.judge.search.power import power_of
 from autodiff_ref.judge.search.sweep import Sweep, Swept
 from autodiff_ref.judge.verdict import RIGHT, Verdict, verdict_of
 from manual_grad.claims import condition_text
-from manual_grad.derivation import Derivation, Line, formula_of, label_of
+from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 Progress = Callable[[int, int, str], None]
 """progress(steps done, steps in all, what comes now)"""
@@ -49,8 +48,9 @@ def verify(
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
 
-    Each line is judged against the line above it, the first against `jax.grad` of `derivation.of`; where the line above is
-    wrong, also against the last right one, and a line that equals either is not blamed.
+    Each line is judged against the line above it, the first against `jax.grad` of `derivation.of`, or against what
+    `derivation.equals` returns; where the line above is wrong, also against the last right one, and a line that equals
+    either is not blamed.
 
     Args:
         derivation: what to judge.
@@ -84,8 +84,10 @@ def verify(
     """
     if not isinstance(derivation, Derivation):
         raise TypeError(f"verify takes a Derivation, got {derivation!r}: for one gradient, assert_gradients_agree")
-    entries = [LineReport(label_of(f), formula_of(f), condition=condition_text(f)) for f in derivation.lines]
-    report = Report(derivation.name, entries, seed)
+    entries = [
+        LineReport(label_of(f), formula_of(f), latex=latex_of(f), condition=condition_text(f)) for f in derivation.lines
+    ]
+    report = Report(derivation.name, entries, seed, claim=Claim.of(derivation))
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
     over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
@@ -181,9 +183,12 @@ class _Judged:
     floated: Sweep | None
     wanted: int
     """inputs with information that each verdict needs"""
-    ladder: list[_Rung] = field(default_factory=lambda: [_Rung(REFERENCE, None, value_is_right=True)])
+    ladder: list[_Rung] = field(default_factory=list[_Rung])
     unmet: dict[str, str] = field(default_factory=dict[str, str])
     """why lines are undecided unless they are proved: branches that no input took"""
+
+    def __post_init__(self) -> None:
+        self.ladder.append(_Rung(self.bench.derivation.reference, None, value_is_right=True))
 
     def judge(self, entry: LineReport, line: Line) -> None:
         """Fills in a line's report, and puts it on the ladder."""
@@ -211,7 +216,8 @@ class _Judged:
         """What balls say of a line and another, and floats where balls see no difference."""
         relation = self.bench.relation(line, against.line, self.wanted)
         swept = None
-        doubtful = against.line is None and not all(self.bench.truth(given.args).confirmed for given in self.bench.inputs)
+        by_jax = against.line is None and self.bench.derivation.is_gradient
+        doubtful = by_jax and not all(self.bench.truth(given.args).confirmed for given in self.bench.inputs)
         if self.floated is not None and not relation.differences and not relation.no_rule:
             swept = self.floated.compare(line, against.line, finds=not doubtful)
             relation.differences += swept.differences
@@ -306,6 +312,5 @@ def _vanishing(bench: Bench) -> list[str]:
     zero = bench.vanishing_parts()
     if not zero:
         return []
-    return [
-        f"the gradient by {', '.join(zero)} is 0 at every input tried: a wrong factor in front of it makes no difference"
-    ]
+    what = f"the gradient by {', '.join(zero)}" if bench.derivation.is_gradient else f"what lines return ({', '.join(zero)})"
+    return [f"{what} is 0 at every input tried: a wrong factor in front of it makes no difference"]

@@ -15,6 +15,11 @@ from manual_grad.derivation import Derivation, Line, argument_names, label_of
 class LineError(ValueError):
     """A line, or `of`, `where` or `valid`, cannot be evaluated as it stands: it raises, or returns the wrong shape."""
 
+    def __init__(self, said: str, wrong_shape_of: str = "") -> None:
+        super().__init__(said)
+        self.wrong_shape_of = wrong_shape_of
+        """the label of the line, where it returns something of another shape than the gradient"""
+
 
 _TRACED = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
 _NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argument's own x.__array_namespace__()."
@@ -39,7 +44,7 @@ def placed(error: LineError, f: Callable[..., Any]) -> LineError:
     code = getattr(inspect.unwrap(f), "__code__", None)
     if ".py:" in str(error) or code is None:
         return error
-    return LineError(f"{error} ({Path(code.co_filename).name}:{code.co_firstlineno})")
+    return LineError(f"{error} ({Path(code.co_filename).name}:{code.co_firstlineno})", error.wrong_shape_of)
 
 
 def check_call(f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, nabla: bool) -> None:
@@ -92,7 +97,8 @@ def check_value(value: Any, label: str, derivation: Derivation) -> None:
     if wrong is not None:
         raise LineError(
             f"{derivation.name}: {label} returns the {type(wrong).__name__} {wrong!r:.40}: "
-            f"a line returns the whole gradient, an array or a pytree of arrays"
+            f"a line returns the whole gradient, an array or a pytree of arrays",
+            wrong_shape_of=label,
         )
 
 

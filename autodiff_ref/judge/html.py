@@ -5,9 +5,14 @@ elsewhere, and there is no script.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
+from xml.etree import ElementTree
+
+from latex2mathml import converter
+
+from autodiff_ref.judge import pictures as pictured
 
 Entry = Mapping[str, Any]
 
@@ -15,12 +20,14 @@ STYLE = """
 .manual-grad { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 60rem; }
 .manual-grad h2 { font-size: 1.25rem; margin: 1.75rem 0 0.25rem; }
 .manual-grad .result { margin: 0 0 0.75rem; opacity: 0.75; }
+.manual-grad .result:has(.verdict) { opacity: 1; }
 .manual-grad ol { list-style: none; margin: 0; padding: 0; }
 .manual-grad ol > li { border-top: 1px solid #d9dee3; padding: 0.5rem 0; break-inside: avoid; }
 .manual-grad .row { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; align-items: baseline; }
 .manual-grad .label { font: 13px ui-monospace, monospace; min-width: 5rem; opacity: 0.75; }
 .manual-grad .formula { font: 1.1rem/1.6 "STIX Two Math", Cambria, Georgia, serif; flex: 1 1 16rem;
   overflow-wrap: anywhere; }
+.manual-grad .formula math { font-size: 1.05em; display: inline math; max-width: 100%; }
 .manual-grad .formula sub, .manual-grad .formula sup { font-size: 0.7em; line-height: 0; }
 .manual-grad .verdict { font-weight: 600; border-radius: 4px; padding: 0 0.5rem; background: #fff4d6; color: #6a4b00; }
 .manual-grad .right { background: #dff3e4; color: #145c2b; }
@@ -30,17 +37,59 @@ STYLE = """
 .manual-grad .reason { margin: 0.25rem 0 0; }
 .manual-grad pre { font: 13px/1.45 ui-monospace, monospace; background: #f4f6f8; padding: 0.6rem 0.75rem; margin: 0.5rem 0;
   overflow-x: auto; border-radius: 4px; color: #1d2126; text-align: left; }
+.manual-grad pre.said { white-space: pre-wrap; overflow-wrap: anywhere; }
 .manual-grad details { margin-top: 0.35rem; font-size: 0.9rem; }
 .manual-grad summary { cursor: pointer; opacity: 0.75; }
 .manual-grad dl { display: grid; grid-template-columns: 6rem 1fr; gap: 0.1rem 0.75rem; font-size: 0.9rem;
   margin: 0.75rem 0 0; }
 .manual-grad dt { opacity: 0.75; } .manual-grad dd { margin: 0; overflow-wrap: anywhere; }
+.manual-grad figure { margin: 1rem 0 0; max-width: 32rem; break-inside: avoid; }
+.manual-grad figcaption { font-size: 0.9rem; opacity: 0.75; }
+.manual-grad svg { display: block; width: 100%; height: auto; margin: 0.25rem 0; color: inherit; }
+.manual-grad svg text { font: 10px system-ui, sans-serif; fill: currentColor; }
+.manual-grad svg .label { font: 10px ui-monospace, monospace; }
+.manual-grad svg .tick { opacity: 0.75; }
+.manual-grad .keys { margin: 0; font-size: 0.85rem; display: flex; flex-wrap: wrap; gap: 0 1rem; }
+.manual-grad .key i { display: inline-block; width: 0.8rem; height: 0.8rem; border-radius: 2px; margin-right: 0.35rem;
+  vertical-align: -0.08rem; }
+.manual-grad table { border-collapse: collapse; font-size: 0.9rem; display: block; overflow-x: auto; max-width: 100%; }
+.manual-grad th, .manual-grad td { text-align: left; vertical-align: top; padding: 0.3rem 0.75rem 0.3rem 0;
+  border-top: 1px solid #d9dee3; }
 body:has(> .manual-grad) { margin: 0 auto; padding: 1rem; max-width: 60rem; }
-@media print { .manual-grad pre { white-space: pre-wrap; } .manual-grad { max-width: none; } }
+@media (max-width: 30rem) { .manual-grad dl { grid-template-columns: 1fr; } .manual-grad dt:empty { display: none; }
+  .manual-grad dd { margin: 0 0 0.4rem; } }
+@media print { .manual-grad pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #d9dee3; }
+  .manual-grad { max-width: none; } .manual-grad h2 { break-after: avoid; }
+  .manual-grad details::details-content { content-visibility: visible; display: block; }
+  .manual-grad .verdict, .manual-grad svg, .manual-grad .key i { print-color-adjust: exact; } }
 """
 
 _RIGHT = ("proved", "agrees", "within", "right")
 _WRONG = ("refuted", "WRONG", "NaN")
+
+_MATHML = frozenset(
+    f"m{name}"
+    for name in (
+        *(
+            "ath",
+            "enclose",
+            "error",
+            "frac",
+            "i",
+            "n",
+            "o",
+            "over",
+            "padded",
+            "phantom",
+            "root",
+            "row",
+            "s",
+            "space",
+            "sqrt",
+        ),
+        *("style", "sub", "subsup", "sup", "table", "td", "text", "tr", "under", "underover", "multiscripts", "prescripts"),
+    )
+)
 
 # A subscript or superscript of a single letter: σ_i, H_{l−1}, w_k, e^η, A^{1}. Names such as manual_grad have none.
 _BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+))")
@@ -58,19 +107,39 @@ def page(title: str, fragments: Iterable[str]) -> str:
     )
 
 
-def of_report(entry: Entry, summary: Mapping[str, str] | None = None) -> str:
-    """A report on a derivation, of its `to_dict()`: its lines as formulas, with what was found of each.
-
-    Args:
-        entry: the report.
-        summary: on what the verdicts rest, by heading; what the entry says of it where it is left out.
-    """
+def of_report(entry: Entry) -> str:
+    """A report on a derivation, of its `to_dict()`: its lines as formulas, with what was found of each."""
     if "error" in entry:
         return _section(entry["name"], "it could not be judged", f"<pre>{escape(entry['error'])}</pre>")
     rows = "\n".join(_line(line) for line in entry["lines"])
-    notes = "".join(f'<p class="reason">{escape(note)}</p>' for note in entry["notes"])
-    said = {"reference": entry["reference"], "seed": str(entry["seed"])} if summary is None else summary
-    return _section(entry["name"], _outcome(entry), f"<ol>\n{rows}\n</ol>\n{notes}{_described(said)}")
+    notes, in_words = (
+        "".join(f'<p class="reason">{escape(note)}</p>' for note in entry["notes"] if (note in entry["accuracy"]) is apart)
+        for apart in (False, True)
+    )
+    said = [(heading, text) for heading, text in entry["summary"].items() if heading != "result"]
+    measured = [(line["label"], line["ulps"]) for line in entry["lines"] if line["ulps"]]
+    pictures = pictured.errors(measured) + pictured.regions(measured) if measured else ""
+    pictures += _folded("the same in words", in_words) if in_words else ""
+    return _section(entry["name"], entry["outcome"], f"<ol>\n{rows}\n</ol>\n{notes}{_described(said)}{pictures}")
+
+
+def of_explanation(entry: Entry, heading: str, rows: Sequence[tuple[str, str]]) -> str:
+    """How a line follows from what stands above it, both as formulas.
+
+    Args:
+        entry: the explanation's `to_dict()`.
+        heading: what is said of what stands above: line above, or is to equal.
+        rows: what else is said, by heading.
+    """
+    above = entry["above"]
+    formulas = "\n".join(
+        f'<li><div class="row"><span class="label">{escape(label)}</span><span class="formula">{_formula(of)}</span>'
+        f'<span class="against">{said}</span></div></li>'
+        for label, of, said in ((above["label"], above, escape(heading)), (entry["line"], entry, "this line"))
+    )
+    title = f"{entry['derivation']}: {entry['line']}"
+    inside = f"<ol>\n{formulas}\n</ol>\n{_described(rows)}"
+    return _section(title, _badge(entry["verdict"], entry["verdict"]), inside, is_html=True)
 
 
 def of_text(name: str, verdict: str, text: str) -> str:
@@ -81,6 +150,29 @@ def of_text(name: str, verdict: str, text: str) -> str:
 def in_notebook(fragment: str) -> str:
     """A fragment with its style."""
     return f"<style>{STYLE}</style>\n{fragment}"
+
+
+def _formula(of: Entry) -> str:
+    """A formula: MathML where the docstring gives it in LaTeX, else its text with subscripts and superscripts."""
+    if not of["latex"]:
+        return formula(of["formula"])
+    try:
+        made = _mathml(of["latex"])
+    except Exception:  # LaTeX that is not well-formed is shown as it was written
+        made = None
+    return f"<code>{escape(of['latex'])}</code>" if made is None else made
+
+
+def _mathml(latex: str) -> str | None:
+    """A formula as MathML; None where something else would come with it, as a tag within its text does."""
+    # without the name of its namespace: HTML knows what math is
+    text = converter.convert(latex, display="block").replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    made = ElementTree.fromstring(text)
+    is_harmless = all(
+        element.tag in _MATHML and not any(name.startswith("on") or name in ("href", "src") for name in element.attrib)
+        for element in made.iter()
+    )
+    return ElementTree.tostring(made, encoding="unicode") if is_harmless else None
 
 
 def formula(text: str) -> str:
@@ -101,12 +193,6 @@ def _section(name: str, outcome: str, inside: str, *, is_html: bool = False) -> 
     return f'<section class="manual-grad">\n<h2>{formula(name)}</h2>\n<p class="result">{said}</p>\n{inside}\n</section>'
 
 
-def _outcome(entry: Entry) -> str:
-    if entry["first_wrong_line"]:
-        return f"wrong first at {entry['first_wrong_line']}"
-    return "all lines right" if entry["ok"] else "not all lines could be decided, or the reference is wrong"
-
-
 def _badge(verdict: str, said: str) -> str:
     kind = "right" if verdict in _RIGHT else "wrong" if verdict in _WRONG else "open"
     return f'<span class="verdict {kind}">{escape(said)}</span>'
@@ -125,12 +211,12 @@ def _line(line: Entry) -> str:
     )
     parts = [
         f'<div class="row"><span class="label">{escape(line["label"])}</span>'
-        f'<span class="formula">{formula(line["formula"])}</span>{_badge(verdict, said)}'
+        f'<span class="formula">{_formula(line)}</span>{_badge(verdict, said)}'
         f'<span class="against">{escape(against)}</span></div>'
     ]
     if line["reason"]:
         parts.append(f'<p class="reason">{escape(line["reason"])}</p>')
-    parts += [*_counterexample(line), *_proof(line.get("proof")), *_accuracy(line.get("ulps"))]
+    parts += [*_counterexample(line), *_proof(line.get("proof"))]
     return f"<li>{''.join(parts)}</li>"
 
 
@@ -138,17 +224,17 @@ def _counterexample(line: Entry) -> list[str]:
     found = line["counterexample"]
     if not found:
         return []
-    entry = found["component"] if found["component"].startswith("gradient") else f"∂/∂{found['component']}"
     width = max(len(label) for label in found["values"])
-    values = "\n".join(f"{label:{width}}  {entry} = {value}" for label, value in found["values"].items())
+    values = "\n".join(f"{label:{width}}  {found['entry']} = {value}" for label, value in found["values"].items())
     kind = "smallest input found" if found["stratum"] == "simplest" else f"input found ({found['stratum']})"
     text = f"{kind}   {found['at']}\n{values}\ncertified: they differ by at least {line['difference']}"
     if line["diagnosis"]:
         text += f"\nsuspect: {line['diagnosis']['sentence']} ({line['diagnosis']['place']})".replace(" ()", "")
     return [
-        f"<pre>{escape(text)}</pre>",
-        f"<details><summary>as a test, and as a program</summary><pre>{escape(found['example'])}</pre>"
-        f"<pre>{escape(found['snippet'])}</pre></details>",
+        f'<pre class="said">{escape(text)}</pre>',
+        _folded(
+            "as a test, and as a program", f"<pre>{escape(found['example'])}</pre><pre>{escape(found['snippet'])}</pre>"
+        ),
     ]
 
 
@@ -159,16 +245,13 @@ def _proof(proof: Entry | None) -> list[str]:
         f"{use['name']}: {use['equation']}" + (f", where {use['where']}" if use["where"] else "") for use in proof["uses"]
     ]
     rows += [f"leaves out {place}" for place in proof["leaves_out"]]
-    return [f"<details><summary>the proof's identities</summary><pre>{escape(chr(10).join(rows))}</pre></details>"]
+    return [_folded("the proof's identities", f'<pre class="said">{escape(chr(10).join(rows))}</pre>')]
 
 
-def _accuracy(ulps: Any) -> list[str]:
-    if not ulps:
-        return []
-    rows = "\n".join(f"{dtype}: {measured}" for dtype, measured in ulps.items())
-    return [f"<details><summary>errors in ulps</summary><pre>{escape(rows)}</pre></details>"]
+def _folded(summary: str, inside: str) -> str:
+    return f"<details><summary>{summary}</summary>{inside}</details>"
 
 
-def _described(said: Mapping[str, str]) -> str:
-    rows = "".join(f"<dt>{escape(heading)}</dt><dd>{escape(text)}</dd>" for heading, text in said.items())
+def _described(said: Iterable[tuple[str, str]]) -> str:
+    rows = "".join(f"<dt>{escape(heading)}</dt><dd>{escape(text)}</dd>" for heading, text in said)
     return f"<dl>{rows}</dl>"

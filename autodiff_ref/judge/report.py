@@ -16,6 +16,7 @@ from autodiff_ref.judge.html import in_notebook, of_report
 from autodiff_ref.judge.search.swept import Power, Swept
 from autodiff_ref.judge.symbols.proof import Proof
 from autodiff_ref.judge.verdict import RIGHT, Verdict
+from manual_grad.derivation import Derivation, label_of
 
 
 @dataclass
@@ -30,6 +31,8 @@ class LineReport:
     condition: str = ""
     """under which it claims to hold"""
     reason: str = ""
+    latex: str = ""
+    """the formula in LaTeX, where the docstring gives it"""
     inputs: dict[str, int] = field(default_factory=dict[str, int])
     """by stratum, how many inputs it was equal at"""
     kinks: int = 0
@@ -90,6 +93,7 @@ class LineReport:
         return {
             "label": self.label,
             "formula": self.formula,
+            "latex": self.latex,
             "verdict": self.verdict,
             "against": self.against,
             "condition": self.condition,
@@ -108,6 +112,34 @@ class LineReport:
         }
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What the lines of a derivation are claimed to be."""
+
+    is_gradient: bool
+    function: str
+    """what is differentiated; or, of a claim that is no gradient, what the first line is to equal"""
+    by: str | None
+    """by what the ∇ of the lines differentiates; None for all of the first argument"""
+    reference: str
+    """what the first line is judged against: jax.grad, or that function"""
+
+    @classmethod
+    def of(cls, derivation: Derivation) -> "Claim":
+        """That of a derivation."""
+        return cls(derivation.is_gradient, label_of(derivation.of), derivation.wrt, derivation.reference)
+
+    @property
+    def said(self) -> str:
+        """What a reader has to be told of it; nothing of a gradient."""
+        return "" if self.is_gradient else f"no gradient: each line is to equal {self.function}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        kind = "gradient" if self.is_gradient else "equals"
+        return {"kind": kind, "function": self.function, "by": self.by, "reference": self.reference}
+
+
 @dataclass
 class Report:
     """The verdict on a derivation. Prints as a table, in a terminal, a log or a notebook.
@@ -123,10 +155,14 @@ class Report:
     reference_is_right: bool = True
     notes: list[str] = field(default_factory=list[str])
     """what else a reader wants to know"""
+    accuracy: list[str] = field(default_factory=list[str])
+    """the same of errors in ulps, where they were measured"""
     verbose: bool = False
     """whether the table says how many inputs of each stratum were tried"""
     sweep_seconds: float = 0.0
     """that the sweep in floats took"""
+    claim: Claim | None = None
+    """None where nothing was judged"""
 
     @property
     def ok(self) -> bool:
@@ -149,11 +185,15 @@ class Report:
         """As JSON: one entry of the command's `derivations`."""
         return {
             "name": self.name,
+            "claim": self.claim.to_dict() if self.claim else None,
             "ok": self.ok,
             "first_wrong_line": self.first_wrong_line,
+            "outcome": self.outcome,
             "reference": self.reference,
             "seed": self.seed,
-            "notes": self.notes,
+            "notes": [*self.notes, *self.accuracy],
+            "accuracy": self.accuracy,
+            "summary": self.summary,
             "sweep_seconds": round(self.sweep_seconds, 3),
             "lines": [line.to_dict() for line in self.lines],
         }
@@ -165,7 +205,7 @@ class Report:
         return "\n".join(row.rstrip() for row in console.file.getvalue().rstrip().splitlines())
 
     def _repr_html_(self) -> str:
-        return in_notebook(of_report(self.to_dict(), self.summary))
+        return in_notebook(of_report(self.to_dict()))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.name, style="bold")
@@ -187,7 +227,7 @@ class Report:
             paragraphs += [(f"{line.label}: {said}", 2) for said in (line.power.sentences() if line.power else [])]
             paragraphs += [(str(line.counterexample), 4)] if line.counterexample else []
             paragraphs += [(f"suspect: {line.diagnosis}", 4)] if line.diagnosis else []
-        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes)]
+        paragraphs += [(sentence, 2) for sentence in (*self._not_proved, *self.notes, *self.accuracy)]
         first = next((line.counterexample for line in self.lines if line.counterexample), None)
         for text, by in paragraphs:
             yield from indented(console, options, text, by)
@@ -253,6 +293,7 @@ class Report:
     def summary(self) -> dict[str, str]:
         """The outcome, and on what it rests, by heading; what there is nothing to say of is left out."""
         rows = {
+            "claim": self.claim.said if self.claim else "",
             "result": self.outcome,
             "proved": self._proved,
             "balls": self._balls,

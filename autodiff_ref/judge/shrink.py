@@ -1,9 +1,11 @@
 """From any input at which two lines differ to the simplest one: fewest examples and dimensions, small integers, zeros."""
 
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any
 
 import jax
@@ -15,7 +17,8 @@ from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
 from autodiff_ref.judge.domains import Values, row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import main_sizes
-from manual_grad.derivation import Derivation
+from manual_grad._arrays import is_record, parts
+from manual_grad.derivation import Derivation, label_of
 from manual_grad.domains import Domain
 
 Differs = Callable[[tuple[Any, ...]], bool]
@@ -113,11 +116,30 @@ def _arguments(
     return drawn()
 
 
+def can_be_written(value: Any) -> bool:
+    """Whether `literal` can write it: its dataclasses take their fields, and what functions they hold have names."""
+    if is_record(value):
+        held = {each.name: getattr(value, each.name) for each in fields(value)}
+        return list(inspect.signature(type(value)).parameters) == list(held) and all(map(can_be_written, held.values()))
+    inside = parts(value)
+    return label_of(value).isidentifier() if callable(value) else inside is None or all(map(can_be_written, inside.values()))
+
+
+def _of_field(value: Any) -> str:
+    """What a dataclass holds: static values as they are written."""
+    if callable(value):
+        return label_of(value)
+    return repr(value) if value is None or isinstance(value, str | int | float) else literal(value)
+
+
 def literal(value: Any) -> str:
     """A nested structure of arrays as Python."""
     if hasattr(value, "_fields"):
-        fields = ", ".join(f"{name}={literal(getattr(value, name))}" for name in value._fields)
-        return f"{type(value).__name__}({fields})"
+        inside = ", ".join(f"{name}={literal(getattr(value, name))}" for name in value._fields)
+        return f"{type(value).__name__}({inside})"
+    if is_record(value):
+        inside = ", ".join(f"{each.name}={_of_field(getattr(value, each.name))}" for each in fields(value))
+        return f"{type(value).__name__}({inside})"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {literal(part)}" for key, part in value.items()) + "}"  # pyright: ignore
     if isinstance(value, tuple | list):

@@ -3,11 +3,14 @@
 import inspect
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from autodiff_ref.judge.shrink import literal
-from manual_grad._arrays import parts
+import jax
+
+from autodiff_ref.judge.shrink import can_be_written, literal
+from manual_grad._arrays import is_record, parts
 from manual_grad.derivation import Derivation, Line, label_of, original_of
 
 
@@ -21,30 +24,60 @@ def snippet(
     Args:
         derivation: whose line it is.
         line: the line.
-        other: what it is compared with; None for the gradient.
+        other: what it is compared with; None for the gradient, or for what the derivation says that lines equal.
         args: where they differ.
         differentiable: whether JAX can differentiate `of`; NumPy code is handed to `assert_gradients_agree` instead.
     """
     right = derivation.of if other is None else other
     names = {right: _name(right, "of" if other is None else "line"), line: _name(line, "line")}
-    names |= {each: each.__name__ for each in _types(args)}
+    names |= {each: each.__name__ for each in _types(args) if can_be_written(args)}
     loading: dict[tuple[str, ...], list[str]] = {}  # what opens a source, and what is taken from it
     for each, name in names.items():
         opens, takes = _from_its_source(each, name)
         loading.setdefault(opens, []).append(takes)
     loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
     nabla, ours = f"nabla = autodiff_ref.nabla({derivation.wrt!r})", f"print({names[line]}(*args{_keyword(line)}))"
-    if other is not None:
+    if other is not None or not derivation.is_gradient:
         shown = [nabla, f"print({names[right]}(*args{_keyword(right)}))", ours]
     elif differentiable:
         shown = [nabla, f"print(nabla({names[right]})(*args))", ours]
     else:
         agree = f"autodiff_ref.assert_gradients_agree({names[line]}, {names[right]}, *args, wrt={derivation.wrt!r})"
         shown = [*([nabla] if _keyword(line) else []), ours, agree]
-    body = [*loads, "args = (", *[f"    {literal(argument)}," for argument in args], ")", *shown]
+    body = [*loads, *_arguments(derivation, args, loads), *shown]
     imports = [f"import {module}" for module in ("runpy", "sys") if any(f"{module}." in row for row in loads)]
     imports += ["import jax", "import numpy as np", "import autodiff_ref"]
     return "\n".join([*imports, "with jax.enable_x64(True):", *[f"    {row}" for row in body]])
+
+
+def example(derivation: Derivation, args: tuple[Any, ...]) -> str:
+    """The arguments as a decorator for a Hypothesis test."""
+    if can_be_written(args):
+        return f"@example({literal(args)})"
+    return f"@example({_unflattened(derivation)}, [{', '.join(map(literal, jax.tree.leaves(args)))}]))"
+
+
+def _arguments(derivation: Derivation, args: tuple[Any, ...], loads: list[str]) -> Iterator[str]:
+    """Statements that make the arguments: as they are written, or in the structure of the derivation's domain."""
+    if can_be_written(args):
+        yield from ("args = (", *[f"    {literal(argument)}," for argument in args], ")")
+        return
+    opens, takes = _from_its_source(derivation, _holder(derivation))
+    yield from (row for row in (*opens, takes) if row and row not in loads)
+    yield f"args = {_unflattened(derivation)}, ["
+    yield from (f"    {literal(leaf)}," for leaf in jax.tree.leaves(args))
+    yield "])"
+
+
+def _unflattened(derivation: Derivation) -> str:
+    return f"jax.tree.unflatten(jax.tree.structure({_holder(derivation)}.domain)"
+
+
+def _holder(derivation: Derivation) -> str:
+    """What a derivation, or another one with its domain, is called where its function is defined."""
+    module = vars(sys.modules.get(derivation.of.__module__) or object)
+    known = (name for name, value in module.items() if isinstance(value, Derivation) and value.domain is derivation.domain)
+    return next(known, "DERIVATION")
 
 
 def _keyword(f: Line) -> str:
@@ -59,7 +92,7 @@ def _name(f: Line, unnamed: str) -> str:
 
 def _from_its_source(named: Any, name: str) -> tuple[tuple[str, ...], str]:
     """Statements that open the module or file of a function, or of a NamedTuple; and the one that takes it from there."""
-    place = getattr(named, "__module__", None) or ""
+    place = getattr(named.of if isinstance(named, Derivation) else named, "__module__", None) or ""
     within = _within(named, name, vars(sys.modules[place]) if place in sys.modules else {})
     if within is None:
         return (), f"# … and `{name}`, which is defined inside another function"
@@ -75,6 +108,8 @@ def _from_its_source(named: Any, name: str) -> tuple[tuple[str, ...], str]:
 def _within(named: Any, name: str, module: dict[str, Any]) -> tuple[str, str] | None:
     """Under which name a module holds it, or the derivation that it is part of, and as which part of that."""
     held = module.get(name)
+    if isinstance(named, Derivation):
+        return (name, "") if name in module else None
     if held is named or held is original_of(named):  # a copy that is marked with a condition has the same values
         return name, ""
     for held, value in module.items():
@@ -87,9 +122,15 @@ def _within(named: Any, name: str, module: dict[str, Any]) -> tuple[str, str] | 
     return None
 
 
-def _types(value: Any) -> Iterator[type]:
-    """The NamedTuples in a structure."""
-    if hasattr(value, "_fields"):
+def _types(value: Any) -> Iterator[Any]:
+    """The NamedTuples and the dataclasses in a structure, and the functions that these hold."""
+    if hasattr(value, "_fields") or is_record(value):
         yield type(value)
-    for part in (parts(value) or {}).values():
-        yield from _types(part)
+    inside = {each.name: getattr(value, each.name) for each in fields(value)} if is_record(value) else parts(value)
+    for part in (inside or {}).values():
+        yield from [getattr(part, "func", part)] if _is_function(part) else _types(part)
+
+
+def _is_function(value: Any) -> bool:
+    """Whether it is a function that a dataclass holds, as it is or as `jax.tree_util.Partial`."""
+    return callable(value) and not is_record(value)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from autodiff_ref.judge.domains import Values, ordinary_bound, row_of
 from autodiff_ref.judge.inputs import STRATA, dimension_names, draw_arguments, main_sizes
 from manual_grad._arrays import leaves
+from manual_grad.derivation import with_functions_held
 from manual_grad.domains import Domain
 
 
@@ -42,6 +43,7 @@ def arguments(
         >>> find(arguments((reals("n"),), sizes={"n": 2}), lambda args: args[0].sum() >= 1)[0].shape
         (2,)
     """
+    domain = with_functions_held(domain)
     is_tuple = isinstance(domain, tuple) and domain  # a domain of one argument is none
     if not is_tuple or not all(isinstance(leaf, Domain) for leaf in leaves(domain)):
         raise TypeError(f"a domain is a tuple with one of reals(…), signs(…), … for each argument, got {domain!r}")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from autodiff_ref.cli import judging
+from autodiff_ref.cli import apart, judging
 from autodiff_ref.cli.app import app
 from autodiff_ref.cli.graded import names_of
 from autodiff_ref.cli.marks import grade
@@ -131,6 +131,83 @@ def test_what_cannot_be_judged_costs_its_own_row(reference, text, said, monkeypa
     assert second.points == 2.0 or "verify" in text
 
 
+LINEAR = """
+from manual_grad import Derivation, reals
+
+def of(w, x):
+    return (x @ w).sum()
+
+def one(w, x):
+    return x.sum(0)
+
+SOLUTION = Derivation("∇_w Σ wᵀx", of=of, wrt="w", domain=(reals("d"), reals("n", "d")), lines=[one])
+"""
+
+ROW = "def row(w, x):\n    return x.sum(0, keepdims=True)\n"
+SUM = "def right(w, x):\n    return x.sum(0)\n"
+SLOW = "def slow(w, x):\n    while True:\n        pass\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "points", "first", "standings"),
+    [
+        (ROW + SUM + "lines = [row, right]\n", 1.0, "row", ["wrong", "right"]),
+        (SUM + ROW + "lines = [right, row]\n", 1.0, "row", ["right", "wrong"]),
+        (ROW + "lines = [row]\n", 0.0, "row", ["wrong"]),
+        ("def none(w, x):\n    x.sum(0)\n" + SUM + "lines = [none, right]\n", 1.0, "none", ["wrong", "right"]),
+        ("def total(w, x):\n    return x.sum(1)\nlines = [total]\n", 0.0, "total", ["wrong"]),
+    ],
+    ids=["first", "last", "alone", "nothing returned", "the other axis"],
+)
+def test_a_line_of_a_wrong_shape_is_wrong_and_the_others_are_judged(reference, text, points, first, standings):
+    reference.write_text(LINEAR)
+    (found,) = graded(reference, handed_in(reference, text))
+    assert (found.look, found.first_wrong_line) == (False, first)
+    assert [mark.standing for mark in found.marks] == standings
+    assert found.points == pytest.approx(points)
+    assert ", and the gradient has shape (" in found.why
+    assert "student.py:" in found.why
+
+
+def test_the_time_limit_names_the_right_line_behind_one_of_a_wrong_shape(reference):
+    """Places of lines are those of the file, whichever are left out."""
+    reference.write_text(LINEAR)
+    file = handed_in(reference, ROW + SUM + SLOW + "lines = [row, right, slow]\n")
+    order = judging.Order((str(file),), OPTIONS, of=str(reference), graded=True)
+    (outcome,) = apart.judged(order, judging.Listener(), 1.0)
+    found = grade("s", str(file), outcome.entry, of=1.0, shares=1)
+    assert [mark.standing for mark in found.marks] == ["wrong", "right", "look"]
+    assert "while judging slow" in found.marks[2].why
+
+
+STEP = """
+from manual_grad import Derivation, reals
+
+def half(w, x):
+    return (w @ w) / 2
+
+def step(w, x, nabla):
+    return w - x * nabla(half)(w, x)
+
+def one(w, x):
+    return (1 - x) * w
+
+SOLUTION = Derivation("a step of gradient descent", equals=step, domain=(reals("d"), reals()), lines=[one])
+"""
+
+
+def test_what_is_no_gradient_is_graded_as_well(reference):
+    reference.write_text(STEP)
+    right = handed_in(reference, "def a(w, x):\n    return w - x * w\nlines = [a]\n", "right")
+    wrong = handed_in(reference, "def a(w, x):\n    return w + x * w\nlines = [a]\n", "wrong")
+    short = handed_in(reference, "def a(w, x):\n    return (w - x * w)[:1]\nlines = [a]\n", "short")
+    first, second, third = graded(reference, right, wrong, short)
+    assert (first.points, first.look) == (2.0, False)
+    assert (second.points, second.look) == (0.0, False)
+    assert "does not follow from step" in second.why
+    assert "and `step`, which it is to equal, shape (" in third.why
+
+
 LINE = {"formula": "", "reason": "", "diagnosis": None, "counterexample": None}
 VERDICTS = st.sampled_from(["proved", "agrees", "within", "refuted", "undecided", "partial"])
 
@@ -144,7 +221,13 @@ def test_points_are_within_bounds_and_full_for_right_lines_alone(lines, shares):
         own = {"left": ["∇f"] * left, "calls": ["calls jax.grad"] * calls, "repeats": ""}
         origins.append({"label": f"line_{k}", **own})
     first = next((line["label"] for line in made if line["verdict"] == "refuted"), None)
-    found = grade("s", "s.py", {"lines": made, "origins": origins, "first_wrong_line": first}, of=10.0, shares=shares)
+    found = grade(
+        "s",
+        "s.py",
+        {"lines": made, "origins": origins, "first_wrong_line": first, "claim": {"reference": "jax.grad"}},
+        of=10.0,
+        shares=shares,
+    )
     assert 0 <= found.points <= found.most <= 10
     counted = [verdict for verdict, left, calls in lines if not left and not calls]
     is_last_by_hand = not (lines[-1][1] or lines[-1][2])
@@ -204,7 +287,7 @@ WRONG = {
     "sigma_slope": {"bob": (1, "line_1")},
     "logistic": {"bob": (1, "line_2"), "cyd": (0, "")},
     "softmax": {"bob": (0, "line_1")},
-    "tanh_layer": {"bob": (0, "line_1"), "cyd": (0, "")},
+    "tanh_layer": {"bob": (0, "line_1"), "cyd": (0, "line_1")},
     "relu": {"bob": (0, "line_1")},
     "l2_prior": {"bob": (0, "line_1")},
     "gaussian": {"bob": (1, "line_2")},

@@ -30,16 +30,16 @@ def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 WITHOUT_JAX = """
 import sys
 from typer.testing import CliRunner
-from autodiff_ref.cli.app import app
-result = CliRunner().invoke(app, sys.argv[1:])
-assert result.exit_code == 0, result.output
-assert "jax" not in sys.modules
+from autodiff_ref.cli.app import COMMANDS, app
+for said in ("--version", "--help", "-h", "plot stability --help", *(f"{name} --help" for name in COMMANDS)):
+    result = CliRunner().invoke(app, said.split())
+    assert result.exit_code == 0, result.output
+    assert "jax" not in sys.modules, f"manual-grad {said} imports JAX"
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["verify", "-h"], ["new", "--help"]])
-def test_help_and_version_do_not_import_jax(arguments):
-    done = ran("-c", WITHOUT_JAX, *arguments)
+def test_help_and_version_do_not_import_jax():
+    done = ran("-c", WITHOUT_JAX)
     assert done.returncode == 0, done.stderr
 
 

@@ -2,11 +2,18 @@
 
 import json
 import sys
+from io import StringIO
+from itertools import pairwise
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
+from autodiff_ref.cli.stability import table_of
+from autodiff_ref.judge.accuracy.paths import Path
+from autodiff_ref.judge.accuracy.regions import Region
+from autodiff_ref.judge.accuracy.survey import Curve, Survey
 
 TARGET = "manual_grad.notes:RESIDUAL"
 
@@ -27,6 +34,26 @@ def test_it_draws_a_picture_and_prints_where_lines_lose_their_digits(tmp_path):
     assert 36 < float(rows["claim_d"][2]) < 38
     assert "claim_b: does not run on NumPy alone" in result.stdout
     assert f"drawn in {picture}" in " ".join(result.stdout.split())
+
+
+def test_nothing_of_the_table_is_lost_at_80_characters():
+    """More regions than a column holds, and a long label, go on in the next row."""
+    regions = {
+        "lost": [Region(1000.25 + k, 1000.75 + k) for k in range(4)],
+        "no digit": [Region(-0.911 - k, -0.871 - k) for k in range(3)],
+        "nan": [Region(None, -803.0), Region(539.0, None)],
+    }
+    path = Path("z", "y=+1", (0.0, 1.0), (lambda z: (z,),))
+    label = "a_line_whose_label_is_as_long_as_this_one"
+    console = Console(width=80, file=StringIO(), legacy_windows=False)
+    console.print(table_of(Survey(path, "float64", "compiled", (Curve(label, (1.0, 1.0), regions),), {}), console))
+    rows = console.file.getvalue().splitlines()
+    assert max(map(len, rows)) <= 80
+    starts = [0, *(rows[0].index(heading) for heading in ("NaN", "no", "over", "elsewhere")), 80]
+    columns = ["".join(row[a:b].strip() for row in rows[1:]) for a, b in pairwise(starts)]
+    shown = [",".join(map(str, regions[level])) for level in ("nan", "no digit", "lost")]
+    for found, said in zip(columns, [label, *shown], strict=False):
+        assert found.replace(" ", "").endswith(said.replace(" ", ""))
 
 
 def test_json_says_the_same_and_nothing_else(tmp_path, monkeypatch):

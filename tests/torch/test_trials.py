@@ -1,6 +1,8 @@
 """What a backward meets in use is tried by itself, and each kind of mistake is found there."""
 
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +118,12 @@ def test_options_without_use_are_said_and_those_that_ask_for_more_are_refused():
         gradcheck(Swish.apply, (x_of(2).detach(),))
     with pytest.raises(ValueError, match="within"):
         gradcheck(Swish.apply, (x_of(2),), within=2)
+
+
+def test_the_page_on_pytorch_begins_with_what_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "torch.md").read_text(encoding="utf-8")
+    exec(re.findall(r"^```py\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)[0], {"__name__": "page"})
+    assert capsys.readouterr().out.startswith("Swish: right\n")
 
 
 def test_without_raising_it_returns_false():

@@ -9,11 +9,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from autodiff_ref.cli.training import predict_command, train_command
 from autodiff_ref.train import commands, fit, load
 
 app = typer.Typer()
-app.command()(commands.train)
-app.command()(commands.predict)
+app.command("train")(train_command)
+app.command("predict")(predict_command)
 
 
 def run(*arguments):

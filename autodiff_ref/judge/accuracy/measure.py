@@ -38,11 +38,11 @@ def add_accuracy(
             compiled = measured[line.label].get(dtype, {}).get("compiled")
             if compiled is not None:
                 compiled["regions"] = list(_regions_of(line.label, surveys))
-        report.notes += _sentences(dtype, surveys)
+        report.accuracy += _sentences(dtype, surveys)
     for line in report.lines:
         line.ulps = measured[line.label] or None
     for dtype in DTYPES:
-        report.notes += _figures(dtype, report.lines)
+        report.accuracy += _figures(dtype, report.lines)
 
 
 def accuracy(

@@ -1,7 +1,9 @@
-"""Paths through the domain of a derivation, along which its lines lose their digits: one number runs, labels are held.
+"""Paths through the domain of a derivation, along which its lines lose their digits: one number runs, the rest is held.
 
 A derivation may name its own (`Derivation.paths`). Else, where it differentiates by a single number, that number runs; where
-by more, the reals of the first argument are scaled by t, from a few ordinary inputs.
+by more, the reals of the first argument are scaled by t, from a few ordinary inputs. Where labels tell what an example is,
+there are paths of one example, for each value of its label, and one of several examples with labels of every kind: a sum
+over examples, and lines in which examples meet, may lose digits that none of them loses alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +14,10 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import is_label, row_of
+from autodiff_ref.judge.domains.drawing import Sizes
 from autodiff_ref.judge.domains.numbers import REALS
 from autodiff_ref.judge.inputs import RandomSource, all_sizes, draw_arguments
-from manual_grad.derivation import Derivation, argument_names, field_names
+from manual_grad.derivation import Derivation, argument_names
 from manual_grad.domains import Domain
 
 BASES = 3
@@ -28,7 +31,7 @@ class Path:
     along: str
     """what runs: z"""
     given: str
-    """what the labels are: y=+1; empty where there are none"""
+    """how many examples there are, and what the labels are: n=1, y=+1; empty where there are none"""
     grid: tuple[float, ...]
     bases: tuple[Callable[[float], tuple[Any, ...]], ...]
     """the arguments at a number, exact in float32, from each base"""
@@ -49,21 +52,29 @@ def paths_of(derivation: Derivation, seed: int = 0) -> list[Path]:
     named = derivation.paths or {}
     if named:
         return [path for along, at in named.items() for path in _for_labels(derivation, along, REALS, [at])]
+    fewest, *several = _sizes(derivation)
+    found = _paths(derivation, seed, *fewest)
+    return found + [path for given, sizes in several for path in _paths(derivation, seed, given, sizes, is_one=False)]
+
+
+def _paths(derivation: Derivation, seed: int, given: str, sizes: Sizes, *, is_one: bool = True) -> list[Path]:
+    """The paths at some sizes, where the derivation names none."""
     leaves = jax.tree.leaves(derivation.domain)
     own = _own_number(derivation)
     if own is not None:
         k, along = own
         grid = row_of(leaves[k]).grid(leaves[k])
         only_labels = all(row_of(leaf).two_values for j, leaf in enumerate(leaves) if j != k)
-        drawn = _ordinary(derivation, seed, 1 if only_labels else BASES)
-        return _for_labels(derivation, along, grid, [_with_leaf(base, k) for base in drawn])
+        drawn = _ordinary(derivation, seed, 1 if only_labels else BASES, sizes)
+        return _for_labels(derivation, along, grid, [_with_leaf(base, k) for base in drawn], given, is_one=is_one)
     first = range(len(jax.tree.leaves(derivation.domain[0])))
     reals = [k for k in first if row_of(leaves[k]).linear]
     if not reals:
         return []
     name = (argument_names(derivation.of) or ["the first argument"])[0]
-    drawn = _ordinary(derivation, seed, BASES)
-    return _for_labels(derivation, f"t ({name} is scaled by it)", REALS, [_scaled(base, reals) for base in drawn])
+    drawn = _ordinary(derivation, seed, BASES, sizes)
+    scaled = [_scaled(base, reals) for base in drawn]
+    return _for_labels(derivation, f"t ({name} is scaled by it)", REALS, scaled, given, is_one=is_one)
 
 
 # What a path starts from
@@ -72,25 +83,32 @@ def paths_of(derivation: Derivation, seed: int = 0) -> list[Path]:
 def _own_number(derivation: Derivation) -> tuple[int, str] | None:
     """Where the single real number is that a derivation differentiates by, and its name."""
     wrt, position = derivation.wrt, 0
-    names, fields = argument_names(derivation.of) or [], field_names(derivation.domain[0])
+    names = argument_names(derivation.of) or []
     for k, argument in enumerate(derivation.domain):
         for path, leaf in jax.tree_util.tree_leaves_with_path(argument):
             name = names[k] if k < len(names) else f"argument {k}"
-            of_field = bool(path) and k == 0 and wrt in fields and jax.tree_util.keystr(path[:1], simple=True) == wrt
-            meant = of_field or (not path and (name == wrt or (wrt is None and k == 0)))
+            field = jax.tree_util.keystr(path, simple=True, separator=".")
+            of_field = bool(path) and k == 0 and wrt == field
+            meant = of_field or wrt == ".".join(filter(None, [name, field])) or (not path and wrt is None and k == 0)
             if meant and leaf.dims == () and row_of(leaf).grid(leaf):
                 return position, str(wrt or name)
             position += 1
     return None
 
 
-def _ordinary(derivation: Derivation, seed: int, count: int) -> list[tuple[Any, ...]]:
-    """Ordinary inputs of one example, where there are labels to tell what an example is."""
-    leaves = jax.tree.leaves(derivation.domain)
-    sizes = dict(all_sizes(derivation)["main"][0])
-    for leaf in leaves:
-        if is_label(leaf) and leaf.dims and isinstance(leaf.dims[0], str):
-            sizes[leaf.dims[0]] = derivation.sizes.get(leaf.dims[0], (1, 1))[0]
+def _sizes(derivation: Derivation) -> list[tuple[str, Sizes]]:
+    """As few examples as there may be, and several, where there are labels to tell what an example is."""
+    main = all_sizes(derivation)["main"][0]
+    labels = [leaf for leaf in jax.tree.leaves(derivation.domain) if is_label(leaf) and leaf.dims]
+    dims = dict.fromkeys(leaf.dims[0] for leaf in labels if isinstance(leaf.dims[0], str))
+    fewest = {**main, **{dim: derivation.sizes.get(dim, (1, 1))[0] for dim in dims}}
+    if fewest == main:
+        return [("", main)]
+    return [(", ".join(f"{dim}={sizes[dim]}" for dim in dims), sizes) for sizes in (fewest, main)]
+
+
+def _ordinary(derivation: Derivation, seed: int, count: int, sizes: Sizes) -> list[tuple[Any, ...]]:
+    """Ordinary inputs of some sizes."""
     source = RandomSource(np.random.default_rng(seed))
     return [draw_arguments(derivation.domain, sizes, "ordinary", source) for _ in range(count)]
 
@@ -106,27 +124,39 @@ def _scaled(base: tuple[Any, ...], reals: Sequence[int]) -> Callable[[float], tu
 
 
 def _for_labels(
-    derivation: Derivation, along: str, grid: Sequence[float], bases: Sequence[Callable[[float], tuple[Any, ...]]]
+    derivation: Derivation,
+    along: str,
+    grid: Sequence[float],
+    bases: Sequence[Callable[[float], tuple[Any, ...]]],
+    given: str = "",
+    *,
+    is_one: bool = True,
 ) -> list[Path]:
-    """A path for each value of the labels, all of them the same; class numbers stay as they are."""
+    """A path for each value of the labels, all of them the same; one with labels of both kinds for several examples.
+
+    Class numbers stay as they are.
+    """
     leaves = jax.tree.leaves(derivation.domain)
     values = next((row_of(leaf).two_values for leaf in leaves if row_of(leaf).two_values), ())
     if not values:
-        return [Path(along, "", tuple(grid), tuple(_rounded(at, {}) for at in bases))]
+        return [Path(along, given, tuple(grid), tuple(_rounded(at, {}) for at in bases))]
     held = [k for k, leaf in enumerate(leaves) if row_of(leaf).two_values == values]
     names = argument_names(derivation.of) or []
     places = [
         k for k, leaf in enumerate(derivation.domain) if isinstance(leaf, Domain) and row_of(leaf).two_values == values
     ]
     name = names[places[0]] if places and places[0] < len(names) else "labels"
+    if not is_one:
+        return [Path(along, f"{given}, {name} of both kinds", tuple(grid), tuple(_rounded(at, {}) for at in bases))]
+    shown = [f"{name}={f'{value:+g}' if -1 in values else f'{value:g}'}".replace("-", "−") for value in values]
     return [
         Path(
             along,
-            f"{name}={f'{value:+g}' if -1 in values else f'{value:g}'}".replace("-", "−"),
+            f"{given}, {said}" if given else said,
             tuple(grid),
             tuple(_rounded(at, dict.fromkeys(held, value)) for at in bases),
         )
-        for value in values
+        for value, said in zip(values, shown, strict=True)
     ]
 
 

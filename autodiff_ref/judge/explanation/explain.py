@@ -22,10 +22,10 @@ from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.report import LineReport
-from manual_grad.derivation import Derivation, Line, formula_of, label_of
+from autodiff_ref.judge.report import Claim, LineReport
+from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 INPUTS = 4
 """a rule is tested at so many inputs"""
@@ -38,19 +38,42 @@ class Explanation:
     derivation: str
     label: str
     formula: str
+    latex: str
+    """the formula in LaTeX, where the docstring gives it"""
     above: str
     above_formula: str
+    above_latex: str
     changed: tuple[tuple[str, str], ...]
     """what was replaced by what, in the two formulas"""
     rule: Rule
     holds: str
     """for which inputs; of a step that fails "no; both sides are defined for" these"""
     verdict: LineReport
+    claim: Claim
+    """of the derivation"""
+
+    @property
+    def above_is_line(self) -> bool:
+        """Whether a line stands above, or the gradient; else it is what a claim that is no gradient says lines equal."""
+        return self.claim.is_gradient or self.above != self.claim.reference
+
+    @property
+    def heading(self) -> str:
+        """What is said of what stands above."""
+        return "line above" if self.above_is_line else "is to equal"
 
     def __str__(self) -> str:
-        rows = [
-            ("line above", f"{self.above}  {self.above_formula}"),
+        formulas = [
+            (self.heading, f"{self.above}  {self.above_formula}"),
             ("this line", f"{self.label}  {self.formula}"),
+        ]
+        rows = [f"  {name:12}{text}" for name, text in [*formulas, *self.rows]]
+        return "\n".join([f"{self.label} of {self.derivation}", *rows])
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What is said of the step, by heading; what goes on under a heading has none."""
+        rows = [
             *[("changed", f"{old or 'nothing'}  →  {new or 'nothing'}") for old, new in self.changed],
             ("rule", self.rule.sentence),
             ("step holds", self.holds if self.holds.startswith("no;") else f"for {self.holds}"),
@@ -64,16 +87,18 @@ class Explanation:
             rows += [("by" if k == 0 else "", str(row)) for k, row in enumerate(proof.uses)]
             rows += [("but for" if k == 0 else "", said) for k, said in enumerate(proof.leaves_out)]
         rows += [("suspect", str(self.verdict.diagnosis))] if self.verdict.diagnosis else []
-        return "\n".join([f"{self.label} of {self.derivation}", *[f"  {name:12}{text}" for name, text in rows]])
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         found = self.verdict.diagnosis
         return {
             "derivation": self.derivation,
+            "claim": self.claim.to_dict(),
             "line": self.label,
             "formula": self.formula,
-            "above": {"label": self.above, "formula": self.above_formula},
+            "latex": self.latex,
+            "above": {"label": self.above, "formula": self.above_formula, "latex": self.above_latex},
             "changed": [{"from": old, "to": new} for old, new in self.changed],
             "rule": {"name": self.rule.name, "sentence": self.rule.sentence},
             "holds": self.holds,
@@ -117,11 +142,15 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
     derivation = bench.derivation
     line, above = derivation.lines[k], derivation.lines[k - 1] if k else None
     formula = formula_of(line)
-    before = formula_of(above) if above is not None else f"∇ {formula_of(derivation.of) or label_of(derivation.of)}"
+    before = formula_of(derivation.of if above is None else above)
+    before_latex = latex_of(derivation.of if above is None else above)
+    if above is None:
+        before = "∇ " * derivation.is_gradient + (before or label_of(derivation.of))
+        before_latex = r"\nabla " * (derivation.is_gradient and bool(before_latex)) + before_latex
     labels_matter = _with_real_labels(bench, line, above)
     rule = _rule(bench, line, above, labels_matter)
     holds = "no inputs but by chance" if rule.name == "none" else _holds(derivation, line, labels_matter)
-    over = REFERENCE if above is None else label_of(above)
+    over = derivation.reference if above is None else label_of(above)
     put_right = verdict.against not in ("", over)  # the line above is wrong, and this one equals a right one before it
     if rule.name != "none" and (verdict.verdict == "refuted" or put_right):
         holds = f"no; both sides are defined for {_holds(derivation, line, None)}"
@@ -129,12 +158,15 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         derivation.name,
         label_of(line),
         formula,
+        latex_of(line),
         over,
         before,
+        before_latex,
         changes(before, formula),
         rule,
         holds,
         verdict,
+        Claim.of(derivation),
     )
 
 
@@ -147,7 +179,7 @@ def _rule(bench: Bench, line: Line, above: Line | None, labels_matter: bool | No
         return Rule("not recognised", "not recognised: there is no input at which both lines claim to hold")
     args = inputs[0].args
     ours, theirs = bench.traced(line, args), bench.traced(above, args)
-    theirs_calls = [_of_itself(bench, args)] if above is None else theirs.calls
+    theirs_calls = [_of_itself(bench, args)] if above is None and bench.derivation.is_gradient else theirs.calls
     kept = {call.key for call in ours.calls} & {call.key for call in theirs_calls}
     gone, new = [_distinct(calls, kept) for calls in (theirs_calls, ours.calls)]
     if not gone and not new:

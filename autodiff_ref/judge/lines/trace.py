@@ -13,13 +13,10 @@ from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
-from autodiff_ref.nabla import Nabla
+from autodiff_ref.nabla import Nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
+from manual_grad.derivation import REFERENCE as REFERENCE
 from manual_grad.derivation import Derivation, label_of
-
-REFERENCE = "jax.grad"
-"""the label of the gradient that the first line is judged against"""
-
 
 MakeNabla = Callable[[str | None], Nabla]
 """wrt -> ∇"""
@@ -75,14 +72,17 @@ def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
-    """JAX's own gradient of `of`; its shapes are what every line must return.
+    """JAX's own gradient of `of`, or what `equals` returns; its shapes are what every line must return.
 
     Raises:
         LineError: `of` raises.
     """
+    if not derivation.is_gradient:
+        check_call(derivation.of, f"`{derivation.reference}`", derivation, args, nabla=takes_nabla(derivation.of))
+        return trace_of(derivation, args, nabla)
 
     def gradient(*args: Any, nabla: Any) -> Any:
-        return nabla(derivation.of)(*args)
+        return _without_functions(nabla(derivation.of)(*args))
 
     name = label_of(derivation.of)
     check_call(derivation.of, f"`{name}`", derivation, args, nabla=takes_nabla(derivation.of))
@@ -124,7 +124,7 @@ def _traced_line(
     check_call(line, label, derivation, args, nabla=takes_nabla(line))
 
     def checked(*args: Any, nabla: Any) -> Any:
-        value = with_nabla(line)(*args, nabla=nabla)
+        value = _without_functions(with_nabla(line)(*args, nabla=nabla))
         check_value(value, label, derivation)
         return value
 
@@ -132,11 +132,21 @@ def _traced_line(
     if _flat_shapes(traced.shapes) != _flat_shapes(shapes):
         raise LineError(
             f"{derivation.name}: {traced.label} returns {_describe(traced.shapes)}, "
-            f"and the gradient has {_describe(shapes)}: "
-            f"a line returns the whole gradient, of the shape of what it is differentiated by"
-            f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}"
+            f"and {_what_is_wanted(derivation, shapes)}"
+            f"{_is_no_sum(derivation, args, nabla, traced.shapes, shapes)}",
+            wrong_shape_of=label,
         )
     return traced
+
+
+def _what_is_wanted(derivation: Derivation, shapes: Any) -> str:
+    """The shape that lines return, and why."""
+    if not derivation.is_gradient:
+        return f"`{derivation.reference}`, which it is to equal, {_describe(shapes)}"
+    return (
+        f"the gradient has {_describe(shapes)}: "
+        "a line returns the whole gradient, of the shape of what it is differentiated by"
+    )
 
 
 def allowed_of(line: Callable[..., Any]) -> float:
@@ -148,6 +158,8 @@ def allowed_of(line: Callable[..., Any]) -> float:
 
 
 def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:
+    if not derivation.is_gradient:
+        return ""
     (returned, *more), (wanted, *rest) = jax.tree.leaves(ours) or [None], jax.tree.leaves(gradient)
     if returned is None or len(more) != len(rest):
         return ""
@@ -166,6 +178,12 @@ def takes_nabla(f: Callable[..., Any]) -> bool:
 def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
     """`f`, handed ∇ if it takes it."""
     return f if takes_nabla(f) else lambda *args, nabla: f(*args)
+
+
+def _without_functions(value: Any) -> Any:
+    """What a line returns, with None where a dataclass holds a function: there is nothing to differentiate by."""
+    is_function = lambda leaf: isinstance(leaf, jax.tree_util.Partial) or (callable(leaf) and not hasattr(leaf, "dtype"))  # noqa: E731
+    return jax.tree.map(lambda leaf: None if is_function(leaf) else leaf, value, is_leaf=is_function)
 
 
 def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -250,7 +268,7 @@ def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:
 
     def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
         def jacobian(*args: Any) -> Any:
-            calls.append(Call(f, wrt, args))
+            calls.append(Call(f, wrt, with_functions_held(args)))
             return gradient_of(f, wrt)(*args)
 
         return jacobian

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
@@ -15,7 +14,7 @@ from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
-from autodiff_ref.nabla import Nabla, staged_nabla
+from autodiff_ref.nabla import Nabla, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
 from manual_grad.derivation import Derivation, Line
 
@@ -45,7 +44,8 @@ class Traces:
             ValueError: it differentiates another function, by something else or over another domain.
         """
         own = self.derivation
-        if (own.of, own.wrt) != (derivation.of, derivation.wrt) or own.domain is not derivation.domain:
+        claims = [(each.of, each.wrt, each.is_gradient) for each in (own, derivation)]
+        if claims[0] != claims[1] or own.domain is not derivation.domain:
             raise ValueError(f"the traces are those of {own.name}: {derivation.name} has another `of`, `wrt` or domain")
         shared = copy(self)
         shared.derivation = derivation
@@ -75,7 +75,7 @@ class Traces:
         return id(f) in self._in_numpy
 
     def _of(self, of: Callable[..., Any]) -> Derivation:
-        return self.derivation if of is self.derivation.of else replace(self.derivation, of=of)
+        return self.derivation if of is self.derivation.of else self.derivation.with_function(of)
 
     def _read(self, f: Callable[..., Any], trace: Callable[[Callable[..., Any]], T]) -> T:
         """Traces a function as JAX's code, or where that fails or it writes in place, as NumPy's.
@@ -128,7 +128,7 @@ class Traces:
                 return self._gradients[id(f), wrt](*args)
 
             def jacobian(*args: Any) -> Any:
-                return self._read(f, lambda f: at(f, bare(args)))
+                return self._read(f, lambda f: at(f, with_functions_held(bare(args))))
 
             return jacobian
 

@@ -1,6 +1,7 @@
 """What stands for an array, without what it can do: and the arrays of JAX's and NumPy's in the places of such."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import jax
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.judge.numpy_code.run import CONSTANT, NotFollowedError, Run, current
+from autodiff_ref.nabla import with_fields
+from manual_grad._arrays import is_record
 
 
 class Standing:
@@ -128,6 +131,8 @@ def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, dict):
         return {key: mapped(part, f) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if is_record(value):
+        return with_fields(value, {each.name: mapped(getattr(value, each.name), f) for each in fields(value)})
     return value
 
 

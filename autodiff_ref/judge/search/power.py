@@ -48,7 +48,7 @@ def power_of(sweep: Sweep, line: Line, other: Line | None) -> Power | None:
 
 def _component_names(sweep: Sweep, args: tuple[Any, ...]) -> list[str]:
     """The name of each entry of the gradient: w11[0]."""
-    by = sweep.derivation.wrt or "gradient"
+    by = sweep.derivation.wrt or "gradient" if sweep.derivation.is_gradient else sweep.derivation.reference
     names: list[str] = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(sweep.bench.traced(None, args).shapes):
         stem = by + jax.tree_util.keystr(path)

@@ -81,12 +81,19 @@ def test_a_derivation_names_its_own_paths():
     assert z[2] == a[2] == 1.0
 
 
-def test_else_the_reals_of_the_first_argument_are_scaled_at_one_example():
+def test_else_the_reals_of_the_first_argument_are_scaled_at_one_example_and_at_several():
     def of(w, x, t):
         return t @ (x @ w)
 
     paths = paths_of(d(of, (reals("d"), reals("n", "d"), bits("n")), wrt="w"))
-    assert [path.name for path in paths] == ["t (w is scaled by it), t=0", "t (w is scaled by it), t=1"]
+    assert [path.along for path in paths] == ["t (w is scaled by it)"] * 3
+    assert [path.given for path in paths[:2]] == ["n=1, t=0", "n=1, t=1"]
+    n, kinds = paths[2].given.removeprefix("n=").split(", ")
+    assert (kinds, int(n) >= 2) == ("t of both kinds", True)
+    for at in paths[2].bases:
+        _, x, t = at(1.0)
+        assert x.shape[0] == int(n)
+        assert set(t.tolist()) == {0.0, 1.0}
     for at in paths[0].bases:
         (w, x, t), (twice, same, _) = at(1.0), at(2.0)
         assert (twice == 2 * w).all()
