@@ -1,7 +1,7 @@
 """How much of what is alike a test runs: a little always, all of it in the `explore` profile."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -19,6 +19,21 @@ def combinations(*parameters: Iterable[Any]) -> list[Any]:
         )
         for places in itertools.product(*(range(len(values)) for values in lists))
     ]
+
+
+def listed(few: Iterable[tuple[Any, ...]], *parameters: Iterable[Any]) -> list[Any]:
+    """All combinations of these values; all but a few, which are listed, are marked `explore`."""
+    kept = list(few)
+    every = list(itertools.product(*parameters))
+    assert all(each in every for each in kept), "what is listed is one of them"
+    return [pytest.param(*each, marks=() if each in kept else pytest.mark.explore) for each in every]
+
+
+def chosen(values: Iterable[Any], keep: Callable[[Any], bool]) -> list[Any]:
+    """These values, each a parameter of its own; those that are not kept are marked `explore`."""
+    params = [pytest.param(value, marks=() if keep(value) else pytest.mark.explore) for value in values]
+    assert any(not param.marks for param in params), "at least one always runs"
+    return params
 
 
 def few_or_many(few: int, many: int) -> int:

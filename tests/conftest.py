@@ -9,6 +9,9 @@ import gc
 import os
 from pathlib import Path
 
+# Before NumPy is imported: its threads wait for each other busily, beside other workers half of what L-BFGS takes in all
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import pytest
 from hypothesis import HealthCheck, settings

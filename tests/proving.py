@@ -10,6 +10,7 @@ import numpy as np
 from autodiff_ref.judge.bench import Bench, Relation
 from autodiff_ref.judge.inputs import Input, RandomSource, draw_arguments, draw_inputs, strata_of
 from autodiff_ref.judge.lines.trace import label_flags, with_nabla
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.proving.proofs import Proofs
 from autodiff_ref.judge.proving.writing import proof_sizes
@@ -22,10 +23,10 @@ from manual_grad.derivation import Line, label_of
 from manual_grad.domains import Domain
 
 
-def proofs_of(derivation: Derivation, **options: Any) -> Proofs:
+def proofs_of(derivation: Derivation, *, traces: Traces | None = None, **options: Any) -> Proofs:
     """The lines of a derivation, ready to be put to the prover."""
     inputs = draw_inputs(derivation, seed=0, at_least=1)[:1]
-    return Proofs(Bench(derivation, inputs, may_shrink=False), **options)
+    return Proofs(Bench(derivation, inputs, may_shrink=False, traces=traces), **options)
 
 
 def unproved(derivation: Derivation, **options: Any) -> dict[str, str]:

@@ -51,12 +51,19 @@ def mine(tmp_path):
     return path
 
 
-def test_without_a_target_the_notes_are_judged():
-    result = run("verify", "--json")
+def test_without_a_target_the_notes_are_what_is_judged():
+    result = run("verify", "--list", "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)["derivations"]
     assert [each["name"] for each in found] == ["∇_{w11} ll", "∇_{w12} ll", "∇_{w21} ll", "d log σ(yz)/dz"]
-    assert all(each["ok"] for each in found)
+
+
+@pytest.mark.explore
+def test_without_a_target_the_notes_are_judged():
+    """As CI does before it runs the tests."""
+    result = run("verify", "--json")
+    assert result.exit_code == 0
+    assert [each["ok"] for each in json.loads(result.stdout)["derivations"]] == [True] * 4
 
 
 def test_a_file_is_judged_without_what_it_imports(mine):
@@ -257,13 +264,14 @@ def test_the_worst_exit_code_counts(codes, worst):
 LOOPS = (
     MINE
     + '''
+import time
 import jax
 import jax.numpy as jnp
 
 def traced_forever(z, nabla):
     """a loop in Python"""
     while True:
-        pass
+        time.sleep(1)
 
 def run_forever(z, nabla):
     """a loop of JAX"""
@@ -278,7 +286,7 @@ JAX = Derivation("a loop of JAX", of=square, wrt="z", domain=(reals(),), lines=[
 def test_lines_that_never_end_are_killed_and_named(mine):
     mine.write_text(LOOPS)
     hangs, gone = mine.parent / "hangs.py", mine.parent / "gone.py"
-    hangs.write_text("while True:\n    pass\n")
+    hangs.write_text("import time\nwhile True:\n    time.sleep(1)\n")
     gone.write_text("import os\nos._exit(7)\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apart, "LOADING", 6.0)

@@ -254,7 +254,7 @@ class _Tags(HTMLParser):
 
 
 def test_the_command_kills_what_never_ends_and_writes_csv_html_and_feedback(reference):
-    loops = handed_in(reference, "def a(z):\n    while True:\n        pass\nlines = [a]\n", "=loops")
+    loops = handed_in(reference, "import time\ndef a(z):\n    while True:\n        time.sleep(1)\nlines = [a]\n", "=loops")
     wrong = handed_in(reference, 'def a(z):\n    "<b>"\n    return 3 * z\nlines = [a]\n', "wrong")
     out = reference.parent
     arguments = ["--of", reference, loops, wrong, "--timeout", 3, "--csv", out / "p.csv", "--html", out / "p.html"]

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from manual_grad import log_sigmoid, log_sigmoid_derivative, residual, sigmoid, sigmoid_derivative
+from tests.combinations import combinations
 from tests.rounding import EXP, SIGMA, SLOPE, unit_roundoff
 
 Values = Any
@@ -293,9 +294,7 @@ def test_sigma_does_not_decrease_beyond_rounding(a: float, b: float):
     assert sigmoid(low) <= sigmoid(high) * (1 + 4 * SIGMA * unit_roundoff(np.float64)) + np.finfo(np.float64).tiny
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3)])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("name", "shape", "dtype"), combinations(FUNCTIONS, [(), (0,), (3,), (2, 3)], DTYPES))
 def test_shape_and_dtype_are_kept(name: str, shape: tuple[int, ...], dtype: Any):
     z = np.ones(shape, dtype)
     for result in (FUNCTIONS[name](z), under_jax(FUNCTIONS[name], z)):

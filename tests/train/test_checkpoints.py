@@ -14,6 +14,7 @@ pytest.importorskip("orbax.checkpoint")
 
 from autodiff_ref.train import checkpoints, fit
 from autodiff_ref.train.shuffle import REDEAL, Shuffler
+from tests.combinations import chosen
 
 WAYS = {
     "minibatches": {},
@@ -50,7 +51,11 @@ def stopped_after(number, /, *arguments, **options):
         fit(*arguments, on_epoch=stop, **options)
 
 
-@pytest.mark.parametrize("way", WAYS)
+SHORT = ("batches dealt anew", "adam, validation", "lbfgs, validation")
+"""the others do less than one of these, and run in the profile `explore`"""
+
+
+@pytest.mark.parametrize("way", chosen(WAYS, SHORT.__contains__))
 def test_a_training_stopped_twice_goes_on_to_bitwise_the_same_weights(way, examples, tmp_path):
     options = WAYS[way] | {"epochs": 2 * REDEAL + 4}
     whole = fit(*examples, **options)
@@ -143,7 +148,7 @@ print(hashlib.sha256(b"".join(leaf.tobytes() for leaf in jax.tree.leaves(result.
 
 
 def test_killed_at_random_moments_it_goes_on_to_the_same_weights(tmp_path):
-    """Two kills here; `KILLS=100` for a hundred."""
+    """One kill here; `KILLS=100` for a hundred."""
     command = [sys.executable, "-c", PROGRAM]
     with subprocess.Popen([*command, str(tmp_path / "whole")], stdout=subprocess.PIPE, text=True) as process:
         first = process.stdout.readline()
@@ -151,7 +156,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_weights(tmp_path):
         whole = first + process.stdout.read()
         seconds = time.monotonic() - since
     draw, kills = random.Random(0), 0
-    for _ in range(int(os.environ.get("KILLS", "2"))):
+    for _ in range(int(os.environ.get("KILLS", "1"))):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")], stdout=subprocess.PIPE, text=True
         )

@@ -22,7 +22,9 @@ def three():
     return random.standard_normal((150, 3)) + [centres[label] for label in y], y
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": None}, {"optimizer": "lbfgs"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param({"batch_size": None}, marks=pytest.mark.explore), {"optimizer": "lbfgs"}], ids=str
+)
 def test_the_same_weights_by_hand_and_by_autodiff(options, three):
     by_hand, by_autodiff = (fit(*three, epochs=6, dtype="float64", gradient=g, **options) for g in ("hand", "autodiff"))
     assert by_hand.model.layers[-1].w.shape == (3, 2)
@@ -68,5 +70,5 @@ def test_labels_become_numbers_in_order(labels, y, classes):
 
 
 def test_measurements_are_not_taken_for_classes():
-    with pytest.raises(ValueError, match="no regression"):
+    with pytest.raises(ValueError, match='look like measurements; for a net that predicts numbers say output="identity"'):
         classes_of(np.linspace(0, 1, 50), 50)

@@ -117,7 +117,7 @@ def test_a_column_of_weights_is_no_feature(data, tmp_path, examples, write_csv):
     assert load(tmp_path).columns == ("a", "b", "c", "d")
 
 
-@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("planar", [pytest.param(False, marks=pytest.mark.explore), True])
 def test_plot_draws_a_picture(data, tmp_path, planar):
     pytest.importorskip("matplotlib")
     left_out = ["--leave-out", "c", "--leave-out", "d"] if planar else []

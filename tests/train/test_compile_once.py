@@ -13,7 +13,7 @@ from autodiff_ref.train.capacity import capacity, least
 from autodiff_ref.train.compiled import folder, kept
 from autodiff_ref.train.kernels import mean_over, whole_sums
 from autodiff_ref.train.updates import update_of
-from tests.combinations import combinations
+from tests.once import compiled_once
 
 optax = pytest.importorskip("optax")
 
@@ -38,7 +38,14 @@ class Compilations:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"batch_size": None}, {"optimizer": "adam"}, {"validation": 0.2}, {"dtype": "float64"}], ids=str
+    "options",
+    [
+        {"batch_size": None},
+        {"optimizer": "adam"},
+        {"validation": 0.2},
+        *(pytest.param(options, marks=pytest.mark.explore) for options in ({}, {"dtype": "float64"})),
+    ],
+    ids=str,
 )
 def test_another_rate_seed_decay_or_number_of_examples_compiles_nothing(examples, options):
     x, y = examples
@@ -100,9 +107,10 @@ def test_an_optimiser_with_its_numbers_taken_out_computes_what_it_did(name):
     state = optimizer.init(layers)
     plain = state
     gradient = jax.tree.map(lambda p: 0.1 * p + 0.01, layers)
+    ours, theirs = compiled_once(update.run), compiled_once(optimizer.update)
     for _ in range(4):
-        got, state = jax.jit(update.run)(values, gradient, state, layers)
-        want, plain = jax.jit(optimizer.update)(gradient, plain, layers)
+        got, state = ours(values, gradient, state, layers)
+        want, plain = theirs(gradient, plain, layers)
         assert jax.tree.structure((got, state)) == jax.tree.structure((want, plain))
         for a, b in zip(jax.tree.leaves((got, state)), jax.tree.leaves((want, plain)), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12)
@@ -138,7 +146,14 @@ def test_arrays_and_callbacks_within_an_optimiser_are_its_own():
         assert update_of(one, layers)[0] != update_of(other, layers)[0]
 
 
-@pytest.mark.parametrize(("n", "weights"), combinations([1, 31, 32, 33, 100], [False, True]))
+@pytest.mark.parametrize(
+    ("n", "weights"),
+    [
+        pytest.param(n, weights, marks=() if (n, weights) == (33, True) else pytest.mark.explore)
+        for n in (1, 31, 32, 33, 100)
+        for weights in (False, True)
+    ],
+)
 def test_room_beyond_the_examples_adds_exactly_nothing(n, weights):
     """Whatever stands there, and however much there is."""
     random = np.random.default_rng(n)

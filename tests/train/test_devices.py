@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,30 +13,22 @@ import pytest
 from autodiff_ref.train import fit
 from autodiff_ref.train.devices import dealt, join
 from autodiff_ref.train.shuffle import Segment
+from tests.train.several_fits import fitted
 
 PROGRAM = """
-import json, sys, jax, numpy as np
+import json, sys, jax
 case, number, port = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-jax.config.update("jax_num_cpu_devices", {"one": 1, "four": 4, "two processes": 2, "dies": 2}[case])
+jax.config.update("jax_num_cpu_devices", {"four": 4, "two processes": 2, "dies": 2}[case])
 from autodiff_ref.train import fit
 from autodiff_ref.train.devices import join
+from tests.train.several_fits import fitted, labelled
 if case in ("two processes", "dies"):
     join("127.0.0.1:" + port, 2, number)
-devices = 1 if case == "one" else 4
-random = np.random.default_rng(0)
-x = random.standard_normal((1001, 5)); y = np.abs(x[:, 0]) + 0.3 * x[:, 1] > 0.6
 def told(done):
-    if case == "dies":
-        print(done.number, flush=True)
+    print(done.number, flush=True)
 if case == "dies":
-    fit(x, y, epochs=1_000_000, batch_size=64, devices=devices, on_epoch=told)
-found = []
-every = (dict(), dict(shuffle="batches", dtype="float64", validation=0.2), dict(batch_size=None),
-         dict(optimizer="adam", learning_rate=0.01, example_weights=1 + x[:, 2] ** 2))
-for options in every[:int(sys.argv[4])]:
-    result = fit(x, y, **({"epochs": 4, "batch_size": 64, "devices": devices} | options))
-    found.append([[leaf.ravel().tolist() for leaf in jax.tree.leaves(result.model.layers)], [e.ll for e in result.history]])
-print(json.dumps(found))
+    fit(*labelled(), epochs=1_000_000, batch_size=64, devices=4, on_epoch=told)
+print(json.dumps(fitted(4, sys.argv[4])))
 """
 
 
@@ -45,10 +38,14 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
-def started(case, number=0, port="0", fits=0):
-    arguments = [case, str(number), port, str(fits)]
+def started(case, number=0, port="0", fits=""):
+    arguments = [case, str(number), port, fits]
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -62,17 +59,16 @@ def flat(case):
     return np.concatenate([np.concatenate([*map(np.asarray, case[0]), case[1]])])
 
 
-@pytest.mark.parametrize("fits", [2, pytest.param(4, marks=pytest.mark.explore)])
+@pytest.mark.parametrize("fits", ["1", pytest.param("0123", marks=pytest.mark.explore)])
 def test_four_devices_and_two_processes_equal_one_device_within_rounding(fits):
-    """Minibatches, and batches in another order in float64; then the whole table at once, and weights with Adam."""
-    one, four = output(started("one", fits=fits)), output(started("four", fits=fits))
+    """Batches in another order in float64; then minibatches, the whole table at once, and weights with Adam."""
+    one, four = fitted(1, fits), output(started("four", fits=fits))
     port = free_port()
     two = [output(p) for p in [started("two processes", k, port, fits) for k in (0, 1)]]
-    assert [len(found) for found in (one, four, *two)] == [fits] * 4
+    assert [len(found) for found in (one, four, *two)] == [len(fits)] * 4
     assert two[0] == two[1], "the processes ended with different weights"
-    wide = (1,)
-    for k, (alone, shared, apart) in enumerate(zip(one, four, two[0], strict=True)):
-        eps = np.finfo(np.float64 if k in wide else np.float32).eps
+    for k, alone, shared, apart in zip(fits, one, four, two[0], strict=True):
+        eps = np.finfo(np.float64 if k == "1" else np.float32).eps
         for other in (shared, apart):
             assert np.max(np.abs(flat(other) - flat(alone))) <= 200 * eps, f"case {k}"
         assert np.max(np.abs(flat(shared) - flat(apart))) <= 20 * eps

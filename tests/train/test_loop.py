@@ -22,7 +22,7 @@ from autodiff_ref.train import (
 from autodiff_ref.train.kernels import block_of, sums, workers_for
 from manual_grad import mlp
 from manual_grad.mlp import Layer
-from tests.combinations import combinations
+from tests.combinations import combinations, few_or_many
 
 
 def table_of(seed, n, d, dtype=np.float64, weights=False):
@@ -45,7 +45,16 @@ def largest_difference(one, other):
 
 
 @pytest.mark.parametrize(
-    ("net", "dtype"), combinations([((2,), "sigmoid"), ((6, 3), "tanh"), ((3,), "relu")], [np.float32, np.float64])
+    ("net", "dtype"),
+    [
+        (((2,), "sigmoid"), np.float32),
+        (((6, 3), "tanh"), np.float64),
+        *(
+            pytest.param(*each, marks=pytest.mark.explore)
+            for each in ((((2,), "sigmoid"), np.float64), (((6, 3), "tanh"), np.float32))
+        ),
+        *(pytest.param(((3,), "relu"), dtype, marks=pytest.mark.explore) for dtype in (np.float32, np.float64)),
+    ],
 )
 def test_by_hand_and_autodiff_give_the_same_weights_after_100_steps(net, dtype):
     widths, hidden = net
@@ -124,7 +133,14 @@ def test_the_full_step_on_all_processors_is_the_step_within_rounding(monkeypatch
         assert ll == pytest.approx(float(step_ll), rel=1e-14)
 
 
-@pytest.mark.parametrize(("n", "weights"), combinations([130, 1, 64], [True, False]))
+@pytest.mark.parametrize(
+    ("n", "weights"),
+    [
+        (130, True),
+        *(pytest.param(n, w, marks=pytest.mark.explore) for n, w in ((130, False), (1, True), (1, False))),
+        *(pytest.param(64, w, marks=pytest.mark.explore) for w in (True, False)),
+    ],
+)
 def test_the_last_partial_batch_is_a_step_over_what_is_left(n, weights):
     recipe = Recipe(sgd(0.5, 0.9))
     with jax.enable_x64(True):
@@ -190,7 +206,7 @@ def test_an_epoch_that_cannot_be_cut_into_batches_is_refused(options, error, mes
         epoch(recipe, start(recipe, layers_of(3, dtype=np.float32)), table_of(5, 90, 3, np.float32), **options)
 
 
-@settings(max_examples=10)
+@settings(max_examples=few_or_many(4, 10))
 @given(seed=st.integers(0, 2**32), weights=st.booleans())
 def test_full_batch_ascent_never_lowers_the_log_likelihood(seed, weights):
     """Along ∇ with a step below 1/L, L the Lipschitz constant of ∇, ll cannot fall: here ∇² of the mean is below 2."""
@@ -247,7 +263,9 @@ def temporary_bytes(layers, table):
 
 
 @by_blocks
-@pytest.mark.parametrize(("d", "widths"), [(4, (2,)), (30, (64,)), (300, (2,))])
+@pytest.mark.parametrize(
+    ("d", "widths"), [(30, (64,)), *(pytest.param(d, (2,), marks=pytest.mark.explore) for d in (4, 300))]
+)
 def test_memory_beyond_the_data_does_not_grow_with_n(d, widths):
     layers = layers_of(d, widths, dtype=np.float32)
     # with the same remainder over a block of any size
@@ -280,7 +298,15 @@ SMALL_OR_WIDE = [
 
 
 @by_blocks
-@pytest.mark.parametrize(("n", "d", "widths"), SMALL_OR_WIDE)
+@pytest.mark.parametrize(
+    ("n", "d", "widths"),
+    [
+        pytest.param(
+            *each, marks=() if each in (SMALL_OR_WIDE[0], SMALL_OR_WIDE[6], SMALL_OR_WIDE[8]) else pytest.mark.explore
+        )
+        for each in SMALL_OR_WIDE
+    ],
+)
 def test_memory_beyond_the_data_is_below_a_tenth_of_it_for_small_data_and_wide_nets(n, d, widths):
     """By XLA's own account; from 10,000 numbers in X on, where the weights and 16 examples are at most 4 % of it."""
     layers = layers_of(d, widths, dtype=np.float32)

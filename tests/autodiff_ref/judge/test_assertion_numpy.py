@@ -9,6 +9,7 @@ from autodiff_ref.judge.assertion import agreement
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.exactly import truth_at
 from autodiff_ref.judge.assertion.sides import Call
+from tests.combinations import exploring, few_or_many
 from tests.numpy_pairs import PAIRS, W, X, Y
 
 MISTAKES = {
@@ -26,7 +27,9 @@ def test_right_gradients_pass_and_wrong_ones_fail(name):
     assert traced.candidate is not None
     assert_gradients_agree(pair.gradient, pair.loss, *pair.args)
     here = pair.gradient(*[a.copy() for a in pair.args])
-    for mistake in MISTAKES.values():
+    k = list(PAIRS).index(name)
+    mistakes = list(MISTAKES.values())
+    for mistake in mistakes if exploring() else (mistakes[k % 4], mistakes[(k + 1) % 4]):
         if name == "argmax of windows" and mistake is MISTAKES["one entry"]:
             continue  # that entry is 0
         if np.array_equal(mistake(here), here):
@@ -38,7 +41,7 @@ def test_right_gradients_pass_and_wrong_ones_fail(name):
 @pytest.mark.parametrize("name", ["if and continue", "scalars", "argmax of windows", "a masked product in place"])
 def test_at_other_inputs_other_branches_are_taken(name):
     pair, rng = PAIRS[name], np.random.default_rng(1)
-    for k in range(4):
+    for k in range(few_or_many(2, 4)):
         args = rng.standard_normal(pair.args[0].shape), *pair.args[1:]
         assert_gradients_agree(pair.gradient, pair.loss, *args)
         with pytest.raises(AssertionError):

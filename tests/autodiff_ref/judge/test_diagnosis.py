@@ -13,6 +13,7 @@ from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.verify import Report, verify
 from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
 from tests.derivations import MODULES, likelihoods
+from tests.derivations._few import few_inputs
 from tests.wrong import WRONG_LINES
 
 SAID = {
@@ -79,7 +80,7 @@ BROKEN = [
 
 
 def diagnosed(derivation: Derivation, label: str) -> Diagnosis | None:
-    bench = Bench(derivation, draw_inputs(derivation, seed=0), may_shrink=False)
+    bench = Bench(derivation, few_inputs(derivation, each=2) or draw_inputs(derivation, seed=0), may_shrink=False)
     k = derivation.labels.index(label)
     return diagnose(bench, derivation.lines[k], derivation.lines[k - 1] if k else None)
 

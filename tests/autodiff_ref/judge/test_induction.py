@@ -13,6 +13,7 @@ from autodiff_ref.judge.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.verify import verify
 from manual_grad import Derivation, notes, reals
 from tests.derivations import batch_norm, softmax, weight_decay
+from tests.derivations._few import few_inputs
 from tests.once import compiled_once
 
 DIMS = (("d",), ("n", "d"), ("n",))
@@ -120,13 +121,13 @@ def test_nothing_else_is_taken_for_one(name: str) -> None:
 
 @pytest.mark.parametrize("derivation", [notes.W21, softmax.SOFTMAX, weight_decay.WEIGHT_DECAY], ids=lambda d: d.name)
 def test_lines_are_proved_for_every_number_of_examples(derivation: Derivation) -> None:
-    report = verify(derivation, examples=8, floats=False, suspects=False)
+    report = verify(derivation, inputs=few_inputs(derivation), floats=False, suspects=False)
     assert {line.proof.every for line in report.lines if line.proof} == {"n"}, str(report)
     assert "for every n at " in report.summary["proved"]
 
 
 def test_batch_normalisation_mixes_its_examples() -> None:
-    report = verify(batch_norm.BATCH_NORM, examples=8, floats=False, suspects=False)
+    report = verify(batch_norm.BATCH_NORM, inputs=few_inputs(batch_norm.BATCH_NORM), floats=False, suspects=False)
     assert {line.verdict for line in report.lines} == {"proved"}
     assert not any(line.proof.every == "n" for line in report.lines if line.proof), str(report)
 
@@ -150,7 +151,7 @@ def test_a_failure_to_look_further_is_said_and_loses_no_proof(monkeypatch: pytes
         raise KeyError("axes")
 
     monkeypatch.setattr(proofs, "is_one_term_for_all", broken)
-    report = verify(notes.W21, examples=8, floats=False)
+    report = verify(notes.W21, inputs=few_inputs(notes.W21), floats=False)
     assert {line.verdict for line in report.lines} == {"proved"}
     assert "for which sizes the lines hold could not be looked into: KeyError: 'axes'" in report.notes
 

@@ -9,6 +9,7 @@ import pytest
 from autodiff_ref import verify
 from autodiff_ref.judge.errors import LineError
 from manual_grad import Derivation, classes, reals
+from tests.derivations._few import few_inputs
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
@@ -66,13 +67,14 @@ DERIVATIONS = {
 
 @pytest.mark.parametrize("name", DERIVATIONS)
 def test_lines_in_numpy_are_right(name):
-    report = verify(DERIVATIONS[name], prove=False, floats=False, examples=16)
+    derivation = DERIVATIONS[name]
+    report = verify(derivation, prove=False, floats=False, inputs=few_inputs(derivation))
     assert report.ok, str(report)
 
 
 def test_a_wrong_line_in_numpy_is_refuted_and_its_place_named():
-    softmax = DERIVATIONS["softmax"]
-    report = verify(softmax.with_lines(softmax_minus_one, forgot_the_mean), prove=False, floats=False, examples=16)
+    wrong = DERIVATIONS["softmax"].with_lines(softmax_minus_one, forgot_the_mean)
+    report = verify(wrong, prove=False, floats=False, inputs=few_inputs(wrong))
     assert report.first_wrong_line == "forgot_the_mean", str(report)
     found = report.lines[1]
     assert "the factor 1/m is missing" in str(found.diagnosis)
@@ -82,7 +84,7 @@ def test_a_wrong_line_in_numpy_is_refuted_and_its_place_named():
 
 def test_the_program_that_shows_a_mistake_needs_no_jax_gradient_of_numpy_code(capsys):
     wrong = DERIVATIONS["softmax"].with_lines(forgot_the_mean)
-    report = verify(wrong, prove=False, floats=False, suspects=False, examples=16)
+    report = verify(wrong, prove=False, floats=False, suspects=False, inputs=few_inputs(wrong))
     program = report.lines[0].counterexample.snippet
     with pytest.raises(AssertionError, match="forgot_the_mean is not ∇cross_entropy"):
         exec(program, {})
@@ -96,7 +98,7 @@ def test_a_line_and_of_may_be_written_for_different_libraries():
         return 0.5 * jnp.sum(jnp.maximum(x @ w, 0) ** 2)
 
     mixed = Derivation("∇_w, mixed", in_jax, "w", (reals("n", "d"), reals("d")), [relu_by_mask])
-    assert verify(mixed, prove=False, floats=False, examples=16).ok
+    assert verify(mixed, prove=False, floats=False, inputs=few_inputs(mixed)).ok
 
 
 def test_a_line_may_hand_numpy_code_to_nabla():
@@ -105,7 +107,7 @@ def test_a_line_may_hand_numpy_code_to_nabla():
         return nabla(relu_loss, "w")(x, w)
 
     derivation = Derivation("∇_w", relu_loss, "w", (reals("n", "d"), reals("d")), [slope, relu_by_mask])
-    assert verify(derivation, prove=False, floats=False, examples=16).ok
+    assert verify(derivation, prove=False, floats=False, inputs=few_inputs(derivation)).ok
 
 
 def test_numbers_that_decide_what_is_computed_are_refused_with_their_place():

@@ -34,6 +34,7 @@ from tests.derivations import (
     three_layers,
     weight_decay,
 )
+from tests.derivations._traces import traces
 from tests.proving import false_versions, proofs_of, related, unproved
 
 PROVED = {
@@ -63,7 +64,8 @@ PROVED = {
 
 @pytest.mark.parametrize("name", PROVED)
 def test_every_line_is_proved(name: str) -> None:
-    assert unproved(PROVED[name], work=100_000_000, total=sys.maxsize) == {}
+    derivation = PROVED[name]
+    assert unproved(derivation, traces=traces(derivation), work=100_000_000, total=sys.maxsize) == {}
 
 
 @pytest.mark.parametrize("name", PROVED)
@@ -76,7 +78,7 @@ def test_what_is_false_is_never_proved(name: str) -> None:
     for k, mutant in enumerate(planted):
         mutant.__name__ = f"mutant_{k}"
     together = derivation.with_lines(line, *false, *planted)
-    asked = proofs_of(together, work=4_000_000, total=sys.maxsize)
+    asked = proofs_of(together, traces=traces(derivation), work=4_000_000, total=sys.maxsize)
     proved = [wrong for wrong in (*false, *planted) if not asked.proof(wrong, line).reason]
     differ = [wrong.__name__ for wrong in proved if related(together, wrong, line, enough=60, most=150).differences]
     assert differ == []

@@ -20,6 +20,7 @@ from autodiff_ref.judge.floats.table import FLOATS, WITHOUT_BOUNDS, bounded
 from autodiff_ref.judge.functions import FUNCTIONS, Granted
 from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import NoRuleError, plan
+from tests.combinations import few_or_many
 
 DTYPES = [np.float32, np.float64]
 
@@ -88,7 +89,7 @@ ARGUMENTS = {
 def test_a_function_of_an_exact_and_of_a_rounded_argument_stays_within_its_bound(name: str, dtype: Any) -> None:
     low, high = ARGUMENTS.get(name, (-9, 9))
     rng = np.random.default_rng(0)
-    x = rng.uniform(low, high, (4, 6)).astype(dtype)
+    x = rng.uniform(low, high, (few_or_many(2, 4), 6)).astype(dtype)
     function = getattr(lax, name)
     assert check(function, (x,), dtype) == x.size
     third = np.asarray(3, dtype)
@@ -155,7 +156,7 @@ def vectors(seed: int, count: int, dtype: Any) -> tuple[Any, Any]:
     return first, second
 
 
-@settings(max_examples=25)
+@settings(max_examples=few_or_many(12, 25))
 @given(program=programs(), seed=st.integers(0, 10), dtype=st.sampled_from(DTYPES))
 def test_random_programs_stay_within_their_bounds(program: Any, seed: int, dtype: Any) -> None:
     check(program[0], vectors(seed, 4, dtype), dtype)
@@ -164,7 +165,7 @@ def test_random_programs_stay_within_their_bounds(program: Any, seed: int, dtype
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("step", range(len(PROGRAM_STEPS)))
 def test_every_step_of_random_programs_has_bounds_on_ordinary_numbers(step: int, dtype: Any) -> None:
-    assert check(PROGRAM_STEPS[step], vectors(1, 4, dtype), dtype) > 0
+    assert check(PROGRAM_STEPS[step], vectors(1, few_or_many(2, 4), dtype), dtype) > 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -28,11 +28,11 @@ IN_MODULES = [
 """the derivations of each module, in either precision"""
 
 CASES = [
-    pytest.param(*case.values, id=case.id, marks=pytest.mark.explore if place and case.values[1] is Single else ())
+    pytest.param(*case.values, id=case.id, marks=pytest.mark.explore if place else ())
     for cases in IN_MODULES
     for place, case in enumerate(cases)
 ]
-"""in float32, one of each module; all of them in the profile `explore`"""
+"""in either precision, one of each module; all of them in the profile `explore`"""
 
 BITS = 512
 
@@ -41,6 +41,7 @@ def worst_excess(derivation: Derivation, kind: type[Sweep], shrink_bounds_by: fl
     """The largest |value − exact| / bound over lines and one input a stratum; and how many entries were compared."""
     bench = Bench(derivation, draw_inputs(derivation, seed=0, at_least=1)[:1], may_shrink=False, traces=traces(derivation))
     swept = kind(bench, seed=5, count=16)
+    swept.batches = swept.batches[:1]
     batch, worst, compared = swept.batches[0], 0.0, 0
     for line in (None, *derivation.lines):
         computed = swept.values(line, 0)

@@ -21,11 +21,12 @@ from manual_grad import Derivation, positive_definite, reals, unit_vectors
 from manual_grad import domains as kinds_of_domains
 from manual_grad.domains import Domain
 from tests.autodiff_ref.judge.domains.kinds import KINDS
+from tests.combinations import few_or_many
 
 ALL = pytest.mark.parametrize("leaf", KINDS.values(), ids=KINDS)
 SIZES = st.fixed_dictionaries({"n": st.integers(1, 7), "d": st.integers(1, 7), "k": st.integers(1, 5)})
 SEEDS = st.integers(0, 2**32)
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=few_or_many(8, 25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EXACT = {"symmetric", "positive_definite", "simplex", "one simplex", "sorted_reals"}
 
 
@@ -55,11 +56,11 @@ def test_batches_are_in_the_domain_in_every_stratum(leaf: Domain, sizes: dict[st
 def test_single_inputs_and_hypothesis_inputs_are_in_the_domain(leaf: Domain, stratum: str) -> None:
     sizes = {"n": 3, "d": 5, "k": 2}
     source = RandomSource(np.random.default_rng(0))
-    for _ in range(10):
+    for _ in range(5):
         (x,) = draw_arguments((leaf,), sizes, stratum, source)
         assert row_of(leaf).contains(leaf.sized(sizes), x)
 
-    @settings(FEW, max_examples=10)
+    @settings(FEW, max_examples=few_or_many(3, 10))
     @given(strategies.arguments((leaf,), stratum))
     def check(args: tuple[Any, ...]) -> None:
         (x,) = args
@@ -137,7 +138,7 @@ def repeats(values: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("name", ON_THE_BOUNDARY)
 @given(seed=SEEDS)
-@settings(FEW, max_examples=10)
+@settings(FEW, max_examples=few_or_many(5, 10))
 def test_the_stratum_of_zeros_is_on_the_boundary(name: str, seed: int) -> None:
     leaf = KINDS[name]
     at = [bool(ON_THE_BOUNDARY[name](x)) for x in rows(leaf, {"n": 4, "d": 5}, ["zeros"] * 40, seed)]
@@ -227,7 +228,7 @@ def test_the_simplest_arguments_are_in_the_domain(leaf: Domain) -> None:
 
 @ALL
 @given(sizes=SIZES, seed=SEEDS)
-@settings(FEW, max_examples=10)
+@settings(FEW, max_examples=few_or_many(5, 10))
 def test_reduced_arguments_are_in_the_domain(leaf: Domain, sizes: dict[str, int], seed: int) -> None:
     (x,) = draw_arguments((leaf,), sizes, "far", RandomSource(np.random.default_rng(seed)))
     rng, seen = np.random.default_rng(seed), list[Any]()
