@@ -15,6 +15,7 @@ import numpy as np
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
+from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.plans import Array, Equation, Plan, Rule, Step
 from autodiff_ref.judge.program.scattering import places
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT
@@ -169,7 +170,9 @@ class ExtendedTable:
     """The rules by which the walker computes in the machine's most precise floats."""
 
     name = "extended floats"
+    watches = False
     control = CONTROL
+    fallback = staticmethod(by_jax)
     movement: dict[str, Rule] = MOVEMENT
     discrete: dict[str, Rule] = DISCRETE
     rules: dict[str, Rule]

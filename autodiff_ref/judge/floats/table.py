@@ -98,6 +98,7 @@ class FloatTable:
     """The rules by which the walker computes with rounding bounds."""
 
     name = "rounding bounds"
+    watches = False
     control = CONTROL
     fallback = staticmethod(fallback)
     movement: dict[str, Rule] = MOVES

@@ -22,7 +22,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions import row as rows
-from autodiff_ref.judge.program.plans import Equation
+from autodiff_ref.judge.program.plans import Equation, PlannedStep
 
 _LIBRARY = Path(jax.__file__).parent
 
@@ -119,7 +119,7 @@ def _holds(eqn: Any, inner: Any, called: Called) -> bool:
 
 def recognise(planner: Any) -> None:
     """Makes one step of what a function of `SPELLED` leaves behind in a planner, by the table's rule for its meaning."""
-    names = {step[3] for step in planner.steps}
+    names = {step.name for step in planner.steps}
     for name, spelled in SPELLED.items():
         if name in planner.table.rules and spelled.needs <= names:
             for operands, result in _found(planner, name):
@@ -185,6 +185,6 @@ def _replace(planner: Any, name: str, operands: list[int], result: int) -> None:
     equation = Equation(
         _primitive(name, False), {}, tuple(planner.operands[slot] for slot in operands), (planner.operands[result],)
     )
-    for k, (_, _, targets, _) in enumerate(planner.steps):
-        if targets == [result]:
-            planner.steps[k] = (planner.table.rules[name](equation), operands, [result], name)
+    for k, planned in enumerate(planner.steps):
+        if planned.targets == [result]:
+            planner.steps[k] = PlannedStep(planner.table.rules[name](equation), operands, [result], name)

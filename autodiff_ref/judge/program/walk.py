@@ -22,10 +22,9 @@ from jax.extend import core
 
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
-from autodiff_ref.judge.program.control import CONTROL
-from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
 from autodiff_ref.judge.program.plans import (
+    Arithmetic,
     Array,
     Constant,
     Equation,
@@ -34,7 +33,6 @@ from autodiff_ref.judge.program.plans import (
     Plan,
     PlannedStep,
     RuleError,
-    Table,
     loose,
     operand_of,
 )
@@ -44,7 +42,7 @@ from autodiff_ref.judge.program.standins import meant_by, spelled_out
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
+def plan(closed: Any, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
@@ -61,7 +59,7 @@ def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple
 
 
 def plan_parts(
-    closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
+    closed: Any, table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
 ) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
@@ -71,7 +69,7 @@ def plan_parts(
 
 
 def plan_together(
-    closeds: Sequence[Any], table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()
+    closeds: Sequence[Any], table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = ()
 ) -> tuple[list[Plan | NotImplementedError], Plan]:
     """Plans several jaxprs of the same inputs, the first outputs of each, with what equals a step of another made once.
 
@@ -121,7 +119,7 @@ class _Missing:
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Table, calls: tuple[Any, ...] = ()) -> None:
+    def __init__(self, table: Arithmetic, calls: tuple[Any, ...] = ()) -> None:
         self.table = table
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
@@ -212,7 +210,7 @@ class Planner:
         except Exception as error:
             missing = _Missing(RuleError(eqn.primitive.name, error))
         targets = [self.new_slot(Operand(tuple(getattr(v.aval, "shape", ())), np.dtype(float), False)) for v in eqn.outvars]
-        self.steps.append((missing, sources, targets, eqn.primitive.name))
+        self.steps.append(PlannedStep(missing, sources, targets, eqn.primitive.name))
         return targets
 
     def _new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
@@ -221,29 +219,29 @@ class Planner:
         results = tuple(operand_of(var.aval, label=all(o.label for o in operands)) for var in eqn.outvars)
         equation = Equation(eqn.primitive, eqn.params, operands, results)
         is_discrete = not any(value.is_real for value in (*operands, *results))
-        if name in CONTROL:
-            step, labels = getattr(self.table, "control", CONTROL)[name](self.subplan, equation)
+        if name in self.table.control:
+            step, labels = self.table.control[name](self.subplan, equation)
             results = tuple(replace(result, label=label) for result, label in zip(results, labels, strict=True))
         elif is_discrete:
-            step = self.table.discrete.get(name, getattr(self.table, "fallback", by_jax))(equation)
+            step = self.table.discrete.get(name, self.table.fallback)(equation)
         elif name in self.table.movement:
             step = self.table.movement[name](equation)
         elif name in self.table.rules:
             step = self.table.rules[name](equation)
         else:
             raise NoRuleError(name, self.table.name)
-        if name not in CONTROL and all(slot in self.known for slot in sources):
+        if name not in self.table.control and all(slot in self.known for slot in sources):
             values = [self.known[slot] for slot in sources]
             if is_discrete or name in self.table.movement:
                 made = step(None, *values)
                 return [self.constant(part) for part in (made if isinstance(made, list) else [made])]
             if name == "convert_element_type" and not operands[0].is_real and np.all(np.abs(values[0]) <= 2.0**24):
                 return [self.constant(values[0].astype(np.float64))]
-        if getattr(self.table, "watches", False) and len(set(sources)) == len(sources):
+        if self.table.watches and len(set(sources)) == len(sources):
             sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources], self.calls)
             step = Watched(step, sites) if sites else step
         targets = [self.new_slot(result) for result in results]
-        self.steps.append((step, sources, targets, name))
+        self.steps.append(PlannedStep(step, sources, targets, name))
         return targets
 
     def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
@@ -259,12 +257,12 @@ class Planner:
         meanings.recognise(self)
         needed, kept = set(outputs), list[PlannedStep]()
         for step in reversed(self.steps):
-            if needed.intersection(step[2]):
+            if needed.intersection(step.targets):
                 kept.append(step)
-                needed.update(step[1])
-        for step, *_ in reversed(kept):
-            if isinstance(step, _Missing):
-                raise step.error
+                needed.update(step.sources)
+        for planned in reversed(kept):
+            if isinstance(planned.step, _Missing):
+                raise planned.step.error
         known = {slot: array for slot, array in self.known.items() if slot in needed}
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
