@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
@@ -245,7 +246,9 @@ def _as_numbers(x: Any) -> Array:
 EXTENDED = ExtendedTable()
 
 
-def extended(closed: Any, first: int, labels: Sequence[bool]) -> Callable[[Sequence[Array]], tuple[Array, bool]]:
+def extended(
+    closed: core.ClosedJaxpr, first: int, labels: Sequence[bool]
+) -> Callable[[Sequence[Array]], tuple[Array, bool]]:
     """Computes the first outputs of a jaxpr, flat, in more precise floats; and says whether reals compared in it tie.
 
     Raises:

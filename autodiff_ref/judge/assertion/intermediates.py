@@ -41,7 +41,7 @@ from manual_grad.derivation import label_of
 class _Program:
     """A loss and the arrays that its names hold in the end, traced."""
 
-    closed: Any
+    closed: core.ClosedJaxpr
     """jaxpr: the loss, then these arrays"""
     names: list[str]
     arrays: list[Array]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.program.plans import Array, Control, Equation, Operand, Plan, Step, Subplan
 
@@ -15,7 +16,7 @@ LOOP_LIMIT = 100_000
 
 
 def _stable(
-    subplan: Subplan, closed: Any, consts: list[bool], carry: list[bool], rows: list[bool]
+    subplan: Subplan, closed: core.ClosedJaxpr, consts: list[bool], carry: list[bool], rows: list[bool]
 ) -> tuple[Plan, list[bool]]:
     """A plan for a loop's body, and which of what it carries are labels in every iteration."""
     while True:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import numpy as np
+from jax.extend import core
 
 Array = Any
 """A NumPy array: of numbers where they are discrete or known, of the table's objects where they are reals."""
@@ -189,6 +190,19 @@ def loose(values: Any) -> frozenset[Constant]:
     array = np.asarray(values)
     mantissas = np.frexp(np.abs(array[~short_ones(array)].astype(np.float64)))[0]
     return frozenset((float(mantissa), array.dtype.str) for mantissa in np.unique(mantissas))
+
+
+class Shaped(Protocol):
+    """What a jaxpr says of a value."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    size: int
+
+
+def aval_of(atom: core.Var | core.Literal) -> Shaped:
+    """The shape and dtype of a value in a jaxpr, which JAX's own types leave out."""
+    return cast("Shaped", atom.aval)
 
 
 def operand_of(aval: Any, *, label: bool) -> Operand:

@@ -33,6 +33,7 @@ from autodiff_ref.judge.program.plans import (
     Plan,
     PlannedStep,
     RuleError,
+    aval_of,
     loose,
     operand_of,
 )
@@ -42,7 +43,7 @@ from autodiff_ref.judge.program.standins import meant_by, spelled_out
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: Any, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
+def plan(closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
@@ -59,7 +60,12 @@ def plan(closed: Any, table: Arithmetic, *, labels: Sequence[bool] = (), calls: 
 
 
 def plan_parts(
-    closed: Any, table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
+    closed: core.ClosedJaxpr,
+    table: Arithmetic,
+    widths: Sequence[int],
+    *,
+    labels: Sequence[bool] = (),
+    calls: tuple[Any, ...] = (),
 ) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
@@ -139,7 +145,7 @@ class Planner:
         self.operands.append(operand)
         return len(self.operands) - 1
 
-    def inputs(self, closed: Any, labels: Sequence[bool]) -> list[int]:
+    def inputs(self, closed: core.ClosedJaxpr, labels: Sequence[bool]) -> list[int]:
         """Places for a jaxpr's inputs."""
         flags = labels or [False] * len(closed.in_avals)
         return [self.new_slot(operand_of(aval, label=flag)) for aval, flag in zip(closed.in_avals, flags, strict=True)]
@@ -154,7 +160,7 @@ class Planner:
             self.seen[key] = [slot]
         return self.seen[key][0]
 
-    def inline(self, jaxpr: Any, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
+    def inline(self, jaxpr: core.Jaxpr, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
         """Plans the equations of a jaxpr; where its outputs are."""
         slots: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
         slots.update({var: self.constant(value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
@@ -167,7 +173,7 @@ class Planner:
             slots.update(zip(eqn.outvars, self.equation(eqn, sources), strict=True))
         return [slot_of(atom) for atom in jaxpr.outvars]
 
-    def equation(self, eqn: Any, sources: list[int]) -> list[int]:
+    def equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         """Plans an equation; where its results are."""
         name = eqn.primitive.name
         if not eqn.outvars:  # jax.debug.print and the like
@@ -180,8 +186,9 @@ class Planner:
             return outputs
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
-                shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
-                inner = jax.make_jaxpr(partial(eqn.primitive.to_lojax, **eqn.params))(*shapes)
+                shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
+                primitive: Any = eqn.primitive
+                inner = jax.make_jaxpr(partial(primitive.to_lojax, **eqn.params))(*shapes)
             return self.inline(inner.jaxpr, inner.consts, sources)
         if name == "cond" and sources[0] in self.known:
             branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
@@ -201,7 +208,7 @@ class Planner:
             self.seen[key] = targets
         return targets
 
-    def new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
+    def new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         """Plans an equation that no other one equals; one that cannot be served is reported only if an output needs it."""
         try:
             return self._new_equation(eqn, sources)
@@ -213,7 +220,7 @@ class Planner:
         self.steps.append(PlannedStep(missing, sources, targets, eqn.primitive.name))
         return targets
 
-    def _new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
+    def _new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         name = eqn.primitive.name
         operands = tuple(self.operands[slot] for slot in sources)
         results = tuple(operand_of(var.aval, label=all(o.label for o in operands)) for var in eqn.outvars)
@@ -244,7 +251,7 @@ class Planner:
         self.steps.append(PlannedStep(step, sources, targets, name))
         return targets
 
-    def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
+    def subplan(self, closed: core.ClosedJaxpr, labels: Sequence[bool]) -> Plan:
         """A plan for the body of a loop or branch."""
         made = plan(closed, self.table, labels=labels, calls=self.calls)
         self.constants |= made.constants
@@ -287,7 +294,7 @@ def _as_known(value: Any) -> Array:
     return np.zeros(array.shape) if array.dtype.kind == "c" else array
 
 
-def _merge_key(eqn: Any, sources: list[int]) -> Any:
+def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> Any:
     """Equal keys mean equal results; None where that cannot be told."""
     frozen = _frozen(dict(eqn.params))
     return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)
