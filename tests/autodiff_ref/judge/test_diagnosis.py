@@ -136,7 +136,11 @@ TANH = jnp.tanh
 
 SLOPES: list[tuple[Any, Any, str | None]] = [
     (lambda z: TANH(z) - TANH(z) ** 2, lambda z: 1 - TANH(z) ** 2, "the slope of σ, with u = TANH(z), stands"),
-    (lambda z: 1 - sigmoid(z) ** 2, lambda z: sigmoid(z) * (1 - sigmoid(z)), "the slope of tanh, with u = sigmoid(z), stands"),
+    (
+        lambda z: 1 - sigmoid(z) ** 2,
+        lambda z: sigmoid(z) * (1 - sigmoid(z)),
+        "the slope of tanh, with u = sigmoid(z), stands",
+    ),
     (lambda z: z * jnp.cos(z), lambda z: (z + 1) * jnp.cos(z), None),
     (lambda z: jnp.exp(z) * z**2, lambda z: (jnp.exp(z) + 1) * z**2, None),
     (lambda z: (z**2 + 1) / (3 + z**4), lambda z: z**2 / (3 + z**4), None),
