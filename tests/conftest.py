@@ -11,6 +11,8 @@ from pathlib import Path
 
 # Before NumPy is imported: its threads wait for each other busily, beside other workers half of what L-BFGS takes in all
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# XLA doubts in red letters whether it may read what it has itself compiled and kept on this machine
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import pytest

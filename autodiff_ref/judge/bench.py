@@ -9,8 +9,8 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from autodiff_ref.judge.against_truth import against_truth
-from autodiff_ref.judge.comparing import COARSE, PRECISIONS, ULP, Comparison, Evaluator, compare, evaluator
+from autodiff_ref.judge.claim import AtInput, Claim, decide
+from autodiff_ref.judge.comparing import COARSE, PRECISIONS, ULP, Comparison, Evaluator, evaluator
 from autodiff_ref.judge.counterexample import Counterexample, leaf_names, readable
 from autodiff_ref.judge.domains.drawing import inexact_flags
 from autodiff_ref.judge.errors import claims_to_hold
@@ -101,6 +101,33 @@ class Relation:
         """Whether nothing is missing but inputs with information."""
         doubtful = self.differences or self.no_rule or self.lacking or self.silent["unclear"]
         return bool(self.equal) and not doubtful and self.informative < wanted
+
+
+@dataclass(frozen=True)
+class LeftToNabla:
+    """What a line leaves to ∇, at an input."""
+
+    bench: "Bench"
+    line: Traced
+    args: tuple[Any, ...]
+
+    def is_confirmed(self) -> bool:
+        """Whether JAX is right about all of these derivatives here."""
+        truths = [self.bench.derivative(call, self.args)[1] for call in self.line.calls]
+        return all(truth is not None and truth.confirmed for truth in truths)
+
+    def unless_to_blame(self, found: Comparison) -> Comparison:
+        """What was found of the line, unless JAX's derivative is not confirmed; where JAX is wrong, that is noted."""
+        for call in self.line.calls:
+            differentiated, truth, at = self.bench.derivative(call, self.args)
+            if differentiated is None or truth is None:
+                continue
+            wrong = differentiated.wrong(truth, at)
+            if wrong is not None:
+                self.bench.wrong.setdefault(wrong.name, wrong)
+            if not truth.confirmed:
+                return Comparison("kink" if truth.tied else "undefined", tied=True)
+        return found
 
 
 class Bench:
@@ -227,46 +254,20 @@ class Bench:
     def _compared(
         self, ours: Traced, theirs: Traced, args: tuple[Any, ...], at: Callable[[Traced], Evaluator], start: int = 0
     ) -> Comparison:
-        """What balls say of two lines at an input, and where they leave it open, or JAX is not to be trusted, the truth."""
-        allowed = ours.allowed
-        found = compare(at(ours), at(theirs), start=start, allowed=allowed)
-        if found.outcome == "different" and self._is_rounding_of_the_input(ours, theirs, args, found.component):
+        """What is to be said of the claim that two lines are equal at an input."""
+        by_jax, is_gradient = theirs.label == REFERENCE, self.derivation.is_gradient
+        sides = [AtInput(at(line), LeftToNabla(self, line, args) if line.calls else None) for line in (ours, theirs)]
+        claim = Claim(
+            *sides,
+            truth=(lambda: self.truth(args)) if is_gradient else None,
+            by_quotients=(lambda: self._by_quotients(args)) if is_gradient and by_jax else None,
+            allowed=ours.allowed,
+        )
+        found = decide(claim, start=start)
+        is_exact = found.outcome != "different" or found.by_truth
+        if not is_exact and self._is_rounding_of_the_input(ours, theirs, args, found.component):
             return Comparison("equal", ulps=found.share / ULP, rounded=True)
-        by_jax = theirs.label == REFERENCE
-        settled = found.outcome in ("equal", "different") and not found.tied
-        if settled and not by_jax and (found.outcome == "equal" or not (ours.calls or theirs.calls)):
-            return found
-        if not self.derivation.is_gradient:  # there is no truth to ask: the claim is about the two programs themselves
-            is_doubtful = found.outcome == "different" or found.outcome.startswith("undefined")
-            for traced in (ours, theirs):
-                if is_doubtful and traced.calls and not found.tied:
-                    found = self._unless_nabla_is_wrong(traced, args, found)
-            return found
-        truth = self.truth(args)
-        if settled and by_jax and truth.confirmed and (found.outcome == "equal" or not ours.calls):
-            return self._unless_jax_rounds(at(ours), at(theirs), args, found, allowed)
-        if not truth.is_known or (settled and not by_jax and found.outcome == "equal"):
-            return found
-        # at a tie JAX's derivative of what a line leaves to ∇ may be another than the truth: that is no claim of the line
-        other = None if by_jax or self._is_doubtful(theirs, args) else at(theirs)
-        if not settled or (by_jax and not truth.confirmed):
-            found = against_truth(at(ours), other, truth, allowed=allowed)
-            if by_jax and truth.confirmed:
-                found = self._unless_jax_rounds(at(ours), at(theirs), args, found, allowed)
-        if ours.calls and (found.outcome == "different" or found.outcome.startswith("undefined")):
-            return self._unless_nabla_is_wrong(ours, args, found)
-        if found.outcome == "different" and theirs.calls and not found.by_truth:
-            return self._unless_nabla_is_wrong(theirs, args, found)
         return found
-
-    def _unless_jax_rounds(
-        self, ours: Evaluator, by_jax: Evaluator, args: tuple[Any, ...], found: Comparison, allowed: float
-    ) -> Comparison:
-        """What was found of a line, unless it is the gradient, and JAX's derivative is off as its constants are."""
-        if found.outcome != "different" or not by_jax.constants:
-            return found
-        truth = self.differentiated(args).truth(args, beside_jax=False)
-        return against_truth(ours, None, truth, allowed=allowed) if truth.is_known else found
 
     def _is_rounding_of_the_input(self, ours: Traced, theirs: Traced, args: tuple[Any, ...], component: int) -> bool:
         """Whether an entry differs by no more than an input does that is in its domain up to rounding alone."""
@@ -276,24 +277,6 @@ class Bench:
         sides = [evaluator(made, args, rounded)(PRECISIONS[0], "exact", "exact") for made in (ours.plan, theirs.plan)]
         u, v = (side.values[component] for side in sides)
         return u.overlaps(v) and bool((u - v).rad() <= COARSE * (abs(u) + abs(v)).mid())
-
-    def _is_doubtful(self, traced: Traced, args: tuple[Any, ...]) -> bool:
-        """Whether JAX's derivative of something that a line leaves to ∇ is not confirmed at an input."""
-        truths = [self.derivative(call, args)[1] for call in traced.calls]
-        return any(truth is None or not truth.confirmed for truth in truths)
-
-    def _unless_nabla_is_wrong(self, traced: Traced, args: tuple[Any, ...], found: Comparison) -> Comparison:
-        """What was found of a line, unless JAX's derivative of what it leaves to ∇ is to blame for it."""
-        for call in traced.calls:
-            differentiated, truth, at = self.derivative(call, args)
-            if differentiated is None or truth is None:
-                continue
-            wrong = differentiated.wrong(truth, at)
-            if wrong is not None:
-                self.wrong.setdefault(wrong.name, wrong)
-            if not truth.confirmed:
-                return Comparison("kink" if truth.tied else "undefined", tied=True)
-        return found
 
     def derivative(self, call: NablaCall, args: tuple[Any, ...]) -> tuple[Differentiated | None, Truth | None, Any]:
         """A function that a line hands to ∇, what is known of its derivative at an input, and its arguments there."""
@@ -321,6 +304,9 @@ class Bench:
                 found = Truth((UNKNOWN,))
             self._truths[key] = found
         return self._truths[key]
+
+    def _by_quotients(self, args: tuple[Any, ...]) -> Truth:
+        return self.differentiated(args).truth(args, beside_jax=False)
 
     def differentiated(self, args: tuple[Any, ...]) -> Differentiated:
         """`of` and JAX's gradient of it, at the shapes of `args`.

@@ -43,7 +43,7 @@ def told(lines: Iterable[tuple[str, Any]]) -> list[str]:
     return [use.of(label) for label, closed in lines for use in borrowed(closed)]
 
 
-def borrowed(closed: Any) -> list[Borrowed]:
+def borrowed(closed: core.ClosedJaxpr) -> list[Borrowed]:
     """Where a traced line differentiates by itself.
 
     Each equation knows the calls that it was made under. Of those outside of any ∇ that the line was handed, one by which
@@ -55,7 +55,7 @@ def borrowed(closed: Any) -> list[Borrowed]:
     return list(dict.fromkeys(_found(closed.jaxpr, "")))
 
 
-def _found(jaxpr: Any, around: str) -> Iterator[Borrowed]:
+def _found(jaxpr: core.Jaxpr, around: str) -> Iterator[Borrowed]:
     for eqn in jaxpr.eqns:
         traceback = eqn.source_info.traceback
         place, is_left_to_others = around, False

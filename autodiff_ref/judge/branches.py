@@ -323,7 +323,7 @@ def _box(low: float, high: float) -> arb:
 
 
 def captured(
-    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
+    jaxpr: core.Jaxpr, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
 ) -> Iterator[Any]:
     """a − b of each equation of a jaxpr that makes a comparison a ? b, evaluated by JAX; not of those in loops."""
     env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))

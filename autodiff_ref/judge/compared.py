@@ -29,7 +29,7 @@ _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "max", "min", "clamp")
 _SAME_NUMBER = ("broadcast_in_dim", "convert_element_type")
 
 
-def numbers_compared_with(jaxpr: Any, inputs: Sequence[Any]) -> Iterator[float]:
+def numbers_compared_with(jaxpr: core.Jaxpr, inputs: Sequence[Any]) -> Iterator[float]:
     """The constants, but 0, that a jaxpr compares a real with.
 
     Args:

@@ -126,12 +126,12 @@ def compare(
     return Comparison("kink" if last_a.unresolved or last_b.unresolved else "unclear")
 
 
-def has_no_kink(gradient: Evaluator) -> bool:
-    """Whether JAX's gradient exists at an input and is the same however reals that tie in it compare."""
+def has_no_kink(program: Evaluator) -> bool:
+    """Whether a program has a value at an input, the same however reals that tie in it compare."""
     for bits in PRECISIONS:
-        at = gradient(bits, "exact", "exact")
+        at = program(bits, "exact", "exact")
         if not at.unresolved and all(value.is_finite() for value in at.values):
-            return _variants(gradient, at, bits) is not None
+            return _variants(program, at, bits) is not None
     return False
 
 

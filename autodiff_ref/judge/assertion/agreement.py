@@ -18,12 +18,13 @@ import numpy as np
 from autodiff_ref.judge.assertion.by_value import Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
 from autodiff_ref.judge.assertion.computed import Computed, coarse
-from autodiff_ref.judge.assertion.exactly import MOST, TELLING, exactly, floats, of_balls, of_extended, settled, tells
+from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Gradient, floats, of_balls, of_extended, settled, tells
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.power import without_power
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
-from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluation, Evaluator, compare, evaluator, has_no_kink
+from autodiff_ref.judge.claim import AtInput, Claim, decide
+from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.program.plans import Array
 
 QUICK = 6_000
@@ -108,17 +109,19 @@ class Pair:
 
     def _by_balls(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
         assert candidate.plan is not None
-        # JAX's derivative is checked at the first input of each shape, and wherever it seems to differ
-        ours, wanted = candidate.at(self.own_arrays), exactly(self.reference, self.of_arrays, check=self.fresh)
-        compared = compare(ours, wanted, allowed=self.allowed)
-        if compared.outcome == "different" and not self.fresh:
-            wanted = exactly(self.reference, self.of_arrays, check=True)
-            compared = compare(ours, wanted, allowed=self.allowed)
-        if compared.outcome == "kink" and not candidate.asks_for_nabla and has_no_kink(wanted):
-            compared = compare(ours, wanted, as_written=True, allowed=self.allowed)
+        gradient, ours = Gradient(self.reference, self.of_arrays), candidate.at(self.own_arrays)
+        claim = Claim(
+            AtInput(ours, _LeftToNabla(ours, gradient) if candidate.asks_for_nabla else None),
+            AtInput(gradient.by_jax),
+            truth=gradient.truth,
+            by_quotients=gradient.by_quotients,
+            allowed=self.allowed,
+            is_confirmed=not self.fresh,
+        )
+        compared, wanted = decide(claim), gradient.value()
         outcome = compared.outcome
-        if outcome == "kink" and _equal_as_decided(ours, wanted):
-            outcome = "equal"
+        if outcome == "kink" or compared.kinks:
+            outcome = "equal" if _equal_as_decided(ours, wanted) else "kink"
         at_ours, at_wanted = settled(ours), settled(wanted)
         if outcome == "kink" or at_wanted is None:
             return Finding("undecided", WHY.get(outcome, WHY["undefined"]))
@@ -240,6 +243,22 @@ class Pair:
             slack = 2.0**-10 * np.maximum(np.abs(traced), np.abs(computed.values))
             close = np.abs(computed.values - traced) <= np.where(np.isfinite(error), error, 0.0) + slack
         return bool(np.all(close | ~np.isfinite(traced) | ~np.isfinite(computed.values) | ~np.isfinite(error)))
+
+
+@dataclass(frozen=True)
+class _LeftToNabla:
+    """What a line of a derivation leaves to ∇: it takes JAX's derivative at a tie, which no line answers for."""
+
+    line: Evaluator
+    gradient: Gradient
+
+    def is_confirmed(self) -> bool:
+        """Whether JAX's gradient is the gradient here."""
+        return self.gradient.truth().confirmed
+
+    def unless_to_blame(self, found: Comparison) -> Comparison:
+        """What was found, but where the line's value hangs on how a tie is decided: there nothing can be said of it."""
+        return found if has_no_kink(self.line) else Comparison("kink", tied=True)
 
 
 def _coarser(computed: Computed) -> float:

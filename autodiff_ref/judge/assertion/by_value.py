@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.computed import Computed, Outside, coarse
-from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Truth, exactly, telling, truth_at
+from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Exact, Gradient, exact_at, telling
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.assertion.steering import steer
@@ -74,7 +74,7 @@ def by_value(reference: Side, arrays: list[Array], given: int, computed: Compute
         computed: what the candidate returned.
         again: calls it in more precise floats.
     """
-    truth = truth_at(reference, arrays)
+    truth = exact_at(reference, arrays)
     if truth is None:
         return Finding("undecided", WHY["undefined" if reference.work <= MOST else "large"])
     outside, allowed = _assumed(reference, arrays, computed, truth)
@@ -112,7 +112,7 @@ def by_value(reference: Side, arrays: list[Array], given: int, computed: Compute
 
 
 def _assumed(
-    reference: Side, arrays: list[Array], computed: Computed, truth: Truth, *, wide: bool = False
+    reference: Side, arrays: list[Array], computed: Computed, truth: Exact, *, wide: bool = False
 ) -> tuple[Outside, Array]:
     """What is off by more than twice the reference's bound, in its own floats or in float64; and that."""
     allowed = twice_the_bound(reference, arrays, computed.dtype, wide=wide)
@@ -129,7 +129,7 @@ def twice_the_bound(reference: Side, arrays: list[Array], dtype: Any, *, wide: b
     def otherwise() -> Array:
         if reference.work > MOST:
             return np.full(sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.shapes)), np.inf)
-        return coarse(exactly(reference, arrays), dtype)() / units
+        return coarse(Gradient(reference, arrays).value(), dtype)() / units
 
     allowed = 2 * units * bound_of(reference, arrays, otherwise, wide=wide or units > 1)
     return allowed if np.all(np.isfinite(allowed)) else np.where(np.isfinite(allowed), allowed, 2 * units * otherwise())
@@ -152,7 +152,7 @@ def _has_lost_digits(
             x if fixed else x * x.dtype.type(factor) for x, fixed in zip(arrays[:given], reference.labels, strict=True)
         ]
         value = again(smaller)
-        truth = None if value is None else truth_at(reference, [*smaller, *arrays[given:]])
+        truth = None if value is None else exact_at(reference, [*smaller, *arrays[given:]])
         if value is None or truth is None:
             continue
         computed = Computed.of(value)
@@ -173,7 +173,7 @@ def _hidden(reference: Side, arrays: list[Array], given: int, more: Computed, ag
         eps: of the precision that is judged, to which it may round inside.
     """
     wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arrays]
-    truth = truth_at(reference, wide)
+    truth = exact_at(reference, wide)
     if truth is None:
         return None
     # a kernel of lower precision may well compute in float32, whatever it is handed
@@ -191,7 +191,7 @@ def _hidden(reference: Side, arrays: list[Array], given: int, more: Computed, ag
             x if fixed or x.dtype.kind != "f" else _moved(x, rng, nudge)
             for x, fixed in zip(wide[:given], reference.labels, strict=True)
         ]
-        value, there = again(near), truth_at(reference, [*near, *wide[given:]])
+        value, there = again(near), exact_at(reference, [*near, *wide[given:]])
         if value is None or there is None:
             return None
         shares.append(_share(Computed.of(value), there.high))

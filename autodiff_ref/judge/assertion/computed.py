@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.assertion.exactly import Truth
+from autodiff_ref.judge.assertion.exactly import Exact
 from autodiff_ref.judge.comparing import Evaluator
 from autodiff_ref.judge.program.plans import Array
 
@@ -46,7 +46,7 @@ class Computed:
         wide = [leaf.astype(np.longdouble if leaf.dtype == np.longdouble else np.float64) for leaf in leaves]
         return cls(np.concatenate([np.ravel(leaf) for leaf in wide]), coarsest)
 
-    def gaps(self, truth: Truth) -> Array:
+    def gaps(self, truth: Exact) -> Array:
         """|computed − exact| of each component, up to how far the exact one is known."""
         with np.errstate(all="ignore"):
             return np.abs((self.values - truth.high) - truth.low).astype(np.float64)

@@ -55,7 +55,7 @@ def _is_small(atom: Any) -> bool:
     return np.asarray(atom.val).dtype.kind == "f" and 0 < abs(float(atom.val)) <= SMALL
 
 
-def _small_constants(jaxpr: Any) -> Iterator[tuple[float, str]]:
+def _small_constants(jaxpr: core.Jaxpr) -> Iterator[tuple[float, str]]:
     seen: dict[float, str] = {}
     for eqn in _equations(jaxpr):
         for atom in eqn.invars:
@@ -66,7 +66,7 @@ def _small_constants(jaxpr: Any) -> Iterator[tuple[float, str]]:
     yield from seen.items()
 
 
-def _equations(jaxpr: Any) -> Iterator[Any]:
+def _equations(jaxpr: core.Jaxpr) -> Iterator[Any]:
     for eqn in jaxpr.eqns:
         yield eqn
         for value in eqn.params.values():
@@ -75,7 +75,7 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
                 yield from _equations(inner)
 
 
-def _replaced(jaxpr: Any, value: float) -> Any:
+def _replaced(jaxpr: core.Jaxpr, value: float) -> Any:
     """The jaxpr with 0 for every constant of that size."""
 
     def atom_of(atom: Any) -> Any:
@@ -99,7 +99,7 @@ def _replaced(jaxpr: Any, value: float) -> Any:
     return jaxpr.replace(eqns=eqns, outvars=[atom_of(atom) for atom in jaxpr.outvars])
 
 
-def _place(eqn: Any) -> str:
+def _place(eqn: core.JaxprEqn) -> str:
     """The innermost place in a user's code at which an equation was traced."""
     traceback = eqn.source_info.traceback
     if traceback is None:

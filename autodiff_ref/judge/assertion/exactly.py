@@ -4,17 +4,17 @@ Balls say it with as many digits as are asked for. Where they take too long, flo
 are wide, floats of more digits.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge import truth as quotients
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.balls.context import Reading, Ties
 from autodiff_ref.judge.comparing import PRECISIONS, Evaluation, Evaluator
 from autodiff_ref.judge.program.plans import Array, Constant
+from autodiff_ref.judge.truth import UNKNOWN, Truth, truth_of
 
 MOST = 5_000_000
 """Operations that balls do in a second or two: beyond, floats decide alone."""
@@ -39,7 +39,7 @@ NEGLIGIBLE, MOST_NEGLIGIBLE = 64, 2.0**-5
 
 
 @dataclass(frozen=True)
-class Truth:
+class Exact:
     """The gradient, flat: high + low, known up to `radius`."""
 
     high: Array
@@ -59,9 +59,9 @@ class Truth:
 
 
 class _Known(Evaluator):
-    """A gradient whose entries are known, some of them otherwise than by JAX."""
+    """A gradient whose entries are known, some of them otherwise than by JAX; of those on a kink, JAX's are taken."""
 
-    def __init__(self, by_jax: Evaluator, truth: quotients.Truth) -> None:
+    def __init__(self, by_jax: Evaluator, truth: Truth) -> None:
         self._by_jax, self._truth = by_jax, truth
 
     @property
@@ -70,7 +70,7 @@ class _Known(Evaluator):
         return self._by_jax.constants
 
     def __call__(self, bits: int, constants: Reading, ties: Ties) -> Evaluation:
-        """The known entries as they are, and JAX's for those that have a kink."""
+        """The entries at a precision."""
         at = self._by_jax(bits, constants, ties)
         values = [
             value if entry.value is None else arb(entry.value, entry.error)
@@ -80,65 +80,67 @@ class _Known(Evaluator):
         return Evaluation(tuple(values), at.tied and is_open, at.unresolved and is_open)
 
 
-class _Confirmed(Evaluator):
-    """JAX's gradient at a tie where quotients say that it is the gradient: how the tie is decided does not matter."""
+class Gradient:
+    """The gradient at one input: JAX's derivative, and what difference quotients say, which are asked at most once."""
 
-    def __init__(self, by_jax: Evaluator) -> None:
-        self._by_jax = by_jax
+    def __init__(self, reference: Side, arrays: list[Array]) -> None:
+        self._reference, self._arrays = reference, arrays
+        self._truth: Truth | None = None
+        self.by_jax = reference.at(arrays)
 
-    @property
-    def constants(self) -> frozenset[Constant]:
-        """Those of JAX's derivative."""
-        return self._by_jax.constants
+    def truth(self) -> Truth:
+        """What is known of it; nothing where balls of the function take too long."""
+        if self._truth is None:
+            self._truth = self._asked(self.by_jax)
+        return self._truth
 
-    def __call__(self, bits: int, constants: Reading, ties: Ties) -> Evaluation:
-        """JAX's values, with equal numbers compared as equal."""
-        return replace(self._by_jax(bits, constants, "exact"), tied=False)
+    def by_quotients(self) -> Truth:
+        """The same without JAX's derivative."""
+        return self._asked(None)
+
+    def _asked(self, by_jax: Evaluator | None) -> Truth:
+        reference = self._reference
+        if reference.of is None or reference.work > BALLS_FIRST:
+            return Truth((UNKNOWN,))
+        by = [k for k, fixed in enumerate(reference.labels) if not fixed]
+        sizes = [int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.value)]
+        return truth_of(reference.of, self._arrays, by, by_jax, sizes)
+
+    def value(self) -> Evaluator:
+        """What it is: JAX's derivative, but where that is not to be trusted: at a tie, without a value, or as was asked."""
+        if self._truth is None:
+            at = self.by_jax(PRECISIONS[0], "exact", "exact")
+            if not (at.tied or at.unresolved) and all(value.is_finite() for value in at.values):
+                return self.by_jax
+        truth = self.truth()
+        return self.by_jax if truth.confirmed or not truth.is_known else _Known(self.by_jax, truth)
 
 
-def exactly(reference: Side, arrays: list[Array], *, check: bool = False) -> Evaluator:
-    """What the gradient is, in balls of any precision: JAX's derivative, but where it is not to be trusted.
-
-    At a tie, or where JAX has no value, difference quotients say what it is; with `check` they are asked at any input.
-    """
-    by_jax = reference.at(arrays)
-    at = by_jax(PRECISIONS[0], "exact", "exact")
-    is_plain = not (at.tied or at.unresolved) and all(value.is_finite() for value in at.values)
-    if reference.of is None or reference.work > BALLS_FIRST or (is_plain and not check):
-        return by_jax
-    by = [k for k, fixed in enumerate(reference.labels) if not fixed]
-    sizes = [int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.value)]
-    truth = quotients.truth_of(reference.of, arrays, by, by_jax, sizes)
-    if truth.confirmed:
-        return _Confirmed(by_jax) if at.tied and not at.unresolved else by_jax
-    return _Known(by_jax, truth) if truth.is_known else by_jax
-
-
-def truth_at(reference: Side, arrays: list[Array]) -> Truth | None:
+def exact_at(reference: Side, arrays: list[Array]) -> Exact | None:
     """The gradient at arrays; None where it does not exist, or its digits cannot be had."""
     if reference.work <= BALLS_FIRST:
-        at = settled(exactly(reference, arrays))
+        at = settled(Gradient(reference, arrays).value())
         return None if at is None else of_balls(at)
     try:
         value, error = reference.bounded(arrays, wide=True)
         if np.all(tells(error, value, 2.0**-52)) and not reference.ties(arrays):
-            return Truth(value, np.zeros_like(value), error)
+            return Exact(value, np.zeros_like(value), error)
     except NotImplementedError:
         pass
     if reference.work <= MOST:
-        at = settled(exactly(reference, arrays))
+        at = settled(Gradient(reference, arrays).value())
         return None if at is None else of_balls(at)
     return of_extended(reference, arrays)
 
 
-def of_balls(at: Evaluation) -> Truth:
+def of_balls(at: Evaluation) -> Exact:
     """The middles of balls, in two floats each, and their radii."""
     high, radius = floats(at)
     low = np.array([float(v - arb(h)) if np.isfinite(h) else 0.0 for v, h in zip(at.values, high, strict=True)])
-    return Truth(high, low, radius)
+    return Exact(high, low, radius)
 
 
-def of_extended(side: Side, arrays: list[Array]) -> Truth | None:
+def of_extended(side: Side, arrays: list[Array]) -> Exact | None:
     """What floats of more digits give, up to a share of what float64 is off; None where they cannot, or it ties."""
     try:
         fine, tied = side.extended(arrays)
@@ -153,7 +155,7 @@ def of_extended(side: Side, arrays: list[Array]) -> Truth | None:
         # a component may be right by chance: errors are taken to be alike in all of them, absolutely or relatively
         alike = np.minimum(np.max(off, initial=0.0), size * np.max(np.where(size > 0, off / size, 0.0), initial=0.0))
         radius = np.maximum(off, alike) / 64 + 2.0**-56 * size
-    return Truth(high, (fine - high).astype(np.float64), radius)
+    return Exact(high, (fine - high).astype(np.float64), radius)
 
 
 def tells(bound: Array, wanted: Array, eps: float) -> Array:

@@ -12,9 +12,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
+from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.plans import Array, Equation, Plan, Rule, Step
 from autodiff_ref.judge.program.scattering import places
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT
@@ -169,7 +171,9 @@ class ExtendedTable:
     """The rules by which the walker computes in the machine's most precise floats."""
 
     name = "extended floats"
+    watches = False
     control = CONTROL
+    fallback = staticmethod(by_jax)
     movement: dict[str, Rule] = MOVEMENT
     discrete: dict[str, Rule] = DISCRETE
     rules: dict[str, Rule]
@@ -242,7 +246,9 @@ def _as_numbers(x: Any) -> Array:
 EXTENDED = ExtendedTable()
 
 
-def extended(closed: Any, first: int, labels: Sequence[bool]) -> Callable[[Sequence[Array]], tuple[Array, bool]]:
+def extended(
+    closed: core.ClosedJaxpr, first: int, labels: Sequence[bool]
+) -> Callable[[Sequence[Array]], tuple[Array, bool]]:
     """Computes the first outputs of a jaxpr, flat, in more precise floats; and says whether reals compared in it tie.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 
 from autodiff_ref.judge.assertion.by_value import Again
 from autodiff_ref.judge.assertion.computed import Computed
-from autodiff_ref.judge.assertion.exactly import MOST, exactly, floats, settled
+from autodiff_ref.judge.assertion.exactly import MOST, Gradient, floats, settled
 from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.program.plans import Array
@@ -119,7 +119,7 @@ def expected_at(reference: Side, arrays: list[Array]) -> Array | None:
             return reference.bounded(arrays, wide=True)[0]
         except NotImplementedError:
             return None
-    at = settled(exactly(reference, arrays))
+    at = settled(Gradient(reference, arrays).value())
     return None if at is None else floats(at)[0]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autodiff_ref.judge.assertion.computed import Allowed, Computed
-from autodiff_ref.judge.assertion.exactly import Truth
+from autodiff_ref.judge.assertion.exactly import Exact
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.program.plans import Array
 
@@ -71,7 +71,7 @@ def bound_of(side: Side, arrays: list[Array], otherwise: Allowed, *, wide: bool 
 def different(
     wrong: list[int],
     computed: Computed,
-    truth: Truth,
+    truth: Exact,
     allowed: float = 0.0,
     how: Literal["traced", "assumed", "finer", "unbounded", "bounds", "extended"] = "traced",
 ) -> Finding:

@@ -21,7 +21,7 @@ from jax.extend import core
 from autodiff_ref.judge.assertion.by_value import twice_the_bound
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
-from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Truth, truth_at
+from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
 from autodiff_ref.judge.assertion.message import missing_sum
 from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
@@ -41,7 +41,7 @@ from manual_grad.derivation import label_of
 class _Program:
     """A loss and the arrays that its names hold in the end, traced."""
 
-    closed: Any
+    closed: core.ClosedJaxpr
     """jaxpr: the loss, then these arrays"""
     names: list[str]
     arrays: list[Array]
@@ -79,7 +79,7 @@ class _Judged:
     key: str
     name: str
     given: Array
-    truth: Truth | None
+    truth: Exact | None
     wrong: list[int]
     allowed: Array
     told: bool
@@ -272,7 +272,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: An
                 f"{summed or 'a gradient has the shape of what it is by'}"
             )
         array = array.reshape(out.shape)
-    computed, truth = Computed.of(array), truth_at(side, arrays)
+    computed, truth = Computed.of(array), exact_at(side, arrays)
     if truth is None:
         return _Judged(key, name, computed.values, None, [], np.zeros(0), told=False)
     eps = float(jax.numpy.finfo(computed.dtype).eps)
@@ -317,7 +317,7 @@ def _message(first: _Judged, judged: list[_Judged], loss: str) -> str:
 
 def _factor(judged: _Judged) -> float | None:
     """The factor that all of it is off by, here; None where there is none, or too few entries to tell."""
-    expected = cast("Truth", judged.truth).high
+    expected = cast("Exact", judged.truth).high
     some = expected != 0
     if np.count_nonzero(some) < 2 or np.any(judged.given[~some] != 0):
         return None

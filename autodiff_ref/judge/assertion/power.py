@@ -10,7 +10,7 @@ from itertools import islice
 import jax
 import numpy as np
 
-from autodiff_ref.judge.assertion.exactly import truth_at
+from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.factor import expected_at, others_of
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.program.plans import Array
@@ -30,7 +30,7 @@ def without_power(reference: Side, arrays: list[Array], given: int) -> str:
         arrays: of the call, and of closures.
         given: how many are of the call.
     """
-    here = truth_at(reference, arrays)
+    here = exact_at(reference, arrays)
     if here is None:
         return ""
     leaves = jax.tree_util.tree_leaves_with_path(reference.shapes)

@@ -26,7 +26,7 @@ from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import bounded
 from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
-from autodiff_ref.judge.program.plans import Array, Plan
+from autodiff_ref.judge.program.plans import Array, Plan, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
 from manual_grad.derivation import label_of
@@ -273,7 +273,7 @@ class Side:
         alike = [aval.dtype for aval in closed.in_avals] == [aval.dtype for aval in self.wide.in_avals]
         return self._bounded_wide if alike else self._prepared(closed)
 
-    def _prepared(self, closed: Any) -> Any:
+    def _prepared(self, closed: core.ClosedJaxpr) -> Any:
         count = self.count
         gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
         return closed, bounded(gradient, labels=self.flags)
@@ -404,18 +404,18 @@ def _widened(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(array.shape, wide)
 
 
-def work_of(jaxpr: Any) -> int:
+def work_of(jaxpr: core.Jaxpr) -> int:
     """About how many operations on single numbers a jaxpr takes."""
     total = 0
     for eqn in jaxpr.eqns:
         times = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
         inner = [part for value in eqn.params.values() for part in (value if isinstance(value, tuple | list) else [value])]
         bodies = [getattr(part, "jaxpr", part) for part in inner if hasattr(getattr(part, "jaxpr", part), "eqns")]
-        size = sum(int(np.prod(var.aval.shape)) for var in eqn.outvars if hasattr(var.aval, "shape"))
+        size = sum(int(np.prod(aval_of(var).shape)) for var in eqn.outvars if hasattr(aval_of(var), "shape"))
         if eqn.primitive.name == "dot_general":
             summed = eqn.params["dimension_numbers"][0][0]
-            size *= int(np.prod([eqn.invars[0].aval.shape[axis] for axis in summed]))
+            size *= int(np.prod([aval_of(eqn.invars[0]).shape[axis] for axis in summed]))
         elif eqn.primitive.name.startswith(("reduce", "arg", "conv", "sort")):
-            size = sum(int(np.prod(var.aval.shape)) for var in eqn.invars)
+            size = sum(int(np.prod(aval_of(var).shape)) for var in eqn.invars)
         total += times * sum(map(work_of, bodies)) if bodies else size
     return total

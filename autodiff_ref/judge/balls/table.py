@@ -15,6 +15,8 @@ from autodiff_ref.judge.balls.spectral import SPECTRAL
 from autodiff_ref.judge.balls.windows import WINDOWS
 from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.functions.enclosing import ONE, ZERO
+from autodiff_ref.judge.program.control import CONTROL
+from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
 
@@ -42,9 +44,10 @@ class BallTable:
 
     name = "balls"
     watches = True
-    """its runs can note how reals compare"""
     movement = MOVEMENT
     discrete = DISCRETE
+    control = CONTROL
+    fallback = staticmethod(by_jax)
     rules: dict[str, Rule]
 
     def __init__(self) -> None:

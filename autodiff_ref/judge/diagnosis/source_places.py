@@ -14,6 +14,7 @@ import jax
 import jaxlib
 import jaxtyping
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.lines import trace
 from autodiff_ref.judge.lines.jaxprs import is_nabla
@@ -59,7 +60,7 @@ class Origin:
     is_nabla: bool = False
 
 
-def origin_of(eqn: Any) -> Origin:
+def origin_of(eqn: core.JaxprEqn) -> Origin:
     """Where an equation of a traced line comes from; empty where its traceback is missing."""
     traceback = eqn.source_info.traceback
     if traceback is None:

@@ -97,7 +97,7 @@ def _results(node: Node, values: Mapping[int, Value]) -> dict[int, Value]:
     return dict(zip(node.targets, made if node.primitive.multiple_results else [made], strict=True))
 
 
-def program_of(closed: Any, file: str, n_outputs: int) -> Program:
+def program_of(closed: core.ClosedJaxpr, file: str, n_outputs: int) -> Program:
     """The program of a closed jaxpr's first `n_outputs` outputs, for a line that is written in `file`."""
     flat = flattened(closed)
     made = _Numbering(file)

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.floats.arithmetic import ARITHMETIC
 from autodiff_ref.judge.floats.choices import CHOICES
@@ -98,6 +99,7 @@ class FloatTable:
     """The rules by which the walker computes with rounding bounds."""
 
     name = "rounding bounds"
+    watches = False
     control = CONTROL
     fallback = staticmethod(fallback)
     movement: dict[str, Rule] = MOVES
@@ -207,7 +209,7 @@ _REAL_KINDS = "fV"
 class BoundedProgram:
     """A jaxpr with rounding bounds, made ready to run on many inputs: what `bounded` returns."""
 
-    def __init__(self, closed: Any, labels: Sequence[bool], first: int | None) -> None:
+    def __init__(self, closed: core.ClosedJaxpr, labels: Sequence[bool], first: int | None) -> None:
         self.shapes = [tuple(aval.shape) for aval in closed.out_avals[:first]]
         (self._plan,) = plan_parts(closed, FLOATS, [len(self.shapes)], labels=labels)
 
@@ -225,7 +227,7 @@ class BoundedProgram:
         return outputs, np.broadcast_to(context.tied, batch)
 
 
-def bounded(closed: Any, *, labels: Sequence[bool] = (), first: int | None = None) -> BoundedProgram:
+def bounded(closed: core.ClosedJaxpr, *, labels: Sequence[bool] = (), first: int | None = None) -> BoundedProgram:
     """Computes a jaxpr on many inputs at once, each value with a bound of its rounding error.
 
     The jaxpr is planned once. Its primitives are computed one by one, never fused; whatever order a sum takes, the bounds

@@ -30,7 +30,7 @@ def _read(env: dict[Any, Atom], atom: Atom) -> Atom:
     return atom if isinstance(atom, core.Literal) else env.get(atom, atom)
 
 
-def bodies_of(eqn: Any) -> Iterator[tuple[Any, Any]]:
+def bodies_of(eqn: core.JaxprEqn) -> Iterator[tuple[Any, Any]]:
     """The closed jaxprs of a loop or branch, by where they stand among the equation's parameters."""
     for key in ("jaxpr", "body_jaxpr", "branches") if eqn.primitive.name in ("scan", "while", "cond") else ():
         value = eqn.params.get(key)
@@ -40,7 +40,7 @@ def bodies_of(eqn: Any) -> Iterator[tuple[Any, Any]]:
             yield key, value
 
 
-def with_body(eqn: Any, place: Any, body: Any) -> Any:
+def with_body(eqn: core.JaxprEqn, place: Any, body: Any) -> Any:
     """A loop or branch with another body."""
     key, value = place, body
     if isinstance(place, tuple):
@@ -65,7 +65,7 @@ class _Builder:
 
     def inline(
         self,
-        jaxpr: Any,
+        jaxpr: core.Jaxpr,
         consts: Sequence[Any],
         inputs: Sequence[Atom],
         source_info: Any = None,
@@ -83,7 +83,7 @@ class _Builder:
             self.add(eqn, env, source_info or at)
         return [_read(env, atom) for atom in jaxpr.outvars]
 
-    def add(self, eqn: Any, env: dict[Any, Atom], source_info: Any = None) -> None:
+    def add(self, eqn: core.JaxprEqn, env: dict[Any, Atom], source_info: Any = None) -> None:
         """Adds one equation, and says in `env` what its results are now."""
         sources = [_read(env, atom) for atom in eqn.invars]
         if eqn.primitive.name in CALLS:
@@ -99,13 +99,13 @@ class _Builder:
         self.eqns.append(eqn.replace(invars=sources, outvars=made, source_info=source_info or eqn.source_info))
         env.update(zip(eqn.outvars, made, strict=True))
 
-    def close(self, jaxpr: Any, inputs: Sequence[Any], outputs: Sequence[Atom]) -> Any:
+    def close(self, jaxpr: core.Jaxpr, inputs: Sequence[Any], outputs: Sequence[Atom]) -> Any:
         """The closed jaxpr of all that was collected."""
         made = jaxpr.replace(constvars=self.constvars, invars=list(inputs), outvars=list(outputs), eqns=self.eqns)
         return core.ClosedJaxpr(made, self.consts)
 
 
-def flattened(closed: Any, called_at: Any = None) -> Any:
+def flattened(closed: core.ClosedJaxpr, called_at: Any = None) -> Any:
     """The same computation without calls: functions under `jit`, `custom_jvp` and the like stand where they are called."""
     builder = _Builder()
     inputs = [core.Var(var.aval) for var in closed.jaxpr.invars]
@@ -113,7 +113,7 @@ def flattened(closed: Any, called_at: Any = None) -> Any:
     return builder.close(closed.jaxpr, inputs, outputs)
 
 
-def replaced(closed: Any, position: Position, f: Callable[..., Any], extras: Sequence[int] = ()) -> Any:
+def replaced(closed: core.ClosedJaxpr, position: Position, f: Callable[..., Any], extras: Sequence[int] = ()) -> Any:
     """The computation with one equation's results computed otherwise.
 
     Args:
@@ -167,7 +167,7 @@ def _traced(f: Callable[..., Any], operands: Sequence[Atom], results: Sequence[A
 class Body:
     """The equations of a jaxpr without calls, or of a loop in it, and what is known of its values."""
 
-    closed: Any
+    closed: core.ClosedJaxpr
     n_outputs: int | None = None
     """how many of the outputs count, from the first; None: all"""
 
@@ -236,7 +236,7 @@ def is_real(atom: Atom) -> bool:
     return bool(jax.numpy.issubdtype(atom.aval.dtype, np.floating))
 
 
-def skeleton(closed: Any) -> tuple[Any, ...]:
+def skeleton(closed: core.ClosedJaxpr) -> tuple[Any, ...]:
     """Equal for jaxprs of one structure, whatever their shapes."""
     return len(closed.consts), *(
         (eqn.primitive.name, len(eqn.invars), len(eqn.outvars), *(skeleton(body) for _, body in bodies_of(eqn)))
@@ -244,7 +244,7 @@ def skeleton(closed: Any) -> tuple[Any, ...]:
     )
 
 
-def fingerprint(closed: Any, n_outputs: int | None = None) -> tuple[Any, ...]:
+def fingerprint(closed: core.ClosedJaxpr, n_outputs: int | None = None) -> tuple[Any, ...]:
     """Equal for jaxprs that do the same steps: what no output needs, and what variables are called, left out."""
     body = Body(closed, n_outputs)
     names: dict[Any, Any] = {var: k for k, var in enumerate(closed.jaxpr.invars)}
@@ -265,18 +265,18 @@ def fingerprint(closed: Any, n_outputs: int | None = None) -> tuple[Any, ...]:
     return (*steps, tuple(name(atom) for atom in closed.jaxpr.outvars[:n_outputs]))
 
 
-def frames_of(eqn: Any) -> list[tuple[str, int]]:
+def frames_of(eqn: core.JaxprEqn) -> list[tuple[str, int]]:
     """The files and lines an equation comes from, innermost first."""
     traceback = eqn.source_info.traceback
     return [] if traceback is None else [(frame.file_name, frame.line_num) for frame in traceback.frames]
 
 
-def user_frames(eqn: Any) -> tuple[tuple[str, int], ...]:
+def user_frames(eqn: core.JaxprEqn) -> tuple[tuple[str, int], ...]:
     """The same without libraries and the judge."""
     return tuple(frame for frame in frames_of(eqn) if not _is_library(frame[0]))
 
 
-def is_under_nabla(eqn: Any) -> bool:
+def is_under_nabla(eqn: core.JaxprEqn) -> bool:
     """Whether an equation is JAX's work on what was left under a ∇."""
     traceback = eqn.source_info.traceback
     frames = [] if traceback is None else traceback.frames

@@ -148,7 +148,7 @@ def differentiated_leaves(f: Callable[..., Any], wrt: str | None, args: tuple[An
     return tuple(jax.tree.leaves(marked))
 
 
-def own_rules(jaxpr: Any) -> Iterator[str]:
+def own_rules(jaxpr: core.Jaxpr) -> Iterator[str]:
     """The names of the functions within a jaxpr that have a derivative rule of their own."""
     found: dict[str, None] = {}
     for eqn in jaxpr.eqns:
@@ -187,19 +187,19 @@ class Miscompiled:
         return bool(arb(self.balls).overlaps(arb(self.eager, abs(self.eager) * 1e-6 + 1e-300)))
 
 
-def compiled_values(closed: Any, args: tuple[Any, ...]) -> list[Any]:
+def compiled_values(closed: core.ClosedJaxpr, args: tuple[Any, ...]) -> list[Any]:
     """What XLA makes of a jaxpr, as one compiled program."""
     with jax.enable_x64(True):
         return [np.asarray(x) for x in jax.jit(jax.extend.core.jaxpr_as_fun(closed))(*jax.tree.leaves(args))]
 
 
-def eager_values(closed: Any, args: tuple[Any, ...]) -> list[Any]:
+def eager_values(closed: core.ClosedJaxpr, args: tuple[Any, ...]) -> list[Any]:
     """What JAX makes of a jaxpr, operation by operation."""
     with jax.enable_x64(True), jax.disable_jit():
         return [np.asarray(x) for x in jax.extend.core.jaxpr_as_fun(closed)(*jax.tree.leaves(args))]
 
 
-def check_compiled(closed: Any, made: Plan, args: tuple[Any, ...], name: str) -> Miscompiled | None:
+def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: tuple[Any, ...], name: str) -> Miscompiled | None:
     """Compares a compiled gradient with coarse balls at one input; None where it is inside, or nothing can be said."""
     if not _LEAVE_A_CHOICE.isdisjoint(_primitives(closed.jaxpr)):
         return None
@@ -221,7 +221,7 @@ def check_compiled(closed: Any, made: Plan, args: tuple[Any, ...], name: str) ->
     return None
 
 
-def _primitives(jaxpr: Any) -> Iterator[str]:
+def _primitives(jaxpr: core.Jaxpr) -> Iterator[str]:
     """The names of the primitives in a jaxpr, and in all within it."""
     for eqn in jaxpr.eqns:
         yield eqn.primitive.name
@@ -229,7 +229,7 @@ def _primitives(jaxpr: Any) -> Iterator[str]:
             yield from _primitives(body)
 
 
-def _significant_bits(jaxpr: Any) -> int:
+def _significant_bits(jaxpr: core.Jaxpr) -> int:
     """Of the coarsest floats that a program computes with: a cast to float32 is part of what is computed."""
     bits = 53
     for eqn in jaxpr.eqns:

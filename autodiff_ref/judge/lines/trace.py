@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import ULP
@@ -52,7 +53,7 @@ class Traced:
     label: str
     plan: Plan | None
     """for its value"""
-    closed: Any
+    closed: core.ClosedJaxpr
     """its jaxpr: its value, then the arguments of every use of ∇"""
     shapes: Any
     """what it returns"""

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
+from jax.extend import core
 
 from autodiff_ref.judge.lines.jaxprs import is_real
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
@@ -48,7 +49,7 @@ def reassociate(site: Site) -> Iterator[Change]:
             yield Change("halves", "a sum is the sum of two halves", halves)
 
 
-def _variables(eqn: Any) -> list[Any]:
+def _variables(eqn: core.JaxprEqn) -> list[Any]:
     return [atom for atom in eqn.invars if not hasattr(atom, "val")]
 
 

@@ -105,7 +105,7 @@ class Edit:
 class Flat:
     """A line at one shape, calls inlined."""
 
-    closed: Any
+    closed: core.ClosedJaxpr
     """its value, then the arguments of every use of ∇"""
     structure: Any
     """of its value"""
@@ -146,13 +146,13 @@ class Editable:
             self._flat[key] = Flat(flattened(closed), jax.tree.structure(shapes), calls)
         return self._flat[key]
 
-    def sites(self, closed: Any, n_outputs: int) -> Iterator[Site]:
+    def sites(self, closed: core.ClosedJaxpr, n_outputs: int) -> Iterator[Site]:
         """The equations that the value is computed from, those of loops included."""
         domains = jax.tree.leaves(self.derivation.domain)
         held = zip(closed.jaxpr.invars, domains, strict=True)
         yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if row_of(leaf).known})
 
-    def changed(self, closed: Any, edit: Edit, n_outputs: int) -> Any:
+    def changed(self, closed: core.ClosedJaxpr, edit: Edit, n_outputs: int) -> Any:
         """A jaxpr with an edit made.
 
         Raises:
@@ -230,16 +230,16 @@ class Chosen:
 
     edit: Edit
     sentence: str
-    eqn: Any
+    eqn: core.JaxprEqn
     """the equation as it was"""
-    closed: Any
+    closed: core.ClosedJaxpr
 
 
 BY_HAND = 3
 """how much more often what is by hand is edited than what JAX does under a ∇"""
 
 
-def chosen(editable: Editable, closed: Any, n_outputs: int, rng: np.random.Generator) -> Iterator[Chosen]:
+def chosen(editable: Editable, closed: core.ClosedJaxpr, n_outputs: int, rng: np.random.Generator) -> Iterator[Chosen]:
     """All edits of a jaxpr in a random order, one of each kind, then another of each, and so on; no two with one outcome."""
     sites = list(editable.sites(closed, n_outputs))
     weights = [1 if is_under_nabla(site.eqn) else BY_HAND for site in sites]
@@ -278,7 +278,9 @@ def _options(
         yield left[k]
 
 
-def _first_new(queue: Iterator[tuple[Site, Edit, Change]], closed: Any, n_outputs: int, seen: set[Any]) -> Chosen | None:
+def _first_new(
+    queue: Iterator[tuple[Site, Edit, Change]], closed: core.ClosedJaxpr, n_outputs: int, seen: set[Any]
+) -> Chosen | None:
     for site, edit, change in queue:
         try:
             made = replaced(closed, edit.position, change.apply, change.extras)

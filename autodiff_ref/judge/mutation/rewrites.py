@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jax.extend import core
+
 from autodiff_ref.judge.lines.jaxprs import user_frames
 from autodiff_ref.judge.mutation.by_identity import IDENTITIES
 from autodiff_ref.judge.mutation.edits import Edit, Editable, chosen, generator
@@ -63,6 +65,6 @@ def rewrites(derivation: Derivation, line: Line, *, seed: int, most: int) -> lis
     return made
 
 
-def _place(eqn: Any) -> str:
+def _place(eqn: core.JaxprEqn) -> str:
     frames = user_frames(eqn)
     return f"{Path(frames[0][0]).name}:{frames[0][1]}" if frames else "no line of yours"

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.program.plans import Array, Operand
 from autodiff_ref.nabla import nabla
@@ -97,7 +98,9 @@ class Site:
         return f"the branch “{branch}” of `{self.primitive}` at {self.place}"
 
 
-def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()) -> list[Site]:
+def sites_of(
+    eqn: core.JaxprEqn, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()
+) -> list[Site]:
     """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇.
 
     Args:
@@ -123,7 +126,7 @@ def sites_of(eqn: Any, operands: tuple[Operand, ...], known: list[Array | None],
     return [Site(eqn.primitive.name, place, spot_of(eqn, calls), number, part, is_jaxs) for part in parts]
 
 
-def spot_of(eqn: Any, calls: Sequence[Any] = ()) -> tuple[Any, ...]:
+def spot_of(eqn: core.JaxprEqn, calls: Sequence[Any] = ()) -> tuple[Any, ...]:
     """Where an equation was traced: the innermost place that tells, and the innermost one in the user's own files."""
     frames = _frames(eqn, calls)
     users = [frame for frame in frames if _is_users(frame[0].co_filename)]
@@ -151,7 +154,7 @@ def _is_jaxs(file: str) -> bool:
     return _JAX in Path(file).parents
 
 
-def _frames(eqn: Any, calls: Sequence[Any] = ()) -> list[_Frame]:
+def _frames(eqn: core.JaxprEqn, calls: Sequence[Any] = ()) -> list[_Frame]:
     """The code that was running when an equation was traced, and where in it, the innermost first.
 
     What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those
@@ -174,7 +177,7 @@ def _is_calling(frame: _Frame) -> bool:
     return _is_jaxs(frame[0].co_filename) and Path(frame[0].co_filename).parent.name in ("_src", "interpreters", "jax")
 
 
-def _traced_under(eqn: Any) -> list[_Frame]:
+def _traced_under(eqn: core.JaxprEqn) -> list[_Frame]:
     """All the code that was running when an equation was traced first."""
     traceback = eqn.source_info.traceback
     return [] if traceback is None else list(zip(*traceback.raw_frames(), strict=True))

@@ -1,27 +1,22 @@
 """Branches and loops, in every arithmetic: the body is planned once, and run as often as the values say."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from jax.extend import core
 
-from autodiff_ref.judge.program.plans import Array, Equation, Operand, Plan, Step
+from autodiff_ref.judge.program.plans import Array, Control, Equation, Operand, Plan, Step, Subplan
 
 T = TypeVar("T")
-
-Subplan = Callable[[Any, Sequence[bool]], Plan]
-"""(closed jaxpr, which of its inputs are labels) -> plan"""
-
-Control = Callable[[Subplan, Equation], tuple[Step, list[bool]]]
-"""(subplan, equation) -> step, and which of its results are labels"""
 
 LOOP_LIMIT = 100_000
 """iterations after which a `while` is given up"""
 
 
 def _stable(
-    subplan: Subplan, closed: Any, consts: list[bool], carry: list[bool], rows: list[bool]
+    subplan: Subplan, closed: core.ClosedJaxpr, consts: list[bool], carry: list[bool], rows: list[bool]
 ) -> tuple[Plan, list[bool]]:
     """A plan for a loop's body, and which of what it carries are labels in every iteration."""
     while True:

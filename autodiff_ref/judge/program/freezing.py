@@ -10,7 +10,7 @@ INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 """the parameters of a call that hold what is called; its name and its rules do not matter"""
 
 
-def frozen_jaxpr(closed: Any, frozen: Callable[[Any], Any]) -> Any:
+def frozen_jaxpr(closed: core.ClosedJaxpr, frozen: Callable[[Any], Any]) -> Any:
     """Equal for equal programs; None where `frozen`, which does the same for parameters, cannot tell.
 
     Variables go by the order in which they are met, whatever they are called.
@@ -30,9 +30,9 @@ def frozen_jaxpr(closed: Any, frozen: Callable[[Any], Any]) -> Any:
     given = met([*jaxpr.constvars, *jaxpr.invars]), tuple(frozen(np.asarray(const)) for const in consts)
     parts = list[Any]()
     for eqn in jaxpr.eqns:
-        inner = next((eqn.params[name] for name in INNER if name in eqn.params), None)
-        is_call = inner is not None and eqn.primitive.name != "scan"
-        params = frozen_jaxpr(inner, frozen) if is_call else frozen(dict(eqn.params))
+        inner = next((eqn.params[name] for name in INNER if name in eqn.params and eqn.primitive.name != "scan"), None)
+        is_call = inner is not None
+        params = frozen(dict(eqn.params)) if inner is None else frozen_jaxpr(inner, frozen)
         if params is None:
             return None
         parts.append((is_call or eqn.primitive.name, tuple(map(atom, eqn.invars)), params, met(eqn.outvars)))

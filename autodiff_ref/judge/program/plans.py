@@ -1,11 +1,12 @@
 """What the walker's parts share: a rule, what it is told of an equation, the table it stands in, and the finished plan."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import jax
 import numpy as np
+from jax.extend import core
 
 Array = Any
 """A NumPy array: of numbers where they are discrete or known, of the table's objects where they are reals."""
@@ -66,8 +67,15 @@ Rule = Callable[[Equation], Step]
 """rule(equation) -> step, or raises NotImplementedError where it cannot serve this one."""
 
 
-class Table(Protocol):
-    """An arithmetic: rules by the names of primitives, and what a constant becomes."""
+Subplan = Callable[[Any, Sequence[bool]], "Plan"]
+"""(closed jaxpr, which of its inputs are labels) -> plan"""
+
+Control = Callable[[Subplan, Equation], tuple[Step, list[bool]]]
+"""(subplan, equation) -> step, and which of its results are labels"""
+
+
+class Arithmetic(Protocol):
+    """What the walker computes in: rules by the names of primitives, and what a constant becomes."""
 
     name: str
     rules: dict[str, Rule]
@@ -75,24 +83,37 @@ class Table(Protocol):
     """rules that only move data: they serve arrays of any kind"""
     discrete: dict[str, Rule]
     """rules for equations all of whose operands and results are discrete"""
+    control: dict[str, Control]
+    """branches and loops"""
+    watches: bool
+    """whether its runs note how reals compare"""
+
+    def fallback(self, equation: Equation) -> Step:
+        """The rule for an equation of discrete values that `discrete` has none for."""
+        ...
 
     def constant(self, values: Array, context: Any) -> Array:
         """The reals that a float constant stands for."""
         ...
 
 
-PlannedStep = tuple[Step, list[int], list[int], str]
-"""a step, where its operands are, where its results go, and the name of its primitive"""
+class PlannedStep(NamedTuple):
+    """A step, where its operands are, where its results go, and the name of its primitive."""
+
+    step: Step
+    sources: list[int]
+    targets: list[int]
+    name: str
 
 
 @dataclass
 class Plan:
     """A jaxpr made ready to run. `run` takes the input's reals as the table's objects, its integers as they are."""
 
-    table: Table
+    table: Arithmetic
     inputs: list[int]
     outputs: list[int]
-    steps: list["PlannedStep"]
+    steps: list[PlannedStep]
     known: dict[int, Array]
     size: int
     constants: frozenset["Constant"]
@@ -169,6 +190,19 @@ def loose(values: Any) -> frozenset[Constant]:
     array = np.asarray(values)
     mantissas = np.frexp(np.abs(array[~short_ones(array)].astype(np.float64)))[0]
     return frozenset((float(mantissa), array.dtype.str) for mantissa in np.unique(mantissas))
+
+
+class Shaped(Protocol):
+    """What a jaxpr says of a value."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    size: int
+
+
+def aval_of(atom: core.Var | core.Literal) -> Shaped:
+    """The shape and dtype of a value in a jaxpr, which JAX's own types leave out."""
+    return cast("Shaped", atom.aval)
 
 
 def operand_of(aval: Any, *, label: bool) -> Operand:

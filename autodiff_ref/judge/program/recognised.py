@@ -22,7 +22,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions import row as rows
-from autodiff_ref.judge.program.plans import Equation
+from autodiff_ref.judge.program.plans import Equation, PlannedStep, aval_of
 
 _LIBRARY = Path(jax.__file__).parent
 
@@ -86,7 +86,7 @@ def with_meanings(eqns: Iterable[Any], rules: Mapping[str, Any]) -> Iterator[Any
             yield eqn.replace(primitive=meant, invars=eqn.invars[-called.operands :], params={})
 
 
-def _called(eqn: Any) -> Called | None:
+def _called(eqn: core.JaxprEqn) -> Called | None:
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
     if info is None:
@@ -99,17 +99,17 @@ def _called(eqn: Any) -> Called | None:
     if called.function is not None:
         return called if _holds(eqn, inner, called) else None
     # functions of arrays of one shape and of single numbers: what else there is, vmap may have made of arrays of any shapes
-    shape = eqn.outvars[0].aval.shape
-    return called if all(atom.aval.shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
+    shape = aval_of(eqn.outvars[0]).shape
+    return called if all(aval_of(atom).shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
 
 
-def _holds(eqn: Any, inner: Any, called: Called) -> bool:
+def _holds(eqn: core.JaxprEqn, inner: Any, called: Called) -> bool:
     """Whether what is called is the function itself, and not what became of it by differentiating or mapping it."""
-    shape = eqn.outvars[0].aval.shape
+    shape = aval_of(eqn.outvars[0]).shape
     if called.function is None or len(eqn.invars) != called.operands or (not shape and called.name == "bessel_jn"):
         return False
     with jax.enable_x64(True):
-        operands = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+        operands = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
         known = jax.make_jaxpr(called.function(shape))(*operands).jaxpr.eqns[-1].params.get("jaxpr")
     return str(known) == str(inner)
 
@@ -119,7 +119,7 @@ def _holds(eqn: Any, inner: Any, called: Called) -> bool:
 
 def recognise(planner: Any) -> None:
     """Makes one step of what a function of `SPELLED` leaves behind in a planner, by the table's rule for its meaning."""
-    names = {step[3] for step in planner.steps}
+    names = {step.name for step in planner.steps}
     for name, spelled in SPELLED.items():
         if name in planner.table.rules and spelled.needs <= names:
             for operands, result in _found(planner, name):
@@ -185,6 +185,6 @@ def _replace(planner: Any, name: str, operands: list[int], result: int) -> None:
     equation = Equation(
         _primitive(name, False), {}, tuple(planner.operands[slot] for slot in operands), (planner.operands[result],)
     )
-    for k, (_, _, targets, _) in enumerate(planner.steps):
-        if targets == [result]:
-            planner.steps[k] = (planner.table.rules[name](equation), operands, [result], name)
+    for k, planned in enumerate(planner.steps):
+        if planned.targets == [result]:
+            planner.steps[k] = PlannedStep(planner.table.rules[name](equation), operands, [result], name)

@@ -7,6 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
+
+from autodiff_ref.judge.program.plans import aval_of
 
 _LIBRARY = Path(jax.__file__).parent
 
@@ -18,7 +21,7 @@ _MEANT: dict[tuple[str, str], Callable[..., Any]] = {
 and whether the sign is −, which copysign and Γ ask: a real 0 has no sign, so that there it is a tie."""
 
 
-def meant_by(eqn: Any) -> Any:
+def meant_by(eqn: core.JaxprEqn) -> Any:
     """The jaxpr of the real function that a call to one of JAX's own functions computes; None for every other call."""
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
@@ -28,24 +31,24 @@ def meant_by(eqn: Any) -> Any:
     if meant is None:
         return None
     n = len(inspect.signature(meant).parameters)
-    has_tangents = any(jnp.issubdtype(var.aval.dtype, jnp.floating) for var in eqn.outvars)
+    has_tangents = any(jnp.issubdtype(aval_of(var).dtype, jnp.floating) for var in eqn.outvars)
     if len(eqn.outvars) != 1 or len(eqn.invars) < n or (len(eqn.invars) > n and has_tangents):
         return None  # the same function, differentiated; a differentiated question has the tangents behind its operands
     with jax.enable_x64(True):
         return jax.make_jaxpr(lambda *xs: meant(*xs[:n]))(*[var.aval for var in eqn.invars])
 
 
-def settled(eqn: Any) -> dict[str, Any]:
+def settled(eqn: core.JaxprEqn) -> dict[str, Any]:
     """The parameters of an equation: an order that is asked to be neither stable nor not, as by `np.argsort`, is stable."""
     return {**eqn.params, "is_stable": True} if eqn.params.get("is_stable", True) is None else dict(eqn.params)
 
 
-def spelled_out(eqn: Any) -> Any:
+def spelled_out(eqn: core.JaxprEqn) -> Any:
     """The jaxpr that an equation stands for which JAX leaves open; None where it leaves nothing open.
 
     A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies.
     """
-    of, makes = [atom.aval.dtype for atom in eqn.invars], eqn.outvars[0].aval.dtype
+    of, makes = [aval_of(atom).dtype for atom in eqn.invars], aval_of(eqn.outvars[0]).dtype
     match eqn.primitive.name:
         case "dot_general" if jnp.issubdtype(makes, jnp.floating) and not all(jnp.issubdtype(d, jnp.floating) for d in of):
             spelled = _cast(eqn, [makes] * 2)
@@ -57,10 +60,12 @@ def spelled_out(eqn: Any) -> Any:
             return None
 
     with jax.enable_x64(True):
-        return jax.make_jaxpr(spelled)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars])
+        return jax.make_jaxpr(spelled)(
+            *[jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
+        )
 
 
-def _cast(eqn: Any, dtypes: Sequence[Any]) -> Callable[..., Any]:
+def _cast(eqn: core.JaxprEqn, dtypes: Sequence[Any]) -> Callable[..., Any]:
     def cast(*operands: Any) -> Any:
         made = [operand.astype(dtype) for operand, dtype in zip(operands, dtypes, strict=True)]
         return eqn.primitive.bind(*made, **settled(eqn))
@@ -68,12 +73,12 @@ def _cast(eqn: Any, dtypes: Sequence[Any]) -> Callable[..., Any]:
     return cast
 
 
-def _tiled(eqn: Any) -> Callable[..., Any]:
-    shape, times = eqn.invars[0].aval.shape, tuple(map(int, eqn.params["reps"]))
+def _tiled(eqn: core.JaxprEqn) -> Callable[..., Any]:
+    shape, times = aval_of(eqn.invars[0]).shape, tuple(map(int, eqn.params["reps"]))
     apart = [size for pair in zip(times, shape, strict=True) for size in pair]
     axes = tuple(range(1, len(apart), 2))
 
     def tiled(x: Any) -> Any:
-        return jax.lax.reshape(jax.lax.broadcast_in_dim(x, apart, axes), eqn.outvars[0].aval.shape)
+        return jax.lax.reshape(jax.lax.broadcast_in_dim(x, apart, axes), aval_of(eqn.outvars[0]).shape)
 
     return tiled

@@ -22,10 +22,9 @@ from jax.extend import core
 
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
-from autodiff_ref.judge.program.control import CONTROL
-from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
 from autodiff_ref.judge.program.plans import (
+    Arithmetic,
     Array,
     Constant,
     Equation,
@@ -34,7 +33,7 @@ from autodiff_ref.judge.program.plans import (
     Plan,
     PlannedStep,
     RuleError,
-    Table,
+    aval_of,
     loose,
     operand_of,
 )
@@ -44,7 +43,7 @@ from autodiff_ref.judge.program.standins import meant_by, spelled_out
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
+def plan(closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
@@ -61,7 +60,12 @@ def plan(closed: Any, table: Table, *, labels: Sequence[bool] = (), calls: tuple
 
 
 def plan_parts(
-    closed: Any, table: Table, widths: Sequence[int], *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()
+    closed: core.ClosedJaxpr,
+    table: Arithmetic,
+    widths: Sequence[int],
+    *,
+    labels: Sequence[bool] = (),
+    calls: tuple[Any, ...] = (),
 ) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
@@ -71,7 +75,7 @@ def plan_parts(
 
 
 def plan_together(
-    closeds: Sequence[Any], table: Table, widths: Sequence[int], *, labels: Sequence[bool] = ()
+    closeds: Sequence[Any], table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = ()
 ) -> tuple[list[Plan | NotImplementedError], Plan]:
     """Plans several jaxprs of the same inputs, the first outputs of each, with what equals a step of another made once.
 
@@ -121,7 +125,7 @@ class _Missing:
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Table, calls: tuple[Any, ...] = ()) -> None:
+    def __init__(self, table: Arithmetic, calls: tuple[Any, ...] = ()) -> None:
         self.table = table
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
@@ -141,7 +145,7 @@ class Planner:
         self.operands.append(operand)
         return len(self.operands) - 1
 
-    def inputs(self, closed: Any, labels: Sequence[bool]) -> list[int]:
+    def inputs(self, closed: core.ClosedJaxpr, labels: Sequence[bool]) -> list[int]:
         """Places for a jaxpr's inputs."""
         flags = labels or [False] * len(closed.in_avals)
         return [self.new_slot(operand_of(aval, label=flag)) for aval, flag in zip(closed.in_avals, flags, strict=True)]
@@ -156,7 +160,7 @@ class Planner:
             self.seen[key] = [slot]
         return self.seen[key][0]
 
-    def inline(self, jaxpr: Any, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
+    def inline(self, jaxpr: core.Jaxpr, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
         """Plans the equations of a jaxpr; where its outputs are."""
         slots: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
         slots.update({var: self.constant(value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
@@ -169,7 +173,7 @@ class Planner:
             slots.update(zip(eqn.outvars, self.equation(eqn, sources), strict=True))
         return [slot_of(atom) for atom in jaxpr.outvars]
 
-    def equation(self, eqn: Any, sources: list[int]) -> list[int]:
+    def equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         """Plans an equation; where its results are."""
         name = eqn.primitive.name
         if not eqn.outvars:  # jax.debug.print and the like
@@ -182,8 +186,9 @@ class Planner:
             return outputs
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
-                shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
-                inner = jax.make_jaxpr(partial(eqn.primitive.to_lojax, **eqn.params))(*shapes)
+                shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
+                primitive: Any = eqn.primitive
+                inner = jax.make_jaxpr(partial(primitive.to_lojax, **eqn.params))(*shapes)
             return self.inline(inner.jaxpr, inner.consts, sources)
         if name == "cond" and sources[0] in self.known:
             branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
@@ -203,7 +208,7 @@ class Planner:
             self.seen[key] = targets
         return targets
 
-    def new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
+    def new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         """Plans an equation that no other one equals; one that cannot be served is reported only if an output needs it."""
         try:
             return self._new_equation(eqn, sources)
@@ -212,41 +217,41 @@ class Planner:
         except Exception as error:
             missing = _Missing(RuleError(eqn.primitive.name, error))
         targets = [self.new_slot(Operand(tuple(getattr(v.aval, "shape", ())), np.dtype(float), False)) for v in eqn.outvars]
-        self.steps.append((missing, sources, targets, eqn.primitive.name))
+        self.steps.append(PlannedStep(missing, sources, targets, eqn.primitive.name))
         return targets
 
-    def _new_equation(self, eqn: Any, sources: list[int]) -> list[int]:
+    def _new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         name = eqn.primitive.name
         operands = tuple(self.operands[slot] for slot in sources)
         results = tuple(operand_of(var.aval, label=all(o.label for o in operands)) for var in eqn.outvars)
         equation = Equation(eqn.primitive, eqn.params, operands, results)
         is_discrete = not any(value.is_real for value in (*operands, *results))
-        if name in CONTROL:
-            step, labels = getattr(self.table, "control", CONTROL)[name](self.subplan, equation)
+        if name in self.table.control:
+            step, labels = self.table.control[name](self.subplan, equation)
             results = tuple(replace(result, label=label) for result, label in zip(results, labels, strict=True))
         elif is_discrete:
-            step = self.table.discrete.get(name, getattr(self.table, "fallback", by_jax))(equation)
+            step = self.table.discrete.get(name, self.table.fallback)(equation)
         elif name in self.table.movement:
             step = self.table.movement[name](equation)
         elif name in self.table.rules:
             step = self.table.rules[name](equation)
         else:
             raise NoRuleError(name, self.table.name)
-        if name not in CONTROL and all(slot in self.known for slot in sources):
+        if name not in self.table.control and all(slot in self.known for slot in sources):
             values = [self.known[slot] for slot in sources]
             if is_discrete or name in self.table.movement:
                 made = step(None, *values)
                 return [self.constant(part) for part in (made if isinstance(made, list) else [made])]
             if name == "convert_element_type" and not operands[0].is_real and np.all(np.abs(values[0]) <= 2.0**24):
                 return [self.constant(values[0].astype(np.float64))]
-        if getattr(self.table, "watches", False) and len(set(sources)) == len(sources):
+        if self.table.watches and len(set(sources)) == len(sources):
             sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources], self.calls)
             step = Watched(step, sites) if sites else step
         targets = [self.new_slot(result) for result in results]
-        self.steps.append((step, sources, targets, name))
+        self.steps.append(PlannedStep(step, sources, targets, name))
         return targets
 
-    def subplan(self, closed: Any, labels: Sequence[bool]) -> Plan:
+    def subplan(self, closed: core.ClosedJaxpr, labels: Sequence[bool]) -> Plan:
         """A plan for the body of a loop or branch."""
         made = plan(closed, self.table, labels=labels, calls=self.calls)
         self.constants |= made.constants
@@ -259,12 +264,12 @@ class Planner:
         meanings.recognise(self)
         needed, kept = set(outputs), list[PlannedStep]()
         for step in reversed(self.steps):
-            if needed.intersection(step[2]):
+            if needed.intersection(step.targets):
                 kept.append(step)
-                needed.update(step[1])
-        for step, *_ in reversed(kept):
-            if isinstance(step, _Missing):
-                raise step.error
+                needed.update(step.sources)
+        for planned in reversed(kept):
+            if isinstance(planned.step, _Missing):
+                raise planned.step.error
         known = {slot: array for slot, array in self.known.items() if slot in needed}
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
@@ -289,7 +294,7 @@ def _as_known(value: Any) -> Array:
     return np.zeros(array.shape) if array.dtype.kind == "c" else array
 
 
-def _merge_key(eqn: Any, sources: list[int]) -> Any:
+def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> Any:
     """Equal keys mean equal results; None where that cannot be told."""
     frozen = _frozen(dict(eqn.params))
     return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)

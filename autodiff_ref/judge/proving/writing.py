@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.domains import is_label, label_flags, row_of
@@ -139,7 +140,7 @@ class Writer:
             return Written(reason=f"JAX cannot trace its condition: {type(error).__name__}")
         return self._run(closed, 1)
 
-    def _run(self, closed: Any, width: int) -> Written:
+    def _run(self, closed: core.ClosedJaxpr, width: int) -> Written:
         context = Context(self.expressions)
         planned = plan_parts(closed, SYMBOLS, [width], labels=self.labels)[0]
         outputs = planned.run(context, *self._symbols)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import ULP
@@ -280,7 +281,7 @@ def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array], claimed: fl
     return ratio.max(axis=1, initial=0.0), known.any(axis=1)
 
 
-def numbers_in(jaxpr: Any) -> tuple[int, int]:
+def numbers_in(jaxpr: core.Jaxpr) -> tuple[int, int]:
     """How many numbers a jaxpr computes for one input, a loop's body as often as it runs; the size of its largest array."""
     whole = widest = 0
     for eqn in jaxpr.eqns:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.movement import reshaped_from
+from autodiff_ref.judge.program.plans import aval_of
 
 Sizes = tuple[int, int]
 """the two sizes that one dimension has in two traces"""
@@ -48,7 +50,7 @@ def long_axes(shape: Sequence[int], other: Sequence[int], sizes: Sizes) -> tuple
     return tuple(k for k, (a, b) in enumerate(zip(shape, other, strict=True)) if is_long(a, b, sizes))
 
 
-def step_kind(eqn: Any, other: Any, sizes: Sizes, kinds: Sequence[Known]) -> Known:
+def step_kind(eqn: core.JaxprEqn, other: Any, sizes: Sizes, kinds: Sequence[Known]) -> Known:
     """The kind of an equation's results, from those of its operands; `other` is the equation at the other size."""
     step = _Step(eqn, other, sizes)
     known = [kind for kind in kinds if kind is not None]
@@ -88,13 +90,13 @@ def contracted(kind: Kind, gone: set[int], long: set[int]) -> Known:
 class _Step:
     """One equation, at both sizes."""
 
-    def __init__(self, eqn: Any, other: Any, sizes: Sizes) -> None:
+    def __init__(self, eqn: core.JaxprEqn, other: Any, sizes: Sizes) -> None:
         self.name, self.params = eqn.primitive.name, eqn.params
         pairs = zip([*eqn.invars, *eqn.outvars], [*other.invars, *other.outvars], strict=True)
-        long = [long_axes(a.aval.shape, b.aval.shape, sizes) for a, b in pairs]
+        long = [long_axes(aval_of(a).shape, aval_of(b).shape, sizes) for a, b in pairs]
         self.long, self.long_out = long[: len(eqn.invars)], long[len(eqn.invars) :]
-        self.shapes = [atom.aval.shape for atom in eqn.invars]
-        self.results = [var.aval for var in eqn.outvars]
+        self.shapes = [aval_of(atom).shape for atom in eqn.invars]
+        self.results = [aval_of(var) for var in eqn.outvars]
 
     # Entry by entry
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.plans import Array, Equation, NoRuleError, Rule, Step
-from autodiff_ref.judge.program.structure import DISCRETE, MOVEMENT, as_objects, axes_last
+from autodiff_ref.judge.program.structure import DISCRETE as EXACT
+from autodiff_ref.judge.program.structure import MOVEMENT, as_objects, axes_last
 from autodiff_ref.judge.symbols.expressions import Context, Node
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS
 from autodiff_ref.judge.symbols.places import PLACES, discrete_place
@@ -27,7 +28,7 @@ def _or_nodes(name: str, made: Rule | None) -> Rule:
     """The exact rule where all values are known, and `made` where some are nodes."""
 
     def rule(equation: Equation) -> Step:
-        exact = DISCRETE[name](equation) if name in DISCRETE else by_jax(equation)
+        exact = EXACT[name](equation) if name in EXACT else by_jax(equation)
         open_step = made(equation) if made is not None else None
 
         def step(context: Any, *operands: Array) -> Any:
@@ -102,15 +103,10 @@ _OPEN: dict[str, Rule] = {
 }
 
 
-class Discrete(dict[str, Rule]):
-    """Rules for discrete work: those above, those that only move data, and for everything else the exact ones."""
+DISCRETE: dict[str, Rule] = {**MOVEMENT, **{name: _or_nodes(name, rule) for name, rule in _OPEN.items()}}
+"""Rules for discrete work: those above, and those that only move data."""
 
-    def __init__(self) -> None:
-        """Holds the rules above; the others are made when they are asked for."""
-        super().__init__({**MOVEMENT, **{name: _or_nodes(name, rule) for name, rule in _OPEN.items()}})
 
-    def __missing__(self, name: str) -> Rule:
-        return _or_nodes(name, None)
-
-    def get(self, name: str, default: Any = None) -> Rule:  # what the walker asks
-        return self[name]
+def exactly_or_refused(equation: Equation) -> Step:
+    """Other discrete work: exact where all values are known, and refused where some are nodes."""
+    return _or_nodes(equation.primitive.name, None)(equation)

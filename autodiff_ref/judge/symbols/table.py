@@ -11,9 +11,11 @@ import numpy as np
 
 from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.comparisons import WATCHED
+from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
-from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT, as_objects, axes_last, cumulative
-from autodiff_ref.judge.symbols.discrete import Discrete
+from autodiff_ref.judge.program.structure import ALGEBRA, MOVEMENT, as_objects, axes_last, cumulative
+from autodiff_ref.judge.program.structure import DISCRETE as EXACT
+from autodiff_ref.judge.symbols.discrete import DISCRETE, exactly_or_refused
 from autodiff_ref.judge.symbols.expressions import Context, Node
 from autodiff_ref.judge.symbols.limits import absolute, exponential, is_finite, without_limits
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS
@@ -153,11 +155,12 @@ class SymbolTable:
     name = "symbols"
     watches = True
     movement = MOVEMENT
-    discrete: dict[str, Rule]
+    control = CONTROL
+    discrete = DISCRETE
+    fallback = staticmethod(exactly_or_refused)
     rules: dict[str, Rule]
 
     def __init__(self) -> None:
-        self.discrete = Discrete()
         self.rules = {
             **ALGEBRA,
             **PLACES,
@@ -188,7 +191,7 @@ class SymbolTable:
             "cummin": cumulative(LEAST),
             "argmax": _place(1),
             "argmin": _place(-1),
-            "iota": lambda eqn: lambda context: nodes_of(context, DISCRETE["iota"](eqn)(None)),
+            "iota": lambda eqn: lambda context: nodes_of(context, EXACT["iota"](eqn)(None)),
         }
         self.rules |= {name: _placed(self.rules[name]) for name in WATCHED}
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jax.extend import core
+
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.bench import Relation
 from autodiff_ref.judge.comparing import Evaluator, compare, evaluator
@@ -81,7 +83,7 @@ class Variants:
         self._bits = [self._bits[-1], compared.bits]
         found.add(given, compared)
 
-    def _planned(self, closed: Any, args: tuple[Any, ...]) -> Plan | None:
+    def _planned(self, closed: core.ClosedJaxpr | None, args: tuple[Any, ...]) -> Plan | None:
         if closed is None:
             return None
         flags = label_flags(self.editable.derivation.domain)

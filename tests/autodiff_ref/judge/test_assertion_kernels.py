@@ -10,7 +10,7 @@ from jax.experimental import pallas
 from autodiff_ref import UndecidedError, assert_backward_agrees, assert_gradients_agree
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.by_value import twice_the_bound
-from autodiff_ref.judge.assertion.exactly import truth_at
+from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.sides import Call
 from tests.combinations import chosen, few_or_many
 
@@ -88,7 +88,7 @@ def test_8_units_in_one_entry_are_seen_where_more_precise_floats_are_known(dtype
 def test_a_kernel_that_knows_its_own_floats_alone_is_held_to_their_bound(dtype):
     args = at(dtype, 1)
     pair = pair_of(kernel(), loss, None, Call.of(args))
-    truth = truth_at(pair.reference, pair.of_arrays)
+    truth = exact_at(pair.reference, pair.of_arrays)
     share = (twice_the_bound(pair.reference, pair.of_arrays, dtype) / truth.size).min()
     entry = int((twice_the_bound(pair.reference, pair.of_arrays, dtype) / truth.size).argmin())
     for times in (1 + 1.1 * share + 16 * EPS[dtype], 0.0, -1.0):

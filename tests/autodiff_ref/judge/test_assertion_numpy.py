@@ -7,7 +7,7 @@ from scipy import linalg, special
 from autodiff_ref import UndecidedError, assert_gradients_agree
 from autodiff_ref.judge.assertion import agreement
 from autodiff_ref.judge.assertion.agreement import pair_of
-from autodiff_ref.judge.assertion.exactly import truth_at
+from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.sides import Call
 from tests.combinations import exploring, few_or_many
 from tests.numpy_pairs import PAIRS, W, X, Y
@@ -194,7 +194,7 @@ def test_functions_of_numpy_and_scipy_are_followed(name):
     pair = pair_of(lambda a: a, loss, None, Call.of((SPD,)))
     assert pair.reference.plan is not None
     assert pair.follows(loss(SPD.copy()))
-    truth = truth_at(pair.reference, pair.of_arrays)
+    truth = exact_at(pair.reference, pair.of_arrays)
     assert truth is not None
     gradient = truth.high.reshape(SPD.shape)
     for i, j in np.ndindex(*SPD.shape):

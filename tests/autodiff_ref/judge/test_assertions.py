@@ -349,3 +349,27 @@ def test_where_equal_numbers_make_no_kink_a_wrong_gradient_is_refuted(m, k, z):
     assert_gradients_agree(right, loss, equal)
     with pytest.raises(AssertionError, match="certified"):
         assert_gradients_agree(lambda z: 2 * right(z), loss, equal)
+
+
+def absolute(w):
+    return jnp.sum(jnp.abs(w))
+
+
+def sign(w, at_0):
+    return jnp.where(w == 0, at_0, jnp.sign(w))
+
+
+def test_at_a_kink_another_derivative_than_jax_s_is_undecided():
+    w = np.array([0.0, 3.0])
+    assert_gradients_agree(lambda w: sign(w, jax.grad(jnp.abs)(0.0)), absolute, w)
+    with pytest.raises(UndecidedError, match="kink"):
+        assert_gradients_agree(lambda w: sign(w, 0.25), absolute, w)
+
+
+@settings(max_examples=few_or_many(5, 25))
+@given(st.integers(2, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))), st.sampled_from([0.5, -2.0, 3.0]))
+def test_a_kink_in_one_entry_hides_no_mistake_in_another(place, x):
+    n, k = place
+    w = np.where(np.arange(n) == k, 0.0, x)
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: jnp.where(w == x, 3.0, 1.0) * sign(w, 0.25), absolute, w)
