@@ -39,11 +39,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Paper:
-    """What texts are written on: so wide, in these colours."""
+    """What texts are written on: so wide, in these colours, with so many details."""
 
     width: int = 100
     colours: Any = None
     """a `color_system` of rich; None for none"""
+    verbose: bool = False
+    """whether reports say how many inputs of each stratum were tried"""
 
     def text(self, printed: Any, **options: Any) -> str:
         """What a console prints."""
@@ -197,6 +199,7 @@ def _blank(line: Line) -> LineReport:
 
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:
     """A report, written."""
+    report.verbose = paper.verbose
     text = paper.text(report, soft_wrap=True)  # what a reader pastes stays in one piece
     return Outcome("report", target, text, report.to_dict(), report.exit_code, report.sweep_seconds)
 

@@ -299,7 +299,7 @@ def _unfinished(bench: Bench) -> list[str]:
     """Whether the last line leaves something to ∇."""
     last = bench.derivation.lines[-1]
     calls = bench.traced(last, bench.inputs[0].args).calls
-    left = ", ".join(dict.fromkeys(f"∇{label_of(call.f)}" for call in calls))
+    left = ", ".join(dict.fromkeys(call.said for call in calls))
     return (
         [f"{label_of(last)}, the last line, leaves {left} to the ∇ it is handed: something is still to be derived"]
         if left

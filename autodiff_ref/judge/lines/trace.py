@@ -33,6 +33,12 @@ class NablaCall:
     arguments: Plan
 
     @property
+    def said(self) -> str:
+        """As reports write it: ∇score."""
+        label = label_of(self.f)
+        return "∇ of a lambda" if label == "<lambda>" else f"∇{label}"
+
+    @property
     def key(self) -> Any:
         """Equal for uses of the same function by the same variable; functions made anew by each trace are the same."""
         cells = [cell.cell_contents for cell in getattr(self.f, "__closure__", None) or ()]

@@ -132,6 +132,34 @@ def test_nothing_is_said_of_a_right_line() -> None:
     assert all(line.diagnosis is None for line in verify(notes.RESIDUAL).lines)
 
 
+TANH = jnp.tanh
+
+SLOPES: list[tuple[Any, Any, str | None]] = [
+    (lambda z: TANH(z) - TANH(z) ** 2, lambda z: 1 - TANH(z) ** 2, "the slope of σ, with u = TANH(z), stands"),
+    (
+        lambda z: 1 - sigmoid(z) ** 2,
+        lambda z: sigmoid(z) * (1 - sigmoid(z)),
+        "the slope of tanh, with u = sigmoid(z), stands",
+    ),
+    (lambda z: z * jnp.cos(z), lambda z: (z + 1) * jnp.cos(z), None),
+    (lambda z: jnp.exp(z) * z**2, lambda z: (jnp.exp(z) + 1) * z**2, None),
+    (lambda z: (z**2 + 1) / (3 + z**4), lambda z: z**2 / (3 + z**4), None),
+]
+"""A line, what it should be, and what is to be said of slopes: they are named where the line has one, and not where it lost
+or has too much of a 1."""
+
+
+@pytest.mark.parametrize(("line", "right", "expected"), SLOPES)
+def test_a_slope_is_named_where_the_line_has_one(line: Any, right: Any, expected: str | None) -> None:
+    def truth(z: Any) -> Any:
+        return right(z)
+
+    found = verify(Derivation("a slope", equals=truth, domain=(reals(),), lines=[line])).lines[0].diagnosis
+    said = found.sentence if found else ""
+    assert expected in said if expected else "slope of" not in said
+    assert found or expected is None
+
+
 def square(z: Any) -> Any:
     return z * z
 
