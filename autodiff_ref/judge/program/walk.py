@@ -25,7 +25,9 @@ from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
+from autodiff_ref.judge.program.pairs import in_reals
 from autodiff_ref.judge.program.plans import (
+    CALLS,
     Array,
     Constant,
     Equation,
@@ -66,6 +68,7 @@ def plan_parts(
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
     inputs = planner.inputs(closed, labels)
+    closed = in_reals(closed)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
 
@@ -80,6 +83,7 @@ def plan_together(
     """
     planner = Planner(table)
     inputs = planner.inputs(closeds[0], labels)
+    closeds = [in_reals(closed) for closed in closeds]
     outputs = [
         planner.inline(closed.jaxpr, closed.consts, inputs)[:width] for closed, width in zip(closeds, widths, strict=True)
     ]
@@ -91,21 +95,6 @@ def plan_together(
         except NotImplementedError as error:
             plans.append(error)
     return plans, planner.finish(inputs, served)
-
-
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-    "linear_call": "callee",
-}
-"""primitives that call a jaxpr, and the parameter that holds it"""
 
 
 @dataclass(frozen=True)
