@@ -15,8 +15,9 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.agreement import Pair, pair_of
-from autodiff_ref.judge.assertion.calling import check_keywords, first_of, second_of, value_of
+from autodiff_ref.judge.assertion.calling import check_keywords, first_of, second_of, value_of, variable_of
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
+from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import WHY, Finding
 from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
@@ -71,6 +72,9 @@ def assert_gradients_agree(
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
     if keywords:
         check_keywords(candidate, of, keywords)
+    if has_complex(args, keywords):
+        _in_parts(candidate, of, args, wrt, keywords)
+        return
     call = Call.of(args, keywords)
     pair = pair_of(candidate, of, wrt, call)
     variable = pair.reference.variable
@@ -101,6 +105,24 @@ def assert_gradients_agree(
         said = failure(found, pair, candidate, of, wrt, again)
         raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
     undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
+
+
+def _in_parts(
+    candidate: Callable[..., Any], of: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, keywords: dict[str, Any]
+) -> None:
+    """Complex arguments, as pairs of reals."""
+    __tracebackhide__ = True
+    variable = variable_of(of, wrt, args, keywords)
+    given, named = apart(args), apart(keywords)
+    try:
+        assert_gradients_agree(gradient_in_reals(candidate, variable), of_reals(of), *given, wrt=wrt, **named)
+    except AssertionError as error:
+        other = gradient_in_reals(candidate, variable, conjugated=True)
+        try:
+            assert_gradients_agree(other, of_reals(of), *given, wrt=wrt, **named)
+        except Exception:
+            raise error from None
+        raise AssertionError(f"{error}\n  {CONVENTION}") from None
 
 
 def _check_state(

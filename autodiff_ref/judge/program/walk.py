@@ -23,7 +23,9 @@ from jax.extend import core
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
+from autodiff_ref.judge.program.pairs import in_reals
 from autodiff_ref.judge.program.plans import (
+    CALLS,
     Arithmetic,
     Array,
     Constant,
@@ -70,6 +72,7 @@ def plan_parts(
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
     inputs = planner.inputs(closed, labels)
+    closed = in_reals(closed)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
 
@@ -84,6 +87,7 @@ def plan_together(
     """
     planner = Planner(table)
     inputs = planner.inputs(closeds[0], labels)
+    closeds = [in_reals(closed) for closed in closeds]
     outputs = [
         planner.inline(closed.jaxpr, closed.consts, inputs)[:width] for closed, width in zip(closeds, widths, strict=True)
     ]
@@ -95,21 +99,6 @@ def plan_together(
         except NotImplementedError as error:
             plans.append(error)
     return plans, planner.finish(inputs, served)
-
-
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-    "linear_call": "callee",
-}
-"""primitives that call a jaxpr, and the parameter that holds it"""
 
 
 @dataclass(frozen=True)
