@@ -1,7 +1,7 @@
 """How a line's value comes about: compiled by XLA, or by NumPy, in float64 or float32."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from autodiff_ref.judge.lines.trace import with_nabla
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import Line
 
 Values = Any
@@ -33,7 +34,7 @@ class Compiled:
         """lines that JAX cannot compile in this dtype, and what it says; known once inputs have been computed"""
         self._mapped = self._together(self.lines)
 
-    def __call__(self, inputs: Sequence[tuple[Any, ...]]) -> dict[str, Values]:
+    def __call__(self, inputs: Sequence[Arguments]) -> dict[str, Values]:
         """Each line at each input: (inputs, components)."""
         with jax.enable_x64(self.dtype == "float64"):
             batches = [self._batch(inputs[k : k + BATCH]) for k in range(0, len(inputs), BATCH)]
@@ -47,7 +48,7 @@ class Compiled:
 
         return jax.jit(jax.vmap(every_line))
 
-    def _batch(self, inputs: Sequence[tuple[Any, ...]]) -> dict[str, Values]:
+    def _batch(self, inputs: Sequence[Arguments]) -> dict[str, Values]:
         padded = [*inputs, *[inputs[-1]] * (BATCH - len(inputs))]
         stacked = jax.tree.map(lambda *leaves: cast(np.stack(leaves), self.dtype), *padded)
         try:
@@ -57,7 +58,7 @@ class Compiled:
             computed = self._mapped(*stacked)
         return {label: _flat(value, BATCH)[: len(inputs)] for label, value in computed.items()}
 
-    def _leave_out_what_fails(self, stacked: tuple[Any, ...]) -> None:
+    def _leave_out_what_fails(self, stacked: Arguments) -> None:
         """Finds the lines that cannot be compiled alone either.
 
         One cause is known: while a NumPy array that a line finds outside of itself is held by a float64 trace, JAX takes it
@@ -74,7 +75,7 @@ class Compiled:
         self._mapped = self._together(self.lines)
 
 
-def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[tuple[Any, ...]]) -> Values | None:
+def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[Arguments]) -> Values | None:
     """A line at each input on NumPy alone: (inputs, components); None where it does not run on NumPy.
 
     It does where it is array-API code and leaves nothing to ∇, or only what its own default ∇ knows, as
@@ -82,7 +83,7 @@ def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[tuple[Any
     """
     default = _default_nabla(line)
 
-    def nabla(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
+    def nabla(f: Function, wrt: str | None = wrt) -> Function:
         if default is None:
             raise NotImplementedError(f"∇{getattr(f, '__name__', f)} is left to the ∇ that the line is handed")
         return default(f, wrt=wrt)

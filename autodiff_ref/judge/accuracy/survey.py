@@ -12,6 +12,7 @@ from autodiff_ref.judge.accuracy.ulps import LOST, Truth, true_value, worst_comp
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.lines.trace import Traced, shape_key
 from autodiff_ref.judge.lines.traces import Traces
+from autodiff_ref.trees import Arguments, JsonObject
 from manual_grad.derivation import Derivation, Line, label_of
 
 
@@ -40,7 +41,7 @@ class Curve:
         """The regions of a level that are not NaN throughout."""
         return [region for region in self.regions[level] if region not in self.regions["nan"]]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         regions = {level: [region.to_dict() for region in found] for level, found in self.regions.items()}
         return {"label": self.label, "worst": self.worst, **regions}
@@ -57,7 +58,7 @@ class Survey:
     left_out: Mapping[str, str]
     """lines without a curve, and why"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {
             "along": self.path.along,
@@ -142,11 +143,11 @@ class Surveyor:
         curves = [Curve(f, tuple(errors[f, value] for value in path.grid), regions[f]) for f in lines]
         return Survey(path, dtype, way, tuple(curves), left_out)
 
-    def _lines(self, args: tuple[Any, ...]) -> dict[str, Traced]:
+    def _lines(self, args: Arguments) -> dict[str, Traced]:
         """Every line, traced at the shapes of `args`."""
         return {label_of(line): self._traces.line(line, args) for line in self.derivation.lines}
 
-    def _compiler(self, lines: Mapping[str, Line], args: tuple[Any, ...], dtype: str) -> Compiled:
+    def _compiler(self, lines: Mapping[str, Line], args: Arguments, dtype: str) -> Compiled:
         key = (shape_key(args), dtype)
         if key not in self._compiled:
             self._compiled[key] = Compiled(lines, self.derivation.wrt, dtype)
@@ -158,7 +159,7 @@ class Surveyor:
         wanted: Mapping[str, set[float]],
         dtype: str,
         way: Way,
-        inputs: Mapping[float, list[tuple[Any, ...]]],
+        inputs: Mapping[float, list[Arguments]],
     ) -> dict[str, dict[float, Any]]:
         """By line and number, the line's values at that number from each base."""
         if way == "numpy":
@@ -169,9 +170,7 @@ class Surveyor:
         rows = {value: slice(k * count, (k + 1) * count) for k, value in enumerate(inputs)}
         return {f: {value: computed[f][rows[value]] for value in numbers} for f, numbers in wanted.items()}
 
-    def _error(
-        self, line: Line, place: tuple[str, int, float], args: tuple[Any, ...], computed: Any, dtype: str
-    ) -> float | None:
+    def _error(self, line: Line, place: tuple[str, int, float], args: Arguments, computed: Any, dtype: str) -> float | None:
         where = self.derivation.where
         if (where is not None and not where(*args)) or not claims_to_hold(line, self.derivation, args):
             return None

@@ -19,6 +19,7 @@ from flint import arb
 from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.comparing import PRECISIONS, evaluator
 from autodiff_ref.judge.program.plans import Plan
+from autodiff_ref.trees import Arguments
 
 Values = Any
 """A NumPy array."""
@@ -32,7 +33,7 @@ Truth = tuple[arb | None, ...]
 """A line's true value: for each component a ball far narrower than an ulp, or None where none was found."""
 
 
-def true_value(plan: Plan, args: tuple[Any, ...]) -> Truth:
+def true_value(plan: Plan, args: Arguments) -> Truth:
     """What a line is at an input as a function of real numbers, at growing precision.
 
     Constants are taken as their doubles: that 0.1 is not 1/10 was decided when the line was written. In float32 rounding

@@ -26,6 +26,7 @@ from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
 from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.trees import Function
 
 QUICK = 6_000
 """Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
@@ -307,9 +308,7 @@ MOST_VARIANTS = 32
 """of one of them, for inputs at which it takes other branches"""
 
 
-def pair_of(
-    candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, call: Call, *, afresh: bool = False
-) -> Pair:
+def pair_of(candidate: Function, of: Function, wrt: str | None, call: Call, *, afresh: bool = False) -> Pair:
     """Both sides, traced or known from an earlier call.
 
     Raises:

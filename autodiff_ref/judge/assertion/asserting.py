@@ -7,7 +7,6 @@ be traced, it may differ from the reference by twice the reference's rounding bo
 A function that keeps state, or is random, has no value to be judged: at a new shape both are called twice.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -25,6 +24,7 @@ from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.state import differ, kept_as_it_was
+from autodiff_ref.trees import Function
 from manual_grad.derivation import Derivation
 
 EAGER = 100_000
@@ -33,9 +33,7 @@ EAGER = 100_000
 __all__ = ["UndecidedError", "assert_derivation", "assert_gradients_agree"]
 
 
-def assert_gradients_agree(
-    candidate: Callable[..., Any], of: Callable[..., Any], *args: Any, wrt: str | None = None, **keywords: Any
-) -> None:
+def assert_gradients_agree(candidate: Function, of: Function, *args: Any, wrt: str | None = None, **keywords: Any) -> None:
     """candidate(*args) = ∇of(*args), as real functions at this input; and up to rounding, as computed.
 
     For a property test: draw arguments, call it. What is traced is kept, so that further inputs of the same shapes cost
@@ -107,9 +105,7 @@ def assert_gradients_agree(
     undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
 
 
-def _in_parts(
-    candidate: Callable[..., Any], of: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, keywords: dict[str, Any]
-) -> None:
+def _in_parts(candidate: Function, of: Function, args: tuple[Any, ...], wrt: str | None, keywords: dict[str, Any]) -> None:
     """Complex arguments, as pairs of reals."""
     __tracebackhide__ = True
     variable = variable_of(of, wrt, args, keywords)
@@ -125,9 +121,7 @@ def _in_parts(
         raise AssertionError(f"{error}\n  {CONVENTION}") from None
 
 
-def _check_state(
-    candidate: Callable[..., Any], of: Callable[..., Any], pair: Pair, call: Call, wrt: str | None, value: Any
-) -> None:
+def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt: str | None, value: Any) -> None:
     """Both functions return the same when they are called again, and the loss what was traced of it.
 
     Raises:
@@ -145,13 +139,13 @@ def _check_state(
         undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {WHY['not followed']}")
 
 
-def _changes(candidate: Callable[..., Any], call: Call, wrt: str | None, value: Any, variable: Any) -> bool:
+def _changes(candidate: Function, call: Call, wrt: str | None, value: Any, variable: Any) -> bool:
     """Whether the candidate returns something else when it is called again."""
     with kept_as_it_was(candidate):
         return differ(value, second_of(_called(candidate, call, wrt), variable))
 
 
-def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: str | None) -> bool:
+def _stale(found: Finding, pair: Pair, of: Function, call: Call, wrt: str | None) -> bool:
     """Whether what a function reads apart from its arguments and closures may have changed since it was traced.
 
     A certified difference says that the candidate computed what was traced.
@@ -162,14 +156,14 @@ def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: 
         return pair.of_has_changed(first_of(_called(of, call, wrt), pair.reference.variable))
 
 
-def _called(f: Callable[..., Any], call: Call, wrt: str | None) -> Any:
+def _called(f: Function, call: Call, wrt: str | None) -> Any:
     """f at copies of NumPy's arrays: what it writes into them changes nothing of what is judged."""
     args, keywords = call.rebuilt([x.copy() if isinstance(x, np.ndarray) else x for x in call.values])
     with jax.enable_x64(True) if call.wide else nullcontext():
         return value_of(f, wrt, args, keywords)
 
 
-def _more_precisely(candidate: Callable[..., Any], pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:
+def _more_precisely(candidate: Function, pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:
     """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not.
 
     In float64 first; where it does not know that, as many kernels, in float32. At other `arrays` also in its own floats,

@@ -5,7 +5,6 @@ Backward is linear in the upstream gradient: `forward` times a fixed array of nu
 """
 
 import re
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError
 from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import argument_names, label_of
 
 UPSTREAM = 2
@@ -25,7 +25,7 @@ SEED = 20_111
 """of them: not one that a test's own arguments are drawn with, which would make an upstream gradient equal to one of them"""
 
 
-def assert_backward_agrees(forward: Callable[..., Any], backward: Callable[..., Any], *args: Any, **keywords: Any) -> None:
+def assert_backward_agrees(forward: Function, backward: Function, *args: Any, **keywords: Any) -> None:
     """backward(dout, cache) = the gradients of forward(*args) by its arguments, for any upstream gradient dout.
 
     Args:
@@ -67,9 +67,9 @@ def assert_backward_agrees(forward: Callable[..., Any], backward: Callable[..., 
 
 
 def _assert_at(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    args: tuple[Any, ...],
+    forward: Function,
+    backward: Function,
+    args: Arguments,
     keywords: dict[str, Any],
     upstream: list[Any],
     chosen: dict[int, Any],
@@ -119,7 +119,7 @@ def _copies(args: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, args)
 
 
-def _names(forward: Callable[..., Any], count: int) -> list[str]:
+def _names(forward: Function, count: int) -> list[str]:
     found = argument_names(forward) or []
     return [found[k] if k < len(found) else f"argument_{k}" for k in range(count)]
 
@@ -128,7 +128,7 @@ def _is_float(arg: Any) -> bool:
     return isinstance(arg, float | np.ndarray | np.generic | jax.Array) and np.asarray(arg).dtype.kind == "f"
 
 
-def _chosen(returned: Any, args: tuple[Any, ...], names: list[str], backward: Callable[..., Any]) -> dict[int, Any]:
+def _chosen(returned: Any, args: Arguments, names: list[str], backward: Function) -> dict[int, Any]:
     """Which argument each gradient is by: its place, and its key in what backward returns.
 
     Raises:

@@ -3,7 +3,6 @@
 import functools
 import inspect
 import types
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,9 +10,8 @@ import numpy as np
 
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.nabla import split_arguments, staged_nabla
+from autodiff_ref.trees import Function
 from manual_grad.derivation import label_of
-
-Function = Callable[..., Any]
 
 
 def asks_for_nabla(f: Function) -> bool:

@@ -6,7 +6,7 @@ it holds, and the shapes of these arrays make its key; the arrays themselves are
 
 import functools
 import types
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-Function = Callable[..., Any]
+from autodiff_ref.trees import Function
 
 MOST_NESTED = 12
 """functions in closures of functions, so deep"""

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from autodiff_ref.judge.assertion.computed import Allowed, Computed
 from autodiff_ref.judge.assertion.exactly import Exact
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.program.plans import Array
+
+_NOTHING: Array = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,9 @@ class Finding:
     reason: str = ""
     components: tuple[int, ...] = ()
     """those that differ, by their place in the flat gradient; the first is shown"""
-    computed: Array = ()
+    computed: Array = _NOTHING
     """all components as the candidate returned them"""
-    expected: Array = ()
+    expected: Array = _NOTHING
     """all components of the reference, rounded to floats"""
     certified: str = ""
     """a lower bound of the difference between the two real functions in the component shown"""

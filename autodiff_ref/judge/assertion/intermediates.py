@@ -7,7 +7,7 @@ A later one is judged given the earlier: it must follow from what was given for 
 
 import sys
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +34,7 @@ from autodiff_ref.judge.numpy_code.standin import StandIn
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.trees import Function
 from manual_grad.derivation import label_of
 
 
@@ -85,7 +86,7 @@ class _Judged:
     told: bool
 
 
-def check_intermediates(forward: Callable[..., Any], gradients: dict[str, Any], *args: Any, **keywords: Any) -> None:
+def check_intermediates(forward: Function, gradients: dict[str, Any], *args: Any, **keywords: Any) -> None:
     """Each of the given arrays is the gradient of the loss by the value that forward calls so.
 
     They are judged in the order given, which is that of back-propagation: from the loss to the parameters. The first that is
@@ -135,7 +136,7 @@ def check_intermediates(forward: Callable[..., Any], gradients: dict[str, Any], 
     decided()
 
 
-def _traced(forward: Callable[..., Any], call: Call, wanted: list[str]) -> _Program:
+def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
     held = captured(forward)[1]
     inputs = [*call.values, *held]
     errors: list[Exception] = []

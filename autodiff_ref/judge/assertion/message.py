@@ -1,6 +1,5 @@
 """What a failed assertion says: the component by name, both values, what rounding explains, the input, what to do next."""
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +15,7 @@ from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call, Side
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.errors import is_no_sum
+from autodiff_ref.trees import Function
 from manual_grad.derivation import argument_names, label_of
 
 MOST_SHOWN = 60
@@ -25,8 +25,8 @@ MOST_SHOWN = 60
 def returned_wrongly(
     value: Any,
     reference: Side,
-    candidate: Callable[..., Any],
-    of: Callable[..., Any],
+    candidate: Function,
+    of: Function,
     wrt: str | None,
     arrays: list[Any],
 ) -> str:
@@ -93,7 +93,7 @@ def without_ones(value: Any, reference: Side) -> tuple[Any, str]:
     return jax.tree.unflatten(structure, made), "; it ".join(said)
 
 
-def keeps_state(candidate: Callable[..., Any]) -> str:
+def keeps_state(candidate: Function) -> str:
     """What is said of a gradient that returns something else when it is called again."""
     return (
         f"{label_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
@@ -112,9 +112,7 @@ class _Shape(tuple[int, ...]):
     __slots__ = ()
 
 
-def failure(
-    found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, again: Again
-) -> str:
+def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: str | None, again: Again) -> str:
     """The whole message; `again` calls the candidate at other inputs."""
     ours, theirs = label_of(candidate), f"∇{label_of(of)}"
     k = found.components[0]
@@ -175,7 +173,7 @@ def _allowance(found: Finding, ours: str) -> str:
             return f", {explained}; traced, it is the right function: it computes something else"
 
 
-def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+def component_names(shapes: Any, wrt: str | None, of: Function) -> list[str]:
     """A name for every entry of a gradient: w11[0], w.b[2, 1]."""
     names: list[str] = []
     for stem, leaf in zip(_stems(shapes, wrt, of), jax.tree.leaves(shapes), strict=True):
@@ -184,7 +182,7 @@ def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> lis
     return names
 
 
-def _stems(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+def _stems(shapes: Any, wrt: str | None, of: Function) -> list[str]:
     """A name for every array of a gradient: w11, w.b."""
     first = (argument_names(of) or ["gradient"])[:1]
     by = wrt or (first or ["gradient"])[0]
@@ -199,7 +197,7 @@ def _others(found: Finding, names: list[str]) -> list[str]:
     return [f"  and in {len(others)} more of {total} components: {shown}"]
 
 
-def _input(call: Call, of: Callable[..., Any]) -> str:
+def _input(call: Call, of: Function) -> str:
     names = argument_names(of) or []
     every = [names[k] if k < len(names) else f"argument {k}" for k in range(len(call.args))]
     described = [_described(leaf) for leaf in call.leaves]
@@ -223,7 +221,7 @@ def _described(leaf: Any) -> str:
     return f"<{array.dtype} {array.shape}, from {array.min():.6g} to {array.max():.6g}>"
 
 
-def _hints(found: Finding, pair: Pair, wrt: str | None, of: Callable[..., Any], again: Again) -> list[str]:
+def _hints(found: Finding, pair: Pair, wrt: str | None, of: Function, again: Again) -> list[str]:
     """What explains it: for each parameter that is wrong a factor, or that it is transposed; or an ε that is left out."""
     seen = Comparisons.of(found, pair.reference, pair.of_arrays, len(pair.call.arrays), again)
     leaves = [leaf.shape for leaf in jax.tree.leaves(pair.reference.shapes)]
@@ -252,7 +250,7 @@ def _hints(found: Finding, pair: Pair, wrt: str | None, of: Callable[..., Any], 
     return rows
 
 
-def _factor(times: float, more: float, call: Call, of: Callable[..., Any]) -> str:
+def _factor(times: float, more: float, call: Call, of: Function) -> str:
     """The factor that explains it, to so many digits that it is not 1; and which size it comes from."""
     if abs(times) < 1e-12:
         return "0"
@@ -260,7 +258,7 @@ def _factor(times: float, more: float, call: Call, of: Callable[..., Any]) -> st
     return f"{said} times what it should be{_size(abs(times), call, of)}"
 
 
-def _size(times: float, call: Call, of: Callable[..., Any]) -> str:
+def _size(times: float, call: Call, of: Function) -> str:
     """Where a factor n or 1/n comes from: n is the length of an argument that is no parameter of one, or of any."""
     names = argument_names(of) or []
     for argument, value in reversed(list(enumerate(call.args))):

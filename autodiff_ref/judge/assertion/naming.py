@@ -2,17 +2,17 @@
 
 import ast
 import linecache
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from autodiff_ref.trees import Function
 from manual_grad.derivation import label_of
 
 LONGEST = 72
 """characters of a lambda that are shown"""
 
 
-def name_of(f: Callable[..., Any]) -> str:
+def name_of(f: Function) -> str:
     """The name of a function; the source of a lambda, where it can be found."""
     label = label_of(f)
     code = getattr(f, "__code__", None)

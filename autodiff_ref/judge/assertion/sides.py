@@ -30,16 +30,15 @@ from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.plans import Array, Plan, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import label_of
-
-Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Call:
     """The arguments of one assertion."""
 
-    args: tuple[Any, ...]
+    args: Arguments
     keywords: dict[str, Any]
     leaves: list[Any]
     structure: Any
@@ -47,7 +46,7 @@ class Call:
     """which leaves are arrays or floats, and so inputs of a trace; the others, as `k` in `eye(k)`, are part of it"""
 
     @classmethod
-    def of(cls, args: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> "Call":
+    def of(cls, args: Arguments, keywords: dict[str, Any] | None = None) -> "Call":
         """The arguments taken apart."""
         leaves, structure = jax.tree.flatten((args, keywords or {}))
         arrays = [k for k, leaf in enumerate(leaves) if isinstance(leaf, float | np.ndarray | np.generic | jax.Array)]
@@ -106,7 +105,7 @@ class Call:
         rest = [repr(leaf) for k, leaf in enumerate(self.leaves) if k not in self.arrays]
         return self.structure, tuple(self.arrays), tuple(given), tuple(rest), self.wide
 
-    def rebuilt(self, values: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def rebuilt(self, values: Any) -> tuple[Arguments, dict[str, Any]]:
         """The arguments and keywords with other arrays in them."""
         leaves = list(self.leaves)
         for k, value in zip(self.arrays, values, strict=True):

@@ -14,6 +14,7 @@ from flint import acb, acb_mat, arb, arb_mat
 
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO
+from autodiff_ref.judge.program.movement import as_objects
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 
@@ -130,7 +131,7 @@ def _svd(equation: Equation) -> Step:
     def one(_: Context, a: Array) -> tuple[Array, ...]:
         tall = a if rows >= columns else a.T
         squares, vectors = eigen(tall.T @ tall)
-        singular = np.frompyfunc(_root, 1, 1)(squares[::-1])
+        singular = as_objects(np.frompyfunc(_root, 1, 1)(squares[::-1]))
         if not equation.params["compute_uv"]:
             return (singular,)
         right = vectors[:, ::-1]

@@ -21,6 +21,7 @@ from autodiff_ref.judge.diagnosis.whole import readings, single
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import dimension_names
 from autodiff_ref.judge.lines.trace import label_flags, shape_key
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Line
 
 WORK = 3e8
@@ -128,7 +129,7 @@ def _said(program: Program, repair: Repair, others: Sequence[Repair]) -> Diagnos
 
 def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
     """The two lines at the ordinary inputs of each of two shapes."""
-    by_shape: dict[Any, list[tuple[Any, ...]]] = {}
+    by_shape: dict[Any, list[Arguments]] = {}
     for given in bench.inputs:
         if given.stratum == "ordinary" and all(claims_to_hold(each, bench.derivation, given.args) for each in (line, right)):
             by_shape.setdefault(shape_key(given.args), []).append(given.args)
@@ -138,7 +139,7 @@ def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
 
 
 def _scene(
-    bench: Bench, line: Line, right: Line | None, inputs: Sequence[tuple[Any, ...]], sizes: Sequence[dict[str, int]]
+    bench: Bench, line: Line, right: Line | None, inputs: Sequence[Arguments], sizes: Sequence[dict[str, int]]
 ) -> Scene | None:
     ours, theirs = bench.traced(line, inputs[0]), bench.traced(right, inputs[0])
     if ours.plan is None or theirs.plan is None:

@@ -18,6 +18,7 @@ from autodiff_ref.judge.diagnosis.substitutes import Pool, families
 from autodiff_ref.judge.diagnosis.terms import terms_of
 from autodiff_ref.judge.diagnosis.variant import Program
 from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.trees import Arguments
 
 TOLERANCE = 1e-11
 """of the filter in floats; it decides nothing"""
@@ -29,7 +30,7 @@ class Scene:
 
     wrong: Program
     right: Program
-    inputs: Sequence[tuple[Any, ...]]
+    inputs: Sequence[Arguments]
     names: Sequence[str]
     labels: Sequence[bool]
     sizes: Mapping[str, int]

@@ -9,10 +9,11 @@ import numpy as np
 from autodiff_ref.judge.diagnosis.backends import WRONG
 from autodiff_ref.judge.diagnosis.occurrences import Repair
 from autodiff_ref.judge.domains import row_of
+from autodiff_ref.trees import Arguments, Domains
 from manual_grad.derivation import Derivation
 
 
-def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
+def readings(domain: Domains, inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
     """The labels read in other ways: each an input of the wrong line computed from itself."""
     for leaf, slot, name in zip(jax.tree.leaves(domain), inputs, names, strict=True):
         for k, misreading in enumerate(row_of(leaf).misreadings):
@@ -28,7 +29,7 @@ def _affine(to: Any, slot: int, a: float, b: float) -> Any:
     return to.f("add", multiple, to.number(b)) if b else multiple
 
 
-def single(derivation: Derivation, args: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def single(derivation: Derivation, args: Arguments) -> Iterator[tuple[str, Arguments]]:
     """The arguments with one entry of a dimension left, the last or the first; and what a line did that used these."""
     domains = jax.tree.leaves(derivation.domain)
     leaves, structure = jax.tree.flatten(args)

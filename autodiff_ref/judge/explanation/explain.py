@@ -27,6 +27,7 @@ from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.report import Claim, LineReport, indented
+from autodiff_ref.trees import Arguments, JsonObject
 from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 INPUTS = 4
@@ -104,7 +105,7 @@ class Explanation:
         rows += [("suspect", str(self.verdict.diagnosis))] if self.verdict.diagnosis else []
         return rows
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         found = self.verdict.diagnosis
         return {
@@ -229,7 +230,7 @@ def _distinct(calls: Sequence[NablaCall], kept: set[Any]) -> list[NablaCall]:
     return list({call.key: call for call in calls if call.key not in kept}.values())
 
 
-def _of_itself(bench: Bench, args: tuple[Any, ...]) -> NablaCall:
+def _of_itself(bench: Bench, args: Arguments) -> NablaCall:
     """The function that the whole derivation differentiates, as a use of ∇ at the arguments themselves."""
     leaves, structure = jax.tree.flatten(args)
     shapes = [jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype) for leaf in leaves]
@@ -241,7 +242,7 @@ def _of_itself(bench: Bench, args: tuple[Any, ...]) -> NablaCall:
 
 def _moment(
     bench: Bench,
-    args: tuple[Any, ...],
+    args: Arguments,
     gone: Sequence[NablaCall],
     new: Sequence[NablaCall],
     traced: Traced,
@@ -258,7 +259,7 @@ def _moment(
     )
 
 
-def _own_values(bench: Bench, args: tuple[Any, ...], traced: Traced, line: Line) -> dict[str, Any]:
+def _own_values(bench: Bench, args: Arguments, traced: Traced, line: Line) -> dict[str, Any]:
     """What a line computes itself, by its source text."""
     program = program_of(traced.closed, file_of(line), len(jax.tree.leaves(traced.shapes)))
     slots = {text: slot for slot, (text, depth) in named(program).items() if depth == 0 and program.is_real(slot)}

@@ -1,7 +1,6 @@
 """Work on integers and booleans, and rules that only move data: exact, in NumPy where it does as JAX would, else in JAX."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ def by_jax(equation: Equation) -> Step:
     if equation.primitive.name in ALONG_AN_AXIS:
         return ALONG_AN_AXIS[equation.primitive.name](equation)
 
-    def step(_: Any, *operands: Array) -> Any:
+    def step(_: object, *operands: Array) -> Array | list[Array]:
         with jax.enable_x64(True):
             arrays = [jax.numpy.asarray(x, dtype=o.dtype) for x, o in zip(operands, equation.operands, strict=True)]
             result = equation.primitive.bind(*arrays, **equation.params)
@@ -58,7 +57,7 @@ def _first(argextreme: Callable[..., Array]) -> Rule:
 def _cumsum(equation: Equation) -> Step:
     axis, backwards, dtype = equation.params["axis"], equation.params["reverse"], equation.results[0].dtype
 
-    def step(_: Any, values: Array) -> Array:
+    def step(_: object, values: Array) -> Array:
         turned = np.flip(values, axis) if backwards else values
         summed = np.cumsum(turned, axis, dtype=dtype)
         return np.flip(summed, axis) if backwards else summed

@@ -11,14 +11,15 @@ asked once for a step with its index maps ready. The plan is then run on many in
 import dataclasses
 import enum
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
@@ -45,7 +46,9 @@ from autodiff_ref.judge.program.standins import meant_by, spelled_out
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
+def plan(
+    closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[core.JaxprEqn, ...] = ()
+) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
@@ -67,7 +70,7 @@ def plan_parts(
     widths: Sequence[int],
     *,
     labels: Sequence[bool] = (),
-    calls: tuple[Any, ...] = (),
+    calls: tuple[core.JaxprEqn, ...] = (),
 ) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
@@ -78,7 +81,7 @@ def plan_parts(
 
 
 def plan_together(
-    closeds: Sequence[Any], table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = ()
+    closeds: Sequence[core.ClosedJaxpr], table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = ()
 ) -> tuple[list[Plan | NotImplementedError], Plan]:
     """Plans several jaxprs of the same inputs, the first outputs of each, with what equals a step of another made once.
 
@@ -107,19 +110,19 @@ class _Missing:
 
     error: NotImplementedError
 
-    def __call__(self, *_: Any) -> Any:
+    def __call__(self, *_: object) -> NoReturn:
         raise self.error
 
 
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Arithmetic, calls: tuple[Any, ...] = ()) -> None:
+    def __init__(self, table: Arithmetic, calls: tuple[core.JaxprEqn, ...] = ()) -> None:
         self.table = table
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
         self.steps: list[PlannedStep] = []
-        self.seen: dict[Any, list[int]] = {}
+        self.seen: dict[meanings.Key, list[int]] = {}
         self.constants = frozenset[Constant]()
         """those of the bodies of loops and branches that are not short"""
         self.sites = frozenset[Site]()
@@ -139,7 +142,7 @@ class Planner:
         flags = labels or [False] * len(closed.in_avals)
         return [self.new_slot(operand_of(aval, label=flag)) for aval, flag in zip(closed.in_avals, flags, strict=True)]
 
-    def constant(self, value: Any) -> int:
+    def constant(self, value: ArrayLike) -> int:
         """The place of a known value."""
         array = _as_known(value)
         key = ("constant", array.dtype.str, array.shape, array.tobytes())
@@ -149,12 +152,12 @@ class Planner:
             self.seen[key] = [slot]
         return self.seen[key][0]
 
-    def inline(self, jaxpr: core.Jaxpr, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
+    def inline(self, jaxpr: core.Jaxpr, consts: Iterable[ArrayLike], inputs: Sequence[int]) -> list[int]:
         """Plans the equations of a jaxpr; where its outputs are."""
-        slots: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
+        slots: dict[core.Var, int] = dict(zip(jaxpr.invars, inputs, strict=True))
         slots.update({var: self.constant(value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
 
-        def slot_of(atom: Any) -> int:
+        def slot_of(atom: core.Var | core.Literal) -> int:
             return self.constant(atom.val) if isinstance(atom, core.Literal) else slots[atom]
 
         for eqn in with_meanings(jaxpr.eqns, self.table.rules):
@@ -168,17 +171,17 @@ class Planner:
         if not eqn.outvars:  # jax.debug.print and the like
             return []
         if name in CALLS:
-            inner = meant_by(eqn) or eqn.params[CALLS[name]]
+            called, consts = _called(eqn)
             outside, self.calls = self.calls, (*self.calls, eqn)
-            outputs = self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            outputs = self.inline(called, consts, sources)
             self.calls = outside
             return outputs
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
                 shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
                 primitive: Any = eqn.primitive
-                inner = jax.make_jaxpr(partial(primitive.to_lojax, **eqn.params))(*shapes)
-            return self.inline(inner.jaxpr, inner.consts, sources)
+                lowered = jax.make_jaxpr(partial(primitive.to_lojax, **eqn.params))(*shapes)
+            return self.inline(lowered.jaxpr, lowered.consts, sources)
         if name == "cond" and sources[0] in self.known:
             branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
             return self.inline(branch.jaxpr, branch.consts, sources[1:])
@@ -212,7 +215,7 @@ class Planner:
     def _new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         name = eqn.primitive.name
         operands = tuple(self.operands[slot] for slot in sources)
-        results = tuple(operand_of(var.aval, label=all(o.label for o in operands)) for var in eqn.outvars)
+        results = tuple(operand_of(aval_of(var), label=all(o.label for o in operands)) for var in eqn.outvars)
         equation = Equation(eqn.primitive, eqn.params, operands, results)
         is_discrete = not any(value.is_real for value in (*operands, *results))
         if name in self.table.control:
@@ -269,7 +272,7 @@ class Planner:
         return Plan(self.table, inputs, outputs, steps, known, size, constants, used, labels, sites, meant)
 
 
-def _as_known(value: Any) -> Array:
+def _as_known(value: ArrayLike) -> Array:
     """A constant as a NumPy array of a type that NumPy itself has."""
     if jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended):
         return np.zeros(
@@ -283,13 +286,22 @@ def _as_known(value: Any) -> Array:
     return np.zeros(array.shape) if array.dtype.kind == "c" else array
 
 
-def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> Any:
+def _called(eqn: core.JaxprEqn) -> tuple[core.Jaxpr, Sequence[ArrayLike]]:
+    """What an equation of `CALLS` calls, and its constants."""
+    meant = meant_by(eqn)
+    if meant is not None:
+        return meant.jaxpr, meant.consts
+    inner = eqn.params[CALLS[eqn.primitive.name]]
+    return getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+
+
+def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> tuple[Hashable, ...] | None:
     """Equal keys mean equal results; None where that cannot be told."""
     frozen = _frozen(dict(eqn.params))
     return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Hashable:
     """Equal for equal parameters; None for functions, jaxprs and whatever else does not say what it is."""
     if value is None or isinstance(value, bool | int | str | float | np.number | np.dtype | enum.Enum):
         return type(value).__name__, repr(value)

@@ -18,6 +18,7 @@ from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.symbols.expressions import Context, Expressions, Node, symbolic_arguments
 from autodiff_ref.judge.symbols.primitives import nodes_of
 from autodiff_ref.judge.symbols.table import SYMBOLS
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import Derivation, Line, label_of
 
 SIZES = (3, 4, 5, 2, 7, 11, 13)
@@ -56,7 +57,7 @@ def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> i
     return None if is_tied else next((size for size in range(low, high + 1) if size not in taken and size > 1), None)
 
 
-def proof_arguments(derivation: Derivation, sizes: Mapping[str, int] | None = None) -> tuple[Any, ...]:
+def proof_arguments(derivation: Derivation, sizes: Mapping[str, int] | None = None) -> Arguments:
     """Some arguments at the shape that proofs are made at, or at other sizes."""
     sizes = proof_sizes(derivation) if sizes is None else sizes
     return draw_arguments(derivation.domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
@@ -89,7 +90,7 @@ class Writer:
         self.has_labels = any(is_label(leaf) for leaf in leaves)
         self.sizes: Mapping[str, int] = {}
         self._written: dict[Any, Written] = {}
-        self.args: tuple[Any, ...] = ()
+        self.args: Arguments = ()
         self._symbols: list[Any] = []
         self._why_none = self._made(self._prepare).reason
 
@@ -132,7 +133,7 @@ class Writer:
         traced = self._bench.traced(line, self.args)
         return self._run(traced.closed, len(jax.tree.leaves(traced.shapes)))
 
-    def _condition(self, valid: Callable[..., Any]) -> Written:
+    def _condition(self, valid: Function) -> Written:
         try:
             with jax.enable_x64(True):
                 closed = jax.make_jaxpr(valid)(*self.args)

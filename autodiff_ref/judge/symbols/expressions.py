@@ -14,6 +14,7 @@ from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.program.comparisons import ALL, Site
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.symbols.prover.nodes import operands_of
+from autodiff_ref.trees import Domains
 
 LARGEST = 500_000
 """nodes beyond which a derivation is not written: that takes a second or two, and the prover would be lost in them"""
@@ -294,6 +295,6 @@ def number_of(expressions: Expressions, value: Any) -> Node:
     return expressions.number(Fraction(np.format_float_scientific(value, unique=True, trim="-")))
 
 
-def symbolic_arguments(domain: tuple[Any, ...], sizes: Mapping[str, int], expressions: Expressions) -> list[Array]:
+def symbolic_arguments(domain: Domains, sizes: Mapping[str, int], expressions: Expressions) -> list[Array]:
     """Symbols for all leaves of the arguments: what the domain says of them, and no more."""
     return [row_of(leaf).symbols(leaf.sized(sizes), expressions) for leaf in jax.tree.leaves(domain)]

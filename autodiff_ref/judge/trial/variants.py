@@ -14,6 +14,7 @@ from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import label_flags, shape_key
 from autodiff_ref.judge.mutation.edits import Edit, Editable
 from autodiff_ref.judge.program.walk import Plan, plan_parts
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation
 
 
@@ -83,7 +84,7 @@ class Variants:
         self._bits = [self._bits[-1], compared.bits]
         found.add(given, compared)
 
-    def _planned(self, closed: core.ClosedJaxpr | None, args: tuple[Any, ...]) -> Plan | None:
+    def _planned(self, closed: core.ClosedJaxpr | None, args: Arguments) -> Plan | None:
         if closed is None:
             return None
         flags = label_flags(self.editable.derivation.domain)
