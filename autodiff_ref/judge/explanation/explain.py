@@ -26,7 +26,7 @@ from autodiff_ref.judge.explanation.wording import BITS, Moment, Rule, recognise
 from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.report import Claim, LineReport, indented
+from autodiff_ref.judge.report import Claimed, LineReport, indented
 from autodiff_ref.trees import Arguments, JsonObject
 from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
@@ -55,7 +55,7 @@ class Explanation:
     holds: str
     """for which inputs; of a step that fails "no; both sides are defined for" these"""
     verdict: LineReport
-    claim: Claim
+    claim: Claimed
     """of the derivation"""
 
     @property
@@ -182,7 +182,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         rule,
         holds,
         verdict,
-        Claim.of(derivation),
+        Claimed.of(derivation),
     )
 
 

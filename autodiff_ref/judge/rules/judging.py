@@ -110,16 +110,16 @@ def judge_rule(
 
     Args:
         f: a function of arrays, in `jax.numpy`.
-        domain: of its arguments, as `(reals("n"), positives())`. Where it is left out, and no inputs are given, it is that
-            of jaxtyping's annotations, of the catalogue of libraries, or found by probing which arguments f takes.
-        at: further inputs: a tuple of arguments each, or the argument alone where there is one.
+        domain: of its arguments, as `(reals("n"), positives())`. Without it, and without `at`, the domain is taken from
+            jaxtyping's annotations, or from the catalogue of libraries, or found by trying which arguments f takes.
+        at: further inputs. Each is a tuple of arguments, or the argument itself if f has one.
         order: 2 judges the derivative of the gradient as well, and so on.
         within: how far the rule may be off, as `Relative(1e-9)` or `Within(ulps=4)`. The gap is measured.
-        truth: a function of balls (`flint.arb`) that says what the value is, where f approximates it.
-        solves: the equation that the value solves, `lambda y, a: y * y - a`: it is differentiated in the place of f.
-        intent: what the rule is for, where it is meant to be no derivative; it is listed so.
+        truth: what f approximates, as a function of balls (`flint.arb`).
+        solves: the equation that the value of f solves, `lambda y, a: y * y - a`. It is differentiated in place of f.
+        intent: what the rule is for, if it is meant to be no derivative. The report says so.
         seed: of the inputs.
-        seconds: no further input is judged after so long.
+        seconds: after this time no further input is judged.
 
     Raises:
         TypeError: an argument is of the wrong kind.

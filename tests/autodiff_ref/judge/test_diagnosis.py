@@ -14,6 +14,7 @@ from autodiff_ref.verify import Report, verify
 from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
 from tests.derivations import MODULES, likelihoods
 from tests.derivations._few import few_inputs
+from tests.mistakes import MISTAKES
 from tests.wrong import WRONG_LINES
 
 SAID = {
@@ -125,6 +126,15 @@ def two_mistakes(w: Any, x: Any, y: Any, nabla: Any) -> Any:
 def test_nothing_is_said_of_a_line_that_no_small_change_puts_right(line: Any) -> None:
     derivation = notes.W11.with_lines(*notes.W11.lines[:7], line)
     assert diagnosed(derivation, line.__name__) is None
+
+
+def test_of_two_repairs_as_likely_the_one_in_the_words_of_the_line_is_said() -> None:
+    """The argument of `sigmoid` and, within it, what it computes of that are both mended by the pre-activation."""
+    mistake = next(mistake for mistake in MISTAKES if mistake.line.__name__ == "slope_of_the_activation")
+    k = mistake.derivation.labels.index(mistake.instead_of)
+    found = diagnosed(mistake.derivation.with_lines(*mistake.derivation.lines[:k], mistake.line), mistake.line.__name__)
+    assert found is not None
+    assert found.sentence == "net.hidden(w, x) stands where preactivation(net, x) should"
 
 
 def test_nothing_is_said_of_a_right_line() -> None:
