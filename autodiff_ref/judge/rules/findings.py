@@ -8,16 +8,13 @@ from typing import Any, Literal
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-Kind = Literal[
-    "right", "WRONG", "NaN", "within", "series", "accuracy", "kink", "not differentiable", "meant so", "undecided"
-]
+Kind = Literal["right", "WRONG", "NaN", "within", "accuracy", "kink", "not differentiable", "meant so", "undecided"]
 
 ORDER: tuple[Kind, ...] = (
     "WRONG",
     "NaN",
     "accuracy",
     "within",
-    "series",
     "meant so",
     "undecided",
     "kink",
@@ -33,7 +30,6 @@ SAID: dict[Kind, str] = {
     "NaN": "JAX has no value where the derivative exists",
     "accuracy": "right as a real function, but float64 has lost the digits",
     "within": "off by no more than is allowed",
-    "series": "off by what the library's series is off",
     "meant so": "no derivative, on purpose",
     "undecided": "not decided",
     "kink": "the derivatives from both sides differ",
@@ -135,7 +131,7 @@ class RuleReport:
         decided = sum(count for kind, count in self.counts.items() if kind != "undecided")
         if not decided or any(finding.kind == "undecided" and not finding.at for finding in self.findings):
             return "undecided"
-        for kind in ("accuracy", "within", "series"):
+        for kind in ("accuracy", "within"):
             if kind in found:
                 return kind
         return "right" if self.counts.get("right") else "kink" if self.counts.get("kink") else "not differentiable"
@@ -203,7 +199,7 @@ class Gathered:
 
     def as_meant(self, intent: str) -> None:
         """Turns what differs from the derivative into what is meant so."""
-        off = ("WRONG", "NaN", "within", "series")
+        off = ("WRONG", "NaN", "within")
         self.entries = [
             replace(entry, kind="meant so", note=intent) if entry.kind in off else entry for entry in self.entries
         ]

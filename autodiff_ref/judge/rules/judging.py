@@ -1,5 +1,6 @@
 """`judge_rule` and `assert_rule`: is the derivative that JAX gets by a rule the derivative of the function itself?"""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.balls import exact, precision
 from autodiff_ref.judge.balls.context import Context
@@ -27,12 +29,14 @@ from autodiff_ref.judge.rules.reproducing import reproducer
 from autodiff_ref.judge.rules.shrinking import simpler_inputs
 from autodiff_ref.judge.rules.solving import examine_solution
 from autodiff_ref.judge.rules.subject import Subject, subject
-from autodiff_ref.judge.rules.written import domain_of
 from manual_grad.claims import Within
 from manual_grad.derivation import argument_names, label_of
 from manual_grad.domains import Constants, Domain
 
 Args = tuple[Any, ...]
+
+SHRINKING = 5.0
+"""seconds beyond the limit that may be spent on that"""
 
 SHRINKS = 60
 """inputs that are tried to make a finding simpler"""
@@ -119,7 +123,7 @@ def judge_rule(
         solves: the equation that the value solves, `lambda y, a: y * y - a`: it is differentiated in the place of f.
         intent: what the rule is for, where it is meant to be no derivative; it is listed so.
         seed: of the inputs.
-        seconds: no further input is judged after so long.
+        seconds: no further input is judged after so long, in seconds of the processor without those for the first program.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -135,14 +139,14 @@ def judge_rule(
             raise ValueError(
                 f"{label_of(f)}: no arguments were found that it takes: pass domain=, as domain=(reals('n'),), or at=[…]"
             )
-        row = row_of_function(f)
-        if row is not None:
-            intent = intent or row.intent
-            within = within or (Relative(row.within) if row.within else None)
     elif chosen is None:
         how = "inputs given"
+    row = row_of_function(f)
+    if row is not None:
+        intent = intent or row.intent
+        within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
-    run = _Run(f, chosen, at or [], allowed, truth, solves, seed, None if seconds is None else start + seconds)
+    run = _Run(f, chosen, at or [], allowed, truth, solves, seed, seconds)
     for k in range(1, order + 1):
         run.judge(k)
     run.constants_are_meant()
@@ -156,7 +160,7 @@ def found_domain(f: Callable[..., Any]) -> tuple[Args | None, str]:
     row = row_of_function(f)
     for source, look in (
         ("annotations", lambda: annotated(f)),
-        ("the catalogue", lambda: None if row is None else domain_of(row.domain)),
+        ("the catalogue", lambda: None if row is None else row.expression.domain),
         ("probing", lambda: probed(f)),
     ):
         chosen = look()
@@ -221,10 +225,12 @@ class _Run:
         truth: Callable[..., Any] | None,
         solves: Callable[..., Any] | None,
         seed: int,
-        until: float | None,
+        seconds: float | None,
     ) -> None:
         self.f, self.domain, self.allowed, self.truth, self.solves = f, domain, allowed, truth, solves
-        self.seed, self.until = seed, until
+        self.seed, self.seconds = seed, seconds
+        self.until = math.inf
+        """processor time of this process; counted from when the first program is made"""
         self.sizes = main_sizes(domain, {})[0] if domain is not None else {}
         self.at = [self._given(each) for each in at]
         self.gathered = Gathered()
@@ -301,6 +307,7 @@ class _Run:
 
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(flat)(*leaves)
+        traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
         made = Prepared(structure, names, None, None, [], [])
         whose = label_of(self.f)
         judged = set[tuple[str, str]]()
@@ -322,7 +329,7 @@ class _Run:
         if self.solves is None:
             try:
                 made.whole = subject(
-                    flat, leaves, by, names, order=order, truth=told if order == 1 else None, has_cotangent=has_cotangent
+                    traced, leaves, by, names, order=order, truth=told if order == 1 else None, has_cotangent=has_cotangent
                 )
             except Exception as error:
                 place = made.whole_named.place if made.whole_named else ""
@@ -371,10 +378,12 @@ class _Run:
     def judge(self, order: int) -> None:
         """Judges the derivative of one order at all inputs."""
         for args in self._inputs(order):
-            if self.until is not None and time.monotonic() > self.until:
+            if time.process_time() > self.until:
                 self.notes.setdefault("the time was up before all inputs were judged")
                 return
             made = self.prepare(args, order)
+            if self.seconds is not None and self.until == math.inf:
+                self.until = time.process_time() + self.seconds
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)
             self.missing.update(dict.fromkeys(made.missing))
@@ -547,7 +556,7 @@ class _Run:
             return worst, args
         found = args
         for candidate in simpler_inputs(self.domain, args):
-            if tries >= SHRINKS or (self.until is not None and time.monotonic() > self.until + 5):
+            if tries >= SHRINKS or time.process_time() > self.until + SHRINKING:
                 break
             made = candidate(found)
             if made is not None and still(made):
@@ -593,7 +602,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _rank(kind: Kind) -> int:
-    order: tuple[Kind, ...] = ("WRONG", "NaN", "accuracy", "within", "series", "meant so", "undecided")
+    order: tuple[Kind, ...] = ("WRONG", "NaN", "accuracy", "within", "meant so", "undecided")
     return order.index(kind) if kind in order else len(order)
 
 

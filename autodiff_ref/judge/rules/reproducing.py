@@ -61,6 +61,9 @@ def reproducer(f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str
 
 def _source(f: Callable[..., Any]) -> tuple[list[str], str]:
     """Statements that load f, and its name in the program."""
+    written: tuple[list[str], str] | None = getattr(f, "written", None)
+    if written is not None:
+        return [*written[0], f"f = {written[1]}"], "f"
     name, place = label_of(f), getattr(f, "__module__", None) or ""
     name = name if name.isidentifier() else "f"
     module = sys.modules.get(place)

@@ -58,6 +58,18 @@ class Subject:
         """The size of each leaf that it returns."""
         return tuple(int(np.prod(shape)) for shape in self.out_shapes)
 
+    def place(self, k: int) -> tuple[int, int, int]:
+        """Of an entry of the Jacobian: the output, the leaf, and the entry of that."""
+        row = 0
+        for rows in self.out_sizes:
+            for leaf in self.by:
+                columns = int(np.prod(self.shapes[leaf]))
+                if k < rows * columns:
+                    return row + k // columns, leaf, k % columns
+                k -= rows * columns
+            row += rows
+        raise IndexError(k)
+
     @cached_property
     def entries(self) -> list[str]:
         """The names of the entries of the Jacobian, in JAX's order: d f[1] / d x[0]."""
@@ -90,6 +102,14 @@ class Subject:
                 at += self.stopped.run(Context(constants="exact"), *_balls(leaves))
         by_jax = evaluator(self.derivatives[mode], (*leaves,)) if mode in self.derivatives else None
         return truth_of(self.value, at, self.by, by_jax, self.out_sizes)
+
+    def run(self, leaves: Sequence[np.ndarray], at: Sequence[np.ndarray]) -> tuple[list[arb], bool]:
+        """Its values, with what is held still as it is at an input; and whether a comparison is not resolved."""
+        context = Context(constants="exact")
+        held = self.stopped.run(Context(constants="exact"), *_balls(at)) if self.stopped is not None else []
+        outputs = self.value.run(context, *_balls(leaves), *held)
+        values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
+        return values, context.unresolved
 
     def values(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...] | None:
         """JAX's derivative by another mode, in balls; None where a comparison ties or is not resolved."""
