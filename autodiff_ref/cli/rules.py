@@ -51,7 +51,7 @@ class Done:
     @property
     def exit_code(self) -> int:
         """As that of a report."""
-        return 1 if self.verdict in FAILS else 3 if self.verdict == "undecided" else 0
+        return 1 if self.verdict in FAILS else 3 if self.verdict in ("raises", "undecided") else 0
 
     @property
     def name(self) -> str:

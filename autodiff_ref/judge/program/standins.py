@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
 _LIBRARY = Path(jax.__file__).parent
 
@@ -58,6 +59,25 @@ def spelled_out(eqn: Any) -> Any:
 
     with jax.enable_x64(True):
         return jax.make_jaxpr(spelled)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars])
+
+
+def implementation_of(eqn: Any) -> Any:
+    """The jaxpr of what another library's primitive does, as lineax's `linear_solve`; None if it is not written in JAX."""
+    try:
+        with jax.enable_x64(True):
+            shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in eqn.invars]
+            made = jax.make_jaxpr(lambda *operands: eqn.primitive.impl(*operands, **eqn.params))(*shapes)
+    except Exception:  # it has no implementation, or one that is no program
+        return None
+    return None if _applies(made.jaxpr, eqn.primitive) else made
+
+
+def _applies(jaxpr: Any, primitive: Any) -> bool:
+    """Whether a program applies a primitive, as JAX's own implementations do."""
+    return any(
+        eqn.primitive is primitive or any(_applies(body, primitive) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
 
 
 def _cast(eqn: Any, dtypes: Sequence[Any]) -> Callable[..., Any]:

@@ -9,8 +9,9 @@ from flint import arb
 
 from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
+from autodiff_ref.judge.floats.granted import GRANTED
 from autodiff_ref.judge.rules.findings import Entry, Kind
-from autodiff_ref.judge.rules.secants import Secant, secants
+from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
@@ -34,6 +35,11 @@ FAINT = 1e-30
 """So small a derivative may be lost in float64 without a word"""
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
+RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
+
+GRANTED_TO_SERIES = max(double.units for _, double in (GRANTED["lgamma"], GRANTED["digamma"])) * ULP / 2
+"""what is granted in floats to functions that JAX computes by series"""
+
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
 
 CLEAR = 16.0
@@ -72,8 +78,10 @@ def examine(
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
-    if subject.iterates and not _meanings(subject):
+    if subject.iterates:
         _by_secants(subject, truth, leaves, made)
+    elif subject.derivative_iterates:
+        made = [_iterated(entry) for entry in made]
     if any(entry.kind == "WRONG" for entry in made):
         _settled_by_floats(subject, truth, leaves, made, allowed)
     for mode in modes:
@@ -117,6 +125,15 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
 
 
+def _iterated(old: Entry) -> Entry:
+    """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits."""
+    if old.kind != "WRONG" or old.gap >= FOUND:
+        return old
+    return (
+        replace(old, kind="within") if old.gap <= GRANTED_TO_SERIES else replace(old, kind="undecided", note=RULE_ITERATES)
+    )
+
+
 def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
     """Judges rules that are not those of an iterate by what the iteration approximates."""
     known = dict[tuple[int, int], list[Secant | None]]()
@@ -138,12 +155,6 @@ def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
     if gap > CLEAR * (found.error + found.reach):
         return made
     return replace(made, kind="within") if gap <= CLEAR * found.error and found.error <= CLOSE * size else unknown
-
-
-def _meanings(subject: Subject) -> frozenset[str]:
-    """Functions that it takes at their meaning."""
-    of_value: frozenset[str] = getattr(subject.value, "meanings", frozenset())
-    return of_value.union(*(derivative.meanings for derivative in subject.derivatives.values()))
 
 
 def shown_true(value: arb) -> str:
@@ -192,7 +203,7 @@ def _beside(
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if not value.is_finite() and not is_moderate(leaves):
+        if not value.is_finite() and (known.is_partial or not is_moderate(leaves) or not truth.by_jax[k].is_finite()):
             continue
         kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
         if kind != "NaN" and value.rel_accuracy_bits() < 60:
@@ -223,7 +234,11 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         return
     for k, old in enumerate(made):
         value = truth.entries[k].value if old.kind == "NaN" and truth.entries else None
-        if value is None or not math.isfinite(float(values[k])):
+        if value is None:
+            continue
+        if not math.isfinite(float(values[k])):
+            if not is_moderate(leaves) or not math.isfinite(float(value)):
+                made[k] = replace(old, kind="accuracy", note="in float64")
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)

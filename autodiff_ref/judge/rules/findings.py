@@ -8,7 +8,9 @@ from typing import Any, Literal
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-Kind = Literal["right", "WRONG", "NaN", "within", "accuracy", "kink", "not differentiable", "meant so", "undecided"]
+Kind = Literal[
+    "right", "WRONG", "NaN", "within", "accuracy", "kink", "not differentiable", "meant so", "raises", "undecided"
+]
 
 ORDER: tuple[Kind, ...] = (
     "WRONG",
@@ -16,6 +18,7 @@ ORDER: tuple[Kind, ...] = (
     "accuracy",
     "within",
     "meant so",
+    "raises",
     "undecided",
     "kink",
     "not differentiable",
@@ -31,6 +34,7 @@ SAID: dict[Kind, str] = {
     "accuracy": "right as a real function, but float64 has lost the digits",
     "within": "off by no more than is allowed",
     "meant so": "no derivative, on purpose",
+    "raises": "JAX raises an error in the place of a derivative",
     "undecided": "not decided",
     "kink": "the derivatives from both sides differ",
     "not differentiable": "no derivative exists",
@@ -129,6 +133,8 @@ class RuleReport:
             if kind in found:
                 return kind
         decided = sum(count for kind, count in self.counts.items() if kind != "undecided")
+        if not decided and "raises" in found:
+            return "raises"
         if not decided or any(finding.kind == "undecided" and not finding.at for finding in self.findings):
             return "undecided"
         for kind in ("accuracy", "within"):
@@ -139,12 +145,12 @@ class RuleReport:
     @property
     def ok(self) -> bool:
         """Whether nothing is WRONG or NaN, and something was decided."""
-        return self.verdict not in (*FAILS, "undecided")
+        return self.verdict not in (*FAILS, "raises", "undecided")
 
     @property
     def exit_code(self) -> int:
-        """1 for WRONG and NaN, 3 for undecided, else 0."""
-        return 1 if self.verdict in FAILS else 3 if self.verdict == "undecided" else 0
+        """1 for WRONG and NaN, 3 for what raises and what is undecided, else 0."""
+        return 1 if self.verdict in FAILS else 3 if self.verdict in ("raises", "undecided") else 0
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: all but the single entries."""
