@@ -41,7 +41,7 @@ from autodiff_ref.judge.program.plans import (
     operand_of,
 )
 from autodiff_ref.judge.program.recognised import with_meanings
-from autodiff_ref.judge.program.standins import meant_by, spelled_out
+from autodiff_ref.judge.program.standins import implementation_of, meant_by, spelled_out
 
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
@@ -192,6 +192,12 @@ class Planner:
         spelled = spelled_out(eqn) if name in ("dot_general", "sort", "tile") else None
         if spelled is not None:
             return self.inline(spelled.jaxpr, spelled.consts, sources)
+        if name not in self.table.control and not any(
+            name in of for of in (self.table.rules, self.table.movement, self.table.discrete)
+        ):
+            written = implementation_of(eqn)
+            if written is not None:
+                return self.inline(written.jaxpr, written.consts, sources)
         key = _merge_key(eqn, sources)
         if key is not None and key in self.seen:
             return self.seen[key]

@@ -9,13 +9,12 @@ from flint import arb
 
 from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
+from autodiff_ref.judge.floats.granted import GRANTED
 from autodiff_ref.judge.rules.findings import Entry, Kind
+from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
-
-SERIES = 1e-4
-"""A function that is taken at its meaning is computed by a series: so far its derivative by JAX may be off."""
 
 LOST = 1e-2
 """float64 has lost the digits where it is off by more than this share"""
@@ -36,6 +35,18 @@ FAINT = 1e-30
 """So small a derivative may be lost in float64 without a word"""
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
+RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
+
+GRANTED_TO_SERIES = max(double.units for _, double in (GRANTED["lgamma"], GRANTED["digamma"])) * ULP / 2
+"""what is granted in floats to functions that JAX computes by series"""
+
+BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
+
+CLEAR = 16.0
+"""Quotients over large steps tell a difference of so many times what they may be off"""
+
+CLOSE = 1e-6
+"""and so large a share of the derivative they have to tell, to say that a rule is right"""
 
 _LONG = 80
 """letters of one argument that are shown"""
@@ -67,6 +78,10 @@ def examine(
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
+    if subject.iterates:
+        _by_secants(subject, truth, leaves, made)
+    elif subject.derivative_iterates:
+        made = [_iterated(entry) for entry in made]
     if any(entry.kind == "WRONG" for entry in made):
         _settled_by_floats(subject, truth, leaves, made, allowed)
     for mode in modes:
@@ -99,10 +114,8 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             if k in truth.missing:
                 kind, gap = "NaN", math.inf
             elif k in truth.wrong:
-                kind, gap = judged(subject, by_jax, known.value, allowed)
+                kind, gap = judged(by_jax, known.value, allowed)
             note = "" if kind == "right" else mode
-            if kind == "WRONG" and subject.iterates and not _meanings(subject):
-                kind, note = "undecided", ITERATES
             return Entry(kind, rule, name, at, shown, shown_true(known.value), gap, note, order)
         case "kink":
             return Entry("kink", rule, name, at, shown, "", 0.0, _convention(by_jax, known), order)
@@ -112,10 +125,36 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
 
 
-def _meanings(subject: Subject) -> frozenset[str]:
-    """Functions that it takes at their meaning."""
-    of_value: frozenset[str] = getattr(subject.value, "meanings", frozenset())
-    return of_value.union(*(derivative.meanings for derivative in subject.derivatives.values()))
+def _iterated(old: Entry) -> Entry:
+    """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits."""
+    if old.kind != "WRONG" or old.gap >= FOUND:
+        return old
+    return (
+        replace(old, kind="within") if old.gap <= GRANTED_TO_SERIES else replace(old, kind="undecided", note=RULE_ITERATES)
+    )
+
+
+def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Judges rules that are not those of an iterate by what the iteration approximates."""
+    known = dict[tuple[int, int], list[Secant | None]]()
+    for k, old in enumerate(made):
+        if old.kind != "WRONG":
+            continue
+        row, leaf, place = subject.place(k)
+        if (leaf, place) not in known:
+            known[leaf, place] = secants(subject, leaves, leaf, place)
+        made[k] = _beside_secant(old, float(truth.by_jax[k]), known[leaf, place][row])
+
+
+def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
+    unknown = replace(old, kind="undecided", note=ITERATES)
+    if found is None:
+        return unknown
+    gap, size = abs(by_jax - found.value), max(abs(found.value), abs(by_jax))
+    made = replace(old, true=f"{found.value:.10g}", gap=gap / abs(found.value) if found.value else gap, note=BY_SECANTS)
+    if gap > CLEAR * (found.error + found.reach):
+        return made
+    return replace(made, kind="within") if gap <= CLEAR * found.error and found.error <= CLOSE * size else unknown
 
 
 def shown_true(value: arb) -> str:
@@ -123,15 +162,13 @@ def shown_true(value: arb) -> str:
     return "0" if bool(abs(value) <= TINY) else digits(value)
 
 
-def judged(subject: Subject, by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
+def judged(by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
     """What a value is that is not the true one, and by what share it is off."""
     gap = share_of(by_jax, true)
     if bool(abs(by_jax - true) <= TINY):
         return "right", 0.0
     if gap <= allowed:
         return "within", gap
-    if _meanings(subject) and gap < SERIES:
-        return "series", gap
     return "WRONG", gap
 
 
@@ -162,13 +199,13 @@ def _beside(
         return
     for k, value in enumerate(values or ()):
         known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
-        if made[k].kind not in ("right", "within", "series") or known.kind != "known" or known.value is None:
+        if made[k].kind not in ("right", "within") or known.kind != "known" or known.value is None:
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if not value.is_finite() and not is_moderate(leaves):
+        if not value.is_finite() and (known.is_partial or not is_moderate(leaves) or not truth.by_jax[k].is_finite()):
             continue
-        kind, gap = judged(subject, value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
+        kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
         if kind != "NaN" and value.rel_accuracy_bits() < 60:
             continue
         if kind == "WRONG" and _explained_by_constants(subject, leaves, mode, k, known):
@@ -197,7 +234,11 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         return
     for k, old in enumerate(made):
         value = truth.entries[k].value if old.kind == "NaN" and truth.entries else None
-        if value is None or not math.isfinite(float(values[k])):
+        if value is None:
+            continue
+        if not math.isfinite(float(values[k])):
+            if not is_moderate(leaves) or not math.isfinite(float(value)):
+                made[k] = replace(old, kind="accuracy", note="in float64")
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
@@ -226,7 +267,7 @@ def _settled_by_floats(
             got, wanted = float(values[k]), float(value)
             gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
             if math.isfinite(gap) and gap < old.gap * SETTLED:
-                made[k] = replace(old, kind="right" if gap < FINE else "series", jax=repr(got), gap=gap, note="in float64")
+                made[k] = replace(old, kind="right" if gap < FINE else "accuracy", jax=repr(got), gap=gap, note="in float64")
 
 
 def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:

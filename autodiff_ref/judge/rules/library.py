@@ -116,5 +116,5 @@ def _serve(pipe: Connection, judge: Callable[..., Found], options: dict[str, Any
 def failed(job: Job, why: str) -> RuleReport:
     """The row of a function that could not be judged."""
     target, name = job
-    whole = f"{target}:{name}" if target.endswith(".py") else f"{target}.{name}"
+    whole = f"{target}:{name}" if target.endswith(".py") else f"{target}.{name}".lstrip(":.")
     return RuleReport(whole, "", 0, findings=(Finding("undecided", name, "", "", "", "", "", 0.0, why, 0),))
