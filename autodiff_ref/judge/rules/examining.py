@@ -64,10 +64,11 @@ def examine(
         leaves: its arguments.
         rule: what it is called.
         order: of the derivative.
-        allowed: the relative difference up to which the rule may be off.
+        allowed: the relative difference up to which the rule may be off; an ulp stands for what the functions in it are.
         floats: whether float64 values are compared as well.
     """
     at = _readable(leaves, subject.names)
+    allowed = subject.granted if allowed == ULP else allowed
     modes = list(subject.derivatives)
     main = REVERSE if REVERSE in modes else modes[0]
     try:

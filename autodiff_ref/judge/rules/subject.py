@@ -11,7 +11,8 @@ from flint import arb
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
-from autodiff_ref.judge.comparing import evaluator
+from autodiff_ref.judge.comparing import ULP, evaluator
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
@@ -64,6 +65,13 @@ class Subject:
     def out_sizes(self) -> tuple[int, ...]:
         """The size of each leaf that it returns."""
         return tuple(int(np.prod(shape)) for shape in self.out_shapes)
+
+    @cached_property
+    def granted(self) -> float:
+        """By what share JAX's own functions in it may be off in float64: of their derivatives no more is asked."""
+        plans = [made for made in (self.value, *self.derivatives.values()) if isinstance(made, Plan)]
+        ulps = [FUNCTIONS[name].ulps for made in plans for *_, name in made.steps if name in FUNCTIONS]
+        return max([ULP, *(of.double.units * ULP / 2 for of in ulps if of is not None)])
 
     def place(self, k: int) -> tuple[int, int, int]:
         """Of an entry of the Jacobian: the output, the leaf, and the entry of that."""
