@@ -38,6 +38,9 @@ _BITS = 2400
 _CONSTANTS = 1e-6
 """JAX's constants are rounded (2/√π is a float). They explain a difference only while they leave so much of a value open."""
 
+_LARGE = 2.0**40
+"""Up to here no step of a quotient is seen by what a program compares"""
+
 _TINY = arb(2) ** -1022
 """the smallest normal float64"""
 
@@ -141,10 +144,13 @@ class _Search:
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
-        self.scale = [min(2.0 ** (math.frexp(x)[1] - 1), 1.0) if x else 1.0 for part in point for x in part]
-        """Steps are relative to small numbers, so that 1e-9 is not left behind, and not to large ones: ⌊x⌋ steps by 1."""
-        self.more = max((math.frexp(x)[1] for part in point for x in part), default=0)
+        large = max((math.frexp(x)[1] for part in point for x in part if abs(x) >= _LARGE), default=0)
+        self.more = 2 * large
         """bits that large numbers take"""
+        small = [min(2.0 ** (math.frexp(x)[1] - 1), 1.0) if x else 1.0 for part in point for x in part]
+        self.scale = [math.ldexp(x, -large) for x in small]
+        """Steps are relative to small numbers, so that 1e-9 is not left behind, and to 1 for others: ⌊x⌋ steps by 1. Beside
+        a large number all are so much smaller: ⌊10³⁰/x⌋ has many steps near 1."""
         self.open = set[int]()
         """outputs that hang on a comparison which no precision resolves"""
         self.confirmed = np.zeros((self.n_out, self.n_in), dtype=bool)
@@ -222,12 +228,12 @@ class _Search:
 
     @cached_property
     def _centre(self) -> list[arb]:
-        with precision(_BITS + max(self.more, 0)):
+        with precision(_BITS + self.more):
             return self._value([0.0] * self.n_in, arb(0))
 
     def _limits(self, direction: Sequence[float]) -> list[_Limit | None]:
         """The derivative of each output along a direction, from the side that it points to; None where there is none."""
-        with precision(_BITS + max(self.more, 0)):
+        with precision(_BITS + self.more):
             quotients: list[list[arb]] = []
             for bits in _STEPS:
                 step = arb(2) ** -bits
@@ -243,14 +249,14 @@ class _Search:
         tied = at is None or at.tied or at.unresolved
         if at is not None and not tied and all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at):
             return Truth(by_jax=at.values)
-        with precision(_BITS + max(self.more, 0)):
+        with precision(_BITS + self.more):
             return self._entry_by_entry(at, tied)
 
     def _is_confirmed_at_once(self, at: Evaluation) -> bool:
         """Whether one central quotient along a generic direction is what JAX's gradient says."""
         steps, bits = _QUICK
         direction = self._direction(0, np.ones(self.n_in, dtype=bool))
-        with precision(bits + max(self.more, 0)):
+        with precision(bits + self.more):
             step = arb(2) ** -steps
             ends = [self._value(direction, step), self._value(direction, -step)]
             for i, (up, down) in enumerate(zip(*ends, strict=True)):

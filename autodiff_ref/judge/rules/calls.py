@@ -140,7 +140,7 @@ def calls_of(closed: Any) -> list[Call]:
             arguments = None
         outside = list(eqn.invars[: eqn.params.get("num_consts", 0)])
         held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
-        calls.append(Call(named, function, avals, held, arguments, direct, direct and eqn is lone))
+        calls.append(Call(named, function, avals, held, arguments, direct, eqn is lone))
     return calls
 
 
@@ -155,9 +155,12 @@ def _lone_call(closed: Any) -> Any:
     jaxpr = closed.jaxpr
     while len(jaxpr.eqns) == 1 and list(jaxpr.outvars) == list(jaxpr.eqns[0].outvars):
         eqn = jaxpr.eqns[0]
+        given = [atom for atom in eqn.invars if atom not in jaxpr.constvars]
+        if given != list(jaxpr.invars):
+            return None
         if eqn.primitive.name in CUSTOM:
-            return eqn if list(eqn.invars) == list(jaxpr.invars) else None
-        if eqn.primitive.name not in ("jit", "pjit") or list(eqn.invars) != list(jaxpr.invars):
+            return eqn
+        if eqn.primitive.name not in ("jit", "pjit") or len(given) != len(eqn.invars):
             return None
         jaxpr = eqn.params["jaxpr"].jaxpr
     return None

@@ -12,18 +12,12 @@ from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.floats.granted import GRANTED
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
-from autodiff_ref.judge.rules.subject import REVERSE, Subject
+from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
 
 LOST = 1e-2
 """float64 has lost the digits where it is off by more than this share"""
-
-MODERATE = 100.0
-"""NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
-
-FINEST = 1e-100
-"""and where they are 0 or no smaller than this: below, their squares and cubes underflow"""
 
 SETTLED = 1e-6
 """Where float64 is nearer to the truth than balls by this factor, balls do not compute what JAX does"""
@@ -37,8 +31,8 @@ FAINT = 1e-30
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
 
-GRANTED_TO_SERIES = max(double.units for _, double in (GRANTED["lgamma"], GRANTED["digamma"])) * ULP / 2
-"""what is granted in floats to functions that JAX computes by series"""
+SERIES = {name: GRANTED[name][1].units * ULP / 2 for name in ("erf_inv", "lgamma", "digamma", "bessel_i0e", "bessel_i1e")}
+"""what is granted in float64 to functions that JAX computes by series: a rule for what is made of them need be no better"""
 
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
 
@@ -67,6 +61,7 @@ def examine(
         allowed: the relative difference up to which the rule may be off; an ulp stands for what the functions in it are.
         floats: whether float64 values are compared as well.
     """
+    allowed = max([allowed, *(SERIES[name] for name in subject.primitives & SERIES.keys())])
     at = _readable(leaves, subject.names)
     allowed = subject.granted if allowed == ULP else allowed
     modes = list(subject.derivatives)
@@ -77,6 +72,8 @@ def examine(
         note = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
         return [Entry("undecided", rule, "all entries", at, note=note, order=order)]
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
+    if truth.entries and truth.by_jax:
+        _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
     if subject.iterates:
@@ -131,7 +128,9 @@ def _iterated(old: Entry) -> Entry:
     if old.kind != "WRONG" or old.gap >= FOUND:
         return old
     return (
-        replace(old, kind="within") if old.gap <= GRANTED_TO_SERIES else replace(old, kind="undecided", note=RULE_ITERATES)
+        replace(old, kind="within")
+        if old.gap <= max(SERIES.values())
+        else replace(old, kind="undecided", note=RULE_ITERATES)
     )
 
 
@@ -139,7 +138,8 @@ def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], ma
     """Judges rules that are not those of an iterate by what the iteration approximates."""
     known = dict[tuple[int, int], list[Secant | None]]()
     for k, old in enumerate(made):
-        if old.kind != "WRONG":
+        # of a rule that has the slope of the iterate, as 0 of a bisection's, that says nothing
+        if old.kind != "WRONG" and not (old.kind == "right" and subject.ruled):
             continue
         row, leaf, place = subject.place(k)
         if (leaf, place) not in known:
@@ -148,13 +148,15 @@ def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], ma
 
 
 def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
-    unknown = replace(old, kind="undecided", note=ITERATES)
+    unknown = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
     if found is None:
         return unknown
     gap, size = abs(by_jax - found.value), max(abs(found.value), abs(by_jax))
     made = replace(old, true=f"{found.value:.10g}", gap=gap / abs(found.value) if found.value else gap, note=BY_SECANTS)
     if gap > CLEAR * (found.error + found.reach):
-        return made
+        return replace(made, kind="WRONG")
+    if old.kind == "right":
+        return old
     return replace(made, kind="within") if gap <= CLEAR * found.error and found.error <= CLOSE * size else unknown
 
 
@@ -204,7 +206,7 @@ def _beside(
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if not value.is_finite() and (known.is_partial or not is_moderate(leaves) or not truth.by_jax[k].is_finite()):
+        if not value.is_finite() and not (truth.by_jax[k].is_finite() and is_moderate(leaves)):
             continue
         kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
         if kind != "NaN" and value.rel_accuracy_bits() < 60:
@@ -222,10 +224,15 @@ def _explained_by_constants(subject: Subject, leaves: Sequence[np.ndarray], mode
     return loose.overlaps(arb(known.value or 0)) and loose.rel_accuracy_bits() > 20
 
 
-def is_moderate(leaves: Sequence[np.ndarray]) -> bool:
-    """Whether arguments are so ordinary that nothing overflows or underflows in what people compute of them."""
-    sizes = [np.abs(leaf) for leaf in leaves if leaf.size]
-    return all(bool(np.all((size <= MODERATE) & ((size >= FINEST) | (size == 0)))) for size in sizes)
+def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> None:
+    """Where JAX has no derivative by one argument, that there is none by another one is no excuse."""
+    places = [subject.place(k) for k in range(len(made))]
+    none = {places[k] for k, known in enumerate(truth.entries) if known.kind == "none"}
+    excused = {(row, leaf) for row, leaf, _ in none}, {(leaf, place) for _, leaf, place in none}
+    for k, (old, known, (row, leaf, place)) in enumerate(zip(made, truth.entries, places, strict=True)):
+        is_excused = (row, leaf) in excused[0] or (leaf, place) in excused[1]
+        if known.kind == "known" and known.is_partial and not is_excused and not truth.by_jax[k].is_finite():
+            made[k] = replace(old, kind="NaN", gap=math.inf, note="")
 
 
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
@@ -293,6 +300,9 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
         if math.isfinite(got) and gap <= LOST:
             continue
         old = made[k]
+        is_partial = bool(truth.entries) and truth.entries[k].is_partial
+        if not math.isfinite(got) and is_partial:
+            continue
         kind: Kind = "NaN" if not math.isfinite(got) and moderate else "accuracy"
         true_said = old.true
         made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), true_said, gap, "in float64", old.order)

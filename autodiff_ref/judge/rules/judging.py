@@ -22,7 +22,7 @@ from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
-from autodiff_ref.judge.rules.examining import examine
+from autodiff_ref.judge.rules.examining import CLOSE, examine
 from autodiff_ref.judge.rules.findings import FAILS, Entry, Finding, Gathered, Kind, Rule, RuleReport
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.reproducing import reproducer
@@ -279,7 +279,17 @@ class _Run:
         """f at the shapes of an input, traced once."""
         # what stands for the value decides what is prepared
         fixed = tuple((k, x.tobytes()) for k, x in self._fixed(args).items())
-        key = shape_key(args), jax.tree.structure(args), order, self.truth, self.solves, self._constant_leaves(args), fixed
+        moves = tuple(self._parts().items())
+        key = (
+            shape_key(args),
+            jax.tree.structure(args),
+            order,
+            self.truth,
+            self.solves,
+            self._constant_leaves(args),
+            fixed,
+            moves,
+        )
         try:
             kept = _PREPARED.setdefault(self.f, {})
         except TypeError:  # it cannot be referred to weakly, or has no hash
@@ -352,6 +362,7 @@ class _Run:
                     order=order,
                     truth=told if order == 1 else None,
                     has_cotangent=has_cotangent,
+                    ruled=lone,
                 )
             except Exception as error:
                 place = made.whole_named.place if made.whole_named else ""
@@ -373,11 +384,14 @@ class _Run:
 
     def _within_domain(self, f: Callable[..., Any]) -> Callable[..., Any]:
         """f of the symmetric part, or of the lower triangle, of arguments that are so: no entry of these moves alone."""
-        leaves = [] if self.domain is None else jax.tree.leaves(self.domain)
-        parts = {k: _PARTS[type(leaf)] for k, leaf in enumerate(leaves) if type(leaf) in _PARTS}
+        parts = self._parts()
         if not parts:
             return f
         return lambda *xs: f(*(parts[k](x) if k in parts else x for k, x in enumerate(xs)))
+
+    def _parts(self) -> dict[int, Callable[[Any], Any]]:
+        leaves = [] if self.domain is None else jax.tree.leaves(self.domain)
+        return {k: _PARTS[type(leaf)] for k, leaf in enumerate(leaves) if type(leaf) in _PARTS}
 
     def _alone(self, call: Call, order: int) -> Subject:
         floats = [k for k, a in enumerate(call.avals) if jax.numpy.issubdtype(a.dtype, np.floating) and k not in call.held]
@@ -387,7 +401,7 @@ class _Run:
         function: Any = call.function
         return subject(
             lambda *xs: list(function(*xs)), call.avals, floats, names, order=order,
-            has_cotangent=call.named.kind == "custom_vjp",
+            has_cotangent=call.named.kind == "custom_vjp", ruled=True,
         )  # fmt: skip
 
     # Judging
@@ -656,9 +670,9 @@ def _rank(kind: Kind) -> int:
     return order.index(kind) if kind in order else len(order)
 
 
-def _plainness(entry: Entry) -> tuple[bool, int, float]:
-    """Ordinary modes first, then the shortest input, then the largest gap."""
-    return "float64" in entry.note, len(entry.at), -_finite(entry.gap)
+def _plainness(entry: Entry) -> tuple[bool, bool, int, float]:
+    """Ordinary modes first, then what is not close, then the shortest input, then the largest gap."""
+    return "float64" in entry.note, entry.gap < CLOSE, len(entry.at), -_finite(entry.gap)
 
 
 def _finite(gap: float) -> float:

@@ -1,4 +1,8 @@
-"""Many functions judged in processes of their own, each with a limit: what fails or takes too long costs its own row."""
+"""Many functions judged in processes of their own, each with a limit: what fails or takes too long costs its own row.
+
+A function may leave something behind in its process, as a tracer in a cache, that no other function can be judged with. So
+one of which nothing could be said is judged again, in a new process.
+"""
 
 import multiprocessing
 import time
@@ -50,6 +54,7 @@ def judge_all(
     context = multiprocessing.get_context("spawn")
     waiting = list(jobs)[::-1]
     running: list[_Worker] = []
+    again: set[Job] = set()
 
     def start() -> None:
         ours, theirs = context.Pipe()
@@ -70,7 +75,7 @@ def judge_all(
     try:
         while any(worker.job for worker in running):
             ready = wait([worker.pipe for worker in running if worker.job], timeout=0.5)
-            for worker in running:
+            for worker in list(running):
                 job = worker.job
                 if job is None:
                     continue
@@ -79,6 +84,12 @@ def judge_all(
                         found = worker.pipe.recv()
                     except (EOFError, OSError):
                         yield job, failed(job, "its process ended")
+                        _replace(worker, running, start)
+                        hand_out(running[-1])
+                        continue
+                    if _says_nothing(found) and job not in again:
+                        again.add(job)
+                        waiting.append(job)
                         _replace(worker, running, start)
                         hand_out(running[-1])
                         continue
@@ -91,6 +102,10 @@ def judge_all(
     finally:
         for worker in running:
             worker.process.kill()
+
+
+def _says_nothing(found: Found) -> bool:
+    return isinstance(found, RuleReport) and found.verdict in ("raises", "undecided")
 
 
 def _replace(worker: _Worker, running: list[_Worker], start: Callable[[], None]) -> None:

@@ -28,6 +28,19 @@ REVERSE, FORWARD, SCALED = "reverse mode", "forward mode", "reverse mode with a 
 """how a derivative is asked for: that of −2 f, divided by −2, is the same for a rule that is linear in the cotangent"""
 
 
+MODERATE = 100.0
+"""NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
+
+FINEST = 1e-100
+"""and where they are 0 or no smaller than this: below, their squares and cubes underflow"""
+
+
+def is_moderate(leaves: Sequence[np.ndarray]) -> bool:
+    """Whether arguments are so ordinary that nothing overflows or underflows in what people compute of them."""
+    sizes = [np.abs(leaf) for leaf in leaves if leaf.size]
+    return all(bool(np.all((size <= MODERATE) & ((size >= FINEST) | (size == 0)))) for size in sizes)
+
+
 class RaisesError(Exception):
     """JAX raises this in the place of a derivative."""
 
@@ -55,6 +68,10 @@ class Subject:
     """its own program"""
     iterates: bool = False
     """whether it ends a loop by a comparison, so that its own derivative is that of an iterate"""
+    ruled: bool = False
+    """whether it is one function with a rule of its own"""
+    loops: bool = False
+    """whether JAX's program for its derivative holds a loop that might not end at huge arguments"""
     derivative_iterates: bool = False
     """whether JAX's derivative does"""
     is_identity: bool = False
@@ -84,6 +101,12 @@ class Subject:
                 k -= rows * columns
             row += rows
         raise IndexError(k)
+
+    @cached_property
+    def primitives(self) -> frozenset[str]:
+        """Those of its value and of JAX's derivatives, other than in loops and branches."""
+        plans = [plan for plan in (self.value, *self.derivatives.values()) if isinstance(plan, Plan)]
+        return frozenset(name for made in plans for *_, name in made.steps)
 
     @cached_property
     def entries(self) -> list[str]:
@@ -141,7 +164,7 @@ class Subject:
 
     def floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray | None:
         """JAX's derivative in float64, as XLA compiles it; None where there is none, or it raises an error."""
-        if self.compiled is None:
+        if self.compiled is None or (self.loops and not is_moderate(leaves)):
             return None
         with jax.enable_x64(True):
             try:
@@ -200,6 +223,7 @@ def subject(
     order: int = 1,
     truth: Any = None,
     has_cotangent: bool = True,
+    ruled: bool = False,
 ) -> Subject:
     """Traces a function and its derivatives at the shapes of `leaves`.
 
@@ -211,6 +235,7 @@ def subject(
         order: 2 for the derivative of the gradient that JAX makes of it.
         truth: stands for its value, where that is not what its program computes.
         has_cotangent: whether its rule is handed a cotangent, so that another one than 1 is tried.
+        ruled: whether it is one function with a rule of its own.
 
     Raises:
         NotImplementedError: balls have no rule for a primitive; what it is called says the error.
@@ -277,6 +302,8 @@ def subject(
         order,
         closed,
         truth is None and _ends_a_loop(value, _primal(function, shapes, closed, order)),
+        ruled,
+        first is not None and iterates(first.jaxpr),
         first is not None and _ends_a_loop(next(iter(derivatives.values())), first.jaxpr),
         is_identity(closed.jaxpr),
         notes,
