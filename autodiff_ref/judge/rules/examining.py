@@ -31,8 +31,8 @@ FAINT = 1e-30
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
 
-SERIES = {name: GRANTED[name][1].units * ULP / 2 for name in ("erf_inv", "lgamma", "digamma", "bessel_i0e", "bessel_i1e")}
-"""what is granted in float64 to functions that JAX computes by series: a rule for what is made of them need be no better"""
+ITERATED = max(GRANTED[name][1].units for name in ("lgamma", "digamma")) * ULP / 2
+"""what is granted in float64 to functions that JAX computes by series: of a rule that iterates no more is asked"""
 
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
 
@@ -61,7 +61,6 @@ def examine(
         allowed: the relative difference up to which the rule may be off; an ulp stands for what the functions in it are.
         floats: whether float64 values are compared as well.
     """
-    allowed = max([allowed, *(SERIES[name] for name in subject.primitives & SERIES.keys())])
     at = _readable(leaves, subject.names)
     allowed = subject.granted if allowed == ULP else allowed
     modes = list(subject.derivatives)
@@ -127,11 +126,7 @@ def _iterated(old: Entry) -> Entry:
     """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits."""
     if old.kind != "WRONG" or old.gap >= FOUND:
         return old
-    return (
-        replace(old, kind="within")
-        if old.gap <= max(SERIES.values())
-        else replace(old, kind="undecided", note=RULE_ITERATES)
-    )
+    return replace(old, kind="within") if old.gap <= ITERATED else replace(old, kind="undecided", note=RULE_ITERATES)
 
 
 def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:

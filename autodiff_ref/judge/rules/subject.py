@@ -86,8 +86,7 @@ class Subject:
     @cached_property
     def granted(self) -> float:
         """By what share JAX's own functions in it may be off in float64: of their derivatives no more is asked."""
-        plans = [made for made in (self.value, *self.derivatives.values()) if isinstance(made, Plan)]
-        ulps = [FUNCTIONS[name].ulps for made in plans for *_, name in made.steps if name in FUNCTIONS]
+        ulps = [FUNCTIONS[name].ulps for name in self.primitives & FUNCTIONS.keys()]
         return max([ULP, *(of.double.units * ULP / 2 for of in ulps if of is not None)])
 
     def place(self, k: int) -> tuple[int, int, int]:
