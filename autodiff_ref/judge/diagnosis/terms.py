@@ -1,8 +1,7 @@
 """Small expressions over the values of two lines: what a repair may multiply by, add, or put in another's place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -116,10 +115,10 @@ def _costs(backend: Floats, other: Program) -> dict[int, float]:
     wrong = backend.program
     have = [backend.values[WRONG][slot] for slot in (*wrong.inputs, *wrong.maker) if wrong.is_real(slot)]
     fingerprints = {fingerprint(value) for value in have}
-    lacking: dict[int, frozenset[Any]] = {}
+    lacking: dict[int, frozenset[Hashable]] = {}
     for k, node in enumerate(other.nodes):
-        needed = frozenset[Any]().union(*[lacking.get(source, frozenset()) for source in node.sources])
-        own = frozenset[Any]() if node.name in MOVEMENT else frozenset([k])
+        needed = frozenset[Hashable]().union(*[lacking.get(source, frozenset()) for source in node.sources])
+        own = frozenset[Hashable]() if node.name in MOVEMENT else frozenset([k])
         if node.origin.is_nabla:  # one use of ∇ is one operation, whatever JAX makes of it
             own = frozenset([node.origin.frames])
         for target in node.targets:
@@ -129,7 +128,7 @@ def _costs(backend: Floats, other: Program) -> dict[int, float]:
     return {slot: float(len(nodes)) for slot, nodes in lacking.items()}
 
 
-def fingerprint(value: Value) -> tuple[Any, ...]:
+def fingerprint(value: Value) -> tuple[Hashable, ...]:
     """Equal for values that are equal to 9 digits or so, but for bad luck at a border of rounding."""
     own = np.ravel(np.asarray(value, dtype=np.float64))
     if not np.all(np.isfinite(own)):
@@ -200,7 +199,7 @@ def _one_more(u: Expression) -> Expression:
 
 def _distinct(backend: Floats, terms: Sequence[Term]) -> list[Term]:
     """No value twice, the cheapest first; values of the wrong line are kept beside equal ones of the right line."""
-    found: dict[Any, Term] = {}
+    found: dict[Hashable, Term] = {}
     for term in sorted(terms, key=lambda term: (term.cost + term.depth, len(term.text))):
         try:
             value = term.expression(backend)
