@@ -37,3 +37,6 @@ JsonObject: TypeAlias = dict[str, Json]
 
 Entry: TypeAlias = Mapping[str, Any]
 """A JSON object as it is read: each key holds what the `to_dict` that wrote it says."""
+
+Keywords: TypeAlias = dict[str, PyTree]
+"""The keyword arguments of one call."""

@@ -2,17 +2,20 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import numpy as np
+from jax.stages import Wrapped
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.lines.trace import with_nabla
+from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
-from autodiff_ref.trees import Arguments, Function
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Line
 
-Values = Any
+Values = np.ndarray
 """A NumPy array: inputs × components."""
 
 Way = Literal["compiled", "numpy"]
@@ -40,10 +43,10 @@ class Compiled:
             batches = [self._batch(inputs[k : k + BATCH]) for k in range(0, len(inputs), BATCH)]
         return {label: np.concatenate([batch[label] for batch in batches]) for label in batches[0]}
 
-    def _together(self, lines: Mapping[str, Line]) -> Any:
+    def _together(self, lines: Mapping[str, Line]) -> Wrapped:
         nabla = jax_nabla(self.wrt)
 
-        def every_line(*args: Any) -> dict[str, Any]:
+        def every_line(*args: PyTree) -> dict[str, PyTree]:
             return {label: with_nabla(line)(*args, nabla=nabla) for label, line in lines.items()}
 
         return jax.jit(jax.vmap(every_line))
@@ -101,7 +104,7 @@ def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[Arguments
     return np.stack(rows)
 
 
-def _default_nabla(line: Line) -> Any:
+def _default_nabla(line: Line) -> Nabla | None:
     try:
         parameter = inspect.signature(line).parameters.get("nabla")
     except (TypeError, ValueError):
@@ -109,7 +112,7 @@ def _default_nabla(line: Line) -> Any:
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
-def cast(leaf: Any, dtype: str) -> Values:
+def cast(leaf: ArrayLike, dtype: str) -> Values:
     """An array in the dtype, integers in the one of its width."""
     array = np.asarray(leaf)
     if np.issubdtype(array.dtype, np.floating):
@@ -117,6 +120,6 @@ def cast(leaf: Any, dtype: str) -> Values:
     return array.astype("int64" if dtype == "float64" else "int32")
 
 
-def _flat(value: Any, rows: int) -> Values:
+def _flat(value: PyTree, rows: int) -> Values:
     leaves = [np.asarray(leaf).astype(np.float64).reshape(rows, -1) for leaf in jax.tree.leaves(value)]
     return np.concatenate(leaves, axis=1)

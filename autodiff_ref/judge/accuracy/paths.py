@@ -8,7 +8,6 @@ over examples, and lines in which examples meet, may lose digits that none of th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -188,7 +187,7 @@ def _rounded(at: Callable[[float], Arguments], held: dict[int, float]) -> Callab
 def exact_in_float32(args: Arguments) -> Arguments:
     """The same arguments with every real number rounded to float32."""
 
-    def rounded(leaf: Any) -> Any:
+    def rounded(leaf: np.ndarray) -> np.ndarray:
         array = np.asarray(leaf)
         return array.astype(np.float32).astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
 

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from autodiff_ref.judge.accuracy.computing import Compiled, Way, by_numpy
+from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_numpy
 from autodiff_ref.judge.accuracy.paths import Path, paths_of
 from autodiff_ref.judge.accuracy.regions import Region, find_regions
 from autodiff_ref.judge.accuracy.ulps import LOST, Truth, true_value, worst_component
 from autodiff_ref.judge.errors import claims_to_hold
-from autodiff_ref.judge.lines.trace import Traced, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.trees import Arguments, JsonObject
 from manual_grad.derivation import Derivation, Line, label_of
@@ -83,7 +82,7 @@ class Surveyor:
         self.derivation, self.seed = derivation, seed
         self._traces = traces or Traces(derivation)
         self._truths: dict[tuple[str, str, int, float], Truth] = {}
-        self._compiled: dict[Any, Compiled] = {}
+        self._compiled: dict[tuple[ShapeKey, str], Compiled] = {}
 
     def survey(self, dtype: str = "float64", way: Way = "compiled") -> list[Survey]:
         """Every line along every path.
@@ -131,6 +130,7 @@ class Surveyor:
             inputs = {value: [base(value) for base in path.bases] for value in numbers}
             for label, values in self._computed(lines, missing, dtype, way, inputs).items():
                 for value, rows in values.items():
+                    assert rows is not None  # lines that do not run on NumPy are left out
                     found = [
                         self._error(lines[label], (path.name, base, value), args, row, dtype)
                         for base, (args, row) in enumerate(zip(inputs[value], rows, strict=True))
@@ -160,7 +160,7 @@ class Surveyor:
         dtype: str,
         way: Way,
         inputs: Mapping[float, list[Arguments]],
-    ) -> dict[str, dict[float, Any]]:
+    ) -> dict[str, dict[float, Values | None]]:
         """By line and number, the line's values at that number from each base."""
         if way == "numpy":
             wrt = self.derivation.wrt
@@ -170,7 +170,9 @@ class Surveyor:
         rows = {value: slice(k * count, (k + 1) * count) for k, value in enumerate(inputs)}
         return {f: {value: computed[f][rows[value]] for value in numbers} for f, numbers in wanted.items()}
 
-    def _error(self, line: Line, place: tuple[str, int, float], args: Arguments, computed: Any, dtype: str) -> float | None:
+    def _error(
+        self, line: Line, place: tuple[str, int, float], args: Arguments, computed: Values, dtype: str
+    ) -> float | None:
         where = self.derivation.where
         if (where is not None and not where(*args)) or not claims_to_hold(line, self.derivation, args):
             return None

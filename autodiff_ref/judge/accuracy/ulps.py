@@ -11,7 +11,6 @@ is computed as 3, this is so.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from flint import arb
@@ -21,7 +20,7 @@ from autodiff_ref.judge.comparing import PRECISIONS, evaluator
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.trees import Arguments
 
-Values = Any
+Values = np.ndarray
 """A NumPy array."""
 
 DTYPES = ("float64", "float32")

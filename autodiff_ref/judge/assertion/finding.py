@@ -1,6 +1,6 @@
 """What is found of two gradients at an input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -9,8 +9,6 @@ from autodiff_ref.judge.assertion.computed import Allowed, Computed
 from autodiff_ref.judge.assertion.exactly import Exact
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.program.plans import Array
-
-_NOTHING: Array = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -21,9 +19,9 @@ class Finding:
     reason: str = ""
     components: tuple[int, ...] = ()
     """those that differ, by their place in the flat gradient; the first is shown"""
-    computed: Array = _NOTHING
+    computed: Array = field(default_factory=lambda: np.empty(0))
     """all components as the candidate returned them"""
-    expected: Array = _NOTHING
+    expected: Array = field(default_factory=lambda: np.empty(0))
     """all components of the reference, rounded to floats"""
     certified: str = ""
     """a lower bound of the difference between the two real functions in the component shown"""

@@ -1,10 +1,10 @@
 """What a failed assertion says: the component by name, both values, what rounding explains, the input, what to do next."""
 
 from itertools import combinations
-from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.agreement import Pair
 from autodiff_ref.judge.assertion.by_value import Again
@@ -15,7 +15,8 @@ from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call, Side
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.errors import is_no_sum
-from autodiff_ref.trees import Function
+from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import argument_names, label_of
 
 MOST_SHOWN = 60
@@ -23,12 +24,12 @@ MOST_SHOWN = 60
 
 
 def returned_wrongly(
-    value: Any,
+    value: PyTree,
     reference: Side,
     candidate: Function,
     of: Function,
     wrt: str | None,
-    arrays: list[Any],
+    arrays: list[Array],
 ) -> str:
     """What is wrong with the form of what a candidate returned; nothing where it is a gradient of the reference's shapes."""
     shapes = reference.shapes
@@ -54,7 +55,9 @@ def returned_wrongly(
     return ""
 
 
-def missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, arrays: list[Any]) -> str:
+def missing_sum(
+    leaf: ArrayLike, wanted: tuple[int, ...], path: tuple[object, ...], reference: Side, arrays: list[Array]
+) -> str:
     """Which sum over axes makes an array of too many entries the gradient: a parameter that is broadcast is summed for."""
     try:
         flat = reference.plainly(arrays)
@@ -74,13 +77,13 @@ def missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, 
     return ""
 
 
-def without_ones(value: Any, reference: Side) -> tuple[Any, str]:
+def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
     """A gradient in the wanted shapes, where it has others that differ by axes of length 1; and what is said of that."""
     ours, structure = jax.tree.flatten(value)
     wanted = jax.tree.leaves(reference.shapes)
     if len(ours) != len(wanted) or all(np.shape(a) == b.shape for a, b in zip(ours, wanted, strict=True)):
         return value, ""
-    made, said = list[Any](), list[str]()
+    made, said = list[ArrayLike](), list[str]()
     for leaf, want in zip(ours, wanted, strict=True):
         shape = np.shape(leaf)
         if shape == want.shape:
@@ -101,7 +104,7 @@ def keeps_state(candidate: Function) -> str:
     )
 
 
-def _form(value: Any) -> str:
+def _form(value: PyTree) -> str:
     leaves, structure = jax.tree.flatten(value)
     return str(jax.tree.unflatten(structure, [_Shape(np.shape(leaf)) for leaf in leaves]))
 
@@ -173,7 +176,7 @@ def _allowance(found: Finding, ours: str) -> str:
             return f", {explained}; traced, it is the right function: it computes something else"
 
 
-def component_names(shapes: Any, wrt: str | None, of: Function) -> list[str]:
+def component_names(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     """A name for every entry of a gradient: w11[0], w.b[2, 1]."""
     names: list[str] = []
     for stem, leaf in zip(_stems(shapes, wrt, of), jax.tree.leaves(shapes), strict=True):
@@ -182,7 +185,7 @@ def component_names(shapes: Any, wrt: str | None, of: Function) -> list[str]:
     return names
 
 
-def _stems(shapes: Any, wrt: str | None, of: Function) -> list[str]:
+def _stems(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     """A name for every array of a gradient: w11, w.b."""
     first = (argument_names(of) or ["gradient"])[:1]
     by = wrt or (first or ["gradient"])[0]
@@ -212,7 +215,7 @@ class _Leaf(str):
     __slots__ = ()
 
 
-def _described(leaf: Any) -> str:
+def _described(leaf: ArrayLike) -> str:
     array = np.asarray(leaf)
     if array.dtype.kind not in "fiubV":
         return repr(leaf)

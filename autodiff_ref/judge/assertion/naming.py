@@ -3,7 +3,7 @@
 import ast
 import linecache
 from functools import lru_cache
-from typing import Any
+from types import CodeType
 
 from autodiff_ref.trees import Function
 from manual_grad.derivation import label_of
@@ -25,7 +25,7 @@ def name_of(f: Function) -> str:
 
 
 @lru_cache(maxsize=256)
-def _source_of(code: Any) -> str | None:
+def _source_of(code: CodeType) -> str | None:
     text = "".join(linecache.getlines(code.co_filename))
     nodes = _lambdas(text)
     starts = [(line, column) for line, _, column, _ in code.co_positions() if line is not None and column is not None]

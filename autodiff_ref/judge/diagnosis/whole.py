@@ -1,12 +1,11 @@
 """Mistakes of a line as a whole: labels read by another convention, one example instead of all."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
-from autodiff_ref.judge.diagnosis.backends import WRONG
+from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Value
 from autodiff_ref.judge.diagnosis.occurrences import Repair
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.trees import Arguments, Domains
@@ -22,7 +21,7 @@ def readings(domain: Domains, inputs: Sequence[int], names: Sequence[str]) -> It
                 yield Repair("label", said, slot, 1.9 + 0.05 * k, lambda to, s=slot, a=a, b=b: _affine(to, s, a, b))
 
 
-def _affine(to: Any, slot: int, a: float, b: float) -> Any:
+def _affine(to: Backend, slot: int, a: float, b: float) -> Value:
     """a y + b for an input y of the wrong line."""
     y = to.slot(WRONG, slot)
     multiple = to.f("neg", y) if a == -1 else to.f("mul", to.number(a), y)

@@ -6,7 +6,6 @@ Nothing is taken from the text of the formulas. A rule is named only if its equa
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -25,7 +24,7 @@ BITS = 256
 DIGITS_30 = 102
 """bits of relative accuracy that two numbers need to be called equal"""
 
-Balls = Any
+Balls = np.ndarray
 """A NumPy array of balls."""
 
 
@@ -85,7 +84,7 @@ def under_nabla(call: NablaCall, args: Arguments) -> Under:
     flags = call.arguments.output_labels
 
     def computed(f: Function) -> list[Balls]:
-        def flat(*leaves: Any) -> Any:
+        def flat(*leaves: jax.Array) -> list[jax.Array]:
             return jax.tree.leaves(f(*jax.tree.unflatten(call.structure, leaves)))
 
         with jax.enable_x64(True):
