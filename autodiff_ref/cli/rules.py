@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
-from autodiff_ref.judge.html import of_text
+from autodiff_ref.judge.html import of_rule
 from autodiff_ref.judge.rules.findings import FAILS, RuleReport
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
@@ -52,7 +52,8 @@ def run(
         return 2
     codes = [report.exit_code for report in reports]
     if html is not None:
-        write_page(html, "manual-grad rules", [of_text(each.name, each.verdict, str(each)) for each in reports])
+        said = [of_rule(each.to_dict(), [str(finding) for finding in each.findings]) for each in reports]
+        write_page(html, "manual-grad rules", said)
     if as_json:
         print(
             json.dumps(

@@ -205,6 +205,12 @@ def test_formulas_are_set_with_subscripts_and_names_are_left_alone(written, show
     [
         ("manual-grad verify mine.py --html out.html", 1, "REFUTED"),
         ("manual-grad rules swish.py --html out.html", 1, "custom_jvp of swish"),
+        ("manual-grad rules swish.py --html out.html", 1, "<dd>6 WRONG, 1 right</dd>"),
+        (
+            "manual-grad rules swish.py --html out.html",
+            1,
+            "<summary>to see it without this project</summary><pre>import jax",
+        ),
         ("manual-grad explain mine.py:LOGISTIC line_2 --html out.html", 0, "line_2"),
         ("manual-grad verify mine.py --html nowhere/out.html", 2, None),
     ],
