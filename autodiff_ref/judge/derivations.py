@@ -72,7 +72,7 @@ def verify(
             twice.
 
     Returns:
-        A report: `ok`, `first_wrong_line`, a verdict for each line; prints as a table.
+        A report, with `ok`, `first_wrong_line` and a verdict for each line. It prints as a table.
 
     Raises:
         LineError: a line raises, or returns something of another shape than the gradient.

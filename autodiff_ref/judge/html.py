@@ -93,7 +93,7 @@ _MATHML = frozenset(
 )
 
 # A subscript or superscript of a single letter: σ_i, H_{l−1}, w_k, e^η, A^{1}. Names such as manual_grad have none.
-_BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+))")
+_BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?[⁰¹²³⁴⁵⁶⁷⁸⁹ᵀᵗ]*|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+|[A-ZΑ-Ωα-ω](?![^\W_])))")
 _ABOVE = re.compile(r"\^(?:\{([^{}]*)\}|([\w−]+)|\(([^()]*)\))")
 
 

@@ -193,6 +193,8 @@ def test_without_a_loss_there_is_no_strip():
         ("Σ_ij g_i v_j ∇a_ij", "Σ<sub>ij</sub> g<sub>i</sub> v<sub>j</sub> ∇a<sub>ij</sub>"),
         ("∂ll/∂w_{21} and δ_{l+1}", "∂ll/∂w<sub>21</sub> and δ<sub>l+1</sub>"),
         ("e^η + e^(−m²/2)", "e<sup>η</sup> + e<sup>−m²/2</sup>"),
+        ("∇_W ll, ∇_Σ ll", "∇<sub>W</sub> ll, ∇<sub>Σ</sub> ll"),
+        ("Σ_j λ¹_j: by X_train", "Σ<sub>j</sub> λ¹<sub>j</sub>: by X<sub>train</sub>"),
         ("the recursion of manual_grad.mlp, line_1", "the recursion of manual_grad.mlp, line_1"),
     ],
 )
