@@ -1,4 +1,4 @@
-"""What the README and docs/verify.md show is what a user gets: files written, commands run, their output compared."""
+"""What the README, docs/verify.md and docs/rules.md show is what a user gets: files written, commands run, their output compared."""
 
 import re
 import runpy
@@ -14,7 +14,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def marked(what: str) -> dict[str, str]:
-    """The fenced blocks of the README and docs/verify.md that a comment above them says something of."""
+    """The fenced blocks of the README and these pages that a comment above them says something of."""
     return blocks(pages(), what)
 
 
