@@ -206,9 +206,7 @@ class _Judged:
                 return
             is_right = to_anchor.verdict in (*RIGHT, "partial")
             if is_right and found.verdict == "refuted" and above.value_is_right is False:
-                to_anchor.reason = (
-                    f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
-                )
+                to_anchor.reason = f"equals {anchor.label} again: {above.label} is corrected, or its mistake is cancelled"
             if is_right or found.verdict == "undecided":
                 found, against = to_anchor, anchor
         self._report(entry, line, found, against)
