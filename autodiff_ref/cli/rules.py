@@ -16,9 +16,9 @@ from rich.text import Text
 
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
-from autodiff_ref.judge.html import of_text
+from autodiff_ref.judge.html import of_rule
 from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
-from autodiff_ref.judge.rules.findings import FAILS, RuleReport
+from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
 from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row
@@ -98,7 +98,9 @@ def run(
     judged = [each for each in done if each.report is not None]
     left = [each.name for each in done if each.left]
     if html is not None:
-        write_page(html, "manual-grad rules", [of_text(each.name, each.verdict, each.text) for each in judged])
+        reports = [report for each in judged if (report := each.report) is not None]
+        said = [of_rule(report, [str(Finding(**finding)) for finding in report["findings"]]) for report in reports]
+        write_page(html, "manual-grad rules", said)
     if as_json:
         reports = [each.report for each in judged]
         print(json.dumps({"functions": reports, "not called": left}, ensure_ascii=False, indent=1))

@@ -72,7 +72,7 @@ def verify(
             twice.
 
     Returns:
-        A report: `ok`, `first_wrong_line`, a verdict for each line; prints as a table.
+        A report, with `ok`, `first_wrong_line` and a verdict for each line. It prints as a table.
 
     Raises:
         LineError: a line raises, or returns something of another shape than the gradient.
@@ -206,9 +206,7 @@ class _Judged:
                 return
             is_right = to_anchor.verdict in (*RIGHT, "partial")
             if is_right and found.verdict == "refuted" and above.value_is_right is False:
-                to_anchor.reason = (
-                    f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
-                )
+                to_anchor.reason = f"equals {anchor.label} again: {above.label} is corrected, or its mistake is cancelled"
             if is_right or found.verdict == "undecided":
                 found, against = to_anchor, anchor
         self._report(entry, line, found, against)

@@ -93,7 +93,7 @@ _MATHML = frozenset(
 )
 
 # A subscript or superscript of a single letter: σ_i, H_{l−1}, w_k, e^η, A^{1}. Names such as manual_grad have none.
-_BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+))")
+_BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?[⁰¹²³⁴⁵⁶⁷⁸⁹ᵀᵗ]*|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+|[A-ZΑ-Ωα-ω](?![^\W_])))")
 _ABOVE = re.compile(r"\^(?:\{([^{}]*)\}|([\w−]+)|\(([^()]*)\))")
 
 
@@ -143,9 +143,26 @@ def of_explanation(entry: Entry, heading: str, rows: Sequence[tuple[str, str]]) 
     return _section(title, _badge(entry["verdict"], entry["verdict"]), inside, is_html=True)
 
 
-def of_text(name: str, verdict: str, text: str) -> str:
-    """What a command prints of one function or one line, under its verdict."""
-    return _section(name, _badge(verdict, verdict), f'<pre class="said">{escape(text)}</pre>', is_html=True)
+def of_rule(entry: Entry, found: Sequence[str]) -> str:
+    """A report on a derivative rule.
+
+    Args:
+        entry: the report's `to_dict()`.
+        found: what is said of each of its findings.
+    """
+    counts = ", ".join(f"{count} {kind}" for kind, count in entry["counts"].items())
+    rows = [("entries", counts or "nothing was decided"), ("inputs", f"{entry['inputs']}, {entry['domain']}")]
+    for rule in entry["rules"]:
+        left = "" if rule["judged"] else f": not judged alone ({rule['why']})"
+        rows.append(("rule", f"{rule['kind']} of {rule['name']} at {rule['place']}{left}"))
+    rows += [("note", note) for note in entry["notes"]]
+    parts: list[str] = []
+    for finding, said in zip(entry["findings"], found, strict=True):
+        parts.append(f'<pre class="said">{escape(said)}</pre>')
+        if finding["snippet"] and finding["kind"] in _WRONG:
+            parts.append(_folded("to see it without this project", f"<pre>{escape(finding['snippet'])}</pre>"))
+    inside = f"{_described(rows)}{''.join(parts)}"
+    return _section(entry["name"], _badge(entry["verdict"], entry["verdict"]), inside, is_html=True)
 
 
 def in_notebook(fragment: str) -> str:
