@@ -172,8 +172,6 @@ def test_what_is_not_followed_is_named():
     x = normal(3).requires_grad_()
     report = judge(function(by_numpy, cosine).apply, (x,))
     assert (report.verdict, "not followed (mul at test_operations.py" in report.text) == ("undecided", True)
-    report = judge(lambda x: torch.fft.rfft(x).abs(), (x,))
-    assert (report.verdict, "_fft_r2c" in report.text) == ("undecided", True)
 
 
 def test_a_slope_kept_from_the_first_call_is_found_where_shapes_change():

@@ -128,8 +128,7 @@ def test_right_ones_pass_and_a_small_factor_in_each_is_seen(name, dtype):
         gradcheck(planted.apply, (x,), within=1e-12)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [[[0.31, 0.17, 0.49]], [[0.5, 0.25, 0.125]], [[0.53, 0.21, -0.17]]])
+@pytest.mark.parametrize(("rows", "dtype"), [([[0.31, 0.17, 0.49]], torch.float64), ([[0.5, 0.25, 0.125]], torch.float32)])
 def test_a_bisection_whose_rest_shows_in_the_last_digits_alone_is_not_wrong_and_a_factor_in_it_is(rows, dtype):
     x = tensor(rows, dtype)
     assert judge(made.BisectedLoss.apply, (x,), beside=False).verdict in ("right", "undecided")
