@@ -150,7 +150,10 @@ def test_autograds_own_derivative_is_followed_and_right(name):
     assert report.verdict == "right", str(report)
 
 
-@pytest.mark.parametrize("name", ["einsum", "conv2d", "layer_norm", "solve", "ctc_loss", "attention", "masked", "LSTM cell"])
+OF_OTHER_KINDS = ["max_pool2d", "avg_pool2d", "slogdet", "eigh", "ctc_loss", "attention"]
+
+
+@pytest.mark.parametrize("name", ["einsum", "conv2d", "layer_norm", "solve", "masked", "LSTM cell", *OF_OTHER_KINDS])
 def test_a_small_factor_in_one_gradient_is_seen(name):
     f, *inputs = BATTERY[name]
     inputs = [x.clone().requires_grad_() for x in inputs]
