@@ -22,7 +22,7 @@ from autodiff_ref.judge.assertion.by_value import twice_the_bound
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Truth, truth_at
-from autodiff_ref.judge.assertion.message import missing_sum
+from autodiff_ref.judge.assertion.message import of_another_shape
 from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, undecided
@@ -266,7 +266,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: An
     array = np.asarray(value)
     if array.shape != out.shape:
         if array.size != out.size or [n for n in array.shape if n != 1] != [n for n in out.shape if n != 1]:
-            summed = missing_sum(array, out.shape, (), side, arrays)
+            summed = of_another_shape(array, out.shape, (), side, arrays)
             raise AssertionError(
                 f"{key} has shape {array.shape}, and {name} has shape {out.shape}: "
                 f"{summed or 'a gradient has the shape of what it is by'}"
