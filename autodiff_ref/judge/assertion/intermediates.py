@@ -9,7 +9,7 @@ import sys
 import types
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -121,7 +121,10 @@ def check_intermediates(forward: Callable[..., Any], gradients: dict[str, Any], 
     names = [_variable(key, program.names) for key in gradients]
     judged: list[_Judged] = []
     for k, (key, value) in enumerate(gradients.items()):
-        judged.append(_judge(program, key, names[k], names[:k], value, list(gradients.values())[:k]))
+        found = _judge(program, key, names[k], names[:k], value, list(gradients.values())[:k])
+        if found.wrong and k and not any(each.wrong for each in judged):
+            found = replace(found, wrong=_wrong_from_scratch_too(program, found, value))
+        judged.append(found)
     first = next((each for each in judged if each.wrong), None)
     if first is not None:
         decided()
@@ -286,6 +289,16 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: An
         most = max((float(np.max(np.abs(each), initial=0.0)) for each in upstream), default=0.0)
         told |= np.maximum(truth.size, gaps) <= NEGLIGIBLE * eps * most
     return _Judged(key, name, computed.values, truth, wrong, allowed, told=bool(np.all(told)))
+
+
+def _wrong_from_scratch_too(program: _Program, found: _Judged, value: Any) -> list[int]:
+    """Those entries that are wrong given the earlier ones, and as gradients of the loss itself.
+
+    The gradient by a shift of the scores of a softmax is 0; what was given for the scores sums to 0 up to rounding alone,
+    which is larger than the rounding of a step that takes it as given. Where nothing was wrong before it, both are right.
+    """
+    alone = _judge(program, found.key, found.name, [], value, [])
+    return [k for k in found.wrong if k in alone.wrong or alone.truth is None]
 
 
 def _message(first: _Judged, judged: list[_Judged], loss: str) -> str:
