@@ -15,7 +15,7 @@ from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trac
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.torch_code.following import inexact_operation, not_followed
 from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays
-from autodiff_ref.judge.torch_code.values import NotFollowedError, to_numpy
+from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
 
 Verdict = Literal["right", "WRONG", "meant so", "undecided"]
 
@@ -59,8 +59,9 @@ def label_of_function(func: Any) -> str:
 def cotangents_for(outs: Sequence[torch.Tensor], seed: int = 1) -> list[np.ndarray]:
     """None of them 1 or 0, all different in size and sign, and short in every precision."""
     rng = np.random.default_rng(seed)
-    made = [rng.integers(20, 100, tuple(out.shape)) / 64 * rng.choice([-1.0, 1.0], tuple(out.shape)) for out in outs]
-    return [c.astype(to_numpy(out.detach().reshape(-1)[:0]).dtype) for c, out in zip(made, outs, strict=True)]
+    like = [in_reals(out.detach()) for out in outs]
+    made = [rng.integers(20, 100, x.shape) / 64 * rng.choice([-1.0, 1.0], x.shape) for x in like]
+    return [c.astype(x.dtype) for c, x in zip(made, like, strict=True)]
 
 
 def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None = None) -> Judged:
@@ -117,7 +118,10 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
             )
             return Judged("undecided", text, pair, value)
     said = failure(found, pair, candidate, reference, None, again).splitlines()
-    return Judged("WRONG", renamed("\n".join(row for row in said if not row.startswith("  next:"))), pair, value)
+    said = [row for row in said if not row.startswith("  next:")]
+    if any(isinstance(x, torch.Tensor) and x.is_complex() for x in subject.inputs):
+        said.append("  of complex numbers the last axis shows the real part, and the imaginary part behind it")
+    return Judged("WRONG", renamed("\n".join(said)), pair, value)
 
 
 def _pair(call: Call, reference: Side, candidate: Side, within: float | None) -> Pair:

@@ -147,7 +147,8 @@ def _distances_backward(g: Any, a: Any, b: Any, p: float, distances: Any) -> Any
 
 ALGEBRA: dict[str, Rule] = {
     **dict.fromkeys(("mm", "bmm", "mv"), jnp.matmul),
-    **dict.fromkeys(("dot", "vdot"), jnp.dot),
+    "dot": jnp.dot,
+    "vdot": jnp.vdot,
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _plus_product),
     "linalg_cross": lambda a, b, dim=-1: jnp.cross(a, b, axis=dim),
     "linalg_inv_ex": lambda a, **_: (jnp.linalg.inv(a), None),
