@@ -143,6 +143,8 @@ WITHOUT_BOUNDS = (
     "svd",
     "qr",
     "householder_product",
+    "geqrf",
+    "ormqr",
     "tridiagonal_solve",
 )
 """Primitives that balls know and that have no rounding bounds here: a line that needs one is not swept, and the report says

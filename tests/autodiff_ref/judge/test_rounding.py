@@ -283,6 +283,8 @@ NEEDING_THEM: dict[str, Callable[..., Any]] = {
     "svd": lambda a: lax.linalg.svd(jnp.outer(a, a), compute_uv=False),
     "qr": lambda a: lax.linalg.qr(jnp.outer(a, a))[1],
     "householder_product": lambda a: lax.linalg.householder_product(jnp.outer(a, a), a),
+    "geqrf": lambda a: jnp.linalg.qr(jnp.outer(a, a), mode="raw")[1],
+    "ormqr": lambda a: lax.linalg.ormqr(jnp.outer(a, a), a, a[:, None]),
     "tridiagonal_solve": lambda a: lax.linalg.tridiagonal_solve(a, a, a, a[:, None]),
     "regularized_incomplete_beta": lambda a: lax.betainc(a, a, a),
     "zeta": lambda a: lax.zeta(a, a),

@@ -353,12 +353,32 @@ def tridiagonal(low, diagonal, high, b):
     return (np.array([list(mpmath.lu_solve(full, mpmath.matrix(list(column)))) for column in b.T]).T,)
 
 
+def reflections_of(a):
+    """R, with v below its diagonal, and τ: H = I − τ v vᵀ takes a column to −sign(α) ‖column‖ in its first entry."""
+    made, factors = a.copy(), []
+    for k in range(min(a.shape)):
+        alpha, below = made[k, k], made[k + 1 :, k].copy()
+        if not any(below):
+            factors.append(mpmath.mpf(0))
+            continue
+        beta = mpmath.norm([alpha, *below]) * (-1 if alpha >= 0 else 1)
+        v = np.array([mpmath.mpf(1), *(below / (alpha - beta))])
+        factors.append((beta - alpha) / beta)
+        made[k:, k:] = made[k:, k:] - factors[k] * np.outer(v, v @ made[k:, k:])
+        made[k + 1 :, k] = v[1:]
+    return made.T, np.array(factors)
+
+
 def reflected(a, factors):
     made = np.array(mpmath.eye(len(a)).tolist())
     for k, tau in enumerate(factors):
         v = np.array([mpmath.mpf(0)] * k + [mpmath.mpf(1), *a[k + 1 :, k]])
         made = made - tau * np.outer(made @ v, v)
-    return (made[:, : a.shape[1]],)
+    return made
+
+
+def reflections(rng):
+    return draw(rng, 2, 4, 3), draw(rng, 2, 3), draw(rng, 2, 4, 2)
 
 
 SPECTRAL = {
@@ -372,7 +392,15 @@ SPECTRAL = {
     "householder_product": (
         lambda rng: (draw(rng, 2, 4, 3), draw(rng, 2, 3)),
         lax.linalg.householder_product,
-        matrices(reflected),
+        matrices(lambda a, factors: [reflected(a, factors)[:, : a.shape[1]]]),
+    ),
+    "geqrf": (one(2, 4, 3), lambda a: jnp.linalg.qr(a, mode="raw"), matrices(reflections_of)),
+    "geqrf, wide": (one(2, 2, 4), lambda a: jnp.linalg.qr(a, mode="raw"), matrices(reflections_of)),
+    "ormqr": (reflections, lax.linalg.ormqr, matrices(lambda a, factors, c: [reflected(a, factors) @ c])),
+    "ormqr, from the right": (
+        reflections,
+        lambda a, factors, c: lax.linalg.ormqr(a, factors, c.mT, left=False, transpose=True),
+        matrices(lambda a, factors, c: [c.T @ reflected(a, factors).T]),
     ),
     "tridiagonal_solve": (
         lambda rng: (draw(rng, 2, 4), draw(rng, 2, 4) + 9, draw(rng, 2, 4), draw(rng, 2, 4, 2)),
