@@ -45,7 +45,7 @@ class Paper:
     colours: Any = None
     """a `color_system` of rich; None for none"""
 
-    def text(self, printed: Any, **options: Any) -> str:
+    def text(self, printed: object, **options: Any) -> str:
         """What a console prints."""
         console = Console(
             file=StringIO(),

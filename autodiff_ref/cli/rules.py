@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def _judge(
     return reports, left
 
 
-def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float) -> Any:
+def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float) -> Iterator[tuple[Job, Found]]:
     if len(jobs) > FEW:
         yield from judge_all(jobs, judge_job, options, workers=workers, seconds=seconds)
         return

@@ -61,7 +61,7 @@ class Expressions:
         self.limits: dict[int, float] = {}
         """the nodes that are ∞, −∞ or NaN"""
         self._with_limits: dict[int, bool] = {}
-        self.values_by_outcome: dict[int, "Outcomes | None"] = {}
+        self.values_by_outcome: dict[int, Outcomes | None] = {}
         """what `outcomes_of` says of nodes, as far as it was asked"""
         self.place = ""
         """where the comparison stands that is being written, as mine.py:12"""
