@@ -2,10 +2,9 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 
-def lazily(module: dict[str, Any], places: Mapping[str, str]) -> Callable[[str], Any]:
+def lazily(module: dict[str, object], places: Mapping[str, str]) -> Callable[[str], object]:
     """A module's `__getattr__`.
 
     Args:
@@ -13,7 +12,7 @@ def lazily(module: dict[str, Any], places: Mapping[str, str]) -> Callable[[str],
         places: by name, the module that defines it, or that is it.
     """
 
-    def get(name: str) -> Any:
+    def get(name: str) -> object:
         if name not in places:
             raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
         place = importlib.import_module(places[name])

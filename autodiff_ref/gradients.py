@@ -7,8 +7,7 @@ their dtype. Labels and shapes are not checked here: this is the reference, and 
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import jax
 import numpy as np
@@ -16,8 +15,9 @@ from jaxtyping import Array, Float
 
 from autodiff_ref import network
 from autodiff_ref.network import Triple
+from autodiff_ref.trees import Function, PyTree
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Function)
 
 
 def _in_the_callers_precision(f: F) -> F:
@@ -25,7 +25,7 @@ def _in_the_callers_precision(f: F) -> F:
     jitted = jax.jit(f)
 
     @functools.wraps(f)
-    def call(*args: Any) -> Any:
+    def call(*args: PyTree) -> PyTree:
         leaves = jax.tree.leaves(args)
         if any(isinstance(leaf, jax.Array) for leaf in leaves):
             return jitted(*args)
@@ -39,7 +39,7 @@ def _in_the_callers_precision(f: F) -> F:
     return cast(F, call)
 
 
-def _is_plain_list(value: Any) -> bool:
+def _is_plain_list(value: object) -> bool:
     return isinstance(value, list)
 
 

@@ -1,4 +1,4 @@
-"""Names for what users hand in: their functions take and return values of any shape."""
+"""Names for types that everything above shares: what users' functions take and return, and JSON."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
@@ -8,6 +8,9 @@ PyTree: TypeAlias = Any
 
 Arguments: TypeAlias = tuple[PyTree, ...]
 """The arguments of one call, in order."""
+
+Keywords: TypeAlias = dict[str, PyTree]
+"""The keyword arguments of one call."""
 
 Function: TypeAlias = Callable[..., PyTree]
 """A function of arrays, of any number of arguments: a derivation's `of`, a line, what ∇ is taken of."""
@@ -37,6 +40,3 @@ JsonObject: TypeAlias = dict[str, Json]
 
 Entry: TypeAlias = Mapping[str, Any]
 """A JSON object as it is read: each key holds what the `to_dict` that wrote it says."""
-
-Keywords: TypeAlias = dict[str, PyTree]
-"""The keyword arguments of one call."""

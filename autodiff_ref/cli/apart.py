@@ -22,6 +22,7 @@ from autodiff_ref.cli.judging import judged as judged_here
 from autodiff_ref.judge.derivations import Progress
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import Report
+from autodiff_ref.trees import Json
 from manual_grad.derivation import Derivation, label_of
 
 STARTING = 300.0
@@ -226,7 +227,7 @@ class _Teller(Listener):
         self._state: tuple[Derivation, Traces | None, Report, int] | None = None
         self._main = threading.get_ident()
 
-    def say(self, what: str, **content: Any) -> None:
+    def say(self, what: str, **content: Json) -> None:
         """A message."""
         with self._lock:
             self._told.write(json.dumps({"is": what, **content}) + "\n")

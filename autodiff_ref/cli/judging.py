@@ -47,7 +47,7 @@ class Paper:
     verbose: bool = False
     """whether reports say how many inputs of each stratum were tried"""
 
-    def text(self, printed: Any, **options: Any) -> str:
+    def text(self, printed: object, **options: Any) -> str:
         """What a console prints."""
         console = Console(
             file=StringIO(),

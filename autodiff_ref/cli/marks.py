@@ -1,10 +1,11 @@
 """Points: what the verdicts on the lines of a submission are worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from autodiff_ref.judge.verdict import RIGHT
+from autodiff_ref.trees import Entry, Json, JsonObject
 
 Standing = Literal["right", "wrong", "look", "no points"]
 
@@ -33,7 +34,7 @@ class Grade:
     first_wrong_line: str
     why: str
     marks: list[Mark] = field(default_factory=list[Mark])
-    entry: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    entry: Entry = field(default_factory=dict[str, Json])
     """the report, as JSON"""
 
     @property
@@ -41,7 +42,7 @@ class Grade:
         """Whether the teacher has to look."""
         return self.most > self.points
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         lines = [{"label": m.label, "formula": m.formula, "standing": m.standing, "why": m.why} for m in self.marks]
         return {
@@ -58,12 +59,12 @@ class Grade:
         }
 
 
-def closed_lines(entry: Mapping[str, Any]) -> int:
+def closed_lines(entry: Entry) -> int:
     """How many lines of a report are written without ∇."""
     return sum(not origin["left"] and not origin["calls"] for origin in entry["origins"])
 
 
-def grade(name: str, file: str, entry: Mapping[str, Any], *, of: float, shares: int) -> Grade:
+def grade(name: str, file: str, entry: Entry, *, of: float, shares: int) -> Grade:
     """The points of a submission.
 
     Args:
@@ -78,7 +79,7 @@ def grade(name: str, file: str, entry: Mapping[str, Any], *, of: float, shares: 
     if "origins" not in entry:
         why = next((line["reason"] for line in entry["lines"] if line["reason"]), "it could not be judged")
         return Grade(name, file, 0.0, of, of, "", why, entry=entry)
-    origins: dict[str, Any] = {origin["label"]: origin for origin in entry["origins"]}
+    origins: dict[str, Entry] = {origin["label"]: origin for origin in entry["origins"]}
     marks = [_mark(line, origins.get(line["label"])) for line in entry["lines"]]
     counted = [mark for mark in marks if mark.standing != "no points"]
     answer = _answer(entry["lines"], marks, entry["claim"]["reference"])
@@ -96,7 +97,7 @@ def grade(name: str, file: str, entry: Mapping[str, Any], *, of: float, shares: 
     return Grade(name, file, certain, possible, of, first, why, marks, entry)
 
 
-def _mark(line: Mapping[str, Any], origin: Mapping[str, Any] | None) -> Mark:
+def _mark(line: Entry, origin: Entry | None) -> Mark:
     label, verdict, reason = line["label"], line["verdict"], line["reason"]
     suspect = line["diagnosis"]
     found = line["counterexample"]
@@ -116,7 +117,7 @@ def _mark(line: Mapping[str, Any], origin: Mapping[str, Any] | None) -> Mark:
     return Mark(label, line["formula"], "look", f"{verdict}: {reason}" if reason else verdict)
 
 
-def _answer(lines: Sequence[Mapping[str, Any]], marks: Sequence[Mark], reference: str) -> bool | None:
+def _answer(lines: Sequence[Entry], marks: Sequence[Mark], reference: str) -> bool | None:
     """Whether the last line is what is to be derived, written without ∇; None where that could not be decided."""
     is_gradient: dict[str, bool | None] = {}
     for line in lines:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -72,10 +71,12 @@ def verify_on_data(table: TwoClassTable, *, seed: int = 0, progress: Progress | 
     return OnData(log, reports)
 
 
-def gradient_ascent(w: Weights[Any], x: Any, y: Any, *, steps: int = STEPS, rate: float = RATE) -> Weights[Any]:
+def gradient_ascent(
+    w: Weights[np.ndarray], x: np.ndarray, y: np.ndarray, *, steps: int = STEPS, rate: float = RATE
+) -> Weights[np.ndarray]:
     """`steps` steps of w ← w + rate/n ∇ll by the hand gradient over all rows, in one compiled loop, in float64."""
 
-    def step(w: Weights[Any], _: None) -> tuple[Weights[Any], None]:
+    def step(w: Weights[jax.Array], _: None) -> tuple[Weights[jax.Array], None]:
         _, gradient = value_and_grad(w, x, y)
         return jax.tree.map(lambda a, g: a + rate / len(x) * g, w, gradient), None
 
@@ -84,29 +85,31 @@ def gradient_ascent(w: Weights[Any], x: Any, y: Any, *, steps: int = STEPS, rate
         return jax.tree.map(np.asarray, ascent(jax.tree.map(jnp.asarray, w)))
 
 
-def _fit(what: str, w: Weights[Any], table: TwoClassTable) -> str:
+def _fit(what: str, w: Weights[np.ndarray], table: TwoClassTable) -> str:
     ll = float(log_likelihood(w, table.x, table.y))
     accuracy = float(np.mean(np.sign(score(w, table.x)) == table.y))
     return f"{what}: log-likelihood {ll:.2f} ({ll / len(table.y):.4f} a row), accuracy {accuracy:.4f}"
 
 
-def _arguments(derivation: Derivation, w: Weights[Any], x: Any, y: Any) -> Arguments:
+def _arguments(
+    derivation: Derivation, w: Weights[np.ndarray], x: np.ndarray | jax.Array, y: np.ndarray | jax.Array
+) -> Arguments:
     """What the derivation's lines take: the score and the label for the last claim, else weights, rows and labels."""
     return (score(w, x)[0], y[0]) if derivation is notes.RESIDUAL else (w, x, y)
 
 
 def _inputs_at(
-    derivation: Derivation, stratum: str, w: Weights[Any], table: TwoClassTable, rows: Sequence[int]
+    derivation: Derivation, stratum: str, w: Weights[np.ndarray], table: TwoClassTable, rows: Sequence[int]
 ) -> list[Input]:
     groups = [[row] for row in rows] + ([] if derivation is notes.RESIDUAL else [list(rows)])
     arguments = [_arguments(derivation, w, table.x[group], table.y[group]) for group in groups]
     return [Input(stratum, jax.tree.map(np.asarray, args)) for args in arguments]
 
 
-def _rows_where_floats_differ_most(derivation: Derivation, w: Weights[Any], table: TwoClassTable) -> list[int]:
+def _rows_where_floats_differ_most(derivation: Derivation, w: Weights[np.ndarray], table: TwoClassTable) -> list[int]:
     """The rows at which two lines of the derivation are farthest apart in float64, relative to their size."""
 
-    def lines_at(x: Any, y: Any) -> Any:
+    def lines_at(x: jax.Array, y: jax.Array) -> jax.Array:
         args = _arguments(derivation, w, x[None], y[None])
         return jnp.stack([jnp.ravel(line(*args, nabla=nabla(derivation.wrt))) for line in derivation.lines])
 

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -15,8 +15,10 @@ from autodiff_ref.cli.stability_plot import draw
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES
 from autodiff_ref.judge.lines.trace import REFERENCE, with_nabla
+from autodiff_ref.nabla import Nabla
 from autodiff_ref.train.commands import refusals
 from autodiff_ref.train.plot import require_matplotlib
+from autodiff_ref.trees import JsonObject, PyTree
 from manual_grad import Derivation, grad_w11, grad_w12, grad_w21, notes
 
 UNBOUND = 10_000
@@ -31,7 +33,7 @@ CLOSED_FORMS = {notes.W11.name: grad_w11, notes.W12.name: grad_w12, notes.W21.na
 def with_company(derivation: Derivation) -> Derivation:
     """A derivation with what it is judged against above its lines and, for the notes, the closed form below."""
 
-    def reference(*args: Any, nabla: Any) -> Any:
+    def reference(*args: PyTree, nabla: Nabla) -> PyTree:
         f = derivation.of
         return nabla(f)(*args) if derivation.is_gradient else with_nabla(f)(*args, nabla=nabla)
 
@@ -80,7 +82,7 @@ def run(
             raise ValueError(f"--dtype must be float64 or float32, got {dtype!r}")
         chosen = [found for t in target or [targets.NOTES] for found in targets.derivations_of(t).items()]
         places = _places(out, [name for name, _ in chosen], matplotlib)
-        console, found = Console(), list[dict[str, Any]]()
+        console, found = Console(), list[JsonObject]()
         for (_, derivation), place in zip(chosen, places, strict=True):
             surveys = Surveyor(with_company(derivation), seed).survey(dtype, "numpy" if numpy else "compiled")
             drawn = any(survey.curves for survey in surveys)
@@ -94,7 +96,7 @@ def run(
         print(json.dumps({"derivations": found}, ensure_ascii=False, indent=1))
 
 
-def _places(out: Path | None, names: list[str], matplotlib: Any) -> list[Path]:
+def _places(out: Path | None, names: list[str], matplotlib: ModuleType) -> list[Path]:
     """Where the pictures go; told before anything is computed if they cannot go there."""
     base = out or Path("stability.png")
     endings = matplotlib.figure.Figure().canvas.get_supported_filetypes()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ LEVELS = {
 """from light to dark: they can be told apart without colour too"""
 
 
-def draw(matplotlib: Any, name: str, surveys: Sequence[Survey], path: Path) -> None:
+def draw(matplotlib: ModuleType, name: str, surveys: Sequence[Survey], path: Path) -> None:
     """Draws a picture: a row for each argument that runs, a column for each label.
 
     Args:

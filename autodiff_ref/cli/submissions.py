@@ -1,9 +1,8 @@
 """What students hand in: their lines, under the reference's claim."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from autodiff_ref.cli.targets import TargetError, Unusable, Usable, derivations_
 from autodiff_ref.judge.borrowed import borrowed
 from autodiff_ref.judge.inputs import NoInputError, draw_inputs
 from autodiff_ref.judge.lines.traces import Traces
+from autodiff_ref.trees import JsonObject
 from manual_grad.claims import without_claims
 from manual_grad.derivation import Derivation, Line, label_of
 
@@ -40,9 +40,9 @@ def submitted(files: tuple[str, ...], of: str, before: Callable[[str], None]) ->
             yield Unusable(file, str(error))
 
 
-def _held() -> dict[str, Any]:
+def _held() -> dict[str, object]:
     """The functions and classes of the judge, of the reference and of JAX, by their places."""
-    held: dict[str, Any] = {}
+    held: dict[str, object] = {}
     for name, module in list(sys.modules.items()):
         if name in _JAX or name.partition(".")[0] in _OURS or name.startswith("_manual_grad_target"):
             for key, value in list(vars(module).items()):
@@ -74,7 +74,7 @@ def lines_of(file: str, name: str) -> list[Line]:
     module = vars(module_of(file))
     derivations = {key: value for key, value in module.items() if isinstance(value, Derivation)}
     if name in derivations:
-        lines: Any = derivations[name].lines
+        lines: Sequence[Line] = derivations[name].lines
     elif len(derivations) == 1:
         lines = next(iter(derivations.values())).lines
     elif derivations:
@@ -88,14 +88,14 @@ def lines_of(file: str, name: str) -> list[Line]:
     return list(lines)
 
 
-def origins(derivation: Derivation, traces: Traces) -> list[dict[str, Any]]:
+def origins(derivation: Derivation, traces: Traces) -> list[JsonObject]:
     """For each line: what it leaves to ∇, where it differentiates by itself, and which line above is the same program."""
     try:
         args = draw_inputs(derivation, seed=0, at_least=1)[0].args
     except NoInputError:  # the report says so
         return []
-    found: list[dict[str, Any]] = []
-    programs: dict[Any, str] = {}
+    found: list[JsonObject] = []
+    programs: dict[tuple[str, tuple[bytes, ...]], str] = {}
     for line in derivation.lines:
         traced = traces.line(line, args)
         label = label_of(line)

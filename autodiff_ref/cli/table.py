@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-Values = Any
+Values = np.ndarray
 """A NumPy array of float64."""
 
 

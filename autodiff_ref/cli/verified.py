@@ -20,6 +20,7 @@ from autodiff_ref.cli.table import TableError, read_table
 from autodiff_ref.judge.derivations import Progress as Tell
 from autodiff_ref.judge.html import of_report
 from autodiff_ref.judge.report import Report
+from autodiff_ref.trees import Entry
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _list(wanted: list[str], *, as_json: bool) -> int:
     for each in unusable:
         print(f"error: {each.reason}", file=sys.stderr)
     if as_json:
-        listed: list[dict[str, Any]] = [
+        listed: list[Entry] = [
             {"target": each.target, "name": each.derivation.name, "lines": each.derivation.labels} for each in usable
         ]
         listed += [{"target": each.target, "error": each.reason} for each in unusable]

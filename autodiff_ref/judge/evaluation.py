@@ -10,7 +10,7 @@ from flint import arb
 from autodiff_ref.judge.balls import Context, exact, precision
 from autodiff_ref.judge.balls.context import Moved, Reading, Ties, entrywise
 from autodiff_ref.judge.program.comparisons import Site
-from autodiff_ref.judge.program.plans import Array, Constant, Entry, Plan
+from autodiff_ref.judge.program.plans import Array, Constant, Number, Plan
 from autodiff_ref.trees import Arguments
 
 
@@ -70,5 +70,5 @@ def as_balls(leaf: np.ndarray) -> Array:
     return exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
-def _as_ball(value: Entry) -> arb:
+def _as_ball(value: Number) -> arb:
     return value if isinstance(value, arb) else arb(int(value))

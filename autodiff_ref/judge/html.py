@@ -5,16 +5,14 @@ elsewhere, and there is no script.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
 from xml.etree import ElementTree
 
 from latex2mathml import converter
 
 from autodiff_ref.judge import pictures as pictured
-
-Entry = Mapping[str, Any]
+from autodiff_ref.trees import Entry
 
 STYLE = """
 .manual-grad { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 60rem; }

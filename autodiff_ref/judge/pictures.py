@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import Any
+
+from autodiff_ref.trees import Entry
 
 WIDTH = 360
 """units across, which are pixels on a phone"""
@@ -37,7 +38,7 @@ TICKS = (-1000.0, -10.0, 0.0, 10.0, 1000.0)
 FARTHEST = 1000.0
 """where a path ends that ends nowhere else"""
 
-Ulps = Mapping[str, Mapping[str, Any]]
+Ulps = Mapping[str, Entry]
 """By dtype and way of computing, what was measured of a line."""
 
 
@@ -68,7 +69,7 @@ def errors(measured: Sequence[tuple[str, Ulps]]) -> str:
     )
 
 
-def _bar(y: int, found: Mapping[str, Any], colour: str, dtype: str) -> Iterator[str]:
+def _bar(y: int, found: Entry, colour: str, dtype: str) -> Iterator[str]:
     """One dtype of a line."""
     worst, median = _along(_log(found["worst"])), _along(_log(found["median"]))
     said = f"{dtype}: worst {found['worst']:.3g} ulps, median {found['median']:.3g}, NaN at {found['nan']}"
@@ -86,7 +87,7 @@ def regions(measured: Sequence[tuple[str, Ulps]]) -> str:
     Args:
         measured: each line's label, and what was measured of it.
     """
-    paths: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    paths: dict[str, list[tuple[str, Entry]]] = {}
     for label, ulps in measured:
         for found in ((ulps.get("float64") or {}).get("compiled") or {}).get("regions", ()):
             path = ", ".join(part for part in (found["along"], found["given"]) if part)

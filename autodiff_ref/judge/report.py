@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -16,7 +15,7 @@ from autodiff_ref.judge.html import in_notebook, of_report
 from autodiff_ref.judge.search.swept import Power, Swept
 from autodiff_ref.judge.symbols.proof import Proof
 from autodiff_ref.judge.verdict import RIGHT, Verdict
-from autodiff_ref.trees import JsonObject
+from autodiff_ref.trees import Entry, JsonObject
 from manual_grad.derivation import Derivation, label_of
 
 
@@ -46,7 +45,7 @@ class LineReport:
     resolution: float = 0.0
     """where constants are inexact, the relative difference they would hide"""
     counterexample: Counterexample | None = None
-    ulps: dict[str, Any] | None = None
+    ulps: Entry | None = None
     """errors of the computed value by dtype and way of computing, where they were measured"""
     proof: Proof | None = None
     """of a line that agrees: whether it was proved; None where nobody tried"""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.settings import Settings
@@ -66,7 +66,8 @@ def split(
     return training, held_out
 
 
-def checked_weights(c: Any, n: int) -> np.ndarray | None:
+def checked_weights(c: ArrayLike | None, n: int) -> np.ndarray | None:
+    """The weights as (n,) float64, None where all are 1; TypeError or ValueError where they cannot be weights."""
     if c is None:
         return None
     weights = np.asarray(c)
@@ -80,7 +81,7 @@ def checked_weights(c: Any, n: int) -> np.ndarray | None:
     return weights
 
 
-def checked_names(columns: Any, label: Any, d: int) -> tuple[tuple[str, ...] | None, str | None]:
+def checked_names(columns: Iterable[str] | None, label: str | None, d: int) -> tuple[tuple[str, ...] | None, str | None]:
     """The names of the columns and of the label, which a model file keeps as text."""
     if isinstance(columns, str) or not isinstance(columns, Iterable | None):
         raise TypeError(f"columns must be the names of x's columns in a sequence, got {columns!r}")
@@ -93,7 +94,7 @@ def checked_names(columns: Any, label: Any, d: int) -> tuple[tuple[str, ...] | N
     return names, label
 
 
-def starting_layers(initial: Any, d: int, outputs: int, settings: Settings) -> Layers:
+def starting_layers(initial: Layers | None, d: int, outputs: int, settings: Settings) -> Layers:
     """The weights to start from, as NumPy arrays of the dtype to train in: `initial`, or where it is None random ones."""
     dtype, bias = np.dtype(settings.dtype), settings.bias
     if initial is None:

@@ -4,6 +4,7 @@ import gzip
 import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def text(
     Whoever gets None reads the file slowly, and can say what is wrong and where.
     """
     try:
-        csv: Any = importlib.import_module("pyarrow.csv")
-        arrow: Any = importlib.import_module("pyarrow")
+        csv: ModuleType = importlib.import_module("pyarrow.csv")
+        arrow: ModuleType = importlib.import_module("pyarrow")
     except ModuleNotFoundError:
         return None
     quotes, size = _looked_through(path)
@@ -83,7 +84,7 @@ class Parquet:
 
     def __init__(self, path: Path) -> None:
         try:
-            parquet: Any = importlib.import_module("pyarrow.parquet")
+            parquet: ModuleType = importlib.import_module("pyarrow.parquet")
         except ModuleNotFoundError as missing:
             raise ModuleNotFoundError(f"{path}: Parquet needs pyarrow: pip install 'manual-grad[train]'") from missing
         self.path = path

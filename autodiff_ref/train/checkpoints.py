@@ -8,12 +8,15 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from autodiff_ref.trees import JsonObject, PyTree
 
 KEPT = 2
 """Checkpoints in the folder, at most: the last one, and the one before."""
@@ -31,7 +34,7 @@ class Saved(NamedTuple):
     """Of the last epoch done."""
     arrays: Arrays
     """Leaves of pytrees, by name."""
-    history: list[Any]
+    history: list[dict[str, Any]]
     """JSON."""
 
 
@@ -50,7 +53,7 @@ class Checkpoints:
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str | Path, identity: dict[str, Any], resume: bool) -> None:
+    def __init__(self, folder: str | Path, identity: JsonObject, resume: bool) -> None:
         self.folder = Path(folder).absolute()
         self.identity = json.loads(json.dumps(identity))
         self._orbax = require_orbax()
@@ -90,7 +93,7 @@ class Checkpoints:
             raise ValueError(f"checkpoint {self.folder}: it is of another training: {told}")
         return Saved(number, arrays, history)
 
-    def offer(self, number: int, trees: dict[str, Any], history: list[Any], last: bool) -> None:
+    def offer(self, number: int, trees: Mapping[str, PyTree], history: Sequence[JsonObject], last: bool) -> None:
         """Writes the state after an epoch where it is due: after the last, and when enough time has passed.
 
         Raises:
@@ -125,7 +128,7 @@ class Checkpoints:
         self._manager.close()
 
 
-def require_orbax() -> Any:
+def require_orbax() -> ModuleType:
     """Orbax, or a ModuleNotFoundError that says how to install it."""
     try:
         return importlib.import_module("orbax.checkpoint")

@@ -12,6 +12,7 @@ kernel is spread over the GPU, and which nets have one, is by what was measured 
 from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,9 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jaxtyping import Array, Float
 
+from autodiff_ref.train.optimizers import Transformation
 from autodiff_ref.train.updates import Update, Values, update_of
+from autodiff_ref.trees import Function, PyTree, Structure
 from manual_grad.activations import activation_of, log_sigmoid_and_derivative
 from manual_grad.mlp import Layer
 
@@ -82,16 +85,26 @@ class Launch(NamedTuple):
     """Whether the next block is asked for before this one is worked on."""
 
 
+Ref = Any
+"""What Pallas hands a kernel for an array: it is read and written by index. Its class is private to JAX."""
+
+Count = Array | int
+"""A number of examples, or of one of them; under `jit` a traced one."""
+
+_Block = tuple[Array, Array, Array | None]
+"""features, labels and weights of some examples"""
+
+
 class Chip(NamedTuple):
     """The weights as a program holds them, by groups of units: one unit each, w (inputs,), or all in one, w (units, inputs)
 
     Padded with zeros: inputs and units to powers of two.
     """
 
-    w: tuple[Any, ...]
-    b: tuple[Any, ...] | None
-    v: tuple[Any, ...]
-    v0: Any | None
+    w: tuple[Array, ...]
+    b: tuple[Array, ...] | None
+    v: tuple[Array, ...]
+    v0: Array | None
 
 
 def one_pass_launch(layers: Layers) -> Launch | None:
@@ -126,7 +139,7 @@ def _is_the_notes_net(layers: Layers) -> bool:
     return all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(layers))
 
 
-def _groups(units: int) -> tuple[Any, ...]:
+def _groups(units: int) -> tuple[int | slice, ...]:
     """The units of each group: their numbers, or all of them."""
     return tuple(range(units)) if units <= FEW else (slice(None),)
 
@@ -175,6 +188,10 @@ def write_net(net: Layers, chip: Chip) -> None:
         v0[0] = chip.v0
 
 
+_Terms = tuple[Array, Chip]
+"""what examples add to ll, and to ∇ll"""
+
+
 class Arithmetic(NamedTuple):
     """What is done within a block."""
 
@@ -182,16 +199,16 @@ class Arithmetic(NamedTuple):
     """The squashing function."""
     lanes: int | None
     """As in `Launch`."""
-    precision: Any
+    precision: jax.lax.Precision | jax.lax.DotAlgorithmPreset
     """Of products of matrices."""
 
-    def scores(self, w: Any, x: Any) -> Any:
+    def scores(self, w: Array, x: Array) -> Array:
         """W X, (units, examples), or wᵀX of one unit, (examples,)"""
         if w.ndim == 1:
             return jnp.sum(w[:, None] * x, axis=0)
         return self._product(w, x, 0)
 
-    def outer(self, delta: Any, x: Any) -> Any:
+    def outer(self, delta: Array, x: Array) -> Array:
         """Δ Xᵀ, (units, inputs), or the terms of Xδ of one unit, (inputs, lanes)"""
         if delta.ndim > 1:
             return self._product(delta, x, 1)
@@ -201,18 +218,18 @@ class Arithmetic(NamedTuple):
             return terms
         return jnp.sum(jnp.reshape(terms, (inputs, self.lanes, examples // self.lanes)), axis=2)
 
-    def _product(self, one: Any, other: Any, axis: int) -> Any:
+    def _product(self, one: Array, other: Array, axis: int) -> Array:
         over = (((1,), (axis,)), ((), ()))
         return jax.lax.dot_general(one, other, over, precision=self.precision, preferred_element_type=jnp.float32)
 
-    def of_block(self, chip: Chip, x: Any, y: Any, c: Any | None) -> tuple[Any, Chip]:
+    def of_block(self, chip: Chip, x: Array, y: Array, c: Array | None) -> tuple[Array, Chip]:
         """What each example of a block adds to ll, and what ∇ll is the sum of
 
         r = c y σ(−yz), Δ_j = r v_j s'(a_j), ∂W = Δ Xᵀ, ∂b = Δ 1, ∂v_j = Σ r h_j: see `total_of` for the sums.
         """
         both = activation_of(self.hidden).both
-        hs: list[Any] = []
-        slopes: list[Any] = []
+        hs: list[Array] = []
+        slopes: list[Array] = []
         z = 0.0 if chip.v0 is None else chip.v0
         for k, (w, v) in enumerate(zip(chip.w, chip.v, strict=True)):
             a = self.scores(w, x)
@@ -233,7 +250,7 @@ class Arithmetic(NamedTuple):
         )
 
 
-def _column(number: Any) -> Any:
+def _column(number: Array) -> Array:
     """One number for each unit of a group, to be multiplied with (units, examples)"""
     return number[:, None] if number.ndim else number
 
@@ -243,12 +260,12 @@ def total_of(terms: Chip, chip: Chip) -> Chip:
     return jax.tree.map(lambda g, p: g if g.shape == p.shape else jnp.sum(g, axis=-1), terms, chip)
 
 
-def _precision(interpret: bool) -> Any:
+def _precision(interpret: bool) -> jax.lax.Precision | jax.lax.DotAlgorithmPreset:
     """Of products of matrices on the chip: three of TF32 make up one of float32."""
     return jax.lax.Precision.HIGHEST if interpret else jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3
 
 
-def _triton() -> Any:
+def _triton() -> ModuleType:
     from jax.experimental.pallas import triton  # here, since only a GPU's JAX need have it
 
     return triton
@@ -258,18 +275,18 @@ def _power_of_two(least: int) -> int:
     return 1 << max(0, (least - 1).bit_length())
 
 
-def _with_room(table: Any, rows: int, columns: int) -> Any:
+def _with_room(table: Array, rows: int, columns: int) -> Array:
     """For the interpreter, which clamps what a GPU masks: room for whole blocks."""
     return jnp.pad(table, ((0, max(0, rows - table.shape[0])), (0, columns)))
 
 
-def _reader(table: Any, inputs: int, weighted: bool, size: int) -> Callable[..., tuple[Any, Any, Any]]:
+def _reader(table: Ref, inputs: int, weighted: bool, size: int) -> Callable[..., _Block]:
     """(x, y, c) of the `size` columns from `first` on; with an `end`, 0 from there on. c is None where all weights are 1."""
     triton = _triton()
     room = _power_of_two(inputs)
     features = (jnp.arange(room) < inputs)[:, None]
 
-    def read(first: Any, end: Any = None) -> tuple[Any, Any, Any]:
+    def read(first: Count, end: Count | None = None) -> _Block:
         at, kept = pl.ds(first, size), features
         other: dict[str, Any] = {}
         if end is not None:
@@ -290,12 +307,12 @@ def _reader(table: Any, inputs: int, weighted: bool, size: int) -> Callable[...,
 def one_pass(
     layers: Layers,
     table: Float[Array, "rows room"],
-    n: Any,
+    n: Count | None,
     *,
     hidden: str,
     launch: Launch,
     interpret: bool = False,
-) -> tuple[Any, Layers]:
+) -> tuple[Array, Layers]:
     """(ll, ∇ll) over the first n columns of a table, X read once. To be called under `jax.jit`.
 
     Args:
@@ -315,14 +332,14 @@ def one_pass(
     if interpret:
         table = _with_room(table, room, size)
 
-    def program(*refs: Any) -> None:
+    def program(*refs: Ref) -> None:
         n_ref, table_ref, *rest = refs
         net, (w_out, numbers_out) = jax.tree.unflatten(shape, rest[: len(flat)]), rest[len(flat) :]
         chip, read = read_net(net), _reader(table_ref, inputs, weighted, size)
         end = jnp.int32(width) if n is None else n_ref[0]
         mine, whole = pl.program_id(0), jax.lax.div(end, jnp.int32(size))
 
-        def added(total: Any, first: Any, end: Any = None) -> Any:
+        def added(total: _Terms, first: Count, end: Count | None = None) -> _Terms:
             return jax.tree.map(jnp.add, total, arithmetic.of_block(chip, *read(first, end)))
 
         kinds = jax.eval_shape(lambda: arithmetic.of_block(chip, *read(0)))
@@ -363,14 +380,14 @@ def number_by_number(update: Update) -> bool:
     return update.operations is not None and update.operations <= NUMBER_BY_NUMBER
 
 
-def update_on_chip(optimizer: Any, layers: Layers) -> tuple[Update, Values]:
+def update_on_chip(optimizer: Transformation, layers: Layers) -> tuple[Update, Values]:
     """The computation of an optimiser on the weights as a program holds them, and its numbers."""
     leaves, shape = jax.tree.flatten(layers)
     return update_of(optimizer, _kinds_on_chip(shape, tuple(leaf.shape for leaf in leaves)))
 
 
 @lru_cache(maxsize=64)
-def _kinds_on_chip(shape: Any, sizes: tuple[tuple[int, ...], ...]) -> Chip:
+def _kinds_on_chip(shape: Structure, sizes: tuple[tuple[int, ...], ...]) -> Chip:
     """The shapes of a net as a program holds it; kept, since every epoch asks."""
     net = jax.tree.unflatten(shape, [jax.ShapeDtypeStruct(size, np.float32) for size in sizes])
     return jax.eval_shape(lambda net: read_net(padded(net)), net)
@@ -380,17 +397,17 @@ def epoch(
     update: Update,
     values: Values,
     layers: Layers,
-    state: Any,
+    state: PyTree,
     table: Float[Array, "rows room"],
-    decay: Any,
-    n: Any,
-    order: Any,
+    decay: Array | float,
+    n: Count | None,
+    order: Array | None,
     *,
     batch: int,
     hidden: str,
     launch: Launch,
     interpret: bool = False,
-) -> tuple[Layers, Any, Any]:
+) -> tuple[Layers, PyTree, Array]:
     """All steps of an epoch, in one kernel: (layers, state of the optimiser, ll). To be called under `jax.jit`.
 
     Args:
@@ -412,10 +429,10 @@ def epoch(
     arithmetic = Arithmetic(hidden, launch.lanes, _precision(interpret))
     like = jax.tree.structure(layers)
 
-    def is_net(tree: Any) -> bool:
+    def is_net(tree: PyTree) -> bool:
         return jax.tree.structure(tree) == like
 
-    def each(at_net: Callable[..., Any], at_number: Callable[..., Any], *trees: Any) -> Any:
+    def each(at_net: Function, at_number: Function, *trees: PyTree) -> PyTree:
         """Both functions, over the nets and over the other leaves of trees."""
         return jax.tree.map(lambda *t: at_net(*t) if is_net(t[0]) else at_number(*t), *trees, is_leaf=is_net)
 
@@ -425,7 +442,7 @@ def epoch(
         table = _with_room(table, _power_of_two(inputs), batch)
     numbers = jnp.zeros(1, jnp.int32) if order is None else jnp.asarray(order, jnp.int32)
 
-    def program(*refs: Any) -> None:
+    def program(*refs: Ref) -> None:
         n_ref, numbers_ref, table_ref, *rest = refs
         net, more, (ll_ref, *out) = rest[: len(carried)], rest[len(carried) : -len(carried) - 1], rest[-len(carried) - 1 :]
         chip, on_chip = each(read_net, lambda ref: ref[0], jax.tree.unflatten(shape, net))
@@ -434,14 +451,16 @@ def epoch(
         whole = jax.lax.div(end, jnp.int32(batch))
         parts = range(0, batch, columns)
 
-        def place(k: Any) -> Any:
+        def place(k: Count) -> Array:
             """Where the k-th batch begins; the last one where there is none, since nothing else may be read."""
             number = jnp.minimum(k, whole - 1)
             if order is not None:
                 number = jnp.minimum(numbers_ref[jnp.maximum(number, 0)], whole - 1)
             return jnp.maximum(number, 0) * batch
 
-        def stepped(chip: Chip, on_chip: Any, ll: Any, blocks: list[Any], count: Any) -> Any:
+        def stepped(
+            chip: Chip, on_chip: PyTree, ll: Array, blocks: list[_Block], count: Count
+        ) -> tuple[Chip, PyTree, Array]:
             """The step along the mean gradient over the blocks of a batch."""
             log_p, terms = arithmetic.of_block(chip, *blocks[0])
             for block in blocks[1:]:
@@ -452,7 +471,7 @@ def epoch(
             chip, on_chip = _ascended(update.run, values, chip, on_chip, mean, decay)
             return chip, on_chip, ll + log_p
 
-        def body(k: Any, carry: Any) -> Any:
+        def body(k: Array, carry: PyTree) -> PyTree:
             chip, on_chip, ll, here, first, following = carry
             after = read(following) if ahead else None
             blocks = [here if ahead else read(first)] + [read(first + part) for part in parts[1:]]
@@ -462,7 +481,7 @@ def epoch(
         carry = chip, on_chip, jnp.zeros(columns, jnp.float32), read(first) if ahead else None, first, place(1)
         chip, on_chip, ll, *_ = jax.lax.fori_loop(0, whole, body, carry)
 
-        def last_step(_: Any, carry: Any) -> Any:
+        def last_step(_: object, carry: PyTree) -> PyTree:
             chip, on_chip, ll = carry
             blocks = [read(whole * batch + part, end) for part in parts]
             return stepped(chip, on_chip, ll, blocks, end - whole * batch)
@@ -471,7 +490,7 @@ def epoch(
         chip, on_chip, ll = jax.lax.fori_loop(0, left, last_step, (chip, on_chip, ll))
         ll_ref[0] = jnp.sum(ll)
 
-        def put(ref: Any, number: Any) -> None:
+        def put(ref: Ref, number: Array) -> None:
             ref[0] = number
 
         each(write_net, put, jax.tree.unflatten(shape, out), (chip, on_chip))
@@ -487,11 +506,11 @@ def epoch(
 
 
 def _ascended(
-    update: Callable[..., Any], values: Values, chip: Chip, state: Any, mean: Chip, decay: Any
-) -> tuple[Chip, Any]:
+    update: Callable[..., tuple[PyTree, PyTree]], values: Values, chip: Chip, state: PyTree, mean: Chip, decay: Array
+) -> tuple[Chip, PyTree]:
     """The step along a mean gradient, less λ/N w on weights; as `autodiff_ref.train.loop` takes it."""
 
-    def less(gradients: Any, weights: Any) -> Any:
+    def less(gradients: PyTree, weights: PyTree) -> PyTree:
         return jax.tree.map(lambda g, w: g - decay * w, gradients, weights)
 
     uphill = mean._replace(w=less(mean.w, chip.w), v=less(mean.v, chip.v))

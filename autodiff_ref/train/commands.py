@@ -32,6 +32,7 @@ from autodiff_ref.train.report import evaluated, evaluated_numbers, linear_regre
 from autodiff_ref.train.shuffle import MODES
 from autodiff_ref.train.sources import source_of
 from autodiff_ref.train.values import whole
+from autodiff_ref.trees import JsonObject
 from manual_grad.activations import ACTIVATIONS
 from manual_grad.mlp import OUTPUTS
 
@@ -206,7 +207,7 @@ class Given(NamedTuple):
     x: Any
     labels: Any
     """None for a source, which has them."""
-    weights: Any
+    weights: np.ndarray | None
     columns: tuple[str, ...]
     encoding: Encoding | None = None
     notes: tuple[str, ...] = ()
@@ -290,9 +291,10 @@ def _test_share(given: Given, share: float, compare: bool, seed: int, *, classes
     return given._replace(x=given.x[stay], labels=labels[stay], weights=c), (np.asarray(given.x[apart]), labels[apart])
 
 
-def _judged(model: Model, given: Given, test: Test, compare: bool) -> dict[str, Any]:
+def _judged(model: Model, given: Given, test: Test, compare: bool) -> JsonObject:
     """What the model is worth on the examples kept apart, and a logistic regression beside it."""
     x, labels = test
+    found: JsonObject
     if model.target is not None:
         found = {"test": evaluated_numbers(model.predict(x), labels)}
         if compare:

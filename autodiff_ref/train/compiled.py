@@ -25,7 +25,7 @@ VARIABLE = "MANUAL_GRAD_CACHE"
 
 _lock = RLock()
 _inside = 0
-_before: dict[str, Any] = {}
+_before: dict[str, object] = {}
 
 
 def folder() -> Path | None:

@@ -6,14 +6,16 @@ A table is dealt so that each device holds, side by side, its columns of every b
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
+from autodiff_ref.train.chip import Count
 from autodiff_ref.train.examples import Passes
 from autodiff_ref.train.kernels import lane_sums
 from autodiff_ref.train.loop import Plan, Recipe, State, along, plan_of
@@ -80,11 +82,14 @@ def dealt(segment: Segment, inputs: int, batch: int, devices: int) -> Float[np.n
     return np.ascontiguousarray(by_device).reshape(len(full), -1)
 
 
-def put(mesh: Mesh, spec: PartitionSpec, tree: Any) -> Any:
+T = TypeVar("T")
+
+
+def put(mesh: Mesh, spec: PartitionSpec, tree: T) -> T:
     """Arrays on the devices of a mesh, of which a process hands over its own part alone."""
     sharding = NamedSharding(mesh, spec)
 
-    def one(leaf: Any) -> Any:
+    def one(leaf: ArrayLike) -> jax.Array:
         array = np.asarray(leaf)
         return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
@@ -93,13 +98,21 @@ def put(mesh: Mesh, spec: PartitionSpec, tree: Any) -> Any:
 
 @partial(jax.jit, static_argnames=("plan", "batch", "mesh"), donate_argnames="state")
 def sharded_epoch(
-    plan: Plan, values: Values, state: State, table: Float[Array, "rows n"], decay: Any, n: Any, *, batch: int, mesh: Mesh
-) -> tuple[State, Any]:
+    plan: Plan,
+    values: Values,
+    state: State,
+    table: Float[Array, "rows n"],
+    decay: Array | float,
+    n: Count,
+    *,
+    batch: int,
+    mesh: Mesh,
+) -> tuple[State, Array]:
     """One pass over a table that is `dealt` to the devices of a mesh: the steps of `epoch`, and ll."""
     local = batch // mesh.size
 
-    def run(values: Values, state: State, table: Any, decay: Any, n: Any) -> tuple[State, Any]:
-        def one(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
+    def run(values: Values, state: State, table: Array, decay: Array | float, n: Count) -> tuple[State, Array]:
+        def one(k: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
             state, ll = carry
             lanes, total = lane_sums(state.layers, table, k * local, local, plan.form, plan.gradient, plan.block)
             more, total = jax.lax.psum((jnp.sum(lanes), total), AXIS)

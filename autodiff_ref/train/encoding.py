@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from autodiff_ref.trees import Entry, JsonObject
 
 MISSING = frozenset(("", "?", "n/a", "na", "nan", "none", "null"))
 """What stands for a missing number, in small letters; and for missing text, but for "none", which is often a value."""
@@ -55,12 +56,12 @@ class Encoding:
         """Whether every column is one of numbers, without gaps."""
         return all(column.values is None and column.fill is None for column in self.columns)
 
-    def to_json(self) -> list[dict[str, Any]]:
+    def to_json(self) -> list[JsonObject]:
         """For a model's file."""
         return [asdict(column) for column in self.columns]
 
     @classmethod
-    def from_json(cls, columns: Any) -> "Encoding":
+    def from_json(cls, columns: Sequence[Entry]) -> "Encoding":
         """What `to_json` has written.
 
         Raises:

@@ -1,11 +1,12 @@
 """What `fit` is given, made ready to be trained on: the whole of it in one table, or read again for every epoch."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 from autodiff_ref.train.arguments import checked_weights, split
 from autodiff_ref.train.capacity import least
@@ -74,7 +75,7 @@ class Whole(NamedTuple):
         return checksum_of(*(row[: self.n] for row in self.table))
 
 
-def checksum_of(*arrays: Any) -> int:
+def checksum_of(*arrays: np.ndarray | None) -> int:
     """Of the bytes of arrays."""
     total = 0
     for array in arrays:
@@ -103,7 +104,7 @@ class InMemory:
     Args and raises as `fit` has them for x, y, example_weights and output.
     """
 
-    def __init__(self, x: Any, y: Any, example_weights: Any, output: str) -> None:
+    def __init__(self, x: object, y: object, example_weights: ArrayLike | None, output: str) -> None:
         self.x = as_matrix(x)
         n, self.d = self.x.shape
         self.classes: np.ndarray | None = None

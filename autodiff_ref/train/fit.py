@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
+from numpy.typing import ArrayLike, DTypeLike
 
 from autodiff_ref.train.arguments import checked_names, starting_layers
 from autodiff_ref.train.checkpoints import Checkpoints, require_orbax
@@ -18,12 +18,14 @@ from autodiff_ref.train.examples import InMemory, Whole, checksum_of
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.loop import Recipe
 from autodiff_ref.train.model import Model
+from autodiff_ref.train.optimizers import Transformation
 from autodiff_ref.train.run import Epoch, Task, by_lbfgs, by_steps
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.sources import Source
 from autodiff_ref.train.stream import Streamed
 from autodiff_ref.train.updates import update_of
 from autodiff_ref.train.values import truth, whole
+from autodiff_ref.trees import JsonObject
 
 MOST_BY_LBFGS = 100_000
 """Weights up to which L-BFGS writes checkpoints: its state is SciPy's own, so that they hold every gradient there was."""
@@ -49,31 +51,31 @@ class Fit:
 
 
 def fit(
-    x: Float[Any, "n d"] | Dataset | Source,
-    y: Any = None,
+    x: ArrayLike | Dataset | Source,
+    y: ArrayLike | None = None,
     *,
     widths: Sequence[int] = (2,),
     hidden: str = "sigmoid",
     bias: bool = True,
     epochs: int = 50,
     batch_size: int | None = 32,
-    optimizer: Any = "sgd",
+    optimizer: str | Transformation = "sgd",
     learning_rate: float = 0.1,
     momentum: float = 0.9,
     weight_decay: float = 0.0,
-    example_weights: Float[Any, " n"] | None = None,
+    example_weights: ArrayLike | None = None,
     gradient: str = "hand",
     standardise: bool = True,
     validation: float = 0.0,
     patience: int = 10,
     shuffle: str = "auto",
     seed: int = 0,
-    dtype: Any = "float32",
+    dtype: DTypeLike = "float32",
     output: str = "classes",
     initial: Layers | None = None,
     columns: Sequence[str] | None = None,
     label: str | None = None,
-    on_epoch: Callable[[Epoch], Any] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     devices: int = 1,
@@ -213,7 +215,9 @@ def fit(
     return Fit(model, history, stopped, constant, ready.rows_held_out)
 
 
-def _given(x: Any, y: Any, example_weights: Any, settings: Settings) -> InMemory | Streamed:
+def _given(
+    x: ArrayLike | Dataset | Source, y: ArrayLike | None, example_weights: ArrayLike | None, settings: Settings
+) -> InMemory | Streamed:
     """The examples that `fit` was given, looked at."""
     if isinstance(x, Dataset):
         if y is not None:
@@ -231,7 +235,7 @@ def _given(x: Any, y: Any, example_weights: Any, settings: Settings) -> InMemory
     return Streamed(x, settings.output)
 
 
-def _names_of(x: Any) -> Sequence[str] | None:
+def _names_of(x: object) -> Sequence[str] | None:
     """The names of the columns of a dataset, a source or a frame."""
     if isinstance(x, Dataset | Source):
         return x.columns
@@ -239,7 +243,7 @@ def _names_of(x: Any) -> Sequence[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _identity(settings: Settings, task: Task, layers: Layers) -> dict[str, Any]:
+def _identity(settings: Settings, task: Task, layers: Layers) -> JsonObject:
     """What a training depends on, as a checkpoint keeps it: settings, and sums of the bytes of data and weights."""
     if settings.method is None and (size := sum(leaf.size for leaf in jax.tree.leaves(layers))) > MOST_BY_LBFGS:
         raise ValueError(

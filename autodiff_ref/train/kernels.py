@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from autodiff_ref.train import chip
+from autodiff_ref.train.chip import Count
 from manual_grad._arrays import is_traced
 from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer, is_narrow, terms_and_grad_columns
@@ -35,7 +36,10 @@ class Form(NamedTuple):
     """"classes" for labels, "identity" for numbers."""
 
 
-Sums = tuple[Any, Layers]
+Table = Array | np.ndarray
+"""One example a column: features, label, weight."""
+
+Sums = tuple[Array, Layers]
 """ll and its gradient, summed over examples; within a loop ll by lanes, (block,), which add up to it."""
 
 CACHE = 65_536
@@ -53,12 +57,12 @@ RANGE, RANGES = 25_000_000, 64
 """A sum is made of ranges of about this much work, a power of two of them and at most so many, whatever the processors."""
 
 
-def by_hand(layers: Layers, xt: Any, y: Any, c: Any, form: Form) -> Sums:
+def by_hand(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form) -> Sums:
     """What each example adds to ll, and ∇ll, by the δ recursion of `manual_grad.mlp`."""
     return terms_and_grad_columns(layers, xt, y, c, activation_of(form.hidden), form.output)
 
 
-def by_hand_uncut(layers: Layers, columns: Any, form: Form) -> Sums:
+def by_hand_uncut(layers: Layers, columns: Array, form: Form) -> Sums:
     """The same of columns of a table as they stand, for an accelerator, where to cut X out of them is to copy it
 
     The first layer is given weights 0 for the rows of labels and of weights.
@@ -73,7 +77,7 @@ def by_hand_uncut(layers: Layers, columns: Any, form: Form) -> Sums:
     return terms, (of_first._replace(w=of_first.w[:, :d]), *rest)
 
 
-def by_autodiff(layers: Layers, xt: Any, y: Any, c: Any, form: Form) -> Sums:
+def by_autodiff(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form) -> Sums:
     """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh."""
     gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, form)
     return terms, gradient
@@ -111,14 +115,14 @@ WHOLE = 1 << 30
 """The block of an accelerator: all examples at once, in one call."""
 
 
-def accelerated(table: Any = None) -> bool:
+def accelerated(table: object = None) -> bool:
     """Whether a table, or what is not on any device yet, is worked on by an accelerator: a GPU, or whatever is no CPU."""
     if isinstance(table, jax.Array) and not is_traced(table):
         return any(device.platform != "cpu" for device in table.devices())
     return jax.default_backend() != "cpu"
 
 
-def block_of(layers: Layers, table: Any, n: int | None = None) -> int:
+def block_of(layers: Layers, table: Table, n: int | None = None) -> int:
     """How many columns to work on at a time: a power of two, by the widest layer and by the memory of X, n examples.
 
     From 128 to 2,048 by the caches. Measured over these for 4 to 300 features, 2 to 64 units, both precisions
@@ -131,11 +135,11 @@ def block_of(layers: Layers, table: Any, n: int | None = None) -> int:
     """
     if accelerated(table):
         return WHOLE
-    rows, n = table.shape[0], n or table.shape[1]
+    rows, examples = table.shape[0], n or table.shape[1]
     shapes = [layer.w.shape for layer in layers]
     fits = CACHE // (max(rows, *(units for units, _ in shapes)) * table.dtype.itemsize)
     numbers = 8 + 2 * rows + sum(5 * shape[0] + (0 if is_narrow(shape) else 2 * shape[1]) for shape in shapes)
-    allowed = max(16, int(SHARE * (rows - 1) * n / numbers))
+    allowed = max(16, int(SHARE * (rows - 1) * examples / numbers))
     return min(2_048, max(128, _power_of_two(fits)), _power_of_two(allowed))
 
 
@@ -143,7 +147,7 @@ def _power_of_two(most: int) -> int:
     return 1 << max(0, most.bit_length() - 1)
 
 
-def sums(layers: Layers, table: Any, *, form: Form, gradient: str, block: int | None = None) -> Sums:
+def sums(layers: Layers, table: Table, *, form: Form, gradient: str, block: int | None = None) -> Sums:
     """ll and ∇ll over all columns of a table, block by block. To be called under `jax.jit`.
 
     The columns left over after whole blocks are a block of their own: nothing is padded and nothing dropped.
@@ -152,7 +156,7 @@ def sums(layers: Layers, table: Any, *, form: Form, gradient: str, block: int | 
     return jnp.sum(lanes), total
 
 
-def lane_sums(layers: Layers, table: Any, start: Any, count: int, form: Form, gradient: str, block: int) -> Sums:
+def lane_sums(layers: Layers, table: Table, start: Count, count: int, form: Form, gradient: str, block: int) -> Sums:
     """ll by lanes and ∇ll over `count` columns from `start` on: lane k adds up the k-th examples of all blocks
 
     Whoever loops over this adds lane to lane, and sums the lanes once at the end: a sum within every step takes XLA on CPU
@@ -161,7 +165,7 @@ def lane_sums(layers: Layers, table: Any, start: Any, count: int, form: Form, gr
     d = layers[0].w.shape[1]
     compute = gradient_of(gradient)
 
-    def of_block(first: Any, size: int) -> Sums:
+    def of_block(first: Count, size: int) -> Sums:
         columns = jax.lax.dynamic_slice_in_dim(table, first, size, axis=1)
         if block == WHOLE and gradient == "hand":
             return by_hand_uncut(layers, columns, form)
@@ -185,7 +189,9 @@ def add(total: Sums, more: Sums) -> Sums:
     return lanes.at[: few.shape[0]].add(few), jax.tree.map(jnp.add, one, other)
 
 
-def left_over(layers: Layers, table: Any, first: Any, end: Any, size: int, form: Form, gradient: str, block: int) -> Sums:
+def left_over(
+    layers: Layers, table: Table, first: Count, end: Count, size: int, form: Form, gradient: str, block: int
+) -> Sums:
     """ll by lanes and ∇ll over the columns from `first` to before `end`, at most `size` of them; both may be traced
 
     The window is `size` columns wide whatever is left. Columns in it that are not asked for are set to 0 and have weight 0:
@@ -200,12 +206,12 @@ def left_over(layers: Layers, table: Any, first: Any, end: Any, size: int, form:
     return lane_sums(layers, weighted, 0, size, form, gradient, block)
 
 
-def span_sums(layers: Layers, table: Any, first: Any, end: Any, *, form: Form, gradient: str, block: int) -> Sums:
+def span_sums(layers: Layers, table: Table, first: Count, end: Count, *, form: Form, gradient: str, block: int) -> Sums:
     """ll and ∇ll over the columns from `first` to before `end`, which are traced: blocks, and what is left over."""
     block = min(block, table.shape[1])
     whole = (end - first) // block
 
-    def of_block(k: Any, total: Sums) -> Sums:
+    def of_block(k: Array, total: Sums) -> Sums:
         more = lane_sums(layers, table, first + k * block, block, form, gradient, block)
         return jax.tree.map(jnp.add, total, more)
 
@@ -237,7 +243,7 @@ def ranges_of(layers: Layers, n: int) -> int:
     return min(RANGES, 1 << max(0, (_work(layers, n) // RANGE).bit_length() - 1))
 
 
-def workers_for(layers: Layers, table: Any, n: int | None = None) -> int:
+def workers_for(layers: Layers, table: Table, n: int | None = None) -> int:
     """How many threads to share the examples among: one a processor, fewer where there is little work."""
     examples: int = table.shape[1] if n is None else n
     return max(1, min(threads(), _work(layers, examples) // WORK, ranges_of(layers, examples)))
@@ -313,7 +319,7 @@ def sum_over(
 
 @partial(jax.jit, static_argnames=("form", "gradient", "launch", "full"))
 def whole_sums(
-    layers: Layers, table: Any, n: Any, *, form: Form, gradient: str, launch: chip.Launch | None, full: bool
+    layers: Layers, table: Array, n: Count, *, form: Form, gradient: str, launch: chip.Launch | None, full: bool
 ) -> Sums:
     """ll and ∇ll over the first n columns in one call: by the kernel that reads X once, or by XLA."""
     if launch is not None:
@@ -334,6 +340,6 @@ def mean_log_likelihood(layers: Layers, table: Float[Array, "rows n"], *, hidden
 
 
 @partial(jax.jit, static_argnames=("form", "block"))
-def mean_over(layers: Layers, table: Float[Array, "rows room"], n: Any, *, form: Form, block: int) -> Float[Array, ""]:
+def mean_over(layers: Layers, table: Float[Array, "rows room"], n: Count, *, form: Form, block: int) -> Float[Array, ""]:
     """1/n Σ_i c_i log σ(y_i z_i) over the first n columns; what is compiled does not depend on n."""
     return span_sums(layers, table, 0, n, form=form, gradient="hand", block=block)[0] / n

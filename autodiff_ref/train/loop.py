@@ -11,9 +11,11 @@ from jaxtyping import Array, Float, Int
 
 from autodiff_ref.train import chip, kernels
 from autodiff_ref.train.capacity import least
+from autodiff_ref.train.chip import Count
 from autodiff_ref.train.kernels import (
     Form,
     Layers,
+    Table,
     block_of,
     gradient_of,
     lane_sums,
@@ -24,6 +26,7 @@ from autodiff_ref.train.kernels import (
 )
 from autodiff_ref.train.updates import Update, Values, update_of
 from autodiff_ref.train.values import whole
+from autodiff_ref.trees import PyTree
 from manual_grad.activations import activation_of
 from manual_grad.mlp import OUTPUTS
 
@@ -66,7 +69,7 @@ class State(NamedTuple):
     """What a step changes."""
 
     layers: Layers
-    optimizer: Any
+    optimizer: PyTree
 
 
 class Plan(NamedTuple):
@@ -78,7 +81,7 @@ class Plan(NamedTuple):
     block: int
 
 
-def plan_of(recipe: Recipe, layers: Layers, table: Any, n: int | None = None) -> tuple[Plan, Values]:
+def plan_of(recipe: Recipe, layers: Layers, table: Table, n: int | None = None) -> tuple[Plan, Values]:
     """The plan of a recipe for a net and a table, and the numbers of its optimiser.
 
     Raises:
@@ -94,7 +97,7 @@ def start(recipe: Recipe, layers: Layers) -> State:
     return State(own, recipe.optimizer.init(own))
 
 
-def ascend(plan: Plan, values: Values, state: State, gradient: Layers, decay: Any) -> State:
+def ascend(plan: Plan, values: Values, state: State, gradient: Layers, decay: Array | float) -> State:
     """w ← w + step of the optimiser along ∇(mean ll) − λ/N W"""
     uphill = tuple(g._replace(w=g.w - decay * layer.w) for g, layer in zip(gradient, state.layers, strict=True))
     downhill = jax.tree.map(jnp.negative, uphill)
@@ -102,7 +105,7 @@ def ascend(plan: Plan, values: Values, state: State, gradient: Layers, decay: An
     return State(jax.tree.map(lambda p, u: (p + u).astype(p.dtype), state.layers, change), optimizer)
 
 
-def along(plan: Plan, values: Values, state: State, total: Layers, count: Any, decay: Any) -> State:
+def along(plan: Plan, values: Values, state: State, total: Layers, count: Count, decay: Array | float) -> State:
     """The step along the gradient `total`, a sum over `count` examples."""
     return ascend(plan, values, state, jax.tree.map(lambda g: (g / count).astype(g.dtype), total), decay)
 
@@ -133,7 +136,7 @@ def step(recipe: Recipe, state: State, batch: Float[Array, "rows m"], decay: flo
 
 
 @partial(jax.jit, static_argnums=0)
-def _step(plan: Plan, values: Values, state: State, batch: Any, decay: Any) -> tuple[State, Any]:
+def _step(plan: Plan, values: Values, state: State, batch: Array, decay: Array | float) -> tuple[State, Array]:
     count = batch.shape[1]
     lanes, total = lane_sums(state.layers, batch, 0, count, plan.form, plan.gradient, plan.block)
     return along(plan, values, state, total, count, decay), jnp.sum(lanes)
@@ -142,11 +145,11 @@ def _step(plan: Plan, values: Values, state: State, batch: Any, decay: Any) -> t
 def epoch(
     recipe: Recipe,
     state: State,
-    table: Float[Any, "rows n"],
+    table: Table,
     decay: float = 0.0,
     *,
     batch_size: int,
-    order: Int[Any, " batches"] | None = None,
+    order: Int[Array | np.ndarray, " batches"] | None = None,
     n: int | None = None,
 ) -> tuple[State, Float[Array, ""]]:
     """One pass over a table, one step a batch, in one compiled loop
@@ -193,7 +196,7 @@ def epoch(
     return _epoch(plan, values, state, table, decay, n, batch, order)
 
 
-def _checked_order(order: Any, batches: int, most: int) -> Any:
+def _checked_order(order: Array | np.ndarray, batches: int, most: int) -> Array | np.ndarray:
     if np.shape(order) not in ((batches,), (most,)):
         raise ValueError(f"order has shape {np.shape(order)}: it must be ({batches},), one number for each whole batch")
     if isinstance(order, jax.Array):  # traced, or on a device: `_epoch` looks at its numbers
@@ -209,18 +212,25 @@ def _checked_order(order: Any, batches: int, most: int) -> Any:
 
 @partial(jax.jit, static_argnums=(0, 6), donate_argnums=2)
 def _epoch(
-    plan: Plan, values: Values, state: State, table: Float[Array, "rows n"], decay: Any, n: Any, batch: int, order: Any
+    plan: Plan,
+    values: Values,
+    state: State,
+    table: Float[Array, "rows n"],
+    decay: Array | float,
+    n: Count,
+    batch: int,
+    order: Array | None,
 ) -> tuple[State, Float[Array, ""]]:
     batches = n // batch
     settings = plan.form, plan.gradient, plan.block
 
-    def one(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
+    def one(k: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
         state, lanes = carry
         first = (k if order is None else order[k]) * batch
         more, total = lane_sums(state.layers, table, first, batch, *settings)
         return along(plan, values, state, total, batch, decay), lanes + more
 
-    def one_if_there_is(k: Any, carry: tuple[State, Any]) -> tuple[State, Any]:
+    def one_if_there_is(k: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
         return jax.tree.map(partial(jnp.where, k < batches), one(k, carry), carry)
 
     lanes = jnp.zeros(min(batch, plan.block), table.dtype)
@@ -236,26 +246,34 @@ def _epoch_on_chip(
     update: Update,
     numbers: Values,
     state: State,
-    table: Any,
-    decay: Any,
-    n: Any,
+    table: Array,
+    decay: Array | float,
+    n: Count,
     batch: int,
-    order: Any,
+    order: Array | None,
     hidden: str,
     launch: chip.Launch,
-) -> tuple[State, Any]:
-    options: Any = {"batch": batch, "hidden": hidden, "launch": launch, "interpret": chip.INTERPRET}
+) -> tuple[State, Array]:
+    options: dict[str, Any] = {"batch": batch, "hidden": hidden, "launch": launch, "interpret": chip.INTERPRET}
     layers, optimizer, ll = chip.epoch(update, numbers, *state, table, decay, n, order, **options)
     return State(layers, optimizer), _unless_misnumbered(ll, order, n // batch)
 
 
 def _completed(
-    plan: Plan, values: Values, state: State, ll: Any, table: Any, decay: Any, n: Any, batch: int, order: Any
-) -> tuple[State, Any]:
+    plan: Plan,
+    values: Values,
+    state: State,
+    ll: Array,
+    table: Array,
+    decay: Array | float,
+    n: Count,
+    batch: int,
+    order: Array | None,
+) -> tuple[State, Array]:
     """An epoch with the step over what is left after whole batches."""
     batches = n // batch
 
-    def rest() -> tuple[State, Any]:
+    def rest() -> tuple[State, Array]:
         first = batches * batch
         lanes, total = left_over(state.layers, table, first, n, batch, plan.form, plan.gradient, plan.block)
         return along(plan, values, state, total, n - first, decay), jnp.sum(lanes)
@@ -266,7 +284,7 @@ def _completed(
     return state, _unless_misnumbered(ll, order, batches)
 
 
-def _unless_misnumbered(ll: Any, order: Any, batches: Any) -> Any:
+def _unless_misnumbered(ll: Array, order: Array | None, batches: Count) -> Any:
     """ll, or NaN where `order` has a number that no batch has."""
     if order is None:
         return ll
@@ -275,7 +293,7 @@ def _unless_misnumbered(ll: Any, order: Any, batches: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _full(plan: Plan, values: Values, state: State, table: Any, decay: Any, n: Any) -> tuple[State, Any]:
+def _full(plan: Plan, values: Values, state: State, table: Array, decay: Array | float, n: Count) -> tuple[State, Array]:
     ll, total = span_sums(state.layers, table, 0, n, form=plan.form, gradient=plan.gradient, block=plan.block)
     return along(plan, values, state, total, n, decay), ll
 

@@ -5,15 +5,17 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.encoding import Encoding
+from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.members import Archive, Damaged
 from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
+from autodiff_ref.trees import Entry, Json, JsonObject
 from manual_grad import mlp
 from manual_grad.activations import activation_of
 from manual_grad.mlp import Layer
@@ -39,7 +41,7 @@ class Model:
         ['malignant']
     """
 
-    layers: tuple[Layer[Any], ...]
+    layers: Layers
     hidden: str
     classes: np.ndarray
     """The labels: of two classes the one for −1, then the one for +1; of K classes one for each unit of the output; none
@@ -48,14 +50,14 @@ class Model:
     columns: tuple[str, ...] | None = None
     label: str | None = None
     """The name of the label's column."""
-    training: dict[str, Any] = field(default_factory=dict[str, Any])
+    training: JsonObject = field(default_factory=dict[str, Json])
     """How it was trained, for people; JSON."""
     encoding: Encoding | None = None
     """How the columns of a file become features; None where they are the features."""
     target: Scaling | None = None
     """Of a net that predicts numbers, their mean and deviation, (1,) each: the prediction is mean + deviation · z."""
 
-    def score(self, x: Any) -> Float[np.ndarray, "..."]:
+    def score(self, x: ArrayLike) -> Float[np.ndarray, "..."]:
         """z for each row of x: the log-odds of the second class; (n, K) for K > 2 classes; the standardised prediction."""
         x = as_matrix(x)
         d = len(self.scaling.mean)
@@ -69,19 +71,19 @@ class Model:
             parts.append(mlp.score(self.layers, chunk.astype(dtype), self.hidden))
         return np.concatenate(parts)
 
-    def predict_probability(self, x: Any) -> Float[np.ndarray, "..."]:
+    def predict_probability(self, x: ArrayLike) -> Float[np.ndarray, "..."]:
         """σ(z), the probability of the second class; (n, K), the softmax of z, for K > 2 classes."""
         self._require_classes()
         z = self.score(x)
         return sigmoid(z) if z.ndim == 1 else softmax(z.T).T
 
-    def probabilities(self, x: Any) -> Float[np.ndarray, "n classes"]:
+    def probabilities(self, x: ArrayLike) -> Float[np.ndarray, "n classes"]:
         """The probability of every class, a column each."""
         self._require_classes()
         z = self.score(x)
         return np.column_stack([sigmoid(-z), sigmoid(z)]) if z.ndim == 1 else softmax(z.T).T
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: ArrayLike) -> np.ndarray:
         """The most probable label of each row of x, of two classes the second one at z = 0; or the number predicted."""
         z = self.score(x)
         if self.target is not None:
@@ -113,7 +115,7 @@ class Model:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: not written, since no one could load this model: {error}") from None
         path.parent.mkdir(parents=True, exist_ok=True)
-        about: dict[str, Any] = {
+        about: JsonObject = {
             "format": FORMAT,
             "version": self._version(),
             "hidden": self.hidden,
@@ -126,7 +128,7 @@ class Model:
             about["encoding"] = self.encoding.to_json()
         if self.target is not None:
             about["target"] = [float(self.target.mean[0]), float(self.target.scale[0])]
-        arrays: dict[str, Any] = {
+        arrays: dict[str, np.ndarray] = {
             "about": np.array(json.dumps(about, ensure_ascii=False)),
             "classes": self.classes,
             "mean": self.scaling.mean,
@@ -204,7 +206,7 @@ def load(path: str | Path) -> Model:
         raise ValueError(f"{path}: a damaged model: {error}") from None
 
 
-def _about(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _about(path: Path, arrays: dict[str, np.ndarray]) -> Entry:
     """What a model file says about itself, of a format and version that are known."""
     try:
         about = json.loads(str(arrays["about"][()]))
@@ -220,7 +222,7 @@ def _about(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     return about
 
 
-def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Model:
+def _assembled(about: Entry, arrays: dict[str, np.ndarray]) -> Model:
     layers = tuple(
         Layer(arrays[f"w{number}"], arrays[f"b{number}"] if layer["bias"] else None)
         for number, layer in enumerate(about["layers"], start=1)

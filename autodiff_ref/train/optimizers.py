@@ -6,20 +6,39 @@
 import importlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from autodiff_ref.train.values import real
+from autodiff_ref.trees import PyTree
+
+
+class _OfOptax(Protocol):
+    """A pair init, update, as optax's `GradientTransformation` is."""
+
+    def init(self, parameters: PyTree, /) -> PyTree:
+        """The state before the first step."""
+        ...
+
+    def update(self, gradient: PyTree, state: PyTree, parameters: PyTree = None, /) -> tuple[PyTree, PyTree]:
+        """The step along −gradient, and the state after it."""
+        ...
 
 
 class Optimizer(NamedTuple):
     """init(parameters) → state;  update(gradient, state, parameters) → (step, state). optax's transformations fit."""
 
-    init: Callable[[Any], Any]
-    update: Callable[..., tuple[Any, Any]]
+    init: Callable[[PyTree], PyTree]
+    update: Callable[..., tuple[PyTree, PyTree]]
+
+
+Transformation = Optimizer | _OfOptax
+"""What descends: a pair init, update."""
 
 
 @lru_cache
@@ -44,22 +63,22 @@ def sgd(learning_rate: float, momentum: float = 0.0) -> Optimizer:
     """
     learning_rate, momentum = checked_rates(learning_rate, momentum)
 
-    def init(parameters: Any) -> Any:
+    def init(parameters: PyTree) -> PyTree:
         return jax.tree.map(_zeros, parameters) if momentum else ()
 
-    def update(gradient: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+    def update(gradient: PyTree, state: PyTree, parameters: PyTree = None) -> tuple[PyTree, PyTree]:
         velocity = jax.tree.map(lambda v, g: momentum * v + g, state, gradient) if momentum else gradient
         return jax.tree.map(lambda v: -learning_rate * v, velocity), velocity if momentum else ()
 
     return Optimizer(init, update)
 
 
-def _zeros(p: Any) -> Any:
+def _zeros(p: ArrayLike) -> jax.Array:
     """Zeros as p, made by NumPy: JAX would compile a program for each shape."""
     return jax.device_put(np.zeros(np.shape(p), jnp.result_type(p)))
 
 
-def checked_rates(learning_rate: Any, momentum: Any) -> tuple[float, float]:
+def checked_rates(learning_rate: object, momentum: object) -> tuple[float, float]:
     """η > 0 and μ in [0, 1), as Python's numbers; TypeError or ValueError otherwise."""
     rate, inertia = real("learning_rate", learning_rate), real("momentum", momentum)
     if not 0 < rate < float("inf"):
@@ -69,7 +88,7 @@ def checked_rates(learning_rate: Any, momentum: Any) -> tuple[float, float]:
     return rate, inertia
 
 
-def optimizer_of(optimizer: Any, learning_rate: float, momentum: float) -> Any:
+def optimizer_of(optimizer: str | Transformation, learning_rate: float, momentum: float) -> Transformation:
     """The optimiser that is named, or given.
 
     Args:
@@ -95,16 +114,16 @@ def optimizer_of(optimizer: Any, learning_rate: float, momentum: float) -> Any:
 
 
 @lru_cache
-def _of_optax(name: str, learning_rate: float) -> Any:
+def _of_optax(name: str, learning_rate: float) -> Transformation:
     try:
-        optax: Any = importlib.import_module("optax")
+        optax: ModuleType = importlib.import_module("optax")
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
             f"optimizer {name!r} is optax's, which is not installed: pip install 'manual-grad[train]', or use sgd or lbfgs"
         ) from missing
     make = getattr(optax, name, None)
     try:
-        made = make(learning_rate=learning_rate) if callable(make) and not name.startswith("_") else None
+        made: Any = make(learning_rate=learning_rate) if callable(make) and not name.startswith("_") else None
     except TypeError:
         made = None
     if not (callable(getattr(made, "init", None)) and callable(getattr(made, "update", None))):

@@ -3,17 +3,19 @@
 import importlib
 import itertools
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from autodiff_ref.train.fit import Fit
+from autodiff_ref.trees import Entry
 
 
-def require_matplotlib(what: str = "--plot") -> Any:
+def require_matplotlib(what: str = "--plot") -> ModuleType:
     """matplotlib, or a ModuleNotFoundError that says how to install it."""
     try:
-        matplotlib: Any = importlib.import_module("matplotlib")
+        matplotlib: ModuleType = importlib.import_module("matplotlib")
         importlib.import_module("matplotlib.figure")
         importlib.import_module("matplotlib.patches")
     except ModuleNotFoundError as missing:
@@ -30,7 +32,7 @@ def require_picture(path: Path) -> None:
         raise NotADirectoryError(f"--plot {path}: there is no folder {path.parent}")
 
 
-def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path, test: dict[str, Any] | None = None) -> None:
+def plot(fit: Fit, x: np.ndarray, y: np.ndarray, path: str | Path, test: Entry | None = None) -> None:
     """Draws ll an example against the epoch and, where x has two columns, the probability over their plane.
 
     Args:

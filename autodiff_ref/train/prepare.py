@@ -1,8 +1,8 @@
 """From examples to the table that training runs on: labels to ±1, features standardised, one example a column."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -23,7 +23,7 @@ class Scaling(NamedTuple):
     scale: Float[np.ndarray, " d"]
 
 
-def as_matrix(x: Any, name: str = "x") -> np.ndarray:
+def as_matrix(x: object, name: str = "x") -> np.ndarray:
     """x as a NumPy matrix of numbers, not copied where it is one already (memory-mapped ones stay so)."""
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if array.dtype.kind not in "fiub":
@@ -33,7 +33,7 @@ def as_matrix(x: Any, name: str = "x") -> np.ndarray:
     return array
 
 
-def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
+def signs_of(labels: object, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     """(y, classes): labels as −1 and +1, and the two values that these stand for, in this order.
 
     Args and raises as `classes_of`, which see; and ValueError where there are more than two values.
@@ -49,7 +49,7 @@ def signs_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     return y, classes
 
 
-def classes_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
+def classes_of(labels: object, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray]:
     """(y, classes): two different labels as −1 and +1, K > 2 of them as 0, …, K − 1, and the values that these stand for.
 
     Args:
@@ -92,7 +92,7 @@ def classes_of(labels: Any, n: int) -> tuple[Float[np.ndarray, " n"], np.ndarray
     return codes_of(codes, len(classes)), classes
 
 
-def targets_of(y: Any, n: int) -> Float[np.ndarray, " n"]:
+def targets_of(y: object, n: int) -> Float[np.ndarray, " n"]:
     """Numbers to be predicted, in float64.
 
     Raises:
@@ -195,7 +195,7 @@ def table_of(
     return table
 
 
-def _chunks(x: np.ndarray, rows: np.ndarray | None) -> Any:
+def _chunks(x: np.ndarray, rows: np.ndarray | None) -> Iterator[np.ndarray]:
     n = len(x) if rows is None else len(rows)
     for first in range(0, n, CHUNK):
         part = x[first : first + CHUNK] if rows is None else x[rows[first : first + CHUNK]]

@@ -1,7 +1,6 @@
 """Training for people: a line that moves while it runs, on a terminal; a summary when it is done."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,6 +9,7 @@ from rich.text import Text
 from autodiff_ref.train.fit import Fit
 from autodiff_ref.train.report import better, convergence, told
 from autodiff_ref.train.run import Epoch
+from autodiff_ref.trees import Entry, JsonObject
 
 
 class ProgressLine:
@@ -30,7 +30,7 @@ class ProgressLine:
         )
         self.task = None if self.progress is None else self.progress.add_task("", total=epochs, state="compiling")
 
-    def running(self) -> AbstractContextManager[Any]:
+    def running(self) -> AbstractContextManager[object]:
         """The context in which the line is shown."""
         return nullcontext() if self.progress is None else self.progress
 
@@ -42,9 +42,7 @@ class ProgressLine:
             self.progress.update(self.task, completed=done.number, state=state)
 
 
-def summary_of(
-    fit: Fit, worth: tuple[float, float | None], costs: dict[str, float] | None, saved: str | None
-) -> dict[str, Any]:
+def summary_of(fit: Fit, worth: tuple[float, float | None], costs: dict[str, float] | None, saved: str | None) -> JsonObject:
     """What is to be said about a training, as JSON.
 
     Args:
@@ -81,7 +79,7 @@ def _by_kind(fit: Fit, worth: tuple[float, float | None]) -> dict[str, float | N
     return {name: worth[0], f"validation_{name}": worth[1]}
 
 
-def summary_text(summary: dict[str, Any]) -> Text:
+def summary_text(summary: Entry) -> Text:
     """The same for people, a line each."""
     costs = summary["nanoseconds_per_example"]
     outputs = len(summary["classes"]) if len(summary["classes"]) > 2 else 1

@@ -3,16 +3,19 @@
 import importlib
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from autodiff_ref.trees import Entry, JsonObject
+
 BINS = 10
 """Of the calibration curve: equally wide shares of predicted probability."""
 
 
-def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes: Sequence[str]) -> dict[str, Any]:
+def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes: Sequence[str]) -> JsonObject:
     """How well probabilities tell the classes of examples.
 
     Args:
@@ -30,7 +33,7 @@ def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes
     confusion = np.zeros((k, k), int)
     np.add.at(confusion, (codes, predicted), 1)
     there = confusion.sum(axis=1)
-    found = {
+    found: JsonObject = {
         "examples": n,
         "accuracy": float(np.mean(predicted == codes)),
         "majority": float(there.max() / n),
@@ -45,7 +48,7 @@ def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes
     return found
 
 
-def evaluated_numbers(predicted: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> dict[str, Any]:
+def evaluated_numbers(predicted: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> JsonObject:
     """How well numbers are predicted.
 
     Args:
@@ -113,7 +116,7 @@ def linear_regression(
         ModuleNotFoundError: scikit-learn is not installed.
     """
     try:
-        linear: Any = importlib.import_module("sklearn.linear_model")
+        linear: ModuleType = importlib.import_module("sklearn.linear_model")
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
     return np.asarray(linear.LinearRegression().fit(x, y, sample_weight=c).predict(test_x))
@@ -128,7 +131,7 @@ def logistic_regression(
         ModuleNotFoundError: scikit-learn is not installed.
     """
     try:
-        linear: Any = importlib.import_module("sklearn.linear_model")
+        linear: ModuleType = importlib.import_module("sklearn.linear_model")
         scaler: Any = importlib.import_module("sklearn.preprocessing").StandardScaler()
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
@@ -138,7 +141,7 @@ def logistic_regression(
     return np.asarray(model.predict_proba(scaler.transform(test_x)))
 
 
-def told(test: dict[str, Any]) -> list[str]:
+def told(test: Entry) -> list[str]:
     """The lines for people."""
     if "rmse" in test:
         explained = "" if test["r2"] is None else f"; R² {test['r2']:.4f}"
@@ -159,7 +162,7 @@ def told(test: dict[str, Any]) -> list[str]:
     return lines
 
 
-def better(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+def better(ours: Entry, theirs: Entry) -> str:
     """Which of two is better on the same examples, by log loss, or by squared error."""
     if "rmse" in ours:
         who = "the net" if ours["rmse"] < theirs["rmse"] else "linear regression"

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +14,7 @@ from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.lbfgs import lbfgs
 from autodiff_ref.train.loop import Recipe, State, epoch, full_step, start
 from autodiff_ref.train.shuffle import Segment, one_ahead
+from autodiff_ref.trees import PyTree
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Task:
     decay: float
     epochs: int
     patience: int
-    on_epoch: Callable[[Epoch], Any]
+    on_epoch: Callable[[Epoch], object]
     checkpoints: Checkpoints | None = None
     devices: int = 1
 
@@ -157,7 +157,7 @@ class Watch:
                 self.stopped_early = len(self.history) - self.best[1] >= self.task.patience
         return saved
 
-    def checkpoint(self, number: int, trees: dict[str, Any], last: bool) -> None:
+    def checkpoint(self, number: int, trees: dict[str, PyTree], last: bool) -> None:
         """Writes a checkpoint, where there are any and one is due."""
         if self.task.checkpoints is not None:
             best = () if self.best is None else self.best[2]
@@ -191,7 +191,7 @@ class Watch:
         self._require_finite(number, layers)  # the ll of an epoch is that of the weights before its last step
         return layers, self.history, why
 
-    def _require_finite(self, number: int, values: Any) -> None:
+    def _require_finite(self, number: int, values: PyTree) -> None:
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(values)):
             what_to_do = "try a lower learning_rate" if self.task.recipe.optimizer else "standardise x, or use dtype float64"
             raise FloatingPointError(f"training diverged in epoch {number}: {what_to_do}")

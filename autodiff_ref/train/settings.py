@@ -1,5 +1,6 @@
 """The arguments of `fit` that say how to train: checked, before any work is done."""
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from autodiff_ref.train.kernels import gradient_of
-from autodiff_ref.train.optimizers import checked_rates, optimizer_of
+from autodiff_ref.train.optimizers import Transformation, checked_rates, optimizer_of
 from autodiff_ref.train.shuffle import mode_of
 from autodiff_ref.train.values import real, truth, whole
+from autodiff_ref.trees import JsonObject
 from manual_grad.activations import activation_of
 from manual_grad.mlp import OUTPUTS
 
@@ -24,12 +26,12 @@ class Settings:
         ModuleNotFoundError: the optimiser is one of optax's, which is not installed.
     """
 
-    widths: Any
+    widths: Sequence[int]
     hidden: str
     bias: bool
     epochs: int
     batch_size: int | None
-    optimizer: Any
+    optimizer: str | Transformation
     learning_rate: float
     momentum: float
     weight_decay: float
@@ -70,9 +72,9 @@ class Settings:
         lbfgs = isinstance(self.optimizer, str) and self.optimizer == "lbfgs"
         self.method = None if lbfgs else optimizer_of(self.optimizer, self.learning_rate, self.momentum)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> JsonObject:
         """What a model keeps of it, for people; JSON."""
-        return {
+        about: JsonObject = {
             "widths": list(self.widths),
             "optimizer": self.optimizer if isinstance(self.optimizer, str) else type(self.optimizer).__name__,
             "learning_rate": self.learning_rate,
@@ -84,10 +86,13 @@ class Settings:
             "validation": self.validation,
             "seed": self.seed,
             "dtype": self.dtype,
-        } | ({"output": self.output} if self.output != "classes" else {})
+        }
+        if self.output != "classes":
+            about["output"] = self.output
+        return about
 
 
-def _checked_widths(widths: Any) -> tuple[int, ...]:
+def _checked_widths(widths: Iterable[object]) -> tuple[int, ...]:
     try:
         units = tuple(widths)
     except TypeError:

@@ -1,20 +1,23 @@
 """The net as scikit-learn's estimators: in pipelines, grid searches, calibration. Needs the extra `sklearn`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from autodiff_ref.train.arguments import starting_layers
 from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.loop import Recipe, State, epoch, start
 from autodiff_ref.train.model import Model
+from autodiff_ref.train.optimizers import Transformation
 from autodiff_ref.train.prepare import codes_of, scaling_of, table_of
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import Shuffler
+from autodiff_ref.trees import Keywords
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -56,7 +59,7 @@ class _Network(BaseEstimator):
         bias: bool = True,
         epochs: int = 200,
         batch_size: int | None = None,
-        optimizer: Any = "lbfgs",
+        optimizer: str | Transformation = "lbfgs",
         learning_rate: float = 0.1,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -67,7 +70,7 @@ class _Network(BaseEstimator):
         shuffle: str = "auto",
         dtype: str = "float64",
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.widths = widths
         self.hidden = hidden
@@ -92,7 +95,7 @@ class _Network(BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31))
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> Keywords:
         named = self.get_params(deep=False)
         return {name: value for name, value in named.items() if name not in ("class_weight", "warm_start", "random_state")}
 
@@ -130,7 +133,7 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         bias: bool = True,
         epochs: int = 200,
         batch_size: int | None = None,
-        optimizer: Any = "lbfgs",
+        optimizer: str | Transformation = "lbfgs",
         learning_rate: float = 0.1,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -140,9 +143,9 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         patience: int = 10,
         shuffle: str = "auto",
         dtype: str = "float64",
-        class_weight: Any = None,
+        class_weight: str | Mapping[object, float] | None = None,
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(
             widths,
@@ -165,7 +168,7 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         )
         self.class_weight = class_weight
 
-    def fit(self, X: Examples, y: Any, sample_weight: Any = None) -> "SigmoidNetworkClassifier":  # noqa: N803 as there
+    def fit(self, X: Examples, y: Any, sample_weight: ArrayLike | None = None) -> "SigmoidNetworkClassifier":  # noqa: N803 as there
         """Trains on (n, d) examples with (n,) labels: numbers, text, or anything hashable in an array of objects."""
         x, y = self._examples(X, y, reset=True)
         classes, codes = _encoded(y)
@@ -190,8 +193,8 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         self,
         X: Examples,  # noqa: N803 as in scikit-learn
         y: Any,
-        classes: Any = None,
-        sample_weight: Any = None,
+        classes: Sequence[object] | np.ndarray | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> "SigmoidNetworkClassifier":
         """One pass over these examples, from where the call before has left off.
 
@@ -264,12 +267,12 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         z = self.decision_function(X)
         return self.classes_[(z >= 0).astype(int) if z.ndim == 1 else np.argmax(z, axis=1)]
 
-    def score(self, X: Examples, y: Any, sample_weight: Any = None) -> float:  # noqa: N803 as in scikit-learn
+    def score(self, X: Examples, y: ArrayLike, sample_weight: Float[np.ndarray, " n"] | None = None) -> float:  # noqa: N803 as in scikit-learn
         """The share of rows that are predicted right; of labels of any kind, which scikit-learn's own does not compare."""
         right = [bool(a == b) for a, b in zip(self.predict(X), np.asarray(y), strict=True)]
         return float(np.average(right, weights=sample_weight))
 
-    def _examples(self, x: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _examples(self, x: Examples, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         given = np.asarray(y)
@@ -281,7 +284,9 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         check_classification_targets(y)
         return x, column_or_1d(y, warn=True)
 
-    def _weights(self, x: np.ndarray, codes: np.ndarray, classes: np.ndarray, sample_weight: Any) -> np.ndarray | None:
+    def _weights(
+        self, x: np.ndarray, codes: np.ndarray, classes: np.ndarray, sample_weight: ArrayLike | None
+    ) -> np.ndarray | None:
         c = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
         if self.class_weight is None:
             return c
@@ -317,7 +322,7 @@ class SigmoidNetworkRegressor(RegressorMixin, _Network):
         [0.5, 2.5]
     """
 
-    def fit(self, X: Examples, y: Any, sample_weight: Any = None) -> "SigmoidNetworkRegressor":  # noqa: N803 as there
+    def fit(self, X: Examples, y: Any, sample_weight: ArrayLike | None = None) -> "SigmoidNetworkRegressor":  # noqa: N803 as there
         """Trains on (n, d) examples with (n,) numbers."""
         x, y = validate_data(self, X, y, dtype=DTYPES, y_numeric=True)
         c = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -57,9 +57,9 @@ class Arrays:
 
     def __init__(
         self,
-        x: Any,
-        y: Any,
-        example_weights: Any = None,
+        x: np.ndarray,
+        y: np.ndarray,
+        example_weights: np.ndarray | None = None,
         columns: Sequence[str] | None = None,
         features: Sequence[int] | None = None,
     ) -> None:

@@ -5,9 +5,8 @@ random. What does not fill a batch goes on into the next window. So the memory i
 the other is filled, and of a label for each example.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -96,7 +95,7 @@ def _split(array: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
 
 def _classes(source: Source) -> tuple[np.ndarray, np.ndarray]:
     """(the class of each example by number, what the numbers stand for), of few bytes an example."""
-    known: dict[Any, int] = {}
+    known: dict[Hashable, int] = {}
     codes: list[np.ndarray] = []
     for piece, size in enumerate(source.sizes):
         labels = np.asarray(source.labels(piece))

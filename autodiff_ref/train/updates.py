@@ -5,18 +5,25 @@ made of, become arguments; what is left says which computation it is. Two optimi
 or in nothing but being made twice, are one computation, and share what is compiled for it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
+from jax.typing import ArrayLike
 
-Values = tuple[Any, ...]
+from autodiff_ref.train.optimizers import Transformation
+from autodiff_ref.trees import PyTree, Structure
+
+Values = tuple[np.ndarray, ...]
 """The constants of an optimiser, in the order in which its trace meets them."""
+
+
+Atom = core.Var | core.Literal
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,8 @@ class Update:
         run: (values, gradient, state, parameters) → (step, state).
     """
 
-    key: Any
-    run: Callable[[Values, Any, Any, Any], tuple[Any, Any]] = field(compare=False, repr=False)
+    key: Hashable
+    run: Callable[[Values, PyTree, PyTree, PyTree], tuple[PyTree, PyTree]] = field(compare=False, repr=False)
     operations: frozenset[str] | None = field(compare=False, repr=False)
     """The primitives it is made of; None where it could not be written out."""
 
@@ -38,14 +45,14 @@ class Update:
 class Same:
     """Equal to itself alone: the key of what cannot be written out."""
 
-    optimizer: Any
+    optimizer: Transformation
 
 
 class Opaque(Exception):  # noqa: N818 an answer, not an error
     """A trace holds something that cannot be written out, such as a callback."""
 
 
-def update_of(optimizer: Any, parameters: Any) -> tuple[Update, Values]:
+def update_of(optimizer: Transformation, parameters: PyTree) -> tuple[Update, Values]:
     """The computation of an optimiser on parameters of these shapes, and its numbers.
 
     Raises:
@@ -65,7 +72,9 @@ def _wide() -> bool:
 
 
 @lru_cache(maxsize=256)
-def _update_of(optimizer: Any, shape: Any, kinds: tuple[Any, ...], wide: bool) -> tuple[Update, Values]:
+def _update_of(
+    optimizer: Transformation, shape: Structure, kinds: tuple[tuple[tuple[int, ...], str], ...], wide: bool
+) -> tuple[Update, Values]:
     parameters = jax.tree.unflatten(shape, [jax.ShapeDtypeStruct(size, dtype) for size, dtype in kinds])
     try:
         state = jax.eval_shape(optimizer.init, parameters)
@@ -73,13 +82,13 @@ def _update_of(optimizer: Any, shape: Any, kinds: tuple[Any, ...], wide: bool) -
     except TypeError as error:
         raise TypeError(f"optimizer: its update must take (gradient, state, parameters): {error}") from None
     back = jax.tree.structure(result)
-    values: list[Any] = []
+    values: list[np.ndarray] = []
     try:
         key = shape, kinds, wide, jax.tree.structure(state), back, _written(traced.jaxpr, values)
     except (Opaque, AttributeError):
         return Update((Same(optimizer), shape, kinds, wide), lambda _, g, s, p: optimizer.update(g, s, p), None), ()
 
-    def run(values: Values, *arguments: Any) -> tuple[Any, Any]:
+    def run(values: Values, *arguments: PyTree) -> tuple[PyTree, PyTree]:
         given = iter(values)
         outputs = _evaluated(traced.jaxpr, [*traced.consts, *jax.tree.leaves(arguments)], given)
         return jax.tree.unflatten(back, outputs)
@@ -89,7 +98,7 @@ def _update_of(optimizer: Any, shape: Any, kinds: tuple[Any, ...], wide: bool) -
     return Update(key, run, frozenset(_operations(traced.jaxpr))), tuple(values)
 
 
-def _operations(jaxpr: Any) -> Iterator[str]:
+def _operations(jaxpr: core.Jaxpr) -> Iterator[str]:
     for equation in jaxpr.eqns:
         inner = _inlined(equation)
         if inner is None:
@@ -98,46 +107,51 @@ def _operations(jaxpr: Any) -> Iterator[str]:
             yield from _operations(inner)
 
 
-def _inlined(equation: Any) -> Any:
+def _inlined(equation: core.JaxprEqn) -> core.Jaxpr | None:
     """The jaxpr of a `jax.jit` within a trace, or None: its constants are looked for as well."""
     inner = equation.params.get("jaxpr") if equation.primitive.name in ("jit", "pjit") else None
     return None if inner is None or inner.consts else inner.jaxpr
 
 
-def _is_literal(variable: Any) -> bool:
+def _kind(variable: Any) -> jax.ShapeDtypeStruct:
+    """The shape and dtype of a value in a trace, which JAX's own types leave out."""
+    return variable.aval
+
+
+def _is_literal(variable: Atom) -> TypeGuard[core.Literal]:
     return isinstance(variable, core.Literal)
 
 
-def _is_number(variable: Any) -> bool:
-    return _is_literal(variable) and np.ndim(variable.val) == 0 and np.dtype(variable.aval.dtype).kind == "f"
+def _is_number(variable: Atom) -> TypeGuard[core.Literal]:
+    return _is_literal(variable) and np.ndim(variable.val) == 0 and np.dtype(_kind(variable).dtype).kind == "f"
 
 
-def _written(jaxpr: Any, values: list[Any]) -> tuple[Any, ...]:
+def _written(jaxpr: core.Jaxpr, values: list[np.ndarray]) -> tuple[Hashable, ...]:
     """A trace as nested tuples of names and numbers, with its floating constants handed to `values`."""
-    names: dict[Any, int] = {v: k for k, v in enumerate([*jaxpr.constvars, *jaxpr.invars])}
+    names: dict[Atom, int] = {v: k for k, v in enumerate([*jaxpr.constvars, *jaxpr.invars])}
 
-    def operand(variable: Any) -> Any:
+    def operand(variable: Atom) -> Hashable:
         if not _is_literal(variable):
             return names[variable]
-        kind = variable.aval.dtype.name, variable.aval.shape
+        kind = _kind(variable).dtype.name, _kind(variable).shape
         if _is_number(variable):
-            values.append(np.asarray(variable.val, variable.aval.dtype))
+            values.append(np.asarray(variable.val, _kind(variable).dtype))
             return "number", kind
         return "literal", kind, np.asarray(variable.val).tobytes()
 
-    lines: list[Any] = []
+    lines: list[Hashable] = []
     for equation in jaxpr.eqns:
         inner = _inlined(equation)
         operands = tuple(operand(v) for v in equation.invars)
-        details: Any = _written(inner, values) if inner is not None else _detail(dict(equation.params))
+        details: Hashable = _written(inner, values) if inner is not None else _detail(dict(equation.params))
         for variable in equation.outvars:
             names[variable] = len(names)
-        kinds = tuple((v.aval.dtype.name, v.aval.shape) for v in equation.outvars)
+        kinds = tuple((_kind(v).dtype.name, _kind(v).shape) for v in equation.outvars)
         lines.append((equation.primitive.name, operands, details, kinds))
     return tuple(lines), tuple(operand(v) for v in jaxpr.outvars)
 
 
-def _detail(value: Any) -> Any:
+def _detail(value: Any) -> Hashable:
     """A parameter of an operation as something that is equal where the operation is the same."""
     if isinstance(value, dict):
         return tuple((key, _detail(part)) for key, part in sorted(value.items()))
@@ -146,8 +160,9 @@ def _detail(value: Any) -> Any:
     if isinstance(value, core.ClosedJaxpr | core.Jaxpr):  # from jax 0.11 on these are one class
         if getattr(value, "consts", ()):
             raise Opaque
-        numbers: list[Any] = []
-        written = _written(getattr(value, "jaxpr", value), numbers)
+        numbers: list[np.ndarray] = []
+        inner: Any = getattr(value, "jaxpr", value)
+        written = _written(inner, numbers)
         return written, tuple((n.dtype.name, n.tobytes()) for n in numbers)  # these stay as they are
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.dtype):
         return type(value).__name__, value
@@ -161,11 +176,11 @@ def _detail(value: Any) -> Any:
     raise Opaque
 
 
-def _evaluated(jaxpr: Any, arguments: list[Any], values: Iterator[Any]) -> list[Any]:
+def _evaluated(jaxpr: core.Jaxpr, arguments: Sequence[ArrayLike], values: Iterator[np.ndarray]) -> list[ArrayLike]:
     """The trace on these arguments, its floating constants taken from `values`, in the order of `_written`."""
-    known: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], arguments, strict=True))
+    known: dict[Atom, ArrayLike] = dict(zip([*jaxpr.constvars, *jaxpr.invars], arguments, strict=True))
 
-    def operand(variable: Any) -> Any:
+    def operand(variable: Atom) -> ArrayLike:
         if not _is_literal(variable):
             return known[variable]
         return next(values) if _is_number(variable) else variable.val

@@ -1,11 +1,9 @@
 """Single values that a caller has given, checked and made Python's own, which JSON knows."""
 
-from typing import Any
-
 import numpy as np
 
 
-def whole(name: str, value: Any, least: int) -> int:
+def whole(name: str, value: object, least: int) -> int:
     """`value` where it is a whole number of at least `least`; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
@@ -14,7 +12,7 @@ def whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def real(name: str, value: Any) -> float:
+def real(name: str, value: object) -> float:
     """`value` where it is a single real number, NaN and infinity included; TypeError otherwise."""
     array = np.asarray(value)
     if array.shape != () or array.dtype.kind not in "fiu":
@@ -22,7 +20,7 @@ def real(name: str, value: Any) -> float:
     return float(array)
 
 
-def truth(name: str, value: Any) -> bool:
+def truth(name: str, value: object) -> bool:
     """`value` where it is True or False; TypeError otherwise."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")

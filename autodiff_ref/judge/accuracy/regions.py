@@ -74,6 +74,7 @@ class _End:
 
     @property
     def middle(self) -> float:
+        """The number halfway between both sides, shortened."""
         return short((self.inside + self.outside) / 2)
 
 

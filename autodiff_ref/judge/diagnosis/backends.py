@@ -84,32 +84,41 @@ class Floats:
     values: tuple[dict[int, Value], dict[int, Value]]
 
     def slot(self, side: int, slot: int) -> Value:
+        """Its values at all inputs."""
         return self.values[side][slot]
 
     def number(self, value: float) -> Value:
+        """The constant with axes of size 1 in front."""
         return np.full((1,) * LEAD, float(value))
 
     def f(self, name: str, *operands: Value) -> Value:
+        """By the rule in NumPy of the diagnosis."""
         return batched.elementwise(name, *operands)
 
     def bind(self, node: Node, operands: Sequence[Value], **params: object) -> Value:
+        """By the rule in NumPy of its primitive, or mapped by JAX where there is none; its first result."""
         shapes = [operand.shape[LEAD:] for operand in operands]
         results = [self.program.shapes[t] for t in node.targets]
         return batched.applied(node.primitive, {**node.params, **params}, list(operands), shapes, results)[0]
 
     def take(self, value: Value, axis: int, index: int) -> Value:
+        """One entry along an axis of a value, counted without the axes in front."""
         return np.take(value, index, axis=axis + LEAD if axis >= 0 else axis)
 
     def column(self, value: Value, rank: int) -> Value:
+        """Axes of size 1 behind it, up to a rank without the axes in front."""
         return value.reshape(*value.shape, *[1] * (rank + LEAD - value.ndim))
 
     def transpose(self, value: Value) -> Value:
+        """The last two axes swapped."""
         return np.swapaxes(value, -1, -2)
 
     def flip(self, value: Value, axis: int) -> Value:
+        """An axis backwards, counted without the axes in front."""
         return np.flip(value, axis + LEAD)
 
     def like(self, value: Value, slot: int) -> Value:
+        """Broadcast to the shape of a slot behind the axes in front."""
         shape = self.program.shapes[slot]
         lifted = batched.lifted(value, len(shape))
         return np.broadcast_to(lifted, lifted.shape[:LEAD] + shape)
@@ -124,31 +133,40 @@ class Traced:
     values: tuple[Mapping[int, Value], Mapping[int, Value]]
 
     def slot(self, side: int, slot: int) -> Value:
+        """Its traced value at one input."""
         return self.values[side][slot]
 
     def number(self, value: float) -> Value:
+        """The constant in float64."""
         return jnp.asarray(value, dtype=jnp.float64)
 
     def f(self, name: str, *operands: Value) -> Value:
+        """By the function of jax.numpy."""
         return _JAX[name](*operands)
 
     def bind(self, node: Node, operands: Sequence[Value], **params: object) -> Value:
+        """By its primitive; its first result."""
         made = node.primitive.bind(*operands, **{**node.params, **params})
         return made[0] if node.primitive.multiple_results else made
 
     def take(self, value: Value, axis: int, index: int) -> Value:
+        """One entry along an axis."""
         return jax.lax.index_in_dim(value, index, axis, keepdims=False)
 
     def column(self, value: Value, rank: int) -> Value:
+        """Axes of size 1 behind its own, up to a rank."""
         return value.reshape(*value.shape, *[1] * (rank - value.ndim))
 
     def transpose(self, value: Value) -> Value:
+        """The last two axes swapped."""
         return jnp.swapaxes(value, -1, -2)
 
     def flip(self, value: Value, axis: int) -> Value:
+        """An axis backwards."""
         return jnp.flip(value, axis)
 
     def like(self, value: Value, slot: int) -> Value:
+        """Broadcast to the shape of a slot."""
         return jnp.broadcast_to(value, self.program.shapes[slot])
 
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.program.plans import Array, Entry, Operand, Step
+from autodiff_ref.judge.program.plans import Array, Number, Operand, Step
 from autodiff_ref.nabla import nabla
 
 _JAX = Path(jax.__file__).parent
@@ -247,19 +247,19 @@ def possible_outcomes(site: Site, operands: Sequence[Array], bounds: Mapping[int
     return found
 
 
-def _outside(ends: tuple[float, float], other: Entry, below: int, above: int) -> int:
+def _outside(ends: tuple[float, float], other: Number, below: int, above: int) -> int:
     """Which outcomes no number between two ends has, compared with another one."""
     low, high = ends
     outside = (below if other <= low else 0) | (above if other >= high else 0)
     return outside | (EQUAL if other < low or other > high else 0)
 
 
-def _order(u: Entry, v: Entry) -> int:
+def _order(u: Number, v: Number) -> int:
     """How two balls certainly compare, if they do."""
     return EQUAL if u is v else LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
 
 
-def _may(u: Entry, v: Entry) -> int:
+def _may(u: Number, v: Number) -> int:
     """How numbers in two balls may compare."""
     return (0 if u >= v else LESS) | (0 if u <= v else GREATER) | (0 if u < v or u > v else EQUAL)
 

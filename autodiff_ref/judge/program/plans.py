@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 """A NumPy array: of numbers where they are discrete or known, of the table's objects where they are reals."""
 
-Entry = Any
+Number = Any
 """One entry of such an array: a Python or NumPy number, or whatever object the table makes of a real."""
 
 Value = Any
@@ -107,16 +107,16 @@ class RunContext(Protocol):
     """What a run hands to its steps, as far as rules that serve several arithmetics ask for it."""
 
     @property
-    def zero(self) -> Entry:
+    def zero(self) -> Number:
         """The real 0."""
         ...
 
     @property
-    def undefined(self) -> Entry:
+    def undefined(self) -> Number:
         """A real that nothing is known of."""
         ...
 
-    def number(self, value: float) -> Entry:
+    def number(self, value: float) -> Number:
         """The real that a constant among a primitive's parameters stands for."""
         ...
 

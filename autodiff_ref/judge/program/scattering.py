@@ -7,10 +7,10 @@ import numpy as np
 from jax.lax import GatherScatterMode, ScatterDimensionNumbers
 
 from autodiff_ref.judge.program.movement import maps_of
-from autodiff_ref.judge.program.plans import Array, Entry, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, Step
 
 
-def scatter(combine: Callable[[Entry, Entry], Entry]) -> Rule:
+def scatter(combine: Callable[[Number, Number], Number]) -> Rule:
     """`combine(old, update)` at the place of each update, one after the other."""
 
     def rule(equation: Equation) -> Step:

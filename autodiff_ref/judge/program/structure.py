@@ -10,7 +10,7 @@ import numpy as np
 
 from autodiff_ref.judge.program.discrete import DISCRETE
 from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, as_objects, select
-from autodiff_ref.judge.program.plans import Array, Entry, Equation, Rule, RunContext, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step
 from autodiff_ref.judge.program.scattering import scatter
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
@@ -25,7 +25,7 @@ def axes_last(x: Array, axes: tuple[int, ...]) -> Array:
     return moved.reshape([x.shape[axis] for axis in kept] + [math.prod(x.shape[axis] for axis in axes)])
 
 
-def reduction_by(ufunc: np.ufunc, initial: Entry) -> Rule:
+def reduction_by(ufunc: np.ufunc, initial: Number) -> Rule:
     """A primitive that reduces `axes` by a ufunc whose order does not matter."""
 
     def rule(equation: Equation) -> Step:
@@ -35,7 +35,7 @@ def reduction_by(ufunc: np.ufunc, initial: Entry) -> Rule:
     return rule
 
 
-def reduction(f: Callable[[Array], Array | Entry]) -> Rule:
+def reduction(f: Callable[[Array], Array | Number]) -> Rule:
     """A primitive that reduces `axes` by f, which maps the entries to be reduced, the last axis, to one."""
 
     def rule(equation: Equation) -> Step:
@@ -67,7 +67,7 @@ def _dot_general(equation: Equation) -> Step:
     return step
 
 
-def cumulative(f: Callable[[Entry, Entry], Entry]) -> Rule:
+def cumulative(f: Callable[[Number, Number], Number]) -> Rule:
     """A primitive that joins the entries along an axis one after the other by f."""
     joined = np.frompyfunc(f, 2, 1)
 

@@ -14,6 +14,7 @@ from autodiff_ref.judge.symbols.outcomes import COMPARISONS, require_in_range
 
 
 def map_nodes(f: Callable[..., Node | bool], *arrays: Array) -> Array:
+    """f of each entry of arrays of one shape, as an array of objects."""
     return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
 
 
@@ -52,6 +53,7 @@ def applied(operation: str, *, exact: Callable[..., Fraction | int] | None = Non
 
 
 def compared(name: str, a: Node, b: Node) -> Node:
+    """The node of a comparison; 1 or 0 where both sides are numbers, one node, or infinite."""
     compare = COMPARISONS[name]
     settled = compared_to_limit(compare, a, b)
     if settled is None and a is b:
@@ -60,6 +62,8 @@ def compared(name: str, a: Node, b: Node) -> Node:
 
 
 def comparison(name: str) -> Rule:
+    """The rule of a comparison by its name: booleans where all are decided, else nodes."""
+
     def rule(equation: Equation) -> Step:
         def step(context: Context, a: Array, b: Array) -> Array:
             made = map_nodes(lambda u, v: compared(name, u, v), nodes_of(context, a), nodes_of(context, b))
@@ -71,6 +75,7 @@ def comparison(name: str) -> Rule:
 
 
 def chosen(which: Node, otherwise: Node, value: Node) -> Node:
+    """`value` where `which` is 1, `otherwise` where it is 0; the node of the choice where that is open."""
     if which.known is not None:
         return value if which.known else otherwise
     if otherwise is value:
@@ -79,6 +84,7 @@ def chosen(which: Node, otherwise: Node, value: Node) -> Node:
 
 
 def select_n(equation: Equation) -> Step:
+    """The rule of `select_n`: each entry from the case that its own `which` names."""
     is_bool = equation.operands[0].dtype == np.bool_
 
     def step(context: Context, which: Array, *cases: Array) -> Array:
@@ -93,6 +99,7 @@ def select_n(equation: Equation) -> Step:
 
 
 def convert(equation: Equation) -> Step:
+    """The rule of a cast: to reals the same numbers, to booleans whether x ≠ 0, to integers x truncated."""
     source, target = equation.operands[0], equation.results[0]
 
     def step(context: Context, x: Array) -> Array:

@@ -48,6 +48,7 @@ class Conditions(Ring):
         return result
 
     def divided(self, p: Poly, by: Monomial) -> Poly:
+        """p divided by a monomial."""
         return self.multiply(p, {raised(by, -1): fmpq(1)}) if by else p
 
     # Conditions

@@ -154,6 +154,7 @@ class Generators:
         return min(c * found[0], c * found[1]), not is_open
 
     def is_square(self, number: int, exponent: Exponent) -> bool:
+        """Whether a power of a generator is at least 0 wherever it is defined, by its exponent or its kind."""
         generator = self.generators[number]
         if generator.positive or generator.kind == "bit":
             return True

@@ -136,6 +136,7 @@ def gcd_of(monomials: Iterable[Monomial], of: Callable[[int], bool]) -> Monomial
 
 
 def power_of_one(number: int, exponent: Exponent) -> Monomial:
+    """The monomial of one generator to a power; 1 where the power is 0."""
     return ((number, tidy(exponent)),) if exponent else ONE
 
 
@@ -153,6 +154,7 @@ _ROOT_EXPONENTS: dict[Fraction, _Root] = {}
 
 
 def tidy(exponent: Exponent) -> Exponent:
+    """An equal exponent: an int where it is an integer, else the one object that stands for this fraction."""
     if exponent.denominator == 1:
         return int(exponent)
     if type(exponent) is _Root:
@@ -166,6 +168,7 @@ def tidy(exponent: Exponent) -> Exponent:
 
 
 def shifted(p: Poly, by: Monomial) -> Poly:
+    """p times a monomial."""
     result: Poly = {}
     for m, c in p.items():
         add_into(result, {times(m, by): c})
@@ -173,6 +176,7 @@ def shifted(p: Poly, by: Monomial) -> Poly:
 
 
 def inverse_term(p: Poly) -> Poly:
+    """1/p for a p of a single term."""
     ((m, c),) = p.items()
     return {raised(m, -1): 1 / c}
 
