@@ -4,9 +4,15 @@ import copy
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-Nabla = Callable[..., Callable[..., Any]]
+from autodiff_ref.trees import Arguments, Function, PyTree
+
+Nabla = Callable[..., Function]
+"""∇(f, wrt=…): of a function, the function of the same arguments that returns its Jacobian."""
+
+
+OfOne = Callable[[PyTree], PyTree]
+"""a function of one argument"""
 
 
 def nabla(wrt: str | None) -> Nabla:
@@ -38,8 +44,8 @@ def staged_nabla(wrt: str | None) -> Nabla:
     """`nabla` for use under `jit` and `make_jaxpr`: `jax.jacobian` of a scalar carries an axis of length 1 throughout."""
     import jax
 
-    def derivative(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def at(value: Any) -> Any:
+    def derivative(f: OfOne) -> OfOne:
+        def at(value: PyTree) -> PyTree:
             is_scalar = getattr(jax.eval_shape(f, value), "shape", None) == ()
             return (jax.grad if is_scalar else jax.jacobian)(f)(value)
 
@@ -48,12 +54,12 @@ def staged_nabla(wrt: str | None) -> Nabla:
     return _nabla(wrt, derivative)
 
 
-def _nabla(wrt: str | None, derivative: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Nabla:
-    def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
-        def jacobian(*args: Any) -> Any:
+def _nabla(wrt: str | None, derivative: Callable[[OfOne], OfOne]) -> Nabla:
+    def gradient_of(f: Function, wrt: str | None = wrt) -> Function:
+        def jacobian(*args: PyTree) -> PyTree:
             value, rebuild = split_arguments(f, wrt, with_functions_held(args))
             takes_nabla = "nabla" in _parameters(f)
-            keywords: dict[str, Any] = {"nabla": gradient_of} if takes_nabla else {}
+            keywords: dict[str, Nabla] = {"nabla": gradient_of} if takes_nabla else {}
             return derivative(lambda v: f(*rebuild(v), **keywords))(value)
 
         return jacobian
@@ -61,9 +67,7 @@ def _nabla(wrt: str | None, derivative: Callable[[Callable[[Any], Any]], Callabl
     return gradient_of
 
 
-def split_arguments(
-    f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...]
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def split_arguments(f: Function, wrt: str | None, args: Arguments) -> tuple[PyTree, Callable[[PyTree], Arguments]]:
     """The value that f is differentiated by, and f's arguments as a function of it."""
     if not args:
         raise TypeError(f"∇{_name(f)} was called without arguments: pass those of `{_name(f)}`")
@@ -86,7 +90,7 @@ def split_arguments(
     return value, lambda v: (*args[:k], _with_part(args[k], path, v), *args[k + 1 :])
 
 
-def _part(value: Any, name: str) -> Any:
+def _part(value: PyTree, name: str) -> PyTree:
     """A field of a NamedTuple or a dataclass, an entry of a dict or a list; None where there is none."""
     if isinstance(value, dict):
         return value.get(name)
@@ -97,7 +101,7 @@ def _part(value: Any, name: str) -> Any:
     return None
 
 
-def _with_part(value: Any, path: Sequence[str], new: Any) -> Any:
+def _with_part(value: PyTree, path: Sequence[str], new: PyTree) -> PyTree:
     """The same structure with something else in one place."""
     if not path:
         return new
@@ -112,7 +116,7 @@ def _with_part(value: Any, path: Sequence[str], new: Any) -> Any:
     return with_fields(value, {name: part})
 
 
-def with_fields(record: Any, changed: Mapping[str, Any]) -> Any:
+def with_fields(record: PyTree, changed: Mapping[str, PyTree]) -> PyTree:
     """A copy of a dataclass with other values in some fields, made without its constructor, which may check or convert."""
     made = copy.copy(record)
     for name, value in changed.items():
@@ -120,7 +124,7 @@ def with_fields(record: Any, changed: Mapping[str, Any]) -> Any:
     return made
 
 
-def with_functions_held(tree: Any) -> Any:
+def with_functions_held(tree: PyTree) -> PyTree:
     """The same structure, where functions are `jax.tree_util.Partial`: static to JAX, and called as before."""
     import jax
 
@@ -129,12 +133,12 @@ def with_functions_held(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.tree_util.Partial(leaf) if callable(leaf) else leaf, tree)
 
 
-def _parameters(f: Callable[..., Any]) -> list[str]:
+def _parameters(f: Function) -> list[str]:
     try:
         return list(inspect.signature(f).parameters)
     except (TypeError, ValueError):
         return []
 
 
-def _name(f: Callable[..., Any]) -> str:
+def _name(f: Function) -> str:
     return getattr(f, "__name__", repr(f))

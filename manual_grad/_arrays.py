@@ -2,8 +2,9 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cache
+from types import ModuleType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -12,7 +13,17 @@ Array: TypeAlias = Any
 """An array of any array-API library: NumPy's, JAX's, a tracer. Its shape stands in the annotation around it."""
 
 
-def namespace(*values: Any) -> Any:
+PyTree: TypeAlias = Any
+"""Nested tuples, lists, dicts and dataclasses of arrays, of any array-API library."""
+
+Arguments: TypeAlias = tuple[PyTree, ...]
+"""The arguments of one call, in order."""
+
+Function: TypeAlias = Callable[..., PyTree]
+"""A function of arrays, of any number of arguments."""
+
+
+def namespace(*values: PyTree) -> ModuleType:
     """The array namespace of the first value that is not NumPy's; NumPy where there is none.
 
     So a NumPy table may be combined with traced weights: `jax.grad(log_likelihood)(w, numpy_x, numpy_y)`.
@@ -26,27 +37,27 @@ def namespace(*values: Any) -> Any:
     return np
 
 
-def parts(value: Any) -> dict[Any, Any] | None:
+def parts(value: PyTree) -> dict[Hashable, PyTree] | None:
     """The parts of a tuple, list or dict by index or key, in JAX's order (dict keys sorted); None for anything else."""
     if isinstance(value, dict):
-        by_key = cast("dict[Any, Any]", value)
+        by_key = cast("dict[Any, PyTree]", value)
         return {key: by_key[key] for key in sorted(by_key)}
     if isinstance(value, tuple | list):
-        return dict(enumerate(cast("list[Any]", value)))
+        return dict(enumerate(cast("list[PyTree]", value)))
     return None
 
 
-def is_record(value: Any) -> bool:
+def is_record(value: object) -> bool:
     """Whether it is an instance of a dataclass; a module of Equinox is one."""
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def _of_records() -> Any:
+def _of_records() -> ModuleType | None:
     """`jax.tree`, which knows what the dataclasses that are registered with it hold. Does not import JAX."""
     return getattr(sys.modules.get("jax"), "tree", None)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def leaves(value: PyTree) -> Iterator[Array]:
     """What stands inside nested tuples, lists, dicts and dataclasses that JAX knows, in JAX's order."""
     inside = parts(value)
     if inside is None and is_record(value) and (tree := _of_records()):
@@ -58,7 +69,7 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(part)
 
 
-def map_leaves(f: Callable[[Any], Any], value: Any) -> Any:
+def map_leaves(f: Callable[[Array], Array], value: PyTree) -> PyTree:
     """`value` with f applied to each of its leaves."""
     inside = parts(value)
     if is_record(value) and (tree := _of_records()):
@@ -68,14 +79,14 @@ def map_leaves(f: Callable[[Any], Any], value: Any) -> Any:
     return rebuilt(value, {key: map_leaves(f, part) for key, part in inside.items()})
 
 
-def rebuilt(value: Any, inside: dict[Any, Any]) -> Any:
+def rebuilt(value: PyTree, inside: dict[Hashable, PyTree]) -> PyTree:
     """A tuple, NamedTuple, list or dict like `value`, with other parts."""
     if isinstance(value, dict):
         return inside
     return type(value)(*inside.values()) if hasattr(value, "_fields") else type(value)(inside.values())
 
 
-def floats(*values: Any) -> tuple[Any, ...]:
+def floats(*values: PyTree) -> tuple[Any, ...]:
     """(namespace, *values as floating arrays of that namespace).
 
     Integers and booleans take the floating dtype of the other values, or the namespace's default one where every
@@ -94,12 +105,12 @@ def floats(*values: Any) -> tuple[Any, ...]:
 
 
 @cache
-def _is_a(xp: Any, dtype: Any, kind: str | tuple[str, ...]) -> bool:
+def _is_a(xp: ModuleType, dtype: Hashable, kind: str | tuple[str, ...]) -> bool:
     """`isdtype`, which takes NumPy as long as a sum of 10,000 numbers, once for each dtype."""
     return bool(xp.isdtype(dtype, kind))
 
 
-def is_traced(array: Any) -> bool:
+def is_traced(array: object) -> bool:
     """Whether `array` is a JAX tracer, which has a shape and no values. Does not import JAX."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(array, jax.core.Tracer)

@@ -6,10 +6,10 @@ The array API has none. JAX is imported only where an array is already JAX's.
 import importlib
 from typing import Any
 
-from manual_grad._arrays import floats
+from manual_grad._arrays import PyTree, floats
 
 
-def special(*values: Any) -> tuple[Any, ...]:
+def special(*values: PyTree) -> tuple[Any, ...]:
     """(the module of special functions, *values as floating arrays)
 
     Example:

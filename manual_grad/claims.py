@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-Line = Callable[..., Any]
+from manual_grad._arrays import Function, PyTree
+
+Line = Function
 """A line of a derivation: takes the derivation's arguments and `nabla`, returns the gradient."""
 
 L = TypeVar("L", bound=Line)
@@ -54,7 +56,7 @@ class Within:
         return f"within {self.ulps:g} ulps" if self.ulps is not None else f"within a relative error of {self.relative:g}"
 
 
-def holds_when(condition: Callable[..., Any]) -> Callable[[L], L]:
+def holds_when(condition: Function) -> Callable[[L], L]:
     """Marks a line as claiming to hold only where `condition(*arguments)` is true.
 
     The judge then tries the line on such inputs only, and prints the condition beside it.
@@ -111,7 +113,7 @@ def within(*, ulps: float | None = None, relative: float | None = None) -> Calla
     return mark
 
 
-def _marked(line: L, name: str, claim: Any) -> L:
+def _marked(line: L, name: str, claim: object) -> L:
     if not callable(line):
         raise TypeError(f"a line must be a function, got {line!r}")
     marked: Any = _copied(line)
@@ -148,7 +150,7 @@ def _copied(line: Line) -> Line:
         return functools.update_wrapper(made, line)
 
     @functools.wraps(line)
-    def wrapper(*args: Any, **keywords: Any) -> Any:
+    def wrapper(*args: PyTree, **keywords: PyTree) -> PyTree:
         return line(*args, **keywords)
 
     wrapper.__name__ = label_of(line)
@@ -163,7 +165,7 @@ def original_of(line: Line) -> Line:
     return line
 
 
-def label_of(function: Callable[..., Any]) -> str:
+def label_of(function: Function) -> str:
     """The name a function goes by in reports; a `functools.partial` goes by the name of what it wraps."""
     return getattr(function, "__name__", None) or label_of(getattr(function, "func", type(function)))
 
@@ -188,7 +190,7 @@ def condition_text(line: Line | None) -> str:
     return f"{name} ({doc.splitlines()[0].strip().rstrip('.')})" if doc else name
 
 
-def _text_of_lambda(function: Callable[..., Any]) -> str:
+def _text_of_lambda(function: Function) -> str:
     """The expression behind the colon; nothing where the source is not to be had."""
     try:
         source = "".join(inspect.findsource(function)[0])

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of_class
-from typing import Any
+from typing import NoReturn
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, is_record, leaves, map_leaves, namespace, parts, rebuilt
+from manual_grad._arrays import Arguments, Array, Function, PyTree, is_record, leaves, map_leaves, namespace, parts, rebuilt
 from manual_grad.claims import Line as Line
 from manual_grad.claims import Within as Within
 from manual_grad.claims import condition_text as condition_text
@@ -28,7 +28,7 @@ REFERENCE = "jax.grad"
 """the label of the gradient that the first line is judged against"""
 
 
-def _not_given(*_: Any) -> Any:
+def _not_given(*_: object) -> NoReturn:
     raise TypeError("a derivation says what is derived: by `of` or by `equals`")
 
 
@@ -77,14 +77,14 @@ class Derivation:
     """
 
     name: str
-    of: Callable[..., Any] = _not_given
+    of: Function = _not_given
     wrt: str | None = None
-    domain: tuple[Any, ...] = ()
+    domain: Arguments = ()
     lines: Sequence[Line] = ()
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    where: Callable[..., Any] | None = None
-    paths: Mapping[str, Callable[[float], tuple[Any, ...]]] = field(default_factory=dict[str, Callable[[float], Any]])
-    equals: Callable[..., Any] | None = None
+    where: Function | None = None
+    paths: Mapping[str, Callable[[float], Arguments]] = field(default_factory=dict[str, Callable[[float], Arguments]])
+    equals: Function | None = None
 
     def __post_init__(self) -> None:
         if self.equals is not None:
@@ -138,7 +138,7 @@ class Derivation:
                 f"{self.name}: wrt={self.wrt!r} is neither a field of the first argument {fields} "
                 f"nor an argument of `{label_of(self.of)}` {parameters}"
             )
-        part: Any = self.domain[0] if root in fields else dict(zip(arguments, self.domain, strict=True)).get(root)
+        part: PyTree = self.domain[0] if root in fields else dict(zip(arguments, self.domain, strict=True)).get(root)
         for name in [root, *path] if root in fields else path:
             inside = _parts_by_name(part)
             if name not in inside:
@@ -169,12 +169,12 @@ class Derivation:
         """The same claim with other lines: how tests plant a mistake."""
         return replace(self, lines=lines, name=name or self.name)
 
-    def with_function(self, of: Callable[..., Any]) -> "Derivation":
+    def with_function(self, of: Function) -> "Derivation":
         """The same claim of another function, as of the same one written for another library."""
         return replace(self, of=of, equals=None if self.is_gradient else of)
 
 
-def with_functions_held(domain: Any) -> Any:
+def with_functions_held(domain: PyTree) -> PyTree:
     """The same domain, where functions in a dataclass are `jax.tree_util.Partial`: static to JAX, and called as before."""
     jax = sys.modules.get("jax")
     if jax is None or not any(callable(leaf) for leaf in leaves(domain)):
@@ -185,14 +185,14 @@ def with_functions_held(domain: Any) -> Any:
     return domain if inside is None else rebuilt(domain, {key: with_functions_held(part) for key, part in inside.items()})
 
 
-def _instead_of(leaf: Any) -> str:
+def _instead_of(leaf: object) -> str:
     """What may stand in a domain in place of something else."""
     if is_record(leaf):
         return "register its class with jax.tree_util.register_dataclass, so that JAX knows what it holds"
     return "use reals(…), signs(…), constants(…), …; or make it a static field, where it is one of a dataclass"
 
 
-def formula_of(line: Callable[..., Any]) -> str:
+def formula_of(line: Function) -> str:
     """The first line of a function's docstring: its equation."""
     doc = inspect.getdoc(line) if getattr(line, "__doc__", None) else None
     return doc.splitlines()[0].strip() if doc else ""
@@ -208,7 +208,7 @@ _LATEX = (
 )
 
 
-def latex_of(function: Callable[..., Any]) -> str:
+def latex_of(function: Function) -> str:
     r"""The first formula in LaTeX that a function's docstring holds: `$…$`, `$$…$$`, `\(…\)`, `\[…\]` or `:math:`.
 
     Returns:
@@ -226,7 +226,7 @@ def latex_of(function: Callable[..., Any]) -> str:
     return "" if first is None else " ".join(first[1].split())
 
 
-def argument_names(function: Callable[..., Any]) -> list[str] | None:
+def argument_names(function: Function) -> list[str] | None:
     """The names of a function's own arguments, `nabla` left out; None where it hides them (`*args`)."""
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -237,7 +237,7 @@ def argument_names(function: Callable[..., Any]) -> list[str] | None:
     return [p.name for p in parameters if p.name != "nabla" and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _parts_by_name(value: Any) -> dict[str, Any]:
+def _parts_by_name(value: PyTree) -> dict[str, PyTree]:
     """The fields of a NamedTuple or a dataclass, the entries of a dict; those of a tuple or list by their numbers."""
     names = field_names(value)
     if isinstance(value, dict) or not names:
@@ -245,7 +245,7 @@ def _parts_by_name(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in names}
 
 
-def field_names(value: Any) -> list[str]:
+def field_names(value: PyTree) -> list[str]:
     """The names of the parts of a NamedTuple, a dict or a dataclass; none for anything else."""
     if is_record(value) and not isinstance(value, Domain):
         return [each.name for each in fields_of_class(value)]
@@ -255,7 +255,7 @@ def field_names(value: Any) -> list[str]:
     return [str(name) for name in named or ()]
 
 
-def contract(c: Float[Array, "*n"], jacobian: Any) -> Any:
+def contract(c: Float[Array, "*n"], jacobian: PyTree) -> PyTree:
     """Σ_i c_i J_i: the cotangent c against a Jacobian, summed over all of c's axes, leaf by leaf.
 
     Args:

@@ -6,9 +6,10 @@ draw from it, what lies at its boundary, how to make an input simpler) is one ro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Dim = int | str
 """A size: a number, or a name that stands for one size everywhere in a derivation."""
@@ -47,7 +48,7 @@ def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
     return sizes[dim] if isinstance(dim, str) else int(dim)
 
 
-def _is_size(dim: Any) -> bool:
+def _is_size(dim: object) -> bool:
     return isinstance(dim, str) or (isinstance(dim, int) and not isinstance(dim, bool) and dim >= 1)
 
 
@@ -149,7 +150,7 @@ class Permutations(Domain):
 class Constants(Domain):
     """One fixed value."""
 
-    value: Any
+    value: ArrayLike
 
 
 @dataclass(frozen=True)
@@ -282,7 +283,7 @@ def permutations(n: Dim) -> Permutations:
     return Permutations((n,))
 
 
-def constants(value: Any, *dims: Dim) -> Constants:
+def constants(value: ArrayLike, *dims: Dim) -> Constants:
     """A fixed value, broadcast to shape `dims` where these are given: `constants(2.0, "n")` is n twos."""
     array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):

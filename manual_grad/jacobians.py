@@ -5,18 +5,15 @@ All are Jacobians of one example each: row i holds the derivatives of the i-th o
 
 from __future__ import annotations  # the shapes of inner functions are read, not evaluated on every call
 
-from collections.abc import Callable
-from typing import Any
-
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, floats, namespace
+from manual_grad._arrays import Array, Function, floats, namespace
 from manual_grad.derivation import label_of
 from manual_grad.network import Weights, hidden, preactivation, score
 from manual_grad.sigmoid import sigmoid_derivative
 
 
-def _preactivation_by_unit(unit: int) -> Callable[..., Any]:
+def _preactivation_by_unit(unit: int) -> Function:
     def jacobian(w: Weights[Array], x: Float[Array, "n d"]) -> Float[Array, "n 2 d"]:
         """∇_{w1j} a_ik = x_i where k = j, 0 elsewhere"""
         xp, x = floats(x)
@@ -26,7 +23,7 @@ def _preactivation_by_unit(unit: int) -> Callable[..., Any]:
     return jacobian
 
 
-def _hidden_by_unit(unit: int) -> Callable[..., Any]:
+def _hidden_by_unit(unit: int) -> Function:
     def jacobian(w: Weights[Array], x: Float[Array, "n d"]) -> Float[Array, "n 2 d"]:
         """∇_{w1j} h_ik = σ'(a_ik) ∇_{w1j} a_ik"""
         slope = sigmoid_derivative(preactivation(w, x))
@@ -35,7 +32,7 @@ def _hidden_by_unit(unit: int) -> Callable[..., Any]:
     return jacobian
 
 
-def _score_by_unit(unit: int) -> Callable[..., Any]:
+def _score_by_unit(unit: int) -> Function:
     def jacobian(w: Weights[Array], x: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """∇_{w1j} z_i = w21[j] ∇_{w1j} h_ij"""
         return w.w21[unit] * _hidden_by_unit(unit)(w, x)[..., unit, :]
@@ -54,7 +51,7 @@ def _constant_in_w21(w: Weights[Array], x: Float[Array, "n d"]) -> Float[Array, 
     return namespace(h).zeros((*h.shape, 2), dtype=h.dtype)
 
 
-_JACOBIANS: dict[tuple[Callable[..., Any], str], Callable[..., Any]] = {
+_JACOBIANS: dict[tuple[Function, str], Function] = {
     (preactivation, "w11"): _preactivation_by_unit(0),
     (preactivation, "w12"): _preactivation_by_unit(1),
     (preactivation, "w21"): _constant_in_w21,
@@ -67,7 +64,7 @@ _JACOBIANS: dict[tuple[Callable[..., Any], str], Callable[..., Any]] = {
 }
 
 
-def by_hand(f: Callable[..., Any], wrt: str = "w11") -> Callable[..., Any]:
+def by_hand(f: Function, wrt: str = "w11") -> Function:
     """∇f, by the Jacobians that were derived by hand: those of `score`, `hidden` and `preactivation`, no others.
 
     The default ∇ of every line in `manual_grad.notes`, so that equations (1) and (2) run on NumPy alone.

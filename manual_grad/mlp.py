@@ -29,7 +29,7 @@ for, and ValueError where shapes do not fit, there are no examples, a value is N
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from jaxtyping import Float
 
@@ -259,7 +259,7 @@ def is_narrow(shape: tuple[int, ...]) -> bool:
     return shape[0] <= NARROW and shape[1] <= SHORT
 
 
-def _penalty(layers: Layers, weight_decay: float) -> Any:
+def _penalty(layers: Layers, weight_decay: float) -> Array | float:
     """λ/2 Σ_l ‖W_l‖²"""
     if not weight_decay:
         return 0.0
@@ -267,8 +267,13 @@ def _penalty(layers: Layers, weight_decay: float) -> Any:
 
 
 def checked(
-    layers: Any, x: Any, y: Any = None, c: Any = None, weight_decay: float = 0.0, output: str = "classes"
-) -> tuple[Any, Any, Any, Any]:
+    layers: Layers,
+    x: Array,
+    y: Array | None = None,
+    c: Array | None = None,
+    weight_decay: float = 0.0,
+    output: str = "classes",
+) -> tuple[Layers, Array, Array | None, Array | None]:
     """`layers`, x, y and c as floating arrays of one namespace whose shapes and values fit; y and c may be None."""
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, got {output!r}")

@@ -5,11 +5,11 @@ Every function takes `w` (the weights) and `x` (one example a row, n rows of d f
 not; integers are converted to the floating dtype of the other arguments. Where values are known, they are checked.
 """
 
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, floats, is_traced, namespace, require_finite
+from manual_grad._arrays import Arguments, Array, floats, is_traced, namespace, require_finite
 from manual_grad.sigmoid import log_sigmoid, sigmoid
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ def residual(z: Float[Array, "*n"], y: Float[Array, "*n"]) -> Float[Array, "*n"]
     return y * sigmoid(-y * z)
 
 
-def checked_arguments(w: Any, x: Any, y: Any = None) -> tuple[Any, ...]:
+def checked_arguments(w: object, x: Array, y: Array | None = None) -> Arguments:
     """`w`, `x` and, where given, `y` as floating arrays of one namespace whose shapes and values fit the model."""
     if not isinstance(w, Weights):
         raise TypeError(f"w must be Weights(w11, w12, w21), got {type(w).__name__}: {w!r}")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from manual_grad._arrays import Array
+from manual_grad._arrays import Arguments, Array
 from manual_grad.derivation import Derivation
 from manual_grad.domains import reals, signs
 from manual_grad.jacobians import by_hand
@@ -249,12 +249,12 @@ def claim_e(z: Number, y: Number, nabla: Nabla = by_hand) -> Number:
 # Ways through the domain, for reports of accuracy: one example, x = [[1]]
 
 
-def with_score(z: float) -> tuple[Any, ...]:
+def with_score(z: float) -> Arguments:
     """w11 = w12 = 0, so that h = ½, and w21 = (z, z): the score is z, without rounding."""
     return Weights(np.zeros(1), np.zeros(1), np.full(2, z)), np.ones((1, 1)), np.ones(1)
 
 
-def with_preactivation(a: float) -> tuple[Any, ...]:
+def with_preactivation(a: float) -> Arguments:
     """w11 = w12 = (a), so that both units have the pre-activation a, and w21 = (1, 1): the score stays in 0 … 2."""
     return Weights(np.full(1, a), np.full(1, a), np.ones(2)), np.ones((1, 1)), np.ones(1)
 

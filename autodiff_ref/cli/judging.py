@@ -16,7 +16,7 @@ from autodiff_ref.cli.targets import Unusable, Usable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
-from autodiff_ref.judge.report import Claim, LineReport, Report
+from autodiff_ref.judge.report import Claimed, LineReport, Report
 from autodiff_ref.judge.trial.trial import trial
 from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
@@ -163,7 +163,7 @@ def _report(
         return replace(report, lines=lines)
 
     blank, seed = [_blank(derivation.lines[k]) for k in places], order.options.get("seed", 0)
-    nothing = whole(Report(derivation.name, blank, seed, claim=Claim.of(derivation)))
+    nothing = whole(Report(derivation.name, blank, seed, claim=Claimed.of(derivation)))
     if not places:
         return nothing, None
     judged = derivation.with_lines(*(derivation.lines[k] for k in places)) if left_out else derivation

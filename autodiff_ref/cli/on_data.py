@@ -13,6 +13,7 @@ from autodiff_ref.judge.derivations import Progress, verify
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.report import Report
 from autodiff_ref.nabla import nabla
+from autodiff_ref.trees import Arguments
 from manual_grad import Derivation, Weights, log_likelihood, notes, score, value_and_grad
 
 STEPS = 300
@@ -89,7 +90,7 @@ def _fit(what: str, w: Weights[Any], table: TwoClassTable) -> str:
     return f"{what}: log-likelihood {ll:.2f} ({ll / len(table.y):.4f} a row), accuracy {accuracy:.4f}"
 
 
-def _arguments(derivation: Derivation, w: Weights[Any], x: Any, y: Any) -> tuple[Any, ...]:
+def _arguments(derivation: Derivation, w: Weights[Any], x: Any, y: Any) -> Arguments:
     """What the derivation's lines take: the score and the label for the last claim, else weights, rows and labels."""
     return (score(w, x)[0], y[0]) if derivation is notes.RESIDUAL else (w, x, y)
 

@@ -1,9 +1,8 @@
 """The reference audited: JAX's gradient at every input, what lines leave to ∇, and the compiled gradient."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from flint import arb
 
@@ -13,8 +12,9 @@ from autodiff_ref.judge.comparing import COARSE, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.reference import Differentiated, Miscompiled, check_compiled
-from autodiff_ref.judge.lines.trace import NablaCall, shape_key
+from autodiff_ref.judge.lines.trace import NablaCall, ShapeKey, shape_key
 from autodiff_ref.judge.truth import Truth
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import label_of
 
 _FUNCTION_INPUTS = 3
@@ -50,7 +50,7 @@ def check_reference(bench: Bench) -> None:
             bench.unchecked.setdefault(name, "at a kink, or undefined, at the inputs tried")
     for call, args in _functions_handed_to_nabla(bench):
         made, truth, at = bench.derivative(call, args)
-        if made is None or truth is None:
+        if made is None or truth is None or at is None:
             continue
         found = made.wrong(truth, at)
         if found is not None:
@@ -139,7 +139,7 @@ def _accuracy(bench: Bench, inputs: Sequence[tuple[Input, Truth]]) -> list[str]:
     ]
 
 
-def _entry(bench: Bench, args: tuple[Any, ...], k: int) -> tuple[str, str]:
+def _entry(bench: Bench, args: Arguments, k: int) -> tuple[str, str]:
     """The name of an entry of the gradient, and the input as a reader would write it."""
     made = bench.differentiated(args)
     return f"derivative {made.entry_name(args, k)}", readable(args, made.names)
@@ -165,11 +165,11 @@ def _miscompiled(bench: Bench) -> Miscompiled | None:
         return None
 
 
-def _functions_handed_to_nabla(bench: Bench) -> Iterator[tuple[NablaCall, tuple[Any, ...]]]:
+def _functions_handed_to_nabla(bench: Bench) -> Iterator[tuple[NablaCall, Arguments]]:
     """Each function that `of` or a line differentiates, with a few inputs at which it does so."""
-    count: Counter[Any] = Counter()
+    count: Counter[Hashable] = Counter()
     for given in _some_ordinary(bench.inputs):
-        seen_here: set[Any] = set()
+        seen_here: set[Hashable] = set()
         sources = [bench.traces.of(given.args)]
         sources += [bench.traced(line, given.args) for line in bench.derivation.lines]
         for call in (call for traced in sources for call in traced.calls):
@@ -181,7 +181,7 @@ def _functions_handed_to_nabla(bench: Bench) -> Iterator[tuple[NablaCall, tuple[
 
 def _some_ordinary(inputs: Sequence[Input]) -> list[Input]:
     """One ordinary input of each of a few shapes."""
-    by_shape: dict[Any, Input] = {}
+    by_shape: dict[ShapeKey, Input] = {}
     for given in inputs:
         if given.stratum not in ("zeros", "equal", "far"):
             by_shape.setdefault(shape_key(given.args), given)

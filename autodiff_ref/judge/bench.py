@@ -4,7 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import jax
 import numpy as np
@@ -18,13 +18,14 @@ from autodiff_ref.judge.evaluation import note_comparisons
 from autodiff_ref.judge.inputs import Input, NoInputError
 from autodiff_ref.judge.lines.reduction import reduced
 from autodiff_ref.judge.lines.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
-from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, Traced, shape_key
+from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, ShapeKey, Traced, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.comparisons import OPEN, Site
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.shrink import simplest
 from autodiff_ref.judge.snippet import example, snippet
 from autodiff_ref.judge.truth import UNKNOWN, Truth
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
 MOST_TIMES = 4
@@ -109,7 +110,7 @@ class LeftToNabla:
 
     bench: "Bench"
     line: Traced
-    args: tuple[Any, ...]
+    args: Arguments
 
     def is_confirmed(self) -> bool:
         """Whether JAX is right about all of these derivatives here."""
@@ -120,7 +121,7 @@ class LeftToNabla:
         """What was found of the line, unless JAX's derivative is not confirmed; where JAX is wrong, that is noted."""
         for call in self.line.calls:
             differentiated, truth, at = self.bench.derivative(call, self.args)
-            if differentiated is None or truth is None:
+            if differentiated is None or truth is None or at is None:
                 continue
             wrong = differentiated.wrong(truth, at)
             if wrong is not None:
@@ -148,11 +149,11 @@ class Bench:
         self._evaluators: dict[tuple[int, int], Evaluator] = {}
         self.wrong: dict[str, WrongReference] = {}
         """functions that JAX differentiates wrongly at some input tried that is no tie"""
-        self._truths: dict[Any, Truth] = {}
+        self._truths: dict[tuple[ShapeKey, tuple[bytes, ...]], Truth] = {}
         self._bits: dict[int, int] = {}
         """the precision that showed two lines equal at an input, where those that are compared next are tried first"""
 
-    def traced(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
+    def traced(self, line: Line | None, args: Arguments) -> Traced:
         """A line at the shapes of `args`; None is the reference."""
         return self.traces.line(line, args)
 
@@ -203,7 +204,7 @@ class Bench:
         found.add(given, compared, self._shape_name(given.args), at)
         return True
 
-    def _why_unclear(self, programs: Sequence[Traced], args: tuple[Any, ...]) -> str:
+    def _why_unclear(self, programs: Sequence[Traced], args: Arguments) -> str:
         """Which comparison no precision resolves at an input, for people; or at which input that is."""
         at = f", as at {readable(args, leaf_names(args, self.argument_names))}"
         for plan in (traced.plan for traced in programs if traced.plan is not None):
@@ -221,11 +222,11 @@ class Bench:
             self._evaluators[key] = evaluator(traced.plan, self.inputs[k].args)
         return self._evaluators[key]
 
-    def _shape_name(self, args: tuple[Any, ...]) -> str:
+    def _shape_name(self, args: Arguments) -> str:
         """The sizes of the named dimensions: n=4 d=3."""
         return " ".join(f"{name}={size}" for name, size in self.sizes(args).items())
 
-    def sizes(self, args: tuple[Any, ...]) -> dict[str, int]:
+    def sizes(self, args: Arguments) -> dict[str, int]:
         """The sizes of the named dimensions."""
         domains = jax.tree.leaves(self.derivation.domain)
         sizes: dict[str, int] = {}
@@ -234,12 +235,12 @@ class Bench:
             sizes.update({dim: size for dim, size in zip(domain.dims, leaf.shape, strict=False) if isinstance(dim, str)})
         return sizes
 
-    def differ(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
+    def differ(self, line: Line, other: Line | None, args: Arguments) -> Comparison | None:
         """What certifies that two lines differ at an input; None where they do not, or that cannot be told."""
         compared = self.compared(line, other, args)
         return compared if compared is not None and compared.outcome == "different" else None
 
-    def compared(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> Comparison | None:
+    def compared(self, line: Line, other: Line | None, args: Arguments) -> Comparison | None:
         """What balls say of two lines at any input; None where they cannot be asked."""
         if not all(claims_to_hold(each, self.derivation, args) for each in (line, other)):
             return None
@@ -252,7 +253,7 @@ class Bench:
             return None
 
     def _compared(
-        self, ours: Traced, theirs: Traced, args: tuple[Any, ...], at: Callable[[Traced], Evaluator], start: int = 0
+        self, ours: Traced, theirs: Traced, args: Arguments, at: Callable[[Traced], Evaluator], start: int = 0
     ) -> Comparison:
         """What is to be said of the claim that two lines are equal at an input."""
         by_jax, is_gradient = theirs.label == REFERENCE, self.derivation.is_gradient
@@ -269,7 +270,7 @@ class Bench:
             return Comparison("equal", ulps=found.share / ULP, rounded=True)
         return found
 
-    def _is_rounding_of_the_input(self, ours: Traced, theirs: Traced, args: tuple[Any, ...], component: int) -> bool:
+    def _is_rounding_of_the_input(self, ours: Traced, theirs: Traced, args: Arguments, component: int) -> bool:
         """Whether an entry differs by no more than an input does that is in its domain up to rounding alone."""
         rounded = inexact_flags(self.derivation.domain, args)
         if not any(rounded) or ours.plan is None or theirs.plan is None:
@@ -278,7 +279,7 @@ class Bench:
         u, v = (side.values[component] for side in sides)
         return u.overlaps(v) and bool((u - v).rad() <= COARSE * (abs(u) + abs(v)).mid())
 
-    def derivative(self, call: NablaCall, args: tuple[Any, ...]) -> tuple[Differentiated | None, Truth | None, Any]:
+    def derivative(self, call: NablaCall, args: Arguments) -> tuple[Differentiated | None, Truth | None, Arguments | None]:
         """A function that a line hands to ∇, what is known of its derivative at an input, and its arguments there."""
         at = arguments_of(call, args)
         if at is None:
@@ -291,7 +292,7 @@ class Bench:
             self.unchecked.setdefault(name, _said(error))
             return None, None, None
 
-    def truth(self, args: tuple[Any, ...]) -> Truth:
+    def truth(self, args: Arguments) -> Truth:
         """What is known of the gradient of `of` at an input; nothing where the claim is no gradient."""
         if not self.derivation.is_gradient:
             return Truth((UNKNOWN,))
@@ -305,10 +306,10 @@ class Bench:
             self._truths[key] = found
         return self._truths[key]
 
-    def _by_quotients(self, args: tuple[Any, ...]) -> Truth:
+    def _by_quotients(self, args: Arguments) -> Truth:
         return self.differentiated(args).truth(args, beside_jax=False)
 
-    def differentiated(self, args: tuple[Any, ...]) -> Differentiated:
+    def differentiated(self, args: Arguments) -> Differentiated:
         """`of` and JAX's gradient of it, at the shapes of `args`.
 
         Raises:
@@ -353,7 +354,7 @@ class Bench:
             ),
         )
 
-    def _component(self, args: tuple[Any, ...], flat: int) -> str:
+    def _component(self, args: Arguments, flat: int) -> str:
         """The name of an entry of the gradient."""
         by = self.derivation.wrt or "gradient" if self.derivation.is_gradient else self.derivation.reference
         for path, leaf in jax.tree_util.tree_leaves_with_path(self.traced(None, args).shapes):

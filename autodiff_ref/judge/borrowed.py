@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jax
 from jax.extend import core
@@ -38,7 +37,7 @@ class Borrowed:
         return f"{label} calls {self.transformation} itself{at}{like}: what it differentiates is not derived by hand"
 
 
-def told(lines: Iterable[tuple[str, Any]]) -> list[str]:
+def told(lines: Iterable[tuple[str, core.ClosedJaxpr]]) -> list[str]:
     """What is said of some lines, each a label and a jaxpr."""
     return [use.of(label) for label, closed in lines for use in borrowed(closed)]
 

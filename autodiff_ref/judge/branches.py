@@ -8,13 +8,13 @@ border and a little beyond it, as Newton's method does.
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flint import arb
 from jax.extend import core
+from jax.typing import ArrayLike
 
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.bench import Bench
@@ -23,9 +23,10 @@ from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.evaluation import as_balls, note_comparisons
 from autodiff_ref.judge.inputs import Input
-from autodiff_ref.judge.lines.trace import Traced, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key
 from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
 from autodiff_ref.judge.program.walk import CALLS, plan
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import Line
 
 STRATUM = "aimed"
@@ -65,11 +66,11 @@ class Branches:
     def __init__(self, bench: Bench) -> None:
         self.bench, self.derivation = bench, bench.derivation
         self._runs = 0
-        self._differences: dict[Any, Callable[..., Any]] = {}
+        self._differences: dict[tuple[Site, str, ShapeKey], Function] = {}
 
     # What was met
 
-    def _programs(self, args: tuple[Any, ...]) -> list[Traced]:
+    def _programs(self, args: Arguments) -> list[Traced]:
         lines = [self.bench.traced(line, args) for line in self.derivation.lines]
         return [made for made in (self.bench.traces.of(args), *lines) if made.plan is not None]
 
@@ -80,10 +81,10 @@ class Branches:
                 with suppress(Exception):  # the judge's own: said where the line is judged
                     self.bench.evaluator(traced, k)(PRECISIONS[0], "exact", "exact")
 
-    def _shapes(self) -> list[tuple[Any, ...]]:
+    def _shapes(self) -> list[Arguments]:
         return list({shape_key(given.args): given.args for given in self.bench.inputs}.values())
 
-    def met(self, programs: Callable[[tuple[Any, ...]], list[Traced]]) -> dict[Site, int]:
+    def met(self, programs: Callable[[Arguments], list[Traced]]) -> dict[Site, int]:
         """The outcomes of each comparison, over all shapes."""
         found: dict[Site, int] = {}
         for args in self._shapes():
@@ -96,7 +97,7 @@ class Branches:
     def unmet(self, line: Line, other: Line | None) -> list[str]:
         """The branches of a line, of the one it is judged against and of `of` that no input took, for people."""
 
-        def programs(args: tuple[Any, ...]) -> list[Traced]:
+        def programs(args: Arguments) -> list[Traced]:
             return [self.bench.traces.of(args), *[self.bench.traced(each, args) for each in (line, other) if each]]
 
         found: dict[str, None] = {}
@@ -177,16 +178,16 @@ class Branches:
         except Exception:  # it stands in a loop, or cannot be differentiated
             return
 
-    def _programs_at(self, site: Site, args: tuple[Any, ...]) -> list[Traced]:
+    def _programs_at(self, site: Site, args: Arguments) -> list[Traced]:
         """The programs that make a comparison."""
         return [made for made in self._programs(args) if made.plan is not None and site in made.plan.sites]
 
-    def _add(self, args: tuple[Any, ...], start: Input) -> None:
+    def _add(self, args: Arguments, start: Input) -> None:
         """Adds an input that was found from another one, and notes what is compared there."""
         self.bench.inputs.append(Input(STRATUM, args, start.main))
         self._run(len(self.bench.inputs) - 1)
 
-    def _scaled(self, args: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    def _scaled(self, args: Arguments) -> Iterator[Arguments]:
         """Inputs with one argument, one of its entries, or all of them multiplied by powers of 2 and −1."""
         leaves, structure = jax.tree.flatten(args)
         free = self._free()
@@ -202,7 +203,7 @@ class Branches:
                         if inside is not None:
                             yield jax.tree.unflatten(structure, inside)
 
-    def _walked(self, site: Site, traced: Traced, args: tuple[Any, ...], wanted: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    def _walked(self, site: Site, traced: Traced, args: Arguments, wanted: Sequence[int]) -> Iterator[Arguments]:
         """Inputs on the border of a comparison and a little beyond it, along the gradient of what is compared."""
         leaves, structure = jax.tree.flatten(args)
         leaves = [np.asarray(leaf) for leaf in leaves]
@@ -228,7 +229,7 @@ class Branches:
                         yield jax.tree.unflatten(structure, step)
 
     def _step(
-        self, difference: Callable[..., Any], leaves: Sequence[np.ndarray], entry: int, target: float, args: tuple[Any, ...]
+        self, difference: Function, leaves: Sequence[np.ndarray], entry: int, target: float, args: Arguments
     ) -> list[np.ndarray] | None:
         """Newton's step towards the inputs at which one entry of what is compared is a given number."""
         free = self._free()
@@ -243,13 +244,13 @@ class Branches:
             made[k] = made[k] - slope * ((value - target) / norm)
         return self._inside(made, args)
 
-    def _difference(self, site: Site, traced: Traced, args: tuple[Any, ...]) -> Callable[..., Any]:
+    def _difference(self, site: Site, traced: Traced, args: Arguments) -> Function:
         """leaves -> (a − b of the comparison a ? b, its gradient by the arguments that may be moved)"""
         key = site, traced.label, shape_key(args)
         if key not in self._differences:
             free = self._free()
 
-            def by_free(moved: list[Any], leaves: tuple[Any, ...], entry: Any) -> tuple[Any, Any]:
+            def by_free(moved: list[jax.Array], leaves: list[jax.Array], entry: int) -> tuple[jax.Array, jax.Array]:
                 given = list(leaves)
                 for k, leaf in zip(free, moved, strict=True):
                     given[k] = leaf
@@ -261,7 +262,7 @@ class Branches:
                 closed = jax.make_jaxpr(jax.value_and_grad(by_free, has_aux=True))(moved, leaves, 0)
             planned = plan(closed, BALLS)
 
-            def difference(*leaves: Any, entry: int = 0) -> Any:
+            def difference(*leaves: np.ndarray, entry: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
                 given = [*[leaves[k] for k in free], *leaves, np.int64(entry)]
                 with precision(PRECISIONS[0]):
                     made = planned.run(Context(constants="exact"), *[as_balls(np.asarray(x)) for x in given])
@@ -278,7 +279,7 @@ class Branches:
         rows = [row_of(domain) for domain in jax.tree.leaves(self.derivation.domain)]
         return [k for k, row in enumerate(rows) if row.varies and not row.known]
 
-    def _inside(self, leaves: Sequence[np.ndarray], args: tuple[Any, ...]) -> list[np.ndarray] | None:
+    def _inside(self, leaves: Sequence[np.ndarray], args: Arguments) -> list[np.ndarray] | None:
         """Arguments put back into their domain; None where they cannot be."""
         sizes, made = self.bench.sizes(args), list(leaves)
         domains = [domain.sized(sizes) for domain in jax.tree.leaves(self.derivation.domain)]
@@ -289,13 +290,13 @@ class Branches:
                 return None
         return made
 
-    def _is_ruled_out(self, site: Site, branch: str, programs: Callable[[tuple[Any, ...]], list[Traced]]) -> bool:
+    def _is_ruled_out(self, site: Site, branch: str, programs: Callable[[Arguments], list[Traced]]) -> bool:
         """Whether balls that hold all inputs show that a branch is never taken."""
         args = self.bench.inputs[0].args
         traced = next((made for made in programs(args) if made.plan is not None and site in made.plan.sites), None)
         if traced is None or traced.plan is None:
             return False
-        free, boxes, bounds = self._free(), list[Any](), dict[int, tuple[float, float]]()
+        free, boxes, bounds = self._free(), list[np.ndarray](), dict[int, tuple[float, float]]()
         kept = list[arb]()  # so that nothing else has their id
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
@@ -323,12 +324,16 @@ def _box(low: float, high: float) -> arb:
 
 
 def captured(
-    jaxpr: core.Jaxpr, consts: Sequence[Any], args: Sequence[Any], site: Site, calls: tuple[Any, ...] = ()
-) -> Iterator[Any]:
+    jaxpr: core.Jaxpr,
+    consts: Sequence[ArrayLike],
+    args: Sequence[ArrayLike],
+    site: Site,
+    calls: tuple[core.JaxprEqn, ...] = (),
+) -> Iterator[jax.Array]:
     """a − b of each equation of a jaxpr that makes a comparison a ? b, evaluated by JAX; not of those in loops."""
-    env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+    env: dict[core.Var, ArrayLike] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
 
-    def read(atom: Any) -> Any:
+    def read(atom: core.Var | core.Literal) -> ArrayLike:
         return atom.val if isinstance(atom, core.Literal) else env[atom]
 
     for eqn in jaxpr.eqns:

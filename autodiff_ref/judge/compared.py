@@ -3,9 +3,9 @@
 What a line says where `w == 1` shows at no other input, and hardly at one where 0.7 < w < 0.7001.
 """
 
+import enum
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import jax
 import numpy as np
@@ -22,21 +22,28 @@ STRATUM = "compared"
 MOST = 6
 """numbers that are tried: the first that the lines and `of` name"""
 
-LABEL = object()
+
+class _Label(enum.Enum):
+    LABEL = "label"
+
+
+LABEL = _Label.LABEL
 """stands for what is computed from labels and constants alone"""
+
+_Known = np.ndarray | float | _Label | None
 
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "max", "min", "clamp")
 _SAME_NUMBER = ("broadcast_in_dim", "convert_element_type")
 
 
-def numbers_compared_with(jaxpr: core.Jaxpr, inputs: Sequence[Any]) -> Iterator[float]:
+def numbers_compared_with(jaxpr: core.Jaxpr, inputs: Sequence[_Known]) -> Iterator[float]:
     """The constants, but 0, that a jaxpr compares a real with.
 
     Args:
         jaxpr: what is looked through, and all within it.
         inputs: for each of its inputs its value where it is a constant, `LABEL` where it holds labels, else None.
     """
-    known = dict(zip(jaxpr.invars, inputs, strict=True))
+    known: dict[core.Var, _Known] = dict(zip(jaxpr.invars, inputs, strict=True))
     for eqn in jaxpr.eqns:
         operands = [atom.val if isinstance(atom, core.Literal) else known.get(atom) for atom in eqn.invars]
         if all(operand is not None for operand in operands):
@@ -50,7 +57,7 @@ def numbers_compared_with(jaxpr: core.Jaxpr, inputs: Sequence[Any]) -> Iterator[
             yield from numbers_compared_with(body, passed)
 
 
-def compared_inputs(derivation: Derivation, jaxprs: Iterable[Any], *, seed: int) -> list[Input]:
+def compared_inputs(derivation: Derivation, jaxprs: Iterable[core.Jaxpr], *, seed: int) -> list[Input]:
     """Ordinary inputs with one entry of each real array, or all, at plus or minus a number that a jaxpr compares with.
 
     Or halfway between two of these numbers that are neighbours.

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
+
+from autodiff_ref.trees import Arguments, JsonObject
 
 SMALL = 1e-6
 """So small a share of a value may be what `of` is off itself, as jax.scipy.special's betaln and log_ndtr are in places."""
@@ -15,7 +16,7 @@ SMALL = 1e-6
 class Counterexample:
     """An input at which two lines certainly differ, and what they are there."""
 
-    args: tuple[Any, ...]
+    args: Arguments
     """NumPy arrays in the structure of the domain"""
     at: str
     """the input as a reader would write it"""
@@ -58,7 +59,7 @@ class Counterexample:
             return ""
         return f", {share:.1g} of it: a small mistake, or an approximation that a library's function makes"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {
             "at": self.at,
@@ -71,13 +72,13 @@ class Counterexample:
         }
 
 
-def readable(args: tuple[Any, ...], names: Sequence[str]) -> str:
+def readable(args: Arguments, names: Sequence[str]) -> str:
     """An input on one line: w11=[0] w12=[1] x=[[1]]."""
     leaves = jax.tree.leaves(args)
     return "  ".join(f"{name}={_short(leaf)}" for name, leaf in zip(names, leaves, strict=True))
 
 
-def _short(leaf: Any) -> str:
+def _short(leaf: np.ndarray) -> str:
     """An array as a reader would write it."""
     if np.ndim(leaf):
         return "[" + " ".join(_short(part) for part in np.asarray(leaf)) + "]"
@@ -85,7 +86,7 @@ def _short(leaf: Any) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
-def leaf_names(args: tuple[Any, ...], argument_names: list[str]) -> tuple[str, ...]:
+def leaf_names(args: Arguments, argument_names: list[str]) -> tuple[str, ...]:
     """A name for each leaf of the arguments: w11 for a field, w[0] for an entry, x for a whole argument.
 
     Fields that have a name in common are told apart: net.w and dot.w, layers[0].weight.

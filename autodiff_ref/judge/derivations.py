@@ -16,7 +16,7 @@ from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.proving.proofs import Proofs
-from autodiff_ref.judge.report import Claim, LineReport, Report
+from autodiff_ref.judge.report import Claimed, LineReport, Report
 from autodiff_ref.judge.search.power import power_of
 from autodiff_ref.judge.search.sweep import Sweep, Swept
 from autodiff_ref.judge.verdict import RIGHT, Verdict, verdict_of
@@ -88,7 +88,7 @@ def verify(
     entries = [
         LineReport(label_of(f), formula_of(f), latex=latex_of(f), condition=condition_text(f)) for f in derivation.lines
     ]
-    report = Report(derivation.name, entries, seed, claim=Claim.of(derivation))
+    report = Report(derivation.name, entries, seed, claim=Claimed.of(derivation))
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
     over = "" if timeout is None else f"the time limit of {timeout:g} s was over"

@@ -2,13 +2,13 @@
 
 import inspect
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation, Line, argument_names, label_of
 
 
@@ -26,7 +26,7 @@ _NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argu
 _LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")
 
 
-def line_error(error: Exception, label: str, derivation: Derivation, args: tuple[Any, ...] = ()) -> LineError:
+def line_error(error: Exception, label: str, derivation: Derivation, args: Arguments = ()) -> LineError:
     """What is said of a line, or of `of`, that raises; of a type or value with the shapes that it was handed."""
     hint = ""
     if isinstance(error, jax.errors.TracerArrayConversionError):
@@ -39,7 +39,7 @@ def line_error(error: Exception, label: str, derivation: Derivation, args: tuple
     return LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}")
 
 
-def placed(error: LineError, f: Callable[..., Any]) -> LineError:
+def placed(error: LineError, f: Function) -> LineError:
     """The same error with the place where a function is defined, unless it names a place itself."""
     code = getattr(inspect.unwrap(f), "__code__", None)
     if ".py:" in str(error) or code is None:
@@ -47,7 +47,7 @@ def placed(error: LineError, f: Callable[..., Any]) -> LineError:
     return LineError(f"{error} ({Path(code.co_filename).name}:{code.co_firstlineno})", error.wrong_shape_of)
 
 
-def check_call(f: Callable[..., Any], label: str, derivation: Derivation, args: tuple[Any, ...], *, nabla: bool) -> None:
+def check_call(f: Function, label: str, derivation: Derivation, args: Arguments, *, nabla: bool) -> None:
     """Raises LineError where a function cannot be called with the derivation's arguments, and ∇ if it is handed that."""
     try:
         signature = inspect.signature(f)
@@ -64,7 +64,7 @@ def check_call(f: Callable[..., Any], label: str, derivation: Derivation, args: 
         ) from None
 
 
-def fulfils(condition: Callable[..., Any], said: str, derivation: Derivation, args: tuple[Any, ...]) -> bool:
+def fulfils(condition: Function, said: str, derivation: Derivation, args: Arguments) -> bool:
     """Whether arguments fulfil a condition of the user's.
 
     Raises:
@@ -77,7 +77,7 @@ def fulfils(condition: Callable[..., Any], said: str, derivation: Derivation, ar
         raise line_error(error, said, derivation, args) from error
 
 
-def is_admitted(derivation: Derivation, args: tuple[Any, ...]) -> bool:
+def is_admitted(derivation: Derivation, args: Arguments) -> bool:
     """Whether arguments that a search tries fulfil `where`; those at which it raises do not."""
     try:
         return derivation.where is None or bool(derivation.where(*args))
@@ -85,13 +85,13 @@ def is_admitted(derivation: Derivation, args: tuple[Any, ...]) -> bool:
         return False
 
 
-def claims_to_hold(line: Line | None, derivation: Derivation, args: tuple[Any, ...]) -> bool:
+def claims_to_hold(line: Line | None, derivation: Derivation, args: Arguments) -> bool:
     """Whether the condition under which a line claims to hold is met."""
     valid = getattr(line, "valid", None)
     return line is None or valid is None or fulfils(valid, f"`valid` of {label_of(line)}", derivation, args)
 
 
-def check_value(value: Any, label: str, derivation: Derivation) -> None:
+def check_value(value: PyTree, label: str, derivation: Derivation) -> None:
     """Raises LineError where a line returns something that is neither an array of numbers nor a pytree of such."""
     wrong = next((leaf for leaf in jax.tree.leaves(value) if not _is_array(leaf)), None)
     if wrong is not None:
@@ -102,7 +102,7 @@ def check_value(value: Any, label: str, derivation: Derivation) -> None:
         )
 
 
-def is_no_sum(name: str, value: Any, returned: tuple[int, ...], gradient: tuple[int, ...]) -> str:
+def is_no_sum(name: str, value: PyTree, returned: tuple[int, ...], gradient: tuple[int, ...]) -> str:
     """A guess: what was returned is the gradient of the sum of what is differentiated; nothing where it is not."""
     shapes = [tuple(leaf.shape) for leaf in jax.tree.leaves(value)]
     if len(shapes) != 1 or not shapes[0] or (*shapes[0], *returned) != gradient:
@@ -110,11 +110,11 @@ def is_no_sum(name: str, value: Any, returned: tuple[int, ...], gradient: tuple[
     return f". `{name}` returns shape {shapes[0]}: did you mean its sum?"
 
 
-def _is_array(leaf: Any) -> bool:
+def _is_array(leaf: object) -> bool:
     return isinstance(leaf, bool | int | float | complex) or hasattr(leaf, "dtype")
 
 
-def _shapes(derivation: Derivation, args: tuple[Any, ...]) -> str:
+def _shapes(derivation: Derivation, args: Arguments) -> str:
     """The arguments' names and shapes: w (3,), x (4, 3)."""
     names = argument_names(derivation.of) or []
     said: list[str] = []
@@ -124,7 +124,7 @@ def _shapes(derivation: Derivation, args: tuple[Any, ...]) -> str:
     return ", ".join(said)
 
 
-def _leaves(value: Any) -> list[tuple[Any, Any]]:
+def _leaves(value: PyTree) -> list[tuple[tuple[object, ...], ArrayLike]]:
     return jax.tree_util.tree_leaves_with_path(value)
 
 

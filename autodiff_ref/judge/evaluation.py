@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -10,7 +9,9 @@ from flint import arb
 
 from autodiff_ref.judge.balls import Context, exact, precision
 from autodiff_ref.judge.balls.context import Moved, Reading, Ties, entrywise
-from autodiff_ref.judge.program.plans import Constant, Plan
+from autodiff_ref.judge.program.comparisons import Site
+from autodiff_ref.judge.program.plans import Array, Constant, Entry, Plan
+from autodiff_ref.trees import Arguments
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class Evaluation:
 class Evaluator:
     """The line behind a plan, at one input."""
 
-    def __init__(self, plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> None:
+    def __init__(self, plan: Plan, args: Arguments, rounded: Sequence[bool] = ()) -> None:
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
         self._balls = list(map(as_balls, leaves))
         for k in np.flatnonzero(rounded):
             self._balls[k] = entrywise(lambda x: arb(float(x), float(np.spacing(abs(x)))), leaves[k])
         self._plan = plan
-        self._made: dict[Any, Evaluation] = {}
+        self._made: dict[tuple[int, Reading, Ties], Evaluation] = {}
 
     @property
     def constants(self) -> frozenset[Constant]:
@@ -52,22 +53,22 @@ class Evaluator:
         return self._made[key]
 
 
-def evaluator(plan: Plan, args: tuple[Any, ...], rounded: Sequence[bool] = ()) -> Evaluator:
+def evaluator(plan: Plan, args: Arguments, rounded: Sequence[bool] = ()) -> Evaluator:
     """The line behind a plan, at one input; the leaves that are `rounded` stand for numbers within an ulp of theirs."""
     return Evaluator(plan, args, rounded)
 
 
-def note_comparisons(plan: Plan, args: tuple[Any, ...], bits: int, met: dict[Any, int]) -> None:
+def note_comparisons(plan: Plan, args: Arguments, bits: int, met: dict[Site, int]) -> None:
     """Runs a plan at one input, and notes how the numbers compared that it compares."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     with precision(bits):
         plan.run(Context(constants="exact", met=met), *map(as_balls, leaves))
 
 
-def as_balls(leaf: np.ndarray) -> Any:
+def as_balls(leaf: np.ndarray) -> Array:
     """A leaf of arguments as a plan takes it: reals as balls of radius 0, others as they are."""
     return exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
-def _as_ball(value: Any) -> arb:
+def _as_ball(value: Entry) -> arb:
     return value if isinstance(value, arb) else arb(int(value))

@@ -7,7 +7,6 @@ Every value is a short dyadic number times a scale, exact in float32 too.
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from autodiff_ref.judge.domains import RandomSource as RandomSource
 from autodiff_ref.judge.domains import Source, arguments_at, draw, is_label, row_of
 from autodiff_ref.judge.domains.drawing import ONE_ZERO, SOME_ZEROS, Sizes, twins
 from autodiff_ref.judge.errors import fulfils
+from autodiff_ref.trees import Arguments, Domains
 from manual_grad.derivation import Derivation
 from manual_grad.domains import Dim
 
@@ -35,7 +35,7 @@ class Input:
     """Arguments for a derivation's lines, and how they came about."""
 
     stratum: str
-    args: tuple[Any, ...]
+    args: Arguments
     """NumPy arrays in the structure of the domain: float64, labels too; class numbers and permutations int64"""
     main: bool = True
     """whether it is of the main sizes, where a mean is no sum; False where a named dimension was set to 1"""
@@ -47,28 +47,28 @@ class NoInputError(Exception):
     """Nothing that was drawn from the domain fulfils the derivation's `where`."""
 
 
-def draw_arguments(domain: tuple[Any, ...], sizes: Sizes, stratum: str, source: Source) -> tuple[Any, ...]:
+def draw_arguments(domain: Domains, sizes: Sizes, stratum: str, source: Source) -> Arguments:
     """One input of a stratum: NumPy arrays in the structure of the domain."""
     return arguments_at(domain, draw(domain, sizes, [stratum], source), 0)
 
 
-def is_exact(domain: tuple[Any, ...], sizes: Sizes) -> bool:
+def is_exact(domain: Domains, sizes: Sizes) -> bool:
     """Whether inputs of these sizes are in the domain exactly."""
     leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
     return all(row_of(leaf).is_exact(leaf) for leaf in leaves)
 
 
-def dimension_names(domain: tuple[Any, ...]) -> list[str]:
+def dimension_names(domain: Domains) -> list[str]:
     """The named dimensions of a domain, in the order they appear in."""
     return list(dict.fromkeys(dim for dim in _dims(domain) if isinstance(dim, str)))
 
 
-def _dims(domain: tuple[Any, ...]) -> Iterator[Dim]:
+def _dims(domain: Domains) -> Iterator[Dim]:
     for leaf in jax.tree.leaves(domain):
         yield from leaf.every_dim
 
 
-def main_sizes(domain: tuple[Any, ...], limits: Mapping[str, tuple[int, int]]) -> list[Sizes]:
+def main_sizes(domain: Domains, limits: Mapping[str, tuple[int, int]]) -> list[Sizes]:
     """Two choices of sizes ≥ 2, pairwise different and different from fixed dimensions as far as the limits allow.
 
     Equal sizes hide a transposed index, a size of 1 hides a mean for a sum, and one size for all inputs hides a 3 for it.

@@ -16,6 +16,7 @@ from autodiff_ref.judge.html import in_notebook, of_report
 from autodiff_ref.judge.search.swept import Power, Swept
 from autodiff_ref.judge.symbols.proof import Proof
 from autodiff_ref.judge.verdict import RIGHT, Verdict
+from autodiff_ref.trees import JsonObject
 from manual_grad.derivation import Derivation, label_of
 
 
@@ -87,7 +88,7 @@ class LineReport:
         said = _VERDICTS[self.verdict][0]
         return f"{said} {self.apart:.2g} ulps" if self.verdict == "within" else said
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON. What was not measured is null."""
         found = self.counterexample
         return {
@@ -113,7 +114,7 @@ class LineReport:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claimed:
     """What the lines of a derivation are claimed to be."""
 
     is_gradient: bool
@@ -125,7 +126,7 @@ class Claim:
     """what the first line is judged against: jax.grad, or that function"""
 
     @classmethod
-    def of(cls, derivation: Derivation) -> "Claim":
+    def of(cls, derivation: Derivation) -> "Claimed":
         """That of a derivation."""
         return cls(derivation.is_gradient, label_of(derivation.of), derivation.wrt, derivation.reference)
 
@@ -134,7 +135,7 @@ class Claim:
         """What a reader has to be told of it; nothing of a gradient."""
         return "" if self.is_gradient else f"no gradient: each line is to equal {self.function}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         kind = "gradient" if self.is_gradient else "equals"
         return {"kind": kind, "function": self.function, "by": self.by, "reference": self.reference}
@@ -161,7 +162,7 @@ class Report:
     """whether the table says how many inputs of each stratum were tried"""
     sweep_seconds: float = 0.0
     """that the sweep in floats took"""
-    claim: Claim | None = None
+    claim: Claimed | None = None
     """None where nothing was judged"""
 
     @property
@@ -181,7 +182,7 @@ class Report:
             return 1
         return 0 if self.ok else 3
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON: one entry of the command's `derivations`."""
         return {
             "name": self.name,

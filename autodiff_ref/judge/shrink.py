@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,11 +16,12 @@ from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
 from autodiff_ref.judge.domains import Values, row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import main_sizes
+from autodiff_ref.trees import Arguments, Domains, PyTree
 from manual_grad._arrays import is_record, parts
 from manual_grad.derivation import Derivation, label_of
 from manual_grad.domains import Domain
 
-Differs = Callable[[tuple[Any, ...]], bool]
+Differs = Callable[[Arguments], bool]
 """whether balls certify that two lines differ at these arguments"""
 
 _QUIET = settings(
@@ -33,7 +33,7 @@ _QUIET = settings(
 )
 
 
-def simplest(derivation: Derivation, differs: Differs) -> tuple[Any, ...] | None:
+def simplest(derivation: Derivation, differs: Differs) -> Arguments | None:
     """The simplest arguments that Hypothesis finds at which two lines differ; None where only intricate ones do.
 
     The smallest sizes come first; then integers −2 … 2 and quarters; for mistakes that take saturation, up to ±60.
@@ -60,12 +60,10 @@ def _from_smallest(derivation: Derivation) -> list[dict[str, int]]:
     return [dict(zip(largest, sizes, strict=True)) for sizes in few]
 
 
-def _find(
-    derivation: Derivation, strategy: st.SearchStrategy[tuple[Any, ...]], differs: Differs, tries: int
-) -> tuple[Any, ...] | None:
+def _find(derivation: Derivation, strategy: st.SearchStrategy[Arguments], differs: Differs, tries: int) -> Arguments | None:
     wanted = strategy if derivation.where is None else strategy.filter(lambda args: is_admitted(derivation, args))
 
-    def search() -> tuple[Any, ...] | None:
+    def search() -> Arguments | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HypothesisWarning)
             try:
@@ -102,21 +100,19 @@ class _Simple:
         return np.array([self._draw(entries) for _ in range(int(np.prod(shape)))], dtype=np.float64).reshape(shape)
 
 
-def _arguments(
-    domain: tuple[Any, ...], sizes: Mapping[str, int], values: st.SearchStrategy[float]
-) -> st.SearchStrategy[tuple[Any, ...]]:
+def _arguments(domain: Domains, sizes: Mapping[str, int], values: st.SearchStrategy[float]) -> st.SearchStrategy[Arguments]:
     leaves, structure = jax.tree.flatten(domain)
     sized: list[Domain] = [leaf.sized(sizes) for leaf in leaves]
 
     @st.composite
-    def drawn(draw: st.DrawFn) -> tuple[Any, ...]:
+    def drawn(draw: st.DrawFn) -> Arguments:
         simple = _Simple(draw, values)
         return jax.tree.unflatten(structure, [row_of(leaf).simple(leaf, simple) for leaf in sized])
 
     return drawn()
 
 
-def can_be_written(value: Any) -> bool:
+def can_be_written(value: PyTree) -> bool:
     """Whether `literal` can write it: its dataclasses take their fields, and what functions they hold have names."""
     if is_record(value):
         held = {each.name: getattr(value, each.name) for each in fields(value)}
@@ -125,14 +121,14 @@ def can_be_written(value: Any) -> bool:
     return label_of(value).isidentifier() if callable(value) else inside is None or all(map(can_be_written, inside.values()))
 
 
-def _of_field(value: Any) -> str:
+def _of_field(value: PyTree) -> str:
     """What a dataclass holds: static values as they are written."""
     if callable(value):
         return label_of(value)
     return repr(value) if value is None or isinstance(value, str | int | float) else literal(value)
 
 
-def literal(value: Any) -> str:
+def literal(value: PyTree) -> str:
     """A nested structure of arrays as Python."""
     if hasattr(value, "_fields"):
         inside = ", ".join(f"{name}={literal(getattr(value, name))}" for name in value._fields)

@@ -2,21 +2,19 @@
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from autodiff_ref.judge.shrink import can_be_written, literal
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad._arrays import is_record, parts
 from manual_grad.derivation import Derivation, Line, label_of, original_of
 
 
-def snippet(
-    derivation: Derivation, line: Line, other: Line | None, args: tuple[Any, ...], *, differentiable: bool = True
-) -> str:
+def snippet(derivation: Derivation, line: Line, other: Line | None, args: Arguments, *, differentiable: bool = True) -> str:
     """The program. What is defined inside functions is named in a comment, to be pasted in.
 
     A file is run once, so that what its lines return is of the very types that they are handed.
@@ -50,14 +48,14 @@ def snippet(
     return "\n".join([*imports, "with jax.enable_x64(True):", *[f"    {row}" for row in body]])
 
 
-def example(derivation: Derivation, args: tuple[Any, ...]) -> str:
+def example(derivation: Derivation, args: Arguments) -> str:
     """The arguments as a decorator for a Hypothesis test."""
     if can_be_written(args):
         return f"@example({literal(args)})"
     return f"@example({_unflattened(derivation)}, [{', '.join(map(literal, jax.tree.leaves(args)))}]))"
 
 
-def _arguments(derivation: Derivation, args: tuple[Any, ...], loads: list[str]) -> Iterator[str]:
+def _arguments(derivation: Derivation, args: Arguments, loads: list[str]) -> Iterator[str]:
     """Statements that make the arguments: as they are written, or in the structure of the derivation's domain."""
     if can_be_written(args):
         yield from ("args = (", *[f"    {literal(argument)}," for argument in args], ")")
@@ -90,7 +88,7 @@ def _name(f: Line, unnamed: str) -> str:
     return label if label.isidentifier() else unnamed
 
 
-def _from_its_source(named: Any, name: str) -> tuple[tuple[str, ...], str]:
+def _from_its_source(named: Derivation | Function, name: str) -> tuple[tuple[str, ...], str]:
     """Statements that open the module or file of a function, or of a NamedTuple; and the one that takes it from there."""
     place = getattr(named.of if isinstance(named, Derivation) else named, "__module__", None) or ""
     within = _within(named, name, vars(sys.modules[place]) if place in sys.modules else {})
@@ -105,7 +103,7 @@ def _from_its_source(named: Any, name: str) -> tuple[tuple[str, ...], str]:
     return (*beside, f"file = runpy.run_path({str(shown)!r})"), f"{name} = file[{held!r}]{rest}"
 
 
-def _within(named: Any, name: str, module: dict[str, Any]) -> tuple[str, str] | None:
+def _within(named: Derivation | Function, name: str, module: Mapping[str, object]) -> tuple[str, str] | None:
     """Under which name a module holds it, or the derivation that it is part of, and as which part of that."""
     held = module.get(name)
     if isinstance(named, Derivation):
@@ -122,7 +120,7 @@ def _within(named: Any, name: str, module: dict[str, Any]) -> tuple[str, str] | 
     return None
 
 
-def _types(value: Any) -> Iterator[Any]:
+def _types(value: PyTree) -> Iterator[type | Function]:
     """The NamedTuples and the dataclasses in a structure, and the functions that these hold."""
     if hasattr(value, "_fields") or is_record(value):
         yield type(value)
@@ -131,6 +129,6 @@ def _types(value: Any) -> Iterator[Any]:
         yield from [getattr(part, "func", part)] if _is_function(part) else _types(part)
 
 
-def _is_function(value: Any) -> bool:
+def _is_function(value: object) -> bool:
     """Whether it is a function that a dataclass holds, as it is or as `jax.tree_util.Partial`."""
     return callable(value) and not is_record(value)

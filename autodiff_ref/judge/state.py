@@ -4,10 +4,14 @@ import functools
 import types
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import jax
 import numpy as np
+
+from autodiff_ref.trees import Function, PyTree
+
+K = TypeVar("K")
 
 MOST_HELD = 500
 """objects that are looked at"""
@@ -17,7 +21,7 @@ MOST_COPIED = 1_000_000
 
 
 @contextmanager
-def kept_as_it_was(f: Callable[..., Any]) -> Generator[None]:
+def kept_as_it_was(f: Function) -> Generator[None]:
     """Puts back what calls of f change: attributes of objects, lists, dicts, sets, arrays, closures and globals it holds.
 
     While it is traced a function is handed tracers: one that keeps them, as a layer keeps its input, must not keep them
@@ -31,9 +35,9 @@ def kept_as_it_was(f: Callable[..., Any]) -> Generator[None]:
             restore()
 
 
-def _holders(f: Any) -> Iterator[Any]:
+def _holders(f: object) -> Iterator[object]:
     """What f holds and may change, and what that holds: breadth first, each once."""
-    waiting, seen = [f], set[int]()
+    waiting, seen = list[object]([f]), set[int]()
     while waiting and len(seen) < MOST_HELD:
         held = waiting.pop(0)
         if id(held) in seen or not _may_hold(held):
@@ -43,7 +47,7 @@ def _holders(f: Any) -> Iterator[Any]:
         waiting += _within(held)
 
 
-def _may_hold(value: Any) -> bool:
+def _may_hold(value: object) -> bool:
     if isinstance(value, dict | list | set | np.ndarray | types.FunctionType | types.MethodType | types.CellType):
         return True
     if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
@@ -51,7 +55,7 @@ def _may_hold(value: Any) -> bool:
     return hasattr(value, "__dict__") or isinstance(value, tuple)
 
 
-def _within(held: Any) -> list[Any]:
+def _within(held: object) -> list[object]:
     if isinstance(held, types.FunctionType):
         names = [name for name in _names(held.__code__) if name in held.__globals__]
         return [*(held.__closure__ or ()), *(held.__defaults__ or ()), *(held.__globals__[name] for name in names)]
@@ -60,13 +64,13 @@ def _within(held: Any) -> list[Any]:
     if isinstance(held, types.CellType):
         return [held.cell_contents] if _is_filled(held) else []
     if isinstance(held, dict):
-        return list(cast("dict[Any, Any]", held).values())
+        return list(cast("dict[object, object]", held).values())
     if isinstance(held, list | set | tuple):
-        return list(cast("list[Any]", held))
+        return list(cast("list[object]", held))
     if isinstance(held, np.ndarray):
         return []
     if isinstance(held, functools.partial):
-        partial = cast("functools.partial[Any]", held)
+        partial = cast("functools.partial[object]", held)
         return [partial.func, *partial.args, *partial.keywords.values()]
     call = getattr(type(held), "__call__", None)  # noqa: B004 (a method, to be looked into)
     return [*vars(held).values(), *([call] if isinstance(call, types.FunctionType) else [])]
@@ -85,7 +89,7 @@ def _is_filled(cell: types.CellType) -> bool:
     return True
 
 
-def _snapshots(held: Any) -> list[Callable[[], None]]:
+def _snapshots(held: object) -> list[Callable[[], None]]:
     """Functions that put one object back."""
     if isinstance(held, types.FunctionType):
         space, names = held.__globals__, _names(held.__code__)
@@ -93,15 +97,15 @@ def _snapshots(held: Any) -> list[Callable[[], None]]:
     if isinstance(held, types.CellType):
         return [_refill(held)] if _is_filled(held) else []
     if isinstance(held, dict):
-        return [_put_back(held, dict(cast("dict[Any, Any]", held)), None)]
+        return [_put_back(held, dict(cast("dict[object, object]", held)), None)]
     if isinstance(held, list):
-        items = list(cast("list[Any]", held))
+        items = list(cast("list[object]", held))
         return [lambda: _replace_items(held, items)]
     if isinstance(held, set):
-        members = set(cast("set[Any]", held))
+        members = set(cast("set[object]", held))
         return [lambda: _replace_members(held, members)]
     if isinstance(held, np.ndarray):
-        array = cast("np.ndarray[Any, Any]", held)
+        array = cast("np.ndarray", held)
         if array.size > MOST_COPIED or not array.flags.writeable:
             return []
         values = array.copy()
@@ -110,7 +114,7 @@ def _snapshots(held: Any) -> list[Callable[[], None]]:
     return [_put_back(space, dict(space), None)] if isinstance(space, dict) else []
 
 
-def _put_back(space: Any, before: dict[Any, Any], names: set[str] | None) -> Callable[[], None]:
+def _put_back(space: dict[K, object], before: dict[K, object], names: set[str] | None) -> Callable[[], None]:
     """Restores the entries of a dict; with names, only those."""
 
     def restore() -> None:
@@ -133,18 +137,18 @@ def _refill(cell: types.CellType) -> Callable[[], None]:
     return restore
 
 
-def _replace_items(held: list[Any], items: list[Any]) -> None:
+def _replace_items(held: list[object], items: list[object]) -> None:
     if len(held) != len(items) or any(a is not b for a, b in zip(held, items, strict=True)):
         held[:] = items
 
 
-def _replace_members(held: set[Any], members: set[Any]) -> None:
+def _replace_members(held: set[object], members: set[object]) -> None:
     if held != members:
         held.clear()
         held.update(members)
 
 
-def differ(first: Any, second: Any) -> bool:
+def differ(first: PyTree, second: PyTree) -> bool:
     """Whether two calls at one input gave other values, by more than a sum taken in another order explains."""
     ours, theirs = jax.tree.leaves(first), jax.tree.leaves(second)
     if len(ours) != len(theirs):

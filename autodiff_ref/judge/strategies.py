@@ -1,8 +1,7 @@
 """Hypothesis strategies for the arguments of a derivation: inputs that can see a mistake, and shrink."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 import jax
 import numpy as np
@@ -10,18 +9,19 @@ from hypothesis import strategies as st
 
 from autodiff_ref.judge.domains import Values, ordinary_bound, row_of
 from autodiff_ref.judge.inputs import STRATA, dimension_names, draw_arguments, main_sizes
+from autodiff_ref.trees import Arguments, Domains, Function
 from manual_grad._arrays import leaves
 from manual_grad.derivation import with_functions_held
 from manual_grad.domains import Domain
 
 
 def arguments(
-    domain: tuple[Any, ...],
+    domain: Domains,
     stratum: str = "ordinary",
     *,
     sizes: Mapping[str, int] | None = None,
-    where: Callable[..., Any] | None = None,
-) -> st.SearchStrategy[tuple[Any, ...]]:
+    where: Function | None = None,
+) -> st.SearchStrategy[Arguments]:
     """Arguments drawn from a domain: a tuple of NumPy arrays in its structure, float64 (class numbers, permutations int64).
 
     The "ordinary" stratum keeps a sum of products over a last axis below 5, so that sigmoids do not saturate; it has both
@@ -60,7 +60,7 @@ def arguments(
     choices = [{**main, **(sizes or {})} for main in main_sizes(domain, {})]
 
     @st.composite
-    def drawn(draw: st.DrawFn) -> tuple[Any, ...]:
+    def drawn(draw: st.DrawFn) -> Arguments:
         args = draw_arguments(domain, draw(st.sampled_from(choices)), stratum, _HypothesisSource(draw))
         if stratum == "ordinary":
             _inform(domain, args)
@@ -70,7 +70,7 @@ def arguments(
     return strategy if where is None else strategy.filter(lambda args: bool(where(*args)))
 
 
-def _inform(domain: tuple[Any, ...], args: tuple[Any, ...]) -> None:
+def _inform(domain: Domains, args: Arguments) -> None:
     """Makes most real entries not small, and arrays of the first argument different, where they were not.
 
     Hypothesis is fond of zeros and of repeating itself: without this, one draw in seven has a gradient below 1e-3. Entries

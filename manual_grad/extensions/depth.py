@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from jaxtyping import Float
 
 from manual_grad import mlp
-from manual_grad._arrays import Array, namespace
+from manual_grad._arrays import Array, PyTree, namespace
 from manual_grad.activations import ACTIVATIONS, Activation, tanh
 from manual_grad.derivation import Derivation, contract
 from manual_grad.domains import positives, reals, signs
@@ -123,19 +123,19 @@ def _step(s: Activation, symbol: str, wrt: str) -> Derivation:
         """Σ C ∘ s(A)"""
         return namespace(layer, h).sum(c * squashed(layer, h))
 
-    def step_1(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla) -> Any:
+    def step_1(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla) -> PyTree:
         """Σ C ∇s(A)"""
         return contract(c, nabla(squashed)(layer, h))
 
-    def step_2(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla) -> Any:
+    def step_2(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla) -> PyTree:
         """Σ Δ ∇A,  Δ = C ∘ s'(A)"""
         return contract(c * s.slope(affine(layer, h)), nabla(affine)(layer, h))
 
-    def step_3_layer(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla = None) -> Any:
+    def step_3_layer(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla = None) -> PyTree:
         """Δᵀ H, Δᵀ 1"""
         return _by_layer(c * s.slope(affine(layer, h)), h)
 
-    def step_3_h(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla = None) -> Any:
+    def step_3_h(layer: Layer[Array], h: Float[Array, "n d"], c: Float[Array, "n k"], nabla: Nabla = None) -> PyTree:
         """Δ W"""
         return (c * s.slope(affine(layer, h))) @ layer.w
 

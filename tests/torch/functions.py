@@ -238,3 +238,29 @@ class SpikeWithoutFactor(Spike):
 def soft_spike(x: Tensor, k: float) -> Tensor:
     """½ + ½ erf(k x)"""
     return 0.5 + 0.5 * torch.erf(k * x)
+
+
+class BisectedLoss(Function):
+    """max over p in the simplex of ⟨p, x⟩ − ½|p|², by bisection: its gradient is p, whatever the threshold is off by."""
+
+    @staticmethod
+    def forward(ctx, x):
+        low, width = x.max(-1, keepdim=True)[0] - 1, (1 - 1 / x.shape[-1])
+        for _ in range(50):
+            width = width / 2
+            p = torch.clamp(x - low - width, min=0)
+            low = torch.where(p.sum(-1, keepdim=True) >= 1, low + width, low)
+        p = p / p.sum(-1, keepdim=True)
+        ctx.save_for_backward(p)
+        return (p * x).sum(-1) - (p * p).sum(-1) / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        return g[..., None] * ctx.saved_tensors[0]
+
+
+def sorted_loss(x: Tensor) -> Tensor:
+    """What BisectedLoss computes, by sorting."""
+    p = sparsemax_by_sorting(x)
+    return (p * x).sum(-1) - (p * p).sum(-1) / 2

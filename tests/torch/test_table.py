@@ -126,3 +126,14 @@ def test_right_ones_pass_and_a_small_factor_in_each_is_seen(name, dtype):
     planted = made.function(forward, lambda g, x: backward(g, x) * (1 + 1e-5))
     with pytest.raises(WrongGradientError, match=r"1 \+ 1e-05 times"):
         gradcheck(planted.apply, (x,), within=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [[[0.31, 0.17, 0.49]], [[0.5, 0.25, 0.125]], [[0.53, 0.21, -0.17]]])
+def test_a_bisection_whose_rest_shows_in_the_last_digits_alone_is_not_wrong_and_a_factor_in_it_is(rows, dtype):
+    x = tensor(rows, dtype)
+    assert judge(made.BisectedLoss.apply, (x,), beside=False).verdict in ("right", "undecided")
+    assert judge(made.BisectedLoss.apply, (x,), of=made.sorted_loss, within=1e-9, beside=False).ok
+    factor = made.function(lambda x: x * 1, lambda g, _: g * (1 + 1e-5), "Planted")
+    planted = judge(lambda x: made.BisectedLoss.apply(factor.apply(x)), (x,), of=made.sorted_loss, within=1e-9, beside=False)
+    assert planted.verdict == "WRONG", str(planted)

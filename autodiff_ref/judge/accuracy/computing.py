@@ -1,17 +1,21 @@
 """How a line's value comes about: compiled by XLA, or by NumPy, in float64 or float32."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import jax
 import numpy as np
+from jax.stages import Wrapped
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.lines.trace import with_nabla
+from autodiff_ref.nabla import Nabla
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Line
 
-Values = Any
+Values = np.ndarray
 """A NumPy array: inputs × components."""
 
 Way = Literal["compiled", "numpy"]
@@ -33,21 +37,21 @@ class Compiled:
         """lines that JAX cannot compile in this dtype, and what it says; known once inputs have been computed"""
         self._mapped = self._together(self.lines)
 
-    def __call__(self, inputs: Sequence[tuple[Any, ...]]) -> dict[str, Values]:
+    def __call__(self, inputs: Sequence[Arguments]) -> dict[str, Values]:
         """Each line at each input: (inputs, components)."""
         with jax.enable_x64(self.dtype == "float64"):
             batches = [self._batch(inputs[k : k + BATCH]) for k in range(0, len(inputs), BATCH)]
         return {label: np.concatenate([batch[label] for batch in batches]) for label in batches[0]}
 
-    def _together(self, lines: Mapping[str, Line]) -> Any:
+    def _together(self, lines: Mapping[str, Line]) -> Wrapped:
         nabla = jax_nabla(self.wrt)
 
-        def every_line(*args: Any) -> dict[str, Any]:
+        def every_line(*args: PyTree) -> dict[str, PyTree]:
             return {label: with_nabla(line)(*args, nabla=nabla) for label, line in lines.items()}
 
         return jax.jit(jax.vmap(every_line))
 
-    def _batch(self, inputs: Sequence[tuple[Any, ...]]) -> dict[str, Values]:
+    def _batch(self, inputs: Sequence[Arguments]) -> dict[str, Values]:
         padded = [*inputs, *[inputs[-1]] * (BATCH - len(inputs))]
         stacked = jax.tree.map(lambda *leaves: cast(np.stack(leaves), self.dtype), *padded)
         try:
@@ -57,7 +61,7 @@ class Compiled:
             computed = self._mapped(*stacked)
         return {label: _flat(value, BATCH)[: len(inputs)] for label, value in computed.items()}
 
-    def _leave_out_what_fails(self, stacked: tuple[Any, ...]) -> None:
+    def _leave_out_what_fails(self, stacked: Arguments) -> None:
         """Finds the lines that cannot be compiled alone either.
 
         One cause is known: while a NumPy array that a line finds outside of itself is held by a float64 trace, JAX takes it
@@ -74,7 +78,7 @@ class Compiled:
         self._mapped = self._together(self.lines)
 
 
-def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[tuple[Any, ...]]) -> Values | None:
+def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[Arguments]) -> Values | None:
     """A line at each input on NumPy alone: (inputs, components); None where it does not run on NumPy.
 
     It does where it is array-API code and leaves nothing to ∇, or only what its own default ∇ knows, as
@@ -82,7 +86,7 @@ def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[tuple[Any
     """
     default = _default_nabla(line)
 
-    def nabla(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
+    def nabla(f: Function, wrt: str | None = wrt) -> Function:
         if default is None:
             raise NotImplementedError(f"∇{getattr(f, '__name__', f)} is left to the ∇ that the line is handed")
         return default(f, wrt=wrt)
@@ -100,7 +104,7 @@ def by_numpy(line: Line, wrt: str | None, dtype: str, inputs: Sequence[tuple[Any
     return np.stack(rows)
 
 
-def _default_nabla(line: Line) -> Any:
+def _default_nabla(line: Line) -> Nabla | None:
     try:
         parameter = inspect.signature(line).parameters.get("nabla")
     except (TypeError, ValueError):
@@ -108,7 +112,7 @@ def _default_nabla(line: Line) -> Any:
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
-def cast(leaf: Any, dtype: str) -> Values:
+def cast(leaf: ArrayLike, dtype: str) -> Values:
     """An array in the dtype, integers in the one of its width."""
     array = np.asarray(leaf)
     if np.issubdtype(array.dtype, np.floating):
@@ -116,6 +120,6 @@ def cast(leaf: Any, dtype: str) -> Values:
     return array.astype("int64" if dtype == "float64" else "int32")
 
 
-def _flat(value: Any, rows: int) -> Values:
+def _flat(value: PyTree, rows: int) -> Values:
     leaves = [np.asarray(leaf).astype(np.float64).reshape(rows, -1) for leaf in jax.tree.leaves(value)]
     return np.concatenate(leaves, axis=1)

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from autodiff_ref.judge.accuracy.computing import Compiled, Way, by_numpy
+from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_numpy
 from autodiff_ref.judge.accuracy.paths import exact_in_float32
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
-from autodiff_ref.judge.accuracy.ulps import DTYPES, true_value, worst_component
+from autodiff_ref.judge.accuracy.ulps import DTYPES, Truth, true_value, worst_component
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import STRATA, Input, NoInputError, draw_inputs
-from autodiff_ref.judge.lines.trace import shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import LineReport, Report
+from autodiff_ref.trees import JsonObject
 from manual_grad.derivation import Derivation, label_of
 
 Summary = dict[str, Any]
@@ -106,7 +107,10 @@ def accuracy(
     for dtype in DTYPES:
         compiled = Compiled(lines, derivation.wrt, dtype)(args)
         for label, line in lines.items():
-            ways: dict[Way, Any] = {"compiled": compiled.get(label), "numpy": by_numpy(line, derivation.wrt, dtype, args)}
+            ways: dict[Way, Values | None] = {
+                "compiled": compiled.get(label),
+                "numpy": by_numpy(line, derivation.wrt, dtype, args),
+            }
             found[label][dtype] = {
                 way: None if values is None else _summary(tried, values, truths[label], dtype)
                 for way, values in ways.items()
@@ -125,7 +129,7 @@ def _of_one_shape(derivation: Derivation, seed: int, examples: int) -> list[Inpu
 
 
 def _largest_group(inputs: Sequence[Input]) -> list[Input]:
-    by_shape: dict[Any, list[Input]] = defaultdict(list)
+    by_shape: dict[ShapeKey, list[Input]] = defaultdict(list)
     for given in inputs:
         by_shape[shape_key(given.args)].append(given)
     return max(by_shape.values(), key=len, default=[])
@@ -135,7 +139,7 @@ _ROUNDS = 8
 """Inputs are drawn again, until enough of them have one shape, so often at most: a third have it each time."""
 
 
-def _summary(inputs: Sequence[Input], values: Any, truths: Sequence[Any], dtype: str) -> Summary:
+def _summary(inputs: Sequence[Input], values: Values, truths: Sequence[Truth], dtype: str) -> Summary:
     errors: dict[str, list[float]] = defaultdict(list)
     for given, value, truth in zip(inputs, values, truths, strict=True):
         error = worst_component(value, truth, dtype) if truth else None
@@ -161,7 +165,7 @@ def _spread(errors: Sequence[float]) -> Summary:
 # In words
 
 
-def _regions_of(label: str, surveys: Sequence[Survey]) -> Iterator[dict[str, Any]]:
+def _regions_of(label: str, surveys: Sequence[Survey]) -> Iterator[JsonObject]:
     for survey in surveys:
         for curve in survey.curves:
             if curve.label == label:

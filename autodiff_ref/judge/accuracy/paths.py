@@ -8,7 +8,6 @@ over examples, and lines in which examples meet, may lose digits that none of th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -18,6 +17,7 @@ from autodiff_ref.judge.domains import is_label, row_of
 from autodiff_ref.judge.domains.drawing import Sizes
 from autodiff_ref.judge.domains.numbers import REALS
 from autodiff_ref.judge.inputs import RandomSource, all_sizes, draw_arguments
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation, argument_names
 from manual_grad.domains import Domain
 
@@ -34,7 +34,7 @@ class Path:
     given: str
     """how many examples there are, and what the labels are: n=1, y=+1; empty where there are none"""
     grid: tuple[float, ...]
-    bases: tuple[Callable[[float], tuple[Any, ...]], ...]
+    bases: tuple[Callable[[float], Arguments], ...]
     """the arguments at a number, exact in float32, from each base"""
 
     @property
@@ -117,18 +117,18 @@ def _sizes(derivation: Derivation) -> list[tuple[str, Sizes]]:
     return [(", ".join(f"{dim}={sizes[dim]}" for dim in dims), sizes) for sizes in (fewest, main)]
 
 
-def _ordinary(derivation: Derivation, seed: int, count: int, sizes: Sizes) -> list[tuple[Any, ...]]:
+def _ordinary(derivation: Derivation, seed: int, count: int, sizes: Sizes) -> list[Arguments]:
     """Ordinary inputs of some sizes."""
     source = RandomSource(np.random.default_rng(seed))
     return [draw_arguments(derivation.domain, sizes, "ordinary", source) for _ in range(count)]
 
 
-def _with_leaf(base: tuple[Any, ...], k: int) -> Callable[[float], tuple[Any, ...]]:
+def _with_leaf(base: Arguments, k: int) -> Callable[[float], Arguments]:
     leaves, structure = jax.tree.flatten(base)
     return lambda value: jax.tree.unflatten(structure, [np.asarray(value) if j == k else v for j, v in enumerate(leaves)])
 
 
-def _scaled(base: tuple[Any, ...], reals: Sequence[int]) -> Callable[[float], tuple[Any, ...]]:
+def _scaled(base: Arguments, reals: Sequence[int]) -> Callable[[float], Arguments]:
     leaves, structure = jax.tree.flatten(base)
     return lambda t: jax.tree.unflatten(structure, [t * v if j in reals else v for j, v in enumerate(leaves)])
 
@@ -137,7 +137,7 @@ def _for_labels(
     derivation: Derivation,
     along: str,
     grid: Sequence[float],
-    bases: Sequence[Callable[[float], tuple[Any, ...]]],
+    bases: Sequence[Callable[[float], Arguments]],
     given: str = "",
     *,
     is_one: bool = True,
@@ -170,10 +170,10 @@ def _for_labels(
     ]
 
 
-def _rounded(at: Callable[[float], tuple[Any, ...]], held: dict[int, float]) -> Callable[[float], tuple[Any, ...]]:
+def _rounded(at: Callable[[float], Arguments], held: dict[int, float]) -> Callable[[float], Arguments]:
     """The same arguments with labels held and real numbers rounded to float32."""
 
-    def arguments(value: float) -> tuple[Any, ...]:
+    def arguments(value: float) -> Arguments:
         leaves, structure = jax.tree.flatten(at(value))
         arrays = [np.asarray(leaf) for leaf in leaves]
         for k, array in enumerate(arrays):
@@ -184,10 +184,10 @@ def _rounded(at: Callable[[float], tuple[Any, ...]], held: dict[int, float]) -> 
     return arguments
 
 
-def exact_in_float32(args: tuple[Any, ...]) -> tuple[Any, ...]:
+def exact_in_float32(args: Arguments) -> Arguments:
     """The same arguments with every real number rounded to float32."""
 
-    def rounded(leaf: Any) -> Any:
+    def rounded(leaf: np.ndarray) -> np.ndarray:
         array = np.asarray(leaf)
         return array.astype(np.float32).astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
 

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from autodiff_ref.judge.accuracy.ulps import LOST
 from autodiff_ref.judge.domains.numbers import short
+from autodiff_ref.trees import JsonObject
 
 LEVELS = ("lost", "no digit", "nan")
 """Errors beyond 2^10 ulps; of 2^(p−1) and more, half of the value; NaN, or an infinity where the truth is finite.
@@ -51,7 +51,7 @@ class Region:
         low, high = str(self).split(" … ")
         return f"{symbol} ≈ {low}" if low == high else f"{low} ≤ {symbol} ≤ {high}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {"from": self.low, "to": self.high}
 

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from autodiff_ref.judge.accuracy.computing import Compiled, Way, by_numpy
+from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_numpy
 from autodiff_ref.judge.accuracy.paths import Path, paths_of
 from autodiff_ref.judge.accuracy.regions import Region, find_regions
 from autodiff_ref.judge.accuracy.ulps import LOST, Truth, true_value, worst_component
 from autodiff_ref.judge.errors import claims_to_hold
-from autodiff_ref.judge.lines.trace import Traced, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key
 from autodiff_ref.judge.lines.traces import Traces
+from autodiff_ref.trees import Arguments, JsonObject
 from manual_grad.derivation import Derivation, Line, label_of
 
 
@@ -40,7 +40,7 @@ class Curve:
         """The regions of a level that are not NaN throughout."""
         return [region for region in self.regions[level] if region not in self.regions["nan"]]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         regions = {level: [region.to_dict() for region in found] for level, found in self.regions.items()}
         return {"label": self.label, "worst": self.worst, **regions}
@@ -57,7 +57,7 @@ class Survey:
     left_out: Mapping[str, str]
     """lines without a curve, and why"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {
             "along": self.path.along,
@@ -82,7 +82,7 @@ class Surveyor:
         self.derivation, self.seed = derivation, seed
         self._traces = traces or Traces(derivation)
         self._truths: dict[tuple[str, str, int, float], Truth] = {}
-        self._compiled: dict[Any, Compiled] = {}
+        self._compiled: dict[tuple[ShapeKey, str], Compiled] = {}
 
     def survey(self, dtype: str = "float64", way: Way = "compiled") -> list[Survey]:
         """Every line along every path.
@@ -130,6 +130,7 @@ class Surveyor:
             inputs = {value: [base(value) for base in path.bases] for value in numbers}
             for label, values in self._computed(lines, missing, dtype, way, inputs).items():
                 for value, rows in values.items():
+                    assert rows is not None  # lines that do not run on NumPy are left out
                     found = [
                         self._error(lines[label], (path.name, base, value), args, row, dtype)
                         for base, (args, row) in enumerate(zip(inputs[value], rows, strict=True))
@@ -142,11 +143,11 @@ class Surveyor:
         curves = [Curve(f, tuple(errors[f, value] for value in path.grid), regions[f]) for f in lines]
         return Survey(path, dtype, way, tuple(curves), left_out)
 
-    def _lines(self, args: tuple[Any, ...]) -> dict[str, Traced]:
+    def _lines(self, args: Arguments) -> dict[str, Traced]:
         """Every line, traced at the shapes of `args`."""
         return {label_of(line): self._traces.line(line, args) for line in self.derivation.lines}
 
-    def _compiler(self, lines: Mapping[str, Line], args: tuple[Any, ...], dtype: str) -> Compiled:
+    def _compiler(self, lines: Mapping[str, Line], args: Arguments, dtype: str) -> Compiled:
         key = (shape_key(args), dtype)
         if key not in self._compiled:
             self._compiled[key] = Compiled(lines, self.derivation.wrt, dtype)
@@ -158,8 +159,8 @@ class Surveyor:
         wanted: Mapping[str, set[float]],
         dtype: str,
         way: Way,
-        inputs: Mapping[float, list[tuple[Any, ...]]],
-    ) -> dict[str, dict[float, Any]]:
+        inputs: Mapping[float, list[Arguments]],
+    ) -> dict[str, dict[float, Values | None]]:
         """By line and number, the line's values at that number from each base."""
         if way == "numpy":
             wrt = self.derivation.wrt
@@ -170,7 +171,7 @@ class Surveyor:
         return {f: {value: computed[f][rows[value]] for value in numbers} for f, numbers in wanted.items()}
 
     def _error(
-        self, line: Line, place: tuple[str, int, float], args: tuple[Any, ...], computed: Any, dtype: str
+        self, line: Line, place: tuple[str, int, float], args: Arguments, computed: Values, dtype: str
     ) -> float | None:
         where = self.derivation.where
         if (where is not None and not where(*args)) or not claims_to_hold(line, self.derivation, args):

@@ -11,7 +11,6 @@ is computed as 3, this is so.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from flint import arb
@@ -19,8 +18,9 @@ from flint import arb
 from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.comparing import PRECISIONS, evaluator
 from autodiff_ref.judge.program.plans import Plan
+from autodiff_ref.trees import Arguments
 
-Values = Any
+Values = np.ndarray
 """A NumPy array."""
 
 DTYPES = ("float64", "float32")
@@ -32,7 +32,7 @@ Truth = tuple[arb | None, ...]
 """A line's true value: for each component a ball far narrower than an ulp, or None where none was found."""
 
 
-def true_value(plan: Plan, args: tuple[Any, ...]) -> Truth:
+def true_value(plan: Plan, args: Arguments) -> Truth:
     """What a line is at an input as a function of real numbers, at growing precision.
 
     Constants are taken as their doubles: that 0.1 is not 1/10 was decided when the line was written. In float32 rounding

@@ -7,17 +7,16 @@ are disjoint; and where they are neither, by floats of more digits.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
 
 import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.by_value import Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
-from autodiff_ref.judge.assertion.computed import Computed, coarse
+from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
 from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Gradient, floats, of_balls, of_extended, settled, tells
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.power import without_power
@@ -26,6 +25,7 @@ from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
 from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.trees import Function, PyTree
 
 QUICK = 6_000
 """Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
@@ -41,9 +41,9 @@ class Pair:
     candidate: Side | None
     """None where it cannot be traced"""
     call: Call
-    of_arrays: list[Any]
+    of_arrays: list[Array]
     """what the differentiated function and the candidate are computed from: arguments, and arrays in closures"""
-    own_arrays: list[Any]
+    own_arrays: list[Array]
     fresh: bool = True
     """whether both were traced just now"""
     allowed: float = ULP
@@ -59,7 +59,7 @@ class Pair:
         """Whether the candidate computes from arrays in its closure too."""
         return len(self.own_arrays) > len(self.call.arrays)
 
-    def settle(self, value: Any, again: Again) -> Finding | None:
+    def settle(self, value: PyTree, again: Again) -> Finding | None:
         """What speaks against the candidate, whose value in floats is `value`, being the gradient; None for nothing.
 
         Args:
@@ -219,7 +219,7 @@ class Pair:
         order = sorted(map(int, np.flatnonzero(apart)), key=lambda k: -share[k])
         return Finding("different", "", tuple(order), computed.values, wanted, allowed=float(both[order[0]]), how="bounds")
 
-    def of_has_changed(self, value: Any) -> bool:
+    def of_has_changed(self, value: PyTree) -> bool:
         """Whether the differentiated function's `value` is not what was traced: something it reads has changed."""
         if self.reference.of is None:
             return True
@@ -230,7 +230,7 @@ class Pair:
         at = settled(traced)
         return at is None or bool(computed.outside(*floats(at), [coarse(traced, computed.dtype)]))
 
-    def follows(self, value: Any) -> bool:
+    def follows(self, value: PyTree) -> bool:
         """Whether the differentiated function's `value` is what was traced of it, as far as rounding bounds tell."""
         try:
             traced, error = self.reference.value_of(self.of_arrays)
@@ -271,7 +271,7 @@ def _within(computed: Computed, wanted: Array, error: Array) -> bool:
         return bool(np.all((np.abs(computed.values - wanted) <= error) & tells(2 * error, wanted, EPS)))
 
 
-def _computes(computed: Computed, ours: Evaluation, wanted: Evaluation, own: list[Any]) -> bool:
+def _computes(computed: Computed, ours: Evaluation, wanted: Evaluation, own: list[Allowed]) -> bool:
     """Whether what was returned is what was traced: within its rounding, or without bounds nearer to that than to ∇."""
     outside = computed.outside(*floats(ours), own)
     if outside.wrong:
@@ -298,7 +298,7 @@ def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, compone
     return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
 
 
-_SIDES: OrderedDict[Any, list[Side | str]] = OrderedDict()
+_SIDES: OrderedDict[Hashable, list[Side | str]] = OrderedDict()
 _LOCK = Lock()
 MOST_SIDES = 512
 """traced functions that are kept"""
@@ -307,9 +307,7 @@ MOST_VARIANTS = 32
 """of one of them, for inputs at which it takes other branches"""
 
 
-def pair_of(
-    candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, call: Call, *, afresh: bool = False
-) -> Pair:
+def pair_of(candidate: Function, of: Function, wrt: str | None, call: Call, *, afresh: bool = False) -> Pair:
     """Both sides, traced or known from an earlier call.
 
     Raises:
@@ -332,7 +330,7 @@ def pair_of(
     return Pair(reference, ours if isinstance(ours, Side) else None, call, of_arrays, own_arrays, new or also_new)
 
 
-def _kept(key: Any, make: Callable[[], Side | str], arrays: list[Any], afresh: bool) -> tuple[Side | str, bool]:
+def _kept(key: Hashable, make: Callable[[], Side | str], arrays: list[Array], afresh: bool) -> tuple[Side | str, bool]:
     """(what is kept under a key, whether it was made just now); of several, one whose assumptions hold at these arrays."""
     with _LOCK:
         known = [] if afresh else _SIDES.pop(key, [])

@@ -7,7 +7,6 @@ be traced, it may differ from the reference by twice the reference's rounding bo
 A function that keeps state, or is random, has no value to be judged: at a new shape both are called twice.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,15 +14,18 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.agreement import Pair, pair_of
-from autodiff_ref.judge.assertion.calling import check_keywords, first_of, second_of, value_of
+from autodiff_ref.judge.assertion.calling import Shapes, check_keywords, first_of, second_of, value_of, variable_of
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
+from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import WHY, Finding
 from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
+from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation
 
 EAGER = 100_000
@@ -33,7 +35,7 @@ __all__ = ["UndecidedError", "assert_derivation", "assert_gradients_agree"]
 
 
 def assert_gradients_agree(
-    candidate: Callable[..., Any], of: Callable[..., Any], *args: Any, wrt: str | None = None, **keywords: Any
+    candidate: Function, of: Function, *args: PyTree, wrt: str | None = None, **keywords: PyTree
 ) -> None:
     """candidate(*args) = ∇of(*args), as real functions at this input; and up to rounding, as computed.
 
@@ -72,6 +74,9 @@ def assert_gradients_agree(
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
     if keywords:
         check_keywords(candidate, of, keywords)
+    if has_complex(args, keywords):
+        _in_parts(candidate, of, args, wrt, keywords)
+        return
     call = Call.of(args, keywords)
     pair = pair_of(candidate, of, wrt, call)
     variable = pair.reference.variable
@@ -83,7 +88,7 @@ def assert_gradients_agree(
     if unusable:
         raise AssertionError(unusable)
 
-    def again(arrays: list[Any] | None) -> Any:
+    def again(arrays: list[Array] | None) -> PyTree:
         return _more_precisely(candidate, pair, wrt, arrays)
 
     found = pair.settle(value, again)
@@ -104,9 +109,23 @@ def assert_gradients_agree(
     undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
 
 
-def _check_state(
-    candidate: Callable[..., Any], of: Callable[..., Any], pair: Pair, call: Call, wrt: str | None, value: Any
-) -> None:
+def _in_parts(candidate: Function, of: Function, args: Arguments, wrt: str | None, keywords: dict[str, PyTree]) -> None:
+    """Complex arguments, as pairs of reals."""
+    __tracebackhide__ = True
+    variable = variable_of(of, wrt, args, keywords)
+    given, named = apart(args), apart(keywords)
+    try:
+        assert_gradients_agree(gradient_in_reals(candidate, variable), of_reals(of), *given, wrt=wrt, **named)
+    except AssertionError as error:
+        other = gradient_in_reals(candidate, variable, conjugated=True)
+        try:
+            assert_gradients_agree(other, of_reals(of), *given, wrt=wrt, **named)
+        except Exception:
+            raise error from None
+        raise AssertionError(f"{error}\n  {CONVENTION}") from None
+
+
+def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt: str | None, value: PyTree) -> None:
     """Both functions return the same when they are called again, and the loss what was traced of it.
 
     Raises:
@@ -124,13 +143,13 @@ def _check_state(
         undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {WHY['not followed']}")
 
 
-def _changes(candidate: Callable[..., Any], call: Call, wrt: str | None, value: Any, variable: Any) -> bool:
+def _changes(candidate: Function, call: Call, wrt: str | None, value: PyTree, variable: Shapes) -> bool:
     """Whether the candidate returns something else when it is called again."""
     with kept_as_it_was(candidate):
         return differ(value, second_of(_called(candidate, call, wrt), variable))
 
 
-def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: str | None) -> bool:
+def _stale(found: Finding, pair: Pair, of: Function, call: Call, wrt: str | None) -> bool:
     """Whether what a function reads apart from its arguments and closures may have changed since it was traced.
 
     A certified difference says that the candidate computed what was traced.
@@ -141,14 +160,14 @@ def _stale(found: Finding, pair: Pair, of: Callable[..., Any], call: Call, wrt: 
         return pair.of_has_changed(first_of(_called(of, call, wrt), pair.reference.variable))
 
 
-def _called(f: Callable[..., Any], call: Call, wrt: str | None) -> Any:
+def _called(f: Function, call: Call, wrt: str | None) -> PyTree:
     """f at copies of NumPy's arrays: what it writes into them changes nothing of what is judged."""
     args, keywords = call.rebuilt([x.copy() if isinstance(x, np.ndarray) else x for x in call.values])
     with jax.enable_x64(True) if call.wide else nullcontext():
         return value_of(f, wrt, args, keywords)
 
 
-def _more_precisely(candidate: Callable[..., Any], pair: Pair, wrt: str | None, arrays: list[Any] | None) -> Any:
+def _more_precisely(candidate: Function, pair: Pair, wrt: str | None, arrays: list[Array] | None) -> PyTree:
     """What the candidate returns in more precise floats, where it can: rounding errors shrink there, mistakes do not.
 
     In float64 first; where it does not know that, as many kernels, in float32. At other `arrays` also in its own floats,

@@ -5,9 +5,8 @@ Backward is linear in the upstream gradient: `forward` times a fixed array of nu
 """
 
 import re
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import cast
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError
 from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.trees import Arguments, Function, Keywords, PyTree
 from manual_grad.derivation import argument_names, label_of
 
 UPSTREAM = 2
@@ -25,7 +25,7 @@ SEED = 20_111
 """of them: not one that a test's own arguments are drawn with, which would make an upstream gradient equal to one of them"""
 
 
-def assert_backward_agrees(forward: Callable[..., Any], backward: Callable[..., Any], *args: Any, **keywords: Any) -> None:
+def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree, **keywords: PyTree) -> None:
     """backward(dout, cache) = the gradients of forward(*args) by its arguments, for any upstream gradient dout.
 
     Args:
@@ -66,26 +66,30 @@ def assert_backward_agrees(forward: Callable[..., Any], backward: Callable[..., 
         _assert_at(forward, backward, args, keywords, upstream, chosen, names)
 
 
+GradientKey = str | int | None
+"""where in what backward returns a gradient stands; None where it is all of it"""
+
+
 def _assert_at(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    args: tuple[Any, ...],
-    keywords: dict[str, Any],
-    upstream: list[Any],
-    chosen: dict[int, Any],
+    forward: Function,
+    backward: Function,
+    args: Arguments,
+    keywords: Keywords,
+    upstream: list[np.ndarray],
+    chosen: dict[int, GradientKey],
     names: list[str],
 ) -> None:
     __tracebackhide__ = True
 
-    def filled(by: dict[str, Any], others: list[Any]) -> list[Any]:
+    def filled(by: Keywords, others: list[PyTree]) -> list[PyTree]:
         rest = iter(others)
         return [by[names[k]] if k in chosen else next(rest) for k in range(len(args))]
 
-    def of(by: dict[str, Any], upstream: list[Any], others: list[Any]) -> Any:
+    def of(by: Keywords, upstream: list[np.ndarray], others: list[PyTree]) -> PyTree:
         outs, _ = _outputs(forward(*filled(by, others), **keywords))
         return sum((out * d).sum() for out, d in zip(outs, upstream, strict=True))
 
-    def gradients(by: dict[str, Any], upstream: list[Any], others: list[Any]) -> Any:
+    def gradients(by: Keywords, upstream: list[np.ndarray], others: list[PyTree]) -> PyTree:
         given = filled(by, others)
         _, cached = _outputs(forward(*given, **keywords))
         returned = backward(*upstream, *([cached[0]] if cached else given))
@@ -105,30 +109,30 @@ def renamed(said: str) -> str:
     return re.sub(r"(?:\bby)?\['(\w+)'\]", r"\1", said).replace(" by the first argument", "")
 
 
-def _outputs(returned: Any) -> tuple[list[Any], list[Any]]:
+def _outputs(returned: PyTree) -> tuple[list[PyTree], list[PyTree]]:
     """(outputs, [cache] or nothing) of what forward returned."""
     if not isinstance(returned, tuple):
         return [returned], []
-    *outs, cache = cast("tuple[Any, ...]", returned)
+    *outs, cache = cast("tuple[PyTree, ...]", returned)
     if not outs:
         raise TypeError("forward returns a tuple of one: it must be (out, cache)")
     return outs, [cache]
 
 
-def _copies(args: Any) -> Any:
+def _copies(args: Arguments) -> Arguments:
     return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, args)
 
 
-def _names(forward: Callable[..., Any], count: int) -> list[str]:
+def _names(forward: Function, count: int) -> list[str]:
     found = argument_names(forward) or []
     return [found[k] if k < len(found) else f"argument_{k}" for k in range(count)]
 
 
-def _is_float(arg: Any) -> bool:
+def _is_float(arg: object) -> bool:
     return isinstance(arg, float | np.ndarray | np.generic | jax.Array) and np.asarray(arg).dtype.kind == "f"
 
 
-def _chosen(returned: Any, args: tuple[Any, ...], names: list[str], backward: Callable[..., Any]) -> dict[int, Any]:
+def _chosen(returned: PyTree, args: Arguments, names: list[str], backward: Function) -> dict[int, GradientKey]:
     """Which argument each gradient is by: its place, and its key in what backward returns.
 
     Raises:
@@ -136,8 +140,8 @@ def _chosen(returned: Any, args: tuple[Any, ...], names: list[str], backward: Ca
     """
     floats = [k for k, arg in enumerate(args) if _is_float(arg)]
     if isinstance(returned, dict):
-        found: dict[int, Any] = {}
-        for key in cast("dict[str, Any]", returned):
+        found: dict[int, GradientKey] = {}
+        for key in cast("dict[str, PyTree]", returned):
             plain = key if key in names else key.removeprefix("d").removeprefix("_")
             if plain not in names:
                 raise AssertionError(
@@ -147,7 +151,7 @@ def _chosen(returned: Any, args: tuple[Any, ...], names: list[str], backward: Ca
             found[names.index(plain)] = key
         return dict(sorted(found.items()))
     several = isinstance(returned, tuple | list)
-    gradients = list(cast("list[Any]", returned)) if several else [returned]
+    gradients = list(cast("list[PyTree]", returned)) if several else [returned]
     if len(gradients) > len(floats):
         raise AssertionError(
             f"{label_of(backward)} returns {len(gradients)} gradients, and forward has {len(floats)} arguments of floats: "
@@ -160,5 +164,5 @@ def _chosen(returned: Any, args: tuple[Any, ...], names: list[str], backward: Ca
     }
 
 
-def _picked(returned: Any, key: Any) -> Any:
+def _picked(returned: PyTree, key: GradientKey) -> PyTree:
     return returned if key is None else returned[key]

@@ -18,10 +18,10 @@ the gradient, would be larger there by far, and seen.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.assertion.computed import Computed, Outside, coarse
 from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Exact, Gradient, exact_at, telling
@@ -29,8 +29,9 @@ from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, differe
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.trees import PyTree
 
-Again = Callable[[list[Array] | None], Any]
+Again = Callable[[list[Array] | None], PyTree]
 """calls the candidate in more precise floats, at these arrays for those of the call, if any; None where it cannot"""
 
 FINEST, FLOAT32 = 2.0**-52, 2.0**-23
@@ -119,7 +120,7 @@ def _assumed(
     return computed.outside(truth.high, truth.radius, [lambda: allowed]), allowed
 
 
-def twice_the_bound(reference: Side, arrays: list[Array], dtype: Any, *, wide: bool = False) -> Array:
+def twice_the_bound(reference: Side, arrays: list[Array], dtype: DTypeLike, *, wide: bool = False) -> Array:
     """Twice how far the reference may be off: by its rounding bounds; where these are infinite, by what balls lose.
 
     Floats coarser than float32 have no rounding rules: their bound is that of float64 in their units, to first order.
@@ -219,7 +220,7 @@ def _casts(reference: Side, wide: list[Array], given: int, more: Computed, again
     return value is None or np.array_equal(Computed.of(value).values, more.values, equal_nan=True)
 
 
-def _moved(x: Array, rng: np.random.Generator, nudge: float, *, to: Any = np.float32) -> Array:
+def _moved(x: Array, rng: np.random.Generator, nudge: float, *, to: DTypeLike = np.float32) -> Array:
     """An array near by, that float32 holds too."""
     return (x * (1 + nudge * rng.uniform(-1, 1, x.shape))).astype(to).astype(np.float64)
 

@@ -3,17 +3,18 @@
 import functools
 import inspect
 import types
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import numpy as np
 
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.nabla import split_arguments, staged_nabla
+from autodiff_ref.trees import Arguments, Function, Keywords, PyTree, Structure
 from manual_grad.derivation import label_of
 
-Function = Callable[..., Any]
+Shapes = tuple[Structure, list[tuple[int, ...]]]
+"""the structure of a tree, and the shapes of its leaves"""
 
 
 def asks_for_nabla(f: Function) -> bool:
@@ -32,7 +33,7 @@ def asks_for_nabla(f: Function) -> bool:
     return asked is not None and asked.default is asked.empty
 
 
-def check_keywords(candidate: Function, of: Function, keywords: dict[str, Any]) -> None:
+def check_keywords(candidate: Function, of: Function, keywords: Keywords) -> None:
     """Each keyword is handed to those of the two functions that take it.
 
     Raises:
@@ -43,13 +44,13 @@ def check_keywords(candidate: Function, of: Function, keywords: dict[str, Any]) 
             raise TypeError(f"neither `{label_of(candidate)}` nor `{label_of(of)}` takes an argument {name!r}")
 
 
-def with_keywords(f: Function, keywords: dict[str, Any]) -> Function:
+def with_keywords(f: Function, keywords: Keywords) -> Function:
     """f with those of the keywords that it takes, as a function of its other arguments."""
     taken = {name: value for name, value in keywords.items() if _takes(f, name)}
     if not taken:
         return f
 
-    def bound(*args: Any, **more: Any) -> Any:
+    def bound(*args: PyTree, **more: PyTree) -> PyTree:
         return f(*args, **taken, **more)
 
     try:
@@ -63,7 +64,7 @@ def with_keywords(f: Function, keywords: dict[str, Any]) -> Function:
 
 
 @functools.lru_cache(maxsize=512)
-def _parameters(f: Function) -> Any:
+def _parameters(f: Function) -> Mapping[str, inspect.Parameter] | None:
     try:
         return inspect.signature(f).parameters
     except (TypeError, ValueError):
@@ -83,7 +84,7 @@ def _takes(f: Function, name: str) -> bool:
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
-def variable_of(of: Function, wrt: str | None, args: Any, keywords: dict[str, Any]) -> Any:
+def variable_of(of: Function, wrt: str | None, args: Arguments, keywords: Keywords) -> PyTree:
     """What `of` is differentiated by, among arguments or keywords.
 
     Raises:
@@ -94,7 +95,7 @@ def variable_of(of: Function, wrt: str | None, args: Any, keywords: dict[str, An
     return split_arguments(with_keywords(of, keywords), wrt, args)[0]
 
 
-def gradient_of(of: Function, wrt: str | None, args: Any, keywords: dict[str, Any]) -> Any:
+def gradient_of(of: Function, wrt: str | None, args: Arguments, keywords: Keywords) -> PyTree:
     """∇of by JAX; of a function that returns its value and gradients, that of the value."""
     shapes = shapes_of(variable_of(of, wrt, args, keywords))
     if wrt in keywords:
@@ -102,35 +103,35 @@ def gradient_of(of: Function, wrt: str | None, args: Any, keywords: dict[str, An
     bound = with_keywords(of, keywords)
 
     @functools.wraps(bound)
-    def value(*args: Any, **more: Any) -> Any:
+    def value(*args: PyTree, **more: PyTree) -> PyTree:
         return first_of(bound(*args, **more), shapes)
 
     return staged_nabla(wrt)(value)(*args)
 
 
-def value_of(f: Function, wrt: str | None, args: Any, keywords: dict[str, Any]) -> Any:
+def value_of(f: Function, wrt: str | None, args: Arguments, keywords: Keywords) -> PyTree:
     """f at its arguments, handed JAX's ∇ if it must be."""
     nabla = {"nabla": jax_nabla(wrt)} if asks_for_nabla(f) else {}
     return with_keywords(f, keywords)(*args, **nabla)
 
 
-def shapes_of(value: Any) -> Any:
+def shapes_of(value: PyTree) -> Shapes:
     """The structure of a pytree, and the shapes of its leaves."""
     leaves, structure = jax.tree.flatten(value)
     return structure, [tuple(np.shape(leaf)) for leaf in leaves]
 
 
-def first_of(value: Any, shapes: Any) -> Any:
+def first_of(value: PyTree, shapes: Shapes) -> PyTree:
     """The loss, of a function that returns (loss, gradients); else what it returns."""
     return value[0] if returns_both(value, shapes) else value
 
 
-def second_of(value: Any, shapes: Any) -> Any:
+def second_of(value: PyTree, shapes: Shapes) -> PyTree:
     """The gradients, of a function that returns (loss, gradients); else what it returns."""
     return value[1] if returns_both(value, shapes) else value
 
 
-def returns_both(value: Any, shapes: Any) -> bool:
+def returns_both(value: PyTree, shapes: Shapes) -> bool:
     """Whether a value is (loss, gradients), in the structure or the shapes of what is differentiated by."""
     if type(value) is not tuple or len(value) != 2 or hasattr(value[0], "keys"):  # pyright: ignore[reportUnknownArgumentType]
         return False

@@ -6,23 +6,27 @@ it holds, and the shapes of these arrays make its key; the arrays themselves are
 
 import functools
 import types
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
-Function = Callable[..., Any]
+from autodiff_ref.trees import Function
 
 MOST_NESTED = 12
 """functions in closures of functions, so deep"""
 
 MOST_NUMBERS = 50
 """values of a dict that are looked at"""
+
+T = TypeVar("T")
+
+Array = np.ndarray | np.generic | jax.Array
 
 ARRAYS = (np.ndarray, np.generic, jax.Array)
 BY_VALUE = (bool, int, float, str)
@@ -32,7 +36,7 @@ BY_VALUE = (bool, int, float, str)
 class _Same:
     """Equal to itself and to another that holds the very same object, which it keeps alive."""
 
-    held: Any
+    held: object
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and self.held is other.held
@@ -41,7 +45,7 @@ class _Same:
         return id(self.held)
 
 
-def captured(f: Function) -> tuple[Hashable, list[Any]]:
+def captured(f: Function) -> tuple[Hashable, list[Array]]:
     """A key for a function, and the arrays in its closures, its defaults and the arguments of its partials.
 
     Functions of equal keys compute the same from the same arguments and arrays. Numbers and texts they hold are part of the
@@ -53,7 +57,7 @@ def captured(f: Function) -> tuple[Hashable, list[Any]]:
     return tuple(visit.key), visit.arrays
 
 
-def with_arrays(f: Function, arrays: list[Any]) -> Function:
+def with_arrays(f: Function, arrays: Sequence[object]) -> Function:
     """The same function with other arrays in the places of those that `captured` found, in their order."""
     return _Visit(list(arrays)).value(f, 0) if arrays else f
 
@@ -61,9 +65,9 @@ def with_arrays(f: Function, arrays: list[Any]) -> Function:
 class _Visit:
     """Goes through all that a function holds, always in the same order; puts replacements in place where there are any."""
 
-    def __init__(self, replacements: list[Any] | None) -> None:
+    def __init__(self, replacements: Sequence[object] | None) -> None:
         self.key: list[Hashable] = []
-        self.arrays: list[Any] = []
+        self.arrays: list[Array] = []
         self.replacements = replacements
         self.open: dict[int, int] = {}
         """functions being visited, by id: one that holds itself ends there"""
@@ -86,7 +90,7 @@ class _Visit:
         finally:
             del self.open[id(value)]
 
-    def _array(self, array: Any) -> Any:
+    def _array(self, array: Array) -> object:
         if not (jax.numpy.issubdtype(array.dtype, np.floating) and np.ndim(array)):
             # labels may choose shapes and branches, and numbers be meant as written
             values = np.asarray(array)
@@ -97,7 +101,7 @@ class _Visit:
         self.arrays.append(array)
         return array if self.replacements is None else self.replacements[len(self.arrays) - 1]
 
-    def _by_identity(self, value: Any) -> Any:
+    def _by_identity(self, value: T) -> T:
         self.key += [_Same(value), *_attributes(value)]
         return value
 
@@ -108,16 +112,16 @@ class _Visit:
             self.key.append(types.MethodType)
             return types.MethodType(self.value(value.__func__, depth), self.value(value.__self__, depth))
         if isinstance(value, functools.partial):
-            partial = cast("functools.partial[Any]", value)
+            partial = cast("functools.partial[object]", value)
             self.key.append(functools.partial)
             held = self._several([partial.func, partial.args, partial.keywords], depth)
             return functools.partial(held[0], *held[1], **held[2])
         if isinstance(value, dict):
-            by_key = cast("dict[Any, Any]", value)
+            by_key = cast("dict[object, object]", value)
             self.key.append((dict, *(repr(key) for key in by_key)))
             return dict(zip(by_key, self._several(list(by_key.values()), depth), strict=True))
         if isinstance(value, tuple | list):
-            parts = cast("list[Any]", list(value))  # pyright: ignore[reportUnknownArgumentType]
+            parts = cast("list[object]", list(value))  # pyright: ignore[reportUnknownArgumentType]
             self.key.append((type(value), len(parts)))
             made = self._several(parts, depth)
             return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
@@ -126,17 +130,17 @@ class _Visit:
             return self._jitted(value, wrapped, depth)
         return self._by_identity(value)
 
-    def _several(self, values: list[Any], depth: int) -> list[Any]:
+    def _several(self, values: Sequence[object], depth: int) -> list[Any]:
         return [self.value(value, depth) for value in values]
 
-    def _jitted(self, jitted: Any, wrapped: types.FunctionType, depth: int) -> Any:
+    def _jitted(self, jitted: Function, wrapped: types.FunctionType, depth: int) -> Function:
         """A jitted function is known by what it jits; with data in its closure it is traced without the jit."""
         before = len(self.arrays)
         self.key.append("jit")
         inner = self.value(wrapped, depth)
         return jitted if len(self.arrays) == before else inner
 
-    def _function(self, f: types.FunctionType, depth: int) -> Any:
+    def _function(self, f: types.FunctionType, depth: int) -> Function:
         before = len(self.arrays)
         cells = f.__closure__ or ()
         filled = [cell.cell_contents for cell in cells if _is_filled(cell)]
@@ -168,7 +172,7 @@ def _read(f: types.FunctionType) -> Iterator[Hashable]:
         if isinstance(value, types.FunctionType):
             names += _names(value.__code__) if value.__globals__ is space else ()
         else:
-            yield from _numbers_in(cast("dict[Any, Any]", value)) if isinstance(value, dict) else _attributes(value)
+            yield from _numbers_in(cast("dict[object, object]", value)) if isinstance(value, dict) else _attributes(value)
 
 
 @cache
@@ -178,14 +182,14 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
     return (*code.co_names, *within)
 
 
-def _attributes(value: Any) -> list[Hashable]:
+def _attributes(value: object) -> list[Hashable]:
     """The numbers among the attributes of an object or a class."""
     if isinstance(value, types.ModuleType | types.FunctionType):
         return []
     return _numbers_in(getattr(value, "__dict__", {}))
 
 
-def _numbers_in(values: Mapping[Any, Any]) -> list[Hashable]:
+def _numbers_in(values: Mapping[object, object]) -> list[Hashable]:
     """The first numbers among the values of a dict."""
     first = islice(values.items(), MOST_NUMBERS)
     return [(repr(key), type(value), repr(value)) for key, value in first if isinstance(value, BY_VALUE)]

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.assertion.exactly import Exact
 from autodiff_ref.judge.comparing import Evaluator
 from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.trees import PyTree
 
 Allowed = Callable[[], Array]
 """how far from exact each component may be; computed only where it matters"""
@@ -34,11 +35,11 @@ class Computed:
 
     values: Array
     """in float64, or more precisely where it was computed so"""
-    dtype: Any
+    dtype: np.dtype
     """of the least precise of its leaves; float64 where all are integers, which are exact"""
 
     @classmethod
-    def of(cls, value: Any) -> "Computed":
+    def of(cls, value: PyTree) -> "Computed":
         """The entries of all leaves."""
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(value)]
         real = [leaf.dtype for leaf in leaves if leaf.dtype.kind not in "biu"]
@@ -82,7 +83,7 @@ COARSE = {53: 40, 24: 15, 11: 6, 8: 4}
 """Bits of balls that hold what floats of so many bits compute, in whatever order and form a compiler chooses."""
 
 
-def coarse(side: Evaluator, dtype: Any) -> Allowed:
+def coarse(side: Evaluator, dtype: DTypeLike) -> Allowed:
     """The radii of balls of few bits: what compiled code may be off, which does not keep to the operations as written."""
     bits = COARSE.get(jax.numpy.finfo(dtype).nmant + 1, 40)
 

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import CodeType
+from typing import TypeGuard
 
 import numpy as np
 from jax.extend import core
@@ -11,6 +12,7 @@ from jax.extend import core
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, compare, evaluator
+from autodiff_ref.judge.lines.jaxprs import Atom
 from autodiff_ref.judge.numpy_code.run import LIBRARIES
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.program.walk import plan_parts
@@ -49,7 +51,7 @@ def _without(side: Side, value: float, arrays: Sequence[Array]) -> Evaluator:
     return evaluator(plan, tuple(arrays))
 
 
-def _is_small(atom: Any) -> bool:
+def _is_small(atom: Atom) -> TypeGuard[core.Literal]:
     if not isinstance(atom, core.Literal) or np.ndim(atom.val) != 0:
         return False
     return np.asarray(atom.val).dtype.kind == "f" and 0 < abs(float(atom.val)) <= SMALL
@@ -66,7 +68,7 @@ def _small_constants(jaxpr: core.Jaxpr) -> Iterator[tuple[float, str]]:
     yield from seen.items()
 
 
-def _equations(jaxpr: core.Jaxpr) -> Iterator[Any]:
+def _equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
     for eqn in jaxpr.eqns:
         yield eqn
         for value in eqn.params.values():
@@ -75,20 +77,18 @@ def _equations(jaxpr: core.Jaxpr) -> Iterator[Any]:
                 yield from _equations(inner)
 
 
-def _replaced(jaxpr: core.Jaxpr, value: float) -> Any:
+def _replaced(jaxpr: core.Jaxpr, value: float) -> core.Jaxpr:
     """The jaxpr with 0 for every constant of that size."""
 
-    def atom_of(atom: Any) -> Any:
+    def atom_of(atom: Atom) -> Atom:
         if _is_small(atom) and float(atom.val) == value:
             return core.Literal(np.asarray(atom.val) * 0, atom.aval)
         return atom
 
-    def inner_of(param: Any) -> Any:
-        inner = getattr(param, "jaxpr", param)
-        if not hasattr(inner, "eqns"):
-            return param
-        made = _replaced(inner, value)
-        return core.ClosedJaxpr(made, param.consts) if hasattr(param, "consts") and hasattr(param, "jaxpr") else made
+    def inner_of(param: object) -> object:
+        if isinstance(param, core.ClosedJaxpr):
+            return core.ClosedJaxpr(_replaced(param.jaxpr, value), param.consts)
+        return _replaced(param, value) if isinstance(param, core.Jaxpr) else param
 
     eqns = [
         eqn.replace(
@@ -111,7 +111,7 @@ def _place(eqn: core.JaxprEqn) -> str:
     return ""
 
 
-def _lines(code: Any, instruction: int) -> Iterator[int]:
+def _lines(code: CodeType, instruction: int) -> Iterator[int]:
     for k, (line, *_) in enumerate(code.co_positions()):
         if k == instruction // 2 and line is not None:
             yield line

@@ -8,11 +8,11 @@ infinite, as behind a mask of −∞. That is evidence, and no certificate.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
@@ -22,7 +22,7 @@ from autodiff_ref.judge.program.scattering import places
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT
 from autodiff_ref.judge.program.walk import plan_parts
 
-WIDE: Any = np.longdouble
+WIDE = np.longdouble
 
 ZERO = WIDE(0)
 
@@ -36,9 +36,9 @@ class Context:
 
     constants: str = "exact"
     tied: bool = False
-    undefined: Any = np.nan
-    zero: Any = ZERO
-    number: Callable[[Any], Any] = WIDE
+    undefined: float = np.nan
+    zero: np.longdouble = ZERO
+    number: Callable[[float], np.longdouble] = WIDE
 
 
 class Chosen(np.ndarray):
@@ -63,10 +63,10 @@ def _comparing(f: Callable[..., Array]) -> Rule:
     return rule
 
 
-def _reducing(ufunc: np.ufunc, **initial: Any) -> Rule:
+def _reducing(ufunc: np.ufunc) -> Rule:
     def rule(equation: Equation) -> Step:
         axes = tuple(int(axis) for axis in equation.params["axes"])
-        return lambda _, x: ufunc.reduce(x, axis=axes, **initial)
+        return lambda _, x: ufunc.reduce(x, axis=axes)
 
     return rule
 
@@ -75,7 +75,7 @@ def _accumulating(ufunc: np.ufunc) -> Rule:
     def rule(equation: Equation) -> Step:
         axis, backwards = equation.params["axis"], equation.params["reverse"]
 
-        def step(_: Any, x: Array) -> Array:
+        def step(_: object, x: Array) -> Array:
             return np.flip(ufunc.accumulate(np.flip(x, axis), axis), axis) if backwards else ufunc.accumulate(x, axis)
 
         return step
@@ -90,7 +90,7 @@ def _scattering(ufunc: np.ufunc | None) -> Rule:
             raise NotImplementedError("x.at[i].apply(f)")
         find = partial(places, target=target.shape, update=update.shape)
 
-        def step(_: Any, x: Array, indices: Array, updates: Array) -> Array:
+        def step(_: object, x: Array, indices: Array, updates: Array) -> Array:
             where = find(indices, dimensions=equation.params["dimension_numbers"], mode=equation.params["mode"]).ravel()
             kept, result = where >= 0, np.array(x).ravel()
             if ufunc is None:
@@ -205,7 +205,7 @@ class ExtendedTable:
         }
         self.rules = {name: _in_arrays(rule) for name, rule in rules.items()}
 
-    def constant(self, values: Array, context: Any) -> Array:
+    def constant(self, values: Array, context: Context | None) -> Array:
         """A float constant, as its double."""
         return np.asarray(values, dtype=WIDE)
 
@@ -229,7 +229,7 @@ def _in_arrays(rule: Rule) -> Rule:
     def wrapped(equation: Equation) -> Step:
         step, compares = rule(equation), equation.primitive.name in _COMPARISONS
 
-        def made(context: Any, *operands: Array) -> Array:
+        def made(context: Context, *operands: Array) -> Array:
             out = step(context, *[_as_numbers(x) if compares else np.asarray(_as_numbers(x)) for x in operands])
             return out if isinstance(out, Chosen) else np.asarray(out)
 
@@ -238,7 +238,7 @@ def _in_arrays(rule: Rule) -> Rule:
     return wrapped
 
 
-def _as_numbers(x: Any) -> Array:
+def _as_numbers(x: ArrayLike) -> Array:
     array = np.asanyarray(x)
     return array.astype(WIDE) if array.dtype == object else array
 

@@ -1,7 +1,9 @@
 """What is found of two gradients at an input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
 
 from autodiff_ref.judge.assertion.computed import Allowed, Computed
 from autodiff_ref.judge.assertion.exactly import Exact
@@ -17,9 +19,9 @@ class Finding:
     reason: str = ""
     components: tuple[int, ...] = ()
     """those that differ, by their place in the flat gradient; the first is shown"""
-    computed: Array = ()
+    computed: Array = field(default_factory=lambda: np.empty(0))
     """all components as the candidate returned them"""
-    expected: Array = ()
+    expected: Array = field(default_factory=lambda: np.empty(0))
     """all components of the reference, rounded to floats"""
     certified: str = ""
     """a lower bound of the difference between the two real functions in the component shown"""

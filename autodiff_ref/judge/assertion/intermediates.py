@@ -7,16 +7,17 @@ A later one is judged given the earlier: it must follow from what was given for 
 
 import sys
 import types
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.by_value import twice_the_bound
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
@@ -27,6 +28,7 @@ from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, undecided
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.lines.jaxprs import Atom
 from autodiff_ref.judge.numpy_code.makers import names_in, replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
@@ -34,6 +36,7 @@ from autodiff_ref.judge.numpy_code.standin import StandIn
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import label_of
 
 
@@ -47,17 +50,17 @@ class _Program:
     arrays: list[Array]
     """its inputs"""
 
-    def run(self, inputs: Any, instead: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def run(self, inputs: Sequence[jax.Array], instead: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
         """(the loss, the arrays by their names), with others used in the place of some of these."""
-        jaxpr, env = self.closed.jaxpr, dict[Any, Any]()
+        jaxpr, env = self.closed.jaxpr, dict[core.Var, jax.Array]()
         own = dict(zip(self.names, jaxpr.outvars[1:], strict=True))
         others = {own[name]: array for name, array in instead.items()}
-        made: dict[Any, Any] = {}
+        made: dict[core.Var, jax.Array] = {}
 
-        def write(var: Any, array: Any) -> None:
+        def write(var: core.Var, array: jax.Array) -> None:
             made[var], env[var] = array, others.get(var, array)
 
-        def read(atom: Any) -> Any:
+        def read(atom: Atom) -> jax.Array:
             return atom.val if isinstance(atom, core.Literal) else env[atom]
 
         for var, array in zip((*jaxpr.constvars, *jaxpr.invars), (*self.closed.consts, *inputs), strict=True):
@@ -85,7 +88,7 @@ class _Judged:
     told: bool
 
 
-def check_intermediates(forward: Callable[..., Any], gradients: dict[str, Any], *args: Any, **keywords: Any) -> None:
+def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *args: PyTree, **keywords: PyTree) -> None:
     """Each of the given arrays is the gradient of the loss by the value that forward calls so.
 
     They are judged in the order given, which is that of back-propagation: from the loss to the parameters. The first that is
@@ -135,7 +138,7 @@ def check_intermediates(forward: Callable[..., Any], gradients: dict[str, Any], 
     decided()
 
 
-def _traced(forward: Callable[..., Any], call: Call, wanted: list[str]) -> _Program:
+def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
     held = captured(forward)[1]
     inputs = [*call.values, *held]
     errors: list[Exception] = []
@@ -145,7 +148,7 @@ def _traced(forward: Callable[..., Any], call: Call, wanted: list[str]) -> _Prog
     given = [np.asarray(x) for x in (*inputs, *globals_.values())]
     given = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in given]
 
-    def flat(numpy_code: bool, *leaves: Any) -> Any:
+    def flat(numpy_code: bool, *leaves: jax.Array) -> tuple[jax.Array, ...]:
         names.clear()
         run = Run()
         made = [
@@ -156,7 +159,7 @@ def _traced(forward: Callable[..., Any], call: Call, wanted: list[str]) -> _Prog
         f = with_arrays(forward, made[first:second])
         f = _with_globals(f, dict(zip(globals_, made[second:], strict=True)))
         own_args, own_keywords = call.rebuilt(made[:first])
-        seen: dict[str, Any] = {}
+        seen: dict[str, object] = {}
         with kept_as_it_was(forward), running(run), np.errstate(all="ignore"), _watching(code, seen):
             if numpy_code:
                 with replaced(f):
@@ -187,10 +190,10 @@ def _traced(forward: Callable[..., Any], call: Call, wanted: list[str]) -> _Prog
 
 
 @contextmanager
-def _watching(code: types.CodeType, seen: dict[str, Any]) -> Generator[None]:
+def _watching(code: types.CodeType, seen: dict[str, object]) -> Generator[None]:
     """Notes what the names of a function hold when it returns."""
 
-    def profile(frame: types.FrameType, event: str, _: Any) -> None:
+    def profile(frame: types.FrameType, event: str, _: object) -> None:
         if event == "return" and frame.f_code is code:
             seen.clear()
             seen.update(frame.f_locals)
@@ -203,7 +206,7 @@ def _watching(code: types.CodeType, seen: dict[str, Any]) -> Generator[None]:
         sys.setprofile(before)
 
 
-def _code_of(forward: Any) -> types.CodeType:
+def _code_of(forward: Function) -> types.CodeType:
     f = getattr(forward, "func", forward)
     f = getattr(f, "__func__", f)
     f = getattr(f, "__wrapped__", f)
@@ -214,7 +217,7 @@ def _code_of(forward: Any) -> types.CodeType:
     return code
 
 
-def _global_arrays(f: Any) -> dict[str, Any]:
+def _global_arrays(f: Function) -> dict[str, np.ndarray]:
     """The arrays of floats that a function reads from its module, as in a notebook."""
     if not isinstance(f, types.FunctionType):
         return {}
@@ -222,7 +225,7 @@ def _global_arrays(f: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"}
 
 
-def _with_globals(f: Any, arrays: dict[str, Any]) -> Any:
+def _with_globals(f: Function, arrays: dict[str, object]) -> Function:
     if not arrays:
         return f
     made = types.FunctionType(f.__code__, {**f.__globals__, **arrays}, f.__name__, f.__defaults__, f.__closure__)
@@ -241,14 +244,14 @@ def _variable(key: str, names: list[str]) -> str:
     return found
 
 
-def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Any, given: list[Any]) -> _Judged:
+def _judge(program: _Program, key: str, name: str, earlier: list[str], value: ArrayLike, given: list[ArrayLike]) -> _Judged:
     count, places = len(program.arrays), [1 + program.names.index(each) for each in (*earlier, name)]
 
-    def gradient(*leaves: Any) -> Any:
+    def gradient(*leaves: jax.Array) -> jax.Array:
         inputs, upstream = leaves[:count], leaves[count:]
         _, before = program.run(inputs, {})
 
-        def loss(own: Any) -> Any:
+        def loss(own: jax.Array) -> jax.Array:
             value, made = program.run(inputs, {**{each: before[each] for each in earlier}, name: own})
             return value + sum(jnp.sum(d * made[each]) for d, each in zip(upstream, earlier, strict=True))
 
@@ -261,7 +264,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: An
         closed, out = jax.make_jaxpr(gradient, return_shape=True)(*arrays)
     flags = [x.dtype.kind != "f" for x in program.arrays] + [True] * len(upstream)
     side = Side(flags, out, work=work_of(closed.jaxpr), wide=closed, flags=flags)
-    side.own = lambda: (closed, None, None)
+    side.own = lambda: (closed, (), [])
     side.plan = plan_parts(closed, BALLS, [1], labels=flags)[0]
     array = np.asarray(value)
     if array.shape != out.shape:

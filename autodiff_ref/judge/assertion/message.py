@@ -1,11 +1,10 @@
 """What a failed assertion says: the component by name, both values, what rounding explains, the input, what to do next."""
 
-from collections.abc import Callable
 from itertools import combinations
-from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.agreement import Pair
 from autodiff_ref.judge.assertion.by_value import Again
@@ -16,6 +15,8 @@ from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call, Side
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.errors import is_no_sum
+from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import argument_names, label_of
 
 MOST_SHOWN = 60
@@ -23,12 +24,12 @@ MOST_SHOWN = 60
 
 
 def returned_wrongly(
-    value: Any,
+    value: PyTree,
     reference: Side,
-    candidate: Callable[..., Any],
-    of: Callable[..., Any],
+    candidate: Function,
+    of: Function,
     wrt: str | None,
-    arrays: list[Any],
+    arrays: list[Array],
 ) -> str:
     """What is wrong with the form of what a candidate returned; nothing where it is a gradient of the reference's shapes."""
     shapes = reference.shapes
@@ -54,7 +55,9 @@ def returned_wrongly(
     return ""
 
 
-def missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, arrays: list[Any]) -> str:
+def missing_sum(
+    leaf: ArrayLike, wanted: tuple[int, ...], path: tuple[object, ...], reference: Side, arrays: list[Array]
+) -> str:
     """Which sum over axes makes an array of too many entries the gradient: a parameter that is broadcast is summed for."""
     try:
         flat = reference.plainly(arrays)
@@ -74,13 +77,13 @@ def missing_sum(leaf: Any, wanted: tuple[int, ...], path: Any, reference: Side, 
     return ""
 
 
-def without_ones(value: Any, reference: Side) -> tuple[Any, str]:
+def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
     """A gradient in the wanted shapes, where it has others that differ by axes of length 1; and what is said of that."""
     ours, structure = jax.tree.flatten(value)
     wanted = jax.tree.leaves(reference.shapes)
     if len(ours) != len(wanted) or all(np.shape(a) == b.shape for a, b in zip(ours, wanted, strict=True)):
         return value, ""
-    made, said = list[Any](), list[str]()
+    made, said = list[ArrayLike](), list[str]()
     for leaf, want in zip(ours, wanted, strict=True):
         shape = np.shape(leaf)
         if shape == want.shape:
@@ -93,7 +96,7 @@ def without_ones(value: Any, reference: Side) -> tuple[Any, str]:
     return jax.tree.unflatten(structure, made), "; it ".join(said)
 
 
-def keeps_state(candidate: Callable[..., Any]) -> str:
+def keeps_state(candidate: Function) -> str:
     """What is said of a gradient that returns something else when it is called again."""
     return (
         f"{label_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
@@ -101,7 +104,7 @@ def keeps_state(candidate: Callable[..., Any]) -> str:
     )
 
 
-def _form(value: Any) -> str:
+def _form(value: PyTree) -> str:
     leaves, structure = jax.tree.flatten(value)
     return str(jax.tree.unflatten(structure, [_Shape(np.shape(leaf)) for leaf in leaves]))
 
@@ -112,9 +115,7 @@ class _Shape(tuple[int, ...]):
     __slots__ = ()
 
 
-def failure(
-    found: Finding, pair: Pair, candidate: Callable[..., Any], of: Callable[..., Any], wrt: str | None, again: Again
-) -> str:
+def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: str | None, again: Again) -> str:
     """The whole message; `again` calls the candidate at other inputs."""
     ours, theirs = label_of(candidate), f"∇{label_of(of)}"
     k = found.components[0]
@@ -175,7 +176,7 @@ def _allowance(found: Finding, ours: str) -> str:
             return f", {explained}; traced, it is the right function: it computes something else"
 
 
-def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+def component_names(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     """A name for every entry of a gradient: w11[0], w.b[2, 1]."""
     names: list[str] = []
     for stem, leaf in zip(_stems(shapes, wrt, of), jax.tree.leaves(shapes), strict=True):
@@ -184,7 +185,7 @@ def component_names(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> lis
     return names
 
 
-def _stems(shapes: Any, wrt: str | None, of: Callable[..., Any]) -> list[str]:
+def _stems(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     """A name for every array of a gradient: w11, w.b."""
     first = (argument_names(of) or ["gradient"])[:1]
     by = wrt or (first or ["gradient"])[0]
@@ -199,7 +200,7 @@ def _others(found: Finding, names: list[str]) -> list[str]:
     return [f"  and in {len(others)} more of {total} components: {shown}"]
 
 
-def _input(call: Call, of: Callable[..., Any]) -> str:
+def _input(call: Call, of: Function) -> str:
     names = argument_names(of) or []
     every = [names[k] if k < len(names) else f"argument {k}" for k in range(len(call.args))]
     described = [_described(leaf) for leaf in call.leaves]
@@ -214,7 +215,7 @@ class _Leaf(str):
     __slots__ = ()
 
 
-def _described(leaf: Any) -> str:
+def _described(leaf: ArrayLike) -> str:
     array = np.asarray(leaf)
     if array.dtype.kind not in "fiubV":
         return repr(leaf)
@@ -223,7 +224,7 @@ def _described(leaf: Any) -> str:
     return f"<{array.dtype} {array.shape}, from {array.min():.6g} to {array.max():.6g}>"
 
 
-def _hints(found: Finding, pair: Pair, wrt: str | None, of: Callable[..., Any], again: Again) -> list[str]:
+def _hints(found: Finding, pair: Pair, wrt: str | None, of: Function, again: Again) -> list[str]:
     """What explains it: for each parameter that is wrong a factor, or that it is transposed; or an ε that is left out."""
     seen = Comparisons.of(found, pair.reference, pair.of_arrays, len(pair.call.arrays), again)
     leaves = [leaf.shape for leaf in jax.tree.leaves(pair.reference.shapes)]
@@ -252,7 +253,7 @@ def _hints(found: Finding, pair: Pair, wrt: str | None, of: Callable[..., Any], 
     return rows
 
 
-def _factor(times: float, more: float, call: Call, of: Callable[..., Any]) -> str:
+def _factor(times: float, more: float, call: Call, of: Function) -> str:
     """The factor that explains it, to so many digits that it is not 1; and which size it comes from."""
     if abs(times) < 1e-12:
         return "0"
@@ -260,7 +261,7 @@ def _factor(times: float, more: float, call: Call, of: Callable[..., Any]) -> st
     return f"{said} times what it should be{_size(abs(times), call, of)}"
 
 
-def _size(times: float, call: Call, of: Callable[..., Any]) -> str:
+def _size(times: float, call: Call, of: Function) -> str:
     """Where a factor n or 1/n comes from: n is the length of an argument that is no parameter of one, or of any."""
     names = argument_names(of) or []
     for argument, value in reversed(list(enumerate(call.args))):

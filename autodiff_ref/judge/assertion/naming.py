@@ -2,17 +2,17 @@
 
 import ast
 import linecache
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from types import CodeType
 
+from autodiff_ref.trees import Function
 from manual_grad.derivation import label_of
 
 LONGEST = 72
 """characters of a lambda that are shown"""
 
 
-def name_of(f: Callable[..., Any]) -> str:
+def name_of(f: Function) -> str:
     """The name of a function; the source of a lambda, where it can be found."""
     label = label_of(f)
     code = getattr(f, "__code__", None)
@@ -25,7 +25,7 @@ def name_of(f: Callable[..., Any]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _source_of(code: Any) -> str | None:
+def _source_of(code: CodeType) -> str | None:
     text = "".join(linecache.getlines(code.co_filename))
     nodes = _lambdas(text)
     starts = [(line, column) for line, _, column, _ in code.co_positions() if line is not None and column is not None]

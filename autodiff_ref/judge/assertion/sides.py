@@ -1,15 +1,16 @@
 """The two sides of an assertion, a gradient and the function it is of, traced at one shape and evaluated at many inputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
 
 import jax
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike, DTypeLike
 
 from autodiff_ref.judge.assertion.calling import (
+    Shapes,
     asks_for_nabla,
     first_of,
     gradient_of,
@@ -23,37 +24,46 @@ from autodiff_ref.judge.assertion.extended import extended
 from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
-from autodiff_ref.judge.floats.table import bounded
+from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
+from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.plans import Array, Plan, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.trees import Arguments, Function, Keywords, PyTree, Structure
 from manual_grad.derivation import label_of
 
-Function = Callable[..., Any]
+_Traced = tuple[core.ClosedJaxpr, tuple[PyTree, ...], list[Assumption]]
+"""(jaxpr, shapes of what it returns, what was taken for granted)"""
+
+_WithTies = Callable[..., tuple[list[Bounded], Array]]
+"""outputs with bounds, and for each input whether it may lie on a kink"""
+
+_Apply = Callable[[Function, Arguments, Keywords], tuple[PyTree, PyTree]]
+"""what is traced: a function at its arguments and keywords"""
 
 
 @dataclass(frozen=True)
 class Call:
     """The arguments of one assertion."""
 
-    args: tuple[Any, ...]
-    keywords: dict[str, Any]
-    leaves: list[Any]
-    structure: Any
+    args: Arguments
+    keywords: Keywords
+    leaves: list[ArrayLike]
+    structure: Structure
     arrays: list[int]
     """which leaves are arrays or floats, and so inputs of a trace; the others, as `k` in `eye(k)`, are part of it"""
 
     @classmethod
-    def of(cls, args: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> "Call":
+    def of(cls, args: Arguments, keywords: Keywords | None = None) -> "Call":
         """The arguments taken apart."""
         leaves, structure = jax.tree.flatten((args, keywords or {}))
         arrays = [k for k, leaf in enumerate(leaves) if isinstance(leaf, float | np.ndarray | np.generic | jax.Array)]
         return cls(args, keywords or {}, leaves, structure, arrays)
 
     @property
-    def values(self) -> list[Any]:
+    def values(self) -> list[ArrayLike]:
         """The arrays among the leaves."""
         return [self.leaves[k] for k in self.arrays]
 
@@ -62,7 +72,7 @@ class Call:
         """Whether JAX computes in float64 here: where it is set to, and where no argument is one of its own arrays."""
         return bool(jax.config.read("jax_enable_x64")) or not any(isinstance(leaf, jax.Array) for leaf in self.leaves)
 
-    def as_numpy(self, held: list[Any]) -> list[Any]:
+    def as_numpy(self, held: Sequence[ArrayLike]) -> list[Array]:
         """The arrays, and those in a function's closures, as both sides compute with them: JAX's float32 rounds float64.
 
         Those in closures are copied, since a function might write into them.
@@ -72,7 +82,7 @@ class Call:
         return made if self.wide else [x.astype(np.float32) if x.dtype == np.float64 else x for x in made]
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """The most precise NumPy floats among the arguments."""
         return np.result_type(np.float16, *(x.dtype for x in map(np.asarray, self.values) if x.dtype.kind == "f"))
 
@@ -90,7 +100,7 @@ class Call:
         kinds = [np.asarray(leaf).dtype for leaf in self.values]
         return any(jax.numpy.issubdtype(kind, np.floating) and jax.numpy.finfo(kind).bits < 32 for kind in kinds)
 
-    def narrowed(self, dtypes: list[Any]) -> "Call | None":
+    def narrowed(self, dtypes: Sequence[DTypeLike]) -> "Call | None":
         """The call with arrays of these types; None where they do not hold its numbers."""
         arrays = [np.asarray(x) for x in self.values]
         made = [x.astype(dtype) for x, dtype in zip(arrays, dtypes, strict=True)]
@@ -99,13 +109,13 @@ class Call:
         return Call.of(*self.rebuilt(made))
 
     @property
-    def key(self) -> Any:
+    def key(self) -> Hashable:
         """Equal for calls that one trace serves."""
         given = [(getattr(leaf, "dtype", type(leaf)), np.shape(leaf)) for leaf in self.values]
         rest = [repr(leaf) for k, leaf in enumerate(self.leaves) if k not in self.arrays]
         return self.structure, tuple(self.arrays), tuple(given), tuple(rest), self.wide
 
-    def rebuilt(self, values: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def rebuilt(self, values: Iterable[PyTree]) -> tuple[Arguments, Keywords]:
         """The arguments and keywords with other arrays in them."""
         leaves = list(self.leaves)
         for k, value in zip(self.arrays, values, strict=True):
@@ -119,11 +129,11 @@ class Side:
 
     labels: list[bool]
     """for each array of the call, whether it is only data: what is not differentiated by is compared exactly"""
-    shapes: Any = None
+    shapes: PyTree = None
     """what it returns"""
-    value: Any = None
+    value: PyTree = None
     """of a reference, what the differentiated function returns"""
-    variable: Any = None
+    variable: Shapes = field(default_factory=lambda: shapes_of(()))
     """of a reference, what it is differentiated by: its structure and shapes"""
     plan: Plan | None = None
     """for balls"""
@@ -133,9 +143,9 @@ class Side:
     """about how many operations on numbers it takes"""
     of: Plan | None = None
     """for balls: the differentiated function itself"""
-    own: Callable[[], Any] | None = None
+    own: Callable[[], _Traced] | None = None
     """traces it in the precision that it is called in"""
-    wide: Any = None
+    wide: core.ClosedJaxpr = field(kw_only=True)
     """its jaxpr in float64"""
     flags: list[bool] = field(default_factory=list[bool])
     """`labels`, and those of the arrays in its closures"""
@@ -147,15 +157,15 @@ class Side:
     """whether it was traced with stand-ins for NumPy's arrays"""
     assumptions: list[Assumption] = field(default_factory=list[Assumption])
     """what was taken for granted of the input at which it was traced"""
-    _last: Any = None
+    _last: tuple[list[Array], BoundedProgram, tuple[tuple[Array, Array], bool]] | None = None
     """the arrays that its bounds were last asked at, by what, and these: several ask in turn"""
 
-    def at(self, arrays: list[Any]) -> Evaluator:
+    def at(self, arrays: list[Array]) -> Evaluator:
         """Its value in balls."""
         assert self.plan is not None
         return evaluator(self.plan, tuple(arrays))
 
-    def bounded(self, arrays: list[Any], *, wide: bool) -> tuple[Array, Array]:
+    def bounded(self, arrays: list[Array], *, wide: bool) -> tuple[Array, Array]:
         """(value, rounding bound) of each component, in float64 or in the precision that it is called in.
 
         Raises:
@@ -163,7 +173,7 @@ class Side:
         """
         return self._with_ties(arrays, wide=wide)[0]
 
-    def ties(self, arrays: list[Any]) -> bool:
+    def ties(self, arrays: list[Array]) -> bool:
         """Whether reals that are compared may be equal, so that floats do not see a kink.
 
         Raises:
@@ -171,7 +181,7 @@ class Side:
         """
         return self._with_ties(arrays, wide=True)[1]
 
-    def _with_ties(self, arrays: list[Any], *, wide: bool) -> tuple[tuple[Array, Array], bool]:
+    def _with_ties(self, arrays: list[Array], *, wide: bool) -> tuple[tuple[Array, Array], bool]:
         closed, run = self._bounded_wide if wide else self._bounded_own
         if self._last is not None and self._last[0] is arrays and self._last[1] is run:
             return self._last[2]
@@ -180,7 +190,7 @@ class Side:
         self._last = arrays, run, (_flat(found), bool(tied[0]))
         return self._last[2]
 
-    def plainly(self, arrays: list[Any]) -> Array:
+    def plainly(self, arrays: list[Array]) -> Array:
         """The value in float64 alone.
 
         Raises:
@@ -188,7 +198,7 @@ class Side:
         """
         return self.bounded(arrays, wide=True)[0]
 
-    def extended(self, arrays: list[Any]) -> tuple[Array, bool]:
+    def extended(self, arrays: list[Array]) -> tuple[Array, bool]:
         """The value in floats of more digits, and whether reals compared on the way tie.
 
         Raises:
@@ -196,7 +206,7 @@ class Side:
         """
         return self._extended(arrays)
 
-    def holds(self, arrays: list[Any]) -> bool:
+    def holds(self, arrays: list[Array]) -> bool:
         """Whether what was taken for granted when it was traced is so at these arrays: the same branches, the same masks."""
         if not self.assumptions:
             return True
@@ -208,7 +218,7 @@ class Side:
             return False
         return all(np.array_equal(np.asarray(a), b.value) for a, b in zip(found, self.assumptions, strict=True))
 
-    def ties_in_assumptions(self, arrays: list[Any]) -> bool:
+    def ties_in_assumptions(self, arrays: list[Array]) -> bool:
         """Whether reals tie in what was taken for granted, as in `if z > 0` at 0: a branch of which may be a kink."""
         if not self.assumptions:
             return False
@@ -216,7 +226,7 @@ class Side:
         given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
         return with_ties is None or bool(with_ties(*given)[1][0])
 
-    def value_of(self, arrays: list[Any]) -> tuple[Array, Array]:
+    def value_of(self, arrays: list[Array]) -> tuple[Array, Array]:
         """Of a reference: (value, rounding bound) of the differentiated function, in the precision that it is called in.
 
         Raises:
@@ -226,7 +236,7 @@ class Side:
         return _flat(run(*[np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]))
 
     @cached_property
-    def _extended(self) -> Any:
+    def _extended(self) -> Callable[[list[Array]], tuple[Array, bool]]:
         return extended(self.wide, self.count, self.flags)
 
     @property
@@ -235,7 +245,7 @@ class Side:
         return len(jax.tree.leaves(self.shapes))
 
     @cached_property
-    def _bounded_assumptions(self) -> Any:
+    def _bounded_assumptions(self) -> tuple[core.ClosedJaxpr, Callable[..., Sequence[ArrayLike]], _WithTies | None]:
         closed = self.wide
         made = core.ClosedJaxpr(
             closed.jaxpr.replace(outvars=closed.jaxpr.outvars[len(closed.jaxpr.outvars) - len(self.assumptions) :]),
@@ -248,14 +258,14 @@ class Side:
         except NotImplementedError:
             compiled = jax.jit(core.jaxpr_as_fun(made))
 
-            def by_jax(*given: Any) -> Any:
+            def by_jax(*given: Array) -> list[jax.Array]:
                 with jax.enable_x64(True):
                     return compiled(*given)
 
             return closed, by_jax, None
 
     @cached_property
-    def _bounded_value(self) -> Any:
+    def _bounded_value(self) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         assert self.own is not None
         closed = self.own()[0]
         value = closed.jaxpr.outvars[self.count : self.count + len(jax.tree.leaves(self.value))]
@@ -263,23 +273,23 @@ class Side:
         return closed, bounded(made, labels=self.flags)
 
     @cached_property
-    def _bounded_wide(self) -> Any:
+    def _bounded_wide(self) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         return self._prepared(self.wide)
 
     @cached_property
-    def _bounded_own(self) -> Any:
+    def _bounded_own(self) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         assert self.own is not None
         closed = self.own()[0]
         alike = [aval.dtype for aval in closed.in_avals] == [aval.dtype for aval in self.wide.in_avals]
         return self._bounded_wide if alike else self._prepared(closed)
 
-    def _prepared(self, closed: core.ClosedJaxpr) -> Any:
+    def _prepared(self, closed: core.ClosedJaxpr) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         count = self.count
         gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
         return closed, bounded(gradient, labels=self.flags)
 
 
-def _flat(parts: Any) -> tuple[Array, Array]:
+def _flat(parts: Sequence[Bounded]) -> tuple[Array, Array]:
     return tuple(  # pyright: ignore[reportReturnType]
         np.concatenate([np.ravel(part).astype(np.float64) for part in each]) for each in zip(*parts, strict=True)
     )
@@ -299,7 +309,7 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
         if not jax.numpy.issubdtype(kind, np.floating):
             raise TypeError(f"what is differentiated by must be real floating numbers, got {kind}: {call.leaves[k]!r}")
 
-    def gradient_and_value(f: Function, args: Any, keywords: Any) -> Any:
+    def gradient_and_value(f: Function, args: Arguments, keywords: Keywords) -> tuple[PyTree, PyTree]:
         shapes = shapes_of(variable_of(f, wrt, args, keywords))
         return gradient_of(f, wrt, args, keywords), first_of(value_of(f, wrt, args, keywords), shapes)
 
@@ -308,14 +318,14 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
     return side
 
 
-def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: list[bool], variable: Any) -> Side:
+def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: list[bool], variable: Shapes) -> Side:
     """A gradient as someone wrote it; `variable` has the shapes of what is differentiated by.
 
     Raises:
         TypeError: it cannot be traced.
     """
 
-    def gradient(f: Function, args: Any, keywords: Any) -> Any:
+    def gradient(f: Function, args: Arguments, keywords: Keywords) -> tuple[PyTree, PyTree]:
         return second_of(value_of(f, wrt, args, keywords), variable), None
 
     side = _trace(gradient, candidate, call, labels)
@@ -323,7 +333,7 @@ def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: li
     return side
 
 
-def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool]) -> Side:
+def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision.
 
     Raises:
@@ -363,12 +373,12 @@ def _trace(apply: Callable[..., Any], f: Function, call: Call, labels: list[bool
 
 
 def _jaxpr(
-    apply: Callable[..., Any], f: Function, call: Call, held: list[Any], labels: list[bool], *, own: bool, numpy_code: bool
-) -> tuple[Any, Any, list[Assumption]]:
+    apply: _Apply, f: Function, call: Call, held: Sequence[ArrayLike], labels: list[bool], *, own: bool, numpy_code: bool
+) -> _Traced:
     """(jaxpr, shapes of what it returns, what was taken for granted, which the last outputs compute)."""
     taken: list[Assumption] = []
 
-    def flat(values: Any, traced_held: Any) -> Any:
+    def flat(values: list[jax.Array], traced_held: list[jax.Array]) -> tuple[PyTree, PyTree, list[jax.Array]]:
         if not numpy_code:
             gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
             # code of another library, written down elsewhere, says itself what it has taken for granted
@@ -385,10 +395,10 @@ def _jaxpr(
     with jax.enable_x64(call.wide if own else True), kept_as_it_was(f):
         given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
         closed, shapes = jax.make_jaxpr(flat, return_shape=True)(*given)
-    return closed, shapes, taken
+    return where_followed(closed), shapes, taken
 
 
-def _real(leaf: Any, own: bool) -> Any:
+def _real(leaf: ArrayLike, own: bool) -> np.ndarray | np.generic:
     """A real array as a trace computes with it: in float64, unless in its own precision."""
     if isinstance(leaf, float):
         return np.float64(leaf)
@@ -397,7 +407,7 @@ def _real(leaf: Any, own: bool) -> Any:
     return made[()] if isinstance(leaf, np.generic) else made
 
 
-def _widened(leaf: Any) -> Any:
+def _widened(leaf: ArrayLike) -> jax.ShapeDtypeStruct:
     array = np.asarray(leaf)
     kinds = ((np.floating, np.float64), (np.integer, np.int64))
     wide = next((wide for kind, wide in kinds if jax.numpy.issubdtype(array.dtype, kind)), array.dtype)

@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 from hypothesis import Phase, currently_in_test_context, reject, settings
 
+from autodiff_ref.trees import Function, PyTree
+
 PATIENCE = 20
 """undecided examples before one is decided; at 50 that are rejected Hypothesis gives up, and blames the test's filters"""
 
@@ -27,7 +29,7 @@ class _Tally:
     undecided = 0
     failed = False
     """whether it was raised once: then it always is, so that Hypothesis sees the same when it looks again"""
-    test: Any = None
+    test: Function | None = None
     """the test itself, while Hypothesis holds one that says why its examples were rejected"""
 
 
@@ -75,11 +77,11 @@ def _patience() -> int:
     return 1 if explicit_alone else PATIENCE  # explicit examples are meant
 
 
-def _saying_why(test: Any, message: str) -> Any:
+def _saying_why(test: Function, message: str) -> Function:
     """The same test; where Hypothesis says that its assumptions cannot be met, it describes it by the reason."""
 
     @functools.wraps(test)
-    def same(*args: Any, **keywords: Any) -> Any:
+    def same(*args: PyTree, **keywords: PyTree) -> PyTree:
         return test(*args, **keywords)
 
     text = f"{getattr(test, '__name__', 'the test')}, since of each of its examples {message}"

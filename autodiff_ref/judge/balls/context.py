@@ -3,13 +3,14 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import flint
 import numpy as np
 from flint import arb
 
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
+from autodiff_ref.judge.program.comparisons import Site
 from autodiff_ref.judge.program.movement import as_objects
 from autodiff_ref.judge.program.plans import Array, Constant, is_short, loose
 
@@ -39,18 +40,18 @@ class Context:
     """two reals compared were equal"""
     unresolved: bool = False
     """two reals compared could not be told apart at this precision"""
-    met: dict[Any, int] | None = None
+    met: dict[Site, int] | None = None
     """where to note how reals compared, by site; None for nowhere"""
-    possible: dict[Any, int] | None = None
+    possible: dict[Site, int] | None = None
     """where to note how numbers in the balls may compare"""
     bounds: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
     """of balls that stand for all of a domain, by their ids: its ends, which a ball holds only roughly"""
-    undefined: Any = NAN
-    zero: Any = ZERO
+    undefined: arb = NAN
+    zero: arb = ZERO
 
     decisions: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     """how each pair of reals that tied was decided, so that x > 0 and 0 < x are decided alike"""
-    kept: list[Any] = field(default_factory=list[Any])
+    kept: list[arb] = field(default_factory=list[arb])
     """the reals of `decisions`: as long as they live, nothing else has their id"""
 
     def compare(self, a: arb, b: arb, *, label: bool) -> int:
@@ -67,7 +68,7 @@ class Context:
             return 0
         return self.tie(a, b)
 
-    def tie(self, a: Any, b: Any) -> int:
+    def tie(self, a: arb, b: arb) -> int:
         """Decides a tie: the same pair always in the same way, whichever comes first."""
         self.tied = True
         if self.ties == "exact":
@@ -81,7 +82,7 @@ class Context:
             self.kept.extend((a, b))
         return self.decisions[id(a), id(b)]
 
-    def number(self, value: Any) -> arb:
+    def number(self, value: float) -> arb:
         """The real that a constant among a primitive's parameters stands for."""
         return constant(value, self)
 
@@ -111,12 +112,12 @@ def exact(values: Array) -> Array:
     return entrywise(lambda value: arb(int(value)), array)
 
 
-def entrywise(f: Callable[..., Any], *arrays: Array) -> Array:
+def entrywise(f: Callable[..., arb | float], *arrays: Array) -> Array:
     """f of each entry of arrays of one shape."""
     return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
 
 
-def constant(value: Any, context: Context | None, dtype: Any = np.float64) -> arb:
+def constant(value: float, context: Context | None, dtype: np.dtype[np.floating] | type[np.floating] = np.float64) -> arb:
     """The real that a float constant stands for: itself if it is short, else c ± ulp(c), so that 0.1 may mean 1/10.
 
     Or another reading of it, as the context says.
@@ -134,7 +135,7 @@ def constant(value: Any, context: Context | None, dtype: Any = np.float64) -> ar
     return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)
 
 
-def _ulp(number: Any) -> float:
+def _ulp(number: np.floating) -> float:
     """The distance to the next float; of the largest one, to the one before."""
     with np.errstate(over="ignore"):
         above = float(np.spacing(number))

@@ -1,7 +1,6 @@
 """Functions that work entry by entry, in balls."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from flint import arb
@@ -18,7 +17,7 @@ def rule_of(f: Callable[..., arb]) -> Rule:
         n = len(equation.operands)
         applied = ufunc.setdefault(n, np.frompyfunc(f, n, 1))
 
-        def step(_: Any, *operands: Array) -> Array:
+        def step(_: object, *operands: Array) -> Array:
             with np.errstate(all="ignore"):  # Arb estimates in doubles, and NumPy would see these overflow
                 return as_objects(applied(*operands))
 

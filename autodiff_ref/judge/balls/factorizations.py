@@ -1,7 +1,7 @@
 """Factorisations of matrices and triangular systems, for solving, inverses and determinants."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from flint import arb
@@ -10,8 +10,10 @@ from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.functions.enclosing import ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
+T = TypeVar("T")
 
-def _each(f: Callable[..., Any], *stacks: Array) -> list[Any]:
+
+def _each(f: Callable[..., T], *stacks: Array) -> list[T]:
     """f of each matrix of stacks of them; leading axes say which."""
     lead = stacks[0].shape[:-2]
     return [f(*[stack[index] for stack in stacks]) for index in np.ndindex(lead)]

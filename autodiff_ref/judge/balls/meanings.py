@@ -1,7 +1,6 @@
 """Rules of balls for library functions of several results, and for what reads the exponent of a float."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from flint import arb
@@ -21,7 +20,7 @@ def _sici(_: Equation) -> Step:
     """Si(x), and Ci(|x|)"""
     si, ci = np.frompyfunc(_SI, 1, 1), np.frompyfunc(lambda x: _CI(abs(x)) if x != 0 else NAN, 1, 1)
 
-    def step(_: Any, x: Array) -> list[Array]:
+    def step(_: object, x: Array) -> list[Array]:
         with np.errstate(all="ignore"):
             return [as_objects(si(x)), as_objects(ci(x))]
 
@@ -38,7 +37,7 @@ def _fresnel(_: Equation) -> Step:
     """∫₀^x sin(π t²/2) dt, and the same of cos"""
     functions = [np.frompyfunc(f, 1, 1) for f in _FRESNEL.values()]
 
-    def step(_: Any, x: Array) -> list[Array]:
+    def step(_: object, x: Array) -> list[Array]:
         with np.errstate(all="ignore"):
             return [as_objects(f(x)) for f in functions]
 
@@ -55,7 +54,7 @@ def _bessel_jn(equation: Equation) -> Step:
     """J_0(z), …, J_v(z), along the first axis."""
     functions = [np.frompyfunc(_bessel_j(k), 1, 1) for k in range(equation.results[0].shape[0])]
 
-    def step(_: Any, z: Array) -> Array:
+    def step(_: object, z: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.stack([as_objects(function(z)) for function in functions])
 

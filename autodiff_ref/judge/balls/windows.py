@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from flint import arb
@@ -14,7 +13,7 @@ from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.windows import windows_of
 
 
-def _reduce_window(f: Callable[[Any, Any], Any], initial: arb) -> Rule:
+def _reduce_window(f: Callable[[arb, arb], arb], initial: arb) -> Rule:
     def rule(equation: Equation) -> Step:
         windows, shape = windows_of(equation.operands[0].shape, equation.params), equation.results[0].shape
 
@@ -23,7 +22,7 @@ def _reduce_window(f: Callable[[Any, Any], Any], initial: arb) -> Rule:
             for k, window in enumerate(windows):
                 value = initial
                 for entry in window[window >= 0]:
-                    value = f(value, flat[entry])
+                    value = f(value, flat[int(entry)])
                 made[k] = value
             return made.reshape(shape)
 
@@ -38,7 +37,7 @@ def _selected(context: Context, flat: Array, window: Array, equation: Equation) 
     entries = window[window >= 0]
     best = entries[0]
     for entry in entries[1:]:
-        if context.compare(flat[entry], flat[best], label=equation.operands[1].label) == better:
+        if context.compare(flat[int(entry)], flat[int(best)], label=equation.operands[1].label) == better:
             best = entry
     return int(best)
 

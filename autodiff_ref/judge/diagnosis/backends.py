@@ -16,6 +16,8 @@ from autodiff_ref.judge.diagnosis.batched import LEAD
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 
 Value = Any
+"""An array: NumPy's for the one backend, JAX's for the other."""
+
 WRONG, RIGHT = 0, 1
 """whose slot it is"""
 
@@ -45,7 +47,7 @@ class Backend(Protocol):
         """An elementwise primitive, on shapes that broadcast."""
         ...
 
-    def bind(self, node: Node, operands: Sequence[Value], **params: Any) -> Value:
+    def bind(self, node: Node, operands: Sequence[Value], **params: object) -> Value:
         """A node's primitive on other operands, or with other parameters; its first result."""
         ...
 
@@ -90,7 +92,7 @@ class Floats:
     def f(self, name: str, *operands: Value) -> Value:
         return batched.elementwise(name, *operands)
 
-    def bind(self, node: Node, operands: Sequence[Value], **params: Any) -> Value:
+    def bind(self, node: Node, operands: Sequence[Value], **params: object) -> Value:
         shapes = [operand.shape[LEAD:] for operand in operands]
         results = [self.program.shapes[t] for t in node.targets]
         return batched.applied(node.primitive, {**node.params, **params}, list(operands), shapes, results)[0]
@@ -119,7 +121,7 @@ class Traced:
 
     program: Program
     sizes: Mapping[str, int]
-    values: tuple[Any, Any]
+    values: tuple[Mapping[int, Value], Mapping[int, Value]]
 
     def slot(self, side: int, slot: int) -> Value:
         return self.values[side][slot]
@@ -130,7 +132,7 @@ class Traced:
     def f(self, name: str, *operands: Value) -> Value:
         return _JAX[name](*operands)
 
-    def bind(self, node: Node, operands: Sequence[Value], **params: Any) -> Value:
+    def bind(self, node: Node, operands: Sequence[Value], **params: object) -> Value:
         made = node.primitive.bind(*operands, **{**node.params, **params})
         return made[0] if node.primitive.multiple_results else made
 
@@ -150,7 +152,7 @@ class Traced:
         return jnp.broadcast_to(value, self.program.shapes[slot])
 
 
-_JAX: dict[str, Callable[..., Any]] = {
+_JAX: dict[str, Callable[..., jax.Array]] = {
     "add": jnp.add,
     "sub": jnp.subtract,
     "mul": jnp.multiply,

@@ -4,17 +4,20 @@ Values carry two axes in front: the variant (1 where all are the same), then the
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.movement import reshaped_from
+from autodiff_ref.judge.program.plans import Params
 
-Array = Any
+Array = np.ndarray
+Shapes = Sequence[tuple[int, ...]]
+
 LEAD = 2
 """axes in front of a value's own"""
 
@@ -55,7 +58,7 @@ def apply(program: Program, node: Node, operands: list[Array]) -> list[Array]:
 
 
 def applied(
-    primitive: Any, params: dict[str, Any], operands: list[Array], shapes: Sequence[tuple[int, ...]], results: Sequence[Any]
+    primitive: core.Primitive, params: Params, operands: list[Array], shapes: Shapes, results: Shapes
 ) -> list[Array]:
     """A primitive's results on values with leading axes; by NumPy where there is a rule, by jax.vmap elsewhere."""
     with np.errstate(all="ignore"):
@@ -86,7 +89,7 @@ def lifted(value: Array, rank: int) -> Array:
     return value if own >= rank else value.reshape(*value.shape[:LEAD], *[1] * (rank - own), *value.shape[LEAD:])
 
 
-def _by_jax(primitive: Any, params: dict[str, Any], operands: list[Array]) -> list[Array]:
+def _by_jax(primitive: core.Primitive, params: Params, operands: list[Array]) -> list[Array]:
     lead = np.broadcast_shapes(*[o.shape[:LEAD] for o in operands]) if operands else (1, 1)
     count = int(np.prod(lead))
     padded = 1 << (count - 1).bit_length()  # few different sizes: each is compiled
@@ -161,7 +164,7 @@ def _at(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(LEAD + int(axis) for axis in axes)
 
 
-def _dot_general(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _dot_general(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     (left_sum, right_sum), (left_batch, right_batch) = params["dimension_numbers"]
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     left = [next(letters) for _ in shapes[0]]
@@ -176,7 +179,7 @@ def _dot_general(params: Any, operands: list[Array], shapes: Any, results: Any) 
     return [np.einsum(spec, *[np.asarray(o, dtype=np.float64) for o in operands])]
 
 
-def _broadcast(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _broadcast(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     x, shape = operands[0], params["shape"]
     between = [1] * len(shape)
     for axis, size in zip(params["broadcast_dimensions"], shapes[0], strict=True):
@@ -185,17 +188,17 @@ def _broadcast(params: Any, operands: list[Array], shapes: Any, results: Any) ->
     return [np.broadcast_to(x.reshape(*lead, *between), (*lead, *shape))]
 
 
-def _squeeze(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _squeeze(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     return [operands[0].reshape(*operands[0].shape[:LEAD], *results[0])]
 
 
-def _reshape(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _reshape(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     order = reshaped_from("reshape", params)
     moved = operands if order is None else [np.transpose(operands[0], (0, 1, *_at(order)))]
     return _squeeze(params, moved, shapes, results)
 
 
-def _slice(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _slice(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     starts, limits = params["start_indices"], params["limit_indices"]
     strides = params["strides"] or [1] * len(starts)
     window = tuple(slice(int(a), int(b), int(s)) for a, b, s in zip(starts, limits, strides, strict=True))
@@ -206,7 +209,7 @@ def _reduce(f: Callable[..., Array]) -> Callable[..., list[Array]]:
     return lambda params, operands, shapes, results: [np.asarray(f(operands[0], axis=_at(params["axes"])))]
 
 
-def _select(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _select(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     which, *cases = [lifted(o, len(results[0])) for o in operands]
     if len(cases) == 2:
         return [np.where(which.astype(bool), cases[1], cases[0])]
@@ -214,32 +217,32 @@ def _select(params: Any, operands: list[Array], shapes: Any, results: Any) -> li
 
 
 def _together(f: Callable[..., Array], axis: str) -> Callable[..., list[Array]]:
-    def rule(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+    def rule(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
         lead = np.broadcast_shapes(*[o.shape[:LEAD] for o in operands])
         return [f([np.broadcast_to(o, lead + o.shape[LEAD:]) for o in operands], axis=LEAD + params[axis])]
 
     return rule
 
 
-def _convert(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _convert(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     target = np.dtype(params["new_dtype"])
     # a cast to a shorter float is the identity on reals
     return [operands[0].astype(np.float64 if target.kind == "f" else target)]
 
 
-def _iota(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _iota(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     axis, shape = params["dimension"], results[0]
     row = np.arange(shape[axis], dtype=params["dtype"]).reshape([-1 if k == axis else 1 for k in range(len(shape))])
     return [np.broadcast_to(row, (1,) * LEAD + tuple(shape))]
 
 
-def _clamp(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _clamp(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     low, x, high = [lifted(o, len(results[0])) for o in operands]
     return [np.minimum(np.maximum(x, low), high)]
 
 
 def _cumulative(f: Callable[..., Array]) -> Callable[..., list[Array]]:
-    def rule(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+    def rule(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
         axis = LEAD + params["axis"]
         x = np.flip(operands[0], axis) if params["reverse"] else operands[0]
         summed = f(x, axis=axis)
@@ -248,7 +251,7 @@ def _cumulative(f: Callable[..., Array]) -> Callable[..., list[Array]]:
     return rule
 
 
-def _split(params: Any, operands: list[Array], shapes: Any, results: Any) -> list[Array]:
+def _split(params: Params, operands: list[Array], shapes: Shapes, results: Shapes) -> list[Array]:
     return list(np.split(operands[0], np.cumsum(params["sizes"])[:-1], axis=LEAD + params["axis"]))
 
 

@@ -5,7 +5,6 @@ one to 30 digits at every input tried, of two shapes where there are two.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 
@@ -20,7 +19,8 @@ from autodiff_ref.judge.diagnosis.variant import Program, program_of
 from autodiff_ref.judge.diagnosis.whole import readings, single
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import dimension_names
-from autodiff_ref.judge.lines.trace import label_flags, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, label_flags, shape_key
+from autodiff_ref.trees import Arguments, PyTree
 from manual_grad.derivation import Line
 
 WORK = 3e8
@@ -108,7 +108,7 @@ def _of_one_example(bench: Bench, line: Line, right: Line | None, scene: Scene) 
     return Diagnosis("sum", left[0], (frame.place,) if frame else ())
 
 
-def _shapes(shapes: Any) -> list[tuple[int, ...]]:
+def _shapes(shapes: PyTree) -> list[tuple[int, ...]]:
     return [tuple(leaf.shape) for leaf in jax.tree.leaves(shapes)]
 
 
@@ -128,7 +128,7 @@ def _said(program: Program, repair: Repair, others: Sequence[Repair]) -> Diagnos
 
 def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
     """The two lines at the ordinary inputs of each of two shapes."""
-    by_shape: dict[Any, list[tuple[Any, ...]]] = {}
+    by_shape: dict[ShapeKey, list[Arguments]] = {}
     for given in bench.inputs:
         if given.stratum == "ordinary" and all(claims_to_hold(each, bench.derivation, given.args) for each in (line, right)):
             by_shape.setdefault(shape_key(given.args), []).append(given.args)
@@ -138,7 +138,7 @@ def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
 
 
 def _scene(
-    bench: Bench, line: Line, right: Line | None, inputs: Sequence[tuple[Any, ...]], sizes: Sequence[dict[str, int]]
+    bench: Bench, line: Line, right: Line | None, inputs: Sequence[Arguments], sizes: Sequence[dict[str, int]]
 ) -> Scene | None:
     ours, theirs = bench.traced(line, inputs[0]), bench.traced(right, inputs[0])
     if ours.plan is None or theirs.plan is None:

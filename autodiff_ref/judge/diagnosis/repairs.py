@@ -1,9 +1,9 @@
 """Small changes of one equation of a wrong line that might put it right; what repairs it says what was done wrong."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
-from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression
+from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression, Value
 from autodiff_ref.judge.diagnosis.occurrences import Repair, Site, Texts
 
 
@@ -22,7 +22,11 @@ def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
         yield site.repair("term", f"the term {text} is missing beside {site.text}", 1.25, _times(site, name, lambda _: 1.0))
 
 
-def _times(site: Site, name: str, factor: Callable[[Mapping[str, int]], float]) -> Expression:
+OfSizes = Callable[[Mapping[str, int]], float]
+"""a number by the sizes of the named dimensions"""
+
+
+def _times(site: Site, name: str, factor: OfSizes) -> Expression:
     return lambda b: b.f(name, b.slot(WRONG, site.slot), b.number(factor(b.sizes)))
 
 
@@ -69,7 +73,7 @@ def _without(site: Site) -> Iterator[Repair]:
 
 
 def _as(slot: int, kept: int, negated: bool) -> Expression:
-    def expression(b: Backend) -> Any:
+    def expression(b: Backend) -> Value:
         value = b.slot(WRONG, kept)
         return b.like(b.f("neg", value) if negated else value, slot)
 
@@ -179,7 +183,7 @@ def _other_index(site: Site) -> Iterator[Repair]:
 
 
 def _moved(site: Site, axis: int, start: int) -> Expression:
-    def expression(b: Backend) -> Any:
+    def expression(b: Backend) -> Value:
         node = b.program.nodes[b.program.maker[site.slot]]
         starts, limits = list(node.params["start_indices"]), list(node.params["limit_indices"])
         limits[axis] += start - starts[axis]
@@ -190,7 +194,7 @@ def _moved(site: Site, axis: int, start: int) -> Expression:
 
 
 def _transposed(site: Site, j: int) -> Expression:
-    def expression(b: Backend) -> Any:
+    def expression(b: Backend) -> Value:
         node = b.program.nodes[b.program.maker[site.slot]]
         operands = [b.slot(WRONG, source) for source in node.sources]
         operands[j] = b.transpose(operands[j])
@@ -202,14 +206,14 @@ def _transposed(site: Site, j: int) -> Expression:
 # Constants: found by solving for them
 
 
-def constants_for(value: float, sizes: Mapping[str, int]) -> Iterator[tuple[str, Callable[[Mapping[str, int]], float]]]:
+def constants_for(value: float, sizes: Mapping[str, int]) -> Iterator[tuple[str, OfSizes]]:
     """The simple constants that a number is: −1, 2, 1/2, 1/n, n − 1; their text, and the number at other sizes."""
     for text, number in (*_SIMPLE, *[(f"{v:.12g}", v) for v in (0.1, 0.01)]):
         if _close(value, number):
             yield text, lambda _, number=number: number
     for name in sizes:
         for text, f in _OF_A_SIZE:
-            if f(sizes[name]) is not None and _close(value, f(sizes[name])):
+            if _close(value, f(sizes[name])):
                 yield text.format(n=name), lambda sizes, f=f, name=name: f(sizes[name])
 
 
@@ -224,15 +228,15 @@ _SIMPLE: tuple[tuple[str, float], ...] = (
     ("4", 4.0),
     ("1/4", 0.25),
 )
-_OF_A_SIZE: tuple[tuple[str, Callable[[int], Any]], ...] = (
+_OF_A_SIZE: tuple[tuple[str, Callable[[int], float]], ...] = (
     ("{n}", lambda n: n),
     ("1/{n}", lambda n: 1 / n),
     ("({n} − 1)", lambda n: n - 1),
-    ("1/({n} − 1)", lambda n: 1 / (n - 1) if n > 1 else None),
-    ("{n}/({n} − 1)", lambda n: n / (n - 1) if n > 1 else None),
+    ("1/({n} − 1)", lambda n: 1 / (n - 1) if n > 1 else math.inf),
+    ("{n}/({n} − 1)", lambda n: n / (n - 1) if n > 1 else math.inf),
     ("({n} − 1)/{n}", lambda n: (n - 1) / n),
 )
 
 
-def _close(a: float, b: float | None) -> bool:
-    return b is not None and abs(a - b) <= 1e-11 * abs(b)
+def _close(a: float, b: float) -> bool:
+    return math.isfinite(b) and abs(a - b) <= 1e-11 * abs(b)

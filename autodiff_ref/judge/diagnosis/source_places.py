@@ -3,12 +3,10 @@
 import inspect
 import linecache
 import sysconfig
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import CodeType
-from typing import Any
 
 import jax
 import jaxlib
@@ -18,6 +16,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.lines import trace
 from autodiff_ref.judge.lines.jaxprs import is_nabla
+from autodiff_ref.trees import Function
 
 _TRACE = trace.__file__
 _JUDGE = Path(trace.__file__).parents[1]
@@ -99,7 +98,7 @@ def _frame(code: CodeType, instruction: int) -> Frame:
     return Frame(code.co_filename, code.co_name, start, *span)  # pyright: ignore[reportArgumentType]
 
 
-def file_of(f: Callable[..., Any]) -> str:
+def file_of(f: Function) -> str:
     """The file that a function, or what it wraps, is written in; empty where there is none."""
     while isinstance(f, partial):
         f = f.func

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from autodiff_ref.judge.diagnosis import batched
-from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression, Floats
+from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression, Floats, Value
 from autodiff_ref.judge.diagnosis.batched import LEAD
 from autodiff_ref.judge.diagnosis.occurrences import Repair, Site
 from autodiff_ref.judge.diagnosis.terms import Term, bracketed
@@ -27,7 +26,7 @@ ELEMENTWISE = {"add", "add_any", "sub", "mul", "div", "max", "min", "pow"}
 class Family:
     """Many variants of a slot's value, and the repair that each of them is."""
 
-    values: Any
+    values: np.ndarray
     """(variant, input, …)"""
     repair: Callable[[int], Repair]
 
@@ -41,22 +40,22 @@ class Pool:
     inputs: int
 
     @cached_property
-    def by_shape(self) -> dict[tuple[int, ...], tuple[list[Term], Any]]:
+    def by_shape(self) -> dict[tuple[int, ...], tuple[list[Term], np.ndarray]]:
         """The terms of each shape, and their values: (term, input, …)."""
         groups: dict[tuple[int, ...], list[Term]] = {}
         for term in self.terms:
             groups.setdefault(term.shape, []).append(term)
         return {shape: (terms, self._stacked(terms, shape)) for shape, terms in groups.items()}
 
-    def _stacked(self, terms: Sequence[Term], shape: tuple[int, ...]) -> Any:
+    def _stacked(self, terms: Sequence[Term], shape: tuple[int, ...]) -> np.ndarray:
         values = [np.broadcast_to(term.expression(self.backend), (1, self.inputs, *shape)) for term in terms]
         return np.concatenate(values)
 
-    def usable(self, shape: tuple[int, ...], changed: set[int], most: float) -> tuple[list[Term], Any]:
+    def usable(self, shape: tuple[int, ...], changed: set[int], most: float) -> tuple[list[Term], np.ndarray]:
         """Those of a shape that do not depend on changed slots, and lack at most so many operations."""
-        terms, values = self.by_shape.get(shape, ([], None))
+        terms, values = self.by_shape.get(shape, ([], np.empty(0)))
         kept = [k for k, term in enumerate(terms) if term.slot not in changed and term.cost <= most]
-        return [terms[k] for k in kept], None if values is None else values[kept]
+        return [terms[k] for k in kept], values[kept]
 
 
 def families(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
@@ -145,7 +144,7 @@ def _factors(program: Program, slot: int) -> set[int]:
 
 
 def _with(site: Site, j: int, term: Term) -> Expression:
-    def expression(b: Backend) -> Any:
+    def expression(b: Backend) -> Value:
         node = b.program.nodes[b.program.maker[site.slot]]
         operands = [b.slot(WRONG, source) for source in node.sources]
         operands[j] = term.expression(b)
@@ -218,7 +217,7 @@ def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Cal
         stands_there = term.text in map(site.texts.of, _factors(site.program, site.slot))
         surplus, state = ("factor", "one too many") if stands_there else ("division by", "missing")
 
-        def expression(b: Backend) -> Any:
+        def expression(b: Backend) -> Value:
             value = b.column(term.expression(b), rank) if widen else term.expression(b)
             return b.like(b.f(name, b.slot(WRONG, site.slot), value), site.slot)
 

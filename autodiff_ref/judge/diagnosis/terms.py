@@ -1,8 +1,7 @@
 """Small expressions over the values of two lines: what a repair may multiply by, add, or put in another's place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -118,10 +117,10 @@ def _result_of(frames: tuple[Frame, ...], after: tuple[Frame, ...], file: str) -
 def _costs(backend: Floats, other: Program) -> dict[int, float]:
     """For each slot of the right line, how many operations the wrong line lacks to have its value."""
     fingerprints = _computed(backend)
-    lacking: dict[int, frozenset[Any]] = {}
+    lacking: dict[int, frozenset[Hashable]] = {}
     for k, node in enumerate(other.nodes):
-        needed = frozenset[Any]().union(*[lacking.get(source, frozenset()) for source in node.sources])
-        own = frozenset[Any]() if node.name in MOVEMENT else frozenset([k])
+        needed = frozenset[Hashable]().union(*[lacking.get(source, frozenset()) for source in node.sources])
+        own = frozenset[Hashable]() if node.name in MOVEMENT else frozenset([k])
         if node.origin.is_nabla:  # one use of ∇ is one operation, whatever JAX makes of it
             own = frozenset([node.origin.frames])
         for target in node.targets:
@@ -131,21 +130,21 @@ def _costs(backend: Floats, other: Program) -> dict[int, float]:
     return {slot: float(len(nodes)) for slot, nodes in lacking.items()}
 
 
-def _computed(backend: Floats) -> set[tuple[Any, ...]]:
+def _computed(backend: Floats) -> set[tuple[Hashable, ...]]:
     """The fingerprints of all values that the wrong line computes, its arguments among them."""
     wrong = backend.program
     slots = [slot for slot in (*wrong.inputs, *wrong.maker) if wrong.is_real(slot)]
     return {fingerprint(backend.values[WRONG][slot]) for slot in slots}
 
 
-def _computes_one_of(backend: Floats, computed: set[tuple[Any, ...]], values: Sequence[Expression]) -> bool:
+def _computes_one_of(backend: Floats, computed: set[tuple[Hashable, ...]], values: Sequence[Expression]) -> bool:
     try:
         return any(fingerprint(value(backend)) in computed for value in values)
     except KeyError:  # made of a slot of the right line that has no value
         return False
 
 
-def fingerprint(value: Value) -> tuple[Any, ...]:
+def fingerprint(value: Value) -> tuple[Hashable, ...]:
     """Equal for values that are equal to 9 digits or so, but for bad luck at a border of rounding."""
     own = np.ravel(np.asarray(value, dtype=np.float64))
     if not np.all(np.isfinite(own)):
@@ -227,7 +226,7 @@ def _one_more(u: Expression) -> Expression:
 
 def _distinct(backend: Floats, terms: Sequence[Term]) -> list[Term]:
     """No value twice, the cheapest first; values of the wrong line are kept beside equal ones of the right line."""
-    found: dict[Any, Term] = {}
+    found: dict[Hashable, Term] = {}
     for term in sorted(terms, key=lambda term: (term.cost + term.depth, len(term.text))):
         try:
             value = term.expression(backend)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import numpy as np
@@ -10,14 +9,16 @@ import numpy as np
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.diagnosis import batched
-from autodiff_ref.judge.diagnosis.backends import RIGHT, WRONG, Floats, Traced
+from autodiff_ref.judge.diagnosis.backends import RIGHT, WRONG, Backend, Expression, Floats, Traced, Value
 from autodiff_ref.judge.diagnosis.batched import LEAD
 from autodiff_ref.judge.diagnosis.occurrences import PASSING, Repair, Site, Texts
-from autodiff_ref.judge.diagnosis.repairs import constants_for, repairs_of
+from autodiff_ref.judge.diagnosis.repairs import OfSizes, constants_for, repairs_of
 from autodiff_ref.judge.diagnosis.substitutes import Pool, families
 from autodiff_ref.judge.diagnosis.terms import terms_of
 from autodiff_ref.judge.diagnosis.variant import Program
+from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.trees import Arguments
 
 TOLERANCE = 1e-11
 """of the filter in floats; it decides nothing"""
@@ -29,14 +30,14 @@ class Scene:
 
     wrong: Program
     right: Program
-    inputs: Sequence[tuple[Any, ...]]
+    inputs: Sequence[Arguments]
     names: Sequence[str]
     labels: Sequence[bool]
     sizes: Mapping[str, int]
     fixed: frozenset[int]
 
     @property
-    def leaves(self) -> list[Any]:
+    def leaves(self) -> list[np.ndarray]:
         """The arguments, stacked."""
         return [np.stack(leaves) for leaves in zip(*[jax.tree.leaves(args) for args in self.inputs], strict=True)]
 
@@ -76,7 +77,7 @@ class Search:
         self.scale = np.max(np.abs(self.wanted), axis=-1, keepdims=True)
         self.texts = Texts(scene.wrong, scene.names, scene.sizes, again)
 
-    def equal(self, outputs: Any) -> Any:
+    def equal(self, outputs: np.ndarray) -> np.ndarray:
         """For each variant, whether it equals the right line at every input, as floats see it."""
         close = np.abs(outputs - self.wanted) <= TOLERANCE * self.scale
         return np.all(close & np.isfinite(outputs), axis=(-1, -2))
@@ -108,7 +109,7 @@ class Search:
 
     def _simple_at(self, site: Site) -> Iterator[Repair]:
         candidates: list[Repair] = []
-        values: list[Any] = []
+        values: list[np.ndarray] = []
         probes = list[_Probe]()
         if self.scene.wrong.is_real(site.slot):
             probes = list(self._probes(site))
@@ -143,7 +144,7 @@ class Search:
             yield from (family.repair(int(k)) for k in np.flatnonzero(right[start : start + count]))
             start += count
 
-    def _outputs(self, slot: int, values: Sequence[Any], downstream: Sequence[int]) -> Any:
+    def _outputs(self, slot: int, values: Sequence[np.ndarray], downstream: Sequence[int]) -> np.ndarray:
         program, count = self.scene.wrong, sum(len(value) for value in values) * len(self.scene.inputs)
         for k in downstream:
             size = sum(int(np.prod(program.shapes[target])) for target in program.nodes[k].targets)
@@ -172,10 +173,10 @@ class Search:
             if number is not None and site.program.is_real(source) and site.node.name not in PASSING:
                 yield _Probe(j, [self._with_constant(site, j, t) for t in (0.0, 1.0, 2.0)])
 
-    def _with_constant(self, site: Site, j: int, value: float) -> Any:
+    def _with_constant(self, site: Site, j: int, value: float) -> np.ndarray:
         return np.broadcast_to(_constant_operand(site, j, value)(self.backend), (1, len(self.scene.inputs), *site.shape))
 
-    def _solved(self, site: Site, probe: "_Probe", outputs: Any) -> Iterator[Repair]:
+    def _solved(self, site: Site, probe: "_Probe", outputs: np.ndarray) -> Iterator[Repair]:
         if not np.all(np.isfinite(outputs)):
             return
         zero, one, two = outputs
@@ -198,13 +199,13 @@ class Search:
 class _Probe:
     operand: int | None
     """which operand is a constant; None for the whole value"""
-    values: list[Any]
+    values: list[np.ndarray]
     """at 0, 1 and 2 times it"""
 
 
-def _constant_operand(site: Site, j: int, value: Any) -> Any:
-    def expression(b: Any) -> Any:
-        number = value(b.sizes) if callable(value) else value
+def _constant_operand(site: Site, j: int, value: float | OfSizes) -> Expression:
+    def expression(b: Backend) -> Value:
+        number = value if isinstance(value, int | float) else value(b.sizes)
         operands = [b.slot(WRONG, source) for source in site.node.sources]
         operands[j] = b.like(b.number(number), site.node.sources[j])
         return b.bind(site.node, operands)
@@ -223,7 +224,7 @@ def _scaled(site: Site, t: float, sizes: Mapping[str, int]) -> Iterator[Repair]:
             continue  # a sign, which is tried as such
         state = "one too many" if surplus else "missing"
 
-        def times(b: Any, f: Any = f, surplus: bool = surplus) -> Any:
+        def times(b: Backend, f: OfSizes = f, surplus: bool = surplus) -> Value:
             return b.f("div" if surplus else "mul", b.slot(WRONG, site.slot), b.number(f(b.sizes)))
 
         yield site.repair("constant", f"the factor {text} is {state}", 1.5, times)
@@ -247,12 +248,14 @@ def _other_constant(site: Site, texts: Texts, j: int, t: float, sizes: Mapping[s
         )
 
 
-def certified(scene: Scene, repair: Repair, right_plan: Any, flags: Sequence[bool], several: int) -> int:
+def certified(scene: Scene, repair: Repair, right_plan: Plan | None, flags: Sequence[bool], several: int) -> int:
     """At how many inputs a repaired line equals the right one in balls; 0 if it differs at any, or nothing can be said."""
+    if right_plan is None:
+        return 0
     leaves = jax.tree.leaves(scene.inputs[0])
     shapes = [jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype) for leaf in leaves]
 
-    def repaired(*arguments: Any) -> list[Any]:
+    def repaired(*arguments: jax.Array) -> list[jax.Array]:
         values = scene.wrong.run(arguments)
         made = repair.expression(Traced(scene.wrong, scene.sizes, (values, scene.right.run(arguments))))
         return scene.wrong.outputs_with(values, repair.slot, made.astype(scene.wrong.dtypes[repair.slot]))
@@ -271,7 +274,7 @@ def certified(scene: Scene, repair: Repair, right_plan: Any, flags: Sequence[boo
 
 def without_doubles(repairs: Sequence[Repair]) -> list[Repair]:
     """The likeliest first; of those that say the same of one value, one."""
-    found: dict[Any, Repair] = {}
+    found: dict[tuple[int, str], Repair] = {}
     for repair in sorted(repairs, key=lambda repair: repair.cost):
         found.setdefault((repair.slot, repair.sentence), repair)
     return [replace(repair) for repair in found.values()]

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
+from jax.typing import ArrayLike
 
 from autodiff_ref.judge.diagnosis.source_places import Frame, Origin, origin_of, own_frame
 from autodiff_ref.judge.lines.jaxprs import Body, flattened
+from autodiff_ref.judge.program.plans import Params
 from autodiff_ref.judge.program.standins import settled
 
 Value = Any
@@ -21,8 +23,8 @@ Value = Any
 class Node:
     """An equation, on slots instead of variables."""
 
-    primitive: Any
-    params: dict[str, Any]
+    primitive: core.Primitive
+    params: Params
     sources: tuple[int, ...]
     targets: tuple[int, ...]
     origin: Origin
@@ -42,9 +44,9 @@ class Program:
     nodes: list[Node]
     inputs: list[int]
     outputs: list[int]
-    constants: dict[int, Any]
+    constants: dict[int, ArrayLike]
     shapes: list[tuple[int, ...]]
-    dtypes: list[np.dtype[Any]]
+    dtypes: list[np.dtype]
     maker: dict[int, int] = field(default_factory=dict[int, int])
     """which node makes a slot's value"""
 
@@ -72,7 +74,7 @@ class Program:
         return found
 
     @property
-    def signature(self) -> list[Any]:
+    def signature(self) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:
         """Equal for programs of one line at several shapes whose nodes correspond."""
         return [(node.name, node.sources, node.targets) for node in self.nodes]
 
@@ -102,11 +104,11 @@ def program_of(closed: core.ClosedJaxpr, file: str, n_outputs: int) -> Program:
     flat = flattened(closed)
     made = _Numbering(file)
     program, jaxpr = made.program, flat.jaxpr
-    slots: dict[Any, int] = {var: made.slot(var.aval) for var in jaxpr.invars}
+    slots: dict[core.Var, int] = {var: made.slot(var.aval) for var in jaxpr.invars}
     program.inputs = list(slots.values())
     slots.update({var: made.constant(value) for var, value in zip(jaxpr.constvars, flat.consts, strict=True)})
 
-    def slot_of(atom: Any) -> int:
+    def slot_of(atom: core.Var | core.Literal) -> int:
         return made.constant(atom.val) if isinstance(atom, core.Literal) else slots[atom]
 
     for eqn, needed in zip(jaxpr.eqns, Body(flat, n_outputs).needed, strict=True):
@@ -133,13 +135,13 @@ class _Numbering:
     def __init__(self, file: str) -> None:
         self.program = Program(file, [], [], [], {}, [], [])
 
-    def slot(self, aval: Any) -> int:
+    def slot(self, aval: object) -> int:
         self.program.shapes.append(tuple(getattr(aval, "shape", ())))
         dtype = getattr(aval, "dtype", None)
         self.program.dtypes.append(dtype if isinstance(dtype, np.dtype) else np.dtype(bool))
         return len(self.program.shapes) - 1
 
-    def constant(self, value: Any) -> int:
+    def constant(self, value: ArrayLike) -> int:
         slot = self.slot(jax.typeof(value))
         self.program.constants[slot] = value
         return slot

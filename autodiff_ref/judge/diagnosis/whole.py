@@ -1,18 +1,18 @@
 """Mistakes of a line as a whole: labels read by another convention, one example instead of all."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
-from autodiff_ref.judge.diagnosis.backends import WRONG
+from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Value
 from autodiff_ref.judge.diagnosis.occurrences import Repair
 from autodiff_ref.judge.domains import row_of
+from autodiff_ref.trees import Arguments, Domains
 from manual_grad.derivation import Derivation
 
 
-def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
+def readings(domain: Domains, inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
     """The labels read in other ways: each an input of the wrong line computed from itself."""
     for leaf, slot, name in zip(jax.tree.leaves(domain), inputs, names, strict=True):
         for k, misreading in enumerate(row_of(leaf).misreadings):
@@ -21,14 +21,14 @@ def readings(domain: tuple[Any, ...], inputs: Sequence[int], names: Sequence[str
                 yield Repair("label", said, slot, 1.9 + 0.05 * k, lambda to, s=slot, a=a, b=b: _affine(to, s, a, b))
 
 
-def _affine(to: Any, slot: int, a: float, b: float) -> Any:
+def _affine(to: Backend, slot: int, a: float, b: float) -> Value:
     """a y + b for an input y of the wrong line."""
     y = to.slot(WRONG, slot)
     multiple = to.f("neg", y) if a == -1 else to.f("mul", to.number(a), y)
     return to.f("add", multiple, to.number(b)) if b else multiple
 
 
-def single(derivation: Derivation, args: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def single(derivation: Derivation, args: Arguments) -> Iterator[tuple[str, Arguments]]:
     """The arguments with one entry of a dimension left, the last or the first; and what a line did that used these."""
     domains = jax.tree.leaves(derivation.domain)
     leaves, structure = jax.tree.flatten(args)

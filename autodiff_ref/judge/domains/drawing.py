@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import jax
 import numpy as np
 
 from autodiff_ref.judge.domains.kinds import row_of
 from autodiff_ref.judge.domains.row import How, Source, Values
+from autodiff_ref.trees import Arguments, Domains
 from manual_grad.domains import Domain
 
 Sizes = Mapping[str, int]
@@ -45,12 +45,12 @@ def is_label(leaf: Domain) -> bool:
     return row.known and row.varies
 
 
-def label_flags(domain: tuple[Any, ...]) -> list[bool]:
+def label_flags(domain: Domains) -> list[bool]:
     """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
     return [row_of(leaf).known for leaf in jax.tree.leaves(domain)]
 
 
-def inexact_flags(domain: tuple[Any, ...], args: tuple[Any, ...]) -> list[bool]:
+def inexact_flags(domain: Domains, args: Arguments) -> list[bool]:
     """For each leaf of some arguments, whether it need be in its domain up to rounding alone, as a unit vector of 3 floats.
 
     Two lines that are equal on the domain may then differ by what moving its entries by an ulp changes in them.
@@ -59,12 +59,12 @@ def inexact_flags(domain: tuple[Any, ...], args: tuple[Any, ...]) -> list[bool]:
     return [not row_of(leaf).is_exact(replace(leaf, dims=np.shape(x))) for leaf, x in pairs]
 
 
-def arguments_at(domain: tuple[Any, ...], leaves: Sequence[Values], k: int) -> tuple[Any, ...]:
+def arguments_at(domain: Domains, leaves: Sequence[Values], k: int) -> Arguments:
     """One of the inputs of a draw, in the structure of the domain."""
     return jax.tree.unflatten(jax.tree.structure(domain), [np.asarray(leaf[k]) for leaf in leaves])
 
 
-def draw(domain: tuple[Any, ...], sizes: Sizes, strata: Sequence[str], source: Source) -> list[Values]:
+def draw(domain: Domains, sizes: Sizes, strata: Sequence[str], source: Source) -> list[Values]:
     """Inputs of one shape, one for each stratum named: the leaves of the arguments, each with the inputs as its first axis.
 
     Args:

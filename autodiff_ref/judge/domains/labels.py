@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import permutations as orders
 from math import factorial, prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class _TwoLabels(Row[D]):
         """Either."""
         return simple.choice(self.simplest, leaf.shape)
 
-    def simpler(self, leaf: D, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: D, value: float) -> Iterable[float]:
         """The simpler one."""
         return self.simplest[:1]
 
@@ -113,7 +113,7 @@ class IntegerRow(Row[Integers]):
         values = dict.fromkeys([*(float(start + k) for k in near), float(leaf.low), float(leaf.high)])
         return simple.choice(tuple(values), leaf.shape)
 
-    def simpler(self, leaf: Integers, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: Integers, value: float) -> Iterable[float]:
         """Those next to 0."""
         start = min(max(leaf.low, 0), leaf.high)
         return (float(start + k) for k in (0, 1, 2, -1, -2) if leaf.low <= start + k <= leaf.high)
@@ -149,7 +149,7 @@ class ClassRow(Row[Classes]):
         """0, 1, …"""
         return simple.choice(range(_number(leaf.k)), leaf.shape).astype(np.int64)
 
-    def simpler(self, leaf: Classes, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: Classes, value: float) -> Iterable[float]:
         """0"""
         return (0,)
 
@@ -297,7 +297,7 @@ class ConstantRow(Row[Constants]):
         values = self._value(leaf, leaf.shape)
         made = np.empty(leaf.shape, dtype=object)
         for index in np.ndindex(leaf.shape):
-            made[index] = write.decimal(values[index])
+            made[index] = write.decimal(float(values[index]))
         return made
 
 

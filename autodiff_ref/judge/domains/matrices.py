@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ class _Square(Row[D]):
         """Rows and columns are left out together."""
         return True
 
-    def simpler(self, leaf: D, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: D, value: float) -> Iterable[float]:
         """0, ±1, or fewer digits."""
         return simpler_reals(value)
 
@@ -203,7 +202,7 @@ class LowerTriangularRow(_Square[LowerTriangular]):
             np.fill_diagonal(x, simple.choice((1.0, 2.0, 0.5, 3.0, 4.0, 0.25), leaf.shape[:1]))
         return x
 
-    def simpler(self, leaf: LowerTriangular, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: LowerTriangular, value: float) -> Iterable[float]:
         """0, ±1, or fewer digits."""
         return simpler_reals(value) if value else ()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
@@ -63,7 +62,7 @@ class RealRow(_WithZeros[Reals]):
         """Short numbers."""
         return simple.numbers(leaf.shape)
 
-    def simpler(self, leaf: Reals, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: Reals, value: float) -> Iterable[float]:
         """0, ±1, or fewer digits."""
         return simpler_reals(value)
 
@@ -93,7 +92,7 @@ class PositiveRow(Row[Positives]):
         """1, 2, ½, …"""
         return simple.choice(SIMPLE_POSITIVES, leaf.shape)
 
-    def simpler(self, leaf: Positives, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: Positives, value: float) -> Iterable[float]:
         """1, or fewer digits."""
         return (1.0, *(short for short in rounded(value) if short > 0))
 
@@ -133,7 +132,7 @@ class NonnegativeRow(_WithZeros[Nonnegatives]):
         """0, 1, 2, ½, …"""
         return simple.choice((0.0, *SIMPLE_POSITIVES), leaf.shape)
 
-    def simpler(self, leaf: Nonnegatives, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: Nonnegatives, value: float) -> Iterable[float]:
         """0, 1, or fewer digits."""
         return (0.0, 1.0, *rounded(value))
 
@@ -196,9 +195,9 @@ class IntervalRow(Row[Intervals]):
         shares = (0.5, 0.25, 0.75, *((0.0, 1.0) if leaf.closed else ()), 0.125, 0.875, 1 / 64, 63 / 64)
         return leaf.low + (leaf.high - leaf.low) * simple.choice(shares, leaf.shape)
 
-    def simpler(self, leaf: Intervals, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: Intervals, value: float) -> Iterable[float]:
         """Fewer digits."""
-        return (short for short in rounded(value) if self.contains(leaf, short))
+        return (short for short in rounded(value) if self.contains(leaf, np.asarray(short)))
 
     def symbols(self, leaf: Intervals, write: Symbols) -> Values:
         """Symbols between the ends."""
@@ -259,7 +258,7 @@ class SortedRow(Row[SortedReals]):
         """Short numbers, sorted."""
         return np.sort(simple.numbers(leaf.shape), axis=-1)
 
-    def simpler(self, leaf: SortedReals, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: SortedReals, value: float) -> Iterable[float]:
         """0, ±1, or fewer digits."""
         return simpler_reals(value)
 

@@ -6,14 +6,15 @@ thousands, and Hypothesis: what differs is the `Source` that the numbers come fr
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
 from manual_grad.domains import Dim, Domain
 
-Values = Any
+Values = np.ndarray
 """A NumPy array."""
 
 D = TypeVar("D", bound=Domain)
@@ -50,22 +51,38 @@ class Simple(Protocol):
         ...
 
 
+class Symbol(Protocol):
+    """A real number that is open, or computed from such ones."""
+
+    def __add__(self, other: "Self | int", /) -> "Self":
+        """The sum."""
+        ...
+
+    def __radd__(self, other: "Self | int", /) -> "Self":
+        """The sum, a number first."""
+        ...
+
+    def __mul__(self, other: "Self | int", /) -> "Self":
+        """The product."""
+        ...
+
+
 class Symbols(Protocol):
     """What writes arguments for the prover."""
 
-    def symbol(self, low: Any = None, high: Any = None) -> Any:
+    def symbol(self, low: Fraction | None = None, high: Fraction | None = None) -> Symbol:
         """A new real number, strictly between bounds where there are any."""
         ...
 
-    def choice(self, values: Sequence[int]) -> Any:
+    def choice(self, values: Sequence[int]) -> Symbol:
         """A new label: one of these values."""
         ...
 
-    def outcomes(self, of: int) -> list[Any]:
+    def outcomes(self, of: int) -> Sequence[Symbol]:
         """A new choice among so many: for each outcome a number that is 1 where it comes out, else 0."""
         ...
 
-    def decimal(self, value: float) -> Any:
+    def decimal(self, value: float) -> Symbol:
         """The number that a float's shortest decimal is."""
         ...
 
@@ -180,7 +197,7 @@ class Row(Generic[D]):
         """Elements put on the boundary, where `mask` has an entry of theirs, or at the entries that it has."""
         points = np.stack(self.boundary(leaf))
         chosen = points[np.asarray(source.integers(0, len(points) - 1, (len(x),)))]
-        return np.where(by_input(mask.reshape(len(x), -1).any(axis=1), x.shape[1:]), chosen, x)
+        return np.where(by_input(np.any(mask.reshape(len(x), -1), axis=1), x.shape[1:]), chosen, x)
 
     def inner(self, leaf: D, x: Values) -> Values:
         """Elements with their zeros taken away, where that leaves them in the domain."""
@@ -220,7 +237,7 @@ class Row(Generic[D]):
         """An element made of few and short numbers."""
         raise NotImplementedError
 
-    def simpler(self, leaf: D, value: Any) -> Iterable[float]:
+    def simpler(self, leaf: D, value: float) -> Iterable[float]:
         """Entries that may be simpler than this one, the simplest first. The sizes of `leaf` may be names."""
         return ()
 
@@ -261,7 +278,7 @@ class Row(Generic[D]):
         return ""
 
 
-def each(shape: tuple[int, ...], make: Callable[[], Any]) -> Values:
+def each(shape: tuple[int, ...], make: Callable[[], object]) -> Values:
     """An array of objects, each made anew."""
     made = np.empty(shape, dtype=object)
     for index in np.ndindex(shape):

@@ -2,9 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -22,11 +21,12 @@ from autodiff_ref.judge.diagnosis.variant import program_of
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.explanation.changes import changes
-from autodiff_ref.judge.explanation.wording import BITS, Moment, Rule, recognised, under_nabla
+from autodiff_ref.judge.explanation.wording import BITS, Balls, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.report import Claim, LineReport, indented
+from autodiff_ref.judge.report import Claimed, LineReport, indented
+from autodiff_ref.trees import Arguments, Function, JsonObject, PyTree
 from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 INPUTS = 4
@@ -54,7 +54,7 @@ class Explanation:
     holds: str
     """for which inputs; of a step that fails "no; both sides are defined for" these"""
     verdict: LineReport
-    claim: Claim
+    claim: Claimed
     """of the derivation"""
 
     @property
@@ -104,7 +104,7 @@ class Explanation:
         rows += [("suspect", str(self.verdict.diagnosis))] if self.verdict.diagnosis else []
         return rows
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         found = self.verdict.diagnosis
         return {
@@ -181,7 +181,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         rule,
         holds,
         verdict,
-        Claim.of(derivation),
+        Claimed.of(derivation),
     )
 
 
@@ -225,11 +225,11 @@ def _of_one_shape(bench: Bench, line: Line, above: Line | None) -> list[Input]:
     return [given for given in both if shape_key(given.args) == shape][:INPUTS]
 
 
-def _distinct(calls: Sequence[NablaCall], kept: set[Any]) -> list[NablaCall]:
+def _distinct(calls: Sequence[NablaCall], kept: set[Hashable]) -> list[NablaCall]:
     return list({call.key: call for call in calls if call.key not in kept}.values())
 
 
-def _of_itself(bench: Bench, args: tuple[Any, ...]) -> NablaCall:
+def _of_itself(bench: Bench, args: Arguments) -> NablaCall:
     """The function that the whole derivation differentiates, as a use of ∇ at the arguments themselves."""
     leaves, structure = jax.tree.flatten(args)
     shapes = [jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype) for leaf in leaves]
@@ -241,7 +241,7 @@ def _of_itself(bench: Bench, args: tuple[Any, ...]) -> NablaCall:
 
 def _moment(
     bench: Bench,
-    args: tuple[Any, ...],
+    args: Arguments,
     gone: Sequence[NablaCall],
     new: Sequence[NablaCall],
     traced: Traced,
@@ -258,14 +258,14 @@ def _moment(
     )
 
 
-def _own_values(bench: Bench, args: tuple[Any, ...], traced: Traced, line: Line) -> dict[str, Any]:
+def _own_values(bench: Bench, args: Arguments, traced: Traced, line: Line) -> dict[str, Balls]:
     """What a line computes itself, by its source text."""
     program = program_of(traced.closed, file_of(line), len(jax.tree.leaves(traced.shapes)))
     slots = {text: slot for slot, (text, depth) in named(program).items() if depth == 0 and program.is_real(slot)}
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
 
-    def values(*arguments: Any) -> list[Any]:
+    def values(*arguments: PyTree) -> list[PyTree]:
         made = program.run(arguments)
         return [made[slot] for slot in slots.values()]
 
@@ -335,7 +335,7 @@ def _holds(derivation: Derivation, line: Line, labels_matter: bool | None) -> st
     return ", ".join(said) or "any real arguments"
 
 
-def _source(condition: Any) -> str:
+def _source(condition: Function) -> str:
     """A condition as its source writes it."""
     try:
         text = " ".join(inspect.getsource(condition).split())

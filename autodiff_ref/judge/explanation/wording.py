@@ -6,7 +6,6 @@ Nothing is taken from the text of the formulas. A rule is named only if its equa
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.lines.trace import NablaCall, with_nabla
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import formula_of, label_of
 
 BITS = 256
@@ -24,7 +24,7 @@ BITS = 256
 DIGITS_30 = 102
 """bits of relative accuracy that two numbers need to be called equal"""
 
-Balls = Any
+Balls = np.ndarray
 """A NumPy array of balls."""
 
 
@@ -75,7 +75,7 @@ def _equal(u: arb, v: arb) -> bool:
     return all(bool(abs(w) < tiny) or w.rel_accuracy_bits() >= DIGITS_30 for w in (u, v))
 
 
-def under_nabla(call: NablaCall, args: tuple[Any, ...]) -> Under:
+def under_nabla(call: NablaCall, args: Arguments) -> Under:
     """A function that a line differentiates, and its Jacobian, at one of the line's inputs."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
@@ -83,8 +83,8 @@ def under_nabla(call: NablaCall, args: tuple[Any, ...]) -> Under:
     shapes = [jax.ShapeDtypeStruct(np.shape(x), np.float64 if x.dtype == object else x.dtype) for x in given]
     flags = call.arguments.output_labels
 
-    def computed(f: Callable[..., Any]) -> list[Balls]:
-        def flat(*leaves: Any) -> Any:
+    def computed(f: Function) -> list[Balls]:
+        def flat(*leaves: jax.Array) -> list[jax.Array]:
             return jax.tree.leaves(f(*jax.tree.unflatten(call.structure, leaves)))
 
         with jax.enable_x64(True):

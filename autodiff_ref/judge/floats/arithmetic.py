@@ -5,9 +5,9 @@ Where P is written, it bounds |f(x') − f(x)|, x the exact operands and x' any 
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.floats.values import (
     Bounded,
@@ -25,12 +25,12 @@ from autodiff_ref.judge.floats.values import (
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 
-def cast(x: Bounded, dtype: Any) -> Array:
+def cast(x: Bounded, dtype: DTypeLike) -> Array:
     """Its value in a dtype."""
     return x.value.astype(dtype, copy=False)
 
 
-def added(x: Bounded, y: Bounded, dtype: Any, ufunc: Callable[..., Array] = np.add) -> Bounded:
+def added(x: Bounded, y: Bounded, dtype: DTypeLike, ufunc: Callable[..., Array] = np.add) -> Bounded:
     """x ± y: P = e_x + e_y"""
     value = ufunc(cast(x, dtype), cast(y, dtype))
     if is_exact(x):
@@ -49,7 +49,7 @@ def _add(ufunc: Callable[..., Array]) -> Rule:
     return rule
 
 
-def product(x: Bounded, y: Bounded, dtype: Any) -> Bounded:
+def product(x: Bounded, y: Bounded, dtype: DTypeLike) -> Bounded:
     """x y: P = |x'| e_y + e_x |y| ≤ |x̂| e_y + e_x (|ŷ| + 3 e_y)"""
     value = cast(x, dtype) * cast(y, dtype)
     if is_exact(x):
@@ -78,7 +78,7 @@ def _mul(equation: Equation) -> Step:
     return lambda _, x, y: product(x, y, dtype)
 
 
-def quotient(x: Bounded, y: Bounded, dtype: Any, *, by_reciprocal: bool = False) -> Bounded:
+def quotient(x: Bounded, y: Bounded, dtype: DTypeLike, *, by_reciprocal: bool = False) -> Bounded:
     """x / y: P = (e_x + |x/y| e_y) / |y'|; none is known where the divisor's interval holds 0.
 
     `by_reciprocal` is for a single divisor of many: XLA multiplies by 1/y, which rounds twice, and is 0 for the largest y.
@@ -112,7 +112,7 @@ def _integer_pow(equation: Equation) -> Step:
     n, dtype = int(equation.params["y"]), equation.results[0].dtype
     format_of(dtype)
 
-    def step(_: Any, x: Bounded) -> Bounded:
+    def step(_: object, x: Bounded) -> Bounded:
         if is_exact(x) and n == 2 and are_short(x.value):
             return without_error(x.value * x.value)
         value = x.value.astype(dtype, copy=False) ** n
@@ -140,7 +140,7 @@ def _one_minus_square(equation: Equation) -> Step:
     dtype = equation.results[0].dtype
     format_of(dtype)
 
-    def step(_: Any, x: Bounded) -> Bounded:
+    def step(_: object, x: Bounded) -> Bounded:
         value = (1 - x.value) * (1 + x.value)
         return rounded(value.astype(dtype), 2 * reach(x) * x.error + 2 * format_of(dtype).u * reach(x) ** 2, units=3)
 

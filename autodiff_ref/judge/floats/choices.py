@@ -1,12 +1,12 @@
 """Rounding bounds of comparisons, and of what chooses by them: sure where operands are further apart than their errors."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from autodiff_ref.judge.floats.values import Bounded, Discrete, everywhere, is_exact, is_sure, surely, without_error
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.floats.context import Context
+from autodiff_ref.judge.floats.values import Bounded, Discrete, Held, everywhere, is_exact, is_sure, surely, without_error
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, Value
 
 _OUTCOMES: dict[str, Callable[..., Array]] = {
     "eq": np.equal,
@@ -28,7 +28,7 @@ def _comparison(name: str) -> Rule:
     def rule(equation: Equation) -> Step:
         exact = equation.label
 
-        def step(context: Any, x: Bounded, y: Bounded) -> Discrete:
+        def step(context: Context, x: Bounded, y: Bounded) -> Discrete:
             if x is y:  # NaN is what `x != x` asks for, and no real is
                 return surely(np.full(x.value.shape, bool(compare(0, 0))))
             chosen = context.choice(x, y) if name in ("eq", "ne") else None
@@ -90,7 +90,7 @@ def spread_over(which: Discrete, ndim: int) -> tuple[Array, Array]:
     return which.value.reshape(between), np.asarray(which.sure).reshape(between)
 
 
-def chosen(which: Discrete, cases: Sequence[Any]) -> Any:
+def chosen(which: Discrete, cases: Sequence[Value]) -> Held:
     """cases[which], values or integers; which case is not sure is not known for integers, and an error of reals."""
     index, sure = spread_over(which, cases[0].value.ndim)
     exactly = is_sure(which) and all(is_exact(c) if isinstance(c, Bounded) else is_sure(c) for c in cases)
@@ -105,7 +105,7 @@ def chosen(which: Discrete, cases: Sequence[Any]) -> Any:
 
 
 def _select(_: Equation) -> Step:
-    def step(_: Any, which: Discrete, *cases: Bounded) -> Bounded:
+    def step(_: object, which: Discrete, *cases: Bounded) -> Bounded:
         if is_sure(which) and all(is_exact(case) for case in cases):
             chosen, _sure = spread_over(which, cases[0].value.ndim)
             return without_error(picked(chosen, [case.value for case in cases]))
@@ -136,7 +136,7 @@ def _choosing(better: Callable[..., Array]) -> Rule:
     def rule(equation: Equation) -> Step:
         exact = equation.label
 
-        def step(context: Any, x: Bounded, y: Bounded) -> Bounded:
+        def step(context: Context, x: Bounded, y: Bounded) -> Bounded:
             made = extreme(x, y)
             sure = np.broadcast_to(told_apart(x, y), made.value.shape)
             equal = x.value == y.value
@@ -154,7 +154,7 @@ def _choosing(better: Callable[..., Array]) -> Rule:
 def _clamp(equation: Equation) -> Step:
     exact = equation.label
 
-    def step(context: Any, low: Bounded, x: Bounded, high: Bounded) -> Bounded:
+    def step(context: Context, low: Bounded, x: Bounded, high: Bounded) -> Bounded:
         low, high = _ranked(low, x), _ranked(high, x)
         if not exact:
             context.notes((x.value == low.value) | (x.value == high.value))

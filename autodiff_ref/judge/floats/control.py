@@ -1,14 +1,13 @@
 """Branches and loops for a batch: every branch is taken, each input keeps its own; a loop runs until no input goes on."""
 
-from typing import Any
-
 import numpy as np
 
 from autodiff_ref.judge.floats.choices import chosen
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.moves import together
-from autodiff_ref.judge.floats.values import Bounded, Discrete, is_exact, is_sure, lifted, surely, without_error
+from autodiff_ref.judge.floats.values import Bounded, Discrete, Held, is_exact, is_sure, lifted, surely, without_error
 from autodiff_ref.judge.program.control import Branches, Control, Scan, Subplan, While
-from autodiff_ref.judge.program.plans import Array, Equation, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Operand, Step
 
 LOOP_LIMIT = 2_000
 """iterations after which a `while` says nothing of the inputs that still go on"""
@@ -17,10 +16,10 @@ LOOP_LIMIT = 2_000
 def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Branches.of(subplan, equation)
 
-    def step(context: Any, which: Any, *operands: Any) -> list[Any]:
-        which = lifted(which)
-        index = Discrete(np.clip(which.value, 0, len(made.plans) - 1).astype(np.intp), which.sure)
-        results = list[list[Any]]()
+    def step(context: Context, which: Discrete | Array, *operands: Held) -> list[Held]:
+        which_one = lifted(which)
+        index = Discrete(np.clip(which_one.value, 0, len(made.plans) - 1).astype(np.intp), which_one.sure)
+        results = list[list[Held]]()
         for k, branch in enumerate(made.plans):
             with context.without(index.sure & (index.value != k)):
                 results.append([lifted(part) for part in branch.run(context, *operands)])
@@ -32,7 +31,7 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = While.of(subplan, equation)
 
-    def step(context: Any, *operands: Any) -> list[Any]:
+    def step(context: Context, *operands: Held) -> list[Held]:
         for_cond, for_body, start = made.split(operands)
         carry = [lifted(x) for x in start]
         unknown: Array = context.left_out  # a series may never end for an input that another one is for
@@ -50,7 +49,7 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     return step, made.labels
 
 
-def _forgotten(x: Any, unknown: Array) -> Any:
+def _forgotten(x: Held, unknown: Array) -> Held:
     """Without information on some inputs."""
     if not unknown.any():
         return x
@@ -64,10 +63,10 @@ def _forgotten(x: Any, unknown: Array) -> Any:
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Scan.of(subplan, equation)
 
-    def step(context: Any, *operands: Any) -> list[Any]:
+    def step(context: Context, *operands: Held) -> list[Held]:
         consts, start, taken = made.split(operands)
         carry, rows = [lifted(x) for x in start], [lifted(x) for x in taken]
-        stacked: dict[int, list[Any]] = {}
+        stacked: dict[int, list[Held]] = {}
         for i in made.order:
             results = [lifted(x) for x in made.body.run(context, *consts, *carry, *[_entry(row, i) for row in rows])]
             carry, stacked[i] = results[: made.n_carry], results[made.n_carry :]
@@ -77,14 +76,14 @@ def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     return step, made.labels
 
 
-def _entry(x: Any, i: int) -> Any:
+def _entry(x: Held, i: int) -> Held:
     """Row i of every input."""
     if isinstance(x, Bounded):
         return without_error(x.value[:, i]) if is_exact(x) else Bounded(x.value[:, i], x.error[:, i])
     return surely(x.value[:, i]) if is_sure(x) else Discrete(x.value[:, i], x.sure[:, i])
 
 
-def _stacked(parts: list[Any], stack: Any) -> Any:
+def _stacked(parts: list[Held], stack: Operand) -> Held:
     if not parts:
         empty = np.zeros((1, *stack.shape), stack.dtype)
         return without_error(empty) if stack.is_real else surely(empty)

@@ -1,7 +1,6 @@
 """Integers and booleans for a batch: sure where all that they are computed from is."""
 
 from functools import reduce
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import numpy as np
 from autodiff_ref.judge.floats.choices import chosen
 from autodiff_ref.judge.floats.indexed import BY_INDEX, all_sure_rows, rows_of
 from autodiff_ref.judge.floats.moves import MOVES, planned, together
-from autodiff_ref.judge.floats.values import Discrete, aligned, is_sure, lifted, surely
+from autodiff_ref.judge.floats.values import Discrete, Held, aligned, is_sure, lifted, surely
 from autodiff_ref.judge.program.discrete import DISCRETE as PLAIN
 from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.movement import MOVEMENT
@@ -22,10 +21,10 @@ def fallback(equation: Equation) -> Step:
     plain = by_jax(equation)
 
     @jax.jit
-    def mapped(*arrays: Any) -> Any:
+    def mapped(*arrays: jax.Array) -> jax.Array:
         return jax.vmap(lambda *each: equation.primitive.bind(*each, **equation.params))(*arrays)
 
-    def step(_: Any, *operands: Discrete) -> Any:
+    def step(_: object, *operands: Discrete) -> Held | list[Held]:
         if not operands:
             made = plain(None)
             return [lifted(part) for part in made] if isinstance(made, list) else lifted(made)
@@ -33,7 +32,7 @@ def fallback(equation: Equation) -> Step:
         with jax.enable_x64(True):
             made = mapped(*[jnp.asarray(x, dtype=o.dtype) for x, o in zip(arrays, equation.operands, strict=True)])
         sure = None if all(map(is_sure, operands)) else all_sure_rows(operands)
-        results: list[Any] = []
+        results: list[Held] = []
         for part in made if isinstance(made, list | tuple) else [made]:
             value = np.asarray(part)
             certain = sure is None or np.broadcast_to(rows_of(sure, value.ndim), value.shape)
@@ -49,7 +48,7 @@ def _entrywise(plain: Rule) -> Rule:
     def rule(equation: Equation) -> Step:
         work = plain(equation)
 
-        def step(_: Any, *operands: Discrete) -> Discrete:
+        def step(_: object, *operands: Discrete) -> Discrete:
             operands = tuple(aligned(*operands))
             value = work(None, *[operand.value for operand in operands])
             if all(map(is_sure, operands)):
@@ -67,7 +66,7 @@ def _decided_by_one(plain: Rule, deciding: bool) -> Rule:
     def rule(equation: Equation) -> Step:
         work = plain(equation)
 
-        def step(_: Any, x: Discrete, y: Discrete) -> Discrete:
+        def step(_: object, x: Discrete, y: Discrete) -> Discrete:
             x, y = aligned(x, y)
             value = work(None, x.value, y.value)
             if is_sure(x) and is_sure(y):

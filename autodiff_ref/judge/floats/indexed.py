@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +12,9 @@ from autodiff_ref.judge.floats.arithmetic import product
 from autodiff_ref.judge.floats.choices import greatest, least
 from autodiff_ref.judge.floats.moves import moved, planned, together
 from autodiff_ref.judge.floats.sums import extremes, in_any_order, scattered_sum
-from autodiff_ref.judge.floats.values import Bounded, Discrete, format_of
+from autodiff_ref.judge.floats.values import Bounded, Discrete, Held, format_of
 from autodiff_ref.judge.program.movement import INDEXED, numbered
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, Value
 
 
 def _by_index(name: str, data: int) -> Rule:
@@ -29,10 +28,10 @@ def _by_index(name: str, data: int) -> Rule:
         places = numbered(equation.operands[:data])
 
         @jax.jit
-        def places_of(*indices: Any) -> Any:
+        def places_of(*indices: jax.Array) -> jax.Array:
             return jax.vmap(lambda *each: equation.primitive.bind(*map(jnp.asarray, places), *each, **params))(*indices)
 
-        def step(_: Any, *operands: Any) -> Any:
+        def step(_: object, *operands: Value) -> Held:
             indices = together(*[index.value for index in operands[data:]])
             with jax.enable_x64(True):
                 taken = np.asarray(places_of(*map(jnp.asarray, indices)))
@@ -98,14 +97,14 @@ def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative:
 
         @jax.jit
         @jax.vmap
-        def places_of(indices: Any) -> Any:
-            def scatter_add(updates: Any) -> Any:
+        def places_of(indices: jax.Array) -> jax.Array:
+            def scatter_add(updates: jax.Array) -> jax.Array:
                 return lax.scatter_add(jnp.zeros(target.shape), indices, updates, dimensions, mode=mode)
 
             numbers = jnp.arange(1.0, 1.0 + np.prod(target.shape)).reshape(target.shape)
             return jax.vjp(scatter_add, jnp.zeros(update.shape))[1](numbers)[0]
 
-        def step(_: Any, x: Bounded, indices: Discrete, updates: Bounded) -> Bounded:
+        def step(_: object, x: Bounded, indices: Discrete, updates: Bounded) -> Bounded:
             with jax.enable_x64(True):
                 places = np.asarray(places_of(jnp.asarray(indices.value))).astype(np.int64) - 1
             places = places.reshape(places.shape[0], -1)

@@ -1,12 +1,13 @@
 """Rounding bounds of functions that jump, and of conversions."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.floats.arithmetic import cast, quotient
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.values import (
     Bounded,
     Discrete,
@@ -27,7 +28,7 @@ from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 def _sign(equation: Equation) -> Step:
     exact = equation.label
 
-    def step(context: Any, x: Bounded) -> Bounded:
+    def step(context: Context, x: Bounded) -> Bounded:
         value = np.sign(x.value)
         if not exact:
             context.notes(np.abs(x.value) <= 2 * x.error)
@@ -45,7 +46,7 @@ def _jump(f: Callable[[Array], Array]) -> Rule:
     def rule(equation: Equation) -> Step:
         exact = equation.label
 
-        def step(context: Any, x: Bounded) -> Bounded:
+        def step(context: Context, x: Bounded) -> Bounded:
             if not exact:
                 below, above = np.nextafter(x.value - 2 * x.error, -np.inf), np.nextafter(x.value + 2 * x.error, np.inf)
                 context.notes(f(below) != f(above))
@@ -72,7 +73,7 @@ def _rem(equation: Equation) -> Step:
     dtype = equation.results[0].dtype
     format_of(dtype)
 
-    def step(_: Any, a: Bounded, b: Bounded) -> Bounded:
+    def step(_: object, a: Bounded, b: Bounded) -> Bounded:
         value = np.fmod(cast(a, dtype), cast(b, dtype))
         if is_exact(a) and is_exact(b):
             return (
@@ -101,7 +102,7 @@ def _convert(equation: Equation) -> Step:
     def fits(value: Array) -> Array:
         return (value > low - 1) & (value < high + 1)
 
-    def to_integer(_: Any, x: Bounded) -> Discrete:
+    def to_integer(_: object, x: Bounded) -> Discrete:
         value = cast(x.value)
         if is_exact(x) and everywhere(fits(x.value)):
             return surely(value)
@@ -111,20 +112,20 @@ def _convert(equation: Equation) -> Step:
     return to_integer
 
 
-def _to_bool(_: Any, x: Bounded) -> Discrete:
+def _to_bool(_: object, x: Bounded) -> Discrete:
     value = x.value != 0
     return surely(value) if is_exact(x) else Discrete(value, (np.abs(x.value) > 2 * x.error) | (x.error == 0))
 
 
-def _to_float(from_real: bool, source: Any, dtype: Any) -> Step:
-    def from_float(_: Any, x: Bounded) -> Bounded:
+def _to_float(from_real: bool, source: DTypeLike, dtype: DTypeLike) -> Step:
+    def from_float(_: object, x: Bounded) -> Bounded:
         value = x.value.astype(dtype)
         lossless = np.finfo(dtype).bits >= jnp.finfo(source).bits
         if lossless or (is_exact(x) and np.array_equal(value, x.value)):
             return Bounded(value, x.error)
         return rounded(value, np.asarray(x.error), vanishes=lambda: (value == 0) & is_zero(x))
 
-    def from_integer(_: Any, x: Discrete) -> Bounded:
+    def from_integer(_: object, x: Discrete) -> Bounded:
         value = x.value.astype(dtype)
         exact = source == np.bool_ or np.all(np.abs(value) < 1 / format_of(dtype).u)  # beyond it, its last digit may be lost
         made = without_error(value) if exact else rounded(value, 0.0)

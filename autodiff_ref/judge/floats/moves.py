@@ -2,15 +2,16 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.values import (
     Bounded,
     Discrete,
+    Held,
     format_of,
     is_exact,
     is_sure,
@@ -29,13 +30,13 @@ Move = Callable[..., Array]
 def planned(plain: Step, step: Step) -> Step:
     """A rule for values that works on known arrays too: these come while planning, without a batch and a context."""
 
-    def either(context: Any, *operands: Any) -> Any:
-        return plain(None, *operands) if context is None else step(context, *map(lifted, operands))
+    def either(context: Context | None, *operands: Held) -> Held:
+        return plain(None, *operands) if context is None else step(context, *[lifted(x) for x in operands])
 
     return either
 
 
-def moved(move: Move, *operands: Bounded | Discrete) -> Any:
+def moved(move: Move, *operands: Bounded | Discrete) -> Held:
     """Values and errors, or values and certainties, moved alike."""
     first, second = zip(*operands, strict=True)
     value = move(*first)
@@ -143,7 +144,7 @@ def _unstack(equation: Equation) -> list[Move]:
     return [_window((*before, k)) for k in range(equation.operands[0].shape[axis])]
 
 
-def _window(window: tuple[Any, ...]) -> Move:
+def _window(window: tuple[slice | int, ...]) -> Move:
     return lambda x: x[window]
 
 
@@ -186,7 +187,7 @@ def _reduce_precision(equation: Equation) -> Step:
     bits, exponents = int(equation.params["mantissa_bits"]), 2.0 ** (int(equation.params["exponent_bits"]) - 1)
     smallest, largest = 2.0 ** (2 - exponents), 2.0 ** (exponents - 1) * (2 - 2.0**-bits)
 
-    def step(_: Any, x: Bounded) -> Bounded:
+    def step(_: object, x: Bounded) -> Bounded:
         units = max(1.0, 2.0 ** -(bits + 1) / format_of(x.value.dtype).u)
         with jax.enable_x64(True):
             value = np.asarray(equation.primitive.bind(jnp.asarray(x.value), **equation.params))

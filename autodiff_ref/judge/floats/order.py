@@ -1,12 +1,12 @@
 """Rounding bounds of what depends on the order of many entries: the largest one, its place, sorting."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.moves import together
-from autodiff_ref.judge.floats.values import Bounded, Discrete, at_the_end, is_exact, is_sure, surely, without_error
+from autodiff_ref.judge.floats.values import Bounded, Discrete, Held, at_the_end, is_exact, is_sure, surely, without_error
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 
@@ -27,7 +27,7 @@ def _extreme_of_rows(better: Callable[..., Array]) -> Rule:
         axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
         exact = equation.label
 
-        def step(context: Any, x: Bounded) -> Bounded:
+        def step(context: Context, x: Bounded) -> Bounded:
             made = extreme_of(x, axes, better)
             if not exact:
                 context.notes((x.value == np.expand_dims(made.value, axes)).sum(axes) > 1)
@@ -54,7 +54,7 @@ def _position(better: Callable[..., Array]) -> Rule:
         axes = tuple(int(axis) + 1 for axis in equation.params["axes"])
         dtype, exact = equation.results[0].dtype, equation.label
 
-        def step(context: Any, x: Bounded) -> Discrete:
+        def step(context: Context, x: Bounded) -> Discrete:
             value, error = at_the_end(x.value, axes), at_the_end(np.asarray(x.error), axes)
             found = (np.argmax if better is np.greater else np.argmin)(value, axis=-1)
             if not exact:
@@ -65,7 +65,7 @@ def _position(better: Callable[..., Array]) -> Rule:
             best, own = np.take_along_axis(value, at, -1), np.take_along_axis(error, at, -1)
             apart = np.abs(value - best) > 2 * (error + own)
             np.put_along_axis(apart, at, True, -1)
-            return Discrete(found.astype(dtype), apart.all(axis=-1))
+            return Discrete(found.astype(dtype), np.all(apart, axis=-1))
 
         return step
 
@@ -80,7 +80,7 @@ def _sort(equation: Equation) -> Step:
     axis, n_keys = equation.params["dimension"] + 1, equation.params["num_keys"]
     exact = all(operand.label for operand in equation.operands[:n_keys])
 
-    def step(context: Any, *operands: Any) -> list[Any]:
+    def step(context: Context, *operands: Held) -> list[Held]:
         values = [np.moveaxis(x, axis, -1) for x in together(*[operand.value for operand in operands])]
         doubts = [np.moveaxis(x, axis, -1) for x in together(*[operand[1] for operand in operands])]
         order = np.lexsort(values[n_keys - 1 :: -1], axis=-1)
@@ -89,7 +89,7 @@ def _sort(equation: Equation) -> Step:
         if not exact:
             context.notes(values[0][..., 1:] == values[0][..., :-1])
         sure = _in_sure_order(operands, values, doubts, n_keys)
-        made: list[Any] = []
+        made: list[Held] = []
         for operand, value, doubt in zip(operands, values, doubts, strict=True):
             if isinstance(operand, Bounded):
                 anyhow = doubt.max(axis=-1, keepdims=True) if len(operands) == 1 else np.inf
@@ -101,7 +101,7 @@ def _sort(equation: Equation) -> Step:
     return step
 
 
-def _in_sure_order(operands: tuple[Any, ...], values: list[Array], doubts: list[Array], n_keys: int) -> Array:
+def _in_sure_order(operands: tuple[Held, ...], values: list[Array], doubts: list[Array], n_keys: int) -> Array:
     """Which rows are ordered by the first key alone, each neighbour surely before the next, or by exact keys."""
     exact = all(is_exact(key) if isinstance(key, Bounded) else is_sure(key) for key in operands[:n_keys])
     if exact or not isinstance(operands[0], Bounded):
@@ -116,7 +116,7 @@ def _top_k(equation: Equation) -> Step:
     axis = axis + 1 if axis >= 0 else axis
     exact = equation.label
 
-    def step(context: Any, x: Bounded) -> list[Any]:
+    def step(context: Context, x: Bounded) -> list[Held]:
         value, error = np.moveaxis(x.value, axis, -1), np.moveaxis(np.asarray(x.error), axis, -1)
         order = np.argsort(-value, axis=-1, kind="stable")
         value, error = np.take_along_axis(value, order, -1), np.take_along_axis(error, order, -1)

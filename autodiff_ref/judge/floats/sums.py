@@ -5,12 +5,13 @@ Where some order may overflow, the error is infinite. Source: N. J. Higham, *Acc
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.floats.arithmetic import cast, product
 from autodiff_ref.judge.floats.choices import greatest, least
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.values import (
     UPWARDS,
     Bounded,
@@ -30,7 +31,7 @@ from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.structure import convolution_pairs
 
 
-def gamma_of(n: int, dtype: Any) -> float:
+def gamma_of(n: int, dtype: DTypeLike) -> float:
     """γ_n = n u / (1 − n u), and no information from n u = 1/2 on: 2^23 numbers in float32"""
     u = format_of(dtype).u
     return n * u / (1 - n * u) if 2 * n * u < 1 else np.inf
@@ -41,7 +42,7 @@ def upwards_of(n: int) -> float:
     return UPWARDS + n * 2.0**-52
 
 
-def total(x: Bounded, axes: tuple[int, ...], roundings: int, dtype: Any) -> Bounded:
+def total(x: Bounded, axes: tuple[int, ...], roundings: int, dtype: DTypeLike) -> Bounded:
     """The sum over axes (those of arrays with the batch in front), in any order: P = Σ e, and γ Σ |x'|."""
     value = x.value.sum(axes, dtype=dtype)
     if is_exact(x) and add_exactly(roundings + 1, x.value):
@@ -73,7 +74,7 @@ def _cumsum(equation: Equation) -> Step:
         made = np.cumsum(flipped, axis)
         return np.flip(made, axis) if backwards else made
 
-    def step(_: Any, x: Bounded) -> Bounded:
+    def step(_: object, x: Bounded) -> Bounded:
         size = summed(reach(x))
         error = (summed(x.error) + gamma * size + tiny * count) * upwards_of(count)
         return Bounded(flushed(summed(x.value)), np.where(size == 0, 0.0, unless_overflown(error, size, dtype)))
@@ -108,15 +109,15 @@ def _multiplied(*, accumulate: bool) -> Rule:
 
     def rule(equation: Equation) -> Step:
         one_by_one, params = along(equation), equation.params
-        axes = (params["axis"] + 1,) if accumulate else tuple(int(axis) + 1 for axis in params["axes"])
+        axes: tuple[int, ...] = (params["axis"] + 1,) if accumulate else tuple(int(axis) + 1 for axis in params["axes"])
         backwards = accumulate and params["reverse"]
 
         def joined(factors: Array) -> Array:
             if not accumulate:
                 return factors.prod(axes)
-            return np.flip(np.flip(factors, axes).cumprod(*axes), axes) if backwards else factors.cumprod(*axes)
+            return np.flip(np.flip(factors, axes).cumprod(axes[0]), axes) if backwards else factors.cumprod(axes[0])
 
-        def step(context: Any, x: Bounded) -> Bounded:
+        def step(context: Context, x: Bounded) -> Bounded:
             largest, smallest = map(joined, extremes(x))
             return in_any_order(
                 one_by_one(context, x), largest, smallest, int(np.prod([x.value.shape[axis] for axis in axes]))
@@ -132,11 +133,11 @@ def _along(combine: Callable[[Bounded, Bounded], Bounded], *, accumulate: bool) 
 
     def rule(equation: Equation) -> Step:
         params = equation.params
-        axes = (params["axis"] + 1,) if accumulate else tuple(int(axis) + 1 for axis in params["axes"])
+        axes: tuple[int, ...] = (params["axis"] + 1,) if accumulate else tuple(int(axis) + 1 for axis in params["axes"])
         backwards = accumulate and params["reverse"]
         format_of(equation.results[0].dtype)
 
-        def step(_: Any, x: Bounded) -> Bounded:
+        def step(_: object, x: Bounded) -> Bounded:
             value, error = at_the_end(x.value, axes), at_the_end(np.asarray(x.error), axes)
             parts = [Bounded(value[..., k], error[..., k]) for k in range(value.shape[-1])]
             parts = parts[::-1] if backwards else parts
@@ -169,7 +170,7 @@ def _dot_general(equation: Equation) -> Step:
     gamma, tiny, largest = gamma_of(summed, dtype), format_of(dtype).tiny, format_of(dtype).largest
     upwards = upwards_of(summed)
 
-    def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
+    def step(_: object, x: Bounded, y: Bounded) -> Bounded:
         if not summed or 0 in shape:
             return without_error(np.zeros((1, *shape), dtype))
 
@@ -212,7 +213,7 @@ def _convolution(equation: Equation) -> Step:
         made = sum(padded[:, row] * flat_y[:, [k]] for k, row in enumerate(pairs))
         return np.reshape(np.asarray(made), (-1, *equation.results[0].shape))
 
-    def step(_: Any, x: Bounded, y: Bounded) -> Bounded:
+    def step(_: object, x: Bounded, y: Bounded) -> Bounded:
         sizes = reach(x), reach(y)
         size = convolved(*sizes)
         error = gamma * size + convolved(sizes[0], np.asarray(y.error)) + convolved(np.asarray(x.error), sizes[1])
@@ -222,7 +223,7 @@ def _convolution(equation: Equation) -> Step:
     return step
 
 
-def scattered_sum(x: Bounded, places: Array, updates: Bounded, dtype: Any) -> Bounded:
+def scattered_sum(x: Bounded, places: Array, updates: Bounded, dtype: DTypeLike) -> Bounded:
     """x with updates added at places, in any order.
 
     Args:
@@ -263,7 +264,7 @@ def _cumlogsumexp(equation: Equation) -> Step:
         made = ufunc.accumulate(flipped, axis)
         return np.flip(made, axis) if backwards else made
 
-    def step(_: Any, x: Bounded) -> Bounded:
+    def step(_: object, x: Bounded) -> Bounded:
         largest = reach(x).max(axis, keepdims=True)
         error = accumulated(np.maximum, np.asarray(x.error)) + count * _JOIN * u * (largest + np.log(count) + 1)
         return Bounded(accumulated(np.logaddexp, x.value).astype(dtype), error * UPWARDS)

@@ -5,10 +5,7 @@ computed primitive by primitive, as eager JAX does, is said by `bounded`; compil
 it: exp(a) exp(b) becomes exp(a + b) under jit.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -16,6 +13,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.floats.arithmetic import ARITHMETIC
 from autodiff_ref.judge.floats.choices import CHOICES
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.control import CONTROL
 from autodiff_ref.judge.floats.discrete import DISCRETE, fallback
 from autodiff_ref.judge.floats.functions import OF_FUNCTIONS, rule_of
@@ -28,7 +26,6 @@ from autodiff_ref.judge.floats.values import (
     Bounded,
     Discrete,
     aligned,
-    anywhere,
     greatest_of,
     leaf,
     lifted,
@@ -42,57 +39,7 @@ from autodiff_ref.judge.program.discrete import DISCRETE as PLAIN
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, is_short, short_ones
 from autodiff_ref.judge.program.walk import plan_parts
 
-__all__ = ["Bounded", "FloatTable", "bounded"]
-
-
-@dataclass
-class Context:
-    """One run: how constants are read, and which operand each max and min took."""
-
-    constants: str = "balls"
-    choices: list[tuple[Bounded, Bounded, Discrete]] = field(default_factory=list[tuple[Bounded, Bounded, Discrete]])
-    """(what max or min returned, an operand, whether it was taken)"""
-    extremes: list[tuple[Array, Bounded, Callable[[], Discrete]]] = field(
-        default_factory=list[tuple[Array, Bounded, Callable[[], Discrete]]]
-    )
-    """(the largest or smallest entries over axes, all entries, which of them were taken)"""
-    tied: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
-    """for each input, whether reals that were compared are equal, or within their errors of it: it may lie on a kink"""
-
-    left_out: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
-    """for each input, whether it certainly takes another branch than the one that is run now"""
-
-    @contextmanager
-    def without(self, rows: Array) -> Generator[None]:
-        """For a branch that some inputs certainly do not take."""
-        before, self.left_out = self.left_out, self.left_out | rows
-        yield
-        self.left_out = before
-
-    def notes(self, ties: Array) -> None:
-        """Takes in where reals that were compared tie; labels and constants are compared exactly, and never do."""
-        if anywhere(ties):
-            self.tied = self.tied | ties.reshape(len(ties), -1).any(axis=1)
-
-    def choice(self, x: Any, y: Any) -> Discrete | None:
-        """Whether a max or min took an operand, where x and y are what it returned and the operand, or the reverse."""
-        for made, operand, taken in self.choices:
-            if (made is x and operand is y) or (made is y and operand is x):
-                return taken
-        for value, operand, found in self.extremes:
-            other = y if operand is x else x if operand is y else None
-            if other is not None and other.value.ndim == operand.value.ndim and _is_view_of(other.value, value):
-                return found()
-        return None
-
-
-def _is_view_of(view: Array, array: Array) -> bool:
-    """Whether one is the other, or that in another shape."""
-    while view is not array:
-        if view.base is None:
-            return False
-        view = view.base
-    return True
+__all__ = ["Bounded", "Context", "FloatTable", "bounded"]
 
 
 class FloatTable:
@@ -260,7 +207,7 @@ def read(array: Array) -> Bounded | Discrete:
     return leaf(array) if array.dtype.kind in _REAL_KINDS else surely(array)
 
 
-def written(out: Any, batch: int, shape: tuple[int, ...]) -> Bounded:
+def written(out: Bounded | Discrete | Array, batch: int, shape: tuple[int, ...]) -> Bounded:
     """An output, for every input of a batch."""
     out = lifted(out)
     error = without_nan(out.error) if isinstance(out, Bounded) else np.where(out.sure, 0.0, np.inf)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.floats.table import FLOATS, Bounded, Context, read, written
 from autodiff_ref.judge.program.plans import Array, Plan
@@ -24,7 +24,7 @@ class Together:
         labels: for each input, whether it holds labels or other exactly known values.
     """
 
-    def __init__(self, closeds: Sequence[Any], widths: Sequence[int], *, labels: Sequence[bool]) -> None:
+    def __init__(self, closeds: Sequence[core.ClosedJaxpr], widths: Sequence[int], *, labels: Sequence[bool]) -> None:
         self._shapes = [
             [tuple(aval.shape) for aval in closed.out_avals[:width]] for closed, width in zip(closeds, widths, strict=True)
         ]

@@ -9,11 +9,12 @@ Arrays have one more axis in front than the jaxpr says, the batch; it is 1 for w
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.judge.program.plans import Array, Value
 
 
 class Bounded(NamedTuple):
@@ -28,6 +29,10 @@ class Discrete(NamedTuple):
 
     value: Array
     sure: Array
+
+
+Held = Bounded | Discrete
+"""what travels through a plan"""
 
 
 class Format(NamedTuple):
@@ -47,7 +52,7 @@ class Format(NamedTuple):
 _MAX, _MAX32 = float(np.finfo(np.float64).max), float(np.finfo(np.float32).max)
 
 
-_FORMATS = {
+_FORMATS: dict[np.dtype[np.generic], Format] = {
     np.dtype(np.float64): Format(2.0**-53, 2.0**-1022, _MAX, 2.0**-54 * _MAX, 2.0**12),
     np.dtype(np.float32): Format(2.0**-24, 2.0**-126, _MAX32, 2.0**-25 * _MAX32, 2.0**5),
 }
@@ -56,7 +61,7 @@ UPWARDS = 1 + 2.0**-40
 """The bounds are computed in floats themselves: fewer than 2^10 roundings between two uses of this factor."""
 
 
-def format_of(dtype: Any) -> Format:
+def format_of(dtype: DTypeLike) -> Format:
     """The format of a dtype.
 
     Raises:
@@ -126,18 +131,22 @@ def add_exactly(count: int, *arrays: Array) -> bool:
     return all(count * format_of(array.dtype).short ** 2 <= 1 / format_of(array.dtype).u for array in arrays)
 
 
-def lifted(value: Any) -> Any:
+@overload
+def lifted(value: Discrete | Array) -> Discrete: ...
+@overload
+def lifted(value: Bounded) -> Bounded: ...
+def lifted(value: Held | Array) -> Held:
     """A known integer array as a discrete value, the same for all inputs; others as they are."""
     return surely(np.asarray(value)[None]) if isinstance(value, np.ndarray) else value
 
 
-def aligned(*operands: Any) -> list[Any]:
+def aligned(*operands: Value) -> list[Value]:
     """Operands of a primitive that works entry by entry: a single number an input is one for all entries."""
     ndim = max((x.value.ndim for x in operands), default=0)
     return [x if x.value.ndim == ndim or x.value.shape == (1,) else _with_axes(x, ndim) for x in operands]
 
 
-def _with_axes(x: Any, ndim: int) -> Any:
+def _with_axes(x: Held, ndim: int) -> Held:
     value = x.value.reshape(x.value.shape[0], *[1] * (ndim - 1))
     if isinstance(x, Bounded):
         return without_error(value) if is_exact(x) else Bounded(value, x.error.reshape(value.shape))
@@ -204,7 +213,7 @@ def rounded(
     return Bounded(value, error)
 
 
-def unless_overflown(error: Array, size: Array, dtype: Any) -> Array:
+def unless_overflown(error: Array, size: Array, dtype: DTypeLike) -> Array:
     """The error of a sum of numbers whose sizes add up to `size`; none is known where some order of it may overflow."""
     return np.where(size < format_of(dtype).largest / 2, error, np.inf)
 

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from autodiff_ref.judge.floats.context import Context
 from autodiff_ref.judge.floats.order import extreme_of
 from autodiff_ref.judge.floats.sums import scattered_sum, total
 from autodiff_ref.judge.floats.values import Bounded, format_of, is_exact, without_error
@@ -29,7 +29,7 @@ def _window_sum(equation: Equation) -> Step:
     dtype = equation.results[0].dtype
     format_of(dtype)
 
-    def step(_: Any, x: Bounded) -> Bounded:
+    def step(_: object, x: Bounded) -> Bounded:
         value, error = total(_in_windows(x, windows, 0.0), (2,), max(windows.shape[1] - 1, 0), dtype)
         return Bounded(value.reshape(-1, *shape), error.reshape(-1, *shape))
 
@@ -42,7 +42,7 @@ def _window_extreme(better: Callable[..., Array]) -> Rule:
         padding = -np.inf if better is np.greater else np.inf
         exact = equation.label
 
-        def step(context: Any, x: Bounded) -> Bounded:
+        def step(context: Context, x: Bounded) -> Bounded:
             rows = _in_windows(x, windows, padding)
             value, error = extreme_of(rows, (2,), better)
             if not exact:
@@ -54,7 +54,7 @@ def _window_extreme(better: Callable[..., Array]) -> Rule:
     return rule
 
 
-def _chosen(context: Any, x: Bounded, windows: Array, equation: Equation) -> tuple[Array, Array]:
+def _chosen(context: Context, x: Bounded, windows: Array, equation: Equation) -> tuple[Array, Array]:
     """(batch, window): the place of each window's largest entry, or smallest, and whether it surely is; −1 for padding."""
     better = np.greater if equation.params["select_prim"].name == "ge" else np.less
     value, error = _in_windows(x, windows, -np.inf if better is np.greater else np.inf)
@@ -62,7 +62,7 @@ def _chosen(context: Any, x: Bounded, windows: Array, equation: Equation) -> tup
     best, own = np.take_along_axis(value, found, -1), np.take_along_axis(np.broadcast_to(error, value.shape), found, -1)
     apart = (np.abs(value - best) > 2 * (error + own)) | (windows < 0)
     np.put_along_axis(apart, found, True, -1)
-    sure = apart.all(-1) | is_exact(x)
+    sure = np.all(apart, axis=-1) | is_exact(x)
     if not equation.operands[1].label:
         context.notes((((value == best) & (windows >= 0)).sum(-1) > 1) | ~sure)
     return np.take_along_axis(np.broadcast_to(windows, value.shape), found, -1)[..., 0], sure
@@ -73,7 +73,7 @@ def _select_and_scatter_add(equation: Equation) -> Step:
     windows, shape = windows_of(equation.operands[1].shape, equation.params), equation.results[0].shape
     size, dtype = math.prod(shape), equation.results[0].dtype
 
-    def step(context: Any, source: Bounded, x: Bounded) -> Bounded:
+    def step(context: Context, source: Bounded, x: Bounded) -> Bounded:
         places, sure = _chosen(context, x, windows, equation)
         zeros = without_error(np.zeros((1, size), dtype))
         flat = Bounded(*(np.reshape(part, (part.shape[0], -1)) for part in source))
@@ -90,7 +90,7 @@ def _select_and_gather_add(equation: Equation) -> Step:
     """The derivative of pooling along a direction: that of the entry that was chosen in each window."""
     windows, shape = windows_of(equation.operands[1].shape, equation.params), equation.results[0].shape
 
-    def step(context: Any, tangents: Bounded, x: Bounded) -> Bounded:
+    def step(context: Context, tangents: Bounded, x: Bounded) -> Bounded:
         places, sure = _chosen(context, x, windows, equation)
         batch = max(len(places), tangents.value.shape[0])
         value, error = (

@@ -1,7 +1,8 @@
 """Rows of the elementary functions: powers, exponentials and logarithms, circular and hyperbolic functions."""
 
 import math
-from typing import Any
+from types import ModuleType
+from typing import SupportsInt
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jax import lax
 
 from autodiff_ref.judge.functions import moving
 from autodiff_ref.judge.functions.enclosing import ONE, ZERO, monotone, where_wide
-from autodiff_ref.judge.functions.row import AROUND, IN_UNIT, Function, Granted, Measured, Ulps
+from autodiff_ref.judge.functions.row import AROUND, IN_UNIT, Function, Granted, Measured, Mpf, Ulps
 
 TINY, TINY64 = 2.0**-126, 2.0**-1022
 
@@ -34,7 +35,7 @@ def _cube_root(x: arb) -> arb:
     return ZERO if x == 0 else -((-x).root(3)) if x < 0 else x.root(3)
 
 
-def _power(x: arb, y: Any) -> arb:
+def _power(x: arb, y: arb | SupportsInt) -> arb:
     if not isinstance(y, arb):  # lax.pow takes integers
         return x ** int(y)
     if y.is_exact() and y.is_integer() and abs(y) < 2**31:
@@ -42,7 +43,7 @@ def _power(x: arb, y: Any) -> arb:
     return x**y
 
 
-def _power_in_mpmath(mp: Any, x: Any, y: Any) -> Any:
+def _power_in_mpmath(mp: ModuleType, x: Mpf, y: Mpf) -> Mpf:
     if x == 0:
         return None if y < 0 else mp.mpf(int(y == 0))
     if x < 0:
@@ -50,7 +51,7 @@ def _power_in_mpmath(mp: Any, x: Any, y: Any) -> Any:
     return x**y
 
 
-def _sigmoid_by_sign(z: Any) -> Any:
+def _sigmoid_by_sign(z: jax.Array) -> jax.Array:
     e = jnp.exp(-jnp.abs(z))
     return jnp.where(z < 0, e / (1 + e), 1 / (1 + e))
 

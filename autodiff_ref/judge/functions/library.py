@@ -4,7 +4,8 @@ A line about Ei is about ∫ eᵗ/t dt, not about the polynomials that `jax.scip
 finds them in a program.
 """
 
-from typing import Any
+from types import ModuleType
+from typing import SupportsInt
 
 import flint
 from flint import arb
@@ -12,10 +13,10 @@ from jax.scipy import special
 
 from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO, monotone
 from autodiff_ref.judge.functions.gamma import lgamma
-from autodiff_ref.judge.functions.row import BELOW_0_TOO, MODERATE, Called, Function, Spelled
+from autodiff_ref.judge.functions.row import BELOW_0_TOO, MODERATE, Called, Function, Mpf, Spelled
 
 
-def as_ball(value: Any) -> arb:
+def as_ball(value: arb | SupportsInt) -> arb:
     """A real, or an integer that JAX knows exactly."""
     return value if isinstance(value, arb) else arb(int(value))
 
@@ -31,7 +32,7 @@ def expi(x: arb) -> arb:
 _EXPINT = monotone(lambda n, x: x.expint(n), -1, -1)
 
 
-def expn(n: Any, x: arb) -> arb:
+def expn(n: arb | SupportsInt, x: arb) -> arb:
     """E_n(x), for n ≥ 0 and x > 0, or n > 1 and x = 0; it falls in both."""
     n = as_ball(n)
     if not (n >= 0 and (x > 0 or (x == 0 and n > 1))):
@@ -116,27 +117,27 @@ def betaln(a: arb, b: arb) -> arb:
     return _BETALN(a, b) if a > 0 and b > 0 else _betaln(a, b)
 
 
-def poch(z: arb, m: Any) -> arb:
+def poch(z: arb, m: arb | SupportsInt) -> arb:
     """(z)_m = Γ(z + m)/Γ(z)"""
     return z.rising(as_ball(m))
 
 
-def _log_ndtr_in_mpmath(mp: Any, x: Any) -> Any:
+def _log_ndtr_in_mpmath(mp: ModuleType, x: Mpf) -> Mpf:
     tail = mp.erfc(abs(x) / mp.sqrt(2)) / 2
     return mp.log1p(-tail) if x > 0 else mp.log(tail)
 
 
-def _owens_t_in_mpmath(mp: Any, h: Any, a: Any) -> Any:
+def _owens_t_in_mpmath(mp: ModuleType, h: Mpf, a: Mpf) -> Mpf:
     return mp.quad(lambda u: mp.exp(-h * h * (1 + u * u) / 2) / (1 + u * u), [0, a / 2, a]) / (2 * mp.pi)
 
 
-def _rising_in_mpmath(mp: Any, z: Any, m: Any) -> Any:
+def _rising_in_mpmath(mp: ModuleType, z: Mpf, m: Mpf) -> Mpf:
     if m == mp.floor(m) and m >= 0:
         return mp.fprod(z + k for k in range(int(m)))
     return mp.gammaprod([z + m], [z])
 
 
-def _log_beta_in_mpmath(mp: Any, a: Any, b: Any) -> Any:
+def _log_beta_in_mpmath(mp: ModuleType, a: Mpf, b: Mpf) -> Mpf:
     log_gamma = lambda x: mp.loggamma(x).real if x > 0 else mp.log(abs(mp.gamma(x)))  # noqa: E731
     return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 

@@ -1,8 +1,8 @@
 """How far a function moves over the interval in which its argument is known to lie: what the rows' `change` is made of."""
 
 from collections.abc import Callable
-from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -105,7 +105,7 @@ def erf(x: Array, e: Array) -> Array:
     return 2 / np.sqrt(np.pi) * np.exp(-(nearest(x, e) ** 2)) * e
 
 
-def _jax_in_float64(f: Callable[[Any], Any], x: Array) -> Array:
+def _jax_in_float64(f: Callable[[jax.Array], jax.Array], x: Array) -> Array:
     return np.asarray(f(jnp.asarray(x.ravel()))).reshape(x.shape)
 
 

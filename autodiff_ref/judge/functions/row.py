@@ -5,12 +5,14 @@ The tables of balls, floats and symbols, the mutations and the tests are made of
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
 from flint import arb
 
-Array = np.ndarray[Any, Any]
+Array = np.ndarray
 
 Change = Callable[[Array, Array], Array]
 """change(x̂, e), in float64: how far f moves where its argument is known to e.
@@ -18,7 +20,10 @@ Change = Callable[[Array, Array], Array]
 Every computed x' and the exact x lie in [x̂ − 2e, x̂ + 2e], and |x' − x| ≤ e; so e times the supremum of |f'| there will do.
 """
 
-Form = tuple[str, Callable[..., Any]]
+Mpf = Any
+"""A number of mpmath's, an mpf; None where a function is not defined. The tests need mpmath, and the judge does not."""
+
+Form = tuple[str, Callable[..., jax.Array]]
 """how people write a function, and the same in JAX"""
 
 Symbol = Literal["known", "opaque", "written"]
@@ -73,7 +78,7 @@ class Called:
 class Spelled:
     """A library function that leaves no call behind, and is recognised by all of its equations."""
 
-    function: Callable[..., Any]
+    function: Callable[..., jax.Array]
     needs: frozenset[str]
     """primitives that are certainly among them"""
 
@@ -110,7 +115,7 @@ class Function:
 
     name: str
     ball: Callable[..., arb]
-    mpmath: str | Callable[..., Any] = ""
+    mpmath: str | Callable[..., Mpf] = ""
     operands: str = "x"
     where: str = ""
     slope: str = ""
@@ -136,7 +141,7 @@ class Function:
             raise TypeError(f"the rule for {self.name!r} must be a function of balls, got {self.ball!r}")
         object.__setattr__(self, "arity", len(self.operands.split()))
 
-    def truth(self, mp: Any, *xs: Any) -> Any:
+    def truth(self, mp: ModuleType, *xs: Mpf) -> Mpf:
         """Its value by mpmath, None where it is not defined."""
         names = {"mp": mp, "mpf": mp.mpf, **dict(zip(self.operands.split(), xs, strict=True))}
         if self.where and not eval(self.where, names):

@@ -1,6 +1,6 @@
 """Rows of the special functions that are primitives: erf, Γ and its kin, Bessel functions."""
 
-from typing import Any
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -9,17 +9,17 @@ from flint import arb
 
 from autodiff_ref.judge.functions import gamma, moving
 from autodiff_ref.judge.functions.enclosing import ONE, ZERO, by_slope, monotone, where_wide
-from autodiff_ref.judge.functions.row import BELOW_0_TOO, IN_UNIT, MODERATE, Function, Granted, Measured, Ulps
+from autodiff_ref.judge.functions.row import BELOW_0_TOO, IN_UNIT, MODERATE, Function, Granted, Measured, Mpf, Ulps
 
 U, U64 = 2.0**-24, 2.0**-53
 NO_POLE = "(x > 0 or x != mp.floor(x))"
 
 
-def _lgamma_in_mpmath(mp: Any, x: Any) -> Any:
+def _lgamma_in_mpmath(mp: ModuleType, x: Mpf) -> Mpf:
     return mp.loggamma(x).real if x > 0 else mp.log(abs(mp.gamma(x)))
 
 
-def _hurwitz_in_mpmath(mp: Any, s: Any, a: Any) -> Any:
+def _hurwitz_in_mpmath(mp: ModuleType, s: Mpf, a: Mpf) -> Mpf:
     """ζ(s, a), below a = 0 by its recurrence"""
     total = mp.mpf(0)
     while a < 0:
@@ -27,11 +27,11 @@ def _hurwitz_in_mpmath(mp: Any, s: Any, a: Any) -> Any:
     return total + mp.zeta(s, a)
 
 
-def _polygamma_in_mpmath(mp: Any, m: Any, x: Any) -> Any:
+def _polygamma_in_mpmath(mp: ModuleType, m: Mpf, x: Mpf) -> Mpf:
     return mp.digamma(x) if m == 0 else (-1) ** (int(m) + 1) * mp.factorial(m) * _hurwitz_in_mpmath(mp, m + 1, x)
 
 
-def _slope_in_a_in_mpmath(mp: Any, a: Any, x: Any) -> Any:
+def _slope_in_a_in_mpmath(mp: ModuleType, a: Mpf, x: Mpf) -> Mpf:
     """∂P(a, x)/∂a, by a central difference quotient at twice the precision."""
     bits = mp.mp.prec
     with mp.workprec(2 * bits):

@@ -5,8 +5,6 @@ what it computes must not be decided by numbers that are handed in: there is no 
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,8 +12,7 @@ from jax.core import Tracer
 
 from autodiff_ref.judge.numpy_code import Levels, NotFollowedError, through_numpy
 from autodiff_ref.judge.numpy_code.mapping import bare
-
-Function = Callable[..., Any]
+from autodiff_ref.trees import Function, PyTree
 
 
 def in_numpy(f: Function) -> Function:
@@ -26,7 +23,7 @@ def in_numpy(f: Function) -> Function:
     """
 
     @functools.wraps(f)
-    def traced(*args: Any, **keywords: Any) -> Any:
+    def traced(*args: PyTree, **keywords: PyTree) -> PyTree:
         args = bare(args)
         if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
             return f(*args, **keywords)
@@ -44,7 +41,7 @@ def in_numpy(f: Function) -> Function:
     return traced
 
 
-def _some_numbers(leaf: Any) -> Any:
+def _some_numbers(leaf: PyTree) -> PyTree:
     """Numbers of the shape of an argument, for code that runs along with its trace; none of them is 0, 1 or another's."""
     array = leaf if isinstance(leaf, Tracer) else np.asarray(leaf)
     if not np.issubdtype(array.dtype, np.floating):

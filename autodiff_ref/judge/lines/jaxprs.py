@@ -1,6 +1,6 @@
 """Jaxprs taken apart and put together again: calls inlined, one equation replaced, what no output needs left out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -9,28 +9,38 @@ from typing import Any
 import jax
 import numpy as np
 from jax.extend import core
+from jax.typing import ArrayLike
 
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.movement import MOVEMENT
+from autodiff_ref.judge.program.plans import aval_of
 from autodiff_ref.judge.program.walk import CALLS
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.trees import Function
 
-Atom = Any
+Atom = core.Var | core.Literal
 """A variable or a literal of a jaxpr."""
+
+Place = str | tuple[str, int]
+"""where a body stands among the parameters of its loop or branch: by name, and of several branches by number"""
 
 Position = tuple[Any, ...]
 """Where an equation stands: its number; in a loop's body the loop's number, then the parameter, then its number in there."""
+
+
+SourceInfo = Any
+"""where an equation was traced: JAX has no public name for what it keeps there"""
 
 
 class EditError(Exception):
     """An equation cannot be replaced as asked: other shapes, or none such."""
 
 
-def _read(env: dict[Any, Atom], atom: Atom) -> Atom:
+def _read(env: dict[core.Var, Atom], atom: Atom) -> Atom:
     return atom if isinstance(atom, core.Literal) else env.get(atom, atom)
 
 
-def bodies_of(eqn: core.JaxprEqn) -> Iterator[tuple[Any, Any]]:
+def bodies_of(eqn: core.JaxprEqn) -> Iterator[tuple[Place, core.ClosedJaxpr]]:
     """The closed jaxprs of a loop or branch, by where they stand among the equation's parameters."""
     for key in ("jaxpr", "body_jaxpr", "branches") if eqn.primitive.name in ("scan", "while", "cond") else ():
         value = eqn.params.get(key)
@@ -40,24 +50,23 @@ def bodies_of(eqn: core.JaxprEqn) -> Iterator[tuple[Any, Any]]:
             yield key, value
 
 
-def with_body(eqn: core.JaxprEqn, place: Any, body: Any) -> Any:
+def with_body(eqn: core.JaxprEqn, place: Place, body: core.ClosedJaxpr) -> core.JaxprEqn:
     """A loop or branch with another body."""
-    key, value = place, body
-    if isinstance(place, tuple):
-        key, k = place
-        value = (*eqn.params[key][:k], body, *eqn.params[key][k + 1 :])
-    return eqn.replace(params={**eqn.params, key: value})
+    if isinstance(place, str):
+        return eqn.replace(params={**eqn.params, place: body})
+    key, k = place
+    return eqn.replace(params={**eqn.params, key: (*eqn.params[key][:k], body, *eqn.params[key][k + 1 :])})
 
 
 class _Builder:
     """Collects equations, in variables of their own."""
 
     def __init__(self) -> None:
-        self.eqns: list[Any] = []
-        self.constvars: list[Any] = []
-        self.consts: list[Any] = []
+        self.eqns: list[core.JaxprEqn] = []
+        self.constvars: list[core.Var] = []
+        self.consts: list[ArrayLike] = []
 
-    def constant(self, var: Any, value: Any) -> Any:
+    def constant(self, var: core.Var, value: ArrayLike) -> core.Var:
         made = core.Var(var.aval)
         self.constvars.append(made)
         self.consts.append(value)
@@ -66,24 +75,24 @@ class _Builder:
     def inline(
         self,
         jaxpr: core.Jaxpr,
-        consts: Sequence[Any],
+        consts: Sequence[ArrayLike],
         inputs: Sequence[Atom],
-        source_info: Any = None,
-        called_at: Any = None,
+        source_info: SourceInfo | None = None,
+        called_at: SourceInfo | None = None,
     ) -> list[Atom]:
         """Adds the equations of a jaxpr, calls inlined; its outputs.
 
         They stand at `source_info` where that is given; those of a library's function, or of a ∇, where that was called:
         it may have been traced for another line.
         """
-        env: dict[Any, Atom] = dict(zip(jaxpr.invars, inputs, strict=True))
+        env: dict[core.Var, Atom] = dict(zip(jaxpr.invars, inputs, strict=True))
         env.update({var: self.constant(var, value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
         for eqn in jaxpr.eqns:
             at = called_at if called_at is not None and (is_under_nabla(eqn) or not user_frames(eqn)) else None
             self.add(eqn, env, source_info or at)
         return [_read(env, atom) for atom in jaxpr.outvars]
 
-    def add(self, eqn: core.JaxprEqn, env: dict[Any, Atom], source_info: Any = None) -> None:
+    def add(self, eqn: core.JaxprEqn, env: dict[core.Var, Atom], source_info: SourceInfo | None = None) -> None:
         """Adds one equation, and says in `env` what its results are now."""
         sources = [_read(env, atom) for atom in eqn.invars]
         if eqn.primitive.name in CALLS:
@@ -99,13 +108,13 @@ class _Builder:
         self.eqns.append(eqn.replace(invars=sources, outvars=made, source_info=source_info or eqn.source_info))
         env.update(zip(eqn.outvars, made, strict=True))
 
-    def close(self, jaxpr: core.Jaxpr, inputs: Sequence[Any], outputs: Sequence[Atom]) -> Any:
+    def close(self, jaxpr: core.Jaxpr, inputs: Sequence[core.Var], outputs: Sequence[Atom]) -> core.ClosedJaxpr:
         """The closed jaxpr of all that was collected."""
         made = jaxpr.replace(constvars=self.constvars, invars=list(inputs), outvars=list(outputs), eqns=self.eqns)
         return core.ClosedJaxpr(made, self.consts)
 
 
-def flattened(closed: core.ClosedJaxpr, called_at: Any = None) -> Any:
+def flattened(closed: core.ClosedJaxpr, called_at: SourceInfo | None = None) -> core.ClosedJaxpr:
     """The same computation without calls: functions under `jit`, `custom_jvp` and the like stand where they are called."""
     builder = _Builder()
     inputs = [core.Var(var.aval) for var in closed.jaxpr.invars]
@@ -113,7 +122,7 @@ def flattened(closed: core.ClosedJaxpr, called_at: Any = None) -> Any:
     return builder.close(closed.jaxpr, inputs, outputs)
 
 
-def replaced(closed: core.ClosedJaxpr, position: Position, f: Callable[..., Any], extras: Sequence[int] = ()) -> Any:
+def replaced(closed: core.ClosedJaxpr, position: Position, f: Function, extras: Sequence[int] = ()) -> core.ClosedJaxpr:
     """The computation with one equation's results computed otherwise.
 
     Args:
@@ -138,16 +147,16 @@ def replaced(closed: core.ClosedJaxpr, position: Position, f: Callable[..., Any]
     piece = _traced(f, operands, eqn.outvars)
     builder = _Builder()
     builder.eqns, builder.constvars, builder.consts = list(jaxpr.eqns[:k]), list(jaxpr.constvars), list(closed.consts)
-    env: dict[Any, Atom] = {}
+    env: dict[core.Var, Atom] = {}
     env.update(zip(eqn.outvars, builder.inline(piece.jaxpr, piece.consts, operands, eqn.source_info), strict=True))
     builder.eqns += [later.replace(invars=[_read(env, atom) for atom in later.invars]) for later in jaxpr.eqns[k + 1 :]]
     return builder.close(jaxpr, jaxpr.invars, [_read(env, atom) for atom in jaxpr.outvars])
 
 
-def _traced(f: Callable[..., Any], operands: Sequence[Atom], results: Sequence[Any]) -> Any:
-    shapes = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in operands]
+def _traced(f: Function, operands: Sequence[Atom], results: Sequence[core.Var]) -> core.ClosedJaxpr:
+    shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in operands]
 
-    def piece(*values: Any) -> list[Any]:
+    def piece(*values: jax.Array) -> list[jax.Array]:
         made = f(*values)
         return made if isinstance(made, list) else [made]
 
@@ -157,7 +166,7 @@ def _traced(f: Callable[..., Any], operands: Sequence[Atom], results: Sequence[A
         except Exception as error:  # JAX's, on operands that do not fit
             raise EditError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     found = [(aval.shape, aval.dtype) for aval in closed.out_avals]
-    wanted = [(var.aval.shape, var.aval.dtype) for var in results]
+    wanted = [(aval_of(var).shape, aval_of(var).dtype) for var in results]
     if found != wanted:
         raise EditError(f"returns {found} for {wanted}")
     return closed
@@ -172,28 +181,28 @@ class Body:
     """how many of the outputs count, from the first; None: all"""
 
     @property
-    def eqns(self) -> list[Any]:
+    def eqns(self) -> list[core.JaxprEqn]:
         """The equations."""
         return self.closed.jaxpr.eqns
 
     @cached_property
-    def values(self) -> list[Any]:
+    def values(self) -> list[core.Var]:
         """All variables: constants, inputs, then the results of each equation. Their numbers are the same at all shapes."""
         jaxpr = self.closed.jaxpr
         return [*jaxpr.constvars, *jaxpr.invars, *(var for eqn in jaxpr.eqns for var in eqn.outvars)]
 
     @cached_property
-    def number(self) -> dict[Any, int]:
+    def number(self) -> dict[Atom, int]:
         """The number of each variable."""
         return {var: k for k, var in enumerate(self.values)}
 
     @cached_property
-    def made_by(self) -> dict[Any, Any]:
+    def made_by(self) -> dict[core.Var, core.JaxprEqn]:
         """The equation behind each variable."""
         return {var: eqn for eqn in self.eqns for var in eqn.outvars}
 
     @cached_property
-    def constants(self) -> set[Any]:
+    def constants(self) -> set[core.Var]:
         """Variables that do not depend on the inputs."""
         found = set(self.closed.jaxpr.constvars)
         for eqn in self.eqns:
@@ -202,9 +211,9 @@ class Body:
         return found
 
     @cached_property
-    def asked(self) -> set[Any]:
+    def asked(self) -> set[core.Var]:
         """Values of which it is asked whether they are the very ones of others, as JAX's derivative of max does."""
-        found = set[Any]()
+        found = set[core.Var]()
         for eqn in reversed(self.eqns):
             moves = eqn.primitive.name in MOVEMENT and not found.isdisjoint(eqn.outvars)
             if moves or eqn.primitive.name in ("eq", "ne"):
@@ -222,7 +231,7 @@ class Body:
                 wanted.update(atom for atom in eqn.invars if not isinstance(atom, core.Literal))
         return flags[::-1]
 
-    def source(self, atom: Atom) -> Any:
+    def source(self, atom: Atom) -> core.JaxprEqn | None:
         """The equation behind a value; None for inputs, constants and literals."""
         return None if isinstance(atom, core.Literal) else self.made_by.get(atom)
 
@@ -233,10 +242,10 @@ class Body:
 
 def is_real(atom: Atom) -> bool:
     """Whether a value is made of real numbers."""
-    return bool(jax.numpy.issubdtype(atom.aval.dtype, np.floating))
+    return bool(jax.numpy.issubdtype(aval_of(atom).dtype, np.floating))
 
 
-def skeleton(closed: core.ClosedJaxpr) -> tuple[Any, ...]:
+def skeleton(closed: core.ClosedJaxpr) -> tuple[Hashable, ...]:
     """Equal for jaxprs of one structure, whatever their shapes."""
     return len(closed.consts), *(
         (eqn.primitive.name, len(eqn.invars), len(eqn.outvars), *(skeleton(body) for _, body in bodies_of(eqn)))
@@ -244,18 +253,18 @@ def skeleton(closed: core.ClosedJaxpr) -> tuple[Any, ...]:
     )
 
 
-def fingerprint(closed: core.ClosedJaxpr, n_outputs: int | None = None) -> tuple[Any, ...]:
+def fingerprint(closed: core.ClosedJaxpr, n_outputs: int | None = None) -> tuple[Hashable, ...]:
     """Equal for jaxprs that do the same steps: what no output needs, and what variables are called, left out."""
     body = Body(closed, n_outputs)
-    names: dict[Any, Any] = {var: k for k, var in enumerate(closed.jaxpr.invars)}
+    names: dict[core.Var, Hashable] = {var: k for k, var in enumerate(closed.jaxpr.invars)}
     names.update(
         {var: np.asarray(value).tobytes() for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)}
     )
 
-    def name(atom: Atom) -> Any:
+    def name(atom: Atom) -> Hashable:
         return ("literal", str(atom.val), str(atom.aval)) if isinstance(atom, core.Literal) else names[atom]
 
-    steps: list[Any] = []
+    steps: list[Hashable] = []
     for eqn, needed in zip(body.eqns, body.needed, strict=True):
         if needed:
             inside = {str(place): fingerprint(inner) for place, inner in bodies_of(eqn)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import jax
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.shrink import MOST_SHAPES, Differs
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation
 from manual_grad.domains import Domain
 
@@ -19,7 +19,7 @@ TRIES = 400
 Leaves = list[np.ndarray]
 
 
-def reduced(derivation: Derivation, args: tuple[Any, ...], differs: Differs) -> tuple[Any, ...]:
+def reduced(derivation: Derivation, args: Arguments, differs: Differs) -> Arguments:
     """The arguments with examples and dimensions left out and numbers made shorter, while the lines differ there."""
     leaves, structure = jax.tree.flatten(args)
     domains: list[Domain] = jax.tree.leaves(derivation.domain)

@@ -1,9 +1,8 @@
 """The reference judged: JAX's derivatives against the truth, which knows nothing of autodiff; and what XLA compiles."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.extend
@@ -17,8 +16,9 @@ from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
 from autodiff_ref.judge.program.walk import Plan, plan
 from autodiff_ref.judge.truth import Truth, truth_of
+from autodiff_ref.nabla import Nabla, split_arguments
 from autodiff_ref.nabla import nabla as jax_nabla
-from autodiff_ref.nabla import split_arguments
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import argument_names
 
 COARSE_BITS = {53: 40, 24: 15, 11: 6, 8: 4}
@@ -52,7 +52,7 @@ class WrongReference:
         )
 
 
-def arguments_of(call: NablaCall, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+def arguments_of(call: NablaCall, args: Arguments) -> Arguments | None:
     """The arguments a line differentiates a function at, rounded to floats; None where they are not finite."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
@@ -82,9 +82,9 @@ class Differentiated:
     @classmethod
     def of(
         cls,
-        f: Callable[..., Any],
+        f: Function,
         wrt: str | None,
-        args: tuple[Any, ...],
+        args: Arguments,
         name: str,
         labels: Sequence[bool],
         make_nabla: MakeNabla = jax_nabla,
@@ -104,12 +104,12 @@ class Differentiated:
         names = leaf_names(args, [called[k] if k < len(called) else f"argument {k}" for k in range(len(args))])
         return cls(name, *plans, differentiated_leaves(f, wrt, args), sizes, names, tuple(own_rules(value.jaxpr)))
 
-    def truth(self, args: tuple[Any, ...], *, beside_jax: bool = True) -> Truth:
+    def truth(self, args: Arguments, *, beside_jax: bool = True) -> Truth:
         """What is known of the gradient at one input of this shape: where JAX confirms it, or by quotients alone."""
         leaves = jax.tree.leaves(args)
         return truth_of(self.value, leaves, self.by, evaluator(self.gradient, args) if beside_jax else None, self.out_sizes)
 
-    def entry_name(self, args: tuple[Any, ...], flat: int) -> str:
+    def entry_name(self, args: Arguments, flat: int) -> str:
         """The name of an entry of the Jacobian: by w[0] of output 2."""
         leaves = jax.tree.leaves(args)
         position = 0
@@ -124,7 +124,7 @@ class Differentiated:
                 position += rows * columns
         raise AssertionError("an entry beyond the Jacobian")
 
-    def wrong(self, truth: Truth, args: tuple[Any, ...]) -> WrongReference | None:
+    def wrong(self, truth: Truth, args: Arguments) -> WrongReference | None:
         """What JAX gets wrong at an input that is no tie; None where it is right there, or that is not known."""
         if truth.tied or not truth.wrong:
             return None
@@ -135,13 +135,13 @@ class Differentiated:
         return WrongReference(self.name, where, self.entry_name(args, k), digits(truth.by_jax[k]), digits(value), self.rules)
 
 
-def _value(f: Callable[..., Any], nabla: Any, args: tuple[Any, ...]) -> Any:
+def _value(f: Function, nabla: Nabla | None, args: Arguments) -> PyTree:
     """f at its arguments, handed ∇ if it takes it."""
     takes = "nabla" in inspect.signature(f).parameters
     return f(*args, nabla=nabla) if takes else f(*args)
 
 
-def differentiated_leaves(f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...]) -> tuple[int, ...]:
+def differentiated_leaves(f: Function, wrt: str | None, args: Arguments) -> tuple[int, ...]:
     """Which leaves of f's arguments it is differentiated by."""
     leaves, structure = jax.tree.flatten(args)
     marked, _ = split_arguments(f, wrt, jax.tree.unflatten(structure, list(range(len(leaves)))))
@@ -187,19 +187,19 @@ class Miscompiled:
         return bool(arb(self.balls).overlaps(arb(self.eager, abs(self.eager) * 1e-6 + 1e-300)))
 
 
-def compiled_values(closed: core.ClosedJaxpr, args: tuple[Any, ...]) -> list[Any]:
+def compiled_values(closed: core.ClosedJaxpr, args: Arguments) -> list[np.ndarray]:
     """What XLA makes of a jaxpr, as one compiled program."""
     with jax.enable_x64(True):
         return [np.asarray(x) for x in jax.jit(jax.extend.core.jaxpr_as_fun(closed))(*jax.tree.leaves(args))]
 
 
-def eager_values(closed: core.ClosedJaxpr, args: tuple[Any, ...]) -> list[Any]:
+def eager_values(closed: core.ClosedJaxpr, args: Arguments) -> list[np.ndarray]:
     """What JAX makes of a jaxpr, operation by operation."""
     with jax.enable_x64(True), jax.disable_jit():
         return [np.asarray(x) for x in jax.extend.core.jaxpr_as_fun(closed)(*jax.tree.leaves(args))]
 
 
-def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: tuple[Any, ...], name: str) -> Miscompiled | None:
+def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: Arguments, name: str) -> Miscompiled | None:
     """Compares a compiled gradient with coarse balls at one input; None where it is inside, or nothing can be said."""
     if not _LEAVE_A_CHOICE.isdisjoint(_primitives(closed.jaxpr)):
         return None

@@ -1,9 +1,8 @@
 """From the lines of a derivation to plans: each line is traced once a shape, with JAX's ∇ handed in."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import jax
 import numpy as np
@@ -13,9 +12,11 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
+from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.nabla import Nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.trees import Arguments, Function, PyTree, Structure
 from manual_grad.derivation import REFERENCE as REFERENCE
 from manual_grad.derivation import Derivation, label_of
 
@@ -23,13 +24,17 @@ MakeNabla = Callable[[str | None], Nabla]
 """wrt -> ∇"""
 
 
+ShapeKey = tuple[tuple[tuple[int, ...], str], ...]
+"""of each leaf of some arguments its shape and dtype"""
+
+
 @dataclass(frozen=True)
 class NablaCall:
     """One use of ∇ in a line: the function, by what, and a plan for the arguments it was differentiated at."""
 
-    f: Callable[..., Any]
+    f: Function
     wrt: str | None
-    structure: Any
+    structure: Structure
     arguments: Plan
 
     @property
@@ -39,7 +44,7 @@ class NablaCall:
         return "∇ of a lambda" if label == "<lambda>" else f"∇{label}"
 
     @property
-    def key(self) -> Any:
+    def key(self) -> Hashable:
         """Equal for uses of the same function by the same variable; functions made anew by each trace are the same."""
         cells = [cell.cell_contents for cell in getattr(self.f, "__closure__", None) or ()]
         held = tuple(cell if isinstance(cell, int | float | str | None) else type(cell).__name__ for cell in cells)
@@ -55,7 +60,7 @@ class Traced:
     """for its value"""
     closed: core.ClosedJaxpr
     """its jaxpr: its value, then the arguments of every use of ∇"""
-    shapes: Any
+    shapes: PyTree
     """what it returns"""
     reason: str = ""
     """why there is no plan"""
@@ -68,17 +73,17 @@ class Traced:
 class Call:
     """One use of ∇ while a line is traced."""
 
-    f: Callable[..., Any]
+    f: Function
     wrt: str | None
-    args: tuple[Any, ...]
+    args: Arguments
 
 
-def shape_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
+def shape_key(args: Arguments) -> ShapeKey:
     """Equal for arguments that one trace serves."""
     return tuple((np.shape(leaf), _dtype(leaf).str) for leaf in jax.tree.leaves(args))
 
 
-def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
+def trace_reference(derivation: Derivation, args: Arguments, nabla: MakeNabla = jax_nabla) -> Traced:
     """JAX's own gradient of `of`, or what `equals` returns; its shapes are what every line must return.
 
     Raises:
@@ -88,7 +93,7 @@ def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNa
         check_call(derivation.of, f"`{derivation.reference}`", derivation, args, nabla=takes_nabla(derivation.of))
         return trace_of(derivation, args, nabla)
 
-    def gradient(*args: Any, nabla: Any) -> Any:
+    def gradient(*args: PyTree, nabla: Nabla) -> PyTree:
         return _without_functions(nabla(derivation.of)(*args))
 
     name = label_of(derivation.of)
@@ -105,13 +110,13 @@ def trace_reference(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNa
     return replace(traced, label=REFERENCE)
 
 
-def trace_of(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla = jax_nabla) -> Traced:
+def trace_of(derivation: Derivation, args: Arguments, nabla: MakeNabla = jax_nabla) -> Traced:
     """`of` itself, and what it hands to ∇."""
     return _trace(with_nabla(derivation.of), label_of(derivation.of), derivation, args, nabla)
 
 
 def trace_line(
-    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla = jax_nabla
+    derivation: Derivation, line: Function, args: Arguments, shapes: PyTree, nabla: MakeNabla = jax_nabla
 ) -> Traced:
     """One line at the shapes of `args`.
 
@@ -124,13 +129,11 @@ def trace_line(
         raise placed(error, line) from error.__cause__
 
 
-def _traced_line(
-    derivation: Derivation, line: Callable[..., Any], args: tuple[Any, ...], shapes: Any, nabla: MakeNabla
-) -> Traced:
+def _traced_line(derivation: Derivation, line: Function, args: Arguments, shapes: PyTree, nabla: MakeNabla) -> Traced:
     label = label_of(line)
     check_call(line, label, derivation, args, nabla=takes_nabla(line))
 
-    def checked(*args: Any, nabla: Any) -> Any:
+    def checked(*args: PyTree, nabla: Nabla) -> PyTree:
         value = _without_functions(with_nabla(line)(*args, nabla=nabla))
         check_value(value, label, derivation)
         return value
@@ -146,7 +149,7 @@ def _traced_line(
     return traced
 
 
-def _what_is_wanted(derivation: Derivation, shapes: Any) -> str:
+def _what_is_wanted(derivation: Derivation, shapes: PyTree) -> str:
     """The shape that lines return, and why."""
     if not derivation.is_gradient:
         return f"`{derivation.reference}`, which it is to equal, {_describe(shapes)}"
@@ -156,7 +159,7 @@ def _what_is_wanted(derivation: Derivation, shapes: Any) -> str:
     )
 
 
-def allowed_of(line: Callable[..., Any]) -> float:
+def allowed_of(line: Function) -> float:
     """The relative difference up to which a line claims to be right: an ulp of float64, or what `within` says."""
     claimed = getattr(line, "within", None)
     if claimed is None:
@@ -164,7 +167,7 @@ def allowed_of(line: Callable[..., Any]) -> float:
     return claimed.relative if claimed.relative is not None else claimed.ulps * ULP
 
 
-def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, ours: Any, gradient: Any) -> str:
+def _is_no_sum(derivation: Derivation, args: Arguments, nabla: MakeNabla, ours: PyTree, gradient: PyTree) -> str:
     if not derivation.is_gradient:
         return ""
     (returned, *more), (wanted, *rest) = jax.tree.leaves(ours) or [None], jax.tree.leaves(gradient)
@@ -174,7 +177,7 @@ def _is_no_sum(derivation: Derivation, args: tuple[Any, ...], nabla: MakeNabla, 
     return is_no_sum(label_of(derivation.of), value, tuple(returned.shape), tuple(wanted.shape))
 
 
-def takes_nabla(f: Callable[..., Any]) -> bool:
+def takes_nabla(f: Function) -> bool:
     """Whether a function has an argument of that name."""
     try:
         return "nabla" in inspect.signature(f).parameters
@@ -182,32 +185,32 @@ def takes_nabla(f: Callable[..., Any]) -> bool:
         return False
 
 
-def with_nabla(f: Callable[..., Any]) -> Callable[..., Any]:
+def with_nabla(f: Function) -> Function:
     """`f`, handed ∇ if it takes it."""
     return f if takes_nabla(f) else lambda *args, nabla: f(*args)
 
 
-def _without_functions(value: Any) -> Any:
+def _without_functions(value: PyTree) -> PyTree:
     """What a line returns, with None where a dataclass holds a function: there is nothing to differentiate by."""
     is_function = lambda leaf: isinstance(leaf, jax.tree_util.Partial) or (callable(leaf) and not hasattr(leaf, "dtype"))  # noqa: E731
     return jax.tree.map(lambda leaf: None if is_function(leaf) else leaf, value, is_leaf=is_function)
 
 
-def _abstract(args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _abstract(args: Arguments) -> Arguments:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), _dtype(leaf)), args)
 
 
-def _dtype(leaf: Any) -> Any:
+def _dtype(leaf: PyTree) -> np.dtype[np.generic]:
     """The type of an array, a tracer or a number."""
     return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
 
 
-def _flat_shapes(shapes: Any) -> tuple[str, list[Any]]:
+def _flat_shapes(shapes: PyTree) -> tuple[str, list[tuple[int, ...]]]:
     leaves, structure = jax.tree.flatten(shapes)
     return ("" if len(leaves) == 1 else str(structure)), [tuple(leaf.shape) for leaf in leaves]
 
 
-def _describe(shapes: Any) -> str:
+def _describe(shapes: PyTree) -> str:
     leaves = jax.tree.leaves(shapes)
     if len(leaves) == 1:
         return f"shape {tuple(leaves[0].shape)}"
@@ -215,10 +218,10 @@ def _describe(shapes: Any) -> str:
 
 
 def _trace(
-    f: Callable[..., Any],
+    f: Function,
     label: str,
     derivation: Derivation,
-    args: tuple[Any, ...],
+    args: Arguments,
     nabla: MakeNabla,
     *,
     record: bool = True,
@@ -244,8 +247,8 @@ def _trace(
 
 
 def jaxpr_of(
-    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, nabla: MakeNabla = jax_nabla, *, record: bool = True
-) -> tuple[Any, Any, list[Call]]:
+    f: Function, args: Arguments, wrt: str | None, nabla: MakeNabla = jax_nabla, *, record: bool = True
+) -> tuple[core.ClosedJaxpr, PyTree, list[Call]]:
     """The jaxpr of a line: its value, then the arguments of every use of ∇; the value's shapes; and these uses."""
     try:
         return _jaxpr(f, args, wrt, nabla, record=record)
@@ -254,27 +257,27 @@ def jaxpr_of(
 
 
 def _jaxpr(
-    f: Callable[..., Any], args: tuple[Any, ...], wrt: str | None, nabla: MakeNabla, *, record: bool
-) -> tuple[Any, Any, list[Call]]:
+    f: Function, args: Arguments, wrt: str | None, nabla: MakeNabla, *, record: bool
+) -> tuple[core.ClosedJaxpr, PyTree, list[Call]]:
     leaves, structure = jax.tree.flatten(_abstract(args))
     calls: list[Call] = []
     handed = _recording(wrt, nabla, calls) if record else nabla(wrt)
 
-    def flat(*leaves: Any) -> Any:
+    def flat(*leaves: jax.Array) -> tuple[PyTree, list[list[jax.Array]]]:
         calls.clear()
         value = f(*jax.tree.unflatten(structure, leaves), nabla=handed)
         return value, [jax.tree.leaves(call.args) for call in calls]
 
     with jax.enable_x64(True):
         closed, (shapes, _) = jax.make_jaxpr(flat, return_shape=True)(*leaves)
-    return closed, shapes, calls
+    return where_followed(closed), shapes, calls
 
 
 def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:
     gradient_of = nabla(wrt)
 
-    def recording(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
-        def jacobian(*args: Any) -> Any:
+    def recording(f: Function, wrt: str | None = wrt) -> Function:
+        def jacobian(*args: PyTree) -> PyTree:
             calls.append(Call(f, wrt, with_functions_held(args)))
             return gradient_of(f, wrt)(*args)
 

@@ -1,6 +1,6 @@
 """What has been traced of a derivation, each once: its lines at every shape, and ∇ of every function the lines share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
@@ -11,11 +11,12 @@ from jax.core import Tracer
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
-from autodiff_ref.judge.lines.trace import Traced, shape_key, trace_line, trace_of, trace_reference
+from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
 from autodiff_ref.nabla import Nabla, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation, Line
 
 T = TypeVar("T")
@@ -29,12 +30,12 @@ class Traces:
 
     def __init__(self, derivation: Derivation) -> None:
         self.derivation = derivation
-        self._traced: dict[tuple[Any, ...], Traced] = {}
-        self._gradients: dict[tuple[int, str | None], Callable[..., Any]] = {}
-        self._found: dict[tuple[Any, ...], Any] = {}
-        self._in_numpy: dict[int, Callable[..., Any]] = {}
+        self._traced: dict[tuple[int | str, ShapeKey], Traced] = {}
+        self._gradients: dict[tuple[int, str | None], Function] = {}
+        self._found: dict[tuple[Hashable, ...], Any] = {}
+        self._in_numpy: dict[int, Function] = {}
         """by the id of a function that is written for NumPy, the same for JAX"""
-        self._kept: list[Any] = []
+        self._kept: list[Function] = []
         """the functions that are known by their ids, so that these stay their own"""
 
     def shared_with(self, derivation: Derivation) -> "Traces":
@@ -51,7 +52,7 @@ class Traces:
         shared.derivation = derivation
         return shared
 
-    def line(self, line: Line | None, args: tuple[Any, ...]) -> Traced:
+    def line(self, line: Line | None, args: Arguments) -> Traced:
         """A line at the shapes of `args`; None is the reference.
 
         Raises:
@@ -70,14 +71,14 @@ class Traces:
                 )
         return self._traced[key]
 
-    def is_in_numpy(self, f: Callable[..., Any]) -> bool:
+    def is_in_numpy(self, f: Function) -> bool:
         """Whether a function was traced as NumPy code."""
         return id(f) in self._in_numpy
 
-    def _of(self, of: Callable[..., Any]) -> Derivation:
+    def _of(self, of: Function) -> Derivation:
         return self.derivation if of is self.derivation.of else self.derivation.with_function(of)
 
-    def _read(self, f: Callable[..., Any], trace: Callable[[Callable[..., Any]], T]) -> T:
+    def _read(self, f: Function, trace: Callable[[Function], T]) -> T:
         """Traces a function as JAX's code, or where that fails or it writes in place, as NumPy's.
 
         Raises:
@@ -107,7 +108,7 @@ class Traces:
         """All that has been traced so far."""
         return list(self._traced.values())
 
-    def of(self, args: tuple[Any, ...]) -> Traced:
+    def of(self, args: Arguments) -> Traced:
         """The function that is differentiated, and what it hands to ∇ itself."""
         key = "of", shape_key(args)
         if key not in self._traced:
@@ -118,8 +119,8 @@ class Traces:
         """JAX's ∇, under `jit`, which traces the derivative of a function once for all lines that need it."""
         derivative_of, staged = jax_nabla(wrt), staged_nabla(wrt)
 
-        def gradient_of(f: Callable[..., Any], wrt: str | None = wrt) -> Callable[..., Any]:
-            def at(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        def gradient_of(f: Function, wrt: str | None = wrt) -> Function:
+            def at(f: Function, args: Arguments) -> PyTree:
                 if not all(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
                     return derivative_of(f, wrt)(*args)  # numbers may be meant to be known, and under jit are not
                 if (id(f), wrt) not in self._gradients:
@@ -127,7 +128,7 @@ class Traces:
                     self._gradients[id(f), wrt] = jax.jit(staged(f, wrt))
                 return self._gradients[id(f), wrt](*args)
 
-            def jacobian(*args: Any) -> Any:
+            def jacobian(*args: PyTree) -> PyTree:
                 return self._read(f, lambda f: at(f, with_functions_held(bare(args))))
 
             return jacobian
@@ -135,7 +136,7 @@ class Traces:
         return gradient_of
 
     def differentiated(
-        self, f: Callable[..., Any], wrt: str | None, args: tuple[Any, ...], name: str, labels: Sequence[bool]
+        self, f: Function, wrt: str | None, args: Arguments, name: str, labels: Sequence[bool]
     ) -> Differentiated:
         """A function and JAX's derivative of it, at the shapes of `args`."""
         key = "differentiated", id(f), wrt, shape_key(args)
@@ -144,7 +145,7 @@ class Traces:
             self._found[key] = Differentiated.of(self._in_numpy.get(id(f), f), wrt, args, name, labels, self.nabla)
         return self._found[key]
 
-    def once(self, what: str, f: Any, wrt: str | None, args: tuple[Any, ...], find: Callable[[], T]) -> T:
+    def once(self, what: str, f: Function, wrt: str | None, args: Arguments, find: Callable[[], T]) -> T:
         """What `find` finds out of a function at its arguments; asked a second time, the same."""
         values = tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(args))
         key = what, id(f), wrt, shape_key(args), values

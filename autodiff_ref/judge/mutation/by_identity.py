@@ -1,8 +1,8 @@
 """Identities: other ways to compute an equation, equal to it as real functions wherever it is defined."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend import core
@@ -11,6 +11,7 @@ from autodiff_ref.judge.lines.jaxprs import is_real
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
 from autodiff_ref.judge.mutation.forms import shifted_exponent, stable_form
 from autodiff_ref.judge.mutation.running import computes, like
+from autodiff_ref.judge.program.plans import aval_of
 
 SUMS = ("add", "add_any", "sub")
 
@@ -41,7 +42,7 @@ def reassociate(site: Site) -> Iterator[Change]:
         if axis is not None:
             yield Change("backwards", "a sum runs backwards", lambda x: site.bind(jnp.flip(x, axis)))
 
-            def halves(x: Any) -> Any:
+            def halves(x: jax.Array) -> jax.Array:
                 half = x.shape[axis] // 2
                 first, second = jnp.split(x, [half], axis)
                 return site.bind(first) + site.bind(second)
@@ -49,8 +50,8 @@ def reassociate(site: Site) -> Iterator[Change]:
             yield Change("halves", "a sum is the sum of two halves", halves)
 
 
-def _variables(eqn: core.JaxprEqn) -> list[Any]:
-    return [atom for atom in eqn.invars if not hasattr(atom, "val")]
+def _variables(eqn: core.JaxprEqn) -> list[core.Var]:
+    return [atom for atom in eqn.invars if isinstance(atom, core.Var)]
 
 
 def distribute(site: Site) -> Iterator[Change]:
@@ -61,12 +62,12 @@ def distribute(site: Site) -> Iterator[Change]:
         before = site.body.source(operand)
         if before is None or before.primitive.name not in SUMS or (site.name == "div" and j == 1):
             continue
-        terms, shape = [*before.invars], operand.aval.shape
-        if any(hasattr(term, "val") for term in terms):
+        terms, shape = [term for term in before.invars if isinstance(term, core.Var)], aval_of(operand).shape
+        if len(terms) < len(before.invars):
             continue
         minus = before.primitive.name == "sub"
 
-        def spread(*xs: Any, j: int = j, shape: Any = shape, minus: bool = minus) -> Any:
+        def spread(*xs: jax.Array, j: int = j, shape: tuple[int, ...] = shape, minus: bool = minus) -> jax.Array:
             *own, a, b = xs
             first, second = (site.bind(*own[:j], jnp.broadcast_to(term, shape), *own[j + 1 :]) for term in (a, b))
             return first - second if minus else first + second
@@ -98,11 +99,11 @@ def loop(site: Site) -> Iterator[Change]:
     if site.name == "reduce_sum" and len(site.eqn.params["axes"]) == 1 and computes(site):
         axis = int(site.eqn.params["axes"][0])
 
-        def by_scan(x: Any) -> Any:
+        def by_scan(x: jax.Array) -> jax.Array:
             rows = jnp.moveaxis(x, axis, 0)
             return lax.scan(lambda total, row: (total + row, None), jnp.zeros_like(rows[0]), rows)[0]
 
-        def by_fori(x: Any) -> Any:
+        def by_fori(x: jax.Array) -> jax.Array:
             rows = jnp.moveaxis(x, axis, 0)
             return lax.fori_loop(0, rows.shape[0], lambda i, total: total + rows[i], jnp.zeros_like(rows[0]))
 
@@ -112,7 +113,7 @@ def loop(site: Site) -> Iterator[Change]:
         (left, right), (batch, _) = site.eqn.params["dimension_numbers"]
         if len(left) == 1 and not batch:
 
-            def products(x: Any, y: Any) -> Any:
+            def products(x: jax.Array, y: jax.Array) -> jax.Array:
                 a, b = jnp.moveaxis(x, int(left[0]), 0), jnp.moveaxis(y, int(right[0]), 0)
                 start = jnp.zeros(site.result.shape, site.result.dtype)
                 step = lambda total, pair: (total + jnp.tensordot(pair[0], pair[1], axes=0), None)  # noqa: E731
@@ -152,13 +153,13 @@ def add_and_subtract(site: Site) -> Iterator[Change]:
     """(f + t) − t, f (1 + t²)/(1 + t²), f (sin² t + cos² t) for f, with another value t."""
     if not computes(site):
         return
-    ways: dict[str, Callable[[Any, Any], Any]] = {
+    ways: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
         "+ t − t": lambda f, t: (f + t) - t,
         "· (1 + t²)/(1 + t²)": lambda f, t: f * (1 + t * t) / (1 + t * t),
         "· (sin² t + cos² t)": lambda f, t: f * (jnp.sin(t) ** 2 + jnp.cos(t) ** 2),
     }
     for number, var in site.earlier():
-        if var.aval.shape == site.result.shape and is_real(var):
+        if aval_of(var).shape == site.result.shape and is_real(var):
             for way, f in ways.items():
                 yield Change(
                     f"{way}, value {number}",
@@ -203,14 +204,14 @@ def rearranged(site: Site) -> Iterator[Change]:
         (left, right), (batch, _) = site.eqn.params["dimension_numbers"]
         if len(left) == 1 and not batch:
 
-            def as_sum(x: Any, y: Any) -> Any:
+            def as_sum(x: jax.Array, y: jax.Array) -> jax.Array:
                 a, b = jnp.moveaxis(x, int(left[0]), -1), jnp.moveaxis(y, int(right[0]), -1)
                 return jnp.sum(a.reshape(*a.shape[:-1], *([1] * (b.ndim - 1)), a.shape[-1]) * b, axis=-1)
 
             yield Change("Σ", "a contraction is a sum of products", as_sum)
 
 
-def _either(value: Any) -> Any:
+def _either(value: jax.Array) -> jax.Array:
     return jnp.where(value > 0, value, value * 1.0)
 
 

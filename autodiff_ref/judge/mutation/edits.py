@@ -5,7 +5,7 @@ of change, and which change of that kind. At a shape at which the jaxpr has anot
 the edit does not exist, and the line stays as it is there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import line_error
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.judge.lines.jaxprs import (
+    Atom,
     Body,
     EditError,
     Position,
@@ -28,7 +29,10 @@ from autodiff_ref.judge.lines.jaxprs import (
     replaced,
     skeleton,
 )
-from autodiff_ref.judge.lines.trace import Call, jaxpr_of, shape_key, with_nabla
+from autodiff_ref.judge.lines.trace import Call, ShapeKey, jaxpr_of, shape_key, with_nabla
+from autodiff_ref.judge.program.plans import Shaped, aval_of
+from autodiff_ref.nabla import Nabla
+from autodiff_ref.trees import Arguments, Function, PyTree, Structure
 from manual_grad.derivation import Derivation, Line, formula_of, label_of
 from manual_grad.domains import Domain
 
@@ -40,7 +44,7 @@ class Change:
     detail: str
     """tells it from the other changes of its kind at the same equation, in the same words at every shape"""
     sentence: str
-    apply: Callable[..., Any]
+    apply: Function
     """of the equation's operands, then of `extras`: its results"""
     extras: tuple[int, ...] = ()
     """other values of the same body, as `Body.values` numbers them"""
@@ -53,11 +57,11 @@ class Site:
     body: Body
     k: int
     position: Position
-    labels: Mapping[Any, Domain]
+    labels: Mapping[core.Var, Domain]
     """the inputs that hold labels, and of which kind"""
 
     @property
-    def eqn(self) -> Any:
+    def eqn(self) -> core.JaxprEqn:
         """The equation."""
         return self.body.eqns[self.k]
 
@@ -67,21 +71,21 @@ class Site:
         return self.eqn.primitive.name
 
     @property
-    def operands(self) -> list[Any]:
+    def operands(self) -> list[Atom]:
         """What it is computed from."""
         return self.eqn.invars
 
     @property
-    def result(self) -> Any:
+    def result(self) -> Shaped:
         """The abstract value of its first result."""
-        return self.eqn.outvars[0].aval
+        return aval_of(self.eqn.outvars[0])
 
-    def bind(self, *operands: Any, **params: Any) -> Any:
+    def bind(self, *operands: jax.Array, **params: object) -> Any:
         """The primitive on other operands, or with other parameters."""
         made = self.eqn.primitive.bind(*operands, **{**self.eqn.params, **params})
         return list(made) if self.eqn.primitive.multiple_results else made
 
-    def earlier(self) -> Iterator[tuple[int, Any]]:
+    def earlier(self) -> Iterator[tuple[int, core.Var]]:
         """The values that stand when this equation is computed, numbered."""
         first = self.body.number[self.eqn.outvars[0]]
         yield from ((k, var) for k, var in enumerate(self.body.values[:first]))
@@ -107,12 +111,12 @@ class Flat:
 
     closed: core.ClosedJaxpr
     """its value, then the arguments of every use of ∇"""
-    structure: Any
+    structure: Structure
     """of its value"""
     calls: list[Call]
 
     @cached_property
-    def skeleton(self) -> Any:
+    def skeleton(self) -> Hashable:
         """Its structure, whatever the shapes."""
         return skeleton(self.closed)
 
@@ -127,11 +131,11 @@ class Editable:
 
     def __init__(self, derivation: Derivation, line: Line, kinds: Kinds) -> None:
         self.derivation, self.line, self.kinds = derivation, line, kinds
-        self._flat: dict[Any, Flat] = {}
+        self._flat: dict[ShapeKey, Flat] = {}
         sizes = main_sizes(derivation.domain, derivation.sizes)[0]
         self.typical = draw_arguments(derivation.domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
 
-    def at(self, args: tuple[Any, ...]) -> Flat:
+    def at(self, args: Arguments) -> Flat:
         """The line at the shapes of `args`.
 
         Raises:
@@ -152,7 +156,7 @@ class Editable:
         held = zip(closed.jaxpr.invars, domains, strict=True)
         yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if row_of(leaf).known})
 
-    def changed(self, closed: core.ClosedJaxpr, edit: Edit, n_outputs: int) -> Any:
+    def changed(self, closed: core.ClosedJaxpr, edit: Edit, n_outputs: int) -> core.ClosedJaxpr:
         """A jaxpr with an edit made.
 
         Raises:
@@ -166,7 +170,7 @@ class Editable:
             raise EditError("the equation does not allow this change here")
         return replaced(closed, edit.position, change.apply, change.extras)
 
-    def edited(self, edits: Sequence[Edit], args: tuple[Any, ...]) -> Any:
+    def edited(self, edits: Sequence[Edit], args: Arguments) -> core.ClosedJaxpr | None:
         """The line's flat jaxpr at the shapes of `args` with the edits made in turn; None where they do not exist."""
         flat = self.at(args)
         closed = flat.closed
@@ -185,9 +189,9 @@ class Editable:
         JAX's ∇ is part of what was edited. Each use of the ∇ that it is handed is repeated, so that a judge sees what the
         line differentiates.
         """
-        made: dict[Any, Any] = {}
+        made: dict[ShapeKey, core.ClosedJaxpr] = {}
 
-        def edited(*args: Any, nabla: Any) -> Any:
+        def edited(*args: PyTree, nabla: Nabla) -> PyTree:
             flat, key = self.at(args), shape_key(args)
             if key not in made:
                 changed = self.edited(edits, args)
@@ -204,7 +208,7 @@ class Editable:
         return edited
 
 
-def _repeat_calls(calls: Sequence[Call], arguments: Sequence[Any], nabla: Any) -> None:
+def _repeat_calls(calls: Sequence[Call], arguments: Sequence[jax.Array], nabla: Nabla) -> None:
     start = 0
     for call in calls:
         leaves, structure = jax.tree.flatten(call.args)
@@ -216,7 +220,7 @@ def _repeat_calls(calls: Sequence[Call], arguments: Sequence[Any], nabla: Any) -
             continue
 
 
-def _sites(body: Body, before: Position, labels: Mapping[Any, Domain]) -> Iterator[Site]:
+def _sites(body: Body, before: Position, labels: Mapping[core.Var, Domain]) -> Iterator[Site]:
     for k, (eqn, needed) in enumerate(zip(body.eqns, body.needed, strict=True)):
         if needed:
             yield Site(body, k, (*before, k), labels)
@@ -248,7 +252,7 @@ def chosen(editable: Editable, closed: core.ClosedJaxpr, n_outputs: int, rng: np
         for kind, changes in editable.kinds.items()
     ]
     rng.shuffle(queues)  # pyright: ignore[reportArgumentType]
-    seen = {fingerprint(closed, n_outputs)}
+    seen: set[Hashable] = {fingerprint(closed, n_outputs)}
     while queues:
         for queue in list(queues):
             found = _first_new(queue, closed, n_outputs, seen)
@@ -279,7 +283,7 @@ def _options(
 
 
 def _first_new(
-    queue: Iterator[tuple[Site, Edit, Change]], closed: core.ClosedJaxpr, n_outputs: int, seen: set[Any]
+    queue: Iterator[tuple[Site, Edit, Change]], closed: core.ClosedJaxpr, n_outputs: int, seen: set[Hashable]
 ) -> Chosen | None:
     for site, edit, change in queue:
         try:

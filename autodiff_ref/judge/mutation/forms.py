@@ -1,13 +1,14 @@
 """Identities of functions: the forms that keep their digits, and exponents shifted by the largest."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.lines.jaxprs import Atom
 from autodiff_ref.judge.mutation.edits import Change, Site
 from autodiff_ref.judge.mutation.running import computes, like
 
@@ -32,11 +33,11 @@ def stable_form(site: Site) -> Iterator[Change]:
             yield Change("σ(−z)", "1 − σ(z) becomes σ(−z)", lambda *xs: jax.nn.sigmoid(-xs[-1]), (number,))
 
 
-def _is_constant_one(atom: Any) -> bool:
-    return hasattr(atom, "val") and np.ndim(atom.val) == 0 and float(atom.val) == 1.0
+def _is_constant_one(atom: Atom) -> bool:
+    return isinstance(atom, core.Literal) and np.ndim(atom.val) == 0 and float(atom.val) == 1.0
 
 
-def _power(x: Any, y: int) -> Any:
+def _power(x: jax.Array, y: int) -> jax.Array:
     product = jnp.ones_like(x)
     for _ in range(abs(y)):
         product = product * x
@@ -47,7 +48,7 @@ def shifted_exponent(site: Site) -> Iterator[Change]:
     """e^m e^(x − m) for e^x, with the maximum m: the shift of softmax and logsumexp."""
     if site.name == "exp" and computes(site) and len(site.result.shape) >= 1:
 
-        def shifted(x: Any) -> Any:
+        def shifted(x: jax.Array) -> jax.Array:
             m = jnp.max(x, axis=-1, keepdims=True)
             return jnp.exp(m) * jnp.exp(x - m)
 
@@ -63,7 +64,7 @@ def shifted_exponent(site: Site) -> Iterator[Change]:
         ):
             axes = tuple(int(axis) for axis in before.params["axes"])
 
-            def logsumexp(_: Any, x: Any) -> Any:
+            def logsumexp(_: object, x: jax.Array) -> jax.Array:
                 m = jnp.max(x, axis=axes, keepdims=True)
                 return jnp.log(jnp.sum(jnp.exp(x - m), axis=axes)) + jnp.squeeze(m, axes)
 

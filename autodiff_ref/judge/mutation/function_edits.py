@@ -1,13 +1,14 @@
 """Mistakes in functions: another one of the same family, another power, the slope of another one."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.lines.jaxprs import Atom
 from autodiff_ref.judge.mutation.edits import Change, Site
 from autodiff_ref.judge.mutation.running import computes, like
 
@@ -63,7 +64,7 @@ def _slope(site: Site) -> Iterator[Change]:
             )
         elif before is not None and before.primitive.name == "mul" and s in before.invars:
             c = before.invars[1 - before.invars.index(s)]
-            if not hasattr(c, "val"):
+            if isinstance(c, core.Var):
                 yield Change(
                     f"tanh' for σ', {j}",
                     "1 − s², the slope of tanh, stands for s (1 − s), that of σ",
@@ -86,8 +87,9 @@ def _one_minus_square(site: Site) -> int | None:
         return None
     if square.primitive.name == "mul" and square.invars[0] is not square.invars[1]:
         return None
-    return number.get(square.invars[0])
+    squared = square.invars[0]
+    return number.get(squared) if isinstance(squared, core.Var) else None
 
 
-def _is_one(atom: Any) -> bool:
-    return hasattr(atom, "val") and np.ndim(atom.val) == 0 and float(atom.val) == 1.0
+def _is_one(atom: Atom) -> bool:
+    return isinstance(atom, core.Literal) and np.ndim(atom.val) == 0 and float(atom.val) == 1.0

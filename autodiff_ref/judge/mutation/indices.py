@@ -1,18 +1,20 @@
 """Mistakes of place: the next entry, another axis, a transposed matrix."""
 
 from collections.abc import Iterator
-from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax.extend import core
 
-from autodiff_ref.judge.lines.jaxprs import is_real, is_under_nabla
+from autodiff_ref.judge.lines.jaxprs import Atom, is_real, is_under_nabla
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
+from autodiff_ref.judge.program.plans import Params, aval_of
 
 
 def wrong_index(site: Site) -> Iterator[Change]:
     """x[i + 1] for x[i], around the end."""
-    shape = site.operands[0].aval.shape if site.operands else ()
-    if site.name in ("slice", "gather", "dynamic_slice", "scatter-add", "scatter") and site.result.shape is not None:
+    shape = aval_of(site.operands[0]).shape if site.operands else ()
+    if site.name in ("slice", "gather", "dynamic_slice", "scatter-add", "scatter"):
         for axis in _indexed(site):
             if site.name.startswith("scatter"):
                 yield Change(f"axis {axis}", _FURTHER.format(axis), lambda *xs, axis=axis: jnp.roll(site.bind(*xs), 1, axis))
@@ -35,13 +37,13 @@ def wrong_index(site: Site) -> Iterator[Change]:
 _FURTHER = "the next entry along axis {} stands for the one that is meant"
 
 
-def _turned(parts: list[Any]) -> list[Any]:
+def _turned(parts: list[jax.Array]) -> list[jax.Array]:
     return [*parts[1:], parts[0]]
 
 
 def _indexed(site: Site) -> list[int]:
     """The axes along which an equation picks entries."""
-    shape, params = site.operands[0].aval.shape, site.eqn.params
+    shape, params = aval_of(site.operands[0]).shape, site.eqn.params
     if site.name == "slice":
         return [k for k, size in enumerate(site.result.shape) if size < shape[k]]
     if site.name == "dynamic_slice":
@@ -66,7 +68,7 @@ def wrong_axis(site: Site) -> Iterator[Change]:
         yield Change("axis", f"`{site.name}` runs along another axis", lambda x: site.bind(x, axis=axis))
     elif site.name in ("reduce_sum", "reduce_max", "reduce_prod", "reduce_min"):
         (*axes,) = site.eqn.params["axes"]
-        rank = len(site.operands[0].aval.shape)
+        rank = len(aval_of(site.operands[0]).shape)
         for other in [k for k in range(rank) if k not in axes][: len(axes) == 1]:
             yield Change(
                 "axis", f"`{site.name}` runs along another axis", lambda x, other=other: site.bind(x, axes=(other,))
@@ -75,7 +77,7 @@ def wrong_axis(site: Site) -> Iterator[Change]:
         kept = [int(k) for k in site.eqn.params["broadcast_dimensions"]]
         for j, axis in enumerate(kept):
             for other in range(len(shape)):
-                if other not in kept and shape[other] == shape[axis] == site.operands[0].aval.shape[j]:
+                if other not in kept and shape[other] == shape[axis] == aval_of(site.operands[0]).shape[j]:
                     to = tuple(sorted([*kept[:j], other, *kept[j + 1 :]]))
                     if to.index(other) == j:
                         yield Change(
@@ -95,18 +97,20 @@ def _kept_axis(site: Site) -> Iterator[Change]:
         if reduction is None or len(reduction.params["axes"]) != 1:
             continue
         (whole,), (axis,) = reduction.invars, reduction.params["axes"]
-        if hasattr(whole, "val") or whole.aval.shape != site.result.shape or whole not in site.body.number:
+        if isinstance(whole, core.Literal) or aval_of(whole).shape != site.result.shape or whole not in site.body.number:
             continue
         primitive, params = reduction.primitive, {**reduction.params, "axes": (1 - int(axis),)}
 
-        def other(*xs: Any, j: int = j, primitive: Any = primitive, params: Any = params, axis: int = int(axis)) -> Any:
+        def other(
+            *xs: jax.Array, j: int = j, primitive: core.Primitive = primitive, params: Params = params, axis: int = int(axis)
+        ) -> jax.Array:
             reduced = jnp.broadcast_to(jnp.expand_dims(primitive.bind(xs[-1], **params), 1 - axis), xs[-1].shape)
             return site.bind(*xs[:j], reduced, *xs[j + 1 : -1])
 
         yield Change(f"operand {j}", f"`{primitive.name}` runs along another axis", other, (site.body.number[whole],))
 
 
-def _reduction_behind(site: Site, operand: Any) -> Any:
+def _reduction_behind(site: Site, operand: Atom) -> core.JaxprEqn | None:
     eqn = site.body.source(operand)
     while eqn is not None and eqn.primitive.name in ("broadcast_in_dim", "reshape", "expand_dims", "stop_gradient"):
         eqn = site.body.source(eqn.invars[0])

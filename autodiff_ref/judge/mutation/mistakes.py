@@ -1,10 +1,11 @@
 """The mistakes that are planted in a line: what people get wrong when they differentiate by hand, one equation at a time."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.lines.jaxprs import is_real, is_under_nabla
@@ -12,6 +13,7 @@ from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
 from autodiff_ref.judge.mutation.function_edits import another_function, wrong_exponent
 from autodiff_ref.judge.mutation.indices import INDEX_KINDS
 from autodiff_ref.judge.mutation.running import computes, like
+from autodiff_ref.judge.program.plans import aval_of
 
 ORDINALS = ("first", "second", "third")
 
@@ -93,7 +95,7 @@ def wrong_operand(site: Site) -> Iterator[Change]:
         if not is_real(operand) or site.body.is_constant(operand):
             continue
         for number, var in site.earlier():
-            same = var.aval.shape == operand.aval.shape and var.aval.dtype == operand.aval.dtype
+            same = aval_of(var).shape == aval_of(operand).shape and aval_of(var).dtype == aval_of(operand).dtype
             if same and var is not operand and not site.body.is_constant(var):
                 yield Change(
                     f"operand {j} ← value {number}",
@@ -103,7 +105,7 @@ def wrong_operand(site: Site) -> Iterator[Change]:
                 )
 
 
-_OPPOSITE: dict[str, tuple[str, str, Callable[..., Any]]] = {
+_OPPOSITE: dict[str, tuple[str, str, Callable[[jax.Array, jax.Array], jax.Array]]] = {
     "add": ("add↔sub", "− stands for +", lambda x, y: x - y),
     "add_any": ("add↔sub", "− stands for +", lambda x, y: x - y),
     "sub": ("add↔sub", "+ stands for −", lambda x, y: x + y),
@@ -153,7 +155,7 @@ def _summed(site: Site) -> list[tuple[int, ...]]:
 def mean_for_sum(site: Site) -> Iterator[Change]:
     """1/n Σ for Σ."""
     if computes(site) and _summed(site) and _summed(site)[0]:
-        n = int(np.prod([site.operands[0].aval.shape[axis] for axis in _summed(site)[0]]))
+        n = int(np.prod([aval_of(site.operands[0]).shape[axis] for axis in _summed(site)[0]]))
         yield Change("all", "a mean stands for a sum", lambda *xs: site.bind(*xs) / n)
 
 
@@ -163,7 +165,7 @@ def last_only(site: Site) -> Iterator[Change]:
         return
     for which in range(len(_summed(site)[0]) if _summed(site) else 0):
 
-        def last(*xs: Any, which: int = which) -> Any:
+        def last(*xs: jax.Array, which: int = which) -> jax.Array:
             axes = [summed[which] for summed in _summed(site)]
             ones = [
                 np.where(np.arange(x.shape[axis]) == x.shape[axis] - 1, 1.0, 0.0) for x, axis in zip(xs, axes, strict=True)
@@ -177,7 +179,7 @@ def last_only(site: Site) -> Iterator[Change]:
 def label_convention(site: Site) -> Iterator[Change]:
     """Labels read as 0 and 1 where they are −1 and +1, and the like."""
     for j, operand in enumerate(site.operands):
-        domain = site.labels.get(operand) if not hasattr(operand, "val") else None
+        domain = site.labels.get(operand) if isinstance(operand, core.Var) else None
         for misreading in () if domain is None else row_of(domain).misreadings:
             detail, f = misreading.planted, misreading.f
             if site.name in ("eq", "ne") and detail.startswith("0 and 1"):  # they have +1 in common

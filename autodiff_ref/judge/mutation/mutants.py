@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from jax.extend import core
 
 from autodiff_ref.judge.lines.jaxprs import is_under_nabla, user_frames
 from autodiff_ref.judge.mutation.edits import Edit, Editable, chosen, generator
 from autodiff_ref.judge.mutation.mistakes import MISTAKES
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation, Line
 
 
@@ -30,7 +32,7 @@ class Mutant:
     source: Editable = field(repr=False)
     """the line that was edited"""
 
-    def jaxpr_at(self, args: tuple[Any, ...]) -> Any:
+    def jaxpr_at(self, args: Arguments) -> core.ClosedJaxpr | None:
         """The mutant's jaxpr at the shapes of `args`, calls inlined; None where the mistake does not exist there."""
         return self.source.edited([self.edit], args)
 

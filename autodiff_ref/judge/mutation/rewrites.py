@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jax.extend import core
 
 from autodiff_ref.judge.lines.jaxprs import user_frames
 from autodiff_ref.judge.mutation.by_identity import IDENTITIES
 from autodiff_ref.judge.mutation.edits import Edit, Editable, chosen, generator
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation, Line
 
 
@@ -26,7 +26,7 @@ class Rewrite:
     source: Editable = field(repr=False)
     """the line that was edited"""
 
-    def jaxpr_at(self, args: tuple[Any, ...]) -> Any:
+    def jaxpr_at(self, args: Arguments) -> core.ClosedJaxpr | None:
         """The rewritten line's jaxpr at the shapes of `args`, calls inlined; None where the rewrite does not exist there."""
         return self.source.edited(self.edits, args)
 

@@ -1,7 +1,6 @@
 """Which equations compute something: where a mistake in arithmetic, or another way to do it, is planted."""
 
-from typing import Any
-
+import jax
 import jax.numpy as jnp
 
 from autodiff_ref.judge.lines.jaxprs import is_real
@@ -32,6 +31,6 @@ def computes(site: Site) -> bool:
     return len(eqn.outvars) == 1 and is_real(eqn.outvars[0]) and site.name not in NO_ARITHMETIC
 
 
-def like(value: Any, site: Site) -> Any:
+def like(value: jax.Array, site: Site) -> jax.Array:
     """A scalar operand in the shape of the result."""
     return jnp.broadcast_to(value, site.result.shape)

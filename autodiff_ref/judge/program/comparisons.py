@@ -1,18 +1,18 @@
 """Where a program compares reals, in the user's own file; and which outcomes of each comparison inputs have met."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Protocol, TypeVar
 
 import jax
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.program.plans import Array, Operand
+from autodiff_ref.judge.program.plans import Array, Entry, Operand, Step
 from autodiff_ref.nabla import nabla
 
 _JAX = Path(jax.__file__).parent
@@ -42,6 +42,9 @@ _BOUNDARIES = {"pjit.py", "custom_derivatives.py", "ad_checkpoint.py"}
 
 _Frame = tuple[CodeType, int]
 
+Spot = tuple[tuple[str, str, int], ...]
+"""places in code: file, function, instruction"""
+
 LESS, EQUAL, GREATER, OPEN = 1, 2, 4, 8
 """outcomes of a comparison a ? b, to be added up; an open one is of balls that overlap"""
 
@@ -60,7 +63,7 @@ class Site:
     primitive: str
     place: str
     """mine.py:12"""
-    spot: tuple[Any, ...]
+    spot: Spot
     """see `spot_of`"""
     number: float | None
     """the number that it compares with, if it is one"""
@@ -99,7 +102,7 @@ class Site:
 
 
 def sites_of(
-    eqn: core.JaxprEqn, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[Any] = ()
+    eqn: core.JaxprEqn, operands: tuple[Operand, ...], known: list[Array | None], calls: Sequence[core.JaxprEqn] = ()
 ) -> list[Site]:
     """The comparisons that an equation makes: none of labels, of infinities, or within what is left to ∇.
 
@@ -126,7 +129,7 @@ def sites_of(
     return [Site(eqn.primitive.name, place, spot_of(eqn, calls), number, part, is_jaxs) for part in parts]
 
 
-def spot_of(eqn: core.JaxprEqn, calls: Sequence[Any] = ()) -> tuple[Any, ...]:
+def spot_of(eqn: core.JaxprEqn, calls: Sequence[core.JaxprEqn] = ()) -> Spot:
     """Where an equation was traced: the innermost place that tells, and the innermost one in the user's own files."""
     frames = _frames(eqn, calls)
     users = [frame for frame in frames if _is_users(frame[0].co_filename)]
@@ -154,7 +157,7 @@ def _is_jaxs(file: str) -> bool:
     return _JAX in Path(file).parents
 
 
-def _frames(eqn: core.JaxprEqn, calls: Sequence[Any] = ()) -> list[_Frame]:
+def _frames(eqn: core.JaxprEqn, calls: Sequence[core.JaxprEqn] = ()) -> list[_Frame]:
     """The code that was running when an equation was traced, and where in it, the innermost first.
 
     What JAX compiles it traces once, and keeps with the place of the call that was first: only the frames within are those
@@ -212,7 +215,10 @@ def _is_users(file: str) -> bool:
     return not file.startswith("<") and not _is_jaxs(file) and _JUDGE not in Path(file).parents
 
 
-def compared(site: Site, operands: Sequence[Any]) -> tuple[Any, Any]:
+T = TypeVar("T")
+
+
+def compared(site: Site, operands: Sequence[T]) -> tuple[T, T | float]:
     """What a comparison compares: of |x| and sign x, x with 0."""
     match site.primitive:
         case "abs" | "sign":
@@ -241,30 +247,49 @@ def possible_outcomes(site: Site, operands: Sequence[Array], bounds: Mapping[int
     return found
 
 
-def _outside(ends: tuple[float, float], other: Any, below: int, above: int) -> int:
+def _outside(ends: tuple[float, float], other: Entry, below: int, above: int) -> int:
     """Which outcomes no number between two ends has, compared with another one."""
     low, high = ends
     outside = (below if other <= low else 0) | (above if other >= high else 0)
     return outside | (EQUAL if other < low or other > high else 0)
 
 
-def _order(u: Any, v: Any) -> int:
+def _order(u: Entry, v: Entry) -> int:
     """How two balls certainly compare, if they do."""
     return EQUAL if u is v else LESS if u < v else GREATER if u > v else EQUAL if u == v else OPEN
 
 
-def _may(u: Any, v: Any) -> int:
+def _may(u: Entry, v: Entry) -> int:
     """How numbers in two balls may compare."""
     return (0 if u >= v else LESS) | (0 if u <= v else GREATER) | (0 if u < v or u > v else EQUAL)
+
+
+class Watching(Protocol):
+    """What a run that watches comparisons says of where to note them."""
+
+    @property
+    def met(self) -> dict[Site, int] | None:
+        """For each site, the outcomes met so far; None for nowhere."""
+        ...
+
+    @property
+    def possible(self) -> dict[Site, int] | None:
+        """For each site, the outcomes that are possible for some numbers in the balls."""
+        ...
+
+    @property
+    def bounds(self) -> Mapping[int, tuple[float, float]]:
+        """Of balls that stand for all of a domain, by their ids: its ends."""
+        ...
 
 
 class Watched:
     """A step that compares reals, and notes the outcomes where a run wants to know them."""
 
-    def __init__(self, step: Callable[..., Any], sites: list[Site]) -> None:
+    def __init__(self, step: Step, sites: list[Site]) -> None:
         self.step, self.sites = step, sites
 
-    def __call__(self, context: Any, *operands: Array) -> Any:
+    def __call__(self, context: Watching, *operands: Array) -> Array | list[Array]:
         met = context.met
         if context.possible is not None:
             for site in self.sites:

@@ -1,13 +1,13 @@
 """Branches and loops, in every arithmetic: the body is planned once, and run as often as the values say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.program.plans import Array, Control, Equation, Operand, Plan, Step, Subplan
+from autodiff_ref.judge.program.plans import Array, Control, Equation, Operand, Params, Plan, RunContext, Step, Subplan
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def _stable(
         carry = after
 
 
-def _scan_widths(params: Mapping[str, Any]) -> tuple[int, int]:
+def _scan_widths(params: Params) -> tuple[int, int]:
     """How many of a scan's operands are constants, and how many are carried; jax 0.12 says so in another way."""
     if "num_carry" in params:
         return params["num_consts"], params["num_carry"]
@@ -110,10 +110,34 @@ class Scan:
         return operands[:first], operands[first:last], operands[last:]
 
 
-def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    made = Branches.of(subplan, equation)
+@dataclass(frozen=True)
+class _Unserved:
+    """A branch that there are no rules for, as one that calls Python to raise an error: it matters only if it is taken."""
 
-    def step(context: Any, index: Array, *operands: Array) -> list[Array]:
+    error: NotImplementedError
+    output_labels: list[bool]
+
+    def run(self, *_: object) -> list[Array]:
+        raise self.error
+
+
+def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
+    served = list[bool]()
+
+    def attempted(branch: core.ClosedJaxpr, labels: Sequence[bool]) -> Plan:
+        try:
+            made = subplan(branch, labels)
+        except NotImplementedError as error:
+            served.append(False)
+            if not any(served) and len(served) == len(equation.params["branches"]):
+                raise
+            return cast("Plan", _Unserved(error, [True] * len(branch.jaxpr.outvars)))
+        served.append(True)
+        return made
+
+    made = Branches.of(attempted, equation)
+
+    def step(context: RunContext, index: Array, *operands: Array) -> list[Array]:
         return made.plans[int(np.clip(index, 0, len(made.plans) - 1))].run(context, *operands)
 
     return step, made.labels
@@ -124,7 +148,7 @@ def _where(more: Array, new: Array, old: Array) -> Array:
     return np.where(more.reshape(more.shape + (1,) * (np.ndim(new) - more.ndim)), new, old)
 
 
-def _unknown(context: Any, value: Array) -> Array:
+def _unknown(context: RunContext, value: Array) -> Array:
     """What is said of a value that is not known; of one that is no real nothing can be."""
     return np.full_like(value, context.undefined) if np.asarray(value).dtype == object else value
 
@@ -132,7 +156,7 @@ def _unknown(context: Any, value: Array) -> Array:
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = While.of(subplan, equation)
 
-    def step(context: Any, *operands: Array) -> list[Array]:
+    def step(context: RunContext, *operands: Array) -> list[Array]:
         for_cond, for_body, start = made.split(operands)
         carry = list(start)
         for _ in range(LOOP_LIMIT):
@@ -152,7 +176,7 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Scan.of(subplan, equation)
 
-    def step(context: Any, *operands: Array) -> list[Array]:
+    def step(context: RunContext, *operands: Array) -> list[Array]:
         consts, start, rows = made.split(operands)
         carry = list(start)
         stacked = [np.empty(stack.shape, dtype=object if stack.is_real else stack.dtype) for stack in made.stacks]

@@ -1,7 +1,6 @@
 """Work on integers and booleans, and rules that only move data: exact, in NumPy where it does as JAX would, else in JAX."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ def by_jax(equation: Equation) -> Step:
     if equation.primitive.name in ALONG_AN_AXIS:
         return ALONG_AN_AXIS[equation.primitive.name](equation)
 
-    def step(_: Any, *operands: Array) -> Any:
+    def step(_: object, *operands: Array) -> Array | list[Array]:
         with jax.enable_x64(True):
             arrays = [jax.numpy.asarray(x, dtype=o.dtype) for x, o in zip(operands, equation.operands, strict=True)]
             result = equation.primitive.bind(*arrays, **equation.params)
@@ -58,12 +57,22 @@ def _first(argextreme: Callable[..., Array]) -> Rule:
 def _cumsum(equation: Equation) -> Step:
     axis, backwards, dtype = equation.params["axis"], equation.params["reverse"], equation.results[0].dtype
 
-    def step(_: Any, values: Array) -> Array:
+    def step(_: object, values: Array) -> Array:
         turned = np.flip(values, axis) if backwards else values
         summed = np.cumsum(turned, axis, dtype=dtype)
         return np.flip(summed, axis) if backwards else summed
 
     return step
+
+
+def _reduced(f: np.ufunc) -> Rule:
+    """All entries along some axes as one; as in `while jnp.any(…)`."""
+
+    def rule(equation: Equation) -> Step:
+        axes, dtype = tuple(equation.params["axes"]), equation.results[0].dtype
+        return lambda _, values: np.asarray(f.reduce(np.asarray(values, dtype=dtype), axis=axes)).astype(dtype, copy=False)
+
+    return rule
 
 
 DISCRETE: dict[str, Rule] = {
@@ -91,5 +100,12 @@ DISCRETE: dict[str, Rule] = {
 }
 """what works entry by entry, or only moves data: for a batch of inputs as for one"""
 
-ALONG_AN_AXIS: dict[str, Rule] = {"argmax": _first(np.argmax), "argmin": _first(np.argmin), "cumsum": _cumsum}
+ALONG_AN_AXIS: dict[str, Rule] = {
+    "argmax": _first(np.argmax),
+    "argmin": _first(np.argmin),
+    "cumsum": _cumsum,
+    "reduce_or": _reduced(np.bitwise_or),
+    "reduce_and": _reduced(np.bitwise_and),
+    "reduce_sum": _reduced(np.add),
+}
 """for one input alone: a batch has its own axis"""

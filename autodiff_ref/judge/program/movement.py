@@ -2,17 +2,16 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autodiff_ref.judge.program.plans import Array, Equation, Operand, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Operand, Params, Rule, RunContext, Step
 
 
-def as_objects(value: Any) -> Array:
+def as_objects(value: object) -> Array:
     """An array of objects, also where NumPy unwrapped a single one."""
     return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
 
@@ -34,7 +33,7 @@ LARGE = 100_000
 """entries from which a map of where each comes from would take too much room"""
 
 
-def _mover(move: Callable[[Equation], Callable[..., Array]]) -> Rule:
+def _mover(move: Callable[[Equation], Callable[..., Array | list[Array]]]) -> Rule:
     def rule(equation: Equation) -> Step:
         moved = move(equation)
         return lambda _, *operands: moved(*operands)
@@ -61,7 +60,7 @@ def _reshape(equation: Equation) -> Callable[..., Array]:
     return (lambda x, *_: x.reshape(shape)) if order is None else lambda x, *_: x.transpose(order).reshape(shape)
 
 
-def reshaped_from(name: str, params: Mapping[str, Any]) -> list[int] | None:
+def reshaped_from(name: str, params: Params) -> list[int] | None:
     """The order in which a reshape takes the axes; None where it is theirs."""
     order = params.get("dimensions") if name == "reshape" else None
     return None if order is None else [int(axis) for axis in order]
@@ -80,12 +79,12 @@ def _reverse(equation: Equation) -> Callable[..., Array]:
     return lambda x: x[window] if window else x
 
 
-def _split(equation: Equation) -> Callable[..., Any]:
+def _split(equation: Equation) -> Callable[[Array], list[Array]]:
     borders, axis = np.cumsum(equation.params["sizes"])[:-1], equation.params["axis"]
     return lambda x: list(np.split(x, borders, axis))
 
 
-def _unstack(equation: Equation) -> Callable[..., Any]:
+def _unstack(equation: Equation) -> Callable[[Array], list[Array]]:
     axis = equation.params["axis"]
     return lambda x: [np.asarray(part) for part in np.moveaxis(x, axis, 0)]
 
@@ -135,7 +134,7 @@ def maps_of(equation: Equation) -> dict[bytes, Array]:
     return _MAPS.setdefault((equation.primitive.name, shapes, repr(sorted(equation.params.items(), key=str))), {})
 
 
-_MAPS: dict[Any, dict[bytes, Array]] = {}
+_MAPS: dict[tuple[str, tuple[tuple[int, ...], ...], str], dict[bytes, Array]] = {}
 
 
 def _by_index_map(data: int) -> Rule:
@@ -152,7 +151,7 @@ def _by_index_map(data: int) -> Rule:
         positions = numbered(equation.operands[:data])
         maps = maps_of(equation)
 
-        def step(context: Any, *operands: Array) -> Array:
+        def step(context: RunContext, *operands: Array) -> Array:
             key = b"|".join(np.ascontiguousarray(index).tobytes() for index in operands[data:])
             if key not in maps:
                 with jax.enable_x64(True):

@@ -1,18 +1,47 @@
 """What the walker's parts share: a rule, what it is told of an equation, the table it stands in, and the finished plan."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import jax
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike
 
-Array = Any
+if TYPE_CHECKING:
+    from autodiff_ref.judge.program.comparisons import Site
+
+Array = np.ndarray
 """A NumPy array: of numbers where they are discrete or known, of the table's objects where they are reals."""
+
+Entry = Any
+"""One entry of such an array: a Python or NumPy number, or whatever object the table makes of a real."""
+
+Value = Any
+"""What travels through a plan: such an array, or with a bound of its error beside it, as the table has it."""
+
+Params = Mapping[str, Any]
+"""The parameters of an equation, by name: of each primitive others, and of any type."""
 
 Step = Callable[..., Any]
 """step(context, *operands) -> array, or a list of arrays where the primitive has several results."""
+
+
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
+    "linear_call": "callee",
+}
+"""primitives that call a jaxpr, and the parameter that holds it"""
 
 
 class NoRuleError(NotImplementedError):
@@ -38,7 +67,7 @@ class Operand:
     """What is known of a value before it has one."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     label: bool
     """made of labels, integers and constants only, so that comparisons of it are exact"""
 
@@ -52,8 +81,8 @@ class Operand:
 class Equation:
     """One equation of a jaxpr, as a rule sees it."""
 
-    primitive: Any
-    params: Mapping[str, Any]
+    primitive: core.Primitive
+    params: Params
     operands: tuple[Operand, ...]
     results: tuple[Operand, ...]
 
@@ -67,11 +96,33 @@ Rule = Callable[[Equation], Step]
 """rule(equation) -> step, or raises NotImplementedError where it cannot serve this one."""
 
 
-Subplan = Callable[[Any, Sequence[bool]], "Plan"]
+Subplan = Callable[[core.ClosedJaxpr, Sequence[bool]], "Plan"]
 """(closed jaxpr, which of its inputs are labels) -> plan"""
 
 Control = Callable[[Subplan, Equation], tuple[Step, list[bool]]]
 """(subplan, equation) -> step, and which of its results are labels"""
+
+
+class RunContext(Protocol):
+    """What a run hands to its steps, as far as rules that serve several arithmetics ask for it."""
+
+    @property
+    def zero(self) -> Entry:
+        """The real 0."""
+        ...
+
+    @property
+    def undefined(self) -> Entry:
+        """A real that nothing is known of."""
+        ...
+
+    def number(self, value: float) -> Entry:
+        """The real that a constant among a primitive's parameters stands for."""
+        ...
+
+    def deciding(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Within it comparisons are watched; what it hands over says afterwards whether all could be decided."""
+        ...
 
 
 class Arithmetic(Protocol):
@@ -92,7 +143,7 @@ class Arithmetic(Protocol):
         """The rule for an equation of discrete values that `discrete` has none for."""
         ...
 
-    def constant(self, values: Array, context: Any) -> Array:
+    def constant(self, values: Array, context: Any) -> Value:
         """The reals that a float constant stands for."""
         ...
 
@@ -122,15 +173,15 @@ class Plan:
     """the inputs (by position) that the outputs are computed from"""
     output_labels: list[bool]
     """for each output, whether it is made of labels and constants only"""
-    sites: frozenset[Any] = frozenset()
-    """where it compares reals: `sites.Site`"""
+    sites: frozenset["Site"] = frozenset()
+    """where it compares reals"""
     meanings: frozenset[str] = frozenset()
     """functions that it takes at their meaning, and not as the series that JAX computes"""
-    met: dict[Any, int] = field(default_factory=dict[Any, int])
+    met: dict["Site", int] = field(default_factory=dict["Site", int])
     """for each site, the outcomes that its runs have met"""
-    _templates: dict[Any, list[Any]] = field(default_factory=dict[Any, list[Any]])
+    _templates: dict[Hashable, list[Value]] = field(default_factory=dict[Hashable, list[Value]])
 
-    def run(self, context: Any, *args: Array) -> list[Array]:
+    def run(self, context: object, *args: Value) -> list[Value]:
         """The outputs at one input; where a rule fails, a note on its exception names the primitive."""
         values = self.template(context)
         for slot, arg in zip(self.inputs, args, strict=True):
@@ -149,11 +200,11 @@ class Plan:
             raise
         return [values[slot] for slot in self.outputs]
 
-    def template(self, context: Any) -> list[Any]:
+    def template(self, context: object) -> list[Value]:
         """A place for each value, with the known ones in it."""
         key = getattr(context, "constants", None)
         if key not in self._templates:
-            values: list[Any] = [None] * self.size
+            values: list[Value] = [None] * self.size
             for slot, array in self.known.items():
                 is_float = np.issubdtype(array.dtype, np.floating)
                 values[slot] = self.table.constant(array, context) if is_float else array
@@ -161,18 +212,18 @@ class Plan:
         return self._templates[key].copy()
 
 
-def significant_bits(dtype: np.dtype[Any]) -> tuple[int, int]:
+def significant_bits(dtype: np.dtype) -> tuple[int, int]:
     """How many bits a float has, and how many a short one has: 1.5 is surely meant as written, 0.1 is not."""
     bits = np.finfo(dtype).nmant + 1
     return bits, 24 if bits == 53 else bits // 2
 
 
-def is_short(values: Any) -> bool:
+def is_short(values: ArrayLike) -> bool:
     """Whether all floats have so few significant bits that they are surely meant as written: 24 in float64."""
     return bool(np.all(short_ones(values)))
 
 
-def short_ones(values: Any) -> Array:
+def short_ones(values: ArrayLike) -> Array:
     """Which numbers of an array are surely meant as written; infinities and NaN are, and integers."""
     array = np.asarray(values)
     if not np.issubdtype(array.dtype, np.floating):
@@ -185,7 +236,7 @@ Constant = tuple[float, str]
 """A float constant that is not short: its mantissa and dtype. Where 0.1 means 1/10, −0.1 means −1/10 and 0.2 means 2/10."""
 
 
-def loose(values: Any) -> frozenset[Constant]:
+def loose(values: ArrayLike) -> frozenset[Constant]:
     """The constants among floats that are not surely meant as written."""
     array = np.asarray(values)
     mantissas = np.frexp(np.abs(array[~short_ones(array)].astype(np.float64)))[0]
@@ -196,7 +247,7 @@ class Shaped(Protocol):
     """What a jaxpr says of a value."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     size: int
 
 
@@ -205,7 +256,7 @@ def aval_of(atom: core.Var | core.Literal) -> Shaped:
     return cast("Shaped", atom.aval)
 
 
-def operand_of(aval: Any, *, label: bool) -> Operand:
+def operand_of(aval: "Shaped", *, label: bool) -> Operand:
     """What an abstract value says; integers that come from outside are exactly known, as labels are."""
     dtype = aval.dtype
     if dtype == jax.dtypes.float0:

@@ -9,20 +9,22 @@ these are looked up among those of the plan, which holds equal ones once. What J
 program is neither, and stays what it is: the derivative of the approximation.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions import row as rows
-from autodiff_ref.judge.program.plans import Equation, PlannedStep, aval_of
+from autodiff_ref.judge.program.plans import Arithmetic, Equation, Operand, PlannedStep, Rule, aval_of
+from autodiff_ref.trees import Function
 
 _LIBRARY = Path(jax.__file__).parent
 
@@ -34,7 +36,7 @@ class Called:
     name: str
     operands: int = 1
     results: int = 1
-    function: Callable[[tuple[int, ...]], Callable[..., Any]] | None = None
+    function: Callable[[tuple[int, ...]], Function] | None = None
     """for one without a rule of its own, which differentiating leaves a call of the same name for: the function, by what it
     returns the shape of, whose program the call must hold"""
 
@@ -75,7 +77,7 @@ def _primitive(name: str, several: bool) -> core.Primitive:
 # Calls
 
 
-def with_meanings(eqns: Iterable[Any], rules: Mapping[str, Any]) -> Iterator[Any]:
+def with_meanings(eqns: Iterable[core.JaxprEqn], rules: Mapping[str, Rule]) -> Iterator[core.JaxprEqn]:
     """Equations, in which calls to functions whose meaning has a rule are equations of that."""
     for eqn in eqns:
         called = _called(eqn)
@@ -103,7 +105,7 @@ def _called(eqn: core.JaxprEqn) -> Called | None:
     return called if all(aval_of(atom).shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
 
 
-def _holds(eqn: core.JaxprEqn, inner: Any, called: Called) -> bool:
+def _holds(eqn: core.JaxprEqn, inner: object, called: Called) -> bool:
     """Whether what is called is the function itself, and not what became of it by differentiating or mapping it."""
     shape = aval_of(eqn.outvars[0]).shape
     if called.function is None or len(eqn.invars) != called.operands or (not shape and called.name == "bessel_jn"):
@@ -116,8 +118,32 @@ def _holds(eqn: core.JaxprEqn, inner: Any, called: Called) -> bool:
 
 # Equations
 
+Key = tuple[Any, ...]
+"""what a planner knows equal equations by: primitive, places of the operands, parameters"""
 
-def recognise(planner: Any) -> None:
+
+class Planned(Protocol):
+    """What is asked here of a `walk.Planner`."""
+
+    table: Arithmetic
+    operands: list[Operand]
+    steps: list[PlannedStep]
+    seen: dict[Key, list[int]]
+
+    def inputs(self, closed: core.ClosedJaxpr, labels: Sequence[bool]) -> list[int]:
+        """Places for a jaxpr's inputs."""
+        ...
+
+    def inline(self, jaxpr: core.Jaxpr, consts: Sequence[ArrayLike], inputs: Sequence[int]) -> list[int]:
+        """Plans the equations of a jaxpr; where its outputs are."""
+        ...
+
+
+_Template = tuple[list[int], dict[Key, list[int]], int]
+"""places of the operands, equations with the places of their results, place of the function's result"""
+
+
+def recognise(planner: Planned) -> None:
     """Makes one step of what a function of `SPELLED` leaves behind in a planner, by the table's rule for its meaning."""
     names = {step.name for step in planner.steps}
     for name, spelled in SPELLED.items():
@@ -126,7 +152,7 @@ def recognise(planner: Any) -> None:
                 _replace(planner, name, operands, result)
 
 
-def _found(planner: Any, name: str) -> list[tuple[list[int], int]]:
+def _found(planner: Planned, name: str) -> list[tuple[list[int], int]]:
     """Where a function's equations stand: the places of its operands, and of its result."""
     found = list[tuple[list[int], int]]()
     for key in list(planner.seen):
@@ -154,7 +180,9 @@ def _first_primitive(name: str) -> str:
 
 
 @cache
-def _template(name: str, shape: tuple[int, ...], dtype: str, planner_of: Callable[[Any], Any], table: Any) -> Any:
+def _template(
+    name: str, shape: tuple[int, ...], dtype: str, planner_of: Callable[[Arithmetic], Planned], table: Arithmetic
+) -> _Template:
     """The equations of a function of operands of a shape, as a planner knows them."""
     spelled = SPELLED[name]
     with jax.enable_x64(True):
@@ -165,7 +193,7 @@ def _template(name: str, shape: tuple[int, ...], dtype: str, planner_of: Callabl
     return inputs, planner.seen, output
 
 
-def _matched(template: Any, operands: list[int], seen: Mapping[Any, list[int]]) -> int | None:
+def _matched(template: _Template, operands: list[int], seen: Mapping[Key, list[int]]) -> int | None:
     """The place of a function's result among what a planner has seen, or None where one of its equations is not there."""
     inputs, equations, output = template
     places = dict(zip(inputs, operands, strict=True))
@@ -181,7 +209,7 @@ def _matched(template: Any, operands: list[int], seen: Mapping[Any, list[int]]) 
     return places.get(output)
 
 
-def _replace(planner: Any, name: str, operands: list[int], result: int) -> None:
+def _replace(planner: Planned, name: str, operands: list[int], result: int) -> None:
     equation = Equation(
         _primitive(name, False), {}, tuple(planner.operands[slot] for slot in operands), (planner.operands[result],)
     )

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from jax.lax import GatherScatterMode, ScatterDimensionNumbers
 
 from autodiff_ref.judge.program.movement import maps_of
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Entry, Equation, Rule, Step
 
 
-def scatter(combine: Callable[[Any, Any], Any]) -> Rule:
+def scatter(combine: Callable[[Entry, Entry], Entry]) -> Rule:
     """`combine(old, update)` at the place of each update, one after the other."""
 
     def rule(equation: Equation) -> Step:
@@ -21,7 +20,7 @@ def scatter(combine: Callable[[Any, Any], Any]) -> Rule:
             raise NotImplementedError("no rule for `x.at[i].apply(f)`: write x.at[i].set(f(x[i]))")
         maps = maps_of(equation)
 
-        def step(_: Any, x: Array, indices: Array, updates: Array) -> Array:
+        def step(_: object, x: Array, indices: Array, updates: Array) -> Array:
             key = indices.tobytes()
             if key not in maps:
                 maps[key] = places(indices, target.shape, update.shape, dimensions, mode).ravel()

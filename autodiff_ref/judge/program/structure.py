@@ -3,7 +3,6 @@
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ import numpy as np
 
 from autodiff_ref.judge.program.discrete import DISCRETE
 from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, as_objects, select
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Entry, Equation, Rule, RunContext, Step
 from autodiff_ref.judge.program.scattering import scatter
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
@@ -26,7 +25,7 @@ def axes_last(x: Array, axes: tuple[int, ...]) -> Array:
     return moved.reshape([x.shape[axis] for axis in kept] + [math.prod(x.shape[axis] for axis in axes)])
 
 
-def reduction_by(ufunc: np.ufunc, initial: Any) -> Rule:
+def reduction_by(ufunc: np.ufunc, initial: Entry) -> Rule:
     """A primitive that reduces `axes` by a ufunc whose order does not matter."""
 
     def rule(equation: Equation) -> Step:
@@ -36,7 +35,7 @@ def reduction_by(ufunc: np.ufunc, initial: Any) -> Rule:
     return rule
 
 
-def reduction(f: Callable[[Array], Any]) -> Rule:
+def reduction(f: Callable[[Array], Array | Entry]) -> Rule:
     """A primitive that reduces `axes` by f, which maps the entries to be reduced, the last axis, to one."""
 
     def rule(equation: Equation) -> Step:
@@ -58,7 +57,7 @@ def _dot_general(equation: Equation) -> Step:
     right_shape = [*batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
     shape = equation.results[0].shape
 
-    def step(context: Any, x: Array, y: Array) -> Array:
+    def step(context: RunContext, x: Array, y: Array) -> Array:
         if not summed:
             return np.full(shape, context.zero, dtype=object)
         a = x.transpose(left_order).reshape(left_shape)
@@ -68,14 +67,14 @@ def _dot_general(equation: Equation) -> Step:
     return step
 
 
-def cumulative(f: Callable[[Any, Any], Any]) -> Rule:
+def cumulative(f: Callable[[Entry, Entry], Entry]) -> Rule:
     """A primitive that joins the entries along an axis one after the other by f."""
     joined = np.frompyfunc(f, 2, 1)
 
     def rule(equation: Equation) -> Step:
         axis, backwards = equation.params["axis"], equation.params["reverse"]
 
-        def step(_: Any, x: Array) -> Array:
+        def step(_: object, x: Array) -> Array:
             flipped = np.flip(x, axis) if backwards else x
             made = joined.accumulate(flipped, axis, dtype=object)
             return np.flip(made, axis) if backwards else made
@@ -102,7 +101,7 @@ def convolution_pairs(equation: Equation) -> Array:
 def _convolution(equation: Equation) -> Step:
     pairs = convolution_pairs(equation)
 
-    def step(context: Any, x: Array, y: Array) -> Array:
+    def step(context: RunContext, x: Array, y: Array) -> Array:
         flat_x, flat_y = np.ravel(x), np.ravel(y)
         result = np.full(pairs.shape[1], context.zero, dtype=object)
         for row, weight in zip(pairs, flat_y, strict=True):
@@ -113,7 +112,7 @@ def _convolution(equation: Equation) -> Step:
     return step
 
 
-def elementwise(f: Callable[..., Any]) -> Rule:
+def elementwise(f: Callable[..., Array]) -> Rule:
     """A primitive that works entry by entry on operands of one shape; f is a NumPy function on arrays of objects."""
     return lambda _: lambda _, *operands: as_objects(f(*operands))
 
@@ -122,7 +121,7 @@ def _integer_pow(equation: Equation) -> Step:
     """By squaring: Arb's own power takes a logarithm where a ball is centred on 0, and has no value there."""
     exponent = int(equation.params["y"])
 
-    def step(_: Any, x: Array) -> Array:
+    def step(_: object, x: Array) -> Array:
         made, square, left = None, x, abs(exponent)
         while left:
             if left % 2:

@@ -11,19 +11,22 @@ asked once for a step with its index maps ready. The plan is then run on many in
 import dataclasses
 import enum
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
 from jax.extend import core
+from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
+from autodiff_ref.judge.program.pairs import in_reals
 from autodiff_ref.judge.program.plans import (
+    CALLS,
     Arithmetic,
     Array,
     Constant,
@@ -38,12 +41,14 @@ from autodiff_ref.judge.program.plans import (
     operand_of,
 )
 from autodiff_ref.judge.program.recognised import with_meanings
-from autodiff_ref.judge.program.standins import meant_by, spelled_out
+from autodiff_ref.judge.program.standins import implementation_of, meant_by, spelled_out
 
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
 
-def plan(closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[Any, ...] = ()) -> Plan:
+def plan(
+    closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[core.JaxprEqn, ...] = ()
+) -> Plan:
     """Plans a closed jaxpr for a table.
 
     Args:
@@ -65,17 +70,18 @@ def plan_parts(
     widths: Sequence[int],
     *,
     labels: Sequence[bool] = (),
-    calls: tuple[Any, ...] = (),
+    calls: tuple[core.JaxprEqn, ...] = (),
 ) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
     inputs = planner.inputs(closed, labels)
+    closed = in_reals(closed)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
 
 
 def plan_together(
-    closeds: Sequence[Any], table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = ()
+    closeds: Sequence[core.ClosedJaxpr], table: Arithmetic, widths: Sequence[int], *, labels: Sequence[bool] = ()
 ) -> tuple[list[Plan | NotImplementedError], Plan]:
     """Plans several jaxprs of the same inputs, the first outputs of each, with what equals a step of another made once.
 
@@ -84,6 +90,7 @@ def plan_together(
     """
     planner = Planner(table)
     inputs = planner.inputs(closeds[0], labels)
+    closeds = [in_reals(closed) for closed in closeds]
     outputs = [
         planner.inline(closed.jaxpr, closed.consts, inputs)[:width] for closed, width in zip(closeds, widths, strict=True)
     ]
@@ -97,40 +104,25 @@ def plan_together(
     return plans, planner.finish(inputs, served)
 
 
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-    "linear_call": "callee",
-}
-"""primitives that call a jaxpr, and the parameter that holds it"""
-
-
 @dataclass(frozen=True)
 class _Missing:
     """Stands for a step that could not be made; the plan fails only if an output needs it."""
 
     error: NotImplementedError
 
-    def __call__(self, *_: Any) -> Any:
+    def __call__(self, *_: object) -> NoReturn:
         raise self.error
 
 
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Arithmetic, calls: tuple[Any, ...] = ()) -> None:
+    def __init__(self, table: Arithmetic, calls: tuple[core.JaxprEqn, ...] = ()) -> None:
         self.table = table
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
         self.steps: list[PlannedStep] = []
-        self.seen: dict[Any, list[int]] = {}
+        self.seen: dict[meanings.Key, list[int]] = {}
         self.constants = frozenset[Constant]()
         """those of the bodies of loops and branches that are not short"""
         self.sites = frozenset[Site]()
@@ -150,7 +142,7 @@ class Planner:
         flags = labels or [False] * len(closed.in_avals)
         return [self.new_slot(operand_of(aval, label=flag)) for aval, flag in zip(closed.in_avals, flags, strict=True)]
 
-    def constant(self, value: Any) -> int:
+    def constant(self, value: ArrayLike) -> int:
         """The place of a known value."""
         array = _as_known(value)
         key = ("constant", array.dtype.str, array.shape, array.tobytes())
@@ -160,12 +152,12 @@ class Planner:
             self.seen[key] = [slot]
         return self.seen[key][0]
 
-    def inline(self, jaxpr: core.Jaxpr, consts: Iterable[Any], inputs: Sequence[int]) -> list[int]:
+    def inline(self, jaxpr: core.Jaxpr, consts: Iterable[ArrayLike], inputs: Sequence[int]) -> list[int]:
         """Plans the equations of a jaxpr; where its outputs are."""
-        slots: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
+        slots: dict[core.Var, int] = dict(zip(jaxpr.invars, inputs, strict=True))
         slots.update({var: self.constant(value) for var, value in zip(jaxpr.constvars, consts, strict=True)})
 
-        def slot_of(atom: Any) -> int:
+        def slot_of(atom: core.Var | core.Literal) -> int:
             return self.constant(atom.val) if isinstance(atom, core.Literal) else slots[atom]
 
         for eqn in with_meanings(jaxpr.eqns, self.table.rules):
@@ -179,17 +171,17 @@ class Planner:
         if not eqn.outvars:  # jax.debug.print and the like
             return []
         if name in CALLS:
-            inner = meant_by(eqn) or eqn.params[CALLS[name]]
+            called, consts = _called(eqn)
             outside, self.calls = self.calls, (*self.calls, eqn)
-            outputs = self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
+            outputs = self.inline(called, consts, sources)
             self.calls = outside
             return outputs
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
                 shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
                 primitive: Any = eqn.primitive
-                inner = jax.make_jaxpr(partial(primitive.to_lojax, **eqn.params))(*shapes)
-            return self.inline(inner.jaxpr, inner.consts, sources)
+                lowered = jax.make_jaxpr(partial(primitive.to_lojax, **eqn.params))(*shapes)
+            return self.inline(lowered.jaxpr, lowered.consts, sources)
         if name == "cond" and sources[0] in self.known:
             branch = eqn.params["branches"][int(np.clip(self.known[sources[0]], 0, len(eqn.params["branches"]) - 1))]
             return self.inline(branch.jaxpr, branch.consts, sources[1:])
@@ -200,6 +192,12 @@ class Planner:
         spelled = spelled_out(eqn) if name in ("dot_general", "sort", "tile") else None
         if spelled is not None:
             return self.inline(spelled.jaxpr, spelled.consts, sources)
+        if name not in self.table.control and not any(
+            name in of for of in (self.table.rules, self.table.movement, self.table.discrete)
+        ):
+            written = implementation_of(eqn)
+            if written is not None:
+                return self.inline(written.jaxpr, written.consts, sources)
         key = _merge_key(eqn, sources)
         if key is not None and key in self.seen:
             return self.seen[key]
@@ -223,7 +221,7 @@ class Planner:
     def _new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         name = eqn.primitive.name
         operands = tuple(self.operands[slot] for slot in sources)
-        results = tuple(operand_of(var.aval, label=all(o.label for o in operands)) for var in eqn.outvars)
+        results = tuple(operand_of(aval_of(var), label=all(o.label for o in operands)) for var in eqn.outvars)
         equation = Equation(eqn.primitive, eqn.params, operands, results)
         is_discrete = not any(value.is_real for value in (*operands, *results))
         if name in self.table.control:
@@ -280,7 +278,7 @@ class Planner:
         return Plan(self.table, inputs, outputs, steps, known, size, constants, used, labels, sites, meant)
 
 
-def _as_known(value: Any) -> Array:
+def _as_known(value: ArrayLike) -> Array:
     """A constant as a NumPy array of a type that NumPy itself has."""
     if jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended):
         return np.zeros(
@@ -294,13 +292,22 @@ def _as_known(value: Any) -> Array:
     return np.zeros(array.shape) if array.dtype.kind == "c" else array
 
 
-def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> Any:
+def _called(eqn: core.JaxprEqn) -> tuple[core.Jaxpr, Sequence[ArrayLike]]:
+    """What an equation of `CALLS` calls, and its constants."""
+    meant = meant_by(eqn)
+    if meant is not None:
+        return meant.jaxpr, meant.consts
+    inner = eqn.params[CALLS[eqn.primitive.name]]
+    return getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
+
+
+def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> tuple[Hashable, ...] | None:
     """Equal keys mean equal results; None where that cannot be told."""
     frozen = _frozen(dict(eqn.params))
     return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Hashable:
     """Equal for equal parameters; None for functions, jaxprs and whatever else does not say what it is."""
     if value is None or isinstance(value, bool | int | str | float | np.number | np.dtype | enum.Enum):
         return type(value).__name__, repr(value)

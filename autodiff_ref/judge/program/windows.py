@@ -1,15 +1,13 @@
 """Which entries a window holds that slides over an array, in every arithmetic."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.judge.program.plans import Array, Params
 
 
-def windows_of(shape: tuple[int, ...], params: Mapping[str, Any]) -> Array:
+def windows_of(shape: tuple[int, ...], params: Params) -> Array:
     """For each window the positions in the flattened array that it holds, a row each; −1 lies in the padding."""
     sizes, strides = params["window_dimensions"], params["window_strides"]
     spread = params.get("base_dilation") or [1] * len(shape)

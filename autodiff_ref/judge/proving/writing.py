@@ -1,8 +1,7 @@
 """The lines of a derivation written as expressions, at the one shape that proofs are made at."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import numpy as np
@@ -13,11 +12,12 @@ from autodiff_ref.judge.domains import is_label, label_flags, row_of
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.inputs import RandomSource, dimension_names, draw_arguments
 from autodiff_ref.judge.lines.trace import REFERENCE
-from autodiff_ref.judge.program.plans import NoRuleError
+from autodiff_ref.judge.program.plans import Array, NoRuleError
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.symbols.expressions import Context, Expressions, Node, symbolic_arguments
 from autodiff_ref.judge.symbols.primitives import nodes_of
 from autodiff_ref.judge.symbols.table import SYMBOLS
+from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import Derivation, Line, label_of
 
 SIZES = (3, 4, 5, 2, 7, 11, 13)
@@ -56,7 +56,7 @@ def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> i
     return None if is_tied else next((size for size in range(low, high + 1) if size not in taken and size > 1), None)
 
 
-def proof_arguments(derivation: Derivation, sizes: Mapping[str, int] | None = None) -> tuple[Any, ...]:
+def proof_arguments(derivation: Derivation, sizes: Mapping[str, int] | None = None) -> Arguments:
     """Some arguments at the shape that proofs are made at, or at other sizes."""
     sizes = proof_sizes(derivation) if sizes is None else sizes
     return draw_arguments(derivation.domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
@@ -88,9 +88,9 @@ class Writer:
         leaves = jax.tree.leaves(bench.derivation.domain)
         self.has_labels = any(is_label(leaf) for leaf in leaves)
         self.sizes: Mapping[str, int] = {}
-        self._written: dict[Any, Written] = {}
-        self.args: tuple[Any, ...] = ()
-        self._symbols: list[Any] = []
+        self._written: dict[Hashable, Written] = {}
+        self.args: Arguments = ()
+        self._symbols: list[Array] = []
         self._why_none = self._made(self._prepare).reason
 
     def _prepare(self) -> Written:
@@ -113,7 +113,7 @@ class Writer:
             else self._once((label_of(line), "valid"), lambda: self._condition(valid))
         )
 
-    def _once(self, key: Any, write: Callable[[], Written]) -> Written:
+    def _once(self, key: Hashable, write: Callable[[], Written]) -> Written:
         if key not in self._written:
             self._written[key] = Written(reason=self._why_none) if self._why_none else self._made(write)
         return self._written[key]
@@ -132,7 +132,7 @@ class Writer:
         traced = self._bench.traced(line, self.args)
         return self._run(traced.closed, len(jax.tree.leaves(traced.shapes)))
 
-    def _condition(self, valid: Callable[..., Any]) -> Written:
+    def _condition(self, valid: Function) -> Written:
         try:
             with jax.enable_x64(True):
                 closed = jax.make_jaxpr(valid)(*self.args)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource, Values, draw
 from autodiff_ref.judge.inputs import Input, Sizes, all_sizes, is_exact, strata_of
+from autodiff_ref.trees import Arguments, Domains, Structure
 from manual_grad.derivation import Derivation
 
 
@@ -20,7 +20,7 @@ class Batch:
     """of each input"""
     leaves: list[Values]
     """the arguments' leaves, float64 (class numbers int64), each with the batch as its first axis"""
-    structure: Any
+    structure: Structure
     main: bool = True
     """whether they are of the main sizes"""
     exact: bool = True
@@ -33,7 +33,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.strata)
 
-    def args(self, k: int) -> tuple[Any, ...]:
+    def args(self, k: int) -> Arguments:
         """One of the inputs, as the judge takes it."""
         return jax.tree.unflatten(self.structure, [leaf[k] for leaf in self.leaves])
 
@@ -70,7 +70,7 @@ def _fulfilling(derivation: Derivation, batch: Batch) -> Batch:
     return batch.only(np.array([k for k in range(len(batch)) if bool(where(*batch.args(k)))], dtype=int))
 
 
-def draw_batch(domain: tuple[Any, ...], sizes: Sizes, strata: Sequence[str], count: int, rng: np.random.Generator) -> Batch:
+def draw_batch(domain: Domains, sizes: Sizes, strata: Sequence[str], count: int, rng: np.random.Generator) -> Batch:
     """Inputs of one shape, the strata in turns."""
     of = tuple(strata[k % len(strata)] for k in range(count))
     leaves = draw(domain, sizes, of, RandomSource(rng))

@@ -1,7 +1,5 @@
 """Power: how small a mistake the inputs of the sweep would have shown, and in which components none would have been seen."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -9,6 +7,7 @@ from autodiff_ref.judge.comparing import evaluator
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.search.sweep import Sweep
 from autodiff_ref.judge.search.swept import RELATIVE, Power
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Line
 
 _LOOKED_AT = 3
@@ -20,7 +19,7 @@ def power_of(sweep: Sweep, line: Line, other: Line | None) -> Power | None:
     shown = inputs = 0
     seen: dict[str, bool] = {}
     places: dict[str, tuple[int, int]] = {}
-    names_at: dict[Any, list[str]] = {}
+    names_at: dict[tuple[tuple[int, ...], ...], list[str]] = {}
     for k, batch in enumerate(sweep.batches):
         ours, theirs = sweep.values(line, k), sweep.values(other, k)
         if isinstance(ours, str) or isinstance(theirs, str):
@@ -28,13 +27,13 @@ def power_of(sweep: Sweep, line: Line, other: Line | None) -> Power | None:
         both = sweep.holds(line, k) & sweep.holds(other, k)
         if not both.any():
             continue
-        visible = ((ours[1] + theirs[1]) < RELATIVE * np.abs(theirs[0])) & both[:, None]
+        visible = np.asarray((ours[1] + theirs[1]) < RELATIVE * np.abs(theirs[0])) & both[:, None]
         inputs += int(both.sum())
         shown += int(visible.any(axis=1).sum())
         shape = tuple(leaf.shape[1:] for leaf in batch.leaves)
         if shape not in names_at:
             names_at[shape] = _component_names(sweep, batch.args(0))
-        for c, (name, found) in enumerate(zip(names_at[shape], visible.any(axis=0), strict=True)):
+        for c, (name, found) in enumerate(zip(names_at[shape], np.ravel(visible.any(axis=0)), strict=True)):
             seen[name] = seen.get(name, False) or bool(found)
             places.setdefault(name, (k, c))
     blind = [name for name, found in seen.items() if not found]
@@ -46,7 +45,7 @@ def power_of(sweep: Sweep, line: Line, other: Line | None) -> Power | None:
     )
 
 
-def _component_names(sweep: Sweep, args: tuple[Any, ...]) -> list[str]:
+def _component_names(sweep: Sweep, args: Arguments) -> list[str]:
     """The name of each entry of the gradient: w11[0]."""
     by = sweep.derivation.wrt or "gradient" if sweep.derivation.is_gradient else sweep.derivation.reference
     names: list[str] = []

@@ -2,10 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,10 +16,11 @@ from autodiff_ref.judge.errors import claims_to_hold, fulfils
 from autodiff_ref.judge.floats.together import Result, Together
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.trace import REFERENCE, allowed_of, label_flags, shape_key
-from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.judge.program.plans import Array, Params
 from autodiff_ref.judge.search.batches import Batch, batches, number_of_shapes
 from autodiff_ref.judge.search.climb import GENERATION, PARENTS, climb
 from autodiff_ref.judge.search.swept import Swept
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Line, label_of
 
 BUDGET = 60_000_000
@@ -63,7 +63,7 @@ class Sweep:
 
     def __init__(self, bench: Bench, *, seed: int = 0, budget: int = BUDGET, count: int | None = None) -> None:
         self.bench, self.derivation = bench, bench.derivation
-        self._programs: dict[Any, Together] = {}
+        self._programs: dict[Hashable, Together] = {}
         self._values: dict[tuple[str, int], tuple[Array, Array] | str] = {}
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
@@ -103,7 +103,7 @@ class Sweep:
         self.values(line, k)
         return self._ties[_label(line), k]
 
-    def together(self, lines: Sequence[Line | None], args: tuple[Any, ...]) -> Together:
+    def together(self, lines: Sequence[Line | None], args: Arguments) -> Together:
         """Lines at the shapes of `args`, with rounding bounds."""
         key = tuple(map(_label, lines)), shape_key(args)
         if key not in self._programs:
@@ -111,7 +111,7 @@ class Sweep:
             self._programs[key] = Together(closeds, widths, labels=label_flags(self.derivation.domain))
         return self._programs[key]
 
-    def traced(self, line: Line | None, args: tuple[Any, ...]) -> tuple[Any, int]:
+    def traced(self, line: Line | None, args: Arguments) -> tuple[core.ClosedJaxpr, int]:
         """A line's jaxpr, in float64, and how many of its outputs are the gradient."""
         traced = self.bench.traced(line, args)
         return traced.closed, len(jax.tree.leaves(traced.shapes))
@@ -230,7 +230,7 @@ class Sweep:
         found.suspects += len(above)
         self._ask(line, other, above, found, found.asked)
 
-    def _is_meant(self, line: Line, other: Line | None, args: tuple[Any, ...]) -> bool:
+    def _is_meant(self, line: Line, other: Line | None, args: Arguments) -> bool:
         """Whether an input fulfils the derivation's `where`, and both lines claim to hold there."""
         where = self.derivation.where
         return (where is None or fulfils(where, "`where`", self.derivation, args)) and all(
@@ -278,20 +278,21 @@ def ratio_of(ours: tuple[Array, Array], theirs: tuple[Array, Array], claimed: fl
     with np.errstate(all="ignore"):
         difference = np.abs(ours[0] - theirs[0])
         ratio = np.where(known, np.where(difference > 0, difference / bound, 0.0), 0.0)
-    return ratio.max(axis=1, initial=0.0), known.any(axis=1)
+    return ratio.max(axis=1, initial=0.0), np.any(known, axis=1)
 
 
 def numbers_in(jaxpr: core.Jaxpr) -> tuple[int, int]:
     """How many numbers a jaxpr computes for one input, a loop's body as often as it runs; the size of its largest array."""
     whole = widest = 0
     for eqn in jaxpr.eqns:
-        inner = [numbers_in(getattr(body, "jaxpr", body)) for body in _bodies(eqn.params)]
+        inner = [numbers_in(body) for body in _bodies(eqn.params)]
         sizes = [int(np.prod(getattr(var.aval, "shape", ()))) for var in eqn.outvars]
         whole += sum(each[0] for each in inner) * int(eqn.params.get("length", 1) or 1) + (0 if inner else sum(sizes))
         widest = max([widest, *sizes, *[each[1] for each in inner]])
     return whole, widest
 
 
-def _bodies(params: Any) -> list[Any]:
+def _bodies(params: Params) -> list[core.Jaxpr]:
     parts = [part for value in params.values() for part in (value if isinstance(value, list | tuple) else [value])]
-    return [part for part in parts if hasattr(getattr(part, "jaxpr", part), "eqns")]
+    jaxprs = [getattr(part, "jaxpr", part) for part in parts]
+    return [jaxpr for jaxpr in jaxprs if hasattr(jaxpr, "eqns")]

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from autodiff_ref.judge.comparing import Comparison
 from autodiff_ref.judge.inputs import Input
+from autodiff_ref.trees import JsonObject
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Swept:
         height = max(line.height for line in lines)
         return Swept(fewest.inputs, fewest.informed, suspects, kinks, climbed, height, asked)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {
             "inputs": self.inputs.total(),
@@ -85,7 +85,7 @@ class Power:
     drowned: tuple[str, ...] = ()
     """components that are not 0, whose rounding bound hides such a mistake at every input"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {"relative": RELATIVE, "share": self.share, "zero": list(self.zero), "drowned": list(self.drowned)}
 

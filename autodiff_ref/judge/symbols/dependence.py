@@ -11,7 +11,6 @@ Along an axis of size n m, the example is the quotient by m. What fits nowhere i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jax.extend import core
@@ -50,7 +49,7 @@ def long_axes(shape: Sequence[int], other: Sequence[int], sizes: Sizes) -> tuple
     return tuple(k for k, (a, b) in enumerate(zip(shape, other, strict=True)) if is_long(a, b, sizes))
 
 
-def step_kind(eqn: core.JaxprEqn, other: Any, sizes: Sizes, kinds: Sequence[Known]) -> Known:
+def step_kind(eqn: core.JaxprEqn, other: core.JaxprEqn, sizes: Sizes, kinds: Sequence[Known]) -> Known:
     """The kind of an equation's results, from those of its operands; `other` is the equation at the other size."""
     step = _Step(eqn, other, sizes)
     known = [kind for kind in kinds if kind is not None]
@@ -90,7 +89,7 @@ def contracted(kind: Kind, gone: set[int], long: set[int]) -> Known:
 class _Step:
     """One equation, at both sizes."""
 
-    def __init__(self, eqn: core.JaxprEqn, other: Any, sizes: Sizes) -> None:
+    def __init__(self, eqn: core.JaxprEqn, other: core.JaxprEqn, sizes: Sizes) -> None:
         self.name, self.params = eqn.primitive.name, eqn.params
         pairs = zip([*eqn.invars, *eqn.outvars], [*other.invars, *other.outvars], strict=True)
         long = [long_axes(aval_of(a).shape, aval_of(b).shape, sizes) for a, b in pairs]

@@ -1,7 +1,6 @@
 """Discrete work that may meet nodes: conditions and integers that labels decide."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def _or_nodes(name: str, made: Rule | None) -> Rule:
         exact = EXACT[name](equation) if name in EXACT else by_jax(equation)
         open_step = made(equation) if made is not None else None
 
-        def step(context: Any, *operands: Array) -> Any:
+        def step(context: Context, *operands: Array) -> Array | list[Array]:
             if not any(np.asarray(operand).dtype == object for operand in operands):
                 return exact(context, *operands)
             if open_step is None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, SupportsInt
 
 import jax
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.program.comparisons import ALL, Site
 from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.judge.symbols.prover.nodes import Node as Content
 from autodiff_ref.judge.symbols.prover.nodes import operands_of
+from autodiff_ref.trees import Domains
 
 LARGEST = 500_000
 """nodes beyond which a derivation is not written: that takes a second or two, and the prover would be lost in them"""
@@ -41,6 +43,10 @@ LONG_DECIMAL = 15
 _PACKAGE = Path(__file__).parents[2]
 
 
+if TYPE_CHECKING:
+    from autodiff_ref.judge.symbols.outcomes import Outcomes
+
+
 class NotSymbolicError(NotImplementedError):
     """What a line does cannot be written as one expression."""
 
@@ -49,13 +55,13 @@ class Expressions:
     """The nodes made so far; equal ones are one."""
 
     def __init__(self) -> None:
-        self.nodes: list[list[Any]] = []
-        self._numbers: dict[tuple[Any, ...], Node] = {}
+        self.nodes: list[Content] = []
+        self._numbers: dict[tuple[str | int | None, ...], Node] = {}
         self._values: dict[int, Fraction] = {}
         self.limits: dict[int, float] = {}
         """the nodes that are ∞, −∞ or NaN"""
         self._with_limits: dict[int, bool] = {}
-        self.values_by_outcome: dict[int, Any] = {}
+        self.values_by_outcome: dict[int, Outcomes | None] = {}
         """what `outcomes_of` says of nodes, as far as it was asked"""
         self.place = ""
         """where the comparison stands that is being written, as mine.py:12"""
@@ -69,7 +75,7 @@ class Expressions:
         places = list(self.places.get(node, ()))
         return f"{said} ({', '.join(places)})" if places else f"{said}, as it comes about in a derivative"
 
-    def node(self, *content: Any) -> "Node":
+    def node(self, *content: str | int | None) -> "Node":
         """The node of this operation and these operands."""
         found = self._numbers.get(content)
         if found is None:
@@ -151,10 +157,10 @@ class Node:
         """The number it is, if it is one by itself."""
         return self.expressions.value_of(self)
 
-    def _other(self, value: Any) -> "Node":
+    def _other(self, value: "Node | SupportsInt") -> "Node":
         return value if isinstance(value, Node) else self.expressions.number(Fraction(int(value)))
 
-    def __add__(self, other: Any) -> "Node":
+    def __add__(self, other: "Node | SupportsInt") -> "Node":
         other = self._other(other)
         a, b = self.known, other.known
         if a is not None and b is not None:
@@ -169,7 +175,7 @@ class Node:
                     return limit
         return self.expressions.node("add", *sorted((self.id, other.id)))
 
-    def __mul__(self, other: Any) -> "Node":
+    def __mul__(self, other: "Node | SupportsInt") -> "Node":
         other = self._other(other)
         a, b = self.known, other.known
         if a is not None and b is not None:
@@ -184,7 +190,7 @@ class Node:
             return self
         return self.expressions.node("mul", *sorted((self.id, other.id)))
 
-    def __sub__(self, other: Any) -> "Node":
+    def __sub__(self, other: "Node | SupportsInt") -> "Node":
         other = self._other(other)
         a, b = self.known, other.known
         if a is not None and b is not None:
@@ -195,7 +201,7 @@ class Node:
             return self + -other
         return self.expressions.node("sub", self.id, other.id)
 
-    def __rsub__(self, other: Any) -> "Node":
+    def __rsub__(self, other: "Node | SupportsInt") -> "Node":
         return self._other(other) - self
 
     def __neg__(self) -> "Node":
@@ -204,7 +210,7 @@ class Node:
             return self.expressions.limit(-self.expressions.limits[self.id])
         return self.expressions.node("neg", self.id) if a is None else self.expressions.number(-a)
 
-    def __truediv__(self, other: Any) -> "Node":
+    def __truediv__(self, other: "Node | SupportsInt") -> "Node":
         other = self._other(other)
         a, b = self.known, other.known
         if b == 0:
@@ -226,7 +232,7 @@ class Node:
     def __bool__(self) -> bool:
         raise NotSymbolicError("it branches on what depends on real numbers or labels")
 
-    def __lt__(self, _: Any) -> bool:
+    def __lt__(self, _: object) -> bool:
         raise NotSymbolicError("it branches on what depends on real numbers or labels")
 
     __le__ = __gt__ = __ge__ = __lt__
@@ -237,7 +243,7 @@ class Context:
     """Where one run makes its nodes."""
 
     expressions: Expressions
-    constants: Any = field(default_factory=object)
+    constants: object = field(default_factory=object)
     """a run's own, so that a plan does not hand the nodes of one graph to another"""
     decimals: set[str] = field(default_factory=set[str])
     """the float constants met so far that no short decimal is"""
@@ -261,7 +267,7 @@ class Context:
         """What an index out of range gives."""
         raise NotSymbolicError("an index is out of range")
 
-    def number(self, value: Any) -> Node:
+    def number(self, value: float) -> Node:
         """The real that a constant stands for."""
         text = np.format_float_positional(value, unique=True, trim="-")
         if len(text.strip("-0").replace(".", "")) >= LONG_DECIMAL:
@@ -287,13 +293,13 @@ class _Places:
         return ALL
 
 
-def number_of(expressions: Expressions, value: Any) -> Node:
+def number_of(expressions: Expressions, value: float) -> Node:
     """A float as the rational that its shortest decimal is, in its own precision: 0.1 is 1/10."""
     if not np.isfinite(value):
         return expressions.limit(value)
     return expressions.number(Fraction(np.format_float_scientific(value, unique=True, trim="-")))
 
 
-def symbolic_arguments(domain: tuple[Any, ...], sizes: Mapping[str, int], expressions: Expressions) -> list[Array]:
+def symbolic_arguments(domain: Domains, sizes: Mapping[str, int], expressions: Expressions) -> list[Array]:
     """Symbols for all leaves of the arguments: what the domain says of them, and no more."""
     return [row_of(leaf).symbols(leaf.sized(sizes), expressions) for leaf in jax.tree.leaves(domain)]

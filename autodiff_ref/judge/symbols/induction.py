@@ -10,22 +10,25 @@ it would not be if Python asked how large n is.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.lines.jaxprs import flattened
+from autodiff_ref.judge.lines.jaxprs import Atom, flattened
+from autodiff_ref.judge.program.plans import Params, aval_of
 from autodiff_ref.judge.symbols.dependence import FREE, ZERO, Kind, Known, Sizes, is_long, long_axes, step_kind
+from manual_grad.domains import Dim
 
 
-def input_kind(dims: Sequence[Any], name: str) -> Known:
+def input_kind(dims: Sequence[Dim], name: str) -> Known:
     """The kind of an argument whose dimensions are these, for the dimension of that name."""
     axes = tuple(k for k, dim in enumerate(dims) if dim == name)
     return FREE if not axes else Kind("rows", axes) if len(axes) == 1 else None
 
 
-def is_one_term_for_all(first: Any, second: Any, width: int, inputs: Sequence[Known], sizes: Sizes) -> bool:
+def is_one_term_for_all(
+    first: core.ClosedJaxpr, second: core.ClosedJaxpr, width: int, inputs: Sequence[Known], sizes: Sizes
+) -> bool:
     """Whether the outputs of a program are a sum of one term, or one term a row.
 
     Args:
@@ -38,11 +41,11 @@ def is_one_term_for_all(first: Any, second: Any, width: int, inputs: Sequence[Kn
     first, second = flattened(first), flattened(second)
     if not _is_one_program(first.jaxpr, second.jaxpr, sizes):
         return False
-    kinds: dict[Any, Known] = dict(zip(first.jaxpr.invars, inputs, strict=True))
+    kinds: dict[core.Var, Known] = dict(zip(first.jaxpr.invars, inputs, strict=True))
     for var, value, other in zip(first.jaxpr.constvars, first.consts, second.consts, strict=True):
         kinds[var] = _of_constant(np.asarray(value), np.asarray(other), sizes)
 
-    def kind_of(atom: Any) -> Known:
+    def kind_of(atom: Atom) -> Known:
         if not isinstance(atom, core.Literal):
             return kinds[atom]
         return ZERO if np.ndim(atom.val) == 0 and atom.val == 0 else FREE
@@ -53,27 +56,27 @@ def is_one_term_for_all(first: Any, second: Any, width: int, inputs: Sequence[Kn
     return all(kind_of(atom) is not None for atom in first.jaxpr.outvars[:width])
 
 
-def _is_one_program(first: Any, second: Any, sizes: Sizes) -> bool:
+def _is_one_program(first: core.Jaxpr, second: core.Jaxpr, sizes: Sizes) -> bool:
     """Whether two jaxprs do the same steps, with the one size where the other has the other one."""
-    numbers: tuple[dict[Any, int], dict[Any, int]] = ({}, {})
+    numbers: tuple[dict[core.Var, int], dict[core.Var, int]] = ({}, {})
 
-    def is_same(a: Any, b: Any) -> bool:
+    def is_same(a: Atom, b: Atom) -> bool:
         if isinstance(a, core.Literal) and isinstance(b, core.Literal):
             return np.array_equal(np.asarray(a.val), np.asarray(b.val))
         if isinstance(a, core.Literal) or isinstance(b, core.Literal):
             return False
         return numbers[0][a] == numbers[1][b]
 
-    def are_bound(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    def are_bound(a: Sequence[core.Var], b: Sequence[core.Var]) -> bool:
         for own, variables in zip(numbers, (a, b), strict=True):
             for var in variables:
                 own[var] = len(own)
         return len(a) == len(b) and all(
-            u.aval.dtype == v.aval.dtype and _is_same_up_to(u.aval.shape, v.aval.shape, sizes)
+            aval_of(u).dtype == aval_of(v).dtype and _is_same_up_to(aval_of(u).shape, aval_of(v).shape, sizes)
             for u, v in zip(a, b, strict=True)
         )
 
-    def are_same(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    def are_same(a: Sequence[Atom], b: Sequence[Atom]) -> bool:
         return len(a) == len(b) and all(is_same(u, v) for u, v in zip(a, b, strict=True))
 
     return (
@@ -95,11 +98,11 @@ SHAPES = frozenset(("shape", "new_sizes", "sizes", "limit_indices"))
 """parameters that may grow with n, as shapes do; x^n has one that may not"""
 
 
-def _are_params(a: dict[str, Any], b: dict[str, Any], sizes: Sizes) -> bool:
+def _are_params(a: Params, b: Params, sizes: Sizes) -> bool:
     return a.keys() == b.keys() and all(_is_same_up_to(a[key], b[key], sizes if key in SHAPES else None) for key in a)
 
 
-def _is_same_up_to(a: Any, b: Any, sizes: Sizes | None) -> bool:
+def _is_same_up_to(a: object, b: object, sizes: Sizes | None) -> bool:
     """Whether two values are one, with the one size where the other has the other one, if sizes are given."""
     if isinstance(a, tuple | list):
         return isinstance(b, type(a)) and len(a) == len(b) and _are_same_up_to(a, b, sizes)
@@ -108,11 +111,11 @@ def _is_same_up_to(a: Any, b: Any, sizes: Sizes | None) -> bool:
     return type(a) is type(b) and (a is b or repr(a) == repr(b))
 
 
-def _are_same_up_to(a: Iterable[Any], b: Iterable[Any], sizes: Sizes | None) -> bool:
+def _are_same_up_to(a: Iterable[object], b: Iterable[object], sizes: Sizes | None) -> bool:
     return all(_is_same_up_to(u, v, sizes) for u, v in zip(a, b, strict=True))
 
 
-def _of_constant(first: Any, second: Any, sizes: Sizes) -> Known:
+def _of_constant(first: np.ndarray, second: np.ndarray, sizes: Sizes) -> Known:
     """Of an array that stands in the program: the same along its long axes, or an identity matrix."""
     axes = long_axes(first.shape, second.shape, sizes)
     if axes == (0, 1) and first.ndim == 2 and all(np.array_equal(part, np.eye(len(part))) for part in (first, second)):

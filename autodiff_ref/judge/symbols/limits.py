@@ -5,7 +5,7 @@ goes out in a maximum, an exponential or a comparison, as masks do with it. NaN 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from fractions import Fraction
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def is_finite(node: Node) -> bool:
     return limit_of(node) is None
 
 
-def compared_to_limit(compare: Callable[[Any, Any], bool], a: Node, b: Node) -> bool | None:
+def compared_to_limit(compare: Callable[[float | Fraction, float | Fraction], bool], a: Node, b: Node) -> bool | None:
     """A comparison with ±∞, between which all real numbers are; None where neither is infinite.
 
     Raises:

@@ -1,20 +1,20 @@
 """The values that a node takes: those of labels, of places and of conditions, and what is computed from a few of them."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from autodiff_ref.judge.symbols.expressions import Node, NotSymbolicError
+from autodiff_ref.judge.symbols.prover.nodes import Node as Content
 from autodiff_ref.judge.symbols.prover.nodes import operands_of
 
 MOST = 512
 """combinations of outcomes beyond which the values of a node are not listed"""
 
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[str, Callable[[float | Fraction, float | Fraction], bool]] = {
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
     "lt": lambda a, b: a < b,
@@ -23,7 +23,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "ge": lambda a, b: a >= b,
 }
 
-_EXACT: dict[str, Callable[..., Any]] = {
+_EXACT: dict[str, Callable[..., Fraction | int]] = {
     **COMPARISONS,
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -31,7 +31,7 @@ _EXACT: dict[str, Callable[..., Any]] = {
     "neg": lambda a: -a,
     "max": max,
     "min": min,
-    "abs": abs,
+    "abs": lambda a: abs(a),
     "sign": lambda a: (a > 0) - (a < 0),
     "select": lambda which, otherwise, value: value if which else otherwise,
     "trunc": int,
@@ -65,7 +65,7 @@ def outcomes_of(node: Node) -> Outcomes | None:
     return found[node.id]
 
 
-def _made(k: int, content: Sequence[Any], below: list[Outcomes | None]) -> Outcomes | None:
+def _made(k: int, content: Content, below: list[Outcomes | None]) -> Outcomes | None:
     operation = content[0]
     if operation == "number":
         return Outcomes((), {(): Fraction(int(content[1]), int(content[2]))})
@@ -84,7 +84,7 @@ def _made(k: int, content: Sequence[Any], below: list[Outcomes | None]) -> Outco
     return None
 
 
-def _joined(f: Callable[..., Any], parts: list[Outcomes]) -> Outcomes | None:
+def _joined(f: Callable[..., Fraction | int], parts: list[Outcomes]) -> Outcomes | None:
     choices = tuple(dict.fromkeys(choice for part in parts for choice in part.choices))
     if np.prod([of for _, _, of in choices], dtype=float) > MOST:
         return None
@@ -107,7 +107,7 @@ def integers_of(node: Node) -> list[int]:
     return sorted({int(value) for value in outcomes.values.values()})
 
 
-def require_in_range(node: Node, dtype: Any) -> None:
+def require_in_range(node: Node, dtype: np.dtype) -> None:
     """Raises NotSymbolicError where an integer may wrap around.
 
     A truncation of a real number passes for 64 bits: the prover takes it for numbers below 2³¹ only.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.scattering import places
@@ -43,7 +44,7 @@ class _Indices:
         """The largest number of places that come into question for a row."""
         return max(map(len, self.candidates), default=0)
 
-    def at(self, c: int, dtype: Any) -> Array:
+    def at(self, c: int, dtype: DTypeLike) -> Array:
         """All rows at their place number c, or their last one."""
         return np.array([row[min(c, len(row) - 1)] for row in self.candidates], dtype=dtype).reshape(self.shape)
 
@@ -93,7 +94,7 @@ def _number(position: Sequence[int], shape: Sequence[int]) -> int:
     return int(np.ravel_multi_index(tuple(position), tuple(shape))) if shape else 0
 
 
-def _scatter(name: str, combine: Callable[[Any, Any], Any]) -> Rule:
+def _scatter(name: str, combine: Callable[[Node, Node], Node]) -> Rule:
     def rule(equation: Equation) -> Step:
         step = ALGEBRA[name](equation)
         target, indexed, update = equation.operands
@@ -109,13 +110,14 @@ def _scatter(name: str, combine: Callable[[Any, Any], Any]) -> Rule:
                 for c in range(rows.most)
             ]
             result: Any = np.array(x).ravel()
+            added: Any = updates
             for k, position in enumerate(np.ndindex(update.shape)):
                 row = _number([position[axis] for axis in scatter_axes], [update.shape[axis] for axis in scatter_axes])
                 for c in range(len(rows.candidates[row])):
                     to = where[c][k]
                     if to >= 0:
                         here = rows.is_at(row, c)
-                        result[to] = chosen(here, result[to], combine(result[to], updates[position]))
+                        result[to] = chosen(here, result[to], combine(result[to], added[position]))
             return result.reshape(x.shape)
 
         return open_step

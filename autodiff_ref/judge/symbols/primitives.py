@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 from autodiff_ref.judge.program.structure import as_objects
@@ -13,7 +13,7 @@ from autodiff_ref.judge.symbols.limits import compared_to_limit, without_limits
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS, require_in_range
 
 
-def map_nodes(f: Callable[..., Any], *arrays: Array) -> Array:
+def map_nodes(f: Callable[..., Node | bool], *arrays: Array) -> Array:
     return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
 
 
@@ -23,7 +23,7 @@ def nodes_of(context: Context, values: Array) -> Array:
     return map_nodes(lambda value: value if isinstance(value, Node) else number(int(value)), np.asarray(values))
 
 
-def settled(values: Array, dtype: Any) -> Array:
+def settled(values: Array, dtype: DTypeLike) -> Array:
     """Discrete values as NumPy has them, where none of them is open.
 
     Raises:
@@ -37,7 +37,7 @@ def settled(values: Array, dtype: Any) -> Array:
     return np.array([int(value) for value in known if value is not None]).reshape(np.shape(values)).astype(dtype)
 
 
-def applied(operation: str, *, exact: Callable[..., Any] | None = None) -> Callable[..., Node]:
+def applied(operation: str, *, exact: Callable[..., Fraction | int] | None = None) -> Callable[..., Node]:
     """The node of an operation; a number where `exact` can tell it from numbers."""
 
     def made(*operands: Node) -> Node:
@@ -106,7 +106,7 @@ def convert(equation: Equation) -> Step:
     return step
 
 
-def _extreme(name: str, choose: Callable[..., Any], sign: int) -> Callable[..., Node]:
+def _extreme(name: str, choose: Callable[..., Fraction | int], sign: int) -> Callable[..., Node]:
     """The greater (or, for the sign −1, the lesser) of two."""
     made = applied(name, exact=choose)
 

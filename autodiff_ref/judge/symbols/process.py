@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO
 
+from autodiff_ref.judge.symbols.prover.nodes import Node as Content
 from autodiff_ref.judge.symbols.prover.polynomials import OUT_OF_WORK
 
 _START = """
@@ -63,7 +64,7 @@ class Answer:
 class Question:
     """Are these nodes of a graph pairwise one function?"""
 
-    graph: list[list[Any]]
+    graph: list[Content]
     known: int
     """how many of the graph's nodes there are to know for it"""
     pairs: list[tuple[int, int]]
@@ -82,11 +83,11 @@ class Process:
         self._thread: threading.Thread | None = None
         self._running: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._graph: list[list[Any]] | None = None
+        self._graph: list[Content] | None = None
         self._sent = 0
         atexit.register(self.kill)
 
-    def ask(self, graph: list[list[Any]], pairs: Sequence[tuple[int, int]], work: int, account: Account) -> "Future[Answer]":
+    def ask(self, graph: list[Content], pairs: Sequence[tuple[int, int]], work: int, account: Account) -> "Future[Answer]":
         """Asks whether nodes are pairwise equal; the answer comes while this process goes on."""
         question = Question(graph, len(graph), list(pairs), work, account)
         self._questions.put(question)
@@ -114,7 +115,7 @@ class Process:
         running = self._running
         if running is None or running.poll() is not None:
             running = self._start()
-        message: dict[str, Any] = {}
+        message: dict[str, object] = {}
         if self._graph is not question.graph:
             message["new"], self._graph, self._sent = True, question.graph, 0
         if self._sent < question.known:
@@ -160,7 +161,7 @@ class Process:
                     _close(pipe)
 
 
-def _close(pipe: Any) -> None:
+def _close(pipe: IO[str]) -> None:
     try:
         pipe.close()
     except OSError:  # what was still to be written has no reader

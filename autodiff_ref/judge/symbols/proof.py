@@ -1,9 +1,9 @@
 """What the prover says of a line, and what a proof rests on."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from autodiff_ref.judge.symbols.prover.identities import Identity
+from autodiff_ref.trees import JsonObject
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Proof:
         at = f" at {' '.join(sizes)}" if sizes else ""
         return every + at + (" for all labels" if self.has_labels else "")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         uses = [{"name": row.name, "equation": row.equation, "where": row.where} for row in self.uses]
         return {"proved": not self.reason, "reason": self.reason, "uses": uses, "leaves_out": list(self.leaves_out)}

@@ -5,7 +5,7 @@ every outcome. So values that are discrete elsewhere, as `y == 1` or the place o
 """
 
 from collections.abc import Callable
-from typing import Any
+from fractions import Fraction
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from autodiff_ref.judge.symbols.primitives import (
 )
 
 
-def _function(name: str, operation: str = "", exact: Callable[..., Any] | None = None) -> Rule:
+def _function(name: str, operation: str = "", exact: Callable[..., Fraction | int] | None = None) -> Rule:
     made = applied(operation or name, exact=exact)
     return lambda _: lambda _, *operands: map_nodes(made, *operands)
 
@@ -137,7 +137,7 @@ def _placed(rule: Rule) -> Rule:
     def planned(equation: Equation) -> Step:
         step = rule(equation)
 
-        def at_its_place(context: Context, *operands: Any) -> Any:
+        def at_its_place(context: Context, *operands: Array) -> Array | list[Array]:
             context.expressions.place, context.place = context.place, ""
             try:
                 return step(context, *operands)

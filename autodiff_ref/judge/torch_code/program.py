@@ -1,7 +1,8 @@
 """A function of PyTorch and its backward as programs in JAX: written down once for a precision, then evaluated at will."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.numpy_code import Assumption
 from autodiff_ref.judge.torch_code.tracing import tracing
-from autodiff_ref.judge.torch_code.values import FLOATS, is_float, to_numpy, to_torch
+from autodiff_ref.judge.torch_code.values import FLOATS, NotFollowedError, is_float, to_numpy, to_torch
 
 Function = Callable[..., Any]
 
@@ -66,6 +67,8 @@ class Written:
     assumed: list[Assumption]
     before: int
     """how many assumptions the function itself made; the others are its backward's"""
+    compared: int
+    """how often the function itself compares floats at one place of its code, at most: as an iteration does"""
     names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """with `keep`, of each operation: its name and place, its results being the last ones"""
     kept: list[np.ndarray] = field(default_factory=list[np.ndarray])
@@ -178,6 +181,7 @@ class Subject:
             len(told["grads"]),
             told["assumed"],
             told["before"],
+            told["compared"],
             [(step.operation, step.place) for step in told["steps"]],
             [step.value for step in told["steps"]],
         )
@@ -188,14 +192,16 @@ class Subject:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
                     trace.define(given[k], array)
-            every = outputs_of(self.func(*given))
+            with _raising_here_alone():
+                every = outputs_of(self.func(*given))
             outs = [out for out in every if is_float(out) and out.requires_grad]
             read = [trace.read(out) for out in outs]
-            before = len(trace.assumptions)
+            before, compared = len(trace.assumptions), max(trace.compared.values(), default=0)
             cotangents = [as_cotangent(out, c) for out, c in zip(outs, values[2], strict=True)]
             for c, array in zip(cotangents, traced[2], strict=True):
                 trace.define(c, array)
-            found = torch.autograd.grad(outs, [given[k] for k in self.by], cotangents, allow_unused=True)
+            with _raising_here_alone():
+                found = torch.autograd.grad(outs, [given[k] for k in self.by], cotangents, allow_unused=True)
             grads = [
                 jnp.zeros(given[k].shape, v.dtype) if g is None else trace.read(g)
                 for k, g, v in zip(self.by, found, traced[0], strict=True)
@@ -204,7 +210,8 @@ class Subject:
         if self.of is not None:
             read, taken = self._traced_of(values, traced, outs)
             assumed, before = [*taken, *assumed], len(taken)
-        return {"outs": read, "grads": grads, "assumed": assumed, "before": before, "steps": list(trace.steps)}
+        steps = list(trace.steps)
+        return {"outs": read, "grads": grads, "assumed": assumed, "before": before, "compared": compared, "steps": steps}
 
     def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
         """The outputs of the function whose gradient is meant."""
@@ -226,6 +233,22 @@ class Subject:
         with seeded():
             outs = outputs_of((self.of or self.func)(*self.given(by, data)))
         return [to_numpy(out) for out in outs if is_float(out) and (self.of is not None or out.requires_grad)]
+
+
+@contextmanager
+def _raising_here_alone() -> Generator[None]:
+    """Says of code that runs by itself, and raises an error where it is written down, that it is not followed.
+
+    Raises:
+        NotFollowedError: with what it raised.
+    """
+    try:
+        yield
+    except NotFollowedError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0][:160]
+        raise NotFollowedError("code that runs by itself alone", f"{type(error).__name__}: {line}") from error
 
 
 def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ What is traced is kept by storage and not by tensor: views and writing in place 
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ WITHOUT_VALUE = {"memory_format", "layout", "device", "pin_memory", "non_blockin
 
 DECIDING = {"nonzero", "nonzero_static", "unique_dim", "unique_consecutive", "_unique", "_unique2", "bincount", "equal"}
 """operations whose results are taken as they are here, as long as what they are told of stays the same"""
+
+COMPARING = {"lt", "le", "gt", "ge"}
 
 RANDOM = {"bernoulli_", "uniform_", "normal_", "exponential_", "random_", "log_normal_", "geometric_", "cauchy_"}
 """operations that fill a tensor with random numbers: what they drew is a constant"""
@@ -84,6 +87,8 @@ class Trace(TorchDispatchMode):
         self._held: dict[int, Any] = {}
         """these storages: as long as they live, no other has their id"""
         self.assumptions: list[Assumption] = []
+        self.compared = Counter[str]()
+        """how often floats were compared, by the place in the user's code"""
         self.steps: list[Step] = []
         self._keep = keep
 
@@ -139,9 +144,12 @@ class Trace(TorchDispatchMode):
         del types
         keywords = dict(kwargs or {})
         tensors = [part for part in tree_leaves((args, keywords)) if isinstance(part, torch.Tensor)]
-        if not any(map(self.is_traced, tensors)):
-            return func(*args, **keywords)
         name = func._schema.name.split("::")[-1]
+        strided = [t for t in tensors if t.layout is torch.strided]
+        if not any(map(self.is_traced, strided)):
+            return func(*args, **keywords)
+        if len(strided) < len(tensors):
+            raise NotFollowedError(name, "a sparse tensor takes part in it")
         try:
             return self._operation(func, name, args, keywords, tensors)
         except NotFollowedError:
@@ -160,10 +168,14 @@ class Trace(TorchDispatchMode):
             return self._decided(func, name, args, keywords)
         if name in RANDOM:
             return self._drawn(func, name, args, keywords)
-        if name == "resize_":
+        if name in ("resize_", "resize_as_"):
             return self._resized(func, args, keywords)
         if name in ("set_", "_to_dense", "_to_sparse"):
             raise NotFollowedError(name)
+        if name in COMPARING and any(t.dtype.is_floating_point for t in tensors):
+            self.compared[user_place(sys._getframe(1))] += 1  # pyright: ignore[reportPrivateUsage]
+        if torch.Tag.inplace_view in func.tags:
+            return func(*args, **keywords)  # another view of the same memory
         targets = _written(func, args, keywords)
         if not targets and any(returned.alias_info is not None for returned in func._schema.returns):
             out = func(*args, **keywords)
@@ -245,6 +257,8 @@ class Trace(TorchDispatchMode):
 
     def _resized(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         t = args[0]
+        if not self.is_traced(t):
+            return func(*args, **keywords)
         if t.storage_offset() or not t.is_contiguous():
             raise NotFollowedError("resize_", "of a view")
         out = func(*args, **keywords)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -15,6 +15,7 @@ from autodiff_ref.judge.mutation.mutants import Mutant, mutants
 from autodiff_ref.judge.report import indented
 from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.judge.verdict import verdict_of
+from autodiff_ref.trees import JsonObject
 from manual_grad.derivation import Derivation, label_of
 
 ENOUGH = 1000
@@ -38,7 +39,7 @@ class Finding:
     missed: bool = False
     """whether the judge calls it right at its inputs, though it differs from the line at others"""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON."""
         return {
             "line": self.label,
@@ -71,7 +72,7 @@ class Trial:
         """Whether no mutant was called right that is not."""
         return not any(finding.missed for finding in self.findings)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """As JSON: `mutants` in the command's output."""
         count = self.count()
         return {

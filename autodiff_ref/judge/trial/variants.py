@@ -1,8 +1,7 @@
 """A line and edited versions of it, compared in balls at one list of inputs: each is planned once a shape."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from jax.extend import core
 
@@ -14,6 +13,7 @@ from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import label_flags, shape_key
 from autodiff_ref.judge.mutation.edits import Edit, Editable
 from autodiff_ref.judge.program.walk import Plan, plan_parts
+from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation
 
 
@@ -38,14 +38,14 @@ class Variants:
 
     editable: Editable
     inputs: Inputs
-    _plans: dict[Any, Plan] = field(default_factory=dict[Any, Plan])
+    _plans: dict[Hashable, Plan] = field(default_factory=dict[Hashable, Plan])
     _evaluators: dict[int, Evaluator] = field(default_factory=dict[int, Evaluator])
     _bits: list[int] = field(default_factory=lambda: [0, 0])
     """the precisions that showed the last two inputs' values equal: the next one is tried at the lower of them first"""
 
     def relation(self, edits: Sequence[Edit], step: int = 1) -> Relation:
         """What the judge's inputs, or each `step`-th of them, say of an edited version and the line, up to a difference."""
-        found, plans = Relation(), dict[Any, Plan | None]()
+        found, plans = Relation(), dict[Hashable, Plan | None]()
         for k in range(0, self.inputs.of_the_judge, step):
             self._add(found, edits, k, plans)
             if found.differences or found.no_rule:
@@ -54,14 +54,14 @@ class Variants:
 
     def agree_further(self, edits: Sequence[Edit], enough: int, most: int) -> Relation:
         """What so many inputs say: those of the judge and more."""
-        found, plans = Relation(), dict[Any, Plan | None]()
+        found, plans = Relation(), dict[Hashable, Plan | None]()
         for k in range(most):
             self._add(found, edits, k, plans)
             if found.differences or found.no_rule or found.equal.total() >= enough:
                 break
         return found
 
-    def _add(self, found: Relation, edits: Sequence[Edit], k: int, plans: dict[Any, Plan | None]) -> None:
+    def _add(self, found: Relation, edits: Sequence[Edit], k: int, plans: dict[Hashable, Plan | None]) -> None:
         given = self.inputs[k]
         if not claims_to_hold(self.editable.line, self.editable.derivation, given.args):
             return
@@ -83,13 +83,13 @@ class Variants:
         self._bits = [self._bits[-1], compared.bits]
         found.add(given, compared)
 
-    def _planned(self, closed: core.ClosedJaxpr | None, args: tuple[Any, ...]) -> Plan | None:
+    def _planned(self, closed: core.ClosedJaxpr | None, args: Arguments) -> Plan | None:
         if closed is None:
             return None
         flags = label_flags(self.editable.derivation.domain)
         return plan_parts(closed, BALLS, [self.editable.at(args).n_outputs], labels=flags)[0]
 
-    def _evaluator(self, k: int, key: Any) -> Evaluator:
+    def _evaluator(self, k: int, key: Hashable) -> Evaluator:
         """The line itself at an input."""
         if k not in self._evaluators:
             args = self.inputs[k].args

@@ -15,6 +15,7 @@ defined, so two polynomials with one normal form are one function. The converse 
 true.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -88,12 +89,12 @@ class Generators:
         self.trail = Trail()
         self.node = -1
         """the node of the graph that is being made"""
-        self._numbers: dict[Any, int] = {}
-        self._groups: dict[int, Any] = {}
+        self._numbers: dict[tuple[str, Hashable], int] = {}
+        self._groups: dict[int, Hashable] = {}
         self.special: set[int] = set()
         """those that know an equation by which monomials are rewritten"""
 
-    def generator(self, kind: str, key: Any, **properties: Any) -> int:
+    def generator(self, kind: str, key: Hashable, **properties: Any) -> int:
         """The number of a generator, which is made if there is none of this kind and key."""
         if (kind, key) not in self._numbers:
             self._numbers[kind, key] = len(self.generators)
@@ -106,7 +107,7 @@ class Generators:
         """Notes an identity by which something was rewritten."""
         self.trail.identities.add(name)
 
-    def bit(self, key: Any, group: Any = None) -> Poly:
+    def bit(self, key: Hashable, group: Hashable = None) -> Poly:
         """A generator that is 0 or 1; of those of one group at most one is 1."""
         number = self.generator("bit", key)
         self._groups[number] = (key,) if group is None else group

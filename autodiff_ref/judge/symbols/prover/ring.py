@@ -4,9 +4,9 @@ Every rewriting here is an identity of real functions wherever both sides are de
 form are one function. The converse is not claimed: what is not proved may be true.
 """
 
+from collections.abc import Hashable
 from fractions import Fraction
 from random import Random
-from typing import Any
 
 from flint import fmpq
 
@@ -55,7 +55,7 @@ class Ring(Generators):
         super().__init__()
         self._reduced: dict[Monomial, tuple[Poly | None, Trail | None]] = {}
         self._residues: dict[int, int] = {}
-        self._angles: dict[Any, int] = {}
+        self._angles: dict[Hashable, int] = {}
         self._follows: dict[tuple[int, int], bool] = {}
         self._random = Random(0)
 
@@ -131,7 +131,7 @@ class Ring(Generators):
         return found[0]
 
     def _rewritten(self, m: Monomial) -> Poly | None:
-        groups: set[Any] = set()
+        groups: set[Hashable] = set()
         signs: list[int] = []
         for k, (number, exponent) in enumerate(m):
             if number not in self.special:

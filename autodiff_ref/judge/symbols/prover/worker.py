@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .identities import IDENTITIES, Trail
-from .nodes import Graph
+from .nodes import Graph, Node
 from .polynomials import Budget, UnprovableError
 
 
@@ -57,10 +57,10 @@ class Prover:
 
     def __init__(self) -> None:
         """Starts without nodes."""
-        self.nodes: list[list[Any]] = []
+        self.nodes: list[Node] = []
         self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes)]
 
-    def answer(self, pairs: list[list[int]], work: int) -> dict[str, Any]:
+    def answer(self, pairs: list[list[int]], work: int) -> dict[str, object]:
         """Why some pair is not proved equal, empty where all are; what the proof rests on; and how much work was done.
 
         Args:
