@@ -23,9 +23,10 @@ from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
 from autodiff_ref.judge.rules.examining import CLOSE, examine
-from autodiff_ref.judge.rules.findings import FAILS, Entry, Finding, Gathered, Kind, Rule, RuleReport
+from autodiff_ref.judge.rules.findings import FAILS, ORDER, Entry, Finding, Gathered, Kind, Rule, RuleReport
 from autodiff_ref.judge.rules.probing import annotated, probed
-from autodiff_ref.judge.rules.reproducing import reproducer
+from autodiff_ref.judge.rules.reproducing import in_floats, reproducer
+from autodiff_ref.judge.rules.residuals import residual_mistake
 from autodiff_ref.judge.rules.shrinking import simpler_inputs
 from autodiff_ref.judge.rules.solving import examine_solution
 from autodiff_ref.judge.rules.subject import RaisesError, Subject, subject
@@ -545,9 +546,10 @@ class _Run:
                     snippet = reproducer(self.f, shown.get((kind, order), args), source[2].names, order)
             findings.append(
                 Finding(kind, rule, self._place(source), worst.name, worst.at, worst.jax, worst.true, worst.gap, note,
-                        len(group), order, snippet)
+                        len(group), order, snippet, self._in_floats(source, args, worst) if snippet and which < 0 else "")
             )  # fmt: skip
         findings.sort(key=lambda finding: (_rank(finding.kind), "see the rule within" in finding.note))
+        findings += self._keeps()
         findings += [Finding(kind, rule, place, "", "", "", "", 0.0, why, 0) for kind, rule, place, why in self.missing]
         return RuleReport(
             label_of(self.f),
@@ -568,6 +570,32 @@ class _Run:
             if entry.order == order and (source := self.sources.get(id(entry))) is not None and source[3] < 0
         }
         return bool(kinds & {"right", "within"}) and not kinds & {"WRONG", "NaN"}
+
+    def _in_floats(self, source: tuple[Args, int, Prepared, int] | None, args: Args, entry: Entry) -> str:
+        """What JAX says of an entry of f as a whole in float64 and in float32."""
+        whole = None if source is None else source[2].whole
+        if source is None or whole is None or entry.order > 1 or entry.name not in whole.entries:
+            return ""
+        return in_floats(self.f, args, whole.by, whole.entries.index(entry.name))
+
+    def _keeps(self) -> Iterator[Finding]:
+        """A finding where a custom_vjp does not keep what it needs as residuals."""
+        kept = [rule for rule in self.rules.values() if rule.kind == "custom_vjp"]
+        source = next((each for each in self.sources.values() if each[1] == 1), None)
+        if not kept or source is None or self.solves is not None:
+            return
+        args, _, made, _ = source
+        structure = jax.tree.structure(args)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+        held, fixed = self._constant_leaves(args), self._fixed(args)
+
+        def flat(*xs: Any) -> list[Any]:
+            return jax.tree.leaves(self.f(*jax.tree.unflatten(structure, [fixed.get(k, x) for k, x in enumerate(xs)])))
+
+        why = residual_mistake(flat, leaves, [k for k in range(len(leaves)) if k not in held])
+        if why:
+            names = ", ".join(dict.fromkeys(rule.name for rule in kept))
+            yield Finding("residuals", names, kept[0].place, "", readable(args, made.names), "", "", 0.0, why, 1)
 
     def _which(self, group: Sequence[Entry]) -> int:
         """−1 for f as a whole, else the number of the rule within."""
@@ -666,8 +694,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _rank(kind: Kind) -> int:
-    order: tuple[Kind, ...] = ("WRONG", "NaN", "accuracy", "within", "meant so", "raises", "undecided")
-    return order.index(kind) if kind in order else len(order)
+    return ORDER.index(kind)
 
 
 def _plainness(entry: Entry) -> tuple[bool, bool, int, float]:

@@ -15,7 +15,7 @@ from autodiff_ref.judge.comparing import evaluator
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.rules.calls import has_stops, iterates, stops_of
+from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, stops_of
 from autodiff_ref.judge.truth import Truth, truth_of
 
 Function = Callable[..., Any]
@@ -25,6 +25,9 @@ _BITS = 2400
 
 REVERSE, FORWARD, SCALED = "reverse mode", "forward mode", "reverse mode with a cotangent of −2"
 """how a derivative is asked for: that of −2 f, divided by −2, is the same for a rule that is linear in the cotangent"""
+
+ALONE = "one output by one argument at a time"
+"""and for rules that are told which tangents and cotangents are no more than zeros (`symbolic_zeros`)"""
 
 
 MODERATE = 100.0
@@ -246,6 +249,8 @@ def subject(
         asked[SCALED] = lambda *xs: [out * -0.5 for out in jax.tree.leaves(jax.jacrev(doubled, argnums)(*xs))]
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(f)(*shapes)
+        if has_symbolic_zeros(closed.jaxpr) and (len(argnums) > 1 or len(closed.out_avals) > 1):
+            asked[ALONE] = _apart(f, argnums, len(closed.out_avals))
         out_shapes = tuple(tuple(a.shape) for a in closed.out_avals)
         derivatives, first = dict[str, Plan](), None
         raised, lacking = list[Exception](), list[NotImplementedError]()
@@ -300,6 +305,15 @@ def subject(
         is_identity(closed.jaxpr),
         notes,
     )
+
+
+def _apart(f: Function, by: tuple[int, ...], outputs: int) -> Function:
+    """JAX's Jacobian, each output by each argument alone."""
+
+    def jacobian(*xs: Any) -> list[Any]:
+        return [jax.jacrev(lambda *ys, i=i: f(*ys)[i], k)(*xs) for i in range(outputs) for k in by]
+
+    return jacobian
 
 
 def _ends_a_loop(planned: Any, jaxpr: Any) -> bool:
