@@ -19,7 +19,7 @@ from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.inputs import main_sizes
 from autodiff_ref.judge.lines.trace import shape_key
-from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
+from autodiff_ref.judge.rules.calls import Call, Named, calls_of, iterates, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
 from autodiff_ref.judge.rules.examining import CLOSE, examine
@@ -105,6 +105,8 @@ class Prepared:
     """the rule that f as a whole is"""
     calls: list[tuple[Call, Subject]]
     rules: list[Rule]
+    program: Any = None
+    """f, traced"""
     missing: list[tuple[Kind, str, str, str]] = field(default_factory=list[tuple[Kind, str, str, str]])
     """(undecided or raises, function, place, why) of what cannot be judged"""
 
@@ -254,6 +256,8 @@ class _Run:
         self.rules: dict[tuple[str, str], Rule] = {}
         self.missing: dict[tuple[Kind, str, str, str], None] = {}
         self.notes: dict[str, None] = {}
+        self.first: tuple[Args, Prepared] | None = None
+        """the first input, and what was prepared for it"""
         self.inputs = 0
         self.compiled: dict[Any, Any] = {}
         self.wrong = Counter[tuple[int, int]]()
@@ -333,7 +337,7 @@ class _Run:
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(flat)(*leaves)
         traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
-        made = Prepared(structure, names, None, None, [], [])
+        made = Prepared(structure, names, None, None, [], [], closed.jaxpr)
         whose = label_of(self.f)
         judged, others = set[tuple[str, str]](), dict[tuple[str, str], str]()
         if self.solves is None:
@@ -429,6 +433,7 @@ class _Run:
             made = self.prepare(args, order)
             if self.seconds is not None and self.until == math.inf:
                 self.until = time.process_time() + self.seconds
+            self.first = self.first or (args, made)
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)
             self.missing.update(dict.fromkeys(made.missing))
@@ -576,15 +581,16 @@ class _Run:
         whole = None if source is None else source[2].whole
         if source is None or whole is None or entry.order > 1 or entry.name not in whole.entries:
             return ""
+        if whole.loops or iterates(source[2].program):  # a tolerance of 1e-12 is never reached in float32
+            return ""
         return in_floats(self.f, args, whole.by, whole.entries.index(entry.name))
 
     def _keeps(self) -> Iterator[Finding]:
         """A finding where a custom_vjp does not keep what it needs as residuals."""
         kept = [rule for rule in self.rules.values() if rule.kind == "custom_vjp"]
-        source = next((each for each in self.sources.values() if each[1] == 1), None)
-        if not kept or source is None or self.solves is not None:
+        if not kept or self.first is None or self.solves is not None:
             return
-        args, _, made, _ = source
+        args, made = self.first
         structure = jax.tree.structure(args)
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
         held, fixed = self._constant_leaves(args), self._fixed(args)
