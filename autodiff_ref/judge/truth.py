@@ -386,17 +386,20 @@ class _Search:
     ) -> None:
         """Makes kinks of the entries that other entries bend: of all but those that add what they add alone."""
         for j in map(int, np.flatnonzero(among)):
-            others = self._limits([0.0 if k == j else d for k, d in enumerate(direction)]) if among.sum() > 2 else limits
-            for i in rows:
-                entry, whole, rest = entries[i, j], limits[i], others[i]
-                if self.confirmed[i, j] or entry.kind != "known":
-                    continue
-                if among.sum() > 2 and whole is not None and rest is not None and whole.exists and rest.exists:
-                    alone = entry.value * arb(direction[j])
-                    size = (abs(alone) + abs(rest.value)) * arb(10) ** -20
-                    if bool(abs(whole.value - rest.value - alone) <= size.max(16 * (whole.error + rest.error))):
-                        continue
-                entries[i, j] = Entry("kink", left=entry.value, right=entry.value)
+            left = [i for i in rows if not self.confirmed[i, j] and entries[i, j].kind == "known"]
+            if not left:
+                continue
+            # the largest of several numbers seems to add what it adds alone: not so where another one is the largest
+            steps = [[d * share if k == j else d for k, d in enumerate(direction)] for share in (0.0, 1 / 16, -1 / 16)]
+            rest, *others = [self._limits(step) for step in steps] if among.sum() > 2 else [limits]
+            for i in left:
+                moved = [
+                    (limits[i], 1.0),
+                    *((other[i], share) for other, share in zip(others, (1 / 16, -1 / 16), strict=False)),
+                ]
+                entry = cast("Entry", entries[i, j])
+                if not others or not all(_adds(entry, share * direction[j], there, rest[i]) for there, share in moved):
+                    entries[i, j] = Entry("kink", left=entry.value, right=entry.value)
 
     def _beside_jax(
         self, at: Evaluation | None, flat: np.ndarray, settled: np.ndarray
@@ -418,6 +421,15 @@ class _Search:
             elif not same(value, entry, wide):
                 wrong.append(k)
         return tuple(wrong), tuple(missing)
+
+
+def _adds(entry: Entry, step: float, there: _Limit | None, rest: _Limit | None) -> bool:
+    """Whether what a step along one entry adds to a derivative along others is what it adds alone."""
+    if there is None or rest is None or entry.value is None or not (there.exists and rest.exists):
+        return False
+    alone = entry.value * arb(step)
+    size = (abs(alone) + abs(rest.value)) * arb(10) ** -20
+    return bool(abs(there.value - rest.value - alone) <= size.max(16 * (there.error + rest.error)))
 
 
 def same(value: arb, entry: Entry, loose: arb | None = None) -> bool:

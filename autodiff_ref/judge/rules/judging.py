@@ -17,7 +17,7 @@ from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.domains import row_of
-from autodiff_ref.judge.inputs import main_sizes
+from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, iterates, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
@@ -415,10 +415,7 @@ class _Run:
         yield from self.at
         if self.domain is None:
             return
-        first = jax.tree.unflatten(
-            jax.tree.structure(self.domain),
-            [np.zeros(leaf.sized(self.sizes).shape, _dtype(leaf)) for leaf in jax.tree.leaves(self.domain)],
-        )
+        first = draw_arguments(self.domain, self.sizes, "ordinary", RandomSource(np.random.default_rng(self.seed)))
         made = self.prepare(first, order)
         plans = [p for s in (made.whole, *(s for _, s in made.calls)) if s for p in (s.value, *s.derivatives.values())]
         for _, args in edge_inputs(self.domain, self.sizes, constants_of(plans), self.seed):
@@ -681,10 +678,6 @@ def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | No
 def _array(x: Any) -> np.ndarray:
     array = np.asarray(x)
     return array if array.dtype.kind in "iub" and not isinstance(x, int | bool) else array.astype(np.float64)
-
-
-def _dtype(leaf: Domain) -> Any:
-    return np.int64 if type(leaf).__name__ in ("Classes", "Permutations") else np.float64
 
 
 def _lack(error: BaseException) -> Kind:

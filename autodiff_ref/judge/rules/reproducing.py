@@ -65,8 +65,8 @@ def in_floats(f: Callable[..., Any], args: tuple[Any, ...], by: Sequence[int], k
     said = list[str]()
     for dtype in (np.float64, np.float32):
         leaves = [np.asarray(x) for x in jax.tree.leaves(args)]
-        given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in leaves]
         with jax.enable_x64(dtype is np.float64), np.errstate(all="ignore"):
+            given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in leaves]
             try:
                 at = [jax.numpy.asarray(x) for x in given]
                 made = jax.jacrev(lambda *xs: jax.tree.leaves(f(*jax.tree.unflatten(structure, xs))), tuple(by))(*at)

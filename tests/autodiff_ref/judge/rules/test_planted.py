@@ -397,8 +397,8 @@ def test_an_iteration_is_judged_by_what_it_approximates(share, verdict):
     assert report.verdict == verdict or (not verdict and "WRONG" not in report.counts)
 
 
-@settings(max_examples=6, deadline=None)
-@given(st.integers(2, 4), st.floats(0.5, 2.0))
+@settings(max_examples=2, deadline=None)
+@given(st.integers(2, 3), st.sampled_from([0.5, 0.25, 2.0]))
 def test_symmetric_and_triangular_arguments_move_within_their_domain(n, share):
     """A rule may say what it likes of an entry that cannot move alone: the sum over both triangles is what counts."""
 
@@ -452,7 +452,7 @@ def test_what_a_rule_keeps_has_to_be_a_residual():
     report = judge_rule(leaks, domain=reals())
     assert "residuals" in {finding.kind for finding in report.findings}
     assert report.exit_code == 1
-    assert "jax.checking_leaks" in str(report)
+    assert "leaked tracer" in str(report)
 
     @jax.custom_vjp
     def keeps(x):
