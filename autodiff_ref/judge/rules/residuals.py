@@ -31,8 +31,6 @@ def residual_mistake(function: Callable[..., list[Any]], leaves: Sequence[np.nda
             values, pull = jax.vjp(of, *at)
             bars = [jax.numpy.ones_like(value) for value in values]
             first = [np.asarray(x) for x in pull(bars)]
-        except jax.errors.UnexpectedTracerError:
-            return LEAKS
         except Exception:  # said where its derivative is judged
             return ""
         try:
@@ -41,10 +39,13 @@ def residual_mistake(function: Callable[..., list[Any]], leaves: Sequence[np.nda
             return CHANGES
         if not all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(first, second, strict=True)):
             return CHANGES
+        traced = lambda *xs: jax.vjp(of, *xs)[1](bars)  # noqa: E731
         try:
-            jax.make_jaxpr(lambda *xs: jax.vjp(of, *xs)[1](bars))(*at)
-        except jax.errors.UnexpectedTracerError:
-            return LEAKS
-        except Exception:  # said where its derivative is judged
-            return ""
+            jax.make_jaxpr(traced)(*at)
+        except Exception:  # whatever comes of a tracer where it does not belong
+            try:
+                with jax.checking_leaks():  # slow: everything is traced anew
+                    jax.make_jaxpr(traced)(*at)
+            except Exception as error:
+                return LEAKS if "Leaked" in str(error) else ""
     return ""

@@ -162,7 +162,7 @@ class Subject:
         return {}
 
     def floats(self, leaves: Sequence[np.ndarray], mode: str = "") -> np.ndarray | None:
-        """JAX's derivative in float64, by a mode or the first one, as XLA compiles it; None if there is none, or it raises."""
+        """JAX's derivative in float64, by a mode or the first one, as XLA compiles it; None where there is none."""
         mode = mode or next(iter(self.programs), "")
         if mode not in self.programs or (self.loops and not is_moderate(leaves)):
             return None
