@@ -9,6 +9,7 @@ function has a kink.
 A quotient is evidence, not a certificate: its truncation error is estimated from two step sizes, not enclosed.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +44,9 @@ _LARGE = 2.0**40
 
 _TINY = arb(2) ** -1022
 """the smallest normal float64"""
+
+_FEW = 12
+"""Entries of which it is told whether one of them is apart from the others"""
 
 MOST_ENTRIES = 400
 """Entries of a gradient whose one-sided derivatives are worked out at one input."""
@@ -364,8 +368,10 @@ class _Search:
                 direction = self._direction(3, among, sign)
                 limits = self._limits(direction)
                 bent = [i for i in open_rows if self._bends(entries[i], direction, limits[i])]
-                if bent:
-                    self._bend(entries, bent, among, direction, limits)
+                for i, j in itertools.product(bent, map(int, np.flatnonzero(among))):
+                    entry = cast("Entry", entries[i, j])
+                    if entry.kind == "known" and not self.confirmed[i, j] and not self._is_apart(entry, i, j, among):
+                        entries[i, j] = Entry("kink", left=entry.value, right=entry.value)
 
     def _bends(self, row: np.ndarray, direction: Sequence[float], limit: _Limit | None) -> bool:
         """Whether the derivative along a direction is not what the known entries say."""
@@ -376,27 +382,27 @@ class _Search:
         scale = sum((abs(value * arb(d)) for value, d in parts), start=arb(0))
         return not limit.exists or bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error))
 
-    def _bend(
-        self,
-        entries: np.ndarray,
-        rows: Sequence[int],
-        among: np.ndarray,
-        direction: Sequence[float],
-        limits: Sequence[_Limit | None],
-    ) -> None:
-        """Makes kinks of the entries that other entries bend: of all but those that add what they add alone."""
-        for j in map(int, np.flatnonzero(among)):
-            others = self._limits([0.0 if k == j else d for k, d in enumerate(direction)]) if among.sum() > 2 else limits
-            for i in rows:
-                entry, whole, rest = entries[i, j], limits[i], others[i]
-                if self.confirmed[i, j] or entry.kind != "known":
-                    continue
-                if among.sum() > 2 and whole is not None and rest is not None and whole.exists and rest.exists:
-                    alone = entry.value * arb(direction[j])
-                    size = (abs(alone) + abs(rest.value)) * arb(10) ** -20
-                    if bool(abs(whole.value - rest.value - alone) <= size.max(16 * (whole.error + rest.error))):
-                        continue
-                entries[i, j] = Entry("kink", left=entry.value, right=entry.value)
+    def _is_apart(self, entry: Entry, i: int, j: int, among: np.ndarray) -> bool:
+        """Whether JAX is wrong in an entry that always adds what it adds alone, however the others move.
+
+        The largest of several numbers adds what it adds alone until another one is the largest: every two of the others are
+        moved to the same side and to both sides, and the entry by more and by less than these.
+        """
+        at = self._evaluated
+        if at is None or not 2 < among.sum() <= _FEW or same(at.values[self.place[i, j]], entry):
+            return False
+        others = [k for k in map(int, np.flatnonzero(among)) if k != j]
+        patterns = [lambda k: 1, *(lambda k, b=b: -1 if k >> b & 1 else 1 for b in range(len(others).bit_length()))]
+        for pattern, sign in itertools.product(patterns, (1, -1)):
+            step = [0.0] * self.n_in
+            for place, k in enumerate(others):
+                step[k] = sign * pattern(place) * self.scale[k] * (1 + place / 64)
+            rest = self._limits(step)[i]
+            for share in (2.0, 1 / 16, -1 / 16):
+                step[j] = share * self.scale[j]
+                if not _adds(entry, step[j], self._limits(step)[i], rest):
+                    return False
+        return True
 
     def _beside_jax(
         self, at: Evaluation | None, flat: np.ndarray, settled: np.ndarray
@@ -418,6 +424,15 @@ class _Search:
             elif not same(value, entry, wide):
                 wrong.append(k)
         return tuple(wrong), tuple(missing)
+
+
+def _adds(entry: Entry, step: float, there: _Limit | None, rest: _Limit | None) -> bool:
+    """Whether what a step along one entry adds to a derivative along others is what it adds alone."""
+    if there is None or rest is None or entry.value is None or not (there.exists and rest.exists):
+        return False
+    alone = entry.value * arb(step)
+    size = (abs(alone) + abs(rest.value)) * arb(10) ** -20
+    return bool(abs(there.value - rest.value - alone) <= size.max(16 * (there.error + rest.error)))
 
 
 def same(value: arb, entry: Entry, loose: arb | None = None) -> bool:

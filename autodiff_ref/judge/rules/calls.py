@@ -202,6 +202,14 @@ def iterates(jaxpr: Any) -> bool:
     )
 
 
+def has_symbolic_zeros(jaxpr: Any) -> bool:
+    """Whether a program calls a rule that is told which tangents and cotangents are zeros."""
+    return any(
+        bool(eqn.params.get("symbolic_zeros")) or any(has_symbolic_zeros(body) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
 # What the author holds still
 
 

@@ -9,12 +9,23 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 Kind = Literal[
-    "right", "WRONG", "NaN", "within", "accuracy", "kink", "not differentiable", "meant so", "raises", "undecided"
+    "right",
+    "WRONG",
+    "NaN",
+    "residuals",
+    "within",
+    "accuracy",
+    "kink",
+    "not differentiable",
+    "meant so",
+    "raises",
+    "undecided",
 ]
 
 ORDER: tuple[Kind, ...] = (
     "WRONG",
     "NaN",
+    "residuals",
     "accuracy",
     "within",
     "meant so",
@@ -26,11 +37,12 @@ ORDER: tuple[Kind, ...] = (
 )
 """the worst first"""
 
-FAILS: tuple[Kind, ...] = ("WRONG", "NaN")
+FAILS: tuple[Kind, ...] = ("WRONG", "NaN", "residuals")
 
 SAID: dict[Kind, str] = {
     "WRONG": "JAX has another value than the derivative, which exists",
     "NaN": "JAX has no value where the derivative exists",
+    "residuals": "what the rule keeps between its halves is no residual",
     "accuracy": "right as a real function, but float64 has lost the digits",
     "within": "off by no more than is allowed",
     "meant so": "no derivative, on purpose",
@@ -80,6 +92,8 @@ class Finding:
     """of entries like it"""
     order: int = 1
     snippet: str = ""
+    floats: str = ""
+    """what JAX says in float64 and in float32, for the function as a whole"""
 
     def __str__(self) -> str:
         whose = f"{self.rule} ({self.place})" if self.place else self.rule
@@ -90,6 +104,8 @@ class Finding:
         if self.jax or self.true:
             gap = f", relative difference {self.gap:.2g}" if 0 < self.gap < float("inf") else ""
             lines.append(f"  {self.name}: JAX {self.jax}, true {self.true}{gap}")
+        if self.floats:
+            lines.append(f"  as computed: {self.floats}")
         return "\n".join(lines)
 
 
@@ -129,7 +145,7 @@ class RuleReport:
     def verdict(self) -> Kind:
         """The worst that was found; undecided where no entry is decided."""
         found = {finding.kind for finding in self.findings}
-        for kind in ("WRONG", "NaN", "meant so"):
+        for kind in (*FAILS, "meant so"):
             if kind in found:
                 return kind
         decided = sum(count for kind, count in self.counts.items() if kind != "undecided")

@@ -17,15 +17,16 @@ from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.domains import row_of
-from autodiff_ref.judge.inputs import main_sizes
+from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.judge.lines.trace import shape_key
-from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
+from autodiff_ref.judge.rules.calls import Call, Named, calls_of, iterates, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
 from autodiff_ref.judge.rules.examining import CLOSE, examine
-from autodiff_ref.judge.rules.findings import FAILS, Entry, Finding, Gathered, Kind, Rule, RuleReport
+from autodiff_ref.judge.rules.findings import FAILS, ORDER, Entry, Finding, Gathered, Kind, Rule, RuleReport
 from autodiff_ref.judge.rules.probing import annotated, probed
-from autodiff_ref.judge.rules.reproducing import reproducer
+from autodiff_ref.judge.rules.reproducing import in_floats, reproducer
+from autodiff_ref.judge.rules.residuals import residual_mistake
 from autodiff_ref.judge.rules.shrinking import simpler_inputs
 from autodiff_ref.judge.rules.solving import examine_solution
 from autodiff_ref.judge.rules.subject import RaisesError, Subject, subject
@@ -104,6 +105,8 @@ class Prepared:
     """the rule that f as a whole is"""
     calls: list[tuple[Call, Subject]]
     rules: list[Rule]
+    program: Any = None
+    """f, traced"""
     missing: list[tuple[Kind, str, str, str]] = field(default_factory=list[tuple[Kind, str, str, str]])
     """(undecided or raises, function, place, why) of what cannot be judged"""
 
@@ -253,6 +256,8 @@ class _Run:
         self.rules: dict[tuple[str, str], Rule] = {}
         self.missing: dict[tuple[Kind, str, str, str], None] = {}
         self.notes: dict[str, None] = {}
+        self.first: tuple[Args, Prepared] | None = None
+        """the first input, and what was prepared for it"""
         self.inputs = 0
         self.compiled: dict[Any, Any] = {}
         self.wrong = Counter[tuple[int, int]]()
@@ -332,7 +337,7 @@ class _Run:
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(flat)(*leaves)
         traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
-        made = Prepared(structure, names, None, None, [], [])
+        made = Prepared(structure, names, None, None, [], [], closed.jaxpr)
         whose = label_of(self.f)
         judged, others = set[tuple[str, str]](), dict[tuple[str, str], str]()
         if self.solves is None:
@@ -410,10 +415,7 @@ class _Run:
         yield from self.at
         if self.domain is None:
             return
-        first = jax.tree.unflatten(
-            jax.tree.structure(self.domain),
-            [np.zeros(leaf.sized(self.sizes).shape, _dtype(leaf)) for leaf in jax.tree.leaves(self.domain)],
-        )
+        first = draw_arguments(self.domain, self.sizes, "ordinary", RandomSource(np.random.default_rng(self.seed)))
         made = self.prepare(first, order)
         plans = [p for s in (made.whole, *(s for _, s in made.calls)) if s for p in (s.value, *s.derivatives.values())]
         for _, args in edge_inputs(self.domain, self.sizes, constants_of(plans), self.seed):
@@ -428,6 +430,7 @@ class _Run:
             made = self.prepare(args, order)
             if self.seconds is not None and self.until == math.inf:
                 self.until = time.process_time() + self.seconds
+            self.first = self.first or (args, made)
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)
             self.missing.update(dict.fromkeys(made.missing))
@@ -545,9 +548,10 @@ class _Run:
                     snippet = reproducer(self.f, shown.get((kind, order), args), source[2].names, order)
             findings.append(
                 Finding(kind, rule, self._place(source), worst.name, worst.at, worst.jax, worst.true, worst.gap, note,
-                        len(group), order, snippet)
+                        len(group), order, snippet, self._in_floats(source, args, worst) if snippet and which < 0 else "")
             )  # fmt: skip
         findings.sort(key=lambda finding: (_rank(finding.kind), "see the rule within" in finding.note))
+        findings += self._keeps()
         findings += [Finding(kind, rule, place, "", "", "", "", 0.0, why, 0) for kind, rule, place, why in self.missing]
         return RuleReport(
             label_of(self.f),
@@ -568,6 +572,33 @@ class _Run:
             if entry.order == order and (source := self.sources.get(id(entry))) is not None and source[3] < 0
         }
         return bool(kinds & {"right", "within"}) and not kinds & {"WRONG", "NaN"}
+
+    def _in_floats(self, source: tuple[Args, int, Prepared, int] | None, args: Args, entry: Entry) -> str:
+        """What JAX says of an entry of f as a whole in float64 and in float32."""
+        whole = None if source is None else source[2].whole
+        if source is None or whole is None or entry.order > 1 or entry.name not in whole.entries:
+            return ""
+        if whole.loops or iterates(source[2].program):  # a tolerance of 1e-12 is never reached in float32
+            return ""
+        return in_floats(self.f, args, whole.by, whole.entries.index(entry.name))
+
+    def _keeps(self) -> Iterator[Finding]:
+        """A finding where a custom_vjp does not keep what it needs as residuals."""
+        kept = [rule for rule in self.rules.values() if rule.kind == "custom_vjp"]
+        if not kept or self.first is None or self.solves is not None:
+            return
+        args, made = self.first
+        structure = jax.tree.structure(args)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+        held, fixed = self._constant_leaves(args), self._fixed(args)
+
+        def flat(*xs: Any) -> list[Any]:
+            return jax.tree.leaves(self.f(*jax.tree.unflatten(structure, [fixed.get(k, x) for k, x in enumerate(xs)])))
+
+        why = residual_mistake(flat, leaves, [k for k in range(len(leaves)) if k not in held])
+        if why:
+            names = ", ".join(dict.fromkeys(rule.name for rule in kept))
+            yield Finding("residuals", names, kept[0].place, "", readable(args, made.names), "", "", 0.0, why, 1)
 
     def _which(self, group: Sequence[Entry]) -> int:
         """−1 for f as a whole, else the number of the rule within."""
@@ -649,10 +680,6 @@ def _array(x: Any) -> np.ndarray:
     return array if array.dtype.kind in "iub" and not isinstance(x, int | bool) else array.astype(np.float64)
 
 
-def _dtype(leaf: Domain) -> Any:
-    return np.int64 if type(leaf).__name__ in ("Classes", "Permutations") else np.float64
-
-
 def _lack(error: BaseException) -> Kind:
     return "raises" if isinstance(error, RaisesError) else "undecided"
 
@@ -666,8 +693,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _rank(kind: Kind) -> int:
-    order: tuple[Kind, ...] = ("WRONG", "NaN", "accuracy", "within", "meant so", "raises", "undecided")
-    return order.index(kind) if kind in order else len(order)
+    return ORDER.index(kind)
 
 
 def _plainness(entry: Entry) -> tuple[bool, bool, int, float]:

@@ -75,7 +75,7 @@ def judge_all(
     try:
         while any(worker.job for worker in running):
             ready = wait([worker.pipe for worker in running if worker.job], timeout=0.5)
-            for worker in running:
+            for worker in tuple(running):
                 job = worker.job
                 if job is None:
                     continue

@@ -16,7 +16,7 @@ from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.rules.calls import has_stops, iterates, stops_of
+from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, stops_of
 from autodiff_ref.judge.truth import Truth, truth_of
 
 Function = Callable[..., Any]
@@ -26,6 +26,9 @@ _BITS = 2400
 
 REVERSE, FORWARD, SCALED = "reverse mode", "forward mode", "reverse mode with a cotangent of −2"
 """how a derivative is asked for: that of −2 f, divided by −2, is the same for a rule that is linear in the cotangent"""
+
+ALONE = "one output by one argument at a time"
+"""and for rules that are told which tangents and cotangents are no more than zeros (`symbolic_zeros`)"""
 
 
 MODERATE = 100.0
@@ -52,8 +55,8 @@ class Subject:
     value: Plan | Any
     derivatives: dict[str, Plan]
     """JAX's, by how they are asked for"""
-    compiled: Callable[..., list[Any]] | None
-    """the first of these, in floats"""
+    programs: dict[str, Any]
+    """the same in floats: jaxprs"""
     by: tuple[int, ...]
     """the leaves that it is differentiated by"""
     shapes: tuple[tuple[int, ...], ...]
@@ -161,13 +164,20 @@ class Subject:
         """The same with constants that are not surely meant as written as balls: 2/√π is a float."""
         return evaluator(self.derivatives[mode], (*leaves,))(128, "balls", "exact").values
 
-    def floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray | None:
-        """JAX's derivative in float64, as XLA compiles it; None where there is none, or it raises an error."""
-        if self.compiled is None or (self.loops and not is_moderate(leaves)):
+    @cached_property
+    def _compiled(self) -> dict[str, Callable[..., list[Any]]]:
+        return {}
+
+    def floats(self, leaves: Sequence[np.ndarray], mode: str = "") -> np.ndarray | None:
+        """JAX's derivative in float64, by a mode or the first one, as XLA compiles it; None where there is none."""
+        mode = mode or next(iter(self.programs), "")
+        if mode not in self.programs or (self.loops and not is_moderate(leaves)):
             return None
+        if mode not in self._compiled:
+            self._compiled[mode] = jax.jit(core.jaxpr_as_fun(self.programs[mode]))
         with jax.enable_x64(True):
             try:
-                made = [np.ravel(np.asarray(x, dtype=np.float64)) for x in self.compiled(*leaves)]
+                made = [np.ravel(np.asarray(x, dtype=np.float64)) for x in self._compiled[mode](*leaves)]
             except Exception:  # a program may raise what it is told to, as where a solver finds nothing
                 return None
             return np.concatenate(made or [[]])
@@ -253,8 +263,10 @@ def subject(
         asked[SCALED] = lambda *xs: [out * -0.5 for out in jax.tree.leaves(jax.jacrev(doubled, argnums)(*xs))]
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(f)(*shapes)
+        if has_symbolic_zeros(closed.jaxpr) and (len(argnums) > 1 or len(closed.out_avals) > 1):
+            asked[ALONE] = _apart(f, argnums, len(closed.out_avals))
         out_shapes = tuple(tuple(a.shape) for a in closed.out_avals)
-        derivatives, first = dict[str, Plan](), None
+        derivatives, programs = dict[str, Plan](), dict[str, Any]()
         raised, lacking = list[Exception](), list[NotImplementedError]()
         for mode, derivative in asked.items():
             try:
@@ -269,7 +281,7 @@ def subject(
                 continue
             try:
                 derivatives[mode] = plan(made, BALLS)
-                first = first or made
+                programs[mode] = made
             except NotImplementedError as error:
                 lacking.append(error)
     if not derivatives and lacking:
@@ -286,13 +298,11 @@ def subject(
             notes.append("`stop_gradient` stands in a loop or a branch, and is not held still there")
     else:
         value = plan(closed, BALLS)
-    compiled = None
-    if first is not None:
-        compiled = jax.jit(core.jaxpr_as_fun(first))
+    first = next(iter(programs.values()), None)
     return Subject(
         value,
         derivatives,
-        compiled,
+        programs,
         tuple(by),
         tuple(tuple(s.shape) for s in shapes),
         out_shapes,
@@ -307,6 +317,15 @@ def subject(
         is_identity(closed.jaxpr),
         notes,
     )
+
+
+def _apart(f: Function, by: tuple[int, ...], outputs: int) -> Function:
+    """JAX's Jacobian, each output by each argument alone."""
+
+    def jacobian(*xs: Any) -> list[Any]:
+        return [jax.jacrev(lambda *ys, i=i: f(*ys)[i], k)(*xs) for i in range(outputs) for k in by]
+
+    return jacobian
 
 
 def _ends_a_loop(planned: Any, jaxpr: Any) -> bool:
