@@ -19,13 +19,13 @@ def nabla(wrt: str | None) -> Nabla:
     """∇ by automatic differentiation, with respect to `wrt`.
 
     Args:
-        wrt: the name of a field of the first argument of the functions to be differentiated, or of an argument of theirs,
-            or of a field of one of these ("params.w"), or None for all of their first argument.
+        wrt: what is differentiated by: the name of an argument, or of a field of the first argument, or the path to a
+            field ("params.w"). None stands for all of the first argument.
 
     Returns:
-        ∇: `∇(f)` is a function of f's own arguments that returns f's Jacobian: f's shape followed by the shape of what it
-        is differentiated by; a pytree of them where that is a pytree. `∇(f, wrt=…)` differentiates by something else
-        this once.
+        ∇. `∇(f)` is a function of f's own arguments that returns f's Jacobian. Its shape is f's shape followed by the
+        shape of what it is differentiated by. If that is a pytree, so is the Jacobian. `∇(f, wrt=…)` differentiates f by
+        something else.
 
     Raises:
         TypeError: on use, where f has neither such an argument nor a first argument with such a field.

@@ -1,8 +1,8 @@
 """Functions of PyTorch with a backward of their own, right and wrong: our verdict, seconds, and torch's gradcheck beside it.
 
 `python benchmarks/torch_functions.py` prints a row for each function and dtype, and sums; with `--json` numbers. It needs
-the extra `torch`. In each right one a factor of 1 + 1e-5 is planted as well. Of entmax, timm and gpytorch those that are
-installed are judged too, and those that are not are said.
+the extra `torch`. In each right one a factor of 1 + 1e-5 is planted as well. `--installed` judges the Functions of packages
+instead, those of `torch_installed.py` whose packages are there, and `--markdown` prints a table.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from autodiff_ref.torch import judge
+from benchmarks.torch_installed import FUNCTIONS, Installed, loaded, packages, tensors
 from tests.torch import functions as made
 
 PLANTED = 1 + 1e-5
@@ -36,6 +38,12 @@ class Case:
     inputs: tuple[Any, ...]
     right: bool
     options: dict[str, Any]
+    truth: str = ""
+
+    @property
+    def known(self) -> str:
+        """What is known of it: right, wrong, or what else it is meant to be."""
+        return self.truth or ("right" if self.right else "wrong")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Row:
     name: str
     dtype: str
     right: bool
+    known: str
     verdict: str
     seconds: float
     gradcheck: str
@@ -110,43 +119,22 @@ def own(dtype: torch.dtype) -> list[Case]:
     return cases + [Case(name, f.apply, inputs, right, options) for name, f, inputs, right, options in more]
 
 
-INSTALLED = {
-    "entmax": [
-        ("entmax.activations", "SparsemaxFunction", lambda f, x: f(x, -1)),
-        ("entmax.activations", "Entmax15Function", lambda f, x: f(x, -1)),
-    ],
-    "timm": [
-        ("timm.layers.activations_me", "SwishAutoFn", lambda f, x: f(x)),
-        ("timm.layers.activations_me", "MishAutoFn", lambda f, x: f(x)),
-    ],
-    "gpytorch": [
-        (
-            "gpytorch.functions.rbf_covariance",
-            "RBFCovariance",
-            lambda f, x: f(x, x, torch.ones(1, 1, dtype=x.dtype), lambda a, b: ((a[:, None] - b[None]) ** 2).sum(-1)),
-        )
-    ],
-}
-"""package: (module, Function, how it is called)"""
-
-
 def installed(dtype: torch.dtype) -> list[Case]:
     """Functions of packages, where these are installed."""
-    x, found = torch.tensor([[0.3, -0.75, 1.5], [2.0, 0.125, -1.0]], dtype=dtype), list[Case]()
-    for package, functions in INSTALLED.items():
-        if find_spec(package) is None:
-            print(f"{package}: not installed", file=sys.stderr)
+    found = list[Case]()
+    for row in FUNCTIONS:
+        if find_spec(row.package) is None:
             continue
-        for module, name, call in functions:
-            f = getattr(import_module(module), name, None)
-            if f is None:
-                print(f"{module}.{name}: not there in this version", file=sys.stderr)
-                continue
-            found.append(
-                Case(
-                    f"{package} {name}", lambda x, f=f, call=call: call(f.apply, x), (x.clone().requires_grad_(),), True, {}
-                )
-            )
+        function = getattr(loaded(row), row.name).apply
+
+        def apply(*args: Any, row: Installed = row, function: Callable[..., Any] = function) -> Any:
+            return row.call(function, *args)
+
+        apply.__name__ = row.name
+        options: dict[str, Any] = {} if row.within is None else {"within": row.within}
+        if row.of is not None:
+            options["of"] = row.of(import_module(row.package))
+        found.append(Case(row.label, apply, tensors(row, dtype), row.truth == "right", options, row.truth))
     return found
 
 
@@ -179,6 +167,7 @@ def measured(case: Case, dtype: torch.dtype) -> Row:
         case.name,
         str(dtype).removeprefix("torch."),
         case.right,
+        case.known,
         verdict,
         round(seconds, 3),
         by_torch(case),
@@ -186,27 +175,51 @@ def measured(case: Case, dtype: torch.dtype) -> Row:
     )
 
 
+def table(rows: list[Row]) -> str:
+    """The rows in Markdown, one for both dtypes."""
+    lines = [
+        "| Function | is | verdict | s | torch's gradcheck, float64, float32 | 1 + 1e-5 |",
+        "|---|---|---|---:|---|---|",
+    ]
+    order = sorted(rows, key=lambda row: [r.name for r in rows].index(row.name))
+    for name, of_name in groupby(order, key=lambda row: row.name):
+        both = list(of_name)
+        verdicts = " / ".join(dict.fromkeys(row.verdict for row in both))
+        seen = " / ".join(dict.fromkeys("seen" if row.planted == "WRONG" else row.planted for row in both))
+        checks = ", ".join(row.gradcheck for row in both)
+        lines.append(
+            f"| {name} | {both[0].known} | {verdicts} | {max(row.seconds for row in both):.1f} | {checks} | {seen} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Prints the rows and the sums."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="the rows as JSON")
-    as_json = parser.parse_args().json
-    rows = [measured(case, dtype) for dtype in (torch.float64, torch.float32) for case in [*own(dtype), *installed(dtype)]]
-    if as_json:
+    parser.add_argument("--installed", action="store_true", help="the functions of packages instead of our own")
+    parser.add_argument("--markdown", action="store_true", help="a table")
+    given = parser.parse_args()
+    cases = installed if given.installed else own
+    rows = [measured(case, dtype) for dtype in (torch.float64, torch.float32) for case in cases(dtype)]
+    if given.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
         return
-    for row in rows:
-        truth = "right" if row.right else "wrong"
-        print(
-            f"{row.name:32} {row.dtype:8} {truth:6} {row.verdict:10} {row.seconds:6.2f} s  {row.gradcheck:8} {row.planted}"
-        )
+    if given.installed:
+        print(", ".join(packages()))
+    if given.markdown:
+        print(table(rows))
+    for row in [] if given.markdown else rows:
+        cells = f"{row.name:48} {row.dtype:8} {row.known:8} {row.verdict:10}"
+        print(f"{cells} {row.seconds:6.2f} s  {row.gradcheck:8} {row.planted}")
     right = [row for row in rows if row.right]
     wrong = [row for row in rows if not row.right]
+    decided = [row for row in right if row.verdict == "right"]
     print(f"right called WRONG: {sum(row.verdict == 'WRONG' for row in right)} of {len(right)}")
-    print(f"right, verdict right: {sum(row.verdict == 'right' for row in right)} of {len(right)}")
+    print(f"right, verdict right: {len(decided)} of {len(right)}")
     print(f"wrong passed: {sum(row.verdict == 'right' for row in wrong)} of {len(wrong)}")
     print(f"wrong called WRONG: {sum(row.verdict == 'WRONG' for row in wrong)} of {len(wrong)}")
-    print(f"a factor of 1 + 1e-5 seen: {sum(row.planted == 'WRONG' for row in right)} of {len(right)}")
+    print(f"a factor of 1 + 1e-5 seen: {sum(row.planted == 'WRONG' for row in decided)} of {len(decided)}")
     for dtype in ("float64", "float32"):
         print(
             f"torch's gradcheck, {dtype}: wrong passed {sum(r.gradcheck == 'passes' for r in wrong if r.dtype == dtype)}, "

@@ -38,23 +38,27 @@ class Derivation:
 
     Args:
         name: what is derived, for people: "∇_{w11} ll".
-        of: the function that is differentiated, of the derivation's arguments: scalar (a gradient) or array (a Jacobian).
-            It may take `nabla` itself (a Hessian's `of` is a gradient).
-        wrt: by what: the name of a field of the first argument, the name of an argument of `of`, a field of one of these
-            ("params.w", "layers.0.weight"), or None for all of the first argument. Of a derivation with `equals`, what the
-            ∇ of its lines is by.
-        domain: one domain for each argument, in tuples, NamedTuples, lists, dicts, or dataclasses that JAX knows (Equinox's
-            modules are such) that mirror the arguments. What is static in a dataclass stays as it is, functions too.
-        lines: functions of the same arguments and of `nabla`. A line's name is its label, the first line of its docstring
-            its equation. Each is claimed to equal the line above, the first the gradient itself, or what `equals` returns.
-        sizes: the smallest and largest size of a named dimension, both included: {"n": (2, 5)}. Unnamed ones may be 1.
-        where: a predicate on the arguments; only inputs that fulfil it are tried.
-        paths: ways through the domain along which the accuracy of the lines is reported, by what runs from −1000 to 1000:
-            {"z": f}, where f(z) returns the arguments; labels are then set to each of their values. Without any, the
-            number that is differentiated by runs where it is a single one; else the first argument's reals are scaled.
-        equals: in place of `of`, where what is derived is no gradient, as a Newton step or a Hessian-vector product: the
-            function that the first line is claimed to equal. It takes the derivation's arguments, and `nabla` where it
-            asks for it. `of` is this function then, and nothing is differentiated but what a ∇ stands before.
+        of: the function that is differentiated. It takes the arguments that `domain` describes, and returns a scalar (its
+            derivative is a gradient) or an array (a Jacobian). It may take `nabla` itself: the `of` of a Hessian is a
+            gradient.
+        wrt: what is differentiated by: the name of an argument of `of`, or of a field of its first argument, or the path
+            to a field ("params.w", "layers.0.weight"). None stands for all of the first argument. If `equals` is given,
+            it is what the ∇ in the lines differentiates by.
+        domain: a tuple with one domain for each argument. If an argument is a tuple, NamedTuple, list, dict, or a
+            dataclass that is registered with JAX (an Equinox module is), so is its domain, with a domain in the place of
+            each array. Static fields and functions stay as they are.
+        lines: functions of the same arguments, and of `nabla` if they use ∇. The name of a line is its label, and the
+            first line of its docstring is its equation. Each line is claimed to equal the one above it. The first is
+            claimed to equal the gradient, or what `equals` returns.
+        sizes: the smallest and the largest size of a named dimension, both included: {"n": (2, 5)}. Dimensions that are not
+            mentioned may have size 1.
+        where: a function of the arguments that returns a bool. Only inputs for which it is true are tried.
+        paths: the numbers along which the accuracy of the lines is reported, from −1000 to 1000: {"z": f}, where f(z)
+            returns the arguments. Labels are then set to each of their values. Without `paths`, that is the number which
+            is differentiated by, if it is a single one. Otherwise all reals of the first argument are scaled.
+        equals: in place of `of`, if what is derived is no gradient, as a Newton step or a Hessian-vector product: the
+            function that the first line is claimed to equal. It takes the arguments, and `nabla` if it uses ∇. The
+            attribute `of` then holds this function, and nothing is differentiated except under a ∇.
 
     Raises:
         TypeError: a line, `of` or `equals` is not callable, `of` and `equals` are both given or neither is, the domain is

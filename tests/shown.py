@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from autodiff_ref.cli.app import app
 
 ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/verify.md", "docs/rules.md")
+"""what a new user reads: the README, and the pages on derivations and on rules"""
 FENCED = r"\n```\w+\n(.*?)^```"
 
 
@@ -20,8 +22,8 @@ def blocks(document: str, what: str) -> dict[str, str]:
 
 
 def pages() -> str:
-    """What a new user reads: the README, and the page on derivations after it."""
-    return "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/verify.md"))
+    """The text of `PAGES`."""
+    return "\n".join((ROOT / name).read_text(encoding="utf-8") for name in PAGES)
 
 
 def output_of(command: str) -> tuple[str, int]:
@@ -64,7 +66,7 @@ def main() -> None:
         for name, text in files.items():
             Path(name).write_text(text, encoding="utf-8")
         runpy.run_path("make_table.py")
-        for name in ("README.md", "docs/verify.md"):
+        for name in PAGES:
             page = (ROOT / name).read_text(encoding="utf-8")
             (ROOT / name).write_text(_rewritten(page), encoding="utf-8")
 

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
@@ -31,7 +30,7 @@ def run(words: list[str], seed: int, html: Path | None, *, as_json: bool) -> int
         print(json.dumps({"explanations": [each.to_dict() for each in found]}, ensure_ascii=False, indent=1))
         return 0
     for k, each in enumerate(found):
-        console.print(Text(f"{each}\n" if k + 1 < len(found) else str(each)), soft_wrap=True)
+        console.print(*([""] if k else []), each, sep="\n")
     return 0
 
 

@@ -212,5 +212,6 @@ def _html_table(grades: list[Grade]) -> str:
 
 def _html(each: Grade) -> str:
     report = of_report({**each.entry, "name": f"{each.name}: {_said(each)} points"})
-    items = "".join(f"<li>{escape(m.label)}: {escape(m.standing)}. {escape(m.why)}</li>" for m in each.marks)
+    said = (": ".join([mark.label, mark.standing, *([mark.why] if mark.why else [])]) for mark in each.marks)
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in said)
     return f'{report}\n<section class="manual-grad"><ul>{items}</ul></section>' if items else report

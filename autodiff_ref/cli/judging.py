@@ -16,7 +16,7 @@ from autodiff_ref.cli.targets import Unusable, Usable, loaded
 from autodiff_ref.judge.derivations import Progress, check, verify
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
-from autodiff_ref.judge.report import Claim, LineReport, Report
+from autodiff_ref.judge.report import Claimed, LineReport, Report
 from autodiff_ref.judge.trial.trial import trial
 from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
@@ -39,11 +39,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Paper:
-    """What texts are written on: so wide, in these colours."""
+    """What texts are written on: so wide, in these colours, with so many details."""
 
     width: int = 100
     colours: Any = None
     """a `color_system` of rich; None for none"""
+    verbose: bool = False
+    """whether reports say how many inputs of each stratum were tried"""
 
     def text(self, printed: object, **options: Any) -> str:
         """What a console prints."""
@@ -161,7 +163,7 @@ def _report(
         return replace(report, lines=lines)
 
     blank, seed = [_blank(derivation.lines[k]) for k in places], order.options.get("seed", 0)
-    nothing = whole(Report(derivation.name, blank, seed, claim=Claim.of(derivation)))
+    nothing = whole(Report(derivation.name, blank, seed, claim=Claimed.of(derivation)))
     if not places:
         return nothing, None
     judged = derivation.with_lines(*(derivation.lines[k] for k in places)) if left_out else derivation
@@ -197,6 +199,7 @@ def _blank(line: Line) -> LineReport:
 
 def of_report(target: str, report: Report, paper: Paper) -> Outcome:
     """A report, written."""
+    report.verbose = paper.verbose
     text = paper.text(report, soft_wrap=True)  # what a reader pastes stays in one piece
     return Outcome("report", target, text, report.to_dict(), report.exit_code, report.sweep_seconds)
 

@@ -77,7 +77,13 @@ def new_command(
     name: Annotated[str, typer.Argument(help="Of the file, without .py.")],
     like: Annotated[
         str | None,
-        typer.Option("--from", metavar="EXTENSION", help="Copy one of manual_grad.extensions instead.", show_default=False),
+        typer.Option(
+            "--from",
+            metavar="EXTENSION",
+            help="Copy one of manual_grad.extensions instead.",
+            show_default=False,
+            autocompletion=lambda incomplete: [each for each in extensions() if each.startswith(incomplete)],
+        ),
     ] = None,
 ) -> None:
     """Write a file to start from: a derivation that verifies, commented, with one line to break.
@@ -108,13 +114,14 @@ def new_command(
 
 
 def extensions() -> list[str]:
-    """The names of the files of `manual_grad.extensions`.
+    """The names of the files of `manual_grad.extensions` that hold a derivation.
 
     Example:
         >>> "softmax" in extensions()
         True
     """
-    return [module.name for module in pkgutil.iter_modules([str(_folder())])]
+    names = [module.name for module in pkgutil.iter_modules([str(_folder())])]
+    return [name for name in names if " = Derivation(" in source_of(name)]
 
 
 def source_of(extension: str) -> str:

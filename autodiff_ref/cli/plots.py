@@ -13,7 +13,7 @@ def plot() -> None:
     """Pictures; they need the extra plot."""
 
 
-@plots.command("stability")
+@plots.command("stability", short_help="Draw each line's error in ulps; list where digits are lost.")
 def stability_command(
     target: Annotated[
         list[str] | None,

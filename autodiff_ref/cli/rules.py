@@ -3,8 +3,10 @@
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,54 @@ from rich.text import Text
 
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
-from autodiff_ref.judge.html import of_text
-from autodiff_ref.judge.rules.findings import FAILS, RuleReport
+from autodiff_ref.judge.html import of_rule
+from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
+from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
-from autodiff_ref.judge.rules.named import functions_of, judge_named
+from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row
 from autodiff_ref.judge.rules.written import domain_of, inputs_of
 
 FEW = 4
 """So many functions are judged in this process."""
+
+ROW, CALL = "", ":"
+"""the targets of jobs whose names are calls with domains in them: of the catalogue, and typed by the user"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one job: a report, or why there is none."""
+
+    job: Job
+    report: dict[str, Any] | None
+    """as `RuleReport.to_dict` has it"""
+    text: str = ""
+    row: str = ""
+    left: bool = False
+    """whether no arguments were found that it takes"""
+
+    @property
+    def verdict(self) -> str:
+        """The worst that was found."""
+        return self.report["verdict"] if self.report else ""
+
+    @property
+    def exit_code(self) -> int:
+        """As that of a report."""
+        return 1 if self.verdict in FAILS else 3 if self.verdict in ("raises", "undecided") else 0
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        target, name = self.job
+        return name if target in (ROW, CALL) else f"{target}{':' if target.endswith('.py') else '.'}{name.removeprefix(':')}"
+
+
+def _done(job: Job, found: Found) -> Done:
+    if isinstance(found, RuleReport):
+        return Done(job, found.to_dict(), str(found), found.row)
+    return Done(job, None, left=found == NOT_CALLED)
 
 
 def run(
@@ -34,82 +75,139 @@ def run(
     within: float | None,
     intent: str,
     seed: int,
+    every: bool,
     workers: int,
     seconds: float,
+    resume: Path | None,
     as_json: bool,
     html: Path | None,
 ) -> int:
     """Judges, prints, and says with which exit code to end. The arguments are the options of the command: see `ruling`."""
     try:
-        options: dict[str, Any] = {"order": order, "seed": seed}
+        options: dict[str, Any] = {"order": order, "seed": seed, "every": every}
         options |= {"domain": domain_of(domain)} if domain is not None else {}
         options |= {"at": inputs_of(at)} if at is not None else {}
         options |= {"within": Relative(within)} if within else {}
         options |= {"intent": intent} if intent else {}
-        jobs = [job for each in target for job in _jobs(each)]
-        reports, left = _judge(jobs, options, workers=workers, seconds=seconds, quiet=as_json)
-    except (targets.TargetError, ValueError, TypeError) as error:
+        jobs = list(dict.fromkeys(job for each in target for job in _jobs(each)))
+        kept = _kept(resume)
+        done = _judge(jobs, kept, options, workers=workers, seconds=seconds, resume=resume, quiet=as_json)
+    except (targets.TargetError, ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    codes = [report.exit_code for report in reports]
+    judged = [each for each in done if each.report is not None]
+    left = [each.name for each in done if each.left]
     if html is not None:
-        write_page(html, "manual-grad rules", [of_text(each.name, each.verdict, str(each)) for each in reports])
+        reports = [report for each in judged if (report := each.report) is not None]
+        said = [of_rule(report, [str(Finding(**finding)) for finding in report["findings"]]) for report in reports]
+        write_page(html, "manual-grad rules", said)
     if as_json:
-        print(
-            json.dumps(
-                {"functions": [report.to_dict() for report in reports], "not called": left}, ensure_ascii=False, indent=1
-            )
-        )
-    elif len(reports) > 1:
-        counts = {kind: sum(r.verdict == kind for r in reports) for kind in dict.fromkeys(r.verdict for r in reports)}
-        counted = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        print(f"{len(reports)} functions that meet a rule, of {len(jobs)}: {counted}")
-    elif not reports:
+        reports = [each.report for each in judged]
+        print(json.dumps({"functions": reports, "not called": left}, ensure_ascii=False, indent=1))
+    else:
+        _summary(jobs, judged, left, every=every)
+    codes = [each.exit_code for each in judged]
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def _summary(jobs: Sequence[Job], judged: Sequence[Done], left: Sequence[str], *, every: bool) -> None:
+    if len(judged) > 1:
+        counted = ", ".join(f"{count} {kind}" for kind, count in Counter(each.verdict for each in judged).items())
+        print(f"{len(judged)} functions{'' if every else ' that meet a rule'}, of {len(jobs)}: {counted}")
+    elif not judged:
         print(f"none of {len(jobs)} functions has a rule of its own or meets one")
-    if left and not as_json:
+    if left:
         some = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
         print(f"{len(left)} others could not be called: no arguments were found that they take ({some})")
-    return 1 if 1 in codes else max(codes, default=0)
 
 
 def _jobs(target: str) -> list[Job]:
     """The functions that a target names."""
+    if "(" in target:
+        row_of_text(target).expression  # noqa: B018  a call that cannot be read is said before anything is judged
+        return [(CALL, target)]
+    rows = rows_under(target)
     place, colon, name = target.rpartition(":")
     named = bool(colon) and name.isidentifier()
-    module = targets.module_of(place if named else target)
+    try:
+        module = targets.module_of(place if named else target)
+    except targets.TargetError:
+        if not rows:
+            raise
+        return [(ROW, row.text) for row in rows]
     if named:
         if not callable(getattr(module, name, None)):
             known = ", ".join(functions_of(module, own=True)[:8])
             raise targets.TargetError(f"{place} has no function {name!r}; it has {known}")
         return [(place, f":{name}")]
-    return [(target, name) for name in functions_of(module, own=target.endswith(".py"))]
+    known = {row.text.partition("(")[0] for row in rows}
+    others = [name for name in functions_of(module, own=target.endswith(".py")) if f"{target}.{name}" not in known]
+    return [*((ROW, row.text) for row in rows), *((target, name) for name in others)]
 
 
 def judge_job(target: str, name: str, options: dict[str, Any]) -> Found:
     """The report on one function, by its target; one that was named by its user is judged in any case."""
+    every, told = options.get("every", False), {key: value for key, value in options.items() if key != "every"}
+    if target in (ROW, CALL):
+        return judge_row(row_of_text(name), told, every=every or target == CALL)
     module = importlib.import_module(target) if not target.endswith(".py") else targets.module_of(target)
-    return judge_named(module, name.removeprefix(":"), options, always=name.startswith(":"))
+    return judge_named(module, name.removeprefix(":"), told, always=name.startswith(":"), every=every)
+
+
+def _kept(path: Path | None) -> dict[Job, Done]:
+    """What a file holds of a run that ended early; a last line that was not written to its end is left out."""
+    kept: dict[Job, Done] = {}
+    if path is None or not path.exists():
+        return kept
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found = json.loads(line)
+            job = (found["target"], found["function"])
+            kept[job] = Done(job, found["report"], found["text"], found["row"], found["left"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return kept
+
+
+def _keep(path: Path, done: Done) -> None:
+    told = {
+        "target": done.job[0],
+        "function": done.job[1],
+        "report": done.report,
+        "text": done.text,
+        "row": done.row,
+        "left": done.left,
+    }
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(told, ensure_ascii=False) + "\n")
 
 
 def _judge(
-    jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float, quiet: bool
-) -> tuple[list[RuleReport], list[str]]:
-    """The reports; and the functions of which nobody knows whether they meet a rule."""
-    reports, left = list[RuleReport](), list[str]()
+    jobs: list[Job],
+    kept: dict[Job, Done],
+    options: dict[str, Any],
+    *,
+    workers: int,
+    seconds: float,
+    resume: Path | None,
+    quiet: bool,
+) -> list[Done]:
+    """What came of each job, in their order; those that a file holds already are not judged again."""
+    made = {job: kept[job] for job in jobs if job in kept}
     console, errors = Console(), Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("rules", total=len(jobs))
-        for k, (job, report) in enumerate(_reports(jobs, options, workers=workers, seconds=seconds)):
-            bar.update(task, completed=k + 1, description=f"rules: {job[1].removeprefix(':')}")
-            if not isinstance(report, RuleReport):
-                left += [f"{job[0]}{':' if job[0].endswith('.py') else '.'}{job[1]}"] if report is not None else []
-                continue
-            reports.append(report)
-            if not quiet:
-                full = report.verdict in FAILS or len(jobs) <= FEW
-                console.print(Text(str(report) if full else report.row), soft_wrap=True)
-    return reports, left
+        task = bar.add_task("rules", total=len(jobs), completed=len(made))
+        left = [job for job in jobs if job not in made]
+        for job, found in _reports(left, options, workers=workers, seconds=seconds):
+            made[job] = _done(job, found)
+            if resume is not None:
+                _keep(resume, made[job])
+            bar.update(task, completed=len(made), description=f"rules: {made[job].name}")
+            if made[job].report is not None and not quiet:
+                full = made[job].verdict in FAILS or len(jobs) <= FEW
+                console.print(Text(made[job].text if full else made[job].row), soft_wrap=True)
+    return [made[job] for job in jobs]
 
 
 def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds: float) -> Iterator[tuple[Job, Found]]:

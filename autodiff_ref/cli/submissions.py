@@ -104,7 +104,7 @@ def origins(derivation: Derivation, traces: Traces) -> list[JsonObject]:
         found.append(
             {
                 "label": label,
-                "left": list(dict.fromkeys(f"∇{label_of(call.f)}" for call in traced.calls)),
+                "left": list(dict.fromkeys(call.said for call in traced.calls)),
                 "calls": [use.of(label) for use in borrowed(traced.closed)],
                 "repeats": earlier if earlier != label else "",
             }

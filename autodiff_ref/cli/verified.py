@@ -37,6 +37,7 @@ class Wanted:
     workers: int | None
     as_json: bool
     only_list: bool
+    verbose: bool
 
 
 def run(wanted: Wanted) -> int:
@@ -48,10 +49,12 @@ def run(wanted: Wanted) -> int:
         return _list(target, as_json=as_json)
     if on_data:
         with _input_errors(), _only_json(as_json):
-            reports = _on_data(console, wanted.target, wanted.data, wanted.label, wanted.options["seed"], quiet=as_json)
+            reports = _on_data(console, wanted)
         entries, codes = [report.to_dict() for report in reports], [report.exit_code for report in reports]
     else:
-        order = Order(tuple(target), wanted.options, wanted.mutants, Paper(console.width, console.color_system))
+        order = Order(
+            tuple(target), wanted.options, wanted.mutants, Paper(console.width, console.color_system, wanted.verbose)
+        )
         with _only_json(as_json):
             entries, codes = _judge(console, order, wanted.options["timeout"], wanted.workers, quiet=as_json)
     if as_json:
@@ -100,22 +103,22 @@ class _Bars(Listener):
         return _progress(f"mistakes planted in {name}")
 
 
-def _on_data(
-    console: Console, target: list[str] | None, data: Path | None, label: str | None, seed: int, *, quiet: bool
-) -> list[Report]:
+def _on_data(console: Console, wanted: Wanted) -> list[Report]:
+    data, label = wanted.data, wanted.label
     if data is None or label is None:
         raise TableError("--data FILE and --label COLUMN go together")
-    if target:
+    if wanted.target:
         raise TableError("--data judges the notes: give no TARGET with it")
     from autodiff_ref.cli.on_data import verify_on_data
 
     table = read_table(data, label)
     with _progress(data.name) as tell:
-        found = verify_on_data(table, seed=seed, progress=tell)
-    if not quiet:
+        found = verify_on_data(table, seed=wanted.options["seed"], progress=tell)
+    if not wanted.as_json:
         for sentence in found.log:
             console.print(Text(sentence))
         for report in found.reports:
+            report.verbose = wanted.verbose
             console.print()
             console.print(report, soft_wrap=True)
     return found.reports

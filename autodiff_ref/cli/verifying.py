@@ -45,6 +45,9 @@ def verify_command(
     only_list: Annotated[
         bool, typer.Option("--list", help="List the derivations and their lines, and judge nothing.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say at how many inputs of each kind lines were equal as well.")
+    ] = False,
 ) -> None:
     """Judge derivations: is every line right, and if not, which one is wrong?
 
@@ -74,5 +77,7 @@ def verify_command(
     from autodiff_ref.cli.verified import Wanted, run
 
     options = {"seed": seed, "examples": examples, "prove": not no_proof, "floats": floats, "accuracy": accuracy}
-    wanted = Wanted(target or [], data, label, options | {"timeout": timeout}, mutants, html, workers, as_json, only_list)
+    wanted = Wanted(
+        target or [], data, label, options | {"timeout": timeout}, mutants, html, workers, as_json, only_list, verbose
+    )
     raise typer.Exit(run(wanted))

@@ -16,7 +16,7 @@ from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.proving.proofs import Proofs
-from autodiff_ref.judge.report import Claim, LineReport, Report
+from autodiff_ref.judge.report import Claimed, LineReport, Report
 from autodiff_ref.judge.search.power import power_of
 from autodiff_ref.judge.search.sweep import Sweep, Swept
 from autodiff_ref.judge.verdict import RIGHT, Verdict, verdict_of
@@ -48,30 +48,31 @@ def verify(
 ) -> Report:
     """Judges a derivation: is every line the same gradient, and if not, which line is wrong?
 
-    Each line is judged against the line above it, the first against `jax.grad` of `derivation.of`, or against what
-    `derivation.equals` returns; where the line above is wrong, also against the last right one, and a line that equals
-    either is not blamed.
+    Each line is judged against the line above it. The first is judged against `jax.grad` of `derivation.of`, or against
+    what `derivation.equals` returns. If the line above is wrong, a line is also judged against the last right line. If it
+    equals one of the two, it is not blamed.
 
     Args:
         derivation: what to judge.
-        seed: of the inputs; the same seed gives the same report.
-        examples: how many inputs at least, over all strata.
-        inputs: these inputs and no others.
-        shrink: whether to look for the simplest counterexample; of given inputs, one of them is shown as it is.
-        accuracy: whether to measure errors in ulps as well, in float64 and float32: for the notes some 10 s a derivation.
-        suspects: whether to look for what a refuted line did; a budget of work bounds it, some two seconds for each.
-        prove: whether to prove the lines that agree everywhere, in symbols, in a process of its own.
-        floats: whether to sweep thousands of inputs in floats with rounding bounds besides, about a second's worth; balls
-            look at those that the bounds do not explain. Of given inputs, there is no sweep.
-        timeout: seconds after which the lines that are left are undecided, and what is not proved yet is not waited for. The
-            step of the work that is at hand is ended first, so a line that never ends is waited for without end: a process
-            can be killed, as `manual-grad verify --timeout` does, a function call cannot.
+        seed: of the inputs. The same seed gives the same report.
+        examples: the least number of inputs, over all strata.
+        inputs: judge at these inputs only. There is no sweep in floats then.
+        shrink: whether to look for the simplest counterexample. If `inputs` are given, one of them is shown as it is.
+        accuracy: whether to measure errors in ulps too, in float64 and float32. That takes some 10 s a derivation of the
+            notes.
+        suspects: whether to look for what a refuted line did wrong. That takes at most some two seconds a line.
+        prove: whether to try to prove the lines that agree at every input, in symbols, in another process.
+        floats: whether to sweep thousands of inputs in floats with rounding bounds, for about a second. Where two lines
+            differ by more than the bounds, balls decide.
+        timeout: seconds after which no further line is judged; lines that are left are undecided. The running step is
+            always finished, so a line that never ends is waited for forever. (`manual-grad verify --timeout` kills it.)
         progress: called before each step of the work.
-        watch: called with the report so far before each line, and behind the last one.
-        traces: what `check` returned, or a derivation with some other lines left behind: nothing is traced twice.
+        watch: called with the report so far, before each line and after the last one.
+        traces: what `check` returned, or the traces of a derivation that shares lines with this one: nothing is traced
+            twice.
 
     Returns:
-        A report: `ok`, `first_wrong_line`, a verdict for each line; prints as a table.
+        A report, with `ok`, `first_wrong_line` and a verdict for each line. It prints as a table.
 
     Raises:
         LineError: a line raises, or returns something of another shape than the gradient.
@@ -87,7 +88,7 @@ def verify(
     entries = [
         LineReport(label_of(f), formula_of(f), latex=latex_of(f), condition=condition_text(f)) for f in derivation.lines
     ]
-    report = Report(derivation.name, entries, seed, claim=Claim.of(derivation))
+    report = Report(derivation.name, entries, seed, claim=Claimed.of(derivation))
     until = None if timeout is None else time.monotonic() + timeout
     is_over = lambda: until is not None and time.monotonic() > until  # noqa: E731
     over = "" if timeout is None else f"the time limit of {timeout:g} s was over"
@@ -205,9 +206,7 @@ class _Judged:
                 return
             is_right = to_anchor.verdict in (*RIGHT, "partial")
             if is_right and found.verdict == "refuted" and above.value_is_right is False:
-                to_anchor.reason = (
-                    f"equals {anchor.label} again: puts {above.label} right, or makes a mistake that cancels its"
-                )
+                to_anchor.reason = f"equals {anchor.label} again: {above.label} is corrected, or its mistake is cancelled"
             if is_right or found.verdict == "undecided":
                 found, against = to_anchor, anchor
         self._report(entry, line, found, against)
@@ -299,7 +298,7 @@ def _unfinished(bench: Bench) -> list[str]:
     """Whether the last line leaves something to ∇."""
     last = bench.derivation.lines[-1]
     calls = bench.traced(last, bench.inputs[0].args).calls
-    left = ", ".join(dict.fromkeys(f"∇{label_of(call.f)}" for call in calls))
+    left = ", ".join(dict.fromkeys(call.said for call in calls))
     return (
         [f"{label_of(last)}, the last line, leaves {left} to the ∇ it is handed: something is still to be derived"]
         if left

@@ -16,7 +16,7 @@ from autodiff_ref.trees import Entry
 
 STYLE = """
 .manual-grad { font: 15px/1.5 system-ui, sans-serif; color: inherit; max-width: 60rem; }
-.manual-grad h2 { font-size: 1.25rem; margin: 1.75rem 0 0.25rem; }
+.manual-grad h2 { font-size: 1.25rem; margin: 1.75rem 0 0.25rem; overflow-wrap: anywhere; }
 .manual-grad .result { margin: 0 0 0.75rem; opacity: 0.75; }
 .manual-grad .result:has(.verdict) { opacity: 1; }
 .manual-grad ol { list-style: none; margin: 0; padding: 0; }
@@ -55,7 +55,8 @@ STYLE = """
   border-top: 1px solid #d9dee3; }
 body:has(> .manual-grad) { margin: 0 auto; padding: 1rem; max-width: 60rem; }
 @media (max-width: 30rem) { .manual-grad dl { grid-template-columns: 1fr; } .manual-grad dt:empty { display: none; }
-  .manual-grad dd { margin: 0 0 0.4rem; } }
+  .manual-grad dd { margin: 0 0 0.4rem; }
+  .manual-grad .label, .manual-grad .formula { flex-basis: 100%; } .manual-grad .formula { overflow-x: auto; } }
 @media print { .manual-grad pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #d9dee3; }
   .manual-grad { max-width: none; } .manual-grad h2 { break-after: avoid; }
   .manual-grad details::details-content { content-visibility: visible; display: block; }
@@ -90,7 +91,7 @@ _MATHML = frozenset(
 )
 
 # A subscript or superscript of a single letter: σ_i, H_{l−1}, w_k, e^η, A^{1}. Names such as manual_grad have none.
-_BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+))")
+_BELOW = re.compile(r"(?<![\w.])([^\W\d_]['̂]?[⁰¹²³⁴⁵⁶⁷⁸⁹ᵀᵗ]*|[∇∂])_(?:\{([^{}]*)\}|([a-z0-9]+|[A-ZΑ-Ωα-ω](?![^\W_])))")
 _ABOVE = re.compile(r"\^(?:\{([^{}]*)\}|([\w−]+)|\(([^()]*)\))")
 
 
@@ -108,7 +109,7 @@ def page(title: str, fragments: Iterable[str]) -> str:
 def of_report(entry: Entry) -> str:
     """A report on a derivation, of its `to_dict()`: its lines as formulas, with what was found of each."""
     if "error" in entry:
-        return _section(entry["name"], "it could not be judged", f"<pre>{escape(entry['error'])}</pre>")
+        return _section(entry["name"], "it could not be judged", f'<pre class="said">{escape(entry["error"])}</pre>')
     rows = "\n".join(_line(line) for line in entry["lines"])
     notes, in_words = (
         "".join(f'<p class="reason">{escape(note)}</p>' for note in entry["notes"] if (note in entry["accuracy"]) is apart)
@@ -140,9 +141,26 @@ def of_explanation(entry: Entry, heading: str, rows: Sequence[tuple[str, str]]) 
     return _section(title, _badge(entry["verdict"], entry["verdict"]), inside, is_html=True)
 
 
-def of_text(name: str, verdict: str, text: str) -> str:
-    """What a command prints of one function or one line, under its verdict."""
-    return _section(name, _badge(verdict, verdict), f"<pre>{escape(text)}</pre>", is_html=True)
+def of_rule(entry: Entry, found: Sequence[str]) -> str:
+    """A report on a derivative rule.
+
+    Args:
+        entry: the report's `to_dict()`.
+        found: what is said of each of its findings.
+    """
+    counts = ", ".join(f"{count} {kind}" for kind, count in entry["counts"].items())
+    rows = [("entries", counts or "nothing was decided"), ("inputs", f"{entry['inputs']}, {entry['domain']}")]
+    for rule in entry["rules"]:
+        left = "" if rule["judged"] else f": not judged alone ({rule['why']})"
+        rows.append(("rule", f"{rule['kind']} of {rule['name']} at {rule['place']}{left}"))
+    rows += [("note", note) for note in entry["notes"]]
+    parts: list[str] = []
+    for finding, said in zip(entry["findings"], found, strict=True):
+        parts.append(f'<pre class="said">{escape(said)}</pre>')
+        if finding["snippet"] and finding["kind"] in _WRONG:
+            parts.append(_folded("to see it without this project", f"<pre>{escape(finding['snippet'])}</pre>"))
+    inside = f"{_described(rows)}{''.join(parts)}"
+    return _section(entry["name"], _badge(entry["verdict"], entry["verdict"]), inside, is_html=True)
 
 
 def in_notebook(fragment: str) -> str:
@@ -212,7 +230,7 @@ def _line(line: Entry) -> str:
         f'<span class="formula">{_formula(line)}</span>{_badge(verdict, said)}'
         f'<span class="against">{escape(against)}</span></div>'
     ]
-    if line["reason"]:
+    if line["reason"] and line["reason"] != verdict:
         parts.append(f'<p class="reason">{escape(line["reason"])}</p>')
     parts += [*_counterexample(line), *_proof(line.get("proof"))]
     return f"<li>{''.join(parts)}</li>"

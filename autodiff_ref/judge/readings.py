@@ -38,11 +38,11 @@ class Explained:
 
 
 def explained(a: Evaluator, b: Evaluator, apart: Sequence[int], bits: int) -> Explained | None:
-    """Which of the components `apart` differ in every reading; None where a comparison of reals hangs on the reading."""
+    """Which of the components `apart` differ in every reading; None where what they are hangs on how reals compare."""
     ours, theirs = a(bits, "balls", "exact"), b(bits, "balls", "exact")
-    if ours.unresolved or theirs.unresolved:
-        return None
     plain = a(bits, "exact", "exact"), b(bits, "exact", "exact")
+    if ours.unresolved or theirs.unresolved:  # the comparisons may hang on it, and what comes of them not, as in a bisection
+        return _beyond_each(plain, _moved(a, b, bits, len(a.constants | b.constants)), apart)
     gaps = {k: _difference(*plain, k) for k in apart}
     widths = {k: _difference(ours, theirs, k).rad() for k in apart}  # at least the reach
     beyond = [k for k in apart if widths[k].is_finite() and abs(gaps[k]).abs_lower() > MARGIN * widths[k]]
@@ -61,13 +61,29 @@ def explained(a: Evaluator, b: Evaluator, apart: Sequence[int], bits: int) -> Ex
     return Explained(beyond, max(reaches), settled)
 
 
-def _moved(a: Evaluator, b: Evaluator, bits: int) -> list[list[tuple[Evaluation, Evaluation]]]:
+def _beyond_each(
+    plain: tuple[Evaluation, Evaluation], moved: list[list[tuple[Evaluation, Evaluation]]], apart: Sequence[int]
+) -> Explained | None:
+    """That all of the components differ in every reading; None where that cannot be said.
+
+    Each constant was moved by as many ulps as there are constants: a comparison that turns where all of them move together
+    turns where the one moves so far on which it hangs the most.
+    """
+    for k in apart:
+        gap = _difference(*plain, k)
+        reach = sum((max(abs(_difference(*at, k) - gap).abs_upper() for at in ends) for ends in moved), start=arb(0))
+        if not moved or not abs(gap).abs_lower() > MARGIN * reach:
+            return None
+    return Explained(list(apart))
+
+
+def _moved(a: Evaluator, b: Evaluator, bits: int, ulps: int = 1) -> list[list[tuple[Evaluation, Evaluation]]]:
     """Both lines with each constant moved up and down; empty where that cannot be looked at."""
     constants = a.constants | b.constants
     if len(constants) > MOST:
         return []
     moved = [
-        [(a(bits, Moved(each, step), "exact"), b(bits, Moved(each, step), "exact")) for step in (1, -1)]
+        [(a(bits, Moved(each, step), "exact"), b(bits, Moved(each, step), "exact")) for step in (ulps, -ulps)]
         for each in sorted(constants)
     ]
     usable = not any(at.unresolved for ends in moved for pair in ends for at in pair)

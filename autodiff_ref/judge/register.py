@@ -15,8 +15,9 @@ def register(function: Function | str, ball: Callable[..., arb] | None = None) -
     """Teaches the judge a function that works entry by entry: a primitive of yours, or of JAX.
 
     Args:
-        function: its row, an `autodiff_ref.judge.functions.Function`; or the name of its primitive alone, with `ball`.
-        ball: the same function of balls (`flint.arb`), one for each operand; it returns a ball.
+        function: its row, an `autodiff_ref.judge.functions.Function`, or only the name of its primitive.
+        ball: the same function of balls (`flint.arb`), if `function` is a name. It takes a ball for each operand and
+            returns a ball.
 
     Raises:
         TypeError: what is to serve as the function of balls is not callable.

@@ -113,7 +113,7 @@ class LineReport:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claimed:
     """What the lines of a derivation are claimed to be."""
 
     is_gradient: bool
@@ -125,7 +125,7 @@ class Claim:
     """what the first line is judged against: jax.grad, or that function"""
 
     @classmethod
-    def of(cls, derivation: Derivation) -> "Claim":
+    def of(cls, derivation: Derivation) -> "Claimed":
         """That of a derivation."""
         return cls(derivation.is_gradient, label_of(derivation.of), derivation.wrt, derivation.reference)
 
@@ -161,7 +161,7 @@ class Report:
     """whether the table says how many inputs of each stratum were tried"""
     sweep_seconds: float = 0.0
     """that the sweep in floats took"""
-    claim: Claim | None = None
+    claim: Claimed | None = None
     """None where nothing was judged"""
 
     @property

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from flint import arb
@@ -37,6 +37,9 @@ _BITS = 2400
 
 _CONSTANTS = 1e-6
 """JAX's constants are rounded (2/√π is a float). They explain a difference only while they leave so much of a value open."""
+
+_LARGE = 2.0**40
+"""Up to here no step of a quotient is seen by what a program compares"""
 
 _TINY = arb(2) ** -1022
 """the smallest normal float64"""
@@ -63,7 +66,7 @@ class Entry:
     """of a kink, the derivatives from both sides"""
     right: arb | None = None
     is_partial: bool = False
-    """whether another derivative of the same output does not exist here, so that there is no gradient to be had"""
+    """whether another derivative of the same output, or of another one by the same entry, does not exist here"""
 
 
 UNKNOWN = Entry("unknown")
@@ -141,8 +144,13 @@ class _Search:
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
-        self.scale = [2.0 ** (math.frexp(x)[1] - 1) if x else 1.0 for part in point for x in part]
-        """Steps are taken relative to each number, so that a number of 1e-9 is not left behind."""
+        large = max((math.frexp(x)[1] for part in point for x in part if abs(x) >= _LARGE), default=0)
+        self.more = 2 * large
+        """bits that large numbers take"""
+        small = [min(2.0 ** (math.frexp(x)[1] - 1), 1.0) if x else 1.0 for part in point for x in part]
+        self.scale = [math.ldexp(x, -large) for x in small]
+        """Steps are relative to small numbers, so that 1e-9 is not left behind, and to 1 for others: ⌊x⌋ steps by 1. Beside
+        a large number all are so much smaller: ⌊10³⁰/x⌋ has many steps near 1."""
         self.open = set[int]()
         """outputs that hang on a comparison which no precision resolves"""
         self.confirmed = np.zeros((self.n_out, self.n_in), dtype=bool)
@@ -220,12 +228,12 @@ class _Search:
 
     @cached_property
     def _centre(self) -> list[arb]:
-        with precision(_BITS):
+        with precision(_BITS + self.more):
             return self._value([0.0] * self.n_in, arb(0))
 
     def _limits(self, direction: Sequence[float]) -> list[_Limit | None]:
         """The derivative of each output along a direction, from the side that it points to; None where there is none."""
-        with precision(_BITS):
+        with precision(_BITS + self.more):
             quotients: list[list[arb]] = []
             for bits in _STEPS:
                 step = arb(2) ** -bits
@@ -241,14 +249,14 @@ class _Search:
         tied = at is None or at.tied or at.unresolved
         if at is not None and not tied and all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at):
             return Truth(by_jax=at.values)
-        with precision(_BITS):
+        with precision(_BITS + self.more):
             return self._entry_by_entry(at, tied)
 
     def _is_confirmed_at_once(self, at: Evaluation) -> bool:
         """Whether one central quotient along a generic direction is what JAX's gradient says."""
         steps, bits = _QUICK
         direction = self._direction(0, np.ones(self.n_in, dtype=bool))
-        with precision(bits):
+        with precision(bits + self.more):
             step = arb(2) ** -steps
             ends = [self._value(direction, step), self._value(direction, -step)]
             for i, (up, down) in enumerate(zip(*ends, strict=True)):
@@ -289,9 +297,10 @@ class _Search:
                 if entries[i, j].kind == "unknown":
                     entries[i, j] = self._both_sides(i, left[i], right[i], scale)
         self._check_mixed(entries)
-        for i, row in enumerate(entries):
-            if any(entry.kind == "none" for entry in row):
-                entries[i] = [replace(entry, is_partial=True) for entry in row]
+        none = np.array([[entry.kind == "none" for entry in row] for row in entries]).reshape(entries.shape)
+        for i, j in np.ndindex(entries.shape):
+            if none[i].any() or none[:, j].any():
+                entries[i, j] = replace(cast("Entry", entries[i, j]), is_partial=True)
         flat = np.empty(entries.size, dtype=object)
         for i, j in np.ndindex(entries.shape):
             flat[self.place[i, j]] = entries[i, j]
@@ -343,7 +352,10 @@ class _Search:
         return Entry("kink", left=sides[0][0], right=sides[1][0])
 
     def _check_mixed(self, entries: np.ndarray) -> None:
-        """Whether entries with equal sides are one linear map: min(|x|, |y|) has partial derivatives at 0, no gradient."""
+        """Whether entries with equal sides are one linear map: min(|x|, |y|) has partial derivatives at 0, no gradient.
+
+        In min(|x|, |y|) + z the derivative by z is another matter: it is what z alone adds, whatever x and y do.
+        """
         known = np.array([[entry.kind == "known" for entry in row] for row in entries]).reshape(entries.shape)
         for pattern, rows in _grouped(known).items():
             among = np.array(pattern)
@@ -351,21 +363,40 @@ class _Search:
             for sign in (1, -1) if open_rows else ():
                 direction = self._direction(3, among, sign)
                 limits = self._limits(direction)
-                for i in open_rows:
-                    parts = [
-                        (entries[i, j].value, d) for j, d in enumerate(direction) if d and entries[i, j].kind == "known"
-                    ]
-                    expected = sum((value * arb(d) for value, d in parts), start=arb(0))
-                    scale = sum((abs(value * arb(d)) for value, d in parts), start=arb(0))
-                    limit = limits[i]
-                    if (
-                        limit is not None
-                        and limit.exists
-                        and bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error))
-                    ):
-                        for j in np.flatnonzero(among & ~self.confirmed[i]):
-                            value = entries[i, j].value or entries[i, j].left
-                            entries[i, j] = Entry("kink", left=value, right=value)
+                bent = [i for i in open_rows if self._bends(entries[i], direction, limits[i])]
+                if bent:
+                    self._bend(entries, bent, among, direction, limits)
+
+    def _bends(self, row: np.ndarray, direction: Sequence[float], limit: _Limit | None) -> bool:
+        """Whether the derivative along a direction is not what the known entries say."""
+        if limit is None:
+            return False
+        parts = [(row[j].value, d) for j, d in enumerate(direction) if d and row[j].kind == "known"]
+        expected = sum((value * arb(d) for value, d in parts), start=arb(0))
+        scale = sum((abs(value * arb(d)) for value, d in parts), start=arb(0))
+        return not limit.exists or bool(abs(limit.value - expected) > (scale * arb(10) ** -20).max(16 * limit.error))
+
+    def _bend(
+        self,
+        entries: np.ndarray,
+        rows: Sequence[int],
+        among: np.ndarray,
+        direction: Sequence[float],
+        limits: Sequence[_Limit | None],
+    ) -> None:
+        """Makes kinks of the entries that other entries bend: of all but those that add what they add alone."""
+        for j in map(int, np.flatnonzero(among)):
+            others = self._limits([0.0 if k == j else d for k, d in enumerate(direction)]) if among.sum() > 2 else limits
+            for i in rows:
+                entry, whole, rest = entries[i, j], limits[i], others[i]
+                if self.confirmed[i, j] or entry.kind != "known":
+                    continue
+                if among.sum() > 2 and whole is not None and rest is not None and whole.exists and rest.exists:
+                    alone = entry.value * arb(direction[j])
+                    size = (abs(alone) + abs(rest.value)) * arb(10) ** -20
+                    if bool(abs(whole.value - rest.value - alone) <= size.max(16 * (whole.error + rest.error))):
+                        continue
+                entries[i, j] = Entry("kink", left=entry.value, right=entry.value)
 
     def _beside_jax(
         self, at: Evaluation | None, flat: np.ndarray, settled: np.ndarray

@@ -9,28 +9,34 @@ from zoo.tables import by_kind, table
 
 HEAD = """# The zoo: wrong derivatives that were made in earnest
 
-{count} derivatives from public projects, as they were shipped and as they were mended, each a file of some thirty lines in
-`benchmarks/zoo/specimens/`. {numbered} have an issue or a pull request, the others were seen by running the version named.
-{wrong} were wrong; {right} were right, and called wrong. Function and derivatives are our own code, made from the figures
-and sentences of the reports; where the code as shipped is reconstructed, the page says so. That the shipped code gives the
-figure of the report, and the mended one what mpmath says, is tested.
+After reading this page you know which mistakes were made in derivatives of public projects, and which checkers find them.
 
-`python benchmarks/zoo.py` runs every checker with its own defaults. `verify` and `judge_rule` choose their inputs. All
-others are given three ordinary random inputs, and a mistake counts as found if one shows it. `--shown` gives them the
-input of the report as well, `--live` runs the libraries themselves where they are installed.
+The zoo holds {count} derivatives, each in a file of some thirty lines in `benchmarks/zoo/specimens/`: as it was shipped,
+and as it was mended. {numbered} have an issue or a pull request. The others were seen by running the version that the page
+names. {wrong} were wrong as shipped. {right} were right, and had been called wrong. The code is our own, written from the
+figures and sentences of the reports. Where the shipped code had to be reconstructed, the page says so. Tests check that the
+shipped code gives the figure of the report, and that the mended code gives what mpmath says.
+
+`python benchmarks/zoo.py` runs every checker with its own defaults. `verify` and `judge_rule` choose their own inputs. All
+others are given three ordinary random inputs, and a mistake counts as found if one of them shows it. With `--shown` they are
+given the input of the report as well. `--live` runs the libraries themselves, where they are installed.
+
+In the table, *passed* means that a wrong derivative was called right, and *refused* that a right one was called wrong.
+*Not expressible* means that the checker cannot be asked. *Named* counts the mistakes whose line or rule the checker names.
 
 {table}
 
-Shown the input of the report as well, checkers find more: what a checker that chooses no inputs finds depends on the inputs.
+Given the input of the report as well, checkers find more. What a checker finds that chooses no inputs depends on its user:
 
 {shown}
 
-SciPy returns an error and no verdict: 1e-6 of the gradient is allowed here. `gradgradcheck` looks at second derivatives
-alone. Where only the second derivative is wrong, checkers of first order are shown a right first one, and pass it. Each
-derivative is shown to PyTorch and HIPS autograd as a function of theirs that calls it; to ours for PyTorch it is written in
-PyTorch's own operations, since it follows these.
+- SciPy returns an error and no verdict. Here an error of up to 1e-6 of the gradient passes.
+- `gradgradcheck` looks at second derivatives alone. Where only the second derivative is wrong, checkers of first order are
+  shown a right first derivative, and rightly pass it.
+- Checkers for PyTorch and HIPS autograd are given a function of that library that calls the derivative. Ours for PyTorch is
+  given the derivative in PyTorch's own operations, since it follows these.
 
-Wrong ones found, by kind (of the last kind, which is right, the number refused):
+By kind of mistake, how many were found. The last kind is of right derivatives, and the numbers are of those refused.
 
 {kinds}
 
@@ -38,14 +44,17 @@ Not found by `verify`:
 
 {missed}
 
-**What this table does not say.** It was measured after the judge had been mended where the zoo showed it at fault. Before,
-`verify` found 73 of 77 and refused 3 right ones. `judge_rule` took inverses for constants until the first dozen was run;
-after that it found 69 of 76 and refused 5. Of these eight refusals, six were faults of the judge, or of how we counted.
-One specimen was given a smaller domain, as its mended code loses digits near poles (`jax_trigamma_reflection`). One was
-taken out, I₀ differentiated twice (jax-ml/jax#40627): the mended code that we wrote relies on JAX's derivative of `i1e`,
-which is off by 4e-16 next to 0, and `verify` said so. Specimens were chosen for having figures or formulas in their report
-that code of thirty lines can hold, before any checker was run on them. "What a user would try" is random and of ordinary
-size: who tests at 0, at ties and in tails by hand finds more with any checker.
+**What this table does not say.**
+
+- It was measured after the judge had been mended where the zoo showed it at fault. Before that, `verify` found 73 of 77 and
+  refused 3 right ones. `judge_rule` found 69 of 76 and refused 5, after a first fault had been mended: it took inverses for
+  constants. Of these eight refusals, six were faults of the judge, or of how we counted.
+- One specimen was given a smaller domain, since its mended code loses digits near poles (`jax_trigamma_reflection`). One was
+  taken out, I₀ differentiated twice (jax-ml/jax#40627): the mended code that we wrote relies on JAX's derivative of `i1e`,
+  which is off by 4e-16 next to 0, and `verify` said so.
+- Specimens were chosen before any checker was run on them. The report had to give figures or formulas that thirty lines of
+  code can hold.
+- The three random inputs are of ordinary size. Whoever tests at 0, at ties and in tails by hand finds more with any checker.
 
 Measured in {seconds:.0f} s (and {shown_seconds:.0f} s) on two processors that had other work to do; {machine}.
 """
@@ -54,7 +63,7 @@ STEPS = """## First wrong step
 
 `benchmarks/first_wrong_step.py` holds {problems} derivations of six to eight lines: {right} right ones, and {wrong} with
 one wrong step each, of kinds that people make: a sign, a lost factor, a power, a chain rule left out, a wrong variable, a
-lost path. The lines behind the wrong one follow from it. `--problems FILE` writes them as texts, `--answers FILE` scores any
+lost path. The lines after the wrong one follow from it. `--problems FILE` writes them as texts, `--answers FILE` scores any
 program's answers.
 
 | | first wrong line named | right ones called wrong |

@@ -1,5 +1,6 @@
 """What was found, as tables in Markdown."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,8 @@ def table(rows: Sequence[Row], absent: Sequence[str], checkers: Sequence[str]) -
 def by_kind(rows: Sequence[Row], kinds: Sequence[str]) -> str:
     """Wrong ones found, one line a kind; of what was right and refused, how many were refused again."""
     checkers = list(dict.fromkeys(row["checker"] for row in rows))
-    lines = [f"| kind | specimens | {' | '.join(checkers)} |", "|---" + "|---:" * (len(checkers) + 1) + "|"]
+    heads = [re.sub(r"([_.])", r"\1<wbr>", name) for name in checkers]  # a head may be broken there: the table is narrower
+    lines = [f"| kind | specimens | {' | '.join(heads)} |", "|---" + "|---:" * (len(checkers) + 1) + "|"]
     for kind in kinds:
         which = "mended" if kind == "right but refused" else "shipped"
         mine = [row for row in rows if row["kind"] == kind and row["which"] == which]

@@ -81,6 +81,13 @@ def test_one_derivation_of_a_file_is_judged_alone(mine):
     assert json.loads(result.stdout)["derivations"][0]["first_wrong_line"] == "line_2"
 
 
+def test_how_many_inputs_of_each_stratum_were_tried_is_said_where_it_was_asked_for(mine):
+    said = {wanted: run("verify", *wanted, f"{mine}:RIGHT").stdout for wanted in ((), ("-v",))}
+    assert "ordinary" not in said[()]
+    assert " ordinary, " in " ".join(said["-v",].split())
+    assert said["-v",].splitlines()[:2] == said[()].splitlines()[:2]
+
+
 @pytest.fixture
 def far_away(tmp_path):
     """A file whose path is longer than a terminal is wide."""

@@ -238,3 +238,75 @@ class SpikeWithoutFactor(Spike):
 def soft_spike(x: Tensor, k: float) -> Tensor:
     """½ + ½ erf(k x)"""
     return 0.5 + 0.5 * torch.erf(k * x)
+
+
+class Entmax15(Function):
+    """The map of Peters, Niculae and Martins (2019) between softmax and the projection, by sorting: p = max(x/2 − τ, 0)²."""
+
+    @staticmethod
+    def forward(ctx, x):
+        half = (x - x.max(-1, keepdim=True)[0]) / 2
+        falling = half.sort(-1, descending=True)[0]
+        ranks = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+        mean = falling.cumsum(-1) / ranks
+        spread = (falling**2).cumsum(-1) - ranks * mean**2
+        thresholds = mean - torch.sqrt(torch.clamp((1 - spread) / ranks, min=0))
+        size = (thresholds <= falling).sum(-1, keepdim=True)
+        p = torch.clamp(half - thresholds.gather(-1, size - 1), min=0) ** 2
+        ctx.save_for_backward(p)
+        return p
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        root = ctx.saved_tensors[0].sqrt()
+        return root * (g - (g * root).sum(-1, keepdim=True) / root.sum(-1, keepdim=True))
+
+
+def turned(q: Tensor, p: Tensor) -> Tensor:
+    """p turned by the rotation of the unit quaternion q = (v, w): p + 2w v×p + 2 v×(v×p)"""
+    v, w = q[..., :3].expand_as(p), q[..., 3:]
+    crossed = 2 * torch.linalg.cross(v, p)
+    return p + w * crossed + torch.linalg.cross(v, crossed)
+
+
+class Moved(Function):
+    """A rigid motion of points: turned by q, then moved by t; by the points its gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx, p, t, q):
+        ctx.save_for_backward(q)
+        return turned(q, p) + t
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        q = ctx.saved_tensors[0]
+        back = torch.cat([-q[..., :3], q[..., 3:]], -1)
+        return turned(back, g), g.sum(0), None
+
+
+class BisectedLoss(Function):
+    """max over p in the simplex of ⟨p, x⟩ − ½|p|², by bisection: its gradient is p, whatever the threshold is off by."""
+
+    @staticmethod
+    def forward(ctx, x):
+        low, width = x.max(-1, keepdim=True)[0] - 1, (1 - 1 / x.shape[-1])
+        for _ in range(50):
+            width = width / 2
+            p = torch.clamp(x - low - width, min=0)
+            low = torch.where(p.sum(-1, keepdim=True) >= 1, low + width, low)
+        p = p / p.sum(-1, keepdim=True)
+        ctx.save_for_backward(p)
+        return (p * x).sum(-1) - (p * p).sum(-1) / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g):
+        return g[..., None] * ctx.saved_tensors[0]
+
+
+def sorted_loss(x: Tensor) -> Tensor:
+    """What BisectedLoss computes, by sorting."""
+    p = sparsemax_by_sorting(x)
+    return (p * x).sum(-1) - (p * p).sum(-1) / 2

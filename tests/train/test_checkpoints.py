@@ -1,10 +1,12 @@
 """A training that was killed goes on to bitwise the weights it would have had; another's checkpoints are refused."""
 
+import hashlib
 import os
 import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -15,6 +17,8 @@ pytest.importorskip("orbax.checkpoint")
 from autodiff_ref.train import checkpoints, fit
 from autodiff_ref.train.shuffle import REDEAL, Shuffler
 from tests.combinations import chosen
+
+ROOT = Path(__file__).parents[2]
 
 WAYS = {
     "minibatches": {},
@@ -134,43 +138,43 @@ def test_a_checkpoint_that_cannot_be_written_is_named_and_the_one_before_is_inta
     assert_same(fit(*examples, epochs=5, checkpoint=tmp_path, resume=True), fit(*examples, epochs=5))
 
 
+OPTIONS = {"epochs": 24, "shuffle": "batches", "optimizer": "adam", "validation": 0.2, "patience": 99}
 PROGRAM = """
-import sys, hashlib, jax, numpy as np
+import sys, time
 from autodiff_ref.train import checkpoints, fit
-checkpoints.SHARE = 1e9
-random = np.random.default_rng(0)
-x = random.standard_normal((2000, 4)); y = np.abs(x[:, 0]) > 0.8
-print("go", flush=True)
-options = {"epochs": 24, "shuffle": "batches", "optimizer": "adam", "validation": 0.2, "patience": 99}
-result = fit(x, y, checkpoint=sys.argv[1], resume=True, **options)
-print(hashlib.sha256(b"".join(leaf.tobytes() for leaf in jax.tree.leaves(result.model.layers))).hexdigest())
+from tests.train.test_checkpoints import OPTIONS, digest, two_thousand
+checkpoints.SHARE = 1e9  # one each epoch
+result = fit(*two_thousand(), checkpoint=sys.argv[1], resume=True, on_epoch=lambda _: time.sleep(0.05), **OPTIONS)
+print(digest(result))
 """
 
 
+def two_thousand():
+    random = np.random.default_rng(0)
+    x = random.standard_normal((2000, 4))
+    return x, np.abs(x[:, 0]) > 0.8
+
+
+def digest(result):
+    """Of the weights, bit by bit."""
+    return hashlib.sha256(b"".join(leaf.tobytes() for leaf in jax.tree.leaves(result.model.layers))).hexdigest()
+
+
 def test_killed_at_random_moments_it_goes_on_to_the_same_weights(tmp_path):
-    """One kill here; `KILLS=100` for a hundred."""
-    command = [sys.executable, "-c", PROGRAM]
-    with subprocess.Popen([*command, str(tmp_path / "whole")], stdout=subprocess.PIPE, text=True) as process:
-        first = process.stdout.readline()
-        since = time.monotonic()
-        whole = first + process.stdout.read()
-        seconds = time.monotonic() - since
-    draw, kills = random.Random(0), 0
-    for _ in range(int(os.environ.get("KILLS", "1"))):
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")], stdout=subprocess.PIPE, text=True
-        )
-        process.stdout.readline()
-        time.sleep(draw.uniform(0.0, seconds / 2))
+    """One kill here, behind the first checkpoint; `KILLS=100` for a hundred at any moment."""
+    command, kills = [sys.executable, "-c", PROGRAM, str(tmp_path)], int(os.environ.get("KILLS", "1"))
+    draw = random.Random(0)
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=ROOT)
+        while kills == 1 and not list(tmp_path.iterdir()):
+            assert process.poll() is None, "it ended before it had written a checkpoint"
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.0, 0.8 if kills == 1 else 8.0))
         process.kill()
-        kills += process.wait() == -9
-        process.stdout.close()
-    assert kills, "no process was killed before it was done"
-    last = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "killed")], capture_output=True, text=True, check=True
-    )
-    assert last.stdout == whole
-    assert len(list((tmp_path / "killed").iterdir())) == 2
+        process.wait()
+    last = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert last.stdout.strip() == digest(fit(*two_thousand(), **OPTIONS))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("first", [1, REDEAL - 1, REDEAL, REDEAL + 1, 2 * REDEAL + 3])

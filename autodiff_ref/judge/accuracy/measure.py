@@ -39,6 +39,8 @@ def add_accuracy(
             compiled = measured[line.label].get(dtype, {}).get("compiled")
             if compiled is not None:
                 compiled["regions"] = list(_regions_of(line.label, surveys))
+        if dtype == DTYPES[0]:
+            report.accuracy += _meanings(surveys)
         report.accuracy += _sentences(dtype, surveys)
     for line in report.lines:
         line.ulps = measured[line.label] or None
@@ -171,16 +173,18 @@ def _regions_of(label: str, surveys: Sequence[Survey]) -> Iterator[JsonObject]:
 
 
 def _sentences(dtype: str, surveys: Sequence[Survey]) -> list[str]:
-    """Where compiled lines lose their digits, in one sentence."""
-    found: dict[str, list[str]] = defaultdict(list)
-    labels = dict.fromkeys(curve.label for survey in surveys for curve in survey.curves)
-    for label in labels:
-        for what, where in _losses(surveys, label):
-            found[f"{what} {where}"].append(label)
-    said = [f"{what}: {', '.join(lines)}" for what, lines in found.items()]
-    never = [label for label in labels if not any(label in lines for lines in found.values())]
-    said += [f"nowhere more than 2^10 ulps off: {', '.join(never)}"] if never else []
-    return [f"{dtype}, compiled: {'; '.join(said)}"] if said else []
+    """Where compiled lines lose their digits: a sentence for all lines that lose them alike."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in dict.fromkeys(curve.label for survey in surveys for curve in survey.curves):
+        losses = "; ".join(f"{what} where {where}" for what, where in _losses(surveys, label))
+        alike[losses or "nowhere more than 2^10 ulps off"].append(label)
+    return [f"{dtype}, compiled, {', '.join(labels)}: {losses}" for losses, labels in alike.items()]
+
+
+def _meanings(surveys: Sequence[Survey]) -> list[str]:
+    """What the numbers that run along the paths stand for, where their names do not say it."""
+    meanings = dict.fromkeys((survey.path.symbol, survey.path.meaning) for survey in surveys if survey.path.meaning)
+    return [f"{symbol}: {meaning}, from −1000 to 1000" for symbol, meaning in meanings]
 
 
 LOSSES = (("NaN", "nan"), ("no digit right", "no digit"), ("more than 2^10 ulps off", "lost"))
@@ -196,22 +200,21 @@ def _losses(surveys: Sequence[Survey], label: str) -> Iterator[tuple[str, str]]:
         new = [where for where in regions if where not in said]
         said |= {*new}
         if new:
-            yield what, " and ".join(new)
+            yield what, ", ".join(new)
 
 
 def _figures(dtype: str, lines: Sequence[LineReport]) -> list[str]:
-    """The worst and the median error of each line, in one sentence."""
-    said = [
-        f"{line.label} {' / '.join(_figure(line.ulps[dtype].get(way)) for way in ('compiled', 'numpy'))}"
-        for line in lines
-        if line.ulps and line.ulps.get(dtype)
-    ]
-    return [f"{dtype}, worst (median) ulps, compiled / NumPy: {', '.join(said)}"] if said else []
+    """The worst and the median error of each line over the strata, a sentence for each way of computing."""
+    ways: tuple[tuple[Way, str], ...] = (("compiled", "compiled"), ("numpy", "NumPy"))
+    said: list[str] = []
+    for way, name in ways:
+        measured = [(line.label, found) for line in lines if (found := (line.ulps or {}).get(dtype, {}).get(way))]
+        figures = ", ".join(f"{label} {_figure(found)}" for label, found in measured)
+        said += [f"{dtype}, {name}, worst error in ulps (median): {figures}"] if figures else []
+    return said
 
 
-def _figure(summary: Summary | None) -> str:
-    if summary is None:
-        return "–"
+def _figure(summary: Summary) -> str:
     worst, median, nan = summary["worst"], summary["median"], summary["nan"]
     found = "" if worst is None else f"{worst:.2g} ({median:.2g})"
     return " ".join([found, f"NaN at {nan} of {summary['inputs']}"] if nan else [found]).strip()

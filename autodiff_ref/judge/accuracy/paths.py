@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from autodiff_ref.judge.accuracy.regions import Region
 from autodiff_ref.judge.domains import is_label, row_of
 from autodiff_ref.judge.domains.drawing import Sizes
 from autodiff_ref.judge.domains.numbers import REALS
@@ -41,10 +42,19 @@ class Path:
         """As a report says it: z, y=+1."""
         return ", ".join(part for part in (self.along, self.given) if part)
 
-    def where(self, region: object) -> str:
-        """A region of its numbers in words: for z ≥ 708, y=−1."""
-        given = f", {self.given}" if self.given else ""
-        return f"for {self.along} {region}{given}"
+    @property
+    def symbol(self) -> str:
+        """What runs, without what it stands for: t of "t (w is scaled by it)"."""
+        return self.along.partition(" (")[0]
+
+    @property
+    def meaning(self) -> str:
+        """What it stands for, where its name does not say it: w is scaled by it."""
+        return self.along.partition(" (")[2].removesuffix(")")
+
+    def where(self, region: Region) -> str:
+        """A region of its numbers in words: 7.32 ≤ z ≤ 708 (y=−1)."""
+        return region.of(self.symbol) + (f" ({self.given})" if self.given else "")
 
 
 def paths_of(derivation: Derivation, seed: int = 0) -> list[Path]:

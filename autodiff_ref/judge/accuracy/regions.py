@@ -42,6 +42,15 @@ class Region:
             return "everywhere" if high is None else f"≤ {high}"
         return f"≥ {low}" if high is None else f"{low} … {high}"
 
+    def of(self, symbol: str) -> str:
+        """As a condition on a number: 7.32 ≤ z ≤ 708."""
+        if self.low is None and self.high is None:
+            return f"{symbol} is any number"
+        if self.low is None or self.high is None:
+            return f"{symbol} {self}"
+        low, high = str(self).split(" … ")
+        return f"{symbol} ≈ {low}" if low == high else f"{low} ≤ {symbol} ≤ {high}"
+
     def to_dict(self) -> JsonObject:
         """As JSON."""
         return {"from": self.low, "to": self.high}

@@ -14,8 +14,9 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.agreement import Pair, pair_of
-from autodiff_ref.judge.assertion.calling import Shapes, check_keywords, first_of, second_of, value_of
+from autodiff_ref.judge.assertion.calling import Shapes, check_keywords, first_of, second_of, value_of, variable_of
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
+from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import WHY, Finding
 from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
@@ -24,7 +25,7 @@ from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, unde
 from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
-from autodiff_ref.trees import Function, PyTree
+from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation
 
 EAGER = 100_000
@@ -38,26 +39,27 @@ def assert_gradients_agree(
 ) -> None:
     """candidate(*args) = ∇of(*args), as real functions at this input; and up to rounding, as computed.
 
-    For a property test: draw arguments, call it. What is traced is kept, so that further inputs of the same shapes cost
-    about as much as evaluating both sides. No tolerance is set; at an input where floats show nothing, balls still do. Where
-    floats decide, Hypothesis is told how far apart both sides are in units of their bound, and climbs (`hypothesis.target`).
+    Call it in a property test with arguments that were drawn. There is no tolerance to set. Functions are traced once for
+    each shape, so further inputs of a shape cost about as much as evaluating both sides. Where a difference drowns in the
+    rounding of floats, balls still see it. Hypothesis is told how far apart the two sides are (`hypothesis.target`), and so
+    looks for larger differences.
 
     Args:
-        candidate: the gradient as you wrote it: a function of `args`, in NumPy, JAX, jitted or not. A line of a derivation
-            is handed JAX's ∇. It may return (loss, gradient).
-        of: the function it is the gradient of, scalar, or an array for a Jacobian. JAX differentiates it. It may return
-            (loss, gradient) too.
-        *args: numbers and arrays, NumPy's or JAX's, in tuples, NamedTuples and dicts. NumPy's are computed in their own
-            precision, float64 too, whatever JAX is set to; integers of Python's are constants.
-        wrt: by what: the name of a field of the first argument, or of an argument of `of`, or None for all of the first
-            argument.
-        **keywords: handed on to both, each to those of them that take it.
+        candidate: the gradient as you wrote it: a function of `args`, in NumPy or JAX, jitted or not. It may return
+            (loss, gradient). If it is a line of a derivation, it is given JAX's ∇.
+        of: the function whose gradient it is. It returns a scalar, or an array (then the candidate is a Jacobian), or
+            (loss, gradient). JAX differentiates it.
+        *args: numbers and arrays of NumPy or JAX, also in tuples, NamedTuples and dicts. NumPy's are computed in their own
+            precision, whatever JAX is set to. Integers of Python are constants.
+        wrt: what is differentiated by: the name of an argument of `of`, or of a field of the first argument. None stands
+            for all of the first argument.
+        **keywords: are given to both functions, each to the one that takes it.
 
     Raises:
-        AssertionError: the candidate is not the gradient, or returns what is none: other shapes, NaN; or it returns
-            something else when it is called again.
-        UndecidedError: nothing can be said at this input, as where it lies on a kink and the two take different sides.
-            Inside a Hypothesis test the example is rejected instead, as by `assume`, unless all are.
+        AssertionError: the candidate is not the gradient, or has another shape or NaN, or returns something else when it
+            is called again.
+        UndecidedError: nothing can be said at this input, for example at a kink where the two take different sides. In a
+            Hypothesis test the example is then rejected, as by `assume`, unless all are.
         TypeError, ValueError: `of`, `wrt` or the arguments cannot be used.
 
     Example:
@@ -72,6 +74,9 @@ def assert_gradients_agree(
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
     if keywords:
         check_keywords(candidate, of, keywords)
+    if has_complex(args, keywords):
+        _in_parts(candidate, of, args, wrt, keywords)
+        return
     call = Call.of(args, keywords)
     pair = pair_of(candidate, of, wrt, call)
     variable = pair.reference.variable
@@ -102,6 +107,22 @@ def assert_gradients_agree(
         said = failure(found, pair, candidate, of, wrt, again)
         raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
     undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
+
+
+def _in_parts(candidate: Function, of: Function, args: Arguments, wrt: str | None, keywords: dict[str, PyTree]) -> None:
+    """Complex arguments, as pairs of reals."""
+    __tracebackhide__ = True
+    variable = variable_of(of, wrt, args, keywords)
+    given, named = apart(args), apart(keywords)
+    try:
+        assert_gradients_agree(gradient_in_reals(candidate, variable), of_reals(of), *given, wrt=wrt, **named)
+    except AssertionError as error:
+        other = gradient_in_reals(candidate, variable, conjugated=True)
+        try:
+            assert_gradients_agree(other, of_reals(of), *given, wrt=wrt, **named)
+        except Exception:
+            raise error from None
+        raise AssertionError(f"{error}\n  {CONVENTION}") from None
 
 
 def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt: str | None, value: PyTree) -> None:

@@ -29,12 +29,12 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     """backward(dout, cache) = the gradients of forward(*args) by its arguments, for any upstream gradient dout.
 
     Args:
-        forward: returns (out, cache), or several outputs and a cache, or an output alone.
-        backward: is handed the upstream gradient of each output and the cache, or the arguments where there is none. It
-            returns the gradient by each array of floats among the arguments, in their order, of the first ones if fewer; or
-            a dict of them, by name: `w` or `dw`. None stands for one that it does not compute.
-        *args: forward's arguments. Arrays of floats are differentiated by; integers and other things are not.
-        **keywords: forward's too: settings, not differentiated by.
+        forward: returns (out, cache), or several outputs and a cache, or only an output.
+        backward: takes the upstream gradient of each output, and the cache (or the arguments, if there is no cache). It
+            returns the gradients by the arguments that are arrays of floats, in order; it may leave out the last ones.
+            Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does not compute.
+        *args: forward's arguments. Gradients are by arrays of floats, and not by integers or other things.
+        **keywords: further arguments of forward: settings that are not differentiated by.
 
     Raises:
         AssertionError: a gradient is wrong, which is named with the argument, or has another shape.

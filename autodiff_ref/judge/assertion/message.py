@@ -33,19 +33,21 @@ def returned_wrongly(
 ) -> str:
     """What is wrong with the form of what a candidate returned; nothing where it is a gradient of the reference's shapes."""
     shapes = reference.shapes
-    name, by = label_of(candidate), f"by {wrt}" if wrt else "by the first argument"
+    name, by = name_of(candidate), f"by {wrt}" if wrt else "by the first argument"
     ours, wanted = jax.tree.flatten(value), jax.tree.flatten(shapes)
     single = len(ours[0]) == len(wanted[0]) == 1
     if ours[1] != wanted[1] and not single:
         return f"{name} returns {_form(value)}; the gradient {by} is {_form(shapes)}: return it in the same structure"
-    for (path, leaf), want in zip(jax.tree_util.tree_leaves_with_path(value), wanted[0], strict=True):
-        place = "" if single else f" in {jax.tree_util.keystr(path)}"
+    stems = _stems(shapes, wrt, of)
+    for (path, leaf), want, stem in zip(jax.tree_util.tree_leaves_with_path(value), wanted[0], stems, strict=True):
+        place = "" if single else f" for {stem}"
         if np.shape(leaf) != want.shape:
-            missing = missing_sum(leaf, want.shape, path, reference, arrays)
-            if missing:
-                return f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: {missing}"
+            whose = f"the gradient {by}" if single else "that gradient"
+            found = of_another_shape(leaf, want.shape, path, reference, arrays)
+            if found:
+                return f"{name} returns shape {np.shape(leaf)}{place}; {whose} has shape {want.shape}: {found}"
             return (
-                f"{name} returns shape {np.shape(leaf)}{place}; the gradient {by} has shape {want.shape}: "
+                f"{name} returns shape {np.shape(leaf)}{place}; {whose} has shape {want.shape}: "
                 "return the whole gradient, of the shape of what it is differentiated by"
                 f"{is_no_sum(label_of(of), reference.value, np.shape(leaf), want.shape)}"
             )
@@ -55,10 +57,13 @@ def returned_wrongly(
     return ""
 
 
-def missing_sum(
+def of_another_shape(
     leaf: ArrayLike, wanted: tuple[int, ...], path: tuple[object, ...], reference: Side, arrays: list[Array]
 ) -> str:
-    """Which sum over axes makes an array of too many entries the gradient: a parameter that is broadcast is summed for."""
+    """Which order of axes, or which sum over axes makes an array of another shape the gradient; nothing where none does.
+
+    A parameter that is broadcast is summed for.
+    """
     try:
         flat = reference.plainly(arrays)
     except NotImplementedError:
@@ -68,6 +73,8 @@ def missing_sum(
     k = next((k for k, (other, _) in enumerate(leaves) if other == path), 0)
     expected = flat[sum(sizes[:k]) : sum(sizes[: k + 1])].reshape(wanted)
     array = np.asarray(leaf, dtype=np.float64)
+    if array.T.shape == wanted and np.allclose(array.T, expected, rtol=1e-4, atol=1e-300):
+        return "it is transposed"
     for count in range(1, array.ndim + 1):
         for axes in combinations(range(array.ndim), count):
             total = array.sum(axis=axes)
@@ -99,7 +106,7 @@ def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
 def keeps_state(candidate: Function) -> str:
     """What is said of a gradient that returns something else when it is called again."""
     return (
-        f"{label_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
+        f"{name_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
         "is random. Make the gradient a function of its arguments: start from what is new at each call, and pass the seed"
     )
 

@@ -1,5 +1,7 @@
 """What is said of a function that cannot be traced."""
 
+import re
+
 import jax
 
 from autodiff_ref.judge.numpy_code.run import NotFollowedError, place_of
@@ -16,5 +18,8 @@ def not_traced(name: str, error: Exception) -> str:
     if isinstance(error, jax.errors.JAXTypeError | jax.errors.JAXIndexError):
         return f"`{name}` cannot be traced: a step{at} asks for the numbers of an array that is traced: {_WAY_ON}"
     said = (str(error).strip() or "no message").splitlines()[0]
+    returned = re.search(r"grad requires real-valued outputs.* but got (\w+)", said)
+    if returned:
+        return f"`{name}` returns {returned[1]}, and what is differentiated returns real numbers"
     kind = "" if type(error) is TypeError else f" ({type(error).__name__})"
     return f"`{name}` cannot be traced: {said}{kind}{at}"

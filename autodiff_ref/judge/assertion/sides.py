@@ -27,6 +27,7 @@ from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
+from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.plans import Array, Plan, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
@@ -394,7 +395,7 @@ def _jaxpr(
     with jax.enable_x64(call.wide if own else True), kept_as_it_was(f):
         given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
         closed, shapes = jax.make_jaxpr(flat, return_shape=True)(*given)
-    return closed, shapes, taken
+    return where_followed(closed), shapes, taken
 
 
 def _real(leaf: ArrayLike, own: bool) -> np.ndarray | np.generic:

@@ -189,6 +189,25 @@ def _qr(equation: Equation) -> Step:
     return _stacked(one)(equation)
 
 
+def _geqrf(equation: Equation) -> Step:
+    return _stacked(lambda context, a: _reflections(context, a, label=equation.label))(equation)
+
+
+def _ormqr(equation: Equation) -> Step:
+    """Q C, Qᵀ C, C Q or C Qᵀ with the Q of `geqrf`, all of its columns."""
+    left, transposed = equation.params["left"], equation.params["transpose"]
+
+    def step(_: Context, a: Array, factors: Array, c: Array) -> Array:
+        made = np.empty(equation.results[0].shape, dtype=object)
+        for index in np.ndindex(a.shape[:-2]):
+            q = _orthogonal(a[index], factors[index], len(a[index]))
+            q = q.T if transposed else q
+            made[index] = q @ c[index] if left else c[index] @ q
+        return made
+
+    return step
+
+
 def _householder_product(equation: Equation) -> Step:
     columns = equation.operands[0].shape[-1]
 
@@ -230,6 +249,8 @@ SPECTRAL: dict[str, Rule] = {
     "eigh": _eigh,
     "svd": _svd,
     "qr": _qr,
+    "ormqr": _ormqr,
+    "geqrf": _geqrf,
     "householder_product": _householder_product,
     "tridiagonal_solve": _tridiagonal_solve,
 }

@@ -30,7 +30,9 @@ class Texts:
     ) -> None:
         """Also told the sizes of the dimensions, and the same program at other ones: a constant may be a size."""
         self.program, self.sizes, self.again = program, sizes, again
-        self.named = {slot: text for slot, (text, _) in named(program).items()}
+        found = named(program)
+        self.named = {slot: text for slot, (text, _) in found.items()}
+        self._away = {slot: depth for slot, (_, depth) in found.items()}
         self.inputs = dict(zip(program.inputs, names, strict=True))
 
     def of(self, slot: int) -> str:
@@ -45,6 +47,10 @@ class Texts:
             return self.of(node.sources[0])
         frame = self.program.frame(slot)
         return shortened(frame.text) if frame is not None and frame.text else "a value"
+
+    def away(self, slot: int) -> int:
+        """How many calls further in than the line's own file the text of a value stands."""
+        return self._away.get(slot, 0)
 
     def number(self, slot: int) -> float | None:
         """What a slot holds, where that is one constant."""

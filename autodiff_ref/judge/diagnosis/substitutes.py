@@ -95,7 +95,9 @@ def _operand_repair(site: Site, j: int, terms: list[Term], old: str, *, widened:
         if surplus is not None and term.text == site.texts.of(term.slot or 0):
             return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term))
         sentence = f"{old} stands where {term.text} should"
-        return site.repair(_kind_of_swap(old, term, widened), sentence, 1.6 + _cost(term), _with(site, j, term))
+        # of two that are as likely, the one whose text stands in the line's own file says more
+        cost = 1.6 + _cost(term) + 0.001 * site.texts.away(site.node.sources[j])
+        return site.repair(_kind_of_swap(old, term, widened), sentence, cost, _with(site, j, term))
 
     return repair
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autodiff_ref.judge.diagnosis.backends import RIGHT, WRONG, Expression, Floats, Value
+from autodiff_ref.judge.diagnosis.backends import RIGHT, WRONG, Backend, Expression, Floats, Value
 from autodiff_ref.judge.diagnosis.batched import LEAD
 from autodiff_ref.judge.diagnosis.source_places import Frame, Origin
 from autodiff_ref.judge.diagnosis.variant import Program
@@ -31,6 +31,8 @@ class Term:
     """what a ∇ returns, or a part of it: which ∇ is meant is seldom what is wrong"""
     ratio: bool = False
     """not a value but a quotient of two, by which what is wrong is multiplied; the text says so"""
+    mistaken: tuple[Expression, ...] = ()
+    """of a quotient: the values of which the wrong line computes at least one, if it makes the mistake that the text says"""
 
 
 def terms_of(
@@ -47,7 +49,9 @@ def terms_of(
     """
     found = list(_base(backend, other, names, labels))
     found += [part for term in found for part in _components(term, fixed)]
-    found += [made for term in found if term.cost <= 1 for made in _made_of(term)]
+    made = [each for term in found if term.cost <= 1 for each in _made_of(term)]
+    computed = _computed(backend)
+    found += [term for term in made if not term.ratio or _computes_one_of(backend, computed, term.mistaken)]
     return _distinct(backend, found)
 
 
@@ -112,9 +116,7 @@ def _result_of(frames: tuple[Frame, ...], after: tuple[Frame, ...], file: str) -
 
 def _costs(backend: Floats, other: Program) -> dict[int, float]:
     """For each slot of the right line, how many operations the wrong line lacks to have its value."""
-    wrong = backend.program
-    have = [backend.values[WRONG][slot] for slot in (*wrong.inputs, *wrong.maker) if wrong.is_real(slot)]
-    fingerprints = {fingerprint(value) for value in have}
+    fingerprints = _computed(backend)
     lacking: dict[int, frozenset[Hashable]] = {}
     for k, node in enumerate(other.nodes):
         needed = frozenset[Hashable]().union(*[lacking.get(source, frozenset()) for source in node.sources])
@@ -126,6 +128,20 @@ def _costs(backend: Floats, other: Program) -> dict[int, float]:
             known = value is not None and other.is_real(target) and fingerprint(value) in fingerprints
             lacking[target] = frozenset() if known else needed | own
     return {slot: float(len(nodes)) for slot, nodes in lacking.items()}
+
+
+def _computed(backend: Floats) -> set[tuple[Hashable, ...]]:
+    """The fingerprints of all values that the wrong line computes, its arguments among them."""
+    wrong = backend.program
+    slots = [slot for slot in (*wrong.inputs, *wrong.maker) if wrong.is_real(slot)]
+    return {fingerprint(backend.values[WRONG][slot]) for slot in slots}
+
+
+def _computes_one_of(backend: Floats, computed: set[tuple[Hashable, ...]], values: Sequence[Expression]) -> bool:
+    try:
+        return any(fingerprint(value(backend)) in computed for value in values)
+    except KeyError:  # made of a slot of the right line that has no value
+        return False
 
 
 def fingerprint(value: Value) -> tuple[Hashable, ...]:
@@ -168,17 +184,27 @@ def _is_simple(text: str) -> bool:
 def _made_of(term: Term) -> Iterator[Term]:
     u, text = term.expression, bracketed(term.text)
 
-    def made(text: str, more: float, expression: Expression, *, ratio: bool = False) -> Term:
-        return replace(term, text=text, cost=term.cost + more, expression=expression, ratio=ratio)
+    def made(text: str, more: float, expression: Expression, mistaken: tuple[Expression, ...] = ()) -> Term:
+        ratio = bool(mistaken)
+        return replace(term, text=text, cost=term.cost + more, expression=expression, ratio=ratio, mistaken=mistaken)
+
+    def complement(b: Backend) -> Value:
+        return b.f("sub", b.number(1), u(b))
+
+    def slope_of_sigmoid(b: Backend) -> Value:
+        return b.f("mul", u(b), complement(b))
+
+    def slope_of_tanh(b: Backend) -> Value:
+        return b.f("sub", b.number(1), b.f("mul", u(b), u(b)))
 
     if term.is_label:
         yield made(f"2 {text} − 1", 1, lambda b: b.f("sub", b.f("mul", b.number(2), u(b)), b.number(1)))
         yield made(f"(1 + {text})/2", 1, lambda b: b.f("mul", b.number(0.5), b.f("add", u(b), b.number(1))))
-        yield made(f"1 − {text}", 1, lambda b: b.f("sub", b.number(1), u(b)))
+        yield made(f"1 − {text}", 1, complement)
         return
-    yield made(f"(1 − {text})", 1, lambda b: b.f("sub", b.number(1), u(b)))
-    yield made(f"{text} (1 − {text})", 1, lambda b: b.f("mul", u(b), b.f("sub", b.number(1), u(b))))
-    yield made(f"(1 − {text}²)", 1, lambda b: b.f("sub", b.number(1), b.f("mul", u(b), u(b))))
+    yield made(f"(1 − {text})", 1, complement)
+    yield made(f"{text} (1 − {text})", 1, slope_of_sigmoid)
+    yield made(f"(1 − {text}²)", 1, slope_of_tanh)
     yield made(f"{text}²", 1, lambda b: b.f("mul", u(b), u(b)))
     if len(term.shape) == 2 and term.shape[0] == term.shape[1]:
         yield made(f"{text}ᵀ", 0.5, lambda b: b.transpose(u(b)))
@@ -189,8 +215,9 @@ def _made_of(term: Term) -> Iterator[Term]:
         f"1 − u², the slope of tanh, with u = {term.text}",
     )
     one_more = _one_more(u)
-    yield made(f"{of_sigmoid}, stands where {of_tanh}, should", 1, lambda b: b.f("div", one_more(b), u(b)), ratio=True)
-    yield made(f"{of_tanh}, stands where {of_sigmoid}, should", 1, lambda b: b.f("div", u(b), one_more(b)), ratio=True)
+    says = f"{of_sigmoid}, stands where {of_tanh}, should", f"{of_tanh}, stands where {of_sigmoid}, should"
+    yield made(says[0], 1, lambda b: b.f("div", one_more(b), u(b)), (complement, slope_of_sigmoid))
+    yield made(says[1], 1, lambda b: b.f("div", u(b), one_more(b)), (slope_of_tanh,))
 
 
 def _one_more(u: Expression) -> Expression:

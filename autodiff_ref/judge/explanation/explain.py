@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
 
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
 from autodiff_ref.judge.bench import Bench
@@ -23,12 +25,15 @@ from autodiff_ref.judge.explanation.wording import BITS, Balls, Moment, Rule, re
 from autodiff_ref.judge.inputs import Input, draw_inputs
 from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.report import Claim, LineReport
+from autodiff_ref.judge.report import Claimed, LineReport, indented
 from autodiff_ref.trees import Arguments, Function, JsonObject, PyTree
 from manual_grad.derivation import Derivation, Line, formula_of, label_of, latex_of
 
 INPUTS = 4
 """a rule is tested at so many inputs"""
+
+_HEADING = 14
+"""the width of the column of headings, and what is before it"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Explanation:
     holds: str
     """for which inputs; of a step that fails "no; both sides are defined for" these"""
     verdict: LineReport
-    claim: Claim
+    claim: Claimed
     """of the derivation"""
 
     @property
@@ -63,12 +68,22 @@ class Explanation:
         return "line above" if self.above_is_line else "is to equal"
 
     def __str__(self) -> str:
+        rows = [f"  {name:12}{text}" for name, text in self._described]
+        return "\n".join([f"{self.label} of {self.derivation}", *rows])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(f"{self.label} of {self.derivation}", style="bold")
+        for name, text in self._described:
+            for k, row in enumerate(indented(console, options, text, _HEADING)):
+                yield Text(f"  {name}".ljust(_HEADING) + row.plain[_HEADING:]) if k == 0 else row
+
+    @property
+    def _described(self) -> list[tuple[str, str]]:
         formulas = [
             (self.heading, f"{self.above}  {self.above_formula}"),
             ("this line", f"{self.label}  {self.formula}"),
         ]
-        rows = [f"  {name:12}{text}" for name, text in [*formulas, *self.rows]]
-        return "\n".join([f"{self.label} of {self.derivation}", *rows])
+        return [*formulas, *self.rows]
 
     @property
     def rows(self) -> list[tuple[str, str]]:
@@ -166,7 +181,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         rule,
         holds,
         verdict,
-        Claim.of(derivation),
+        Claimed.of(derivation),
     )
 
 

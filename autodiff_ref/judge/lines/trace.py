@@ -12,6 +12,7 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
+from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.nabla import Nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
@@ -35,6 +36,12 @@ class NablaCall:
     wrt: str | None
     structure: Structure
     arguments: Plan
+
+    @property
+    def said(self) -> str:
+        """As reports write it: ∇score."""
+        label = label_of(self.f)
+        return "∇ of a lambda" if label == "<lambda>" else f"∇{label}"
 
     @property
     def key(self) -> Hashable:
@@ -263,7 +270,7 @@ def _jaxpr(
 
     with jax.enable_x64(True):
         closed, (shapes, _) = jax.make_jaxpr(flat, return_shape=True)(*leaves)
-    return closed, shapes, calls
+    return where_followed(closed), shapes, calls
 
 
 def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:

@@ -50,7 +50,7 @@ _OTHER_NAMES: dict[str, Function] = {
     "amin": jnp.min,
     "average": _average,
     "clip": _clip,
-    "conjugate": lambda x: x,
+    "conjugate": jnp.conj,
     "copy": lambda a, **_: a,
     "ascontiguousarray": lambda a, **_: a,
     "divide": jnp.true_divide,

@@ -56,8 +56,23 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def real(self) -> Any:
-        """Real numbers have no other part."""
-        return self
+        """The real part; real numbers have no other part."""
+        return self.part("real") if self.held.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return self.part("imag") if self.held.dtype.kind == "c" else np.zeros_like(self)
+
+    def part(self, name: str) -> Any:
+        """A part of complex numbers, to read: what is written into it is not followed."""
+
+        def of(value: Any) -> Any:
+            made = np.array(getattr(value, name))
+            made.flags.writeable = False
+            return made if isinstance(value, np.ndarray) else made[()]
+
+        return applied(of, getattr(jnp, name), (self,), {}, name)
 
     @property
     def array(self) -> Any:
@@ -192,6 +207,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         name = f.__name__
         if name in IN_PLACE:
             return IN_PLACE[name](*args, **keywords)
+        if name in ("real", "imag") and is_standing(args[0]):
+            return getattr(args[0], name)
         if name in REWRITTEN and "out" not in keywords:
             return REWRITTEN[name](*args, **keywords)
         if name == "bincount" and (len(args) > 1 or "weights" in keywords):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from jax.extend import core
@@ -110,8 +110,32 @@ class Scan:
         return operands[:first], operands[first:last], operands[last:]
 
 
+@dataclass(frozen=True)
+class _Unserved:
+    """A branch that there are no rules for, as one that calls Python to raise an error: it matters only if it is taken."""
+
+    error: NotImplementedError
+    output_labels: list[bool]
+
+    def run(self, *_: object) -> list[Array]:
+        raise self.error
+
+
 def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
-    made = Branches.of(subplan, equation)
+    served = list[bool]()
+
+    def attempted(branch: core.ClosedJaxpr, labels: Sequence[bool]) -> Plan:
+        try:
+            made = subplan(branch, labels)
+        except NotImplementedError as error:
+            served.append(False)
+            if not any(served) and len(served) == len(equation.params["branches"]):
+                raise
+            return cast("Plan", _Unserved(error, [True] * len(branch.jaxpr.outvars)))
+        served.append(True)
+        return made
+
+    made = Branches.of(attempted, equation)
 
     def step(context: RunContext, index: Array, *operands: Array) -> list[Array]:
         return made.plans[int(np.clip(index, 0, len(made.plans) - 1))].run(context, *operands)

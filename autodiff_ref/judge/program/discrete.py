@@ -65,6 +65,16 @@ def _cumsum(equation: Equation) -> Step:
     return step
 
 
+def _reduced(f: np.ufunc) -> Rule:
+    """All entries along some axes as one; as in `while jnp.any(…)`."""
+
+    def rule(equation: Equation) -> Step:
+        axes, dtype = tuple(equation.params["axes"]), equation.results[0].dtype
+        return lambda _, values: np.asarray(f.reduce(np.asarray(values, dtype=dtype), axis=axes)).astype(dtype, copy=False)
+
+    return rule
+
+
 DISCRETE: dict[str, Rule] = {
     **MOVEMENT,
     "iota": _iota,
@@ -90,5 +100,12 @@ DISCRETE: dict[str, Rule] = {
 }
 """what works entry by entry, or only moves data: for a batch of inputs as for one"""
 
-ALONG_AN_AXIS: dict[str, Rule] = {"argmax": _first(np.argmax), "argmin": _first(np.argmin), "cumsum": _cumsum}
+ALONG_AN_AXIS: dict[str, Rule] = {
+    "argmax": _first(np.argmax),
+    "argmin": _first(np.argmin),
+    "cumsum": _cumsum,
+    "reduce_or": _reduced(np.bitwise_or),
+    "reduce_and": _reduced(np.bitwise_and),
+    "reduce_sum": _reduced(np.add),
+}
 """for one input alone: a batch has its own axis"""

@@ -29,6 +29,21 @@ Step = Callable[..., Any]
 """step(context, *operands) -> array, or a list of arrays where the primitive has several results."""
 
 
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
+    "linear_call": "callee",
+}
+"""primitives that call a jaxpr, and the parameter that holds it"""
+
+
 class NoRuleError(NotImplementedError):
     """A jaxpr holds a primitive that the table has no rule for."""
 

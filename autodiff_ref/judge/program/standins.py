@@ -67,6 +67,25 @@ def spelled_out(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
         )
 
 
+def implementation_of(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
+    """The jaxpr of what another library's primitive does, as lineax's `linear_solve`; None if it is not written in JAX."""
+    try:
+        with jax.enable_x64(True):
+            shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
+            made = jax.make_jaxpr(lambda *operands: eqn.primitive.impl(*operands, **eqn.params))(*shapes)
+    except Exception:  # it has no implementation, or one that is no program
+        return None
+    return None if _applies(made.jaxpr, eqn.primitive) else made
+
+
+def _applies(jaxpr: core.Jaxpr, primitive: core.Primitive) -> bool:
+    """Whether a program applies a primitive, as JAX's own implementations do."""
+    return any(
+        eqn.primitive is primitive or any(_applies(body, primitive) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
 def _cast(eqn: core.JaxprEqn, dtypes: Sequence[np.dtype]) -> Function:
     def cast(*operands: jax.Array) -> jax.Array:
         made = [operand.astype(dtype) for operand, dtype in zip(operands, dtypes, strict=True)]

@@ -24,7 +24,9 @@ from numpy.typing import ArrayLike
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
+from autodiff_ref.judge.program.pairs import in_reals
 from autodiff_ref.judge.program.plans import (
+    CALLS,
     Arithmetic,
     Array,
     Constant,
@@ -39,7 +41,7 @@ from autodiff_ref.judge.program.plans import (
     operand_of,
 )
 from autodiff_ref.judge.program.recognised import with_meanings
-from autodiff_ref.judge.program.standins import meant_by, spelled_out
+from autodiff_ref.judge.program.standins import implementation_of, meant_by, spelled_out
 
 __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_parts"]
 
@@ -73,6 +75,7 @@ def plan_parts(
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
     planner = Planner(table, calls)
     inputs = planner.inputs(closed, labels)
+    closed = in_reals(closed)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
     return [planner.finish(inputs, list(itertools.islice(outputs, width))) for width in widths]
 
@@ -87,6 +90,7 @@ def plan_together(
     """
     planner = Planner(table)
     inputs = planner.inputs(closeds[0], labels)
+    closeds = [in_reals(closed) for closed in closeds]
     outputs = [
         planner.inline(closed.jaxpr, closed.consts, inputs)[:width] for closed, width in zip(closeds, widths, strict=True)
     ]
@@ -98,21 +102,6 @@ def plan_together(
         except NotImplementedError as error:
             plans.append(error)
     return plans, planner.finish(inputs, served)
-
-
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-    "linear_call": "callee",
-}
-"""primitives that call a jaxpr, and the parameter that holds it"""
 
 
 @dataclass(frozen=True)
@@ -203,6 +192,12 @@ class Planner:
         spelled = spelled_out(eqn) if name in ("dot_general", "sort", "tile") else None
         if spelled is not None:
             return self.inline(spelled.jaxpr, spelled.consts, sources)
+        if name not in self.table.control and not any(
+            name in of for of in (self.table.rules, self.table.movement, self.table.discrete)
+        ):
+            written = implementation_of(eqn)
+            if written is not None:
+                return self.inline(written.jaxpr, written.consts, sources)
         key = _merge_key(eqn, sources)
         if key is not None and key in self.seen:
             return self.seen[key]

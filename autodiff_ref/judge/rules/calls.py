@@ -140,7 +140,7 @@ def calls_of(closed: Any) -> list[Call]:
             arguments = None
         outside = list(eqn.invars[: eqn.params.get("num_consts", 0)])
         held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
-        calls.append(Call(named, function, avals, held, arguments, direct, direct and eqn is lone))
+        calls.append(Call(named, function, avals, held, arguments, direct, eqn is lone))
     return calls
 
 
@@ -155,9 +155,12 @@ def _lone_call(closed: Any) -> Any:
     jaxpr = closed.jaxpr
     while len(jaxpr.eqns) == 1 and list(jaxpr.outvars) == list(jaxpr.eqns[0].outvars):
         eqn = jaxpr.eqns[0]
+        given = [atom for atom in eqn.invars if atom not in jaxpr.constvars]
+        if given != list(jaxpr.invars):
+            return None
         if eqn.primitive.name in CUSTOM:
-            return eqn if list(eqn.invars) == list(jaxpr.invars) else None
-        if eqn.primitive.name not in ("jit", "pjit") or list(eqn.invars) != list(jaxpr.invars):
+            return eqn
+        if eqn.primitive.name not in ("jit", "pjit") or len(given) != len(eqn.invars):
             return None
         jaxpr = eqn.params["jaxpr"].jaxpr
     return None
@@ -202,30 +205,46 @@ def iterates(jaxpr: Any) -> bool:
 # What the author holds still
 
 
-def has_stops(jaxpr: Any) -> bool:
-    """Whether a program holds `stop_gradient`, other than in how it solves an equation."""
-    meant = _meant(jaxpr)
+def has_stops(jaxpr: Any, used: Sequence[bool] | None = None) -> bool:
+    """Whether a program holds `stop_gradient` that its used results depend on, other than in how it solves an equation."""
+    meant = _meant(jaxpr, used)
     return any(
         (eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant)
-        or any(has_stops(body) for body in core.jaxprs_in_params(eqn.params))
+        or any(has_stops(body, _used(eqn, meant)) for body in core.jaxprs_in_params(eqn.params))
         for eqn in jaxpr.eqns
     )
 
 
-def _meant(jaxpr: Any) -> set[Any]:
-    """The variables that the results depend on, other than by the means to solve a linear equation.
+def _used(eqn: Any, meant: set[Any]) -> list[bool] | None:
+    """Which of a call's results are; None for loops and branches, of which all are taken to be."""
+    return [var in meant for var in eqn.outvars] if eqn.primitive.name in CALLS else None
 
-    `jnp.linalg.solve` stops the gradient of the factors it solves by: the solution depends on the equation alone.
+
+def _meant(jaxpr: Any, used: Sequence[bool] | None) -> set[Any]:
+    """The variables that the used results depend on, other than by the means to solve a linear equation.
+
+    `jnp.linalg.solve` stops the gradient of the factors it solves by: the solution depends on the equation alone. So do the
+    primitives of other libraries that solve equations, as lineax's.
     """
-    meant = {atom for atom in jaxpr.outvars if isinstance(atom, core.Var)}
+    outs = [atom for atom, is_used in zip(jaxpr.outvars, used or [True] * len(jaxpr.outvars), strict=True) if is_used]
+    meant = {atom for atom in outs if isinstance(atom, core.Var)}
     for eqn in reversed(jaxpr.eqns):
         if not meant.isdisjoint(eqn.outvars):
             atoms = eqn.invars
             if eqn.primitive.name == "custom_linear_solve":
                 lengths = eqn.params["const_lengths"]
                 atoms = [*atoms[: lengths.matvec], *atoms[sum(lengths) :]]
+            elif _is_foreign(eqn.primitive):
+                continue
             meant.update(atom for atom in atoms if isinstance(atom, core.Var))
     return meant
+
+
+def _is_foreign(primitive: Any) -> bool:
+    """Whether a primitive is one of another library than JAX, with a rule of its own."""
+    computes = getattr(primitive, "impl", None)
+    module = getattr(getattr(computes, "func", computes), "__module__", None) or "jax"
+    return module.partition(".")[0] not in ("jax", "jaxlib")
 
 
 def stops_of(closed: Any) -> tuple[Any, Any]:
@@ -235,9 +254,15 @@ def stops_of(closed: Any) -> tuple[Any, Any]:
     """
     stopped: list[Any] = []
 
-    def run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], given: Iterator[Any] | None) -> list[Any]:
+    def run(
+        jaxpr: Any,
+        consts: Sequence[Any],
+        args: Sequence[Any],
+        given: Iterator[Any] | None,
+        used: Sequence[bool] | None = None,
+    ) -> list[Any]:
         env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-        meant = _meant(jaxpr)
+        meant = _meant(jaxpr, used)
 
         def read(atom: Any) -> Any:
             return atom.val if isinstance(atom, core.Literal) else env[atom]
@@ -249,8 +274,8 @@ def stops_of(closed: Any) -> tuple[Any, Any]:
             if is_stop and np.issubdtype(eqn.invars[0].aval.dtype, np.floating):
                 stopped.append(values[0])
                 made = [values[0] if given is None else next(given)]
-            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner)):
-                made = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values, given)
+            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner), _used(eqn, meant)):
+                made = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values, given, _used(eqn, meant))
             else:
                 variables, function = alone(eqn, jaxpr)
                 made = function(*map(read, variables))

@@ -1,102 +1,98 @@
-"""What functions of libraries take, and what their rules claim: one row a function, the domain as one would type it."""
+"""What functions of libraries take, and what their rules claim: one row a function, as `libraries/*.txt` hold them.
+
+A row is a call with domains in the place of its arguments. What stands behind it, after two spaces, is what its rule claims:
+
+    jax.numpy.quantile(reals(n), intervals(0., 1.))
+    jax.scipy.special.fresnel(intervals(-20., 20.))  within 1e-12
+    optax.scale_gradient(reals(), constants(0.5))  meant so: scales the gradient
+
+`within` says by what share the rule is known to be off, where the function is a series or an iteration, and `meant so` that
+it is no derivative, on purpose. What stands behind `#` is a remark.
+"""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from autodiff_ref.judge.rules.expression import Expression, expression_of
+
+LIBRARIES = Path(__file__).parent / "libraries"
 
 
 @dataclass(frozen=True)
 class Row:
     """What is known of a function before it is judged."""
 
-    domain: str
-    """as for `--domain`"""
+    text: str
+    """the call, as one would type it"""
     within: float | None = None
     """by what share its rule may be off: it says itself that it is a series or an iteration"""
     intent: str = ""
     """what its rule is for, where it is no derivative"""
 
+    @property
+    def expression(self) -> Expression:
+        """The call, read.
 
-_UNIT = "intervals(0., 1.)"
-_SURE = "intervals(0.05, 0.95)"
+        Raises:
+            ValueError: it is no call with domains.
+        """
+        return expression_of(self.text)
 
-CATALOGUE: dict[str, Row] = {
-    # jax.scipy.special
-    "jax.scipy.special.betainc": Row(f"positives(), positives(), {_SURE}"),
-    "jax.scipy.special.betaln": Row("positives(), positives()"),
-    "jax.scipy.special.digamma": Row("positives()"),
-    "jax.scipy.special.entr": Row("positives()"),
-    "jax.scipy.special.exp1": Row("positives()"),
-    "jax.scipy.special.expi": Row("reals()"),
-    "jax.scipy.special.fresnel": Row("intervals(-20., 20.)", within=1e-12),
-    "jax.scipy.special.gamma": Row("positives()"),
-    "jax.scipy.special.gammainc": Row("positives(), positives()"),
-    "jax.scipy.special.gammaincc": Row("positives(), positives()"),
-    "jax.scipy.special.gammaln": Row("positives()"),
-    "jax.scipy.special.hyp1f1": Row("positives(), positives(), reals()"),
-    "jax.scipy.special.hyp2f1": Row("positives(), positives(), positives(), intervals(0., 0.9)"),
-    "jax.scipy.special.i0": Row("reals()"),
-    "jax.scipy.special.i0e": Row("reals()"),
-    "jax.scipy.special.i1": Row("reals()"),
-    "jax.scipy.special.i1e": Row("reals()"),
-    "jax.scipy.special.kl_div": Row("positives(), positives()"),
-    "jax.scipy.special.log_softmax": Row("reals('n')"),
-    "jax.scipy.special.log_ndtr": Row("reals()"),
-    "jax.scipy.special.logit": Row(_UNIT),
-    "jax.scipy.special.logsumexp": Row("reals('n')"),
-    "jax.scipy.special.ndtri": Row(_UNIT),
-    "jax.scipy.special.erfinv": Row("intervals(-1., 1.)"),
-    "jax.scipy.special.poch": Row("reals(), reals()"),
-    "jax.scipy.special.rel_entr": Row("positives(), positives()"),
-    "jax.scipy.special.softmax": Row("reals('n')"),
-    "jax.scipy.special.spence": Row("positives()"),
-    "jax.scipy.special.xlog1py": Row("reals(), positives()"),
-    "jax.scipy.special.xlogy": Row("reals(), positives()"),
-    "jax.scipy.special.zeta": Row("intervals(1.1, 20.), positives()"),
-    # jax.nn
-    "jax.nn.glu": Row("reals(4)"),
-    "jax.nn.log_softmax": Row("reals('n')"),
-    "jax.nn.logmeanexp": Row("reals('n')"),
-    "jax.nn.logsumexp": Row("reals('n')"),
-    "jax.nn.softmax": Row("reals('n')"),
-    "jax.nn.standardize": Row("reals('n')"),
-    # jax.numpy
-    "jax.numpy.hypot": Row("reals(), reals()"),
-    "jax.numpy.logaddexp": Row("reals(), reals()"),
-    "jax.numpy.logaddexp2": Row("reals(), reals()"),
-    "jax.numpy.median": Row("reals('n')"),
-    "jax.numpy.quantile": Row(f"reals('n'), {_UNIT}"),
-    "jax.numpy.sinc": Row("reals()"),
-    "jax.numpy.sort": Row("reals('n')"),
-    # optax
-    "optax.sigmoid_binary_cross_entropy": Row("reals(), intervals(0., 1., closed=True)"),
-    "optax.sigmoid_focal_loss": Row("reals(), intervals(0., 1., closed=True)"),
-    "optax.softmax_cross_entropy": Row("reals('n'), simplex('n')"),
-    "optax.poly_loss_cross_entropy": Row("reals('n'), simplex('n')"),
-    "optax.safe_softmax_cross_entropy": Row("reals('n'), simplex('n')"),
-    "optax.softmax_cross_entropy_with_integer_labels": Row("reals('m', 'n'), classes('m', 'n')"),
-    "optax.kl_divergence": Row("reals('n'), simplex('n')"),
-    "optax.convex_kl_divergence": Row("reals('n'), simplex('n')"),
-    "optax.kl_divergence_with_log_targets": Row("reals('n'), reals('n')"),
-    "optax.huber_loss": Row("reals(), reals()"),
-    "optax.l2_loss": Row("reals(), reals()"),
-    "optax.log_cosh": Row("reals(), reals()"),
-    "optax.cosine_distance": Row("reals('n'), reals('n')"),
-    "optax.cosine_similarity": Row("reals('n'), reals('n')"),
-    "optax.hinge_loss": Row("reals(), signs()"),
-    "optax.perceptron_loss": Row("reals(), signs()"),
-    "optax.safe_norm": Row("reals('n'), constants(0.125)"),
-    "optax.safe_root_mean_squares": Row("reals('n'), constants(0.125)"),
-    "optax.scale_gradient": Row("reals(), constants(0.5)", intent="scales the gradient"),
-    "optax.smooth_labels": Row("simplex('n'), intervals(0., 1.)"),
-}
+
+@cache
+def catalogue() -> tuple[Row, ...]:
+    """All rows, in the order in which the files hold them."""
+    return tuple(row for path in sorted(LIBRARIES.glob("*.txt")) for row in rows_of(path.read_text(encoding="utf-8")))
+
+
+def rows_of(text: str) -> Iterator[Row]:
+    """The rows of a file.
+
+    Raises:
+        ValueError: what stands behind a row is neither `within` nor `meant so`.
+    """
+    for line in text.splitlines():
+        call, _, claim = line.partition("#")[0].rstrip().partition("  ")
+        claim = claim.strip()
+        if not call.strip():
+            continue
+        if claim.startswith("within "):
+            yield Row(call, within=float(claim.removeprefix("within ")))
+        elif claim.startswith("meant so: "):
+            yield Row(call, intent=claim.removeprefix("meant so: "))
+        elif claim:
+            raise ValueError(f"{claim!r} behind {call!r} is neither 'within 1e-9' nor 'meant so: …'")
+        else:
+            yield Row(call)
+
+
+def rows_under(target: str) -> list[Row]:
+    """The rows of a library, a module or a function."""
+    return [row for row in catalogue() if f"{row.text.partition('(')[0]}.".startswith(f"{target}.")]
+
+
+def row_of_text(text: str) -> Row:
+    """The row of a call; one that is not in the catalogue claims nothing."""
+    return next((row for row in catalogue() if row.text == text), Row(text))
+
+
+@cache
+def _by_name() -> dict[str, list[Row]]:
+    """The rows by the last part of the name that they call first."""
+    found: dict[str, list[Row]] = {}
+    for row in catalogue():
+        found.setdefault(row.text.partition("(")[0].rpartition(".")[2], []).append(row)
+    return found
 
 
 def row_of_function(function: Any) -> Row | None:
     """What the catalogue says of a function; None for one that it does not hold."""
-    name = getattr(function, "__name__", "")
-    for key, row in CATALOGUE.items():
-        place, _, last = key.rpartition(".")
-        if last == name and getattr(sys.modules.get(place), last, None) is function:
+    for row in _by_name().get(getattr(function, "__name__", ""), []):
+        place, _, last = row.text.partition("(")[0].rpartition(".")
+        if getattr(sys.modules.get(place), last, None) is function and row.expression.is_plain:
             return row
     return None

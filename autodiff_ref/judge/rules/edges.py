@@ -64,61 +64,88 @@ def edge_inputs(domain: Args, sizes: Any, constants: Sequence[float], seed: int)
 
 
 def _all(domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> Iterator[tuple[str, Args]]:
-    source = RandomSource(np.random.default_rng(seed))
-    leaves: list[Domain] = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
-    structure = jax.tree.structure(domain)
-    strata = [*DRAWN, *["equal"] * bool(twins(jax.tree.leaves(domain[0])))] if domain else []
-    for stratum in strata:
-        yield stratum, draw_arguments(domain, sizes, stratum, source)
-    base = [np.asarray(x) for x in jax.tree.leaves(draw_arguments(domain, sizes, "ordinary", source))]
-    free = [k for k, leaf in enumerate(leaves) if row_of(leaf).varies]
+    """Every kind in turn, so that the first few inputs hold one of each."""
+    kinds = [iter(kind) for kind in _Edges(domain, sizes, constants, seed).kinds()]
+    while kinds:
+        for kind in list(kinds):
+            found = next(kind, None)
+            if found is None:
+                kinds.remove(kind)
+            else:
+                yield found
 
-    def made(changed: dict[int, Any]) -> Args | None:
-        if any(value is None for value in changed.values()):
-            return None
-        return jax.tree.unflatten(structure, [changed.get(k, x) for k, x in enumerate(base)])
 
-    def put(k: int, place: int | None, number: float) -> Any:
-        x = base[k]
+class _Edges:
+    """Inputs of one domain, by kinds."""
+
+    def __init__(self, domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> None:
+        self.domain, self.sizes = domain, sizes
+        self.source = RandomSource(np.random.default_rng(seed))
+        self.leaves: list[Domain] = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
+        self.everything = around(constants)
+        self.base = [np.asarray(x) for x in jax.tree.leaves(draw_arguments(domain, sizes, "ordinary", self.source))]
+        self.free = [k for k, leaf in enumerate(self.leaves) if row_of(leaf).varies]
+
+    def kinds(self) -> Iterator[Iterator[tuple[str, Args]]]:
+        """Drawn ones; all arguments at one number; their ends; two of them, and one of them, at some numbers."""
+        yield self._drawn()
+        yield self._together()
+        yield self._at_ends()
+        yield self._in_pairs()
+        yield self._alone()
+
+    def _drawn(self) -> Iterator[tuple[str, Args]]:
+        strata = [*DRAWN, *["equal"] * bool(twins(jax.tree.leaves(self.domain[0])))] if self.domain else []
+        for stratum in strata:
+            yield stratum, draw_arguments(self.domain, self.sizes, stratum, self.source)
+
+    def _together(self) -> Iterator[tuple[str, Args]]:
+        for number in self.everything:
+            yield from self._made("edge", {k: self._put(k, None, number) for k in self.free})
+
+    def _at_ends(self) -> Iterator[tuple[str, Args]]:
+        for k in self.free:
+            for number in _ends(self.leaves[k]):
+                yield from self._made("end", {k: self._put(k, None, number)})
+            for array in row_of(self.leaves[k]).boundary(self.leaves[k]):
+                yield from self._made("boundary", {k: array})
+            for places in _some_places(self.base[k].size):
+                changed = self.base[k]
+                for place in places:
+                    changed = None if changed is None else row_of(self.leaves[k]).put(self.leaves[k], changed, place, 0.0)
+                yield from self._made("some at 0", {k: changed})
+            for array in _matrices(self.leaves[k], self.base[k]):
+                yield from self._made("singular", {k: array})
+
+    def _in_pairs(self) -> Iterator[tuple[str, Args]]:
+        for first, second in itertools.combinations(self.free, 2):
+            for a, b in itertools.product(PAIRED if len(self.free) < 4 else PAIRED[:3], repeat=2):
+                yield from self._made("edge", {first: self._put(first, None, a), second: self._put(second, None, b)})
+
+    def _alone(self) -> Iterator[tuple[str, Args]]:
+        for k in self.free:
+            if self.base[k].size > 1:
+                flat = np.array(self.base[k])
+                flat.flat[1] = flat.flat[0]
+                if row_of(self.leaves[k]).contains(self.leaves[k], flat):
+                    yield from self._made("equal entries", {k: flat})
+        for number in self.everything:
+            for k in self.free:
+                if len(self.free) > 1:
+                    yield from self._made("edge", {k: self._put(k, None, number)})
+                if self.base[k].size > 1:
+                    yield from self._made("edge", {k: self._put(k, 0, number)})
+
+    def _made(self, stratum: str, changed: dict[int, Any]) -> Iterator[tuple[str, Args]]:
+        if all(value is not None for value in changed.values()):
+            made = [changed.get(k, x) for k, x in enumerate(self.base)]
+            yield stratum, jax.tree.unflatten(jax.tree.structure(self.domain), made)
+
+    def _put(self, k: int, place: int | None, number: float) -> Any:
+        x = self.base[k]
         if x.dtype.kind in "iu" and number != int(number if abs(number) < 2**31 else 0):
             return None
-        return row_of(leaves[k]).put(leaves[k], x, place if x.ndim else None, number)
-
-    everything = around(constants)
-    for k in free:
-        for number in _ends(leaves[k]):
-            yield from _given("end", made({k: put(k, None, number)}))
-        for array in row_of(leaves[k]).boundary(leaves[k]):
-            yield from _given("boundary", made({k: array}))
-        for places in _some_places(base[k].size):
-            changed = base[k]
-            for place in places:
-                changed = None if changed is None else row_of(leaves[k]).put(leaves[k], changed, place, 0.0)
-            yield from _given("some at 0", made({k: changed}))
-        for array in _matrices(leaves[k], base[k]):
-            yield from _given("singular", made({k: array}))
-    for number in everything:
-        yield from _given("edge", made({k: put(k, None, number) for k in free}))
-    if len(free) > 1:
-        for first, second in itertools.combinations(free, 2):
-            for a, b in itertools.product(PAIRED if len(free) < 4 else PAIRED[:3], repeat=2):
-                yield from _given("edge", made({first: put(first, None, a), second: put(second, None, b)}))
-    for k in free:
-        if len(free) > 1:
-            for number in everything:
-                yield from _given("edge", made({k: put(k, None, number)}))
-        if base[k].size > 1:
-            for number in everything:
-                yield from _given("edge", made({k: put(k, 0, number)}))
-            flat = np.array(base[k])
-            flat.flat[1] = flat.flat[0]
-            if row_of(leaves[k]).contains(leaves[k], flat):
-                yield "equal entries", made({k: flat}) or ()
-
-
-def _given(stratum: str, args: Args | None) -> Iterator[tuple[str, Args]]:
-    if args is not None:
-        yield stratum, args
+        return row_of(self.leaves[k]).put(self.leaves[k], x, place if x.ndim else None, number)
 
 
 def _some_places(size: int) -> list[tuple[int, ...]]:

@@ -9,22 +9,15 @@ from flint import arb
 
 from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
+from autodiff_ref.judge.floats.granted import GRANTED
 from autodiff_ref.judge.rules.findings import Entry, Kind
-from autodiff_ref.judge.rules.subject import REVERSE, Subject
+from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
+from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
 
-SERIES = 1e-4
-"""A function that is taken at its meaning is computed by a series: so far its derivative by JAX may be off."""
-
 LOST = 1e-2
 """float64 has lost the digits where it is off by more than this share"""
-
-MODERATE = 100.0
-"""NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
-
-FINEST = 1e-100
-"""and where they are 0 or no smaller than this: below, their squares and cubes underflow"""
 
 SETTLED = 1e-6
 """Where float64 is nearer to the truth than balls by this factor, balls do not compute what JAX does"""
@@ -36,6 +29,18 @@ FAINT = 1e-30
 """So small a derivative may be lost in float64 without a word"""
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
+RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
+
+ITERATED = max(GRANTED[name][1].units for name in ("lgamma", "digamma")) * ULP / 2
+"""what is granted in float64 to functions that JAX computes by series: of a rule that iterates no more is asked"""
+
+BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
+
+CLEAR = 16.0
+"""Quotients over large steps tell a difference of so many times what they may be off"""
+
+CLOSE = 1e-6
+"""and so large a share of the derivative they have to tell, to say that a rule is right"""
 
 _LONG = 80
 """letters of one argument that are shown"""
@@ -53,10 +58,11 @@ def examine(
         leaves: its arguments.
         rule: what it is called.
         order: of the derivative.
-        allowed: the relative difference up to which the rule may be off.
+        allowed: the relative difference up to which the rule may be off; an ulp stands for what the functions in it are.
         floats: whether float64 values are compared as well.
     """
     at = _readable(leaves, subject.names)
+    allowed = subject.granted if allowed == ULP else allowed
     modes = list(subject.derivatives)
     main = REVERSE if REVERSE in modes else modes[0]
     try:
@@ -65,8 +71,14 @@ def examine(
         note = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
         return [Entry("undecided", rule, "all entries", at, note=note, order=order)]
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
+    if truth.entries and truth.by_jax:
+        _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
+    if subject.iterates:
+        _by_secants(subject, truth, leaves, made)
+    elif subject.derivative_iterates:
+        made = [_iterated(entry) for entry in made]
     if any(entry.kind == "WRONG" for entry in made):
         _settled_by_floats(subject, truth, leaves, made, allowed)
     for mode in modes:
@@ -99,10 +111,8 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             if k in truth.missing:
                 kind, gap = "NaN", math.inf
             elif k in truth.wrong:
-                kind, gap = judged(subject, by_jax, known.value, allowed)
+                kind, gap = judged(by_jax, known.value, allowed)
             note = "" if kind == "right" else mode
-            if kind == "WRONG" and subject.iterates and not _meanings(subject):
-                kind, note = "undecided", ITERATES
             return Entry(kind, rule, name, at, shown, shown_true(known.value), gap, note, order)
         case "kink":
             return Entry("kink", rule, name, at, shown, "", 0.0, _convention(by_jax, known), order)
@@ -112,10 +122,37 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
 
 
-def _meanings(subject: Subject) -> frozenset[str]:
-    """Functions that it takes at their meaning."""
-    of_value: frozenset[str] = getattr(subject.value, "meanings", frozenset())
-    return of_value.union(*(derivative.meanings for derivative in subject.derivatives.values()))
+def _iterated(old: Entry) -> Entry:
+    """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits."""
+    if old.kind != "WRONG" or old.gap >= FOUND:
+        return old
+    return replace(old, kind="within") if old.gap <= ITERATED else replace(old, kind="undecided", note=RULE_ITERATES)
+
+
+def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Judges rules that are not those of an iterate by what the iteration approximates."""
+    known = dict[tuple[int, int], list[Secant | None]]()
+    for k, old in enumerate(made):
+        # of a rule that has the slope of the iterate, as 0 of a bisection's, that says nothing
+        if old.kind != "WRONG" and not (old.kind == "right" and subject.ruled):
+            continue
+        row, leaf, place = subject.place(k)
+        if (leaf, place) not in known:
+            known[leaf, place] = secants(subject, leaves, leaf, place)
+        made[k] = _beside_secant(old, float(truth.by_jax[k]), known[leaf, place][row])
+
+
+def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
+    unknown = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
+    if found is None:
+        return unknown
+    gap, size = abs(by_jax - found.value), max(abs(found.value), abs(by_jax))
+    made = replace(old, true=f"{found.value:.10g}", gap=gap / abs(found.value) if found.value else gap, note=BY_SECANTS)
+    if gap > CLEAR * (found.error + found.reach):
+        return replace(made, kind="WRONG")
+    if old.kind == "right":
+        return old
+    return replace(made, kind="within") if gap <= CLEAR * found.error and found.error <= CLOSE * size else unknown
 
 
 def shown_true(value: arb) -> str:
@@ -123,15 +160,13 @@ def shown_true(value: arb) -> str:
     return "0" if bool(abs(value) <= TINY) else digits(value)
 
 
-def judged(subject: Subject, by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
+def judged(by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
     """What a value is that is not the true one, and by what share it is off."""
     gap = share_of(by_jax, true)
     if bool(abs(by_jax - true) <= TINY):
         return "right", 0.0
     if gap <= allowed:
         return "within", gap
-    if _meanings(subject) and gap < SERIES:
-        return "series", gap
     return "WRONG", gap
 
 
@@ -162,13 +197,13 @@ def _beside(
         return
     for k, value in enumerate(values or ()):
         known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
-        if made[k].kind not in ("right", "within", "series") or known.kind != "known" or known.value is None:
+        if made[k].kind not in ("right", "within") or known.kind != "known" or known.value is None:
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if not value.is_finite() and not is_moderate(leaves):
+        if not value.is_finite() and not (truth.by_jax[k].is_finite() and is_moderate(leaves)):
             continue
-        kind, gap = judged(subject, value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
+        kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
         if kind != "NaN" and value.rel_accuracy_bits() < 60:
             continue
         if kind == "WRONG" and _explained_by_constants(subject, leaves, mode, k, known):
@@ -184,10 +219,15 @@ def _explained_by_constants(subject: Subject, leaves: Sequence[np.ndarray], mode
     return loose.overlaps(arb(known.value or 0)) and loose.rel_accuracy_bits() > 20
 
 
-def is_moderate(leaves: Sequence[np.ndarray]) -> bool:
-    """Whether arguments are so ordinary that nothing overflows or underflows in what people compute of them."""
-    sizes = [np.abs(leaf) for leaf in leaves if leaf.size]
-    return all(bool(np.all((size <= MODERATE) & ((size >= FINEST) | (size == 0)))) for size in sizes)
+def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> None:
+    """Where JAX has no derivative by one argument, that there is none by another one is no excuse."""
+    places = [subject.place(k) for k in range(len(made))]
+    none = {places[k] for k, known in enumerate(truth.entries) if known.kind == "none"}
+    excused = {(row, leaf) for row, leaf, _ in none}, {(leaf, place) for _, leaf, place in none}
+    for k, (old, known, (row, leaf, place)) in enumerate(zip(made, truth.entries, places, strict=True)):
+        is_excused = (row, leaf) in excused[0] or (leaf, place) in excused[1]
+        if known.kind == "known" and known.is_partial and not is_excused and not truth.by_jax[k].is_finite():
+            made[k] = replace(old, kind="NaN", gap=math.inf, note="")
 
 
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
@@ -197,7 +237,11 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         return
     for k, old in enumerate(made):
         value = truth.entries[k].value if old.kind == "NaN" and truth.entries else None
-        if value is None or not math.isfinite(float(values[k])):
+        if value is None:
+            continue
+        if not math.isfinite(float(values[k])):
+            if not is_moderate(leaves) or not math.isfinite(float(value)):
+                made[k] = replace(old, kind="accuracy", note="in float64")
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
@@ -226,7 +270,7 @@ def _settled_by_floats(
             got, wanted = float(values[k]), float(value)
             gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
             if math.isfinite(gap) and gap < old.gap * SETTLED:
-                made[k] = replace(old, kind="right" if gap < FINE else "series", jax=repr(got), gap=gap, note="in float64")
+                made[k] = replace(old, kind="right" if gap < FINE else "accuracy", jax=repr(got), gap=gap, note="in float64")
 
 
 def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
@@ -251,6 +295,9 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
         if math.isfinite(got) and gap <= LOST:
             continue
         old = made[k]
+        is_partial = bool(truth.entries) and truth.entries[k].is_partial
+        if not math.isfinite(got) and is_partial:
+            continue
         kind: Kind = "NaN" if not math.isfinite(got) and moderate else "accuracy"
         true_said = old.true
         made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), true_said, gap, "in float64", old.order)

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 Kind = Literal[
-    "right", "WRONG", "NaN", "within", "series", "accuracy", "kink", "not differentiable", "meant so", "undecided"
+    "right", "WRONG", "NaN", "within", "accuracy", "kink", "not differentiable", "meant so", "raises", "undecided"
 ]
 
 ORDER: tuple[Kind, ...] = (
@@ -17,8 +17,8 @@ ORDER: tuple[Kind, ...] = (
     "NaN",
     "accuracy",
     "within",
-    "series",
     "meant so",
+    "raises",
     "undecided",
     "kink",
     "not differentiable",
@@ -33,8 +33,8 @@ SAID: dict[Kind, str] = {
     "NaN": "JAX has no value where the derivative exists",
     "accuracy": "right as a real function, but float64 has lost the digits",
     "within": "off by no more than is allowed",
-    "series": "off by what the library's series is off",
     "meant so": "no derivative, on purpose",
+    "raises": "JAX raises an error in the place of a derivative",
     "undecided": "not decided",
     "kink": "the derivatives from both sides differ",
     "not differentiable": "no derivative exists",
@@ -133,9 +133,11 @@ class RuleReport:
             if kind in found:
                 return kind
         decided = sum(count for kind, count in self.counts.items() if kind != "undecided")
+        if not decided and "raises" in found:
+            return "raises"
         if not decided or any(finding.kind == "undecided" and not finding.at for finding in self.findings):
             return "undecided"
-        for kind in ("accuracy", "within", "series"):
+        for kind in ("accuracy", "within"):
             if kind in found:
                 return kind
         return "right" if self.counts.get("right") else "kink" if self.counts.get("kink") else "not differentiable"
@@ -143,12 +145,12 @@ class RuleReport:
     @property
     def ok(self) -> bool:
         """Whether nothing is WRONG or NaN, and something was decided."""
-        return self.verdict not in (*FAILS, "undecided")
+        return self.verdict not in (*FAILS, "raises", "undecided")
 
     @property
     def exit_code(self) -> int:
-        """1 for WRONG and NaN, 3 for undecided, else 0."""
-        return 1 if self.verdict in FAILS else 3 if self.verdict == "undecided" else 0
+        """1 for WRONG and NaN, 3 for what raises and what is undecided, else 0."""
+        return 1 if self.verdict in FAILS else 3 if self.verdict in ("raises", "undecided") else 0
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: all but the single entries."""
@@ -203,7 +205,7 @@ class Gathered:
 
     def as_meant(self, intent: str) -> None:
         """Turns what differs from the derivative into what is meant so."""
-        off = ("WRONG", "NaN", "within", "series")
+        off = ("WRONG", "NaN", "within")
         self.entries = [
             replace(entry, kind="meant so", note=intent) if entry.kind in off else entry for entry in self.entries
         ]

@@ -1,5 +1,6 @@
 """`judge_rule` and `assert_rule`: is the derivative that JAX gets by a rule the derivative of the function itself?"""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.balls import exact, precision
 from autodiff_ref.judge.balls.context import Context
@@ -20,19 +22,21 @@ from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
-from autodiff_ref.judge.rules.examining import examine
+from autodiff_ref.judge.rules.examining import CLOSE, examine
 from autodiff_ref.judge.rules.findings import FAILS, Entry, Finding, Gathered, Kind, Rule, RuleReport
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.reproducing import reproducer
 from autodiff_ref.judge.rules.shrinking import simpler_inputs
 from autodiff_ref.judge.rules.solving import examine_solution
-from autodiff_ref.judge.rules.subject import Subject, subject
-from autodiff_ref.judge.rules.written import domain_of
+from autodiff_ref.judge.rules.subject import RaisesError, Subject, subject
 from manual_grad.claims import Within
 from manual_grad.derivation import argument_names, label_of
-from manual_grad.domains import Constants, Domain
+from manual_grad.domains import Constants, Domain, LowerTriangular, PositiveDefinite, Symmetric
 
 Args = tuple[Any, ...]
+
+SHRINKING = 5.0
+"""seconds beyond the limit that may be spent on that"""
 
 SHRINKS = 60
 """inputs that are tried to make a finding simpler"""
@@ -42,11 +46,17 @@ _CONSTANT = "the function is constant piece by piece: a rule with a slope can on
 _CONSTANT_ENOUGH = 5
 """entries that are 0 in truth, before a function is taken to be constant"""
 
+_CANCELS = "f as a whole is right: mistakes that cancel, or a rule that is meant so (say intent=)"
+
 _WRONG_ENOUGH = 6
 """inputs at which a rule is wrong, after which no more are tried"""
 
 _ENOUGH = 4
 """findings that are shrunk"""
+
+
+class _NoRealError(NotImplementedError):
+    """A rule for a function that nothing is differentiated by."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,14 @@ class _Told:
         return [np.asarray(part, dtype=object) for part in (made if isinstance(made, list | tuple) else [made])]
 
 
+_PARTS: dict[type[Domain], Callable[[Any], Any]] = {
+    Symmetric: lambda x: (x + jax.numpy.swapaxes(x, -1, -2)) / 2,
+    PositiveDefinite: lambda x: (x + jax.numpy.swapaxes(x, -1, -2)) / 2,
+    LowerTriangular: jax.numpy.tril,
+}
+"""what of a matrix is free to move, by the kind of its domain"""
+
+
 @dataclass
 class Prepared:
     """f at one shape: as a whole, and the rules within."""
@@ -86,8 +104,8 @@ class Prepared:
     """the rule that f as a whole is"""
     calls: list[tuple[Call, Subject]]
     rules: list[Rule]
-    missing: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
-    """(function, place, why) of what cannot be judged"""
+    missing: list[tuple[Kind, str, str, str]] = field(default_factory=list[tuple[Kind, str, str, str]])
+    """(undecided or raises, function, place, why) of what cannot be judged"""
 
 
 _PREPARED: "WeakKeyDictionary[Any, dict[Any, Prepared]]" = WeakKeyDictionary()
@@ -110,16 +128,16 @@ def judge_rule(
 
     Args:
         f: a function of arrays, in `jax.numpy`.
-        domain: of its arguments, as `(reals("n"), positives())`. Where it is left out, and no inputs are given, it is that
-            of jaxtyping's annotations, of the catalogue of libraries, or found by probing which arguments f takes.
-        at: further inputs: a tuple of arguments each, or the argument alone where there is one.
+        domain: of its arguments, as `(reals("n"), positives())`. Without it, and without `at`, the domain is taken from
+            jaxtyping's annotations, or from the catalogue of libraries, or found by trying which arguments f takes.
+        at: further inputs. Each is a tuple of arguments, or the argument itself if f has one.
         order: 2 judges the derivative of the gradient as well, and so on.
         within: how far the rule may be off, as `Relative(1e-9)` or `Within(ulps=4)`. The gap is measured.
-        truth: a function of balls (`flint.arb`) that says what the value is, where f approximates it.
-        solves: the equation that the value solves, `lambda y, a: y * y - a`: it is differentiated in the place of f.
-        intent: what the rule is for, where it is meant to be no derivative; it is listed so.
+        truth: what f approximates, as a function of balls (`flint.arb`).
+        solves: the equation that the value of f solves, `lambda y, a: y * y - a`. It is differentiated in place of f.
+        intent: what the rule is for, if it is meant to be no derivative. The report says so.
         seed: of the inputs.
-        seconds: no further input is judged after so long.
+        seconds: after so much processor time no further input is judged; the first program is made outside of it.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -135,14 +153,14 @@ def judge_rule(
             raise ValueError(
                 f"{label_of(f)}: no arguments were found that it takes: pass domain=, as domain=(reals('n'),), or at=[…]"
             )
-        row = row_of_function(f)
-        if row is not None:
-            intent = intent or row.intent
-            within = within or (Relative(row.within) if row.within else None)
     elif chosen is None:
         how = "inputs given"
+    row = row_of_function(f)
+    if row is not None:
+        intent = intent or row.intent
+        within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
-    run = _Run(f, chosen, at or [], allowed, truth, solves, seed, None if seconds is None else start + seconds)
+    run = _Run(f, chosen, at or [], allowed, truth, solves, seed, seconds)
     for k in range(1, order + 1):
         run.judge(k)
     run.constants_are_meant()
@@ -156,7 +174,7 @@ def found_domain(f: Callable[..., Any]) -> tuple[Args | None, str]:
     row = row_of_function(f)
     for source, look in (
         ("annotations", lambda: annotated(f)),
-        ("the catalogue", lambda: None if row is None else domain_of(row.domain)),
+        ("the catalogue", lambda: None if row is None else row.expression.domain),
         ("probing", lambda: probed(f)),
     ):
         chosen = look()
@@ -221,17 +239,19 @@ class _Run:
         truth: Callable[..., Any] | None,
         solves: Callable[..., Any] | None,
         seed: int,
-        until: float | None,
+        seconds: float | None,
     ) -> None:
         self.f, self.domain, self.allowed, self.truth, self.solves = f, domain, allowed, truth, solves
-        self.seed, self.until = seed, until
+        self.seed, self.seconds = seed, seconds
+        self.until = math.inf
+        """processor time of this process; counted from when the first program is made"""
         self.sizes = main_sizes(domain, {})[0] if domain is not None else {}
         self.at = [self._given(each) for each in at]
         self.gathered = Gathered()
         self.sources: dict[int, tuple[Args, int, Prepared, int]] = {}
         """by the id of an entry: the input of f, the order, what was prepared, and which call it is, −1 for the whole"""
         self.rules: dict[tuple[str, str], Rule] = {}
-        self.missing: dict[tuple[str, str, str], None] = {}
+        self.missing: dict[tuple[Kind, str, str, str], None] = {}
         self.notes: dict[str, None] = {}
         self.inputs = 0
         self.compiled: dict[Any, Any] = {}
@@ -259,7 +279,17 @@ class _Run:
         """f at the shapes of an input, traced once."""
         # what stands for the value decides what is prepared
         fixed = tuple((k, x.tobytes()) for k, x in self._fixed(args).items())
-        key = shape_key(args), jax.tree.structure(args), order, self.truth, self.solves, self._constant_leaves(args), fixed
+        moves = tuple(self._parts().items())
+        key = (
+            shape_key(args),
+            jax.tree.structure(args),
+            order,
+            self.truth,
+            self.solves,
+            self._constant_leaves(args),
+            fixed,
+            moves,
+        )
         try:
             kept = _PREPARED.setdefault(self.f, {})
         except TypeError:  # it cannot be referred to weakly, or has no hash
@@ -301,9 +331,10 @@ class _Run:
 
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(flat)(*leaves)
+        traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
         made = Prepared(structure, names, None, None, [], [])
         whose = label_of(self.f)
-        judged = set[tuple[str, str]]()
+        judged, others = set[tuple[str, str]](), dict[tuple[str, str], str]()
         if self.solves is None:
             for call in calls_of(closed):
                 named = call.named
@@ -314,19 +345,28 @@ class _Run:
                 try:
                     made.calls.append((call, self._alone(call, order)))
                     judged.add((named.name, named.place))
+                except _NoRealError:
+                    others[named.name, named.place] = "it takes no real number"
                 except Exception as error:
-                    made.missing.append((named.name, named.place, _reason(error)))
+                    made.missing.append((_lack(error), named.name, named.place, _reason(error)))
         told = None if self.truth is None else _Told(self.truth)
         lone = made.whole_named is not None
         has_cotangent = not lone or (made.whole_named is not None and made.whole_named.kind == "custom_vjp")
         if self.solves is None:
             try:
                 made.whole = subject(
-                    flat, leaves, by, names, order=order, truth=told if order == 1 else None, has_cotangent=has_cotangent
+                    self._within_domain(traced),
+                    leaves,
+                    by,
+                    names,
+                    order=order,
+                    truth=told if order == 1 else None,
+                    has_cotangent=has_cotangent,
+                    ruled=lone,
                 )
             except Exception as error:
                 place = made.whole_named.place if made.whole_named else ""
-                made.missing.append((whose, place, _reason(error)))
+                made.missing.append((_lack(error), whose, place, _reason(error)))
         for named, inside in named_calls(closed.jaxpr):
             key = named.name, named.place
             if not any((rule.name, rule.place) == key for rule in made.rules):
@@ -337,20 +377,31 @@ class _Run:
                     if self.solves is not None
                     else "it is called in a loop or a branch"
                     if inside
-                    else "see below"
+                    else others.get(key, "see below")
                 )
                 made.rules.append(Rule(named.name, named.place, named.kind, key in judged, why))
         return made
 
+    def _within_domain(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """f of the symmetric part, or of the lower triangle, of arguments that are so: no entry of these moves alone."""
+        parts = self._parts()
+        if not parts:
+            return f
+        return lambda *xs: f(*(parts[k](x) if k in parts else x for k, x in enumerate(xs)))
+
+    def _parts(self) -> dict[int, Callable[[Any], Any]]:
+        leaves = [] if self.domain is None else jax.tree.leaves(self.domain)
+        return {k: _PARTS[type(leaf)] for k, leaf in enumerate(leaves) if type(leaf) in _PARTS}
+
     def _alone(self, call: Call, order: int) -> Subject:
         floats = [k for k, a in enumerate(call.avals) if jax.numpy.issubdtype(a.dtype, np.floating) and k not in call.held]
         if not floats:
-            raise NotImplementedError("it takes no real number")
+            raise _NoRealError("it takes no real number")
         names = [f"argument {k}" if len(call.avals) > 1 else "x" for k in range(len(call.avals))]
         function: Any = call.function
         return subject(
             lambda *xs: list(function(*xs)), call.avals, floats, names, order=order,
-            has_cotangent=call.named.kind == "custom_vjp",
+            has_cotangent=call.named.kind == "custom_vjp", ruled=True,
         )  # fmt: skip
 
     # Judging
@@ -371,10 +422,12 @@ class _Run:
     def judge(self, order: int) -> None:
         """Judges the derivative of one order at all inputs."""
         for args in self._inputs(order):
-            if self.until is not None and time.monotonic() > self.until:
+            if time.process_time() > self.until:
                 self.notes.setdefault("the time was up before all inputs were judged")
                 return
             made = self.prepare(args, order)
+            if self.seconds is not None and self.until == math.inf:
+                self.until = time.process_time() + self.seconds
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)
             self.missing.update(dict.fromkeys(made.missing))
@@ -413,7 +466,8 @@ class _Run:
 
     def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:
         """A rule for a function that returns its argument as it is can only be meant to change the gradient."""
-        meant = {k for k, (_, alone) in enumerate(made.calls) if alone.is_identity}
+        changed = {which for which, entries in examined if any(entry.kind == "WRONG" for entry in entries)}
+        meant = {k for k, (_, alone) in enumerate(made.calls) if alone.is_identity and k in changed}
         if made.whole_named is not None and made.whole is not None and made.whole.is_identity:
             meant.add(-1)
         for which, entries in sorted(examined, key=lambda pair: -pair[0]):
@@ -484,6 +538,8 @@ class _Run:
                 else:
                     note = "; ".join(filter(None, [note, f"in {label_of(self.f)} at {readable(args, source[2].names)}"]))
                 follows = which < 0 and (kind, order) in within
+                if kind == "WRONG" and which >= 0 and self._whole_is_right(order):
+                    note = f"{note}; {_CANCELS}"
                 note = f"{note}; see the rule within" if follows else note
                 if kind in FAILS and not follows:
                     snippet = reproducer(self.f, shown.get((kind, order), args), source[2].names, order)
@@ -492,7 +548,7 @@ class _Run:
                         len(group), order, snippet)
             )  # fmt: skip
         findings.sort(key=lambda finding: (_rank(finding.kind), "see the rule within" in finding.note))
-        findings += [Finding("undecided", rule, place, "", "", "", "", 0.0, why, 0) for rule, place, why in self.missing]
+        findings += [Finding(kind, rule, place, "", "", "", "", 0.0, why, 0) for kind, rule, place, why in self.missing]
         return RuleReport(
             label_of(self.f),
             how,
@@ -503,6 +559,15 @@ class _Run:
             (*self._kinks(entries), *self.notes),
             seconds,
         )
+
+    def _whole_is_right(self, order: int) -> bool:
+        """Whether f as a whole was judged, and is neither wrong nor without a value anywhere."""
+        kinds = {
+            entry.kind
+            for entry in self.gathered.entries
+            if entry.order == order and (source := self.sources.get(id(entry))) is not None and source[3] < 0
+        }
+        return bool(kinds & {"right", "within"}) and not kinds & {"WRONG", "NaN"}
 
     def _which(self, group: Sequence[Entry]) -> int:
         """−1 for f as a whole, else the number of the rule within."""
@@ -547,7 +612,7 @@ class _Run:
             return worst, args
         found = args
         for candidate in simpler_inputs(self.domain, args):
-            if tries >= SHRINKS or (self.until is not None and time.monotonic() > self.until + 5):
+            if tries >= SHRINKS or time.process_time() > self.until + SHRINKING:
                 break
             made = candidate(found)
             if made is not None and still(made):
@@ -588,18 +653,26 @@ def _dtype(leaf: Domain) -> Any:
     return np.int64 if type(leaf).__name__ in ("Classes", "Permutations") else np.float64
 
 
+def _lack(error: BaseException) -> Kind:
+    return "raises" if isinstance(error, RaisesError) else "undecided"
+
+
 def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+    return (
+        str(error)[:200]
+        if isinstance(error, RaisesError)
+        else f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+    )
 
 
 def _rank(kind: Kind) -> int:
-    order: tuple[Kind, ...] = ("WRONG", "NaN", "accuracy", "within", "series", "meant so", "undecided")
+    order: tuple[Kind, ...] = ("WRONG", "NaN", "accuracy", "within", "meant so", "raises", "undecided")
     return order.index(kind) if kind in order else len(order)
 
 
-def _plainness(entry: Entry) -> tuple[bool, int, float]:
-    """Ordinary modes first, then the shortest input, then the largest gap."""
-    return "float64" in entry.note, len(entry.at), -_finite(entry.gap)
+def _plainness(entry: Entry) -> tuple[bool, bool, int, float]:
+    """Ordinary modes first, then what is not close, then the shortest input, then the largest gap."""
+    return "float64" in entry.note, entry.gap < CLOSE, len(entry.at), -_finite(entry.gap)
 
 
 def _finite(gap: float) -> float:

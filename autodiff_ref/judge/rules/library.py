@@ -1,4 +1,8 @@
-"""Many functions judged in processes of their own, each with a limit: what fails or takes too long costs its own row."""
+"""Many functions judged in processes of their own, each with a limit: what fails or takes too long costs its own row.
+
+A function may leave something behind in its process, as a tracer in a cache, that no other function can be judged with. So
+one of which nothing could be said is judged again, in a new process.
+"""
 
 import multiprocessing
 import time
@@ -50,6 +54,7 @@ def judge_all(
     context = multiprocessing.get_context("spawn")
     waiting = list(jobs)[::-1]
     running: list[_Worker] = []
+    again: set[Job] = set()
 
     def start() -> None:
         ours, theirs = context.Pipe()
@@ -82,6 +87,12 @@ def judge_all(
                         _replace(worker, running, start)
                         hand_out(running[-1])
                         continue
+                    if _says_nothing(found) and job not in again:
+                        again.add(job)
+                        waiting.append(job)
+                        _replace(worker, running, start)
+                        hand_out(running[-1])
+                        continue
                     hand_out(worker)
                     yield job, found
                 elif time.monotonic() - worker.since > GRACE * seconds + 30:
@@ -91,6 +102,10 @@ def judge_all(
     finally:
         for worker in running:
             worker.process.kill()
+
+
+def _says_nothing(found: Found) -> bool:
+    return isinstance(found, RuleReport) and found.verdict in ("raises", "undecided")
 
 
 def _replace(worker: _Worker, running: list[_Worker], start: Callable[[], None]) -> None:
@@ -116,5 +131,5 @@ def _serve(pipe: Connection, judge: Callable[..., Found], options: dict[str, Any
 def failed(job: Job, why: str) -> RuleReport:
     """The row of a function that could not be judged."""
     target, name = job
-    whole = f"{target}:{name}" if target.endswith(".py") else f"{target}.{name}"
+    whole = f"{target}:{name}" if target.endswith(".py") else f"{target}.{name}".lstrip(":.")
     return RuleReport(whole, "", 0, findings=(Finding("undecided", name, "", "", "", "", "", 0.0, why, 0),))

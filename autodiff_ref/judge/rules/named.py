@@ -9,10 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.inputs import main_sizes
+from autodiff_ref.judge.domains import RandomSource
+from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.rules.calls import named_calls
+from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import RuleReport
-from autodiff_ref.judge.rules.judging import found_domain, judge_rule
+from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
+from manual_grad.domains import Constants
 
 RULED = (jax.custom_jvp, jax.custom_vjp)
 
@@ -42,22 +45,41 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
     return found
 
 
-def judge_named(module: ModuleType, name: str, options: dict[str, Any], *, always: bool) -> RuleReport | str | None:
+def judge_named(
+    module: ModuleType, name: str, options: dict[str, Any], *, always: bool, every: bool = False
+) -> RuleReport | str | None:
     """The report on one function of a module.
 
-    Unless it is judged `always`: None where it meets no rule, and a sentence where no arguments were found that it takes, so
-    that nobody knows whether it meets one.
+    Unless it is judged `always`: None where it meets no rule and not `every` function is judged; and a sentence where no
+    arguments were found that it takes, so that nobody knows whether it meets one.
     """
     function: Callable[..., Any] = getattr(module, name)
     if options.get("domain") is None and options.get("at") is None and not always and not isinstance(function, RULED):
         domain, _ = found_domain(function)
         if domain is None:
             return NOT_CALLED
-        if not meets_a_rule(function, domain):
+        if not every and not meets_a_rule(function, domain):
             return None
     report = judge_rule(function, **options)
     shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
     return dataclasses.replace(report, name=shown)
+
+
+def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport | None:
+    """The report on a call that is written with domains; None for one that meets no rule, unless `every` one is judged.
+
+    Raises:
+        ValueError: a name in the call is not there.
+    """
+    expression = row.expression
+    function = expression.function()
+    if not every and not meets_a_rule(function, expression.domain):
+        return None
+    claims: dict[str, Any] = {"within": Relative(row.within)} if row.within else {}
+    claims |= {"intent": row.intent} if row.intent else {}
+    told: dict[str, Any] = {"domain": expression.domain, **claims, **options}
+    report = judge_rule(function, **told)
+    return dataclasses.replace(report, name=row.text, domain="domain by the call")
 
 
 def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool:
@@ -66,11 +88,19 @@ def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool:
         return True
     sizes = main_sizes(domain, {})[0]
     leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
-    whole = ("Classes", "Permutations")
-    shapes = [jax.ShapeDtypeStruct(x.shape, np.int64 if type(x).__name__ in whole else np.float64) for x in leaves]
+    args = [
+        np.asarray(x)
+        for x in jax.tree.leaves(draw_arguments(domain, sizes, "ordinary", RandomSource(np.random.default_rng(0))))
+    ]
+    drawn = [k for k, leaf in enumerate(leaves) if not isinstance(leaf, Constants)]
+
+    def called(*given: Any) -> Any:
+        every = [given[drawn.index(k)] if k in drawn else x for k, x in enumerate(args)]
+        return function(*jax.tree.unflatten(jax.tree.structure(domain), every))
+
     with jax.enable_x64(True):
         try:
-            closed = jax.make_jaxpr(function)(*jax.tree.unflatten(jax.tree.structure(domain), shapes))
+            closed = jax.make_jaxpr(called)(*[args[k] for k in drawn])
         except Exception:  # said when it is judged
             return True
     return any(True for _ in named_calls(closed.jaxpr))

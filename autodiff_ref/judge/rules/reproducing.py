@@ -50,8 +50,8 @@ def reproducer(f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str
             rows += _by_mpmath(f, args, by)
         except Exception:  # what has no mpmath is shown by a quotient in floats
             rows += [
-                "h = 1e-6",
                 "for k in range(len(args)):  # a central difference quotient, in floats, along each argument",
+                "    h = 1e-6 * (float(jnp.max(jnp.abs(args[k]))) or 1.0)",
                 "    up, down = ([a + s * h if j == k else a for j, a in enumerate(args)] for s in (1, -1))",
                 f'    print("true", k, jax.tree.map(lambda u, d: (u - d) / (2 * h), {name}(*up), {name}(*down)))',
             ]
@@ -61,6 +61,9 @@ def reproducer(f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str
 
 def _source(f: Callable[..., Any]) -> tuple[list[str], str]:
     """Statements that load f, and its name in the program."""
+    written: tuple[list[str], str] | None = getattr(f, "written", None)
+    if written is not None:
+        return [*written[0], f"f = {written[1]}"], "f"
     name, place = label_of(f), getattr(f, "__module__", None) or ""
     name = name if name.isidentifier() else "f"
     module = sys.modules.get(place)

@@ -11,7 +11,9 @@ from flint import arb
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
-from autodiff_ref.judge.comparing import evaluator
+from autodiff_ref.judge.comparing import ULP, evaluator
+from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.rules.calls import has_stops, iterates, stops_of
@@ -24,6 +26,23 @@ _BITS = 2400
 
 REVERSE, FORWARD, SCALED = "reverse mode", "forward mode", "reverse mode with a cotangent of −2"
 """how a derivative is asked for: that of −2 f, divided by −2, is the same for a rule that is linear in the cotangent"""
+
+
+MODERATE = 100.0
+"""NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
+
+FINEST = 1e-100
+"""and where they are 0 or no smaller than this: below, their squares and cubes underflow"""
+
+
+def is_moderate(leaves: Sequence[np.ndarray]) -> bool:
+    """Whether arguments are so ordinary that nothing overflows or underflows in what people compute of them."""
+    sizes = [np.abs(leaf) for leaf in leaves if leaf.size]
+    return all(bool(np.all((size <= MODERATE) & ((size >= FINEST) | (size == 0)))) for size in sizes)
+
+
+class RaisesError(Exception):
+    """JAX raises this in the place of a derivative."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,12 @@ class Subject:
     """its own program"""
     iterates: bool = False
     """whether it ends a loop by a comparison, so that its own derivative is that of an iterate"""
+    ruled: bool = False
+    """whether it is one function with a rule of its own"""
+    loops: bool = False
+    """whether JAX's program for its derivative holds a loop that might not end at huge arguments"""
+    derivative_iterates: bool = False
+    """whether JAX's derivative does"""
     is_identity: bool = False
     """whether it returns its arguments as they are"""
     notes: list[str] = field(default_factory=list[str])
@@ -57,6 +82,30 @@ class Subject:
     def out_sizes(self) -> tuple[int, ...]:
         """The size of each leaf that it returns."""
         return tuple(int(np.prod(shape)) for shape in self.out_shapes)
+
+    @cached_property
+    def granted(self) -> float:
+        """By what share JAX's own functions in it may be off in float64: of their derivatives no more is asked."""
+        ulps = [FUNCTIONS[name].ulps for name in self.primitives & FUNCTIONS.keys()]
+        return max([ULP, *(of.double.units * ULP / 2 for of in ulps if of is not None)])
+
+    def place(self, k: int) -> tuple[int, int, int]:
+        """Of an entry of the Jacobian: the output, the leaf, and the entry of that."""
+        row = 0
+        for rows in self.out_sizes:
+            for leaf in self.by:
+                columns = int(np.prod(self.shapes[leaf]))
+                if k < rows * columns:
+                    return row + k // columns, leaf, k % columns
+                k -= rows * columns
+            row += rows
+        raise IndexError(k)
+
+    @cached_property
+    def primitives(self) -> frozenset[str]:
+        """Those of its value and of JAX's derivatives, other than in loops and branches."""
+        plans = [plan for plan in (self.value, *self.derivatives.values()) if isinstance(plan, Plan)]
+        return frozenset(name for made in plans for *_, name in made.steps)
 
     @cached_property
     def entries(self) -> list[str]:
@@ -91,6 +140,14 @@ class Subject:
         by_jax = evaluator(self.derivatives[mode], (*leaves,)) if mode in self.derivatives else None
         return truth_of(self.value, at, self.by, by_jax, self.out_sizes)
 
+    def run(self, leaves: Sequence[np.ndarray], at: Sequence[np.ndarray]) -> tuple[list[arb], bool]:
+        """Its values, with what is held still as it is at an input; and whether a comparison is not resolved."""
+        context = Context(constants="exact")
+        held = self.stopped.run(Context(constants="exact"), *_balls(at)) if self.stopped is not None else []
+        outputs = self.value.run(context, *_balls(leaves), *held)
+        values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
+        return values, context.unresolved
+
     def values(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...] | None:
         """JAX's derivative by another mode, in balls; None where a comparison ties or is not resolved."""
         at = evaluator(self.derivatives[mode], (*leaves,))
@@ -105,11 +162,15 @@ class Subject:
         return evaluator(self.derivatives[mode], (*leaves,))(128, "balls", "exact").values
 
     def floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray | None:
-        """JAX's derivative in float64, as XLA compiles it."""
-        if self.compiled is None:
+        """JAX's derivative in float64, as XLA compiles it; None where there is none, or it raises an error."""
+        if self.compiled is None or (self.loops and not is_moderate(leaves)):
             return None
         with jax.enable_x64(True):
-            return np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in self.compiled(*leaves)] or [[]])
+            try:
+                made = [np.ravel(np.asarray(x, dtype=np.float64)) for x in self.compiled(*leaves)]
+            except Exception:  # a program may raise what it is told to, as where a solver finds nothing
+                return None
+            return np.concatenate(made or [[]])
 
 
 def _index(index: Sequence[int]) -> str:
@@ -161,6 +222,7 @@ def subject(
     order: int = 1,
     truth: Any = None,
     has_cotangent: bool = True,
+    ruled: bool = False,
 ) -> Subject:
     """Traces a function and its derivatives at the shapes of `leaves`.
 
@@ -172,9 +234,11 @@ def subject(
         order: 2 for the derivative of the gradient that JAX makes of it.
         truth: stands for its value, where that is not what its program computes.
         has_cotangent: whether its rule is handed a cotangent, so that another one than 1 is tried.
+        ruled: whether it is one function with a rule of its own.
 
     Raises:
         NotImplementedError: balls have no rule for a primitive; what it is called says the error.
+        RaisesError: JAX itself raises an error when it is asked for the derivative.
     """
     notes = list[str]()
     shapes = [jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves]
@@ -190,21 +254,28 @@ def subject(
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(f)(*shapes)
         out_shapes = tuple(tuple(a.shape) for a in closed.out_avals)
-        derivatives, first, errors = dict[str, Plan](), None, list[Exception]()
+        derivatives, first = dict[str, Plan](), None
+        raised, lacking = list[Exception](), list[NotImplementedError]()
         for mode, derivative in asked.items():
             try:
                 try:
                     made = jax.make_jaxpr(derivative)(*shapes)
                 except NotImplementedError:  # it cannot be mapped over the directions at once
                     made = jax.make_jaxpr(_one_by_one(f, argnums, mode))(*shapes)
-                derivatives[mode] = plan(made, BALLS)
-                first = first or made
             except Exception as error:  # custom_vjp has no forward mode; a rule may be one that raises
-                errors.append(error)
+                raised.append(error)
                 if mode != FORWARD or not isinstance(error, TypeError):
                     notes.append(f"{mode}: {type(error).__name__}: {_first_line(error)}")
+                continue
+            try:
+                derivatives[mode] = plan(made, BALLS)
+                first = first or made
+            except NotImplementedError as error:
+                lacking.append(error)
+    if not derivatives and lacking:
+        raise lacking[0]
     if not derivatives:
-        raise errors[0] if isinstance(errors[0], NotImplementedError) else NotImplementedError(notes[0])
+        raise RaisesError(f"{type(raised[0]).__name__}: {_first_line(raised[0])}")
     stopped = None
     if truth is not None:
         value = truth
@@ -229,10 +300,18 @@ def subject(
         stopped,
         order,
         closed,
-        truth is None and iterates(_primal(function, shapes, closed, order)),
+        truth is None and _ends_a_loop(value, _primal(function, shapes, closed, order)),
+        ruled,
+        first is not None and iterates(first.jaxpr),
+        first is not None and _ends_a_loop(next(iter(derivatives.values())), first.jaxpr),
         is_identity(closed.jaxpr),
         notes,
     )
+
+
+def _ends_a_loop(planned: Any, jaxpr: Any) -> bool:
+    """Whether a program ends a loop by a comparison, other than in what is known by its meaning."""
+    return iterates(jaxpr) and isinstance(planned, Plan) and any(name in CONTROL for *_, name in planned.steps)
 
 
 def _primal(function: Function, shapes: Sequence[Any], closed: Any, order: int) -> Any:

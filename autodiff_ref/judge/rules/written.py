@@ -43,10 +43,11 @@ def domain_of(text: str) -> tuple[Domain, ...]:
     except SyntaxError as error:
         raise ValueError(f"the domain {text!r} is no Python expression: write it as \"reals('n'), positives()\"") from error
     nodes = tree.elts if isinstance(tree, ast.Tuple | ast.List) else [tree]
-    return tuple(_domain(node, text) for node in nodes)
+    return tuple(domain_of_node(node, text) for node in nodes)
 
 
-def _domain(node: ast.expr, text: str) -> Domain:
+def domain_of_node(node: ast.expr, text: str) -> Domain:
+    """The domain that a node of a text writes."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CONSTRUCTORS):
         raise ValueError(f"{ast.unparse(node)!r} in the domain {text!r} is none of {', '.join(CONSTRUCTORS)}")
     try:

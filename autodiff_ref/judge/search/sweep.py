@@ -149,7 +149,7 @@ class Sweep:
         `finds`, nothing is looked for: JAX's gradient is not to be trusted at some inputs.
         """
         if not finds:
-            return Swept(reason="not swept in floats: JAX's gradient is not the gradient at some inputs")
+            return Swept(reason="JAX's gradient is not the gradient at some inputs")
         since = time.monotonic()
         try:
             return self._compared(line, other)

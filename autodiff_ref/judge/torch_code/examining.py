@@ -14,8 +14,8 @@ from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.torch_code.following import inexact_operation, not_followed
-from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject
-from autodiff_ref.judge.torch_code.values import NotFollowedError, to_numpy
+from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays
+from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
 
 Verdict = Literal["right", "WRONG", "meant so", "undecided"]
 
@@ -27,6 +27,12 @@ COARSE = 1e-3
 
 SMALL = 1e-8
 """a difference that an iteration which ends by a comparison may leave"""
+
+MANY = 24
+"""comparisons at one place of the code: as many as a bisection needs for float32"""
+
+SPARE = 10
+"""bits: a bisection that compares n times leaves about 2^-n of what it began with, which may weigh 2^10 in its result"""
 
 OTHER_INPUTS = 4
 
@@ -53,8 +59,9 @@ def label_of_function(func: Any) -> str:
 def cotangents_for(outs: Sequence[torch.Tensor], seed: int = 1) -> list[np.ndarray]:
     """None of them 1 or 0, all different in size and sign, and short in every precision."""
     rng = np.random.default_rng(seed)
-    made = [rng.integers(20, 100, tuple(out.shape)) / 64 * rng.choice([-1.0, 1.0], tuple(out.shape)) for out in outs]
-    return [c.astype(to_numpy(out.detach().reshape(-1)[:0]).dtype) for c, out in zip(made, outs, strict=True)]
+    like = [in_reals(out.detach()) for out in outs]
+    made = [rng.integers(20, 100, x.shape) / 64 * rng.choice([-1.0, 1.0], x.shape) for x in like]
+    return [c.astype(x.dtype) for c, x in zip(made, like, strict=True)]
 
 
 def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None = None) -> Judged:
@@ -111,7 +118,10 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
             )
             return Judged("undecided", text, pair, value)
     said = failure(found, pair, candidate, reference, None, again).splitlines()
-    return Judged("WRONG", renamed("\n".join(row for row in said if not row.startswith("  next:"))), pair, value)
+    said = [row for row in said if not row.startswith("  next:")]
+    if any(isinstance(x, torch.Tensor) and x.is_complex() for x in subject.inputs):
+        said.append("  of complex numbers the last axis shows the real part, and the imaginary part behind it")
+    return Judged("WRONG", renamed("\n".join(said)), pair, value)
 
 
 def _pair(call: Call, reference: Side, candidate: Side, within: float | None) -> Pair:
@@ -172,6 +182,24 @@ def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, st
     )
 
 
+def without_power(subject: Subject, value: dict[str, np.ndarray], cotangents: list[np.ndarray]) -> list[str]:
+    """The arguments by which the gradient is 0 at this input and not at others: there code that returns zeros passes."""
+    zero = [name for name, grad in value.items() if grad.size and not np.any(grad)]
+    if not zero:
+        return []
+    by, data = subject.arrays
+    rng = np.random.default_rng(0)
+    found = set[str]()
+    for k in range(OTHER_INPUTS):
+        moved = [np.asarray(x + (k + 1) / 4 * rng.standard_normal(x.shape), x.dtype) for x in by]
+        try:
+            grads = as_arrays(subject.run(moved, data, cotangents).grads, moved)
+        except Exception:  # not its domain
+            continue
+        found |= {name for name, grad in zip(subject.names, grads, strict=True) if np.any(grad)}
+    return [name for name in zero if name in found]
+
+
 def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
     """Whether the function iterates to a solution: then its steps have another derivative than the solution has."""
     if subject.of is not None:
@@ -184,7 +212,11 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
     text = "the function iterates to a solution, and its steps have another derivative than the solution. " + (
         "Say by of= what it solves, in closed form, or by within= how close the solution is"
     )
-    if iterates and abs(computed - expected) <= SMALL * size:
+    gap = float(found.certified) if found.certified else abs(computed - expected)  # what was computed is rounded as well
+    if iterates and gap <= SMALL * size:
+        return "undecided", text
+    halvings = subject.written(_precision(subject, pair.call.args[2]), pair.call.args[2]).compared
+    if halvings >= MANY and gap <= min(SMALL, 2.0 ** (SPARE - halvings)) * size:
         return "undecided", text
     by, data = ([x.astype(np.float64) if x.dtype.kind == "f" else x for x in part] for part in subject.arrays)
     try:
@@ -216,4 +248,4 @@ def _quotient(subject: Subject, pair: Pair, by: list[np.ndarray], data: list[np.
     return (values[0] - values[1]) / (2 * h)
 
 
-__all__ = ["Judged", "Verdict", "cotangents_for", "examine", "label_of_function"]
+__all__ = ["Judged", "Verdict", "cotangents_for", "examine", "label_of_function", "without_power"]

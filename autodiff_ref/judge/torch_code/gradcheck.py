@@ -10,7 +10,14 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from autodiff_ref.judge.assertion.undecided import decided, undecided
-from autodiff_ref.judge.torch_code.examining import Judged, Verdict, cotangents_for, examine, label_of_function
+from autodiff_ref.judge.torch_code.examining import (
+    Judged,
+    Verdict,
+    cotangents_for,
+    examine,
+    label_of_function,
+    without_power,
+)
 from autodiff_ref.judge.torch_code.program import Subject, seeded
 from autodiff_ref.judge.torch_code.trials import DOUBLE, Base, Trial, double, trials
 from autodiff_ref.judge.torch_code.values import is_float
@@ -110,6 +117,13 @@ def judge(
         base = Base(subject, cotangents, judged, within)
         found = list(trials(base))
         found += [double(base)] if of is None else []
+    if judged.verdict == "right":
+        blind = without_power(subject, judged.value, cotangents)
+        notes += tuple(
+            f"the gradient by {each} is 0 at this input, and not at others: code that returns zeros would pass. "
+            "Choose an input where it is not 0"
+            for each in blind
+        )
     verdict, text = _together(judged, found)
     return FunctionReport(name, verdict, text, tuple(found), notes, time.monotonic() - start)
 

@@ -1,7 +1,8 @@
 """A function of PyTorch and its backward as programs in JAX: written down once for a precision, then evaluated at will."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,12 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from jax import lax
 from jax.core import Tracer
 from jax.extend import core
 
 from autodiff_ref.judge.numpy_code import Assumption
+from autodiff_ref.judge.program import pairs
 from autodiff_ref.judge.torch_code.tracing import tracing
-from autodiff_ref.judge.torch_code.values import FLOATS, is_float, to_numpy, to_torch
+from autodiff_ref.judge.torch_code.values import FLOATS, NotFollowedError, apart, in_reals, is_float, to_torch
 
 Function = Callable[..., Any]
 
@@ -66,6 +69,8 @@ class Written:
     assumed: list[Assumption]
     before: int
     """how many assumptions the function itself made; the others are its backward's"""
+    compared: int
+    """how often the function itself compares floats at one place of its code, at most: as an iteration does"""
     names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """with `keep`, of each operation: its name and place, its results being the last ones"""
     kept: list[np.ndarray] = field(default_factory=list[np.ndarray])
@@ -118,15 +123,15 @@ class Subject:
 
     @property
     def arrays(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The numbers of what it is differentiated by, and of its data."""
-        return [to_numpy(self.inputs[k]) for k in self.by], [to_numpy(self.inputs[k]) for k in self.data]
+        """The numbers of what it is differentiated by, and of its data: reals, complex ones as their parts."""
+        return [in_reals(self.inputs[k]) for k in self.by], [in_reals(self.inputs[k]) for k in self.data]
 
     def given(self, by: Sequence[Any], data: Sequence[Any]) -> list[Any]:
         """Arguments with these numbers in the tensors, laid out in memory as the subject's own."""
         made = list(self.inputs)
         for places, values, differentiated in ((self.by, by, True), (self.data, data, False)):
             for k, value in zip(places, values, strict=True):
-                made[k] = like(self.inputs[k], to_torch(value)).requires_grad_(differentiated)
+                made[k] = like(self.inputs[k], to_torch(value, self.inputs[k])).requires_grad_(differentiated)
         return made
 
     def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, **how: Any) -> Run:
@@ -171,13 +176,14 @@ class Subject:
             return [*made["outs"], *made["grads"], *[a.array for a in made["assumed"]], *[s.array for s in made["steps"]]]
 
         with jax.enable_x64(True), seeded():
-            closed = jax.make_jaxpr(flat)(*[x for part in values for x in part])
+            closed = _in_reals(jax.make_jaxpr(flat)(*[x for part in values for x in part]))
         return Written(
             closed,
             len(told["outs"]),
             len(told["grads"]),
             told["assumed"],
             told["before"],
+            told["compared"],
             [(step.operation, step.place) for step in told["steps"]],
             [step.value for step in told["steps"]],
         )
@@ -187,24 +193,27 @@ class Subject:
         with tracing(keep=keep) as trace:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
-                    trace.define(given[k], array)
-            every = outputs_of(self.func(*given))
+                    trace.define(given[k], together(array, given[k]))
+            with _raising_here_alone():
+                every = outputs_of(self.func(*given))
             outs = [out for out in every if is_float(out) and out.requires_grad]
-            read = [trace.read(out) for out in outs]
-            before = len(trace.assumptions)
+            read = [apart(trace.read(out)) for out in outs]
+            before, compared = len(trace.assumptions), max(trace.compared.values(), default=0)
             cotangents = [as_cotangent(out, c) for out, c in zip(outs, values[2], strict=True)]
             for c, array in zip(cotangents, traced[2], strict=True):
-                trace.define(c, array)
-            found = torch.autograd.grad(outs, [given[k] for k in self.by], cotangents, allow_unused=True)
+                trace.define(c, together(array, c))
+            with _raising_here_alone():
+                found = torch.autograd.grad(outs, [given[k] for k in self.by], cotangents, allow_unused=True)
             grads = [
-                jnp.zeros(given[k].shape, v.dtype) if g is None else trace.read(g)
-                for k, g, v in zip(self.by, found, traced[0], strict=True)
+                jnp.zeros(v.shape, v.dtype) if g is None else apart(trace.read(g))
+                for g, v in zip(found, traced[0], strict=True)
             ]
         assumed = list(trace.assumptions)
         if self.of is not None:
             read, taken = self._traced_of(values, traced, outs)
             assumed, before = [*taken, *assumed], len(taken)
-        return {"outs": read, "grads": grads, "assumed": assumed, "before": before, "steps": list(trace.steps)}
+        steps = list(trace.steps)
+        return {"outs": read, "grads": grads, "assumed": assumed, "before": before, "compared": compared, "steps": steps}
 
     def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
         """The outputs of the function whose gradient is meant."""
@@ -213,10 +222,10 @@ class Subject:
         with tracing() as trace:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
-                    trace.define(given[k], array)
+                    trace.define(given[k], together(array, given[k]))
             found = [out for out in outputs_of(self.of(*given)) if is_float(out)][: len(outs)]
-            read = [trace.read(out) for out in found]
-        shapes = [tuple(out.shape) for out in outs]
+            read = [apart(trace.read(out)) for out in found]
+        shapes = [tuple(out.shape) + (2,) * out.is_complex() for out in outs]
         if [tuple(x.shape) for x in read] != shapes:
             raise ValueError(f"`of` returns shapes {[tuple(x.shape) for x in read]}, and the function {shapes}")
         return read, list(trace.assumptions)
@@ -225,7 +234,40 @@ class Subject:
         """What the function whose gradient is meant returns, for real."""
         with seeded():
             outs = outputs_of((self.of or self.func)(*self.given(by, data)))
-        return [to_numpy(out) for out in outs if is_float(out) and (self.of is not None or out.requires_grad)]
+        return [in_reals(out) for out in outs if is_float(out) and (self.of is not None or out.requires_grad)]
+
+
+@contextmanager
+def _raising_here_alone() -> Generator[None]:
+    """Says of code that runs by itself, and raises an error where it is written down, that it is not followed.
+
+    Raises:
+        NotFollowedError: with what it raised.
+    """
+    try:
+        yield
+    except NotFollowedError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0][:160]
+        raise NotFollowedError("code that runs by itself alone", f"{type(error).__name__}: {line}") from error
+
+
+def together(array: Any, model: torch.Tensor) -> Any:
+    """What is traced of the parts of a complex tensor, as complex numbers; of a real one as it is."""
+    return lax.complex(array[..., 0], array[..., 1]) if model.is_complex() else array
+
+
+def _in_reals(closed: Any) -> Any:
+    """In pairs of reals.
+
+    Raises:
+        NotFollowedError: an operation has no rule for complex numbers.
+    """
+    try:
+        return pairs.in_reals(closed)
+    except NotImplementedError as error:
+        raise NotFollowedError("complex numbers", str(error)) from error
 
 
 def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -248,8 +290,8 @@ def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
 def as_cotangent(out: torch.Tensor, value: Any) -> torch.Tensor:
     """A cotangent of an output with these numbers; a tensor as it is, with its layout."""
     if isinstance(value, torch.Tensor):
-        return value
-    return to_torch(value).to(out.dtype).reshape(out.shape).clone()
+        return torch.view_as_complex(value.contiguous()) if out.is_complex() and not value.is_complex() else value
+    return to_torch(value, out).to(out.dtype).reshape(out.shape).clone()
 
 
 class seeded:  # noqa: N801 (used as a function)
@@ -314,7 +356,7 @@ class Candidate:
 def as_arrays(grads: Sequence[torch.Tensor | None], like: Sequence[Any]) -> list[np.ndarray]:
     """Gradients as arrays; None is zero to autograd."""
     return [
-        np.zeros(np.shape(x), np.asarray(x).dtype) if g is None else to_numpy(g) for g, x in zip(grads, like, strict=True)
+        np.zeros(np.shape(x), np.asarray(x).dtype) if g is None else in_reals(g) for g, x in zip(grads, like, strict=True)
     ]
 
 

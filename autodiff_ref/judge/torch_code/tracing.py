@@ -8,6 +8,7 @@ What is traced is kept by storage and not by tensor: views and writing in place 
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import torch
+from jax import lax
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from autodiff_ref.judge.numpy_code.run import MOST_ASSUMED, Assumption, user_place
 from autodiff_ref.judge.torch_code.memory import as_block, block_order, read, written
-from autodiff_ref.judge.torch_code.values import NotFollowedError, dtype_of, to_numpy
+from autodiff_ref.judge.torch_code.values import NotFollowedError, apart, as_dtype, dtype_of, in_reals, to_numpy
 
 Rule = Callable[..., Any]
 """of the arguments of an operation, its tensors as JAX arrays; returns an array or several"""
@@ -32,6 +34,8 @@ WITHOUT_VALUE = {"memory_format", "layout", "device", "pin_memory", "non_blockin
 
 DECIDING = {"nonzero", "nonzero_static", "unique_dim", "unique_consecutive", "_unique", "_unique2", "bincount", "equal"}
 """operations whose results are taken as they are here, as long as what they are told of stays the same"""
+
+COMPARING = {"lt", "le", "gt", "ge"}
 
 RANDOM = {"bernoulli_", "uniform_", "normal_", "exponential_", "random_", "log_normal_", "geometric_", "cauchy_"}
 """operations that fill a tensor with random numbers: what they drew is a constant"""
@@ -84,6 +88,8 @@ class Trace(TorchDispatchMode):
         self._held: dict[int, Any] = {}
         """these storages: as long as they live, no other has their id"""
         self.assumptions: list[Assumption] = []
+        self.compared = Counter[str]()
+        """how often floats were compared, by the place in the user's code"""
         self.steps: list[Step] = []
         self._keep = keep
 
@@ -96,14 +102,14 @@ class Trace(TorchDispatchMode):
         cell = self.cells.get(id_of_storage(t))
         if cell is None:
             return jnp.asarray(to_numpy(t))
-        if cell.dtype != dtype_of(t):
-            raise NotFollowedError("view", f"memory of {cell.dtype} is read as {t.dtype}")
-        made = read(cell, t.shape, t.stride(), t.storage_offset())
+        made = read(_memory_of(cell, t), t.shape, t.stride(), t.storage_offset())
+        made = jnp.conj(made) if t.is_conj() else made
         return -made if t.is_neg() else made
 
     def define(self, t: torch.Tensor, value: Any) -> None:
         """Says what a tensor holds from now on; the rest of its memory stays as it was."""
-        value = jnp.broadcast_to(jnp.asarray(value), t.shape).astype(dtype_of(t))
+        value = as_dtype(jnp.broadcast_to(jnp.asarray(value), t.shape), dtype_of(t))
+        value = jnp.conj(value) if t.is_conj() else value
         size = t.untyped_storage().nbytes() // t.element_size()
         order = block_order(t.shape, t.stride())
         if order is not None and size == t.numel() and size > 0:
@@ -113,6 +119,7 @@ class Trace(TorchDispatchMode):
             if before is None:
                 whole = t.detach().new_empty(0).set_(t.untyped_storage(), 0, (size,))
                 before = jnp.asarray(to_numpy(whole))
+            before = _memory_of(before, t)
             flat = written(before, value, t.shape, t.stride(), t.storage_offset())
         self.cells[id_of_storage(t)] = flat
         self._held[id_of_storage(t)] = t.untyped_storage()
@@ -120,7 +127,7 @@ class Trace(TorchDispatchMode):
     def assume(self, t: torch.Tensor) -> None:
         """Takes the numbers of a tensor for granted; a constant's need no assumption."""
         if self.is_traced(t):
-            self._assume(self.read(t), to_numpy(t))
+            self._assume(apart(self.read(t)), in_reals(t))
 
     def _assume(self, array: Any, value: np.ndarray) -> None:
         if value.size > MOST_ASSUMED:
@@ -139,9 +146,12 @@ class Trace(TorchDispatchMode):
         del types
         keywords = dict(kwargs or {})
         tensors = [part for part in tree_leaves((args, keywords)) if isinstance(part, torch.Tensor)]
-        if not any(map(self.is_traced, tensors)):
-            return func(*args, **keywords)
         name = func._schema.name.split("::")[-1]
+        strided = [t for t in tensors if t.layout is torch.strided]
+        if not any(map(self.is_traced, strided)):
+            return func(*args, **keywords)
+        if len(strided) < len(tensors):
+            raise NotFollowedError(name, "a sparse tensor takes part in it")
         try:
             return self._operation(func, name, args, keywords, tensors)
         except NotFollowedError:
@@ -160,10 +170,14 @@ class Trace(TorchDispatchMode):
             return self._decided(func, name, args, keywords)
         if name in RANDOM:
             return self._drawn(func, name, args, keywords)
-        if name == "resize_":
+        if name in ("resize_", "resize_as_"):
             return self._resized(func, args, keywords)
         if name in ("set_", "_to_dense", "_to_sparse"):
             raise NotFollowedError(name)
+        if name in COMPARING and any(t.dtype.is_floating_point for t in tensors):
+            self.compared[user_place(sys._getframe(1))] += 1  # pyright: ignore[reportPrivateUsage]
+        if torch.Tag.inplace_view in func.tags:
+            return func(*args, **keywords)  # another view of the same memory
         targets = _written(func, args, keywords)
         if not targets and any(returned.alias_info is not None for returned in func._schema.returns):
             out = func(*args, **keywords)
@@ -210,7 +224,7 @@ class Trace(TorchDispatchMode):
     def _note(self, name: str, t: torch.Tensor) -> None:
         if self._keep and "empty" not in name:
             place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
-            self.steps.append(Step(name, place, self.read(t), to_numpy(t)))
+            self.steps.append(Step(name, place, apart(self.read(t)), in_reals(t)))
 
     def _number(self, func: Any, t: torch.Tensor) -> Any:
         if t.dtype.is_floating_point or t.dtype.is_complex:
@@ -230,7 +244,7 @@ class Trace(TorchDispatchMode):
         t = args[0]
         if name.startswith("nonzero"):
             self._assume(self.read(t) != 0, to_numpy(t) != 0)
-        elif t.dtype.is_floating_point:
+        elif t.dtype.is_floating_point or t.dtype.is_complex:
             raise NotFollowedError(name, "of floats")
         else:
             self.assume(t)
@@ -245,6 +259,8 @@ class Trace(TorchDispatchMode):
 
     def _resized(self, func: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         t = args[0]
+        if not self.is_traced(t):
+            return func(*args, **keywords)
         if t.storage_offset() or not t.is_contiguous():
             raise NotFollowedError("resize_", "of a view")
         out = func(*args, **keywords)
@@ -267,6 +283,23 @@ class Trace(TorchDispatchMode):
                 args[0].copy_(packet(*args, **keywords))
                 return args[0]
         raise NotFollowedError(name)
+
+
+def _memory_of(cell: Any, t: torch.Tensor) -> Any:
+    """Memory as a tensor reads it: of complex numbers as of reals in turns, or the other way round.
+
+    Raises:
+        NotFollowedError: as other numbers.
+    """
+    wanted = np.dtype(dtype_of(t))
+    if cell.dtype == wanted:
+        return cell
+    if np.dtype(cell.dtype).kind == "c" and wanted == np.finfo(cell.dtype).dtype:
+        return apart(cell).reshape(-1)
+    if wanted.kind == "c" and cell.dtype == np.finfo(wanted).dtype:
+        both = cell.reshape(-1, 2)
+        return lax.complex(both[:, 0], both[:, 1])
+    raise NotFollowedError("view", f"memory of {cell.dtype} is read as {t.dtype}")
 
 
 def id_of_storage(t: torch.Tensor) -> int:

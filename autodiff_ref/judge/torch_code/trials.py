@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
 from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of, seeded
 from autodiff_ref.judge.torch_code.tracing import id_of_storage
-from autodiff_ref.judge.torch_code.values import NotFollowedError, is_float, to_torch
+from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals, is_float, to_torch
 
 MOST_PATTERNS = 14
 """sets of inputs that are asked for alone: all of up to four inputs, else one, and all but one"""
@@ -55,7 +55,8 @@ class Base:
     def __post_init__(self) -> None:
         self.by, self.data = self.subject.arrays
         self.names = self.subject.names
-        self.grads = as_arrays(self.subject.run(self.by, self.data, self.cotangents).grads, self.by)
+        run = self.subject.run(self.by, self.data, self.cotangents)
+        self.outs, self.grads = run.outs, as_arrays(run.grads, self.by)
 
     def other(self, inputs: Sequence[Any] | None = None, by: Sequence[int] | None = None) -> Subject:
         """The same function at other inputs, or differentiated by others."""
@@ -66,7 +67,7 @@ class Base:
         """Another subject, by the judge."""
         with seeded():
             outs = subject.run(*subject.arrays, None).outs
-        if [tuple(out.shape) for out in outs] == [c.shape for c in self.cotangents]:
+        if [in_reals(out.detach()).shape for out in outs] == [c.shape for c in self.cotangents]:
             return examine(subject, self.cotangents, self.within)
         return examine(subject, cotangents_for(outs), self.within)
 
@@ -153,7 +154,7 @@ def _layouts(base: Base) -> Iterator[Trial]:
             return as_arrays(subject.run(base.by, base.data, base.cotangents).grads, base.by)
 
         yield _tried(f"arguments {name}", base, run, base.grads, subject)
-        cotangents = [laid(to_torch(c)) for c in base.cotangents]
+        cotangents = [laid(to_torch(c, out)) for c, out in zip(base.cotangents, base.outs, strict=True)]
         if all(c.is_contiguous() for c in cotangents):
             continue
 
@@ -283,12 +284,13 @@ def _overwritten(base: Base) -> Iterator[Trial]:
     subject = base.subject
     with seeded():
         given = subject.given(base.by, base.data)
-        cotangents = [to_torch(c) for c in base.cotangents]
+        cotangents = [to_torch(c, out) for c, out in zip(base.cotangents, base.outs, strict=True)]
         subject.run_at(given, cotangents)
     for k, x, name in zip(subject.by, base.by, base.names, strict=True):
-        if not torch.equal(given[k].detach(), to_torch(x)):
+        if not torch.equal(given[k].detach(), to_torch(x, given[k])):
             yield Trial(f"{name} is overwritten by the function", "WRONG", "  call mark_dirty, or write into a copy")
-    if not all(torch.equal(c, to_torch(b)) for c, b in zip(cotangents, base.cotangents, strict=True)):
+    kept = [to_torch(c, out) for c, out in zip(base.cotangents, base.outs, strict=True)]
+    if not all(torch.equal(c, b) for c, b in zip(cotangents, kept, strict=True)):
         yield Trial(
             "the cotangent is overwritten by the backward", "WRONG", "  autograd may use it again: write into a copy"
         )
@@ -314,7 +316,7 @@ def double(base: Base) -> Trial:
     """The derivative that autograd makes of the backward itself."""
     subject = base.subject
     count = len(subject.inputs)
-    inputs = [*subject.inputs, *[to_torch(c) for c in base.cotangents]]
+    inputs = [*subject.inputs, *[to_torch(c, out) for c, out in zip(base.cotangents, base.outs, strict=True)]]
     by = [*subject.by, *range(count, len(inputs))]
 
     def backward(*args: Any) -> list[torch.Tensor]:

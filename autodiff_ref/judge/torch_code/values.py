@@ -18,8 +18,10 @@ DTYPES: dict[torch.dtype, Any] = {
     torch.int8: jnp.int8,
     torch.uint8: jnp.uint8,
     torch.bool: jnp.bool_,
+    torch.complex128: jnp.complex128,
+    torch.complex64: jnp.complex64,
 }
-"""what is written down; complex numbers, quantised and sparse ones are not"""
+"""what is written down; quantised and sparse numbers are not"""
 
 FLOATS = {np.dtype(np.float64): torch.float64, np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
 
@@ -54,14 +56,34 @@ def to_numpy(t: torch.Tensor) -> np.ndarray:
     return np.array(plain.numpy())
 
 
-def to_torch(array: Any) -> torch.Tensor:
-    """A new tensor with these numbers."""
+def in_reals(t: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor's numbers; of complex ones both parts along a last axis, as `torch.view_as_real` has them."""
+    made = to_numpy(t)
+    return np.stack([np.real(made), np.imag(made)], axis=-1) if made.dtype.kind == "c" else made
+
+
+def apart(array: Any) -> Any:
+    """The same of what is traced."""
+    return jnp.stack([array.real, array.imag], axis=-1) if jnp.iscomplexobj(array) else array
+
+
+def to_torch(array: Any, model: torch.Tensor | None = None) -> torch.Tensor:
+    """A new tensor with these numbers, which are the parts of complex ones where the model is complex."""
     made = np.array(array)
+    if model is not None and model.is_complex():
+        return torch.view_as_complex(torch.from_numpy(np.ascontiguousarray(made)))
     if made.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(made.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(made)
 
 
+def as_dtype(x: Any, dtype: Any) -> Any:
+    """An array in a dtype; of complex numbers the real parts, where that is real."""
+    if jnp.iscomplexobj(x) and not jnp.issubdtype(dtype, jnp.complexfloating):
+        x = x.real
+    return x.astype(dtype)
+
+
 def is_float(t: Any) -> bool:
-    """Whether it is a tensor of real floating numbers."""
-    return isinstance(t, torch.Tensor) and t.dtype.is_floating_point
+    """Whether it is a tensor of floating numbers, real or complex."""
+    return isinstance(t, torch.Tensor) and (t.dtype.is_floating_point or t.dtype.is_complex)

@@ -14,6 +14,7 @@ from autodiff_ref.verify import Report, verify
 from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
 from tests.derivations import MODULES, likelihoods
 from tests.derivations._few import few_inputs
+from tests.mistakes import MISTAKES
 from tests.wrong import WRONG_LINES
 
 SAID = {
@@ -127,9 +128,46 @@ def test_nothing_is_said_of_a_line_that_no_small_change_puts_right(line: Any) ->
     assert diagnosed(derivation, line.__name__) is None
 
 
+def test_of_two_repairs_as_likely_the_one_in_the_words_of_the_line_is_said() -> None:
+    """The argument of `sigmoid` and, within it, what it computes of that are both mended by the pre-activation."""
+    mistake = next(mistake for mistake in MISTAKES if mistake.line.__name__ == "slope_of_the_activation")
+    k = mistake.derivation.labels.index(mistake.instead_of)
+    found = diagnosed(mistake.derivation.with_lines(*mistake.derivation.lines[:k], mistake.line), mistake.line.__name__)
+    assert found is not None
+    assert found.sentence == "net.hidden(w, x) stands where preactivation(net, x) should"
+
+
 def test_nothing_is_said_of_a_right_line() -> None:
     assert diagnosed(notes.W11, "line_3b") is None
     assert all(line.diagnosis is None for line in verify(notes.RESIDUAL).lines)
+
+
+TANH = jnp.tanh
+
+SLOPES: list[tuple[Any, Any, str | None]] = [
+    (lambda z: TANH(z) - TANH(z) ** 2, lambda z: 1 - TANH(z) ** 2, "the slope of σ, with u = TANH(z), stands"),
+    (
+        lambda z: 1 - sigmoid(z) ** 2,
+        lambda z: sigmoid(z) * (1 - sigmoid(z)),
+        "the slope of tanh, with u = sigmoid(z), stands",
+    ),
+    (lambda z: z * jnp.cos(z), lambda z: (z + 1) * jnp.cos(z), None),
+    (lambda z: jnp.exp(z) * z**2, lambda z: (jnp.exp(z) + 1) * z**2, None),
+    (lambda z: (z**2 + 1) / (3 + z**4), lambda z: z**2 / (3 + z**4), None),
+]
+"""A line, what it should be, and what is to be said of slopes: they are named where the line has one, and not where it lost
+or has too much of a 1."""
+
+
+@pytest.mark.parametrize(("line", "right", "expected"), SLOPES)
+def test_a_slope_is_named_where_the_line_has_one(line: Any, right: Any, expected: str | None) -> None:
+    def truth(z: Any) -> Any:
+        return right(z)
+
+    found = verify(Derivation("a slope", equals=truth, domain=(reals(),), lines=[line])).lines[0].diagnosis
+    said = found.sentence if found else ""
+    assert expected in said if expected else "slope of" not in said
+    assert found or expected is None
 
 
 def square(z: Any) -> Any:

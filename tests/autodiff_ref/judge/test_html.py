@@ -193,6 +193,8 @@ def test_without_a_loss_there_is_no_strip():
         ("Σ_ij g_i v_j ∇a_ij", "Σ<sub>ij</sub> g<sub>i</sub> v<sub>j</sub> ∇a<sub>ij</sub>"),
         ("∂ll/∂w_{21} and δ_{l+1}", "∂ll/∂w<sub>21</sub> and δ<sub>l+1</sub>"),
         ("e^η + e^(−m²/2)", "e<sup>η</sup> + e<sup>−m²/2</sup>"),
+        ("∇_W ll, ∇_Σ ll", "∇<sub>W</sub> ll, ∇<sub>Σ</sub> ll"),
+        ("Σ_j λ¹_j: by X_train", "Σ<sub>j</sub> λ¹<sub>j</sub>: by X<sub>train</sub>"),
         ("the recursion of manual_grad.mlp, line_1", "the recursion of manual_grad.mlp, line_1"),
     ],
 )
@@ -205,6 +207,12 @@ def test_formulas_are_set_with_subscripts_and_names_are_left_alone(written, show
     [
         ("manual-grad verify mine.py --html out.html", 1, "REFUTED"),
         ("manual-grad rules swish.py --html out.html", 1, "custom_jvp of swish"),
+        ("manual-grad rules swish.py --html out.html", 1, "<dd>6 WRONG, 1 right</dd>"),
+        (
+            "manual-grad rules swish.py --html out.html",
+            1,
+            "<summary>to see it without this project</summary><pre>import jax",
+        ),
         ("manual-grad explain mine.py:LOGISTIC line_2 --html out.html", 0, "line_2"),
         ("manual-grad verify mine.py --html nowhere/out.html", 2, None),
     ],

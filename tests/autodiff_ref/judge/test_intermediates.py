@@ -165,3 +165,32 @@ def test_wrong_uses_are_said():
         check_intermediates(forward, {"dlogits": GIVEN["dlogits"], "db2": GIVEN["dlogits"]}, *PARAMETERS)
     with pytest.raises(TypeError, match="a loss is one number"):
         check_intermediates(lambda w: w * 2, {"dw": B2}, B2)
+
+
+def scores_loss(z, y):
+    most = z.max(axis=1, keepdims=True)
+    shifted = z - most
+    counts = np.exp(shifted)
+    over = counts.sum(axis=1, keepdims=True) ** -1
+    probs = counts * over
+    return -np.log(probs)[range(len(y)), y].mean()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_cancels_but_for_the_rounding_of_those_before_it_is_no_mistake(seed):
+    rng = np.random.default_rng(seed)
+    z = 3 * rng.standard_normal((8, 5))
+    y = z.argmax(axis=1)
+    counts = np.exp(z - z.max(axis=1, keepdims=True))
+    over = counts.sum(axis=1, keepdims=True) ** -1
+    probs = counts * over
+    d = {"dprobs": np.zeros_like(probs)}
+    d["dprobs"][range(8), y] = -1 / 8 / probs[range(8), y]
+    d["dover"] = (d["dprobs"] * counts).sum(axis=1, keepdims=True)
+    d["dcounts"] = d["dprobs"] * over - over**2 * d["dover"]
+    d["dshifted"] = counts * d["dcounts"]
+    d["dz"] = d["dshifted"]  # a shift of the scores is 0 to the loss: nothing comes by the largest of them
+    check_intermediates(scores_loss, d, z, y)
+    planted = {**d, "dz": d["dshifted"] * (1 + 1e-9)}
+    with pytest.raises(AssertionError, match=r"(?s)dz is not .*right before it: dprobs, dover, dcounts, dshifted"):
+        check_intermediates(scores_loss, planted, z, y)

@@ -142,7 +142,7 @@ def test_of_two_mistakes_both_are_blamed():
 def test_a_mistake_that_cancels_an_earlier_one_is_named_too():
     report = of_w11(notes.line_1a, doubled(notes.line_1b), notes.line_1c)
     assert report.first_wrong_line == "line_1b"
-    assert "makes a mistake that cancels its" in report.lines[2].reason
+    assert "line_1b is corrected, or its mistake is cancelled" in report.lines[2].reason
     assert report.lines[2].against == "line_1a"
 
 

@@ -209,6 +209,22 @@ def test_shapes_that_differ_by_an_axis_of_1_are_compared_and_then_told_of():
         assert_gradients_agree(lambda w, x, y: -x * (y / (1 + np.exp(y * (x @ w))))[:, None], loss, W, X, Y)
 
 
+def test_shapes_that_are_turned_or_lack_a_sum_are_said_of_the_parameter():
+    p = {"m": np.arange(6.0).reshape(2, 3), "v": np.array([1.0, -2.0, 0.5])}
+    of = lambda p, x: np.sum((p["m"] * p["v"] + x) ** 2)  # noqa: E731
+    x = np.array([[0.5, 1.0, -1.0], [2.0, 0.25, 0.75]])
+
+    def right(p, x):
+        d = 2 * (p["m"] * p["v"] + x)
+        return {"m": d * p["v"], "v": (d * p["m"]).sum(axis=0)}
+
+    assert_gradients_agree(right, of, p, x)
+    with pytest.raises(AssertionError, match=r"^lambda p, x: .* returns shape \(3, 2\) for p\['m'\].*it is transposed$"):
+        assert_gradients_agree(lambda p, x: {**right(p, x), "m": right(p, x)["m"].T}, of, p, x)
+    with pytest.raises(AssertionError, match=r"returns shape \(2, 3\) for p\['v'\].*its sum over axis 0 is that gradient"):
+        assert_gradients_agree(lambda p, x: {**right(p, x), "v": right(p, x)["m"] * p["m"] / p["v"]}, of, p, x)
+
+
 def test_what_is_not_followed_is_said_with_its_line_and_the_way_on():
     def uses_compiled(w):
         return np.sum(compiled(w) ** 2)

@@ -126,3 +126,35 @@ def test_a_mutant_within_an_ulp_of_constants_is_counted_apart(monkeypatch):
     assert "within an ulp of constants" in tried.summary
     assert tried.to_dict()["within_an_ulp"] == 2
     assert "ulps, which constants or rounding explain" in " ".join(str(tried).split())
+
+
+def bisected_third(x):
+    """x/3, by halvings of an interval whose length is the constant 1/3: one of them meets x/3 itself, in some readings."""
+    low, width = x * 0, 1 / 3
+    for _ in range(50):
+        width = width / 2
+        low = jnp.where(3 * (low + width) <= x, low + width, low)
+    return low + width
+
+
+@pytest.mark.parametrize("share", [1e-5, -1e-5, 1e-9])
+@pytest.mark.parametrize("numerator", [1, 3, 5, 21])
+def test_a_difference_far_beyond_what_a_bisection_leaves_is_seen_though_its_comparisons_hang_on_the_reading(
+    share, numerator
+):
+    point = np.array([numerator / 32])
+    assert compared(bisected_third, lambda x: x / 3 * (1 + share), point).outcome == "different"
+    assert compared(bisected_third, bisected_third, point).outcome == "equal"
+
+
+def test_a_branch_that_turns_only_where_several_constants_move_together_is_a_kink():
+    tenths = (0.1, 0.3, 0.6, 0.9)
+    together = sum(Fraction(float(np.spacing(c))) for c in tenths)
+    threshold = together * Fraction(9, 10) - sum(map(Fraction, tenths))  # above 0 as written; below it if all are less
+    high = float(threshold)
+    point = np.array([1.0, high, float(threshold - Fraction(high))])
+
+    def summed(x):
+        return jnp.where(sum(c * x[0] for c in tenths) + x[1] + x[2] > 0.0, x[0], 2 * x[0])
+
+    assert compared(summed, lambda x: 3 * x[0] - summed(x) * (1 + 1e-5), point).outcome == "kink"

@@ -56,6 +56,20 @@ def test_where_nothing_is_lost_there_is_no_region_and_where_all_is_there_is_one(
     assert str(Region(None, None)) == "everywhere"
 
 
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        (Region(None, None), "z is any number"),
+        (Region(-2.0, None), "z ≥ −2"),
+        (Region(None, 2.0), "z ≤ 2"),
+        (Region(-7.32, 708.4), "−7.32 ≤ z ≤ 708"),
+        (Region(-1.7701, -1.7699), "z ≈ −1.77"),
+    ],
+)
+def test_a_region_is_said_as_a_condition(region, said):
+    assert region.of("z") == said
+
+
 # Paths
 
 

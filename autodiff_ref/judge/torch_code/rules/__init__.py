@@ -5,9 +5,10 @@ from autodiff_ref.judge.torch_code.rules.elementwise import ELEMENTWISE
 from autodiff_ref.judge.torch_code.rules.indexing import INDEXING, INDEXING_WHOLE
 from autodiff_ref.judge.torch_code.rules.layers import LAYERS, LAYERS_WHOLE
 from autodiff_ref.judge.torch_code.rules.reductions import REDUCTIONS
+from autodiff_ref.judge.torch_code.rules.transforms import TRANSFORMS
 from autodiff_ref.judge.torch_code.tracing import Rule
 
-RULES: dict[str, Rule] = {**ELEMENTWISE, **REDUCTIONS, **INDEXING, **ALGEBRA, **LAYERS}
+RULES: dict[str, Rule] = {**ELEMENTWISE, **REDUCTIONS, **INDEXING, **ALGEBRA, **LAYERS, **TRANSFORMS}
 """of arrays"""
 
 SPECIAL: dict[str, Rule] = {**INDEXING_WHOLE, **ALGEBRA_WHOLE, **LAYERS_WHOLE}

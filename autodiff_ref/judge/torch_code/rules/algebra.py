@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from autodiff_ref.judge.torch_code.tracing import Operation, Rule
+from autodiff_ref.judge.torch_code.values import NotFollowedError
 
 
 def _plus_product(c: Any, a: Any, b: Any, beta: Any = 1, alpha: Any = 1) -> Any:
@@ -82,8 +83,12 @@ def _eigenvectors(operation: Operation) -> Any:
 
 
 def _singular_vectors(operation: Operation) -> Any:
-    a, (u, _, _) = operation.arrays[0], operation.out
-    left, values, right = jnp.linalg.svd(a, full_matrices=u.shape[-1] != min(a.shape[-2:]))
+    a, (u, _, vh) = operation.arrays[0], operation.out
+    if u.numel() and max(u.shape[-1], vh.shape[-2]) > min(a.shape[-2:]):
+        raise NotFollowedError(
+            "_linalg_svd", "full_matrices=True for a matrix that is not square: vectors of its null space"
+        )
+    left, values, right = jnp.linalg.svd(a, full_matrices=False)
     if not u.numel():
         return None, values, None
     alike = jnp.sum(left * jnp.asarray(u.numpy()), axis=-2, keepdims=True)
@@ -142,7 +147,8 @@ def _distances_backward(g: Any, a: Any, b: Any, p: float, distances: Any) -> Any
 
 ALGEBRA: dict[str, Rule] = {
     **dict.fromkeys(("mm", "bmm", "mv"), jnp.matmul),
-    **dict.fromkeys(("dot", "vdot"), jnp.dot),
+    "dot": jnp.dot,
+    "vdot": jnp.vdot,
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _plus_product),
     "linalg_cross": lambda a, b, dim=-1: jnp.cross(a, b, axis=dim),
     "linalg_inv_ex": lambda a, **_: (jnp.linalg.inv(a), None),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from autodiff_ref.judge.torch_code.tracing import Rule
-from autodiff_ref.judge.torch_code.values import DTYPES
+from autodiff_ref.judge.torch_code.values import DTYPES, apart, as_dtype
 
 WHOLE_POWER = 64
 """a float exponent that is a whole number up to here is that: x ** 2.0 is x · x"""
@@ -15,12 +15,12 @@ WHOLE_POWER = 64
 
 def real(x: Any) -> Any:
     """Integers as floats of PyTorch's default precision."""
-    return x if jnp.issubdtype(jnp.result_type(x), jnp.floating) else jnp.asarray(x).astype(jnp.float32)
+    return x if jnp.issubdtype(jnp.result_type(x), jnp.inexact) else jnp.asarray(x).astype(jnp.float32)
 
 
 def cast(x: Any, dtype: Any) -> Any:
     """In a dtype of PyTorch, None for its own."""
-    return x if dtype is None else x.astype(DTYPES[dtype])
+    return x if dtype is None else as_dtype(x, DTYPES[dtype])
 
 
 def _of_reals(f: Rule) -> Rule:
@@ -61,7 +61,7 @@ def _new(number: float) -> Rule:
 
 
 def _copied(x: Any, y: Any, *_: Any) -> Any:
-    return jnp.broadcast_to(y, x.shape).astype(x.dtype)
+    return as_dtype(jnp.broadcast_to(y, x.shape), x.dtype)
 
 
 def _no_number(x: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Any:
@@ -179,6 +179,12 @@ _FUNCTIONS: dict[str, Rule] = {
     "hardtanh": lambda x, low=-1, high=1: clamp(x, low, high),
     "masked_fill": lambda x, mask, value: jnp.where(mask, jnp.asarray(value).astype(x.dtype), x),
     "nan_to_num": _no_number,
+    "angle": jnp.angle,
+    "complex": lax.complex,
+    "polar": lambda size, angle: lax.complex(size * jnp.cos(angle), size * jnp.sin(angle)),
+    **dict.fromkeys(("conj_physical", "_conj_physical", "_conj_copy"), jnp.conj),
+    "view_as_real_copy": apart,
+    "view_as_complex_copy": lambda x: lax.complex(x[..., 0], x[..., 1]),
 }
 
 _MADE: dict[str, Rule] = {

@@ -83,7 +83,7 @@ def _norm(x: Any, order: Any = 2, dim: Any = None, keepdim: bool = False, dtype:
     order, x = 2 if order is None else order, cast(x, dtype)
     over: dict[str, Any] = {"axis": axes(dim, x), "keepdims": keepdim}
     if order == 2:
-        return jnp.sqrt(jnp.sum(x * x, **over))
+        return jnp.sqrt(jnp.sum((x * jnp.conj(x)).real, **over))
     if order == 1:
         return jnp.sum(jnp.abs(x), **over)
     if order == 0:

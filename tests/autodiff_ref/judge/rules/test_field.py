@@ -5,9 +5,12 @@ import jax.numpy as jnp
 import jax.scipy.special as special
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autodiff_ref import judge_rule
 from manual_grad import bits, intervals, positives, reals
+from tests.combinations import few_or_many
 
 
 def of_kind(report, kind):
@@ -109,6 +112,21 @@ def test_a_series_is_not_wrong(name, f, at):
     report = judge_rule(f, at=at)
     assert report.ok, report
     assert not {"WRONG", "NaN"} & set(report.counts)
+
+
+@settings(max_examples=few_or_many(4, 40), deadline=None)
+@given(st.integers(48, 56))
+def test_of_a_rule_no_more_is_asked_than_of_the_functions_in_it(k):
+    """The derivative of i1e is cut off at 2⁻⁵²: an ulp or two, of a function that is itself off by as many."""
+    report = judge_rule(special.i1e, domain=(reals(),), at=[2.0**-k])
+    assert report.ok, report
+
+    @jax.custom_jvp
+    def ruled(x):
+        return special.i1e(x)
+
+    ruled.defjvp(lambda primals, tangents: (ruled(*primals), (1 + 2.0**-44) * jax.jvp(special.i1e, primals, tangents)[1]))
+    assert judge_rule(ruled, domain=(reals(),), at=[2.0**-k]).verdict == "WRONG"
 
 
 @pytest.mark.parametrize("f", [jnp.sort, jnp.median])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_ref import Relative, assert_rule, judge_rule
-from manual_grad import intervals, positives, reals
+from manual_grad import intervals, positives, reals, symmetric
 
 
 def with_rule(f, slope, name="ruled"):
@@ -291,3 +291,123 @@ def test_implicit_rules_are_judged_by_their_equation():
 
 def test_an_iteration_is_not_called_wrong():
     assert "WRONG" not in judge_rule(newton(1), domain=positives()).counts
+
+
+@pytest.mark.parametrize("bent", [jnp.abs, lambda x: jnp.maximum(x, 0)])
+@pytest.mark.parametrize("others", [1, 2])
+def test_where_one_argument_has_a_kink_the_others_are_judged(bent, others):
+    """A kink in x, or in two arguments together, is no excuse for the derivative by another one."""
+
+    def f(x, y, z):
+        first = bent(x) if others == 1 else jnp.minimum(jnp.abs(x), jnp.abs(y))
+        return first + jnp.sin(z) + (y if others == 1 else 0.0)
+
+    made = jax.custom_jvp(f)
+
+    @made.defjvp
+    def rule(primals, tangents):
+        x, y, z = primals
+        right = jax.grad(f, argnums=(0, 1, 2))(x, y, z)
+        by_z = jnp.where((x == 0) & (y == 0), -1.0, right[2])
+        return f(x, y, z), right[0] * tangents[0] + right[1] * tangents[1] + by_z * tangents[2]
+
+    report = judge_rule(made, at=[(0.0, 0.0, 0.5)])
+    wrong = {e.name for e in report.entries if e.kind == "WRONG"}
+    assert wrong == {"∂f/∂z"}
+    assert {e.name for e in report.entries if e.kind == "kink"} >= {"∂f/∂x"}
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-30, 1.0, 1e30, 1e200])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_steps_are_right_at_every_size_of_the_argument(size, sign):
+    """Relative to small numbers, and no larger than 1: a period and a step of ⌊x⌋ are seen at 1e200."""
+    right = {
+        "x/(1 + |x|)": (lambda x: x / (1 + jnp.abs(x)), lambda x: 1 / (1 + jnp.abs(x)) ** 2),
+        "sin": (jnp.sin, jnp.cos),
+        "⌊x⌋": (jnp.floor, jnp.zeros_like),
+        "⌊x²⌋": (lambda x: jnp.floor(x * x), jnp.zeros_like),
+        "a difference": (lambda x: jnp.stack([x, -x])[0] - sign * size, jnp.ones_like),
+    }
+    for name, (f, slope) in right.items():
+        x = sign * size * 1.25
+        good = judge_rule(with_rule(f, slope), at=[x])
+        assert not {"WRONG", "NaN", "kink", "undecided"} & set(good.counts), (name, str(good))
+        bad = judge_rule(with_rule(f, lambda x, slope=slope: slope(x) + 1.0 + 1e-3 * jnp.abs(slope(x))), at=[x])
+        assert bad.counts.get("WRONG") or name.startswith("⌊"), (name, str(bad))
+
+
+def test_a_rule_right_for_an_identity_excuses_nothing():
+    """Only a rule that changes the gradient of what it returns as it is can be what is meant."""
+    same = with_rule(lambda x: x, jnp.ones_like, "same")
+    wrong = with_rule(jnp.sin, lambda x: 2 * jnp.cos(x), "wrong")
+    assert judge_rule(lambda x: wrong(same(x)), domain=reals()).verdict == "WRONG"
+    half = with_rule(lambda x: x, lambda x: 0.5 * jnp.ones_like(x), "half")
+    assert judge_rule(lambda x: jnp.sin(half(x)), domain=reals()).verdict == "meant so"
+
+
+def test_mistakes_that_cancel_are_told_as_that():
+    double = with_rule(jnp.sin, lambda x: 2 * jnp.cos(x), "double")
+    half = with_rule(jnp.arctan, lambda x: 0.5 / (1 + x * x), "half")
+    report = judge_rule(lambda x: half(double(x)), domain=reals())
+    assert report.verdict == "WRONG"
+    assert {f.rule for f in report.findings if f.kind == "WRONG"} == {"double", "half"}
+    assert all("f as a whole is right" in f.note for f in report.findings if f.kind == "WRONG")
+
+
+def test_a_rule_that_raises_is_told_as_that():
+    @jax.custom_jvp
+    def f(x):
+        return x * x
+
+    @f.defjvp
+    def rule(primals, tangents):
+        raise NotImplementedError("no derivative by design")
+
+    report = judge_rule(f, domain=reals())
+    assert report.verdict == "raises"
+    assert not report.ok
+    assert report.exit_code == 3
+    assert "no derivative by design" in str(report)
+
+
+def bisected(f, low, high):
+    """The root of an increasing function between two numbers."""
+
+    def step(ends):
+        middle = (ends[0] + ends[1]) / 2
+        return jnp.where(f(middle) > 0, ends[0], middle), jnp.where(f(middle) > 0, middle, ends[1])
+
+    return jax.lax.while_loop(lambda ends: ends[1] - ends[0] > 1e-12, step, (low, high))[0]
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(1.0, ""), (-1.0, "WRONG"), (0.0, "WRONG"), (1.1, "WRONG")])
+def test_an_iteration_is_judged_by_what_it_approximates(share, verdict):
+    """The value of a bisection is constant piece by piece; its rule is by the theorem of implicit functions."""
+
+    @jax.custom_jvp
+    def root(a):
+        return bisected(lambda y: y**3 + y - a, -8.0 + 0 * a, 8.0 + 0 * a)
+
+    @root.defjvp
+    def rule(primals, tangents):
+        y = root(primals[0])
+        return y, share * tangents[0] / (3 * y * y + 1)
+
+    report = judge_rule(root, domain=(intervals(1.0, 5.0),))
+    assert report.verdict == verdict or (not verdict and "WRONG" not in report.counts)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(2, 4), st.floats(0.5, 2.0))
+def test_symmetric_and_triangular_arguments_move_within_their_domain(n, share):
+    """A rule may say what it likes of an entry that cannot move alone: the sum over both triangles is what counts."""
+
+    def energy(a):
+        return jnp.sum(jnp.tril(a) ** 2)
+
+    made = jax.custom_jvp(energy)
+    made.defjvp(lambda p, t: (energy(p[0]), jnp.sum(2 * share * jnp.tril(p[0], -1) * t[0]
+                              + 2 * (1 - share) * jnp.triu(p[0], 1) * t[0] + 2 * jnp.eye(n) * p[0] * t[0])))  # fmt: skip
+    assert judge_rule(made, domain=(symmetric(n),)).verdict == "right"
+    if share != 1:
+        assert judge_rule(made, domain=(reals(n, n),)).verdict == "WRONG"

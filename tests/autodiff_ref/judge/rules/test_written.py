@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import manual_grad.domains
 from autodiff_ref import judge_rule
 from autodiff_ref.cli.app import app
-from autodiff_ref.judge.rules.catalogue import CATALOGUE
+from autodiff_ref.judge.rules.catalogue import catalogue, rows_of
 from autodiff_ref.judge.rules.library import failed
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
@@ -53,9 +53,22 @@ def test_inputs_are_literals():
             inputs_of(text)
 
 
-def test_every_row_of_the_catalogue_is_a_domain():
-    for row in CATALOGUE.values():
-        assert domain_of(row.domain)
+def test_every_row_of_the_catalogue_is_a_call_with_domains():
+    assert len(catalogue()) > 1200
+    assert len({row.text for row in catalogue()}) == len(catalogue())
+    for row in catalogue():
+        assert row.expression.domain
+        assert row.expression.callee
+
+
+def test_what_a_row_claims():
+    text = "f.g(reals())  within 1e-9  # measured\n# a remark\n\nf.h(reals(), 2.)  meant so: scales\nf.k(reals())\n"
+    within, meant, plain = rows_of(text)
+    assert (within.text, within.within, within.intent) == ("f.g(reals())", 1e-9, "")
+    assert (meant.text, meant.within, meant.intent) == ("f.h(reals(), 2.)", None, "scales")
+    assert (plain.within, plain.intent) == (None, "")
+    with pytest.raises(ValueError, match="neither"):
+        list(rows_of("f.g(reals())  exactly"))
 
 
 def test_domains_by_annotations_and_by_probing():

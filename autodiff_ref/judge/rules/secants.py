@@ -1,0 +1,75 @@
+"""What an iteration to a tolerance approximates, by difference quotients over steps far larger than that tolerance.
+
+The value of a bisection is constant piece by piece, and that of a truncated series has another slope than what it
+approaches. But over a step h both are off by no more than their tolerance τ, so that a quotient is off by τ/h at most.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autodiff_ref.judge.balls import precision
+from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.rules.subject import Subject
+
+_WIDEST = (4, 7)
+"""central quotients with the steps 2^-k, 2^-(k+1), …, relative to the argument, from each of these k on"""
+
+_LEVELS = 4
+"""so many steps, extrapolated to 0"""
+
+FOUND = 1e-3
+"""An iteration that is meant to find a value finds three digits of it."""
+
+_BITS = 160
+
+
+@dataclass(frozen=True)
+class Secant:
+    """A derivative by quotients over large steps."""
+
+    value: float
+    error: float
+    """an estimate, by how far the last extrapolations differ, and by what an ulp of the value makes of it"""
+    reach: float
+    """how far it would be off if no more than three digits of the value were right"""
+
+
+def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: int) -> list[Secant | None]:
+    """The derivative of each output by one entry of a leaf; None where the function has no value nearby."""
+    x = float(np.ravel(leaves[leaf])[place])
+    scale = 2.0 ** np.floor(np.log2(abs(x))) if x else 1.0
+    found: list[Secant | None] = [None] * sum(subject.out_sizes)
+    for widest in _WIDEST:
+        steps = [float(scale) * 2.0 ** -(widest + k) for k in range(_LEVELS)]
+        values = [[_values(subject, leaves, leaf, place, sign * step) for sign in (1, -1)] for step in steps]
+        for i, old in enumerate(found):
+            ends = [(up[i], down[i]) for up, down in values]
+            if not all(np.isfinite(v) for pair in ends for v in pair):
+                continue
+            made = _extrapolated(ends, steps, float(scale))
+            if old is None or made.error < old.error:
+                found[i] = made
+    return found
+
+
+def _values(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: int, step: float) -> list[float]:
+    moved = [np.array(x) for x in leaves]
+    moved[leaf] = moved[leaf].astype(np.float64)
+    moved[leaf].flat[place] += step
+    with precision(_BITS):
+        values, unresolved = subject.run(moved, leaves)
+        return [float("nan")] * len(values) if unresolved else [float(v) if v.is_finite() else float("nan") for v in values]
+
+
+def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float], scale: float) -> Secant:
+    """Richardson's: a central quotient errs by a series in h², so that halving h takes away one term after the other."""
+    row = [(up - down) / (2 * step) for (up, down), step in zip(ends, steps, strict=True)]
+    largest = max(abs(v) for pair in ends for v in pair)
+    before = row[-1]
+    for level in range(1, len(steps)):
+        before = row[-1]
+        row = [fine + (fine - coarse) / (4.0**level - 1) for coarse, fine in itertools.pairwise(row)]
+    return Secant(row[0], abs(row[0] - before) + largest * ULP / steps[-1], FOUND * largest / scale)
