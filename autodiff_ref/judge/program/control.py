@@ -27,7 +27,7 @@ def _stable(
         carry = after
 
 
-def _scan_widths(params: Params) -> tuple[int, int]:
+def scan_widths(params: Params) -> tuple[int, int]:
     """How many of a scan's operands are constants, and how many are carried; jax 0.12 says so in another way."""
     if "num_carry" in params:
         return params["num_consts"], params["num_carry"]
@@ -96,7 +96,7 @@ class Scan:
     def of(cls, subplan: Subplan, equation: Equation) -> "Scan":
         """Its operands are constants, what is carried, and what is taken row by row."""
         params = equation.params
-        n_consts, n_carry = _scan_widths(params)
+        n_consts, n_carry = scan_widths(params)
         order = range(params["length"])
         flags = [operand.label for operand in equation.operands]
         consts, carry, rows = flags[:n_consts], flags[n_consts : n_consts + n_carry], flags[n_consts + n_carry :]

@@ -10,7 +10,8 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
-from autodiff_ref.judge.program.plans import Plan
+from autodiff_ref.judge.program.control import scan_widths
+from autodiff_ref.judge.program.plans import Plan, aval_of
 from autodiff_ref.judge.program.walk import CALLS, Planner
 
 CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
@@ -194,12 +195,47 @@ def named_calls_in(eqn: Any) -> Iterator[tuple[Named, bool]]:
         yield from named_calls(body)
 
 
-def iterates(jaxpr: Any) -> bool:
-    """Whether a program holds a loop that ends by a comparison, as an iteration to a tolerance does."""
+def iterates(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program holds a loop that decides by comparisons when to end, or what of its state to keep.
+
+    So do an iteration to a tolerance, and a bisection of so many steps.
+    """
     return any(
-        eqn.primitive.name == "while" or any(iterates(body) for body in core.jaxprs_in_params(eqn.params))
+        eqn.primitive.name == "while"
+        or (eqn.primitive.name == "scan" and _keeps_or_replaces(eqn))
+        or any(iterates(body) for body in core.jaxprs_in_params(eqn.params))
         for eqn in jaxpr.eqns
     )
+
+
+def _keeps_or_replaces(scan: core.JaxprEqn) -> bool:
+    """Whether a loop's body hands on a real of its state as it is, or another one in its place, by a condition."""
+    body: core.Jaxpr = scan.params["jaxpr"].jaxpr
+    widths = scan_widths(scan.params)
+    carried = set(body.invars[widths[0] : sum(widths)])
+    return any(
+        isinstance(choice, core.Var) and choice in carried
+        for var in body.outvars[: widths[1]]
+        for choice in _choices(body, var)
+        if jax.numpy.issubdtype(aval_of(var).dtype, np.floating)
+    )
+
+
+def _choices(jaxpr: core.Jaxpr, result: core.Var | core.Literal) -> Sequence[core.Var | core.Literal]:
+    """The atoms of which a condition takes one as a result; none where it is computed otherwise."""
+    for eqn in jaxpr.eqns:
+        place = next((k for k, var in enumerate(eqn.outvars) if var is result), None)
+        if place is None:
+            continue
+        if eqn.primitive.name == "select_n":
+            return eqn.invars[1:]
+        if eqn.primitive.name in CALLS:
+            inner = eqn.params[CALLS[eqn.primitive.name]]
+            body: core.Jaxpr = getattr(inner, "jaxpr", inner)
+            outside = dict(zip(body.invars, eqn.invars, strict=True))
+            chosen = _choices(body, body.outvars[place])
+            return [outside.get(atom, atom) if isinstance(atom, core.Var) else atom for atom in chosen]
+    return ()
 
 
 def has_symbolic_zeros(jaxpr: Any) -> bool:

@@ -138,6 +138,9 @@ def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], ma
         # of a rule that has the slope of the iterate, as 0 of a bisection's, that says nothing
         if old.kind != "WRONG" and not (old.kind == "right" and subject.ruled):
             continue
+        if not is_moderate(leaves):  # so many steps, or a tolerance, may not be meant for it
+            made[k] = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
+            continue
         row, leaf, place = subject.place(k)
         if (leaf, place) not in known:
             known[leaf, place] = secants(subject, leaves, leaf, place)

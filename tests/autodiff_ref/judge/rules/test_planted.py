@@ -293,6 +293,30 @@ def test_an_iteration_is_not_called_wrong():
     assert "WRONG" not in judge_rule(newton(1), domain=positives()).counts
 
 
+def bisection(factor):
+    """√a within brackets that depend on a, in so many steps, and the derivative of √a."""
+
+    @jax.custom_jvp
+    def root(a):
+        def halved(_, bracket):
+            low, high = bracket
+            middle = (low + high) / 2
+            return jnp.where(middle * middle < a, middle, low), jnp.where(middle * middle < a, high, middle)
+
+        return jax.lax.fori_loop(0, 60, halved, (0.0 * a, 1.0 + a))[0]
+
+    root.defjvp(lambda primals, tangents: (root(*primals), factor / (2 * jnp.sqrt(primals[0])) * tangents[0]))
+    return root
+
+
+def test_a_bisection_of_so_many_steps_is_an_iteration():
+    """Its steps have another derivative than what it finds."""
+    assert "WRONG" not in judge_rule(bisection(1.0), domain=positives(), at=[2.0, 0.3]).counts
+    report = judge_rule(bisection(2.0), domain=positives(), at=[2.0])
+    assert report.verdict == "WRONG"
+    assert (report.findings[0].at, report.findings[0].true) == ("a=1", "0.5")
+
+
 @pytest.mark.parametrize("bent", [jnp.abs, lambda x: jnp.maximum(x, 0)])
 @pytest.mark.parametrize("others", [1, 2])
 def test_where_one_argument_has_a_kink_the_others_are_judged(bent, others):
