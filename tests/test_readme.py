@@ -72,6 +72,25 @@ def test_the_tests_that_the_readme_shows_pass(there):
         test()
 
 
+def test_the_layers_that_the_readme_shows_pass_and_a_mistake_in_each_is_found(there):
+    text = marked("file")["test_layers.py"]
+    found = runpy.run_path("test_layers.py")
+    tests = [name for name in found if name.startswith("test_")]
+    assert len(tests) == 3
+    for name in tests:
+        found[name]()
+    for name, right, wrong in (
+        ("test_a_layer", "dout.sum(axis=0)", "dout.mean(axis=0)"),
+        ("test_each_step", "da * (1 - a**2)", "da * (1 - a)"),
+        ("test_a_spectrum", "3 * v", "2 * v"),
+    ):
+        assert right in text
+        mistaken: dict[str, Any] = {"__name__": "mistaken"}
+        exec(text.replace(right, wrong), mistaken)
+        with pytest.raises(AssertionError):
+            mistaken[name]()
+
+
 def test_the_readme_shows_how_its_gradient_fails_without_the_minus_sign():
     there: dict[str, Any] = {}
     exec(marked("file")["test_mine.py"].replace("return -x.T", "return x.T"), there)

@@ -245,6 +245,8 @@ def _variable(key: str, names: list[str]) -> str:
 
 
 def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Any, given: list[Any]) -> _Judged:
+    if np.dtype(program.closed.out_avals[1 + program.names.index(name)].dtype).kind == "c":
+        raise TypeError(f"`{name}` is complex, and {key} is not judged: give the gradients by its real and imaginary part")
     count, places = len(program.arrays), [1 + program.names.index(each) for each in (*earlier, name)]
 
     def gradient(*leaves: Any) -> Any:
