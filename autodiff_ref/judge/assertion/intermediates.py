@@ -33,7 +33,7 @@ from autodiff_ref.judge.numpy_code.makers import names_in, replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
-from autodiff_ref.judge.program.plans import Array
+from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
 from autodiff_ref.trees import Function, PyTree
@@ -248,6 +248,8 @@ def _variable(key: str, names: list[str]) -> str:
 
 
 def _judge(program: _Program, key: str, name: str, earlier: list[str], value: ArrayLike, given: list[ArrayLike]) -> _Judged:
+    if np.dtype(aval_of(program.closed.jaxpr.outvars[1 + program.names.index(name)]).dtype).kind == "c":
+        raise TypeError(f"`{name}` is complex, and {key} is not judged: give the gradients by its real and imaginary part")
     count, places = len(program.arrays), [1 + program.names.index(each) for each in (*earlier, name)]
 
     def gradient(*leaves: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend import core
 
-from autodiff_ref import assert_gradients_agree, verify
+from autodiff_ref import assert_backward_agrees, assert_gradients_agree, check_intermediates, verify
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.program.pairs import in_reals
@@ -227,3 +227,37 @@ def test_a_complex_loss_and_writing_into_a_part_are_refused_in_words_of_our_own(
 
     with pytest.raises(TypeError, match="read-only"):
         assert_gradients_agree(lambda z: 2 * z.conj(), overwritten, Z)
+
+
+def test_steps_may_be_complex_between_those_that_are_judged():
+    x, k = X[:4], np.arange(4.0)
+
+    def loss(x):
+        spectrum = np.fft.fft(x)
+        power = np.abs(spectrum) ** 2
+        return np.sum(power * k)
+
+    dx = 8 * np.fft.ifft(k * np.fft.fft(x)).real
+    check_intermediates(loss, {"dpower": k, "dx": dx}, x)
+    with pytest.raises(AssertionError, match="dx is not"):
+        check_intermediates(loss, {"dpower": k, "dx": dx / 4}, x)
+    with pytest.raises(TypeError, match="`spectrum` is complex"):
+        check_intermediates(loss, {"dspectrum": k, "dx": dx}, x)
+
+
+def test_a_backward_whose_steps_are_complex_is_judged_and_one_of_complex_arguments_refused():
+    def powers(x):
+        spectrum = np.fft.rfft(x)
+        return np.abs(spectrum) ** 2, (spectrum, len(x))
+
+    def powers_backward(dout, cache):
+        spectrum, n = cache
+        full = np.zeros(n, dtype=complex)
+        full[: len(spectrum)] = 2 * dout * spectrum
+        return (np.fft.ifft(full) * n).real
+
+    assert_backward_agrees(powers, powers_backward, X)
+    with pytest.raises(AssertionError, match="2 times what it should be"):
+        assert_backward_agrees(powers, lambda dout, cache: 2 * powers_backward(dout, cache), X)
+    with pytest.raises(TypeError, match="complex arguments and outputs are not judged here"):
+        assert_backward_agrees(lambda z: (2j * z, z), lambda dout, z: -2j * dout, Z)
