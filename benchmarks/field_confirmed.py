@@ -212,6 +212,32 @@ def x_log(x: Any, log: Any) -> Any:
     return mp.mpf(0) if x == 0 else x * log
 
 
+def normal_between(loc: Any, scale: Any, low: Any, high: Any, x: Any) -> Any:
+    inside = normal_cdf((high - loc) / scale) - normal_cdf((low - loc) / scale)
+    return normal_log_prob(loc, scale, x) - mp.log(inside)
+
+
+def poisson_entropy(mu: Any) -> Any:
+    logs = [k * mp.log(mu) - mu - mp.loggamma(k + 1) for k in range(120)]
+    return -sum(mp.exp(log) * log for log in logs)
+
+
+def householder(a: Any) -> Any:
+    """R of LAPACK's QR factors of a matrix with two columns."""
+    m = mp.matrix(a)
+    for k in range(2):
+        column = [m[i, k] for i in range(k, m.rows)]
+        if not any(column[1:]):
+            continue
+        beta = -mp.sign(column[0] or 1) * mp.sqrt(sum(v * v for v in column))
+        v = [column[0] - beta, *column[1:]]
+        for j in range(k, 2):
+            along = 2 * sum(v[i] * m[k + i, j] for i in range(len(v))) / sum(x * x for x in v)
+            for i in range(len(v)):
+                m[k + i, j] -= along * v[i]
+    return [[m[i, j] if j >= i else mp.mpf(0) for j in range(2)] for i in range(2)]
+
+
 def generalized_normal_cdf(x: Any, beta: Any) -> Any:
     return (1 + mp.sign(x) * mp.gammainc(1 / beta, 0, abs(x) ** beta, regularized=True)) / 2
 
@@ -301,6 +327,12 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "jax.scipy.stats.betabinom.logpmf(integers(0, 4), 4": lambda k, a, b: beta_binomial(a, b, 4, k),
     "jax.scipy.stats.betabinom.pmf(integers(0, 4), 4": lambda k, a, b: mp.exp(beta_binomial(a, b, 4, k)),
     "jax.scipy.stats.gennorm.cdf": generalized_normal_cdf,
+    "jax.scipy.stats.poisson.entropy": poisson_entropy,
+    "jax.numpy.linalg.qr(reals(3, 2))[1]": householder,
+    "numpyro.distributions.TruncatedNormal(reals(), positives(), low=constants(-1.), high=constants(2.)).log_prob": (
+        normal_between
+    ),
+    "jax.scipy.cluster.vq.vq": lambda x, codes: [min(mp.norm(mp.matrix(a) - mp.matrix(c)) for c in codes) for a in x],
     "jaxopt.projection.projection_l2_ball": l2_ball,
 }
 """by the beginning of what is typed; the longest that fits counts"""
@@ -359,7 +391,7 @@ def true_slope(f: Callable[..., Any], args: Sequence[Any], argument: int, place:
     return found
 
 
-def by_jax(name: str, args: Sequence[Any], argument: int) -> np.ndarray:
+def by_jax(name: str, args: Sequence[Any], argument: int, forward: bool) -> np.ndarray:
     """JAX's Jacobian by one argument, flattened to (outputs, entries)."""
     function = expression_of(name).function()
     with jax.enable_x64(True):
@@ -370,7 +402,7 @@ def by_jax(name: str, args: Sequence[Any], argument: int) -> np.ndarray:
             return jax.numpy.concatenate([jax.numpy.ravel(out) for out in jax.tree.leaves(function(*every))])
 
         try:
-            made = jax.jacrev(of)(given[argument])
+            made = (jax.jacfwd if forward else jax.jacrev)(of)(given[argument])
         except Exception:
             made = jax.jacfwd(of)(given[argument])
         return np.asarray(made).reshape(np.shape(made)[0], -1)
@@ -400,7 +432,7 @@ def confirmed(name: str, finding: dict[str, Any]) -> str:
     scale = max(abs(true), mp.mpf("1e-300"))
     if any(abs(slope - true) > mp.mpf("1e-15") * max(scale, mp.mpf("1e-5")) for slope in slopes):
         return f"quotients differ: {[mp.nstr(slope, 12) for slope in slopes]}"
-    jax_says = float(by_jax(name, args, argument)[row, place])
+    jax_says = float(by_jax(name, args, argument, finding["note"].startswith("forward"))[row, place])
     gap = abs(jax_says - true) / scale
     print(f"{name[:100]:100} {finding['name']:18} JAX {jax_says!r:24} true {mp.nstr(true, 17):24} off {float(gap):.1e}")
     return "" if not np.isfinite(jax_says) or gap > 1e-10 else "JAX has the right value"
