@@ -153,7 +153,7 @@ def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
         return unknown
     gap, size = abs(by_jax - found.value), max(abs(found.value), abs(by_jax))
     made = replace(old, true=f"{found.value:.10g}", gap=gap / abs(found.value) if found.value else gap, note=BY_SECANTS)
-    if gap > CLEAR * (found.error + found.reach):
+    if gap > CLEAR * found.error + found.reach:
         return replace(made, kind="WRONG")
     if old.kind == "right":
         return old
@@ -211,7 +211,9 @@ def _beside(
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if not value.is_finite() and (not truth.by_jax[k].is_finite() or not is_moderate(leaves) or in_floats(k)):
+        # 0 · ∞ of another entry, that has no derivative, is no mistake
+        excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves)
+        if not value.is_finite() and (excused or in_floats(k)):
             continue
         kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
         if kind != "NaN" and value.rel_accuracy_bits() < 60:
@@ -266,6 +268,7 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
+        gap = 0.0 if same(arb(got), truth.entries[k]) else gap
         kind: Kind = "right" if gap <= LOST else "WRONG" if is_moderate(leaves) else "accuracy"
         made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), old.true, gap, "in float64", old.order)
 

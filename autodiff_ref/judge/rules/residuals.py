@@ -6,7 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-LEAKS = "its backward half reads what the forward half kept outside of its residuals: a leaked tracer under `jit`"
+LEAKS = (
+    "its backward half raises {} under `jit`: what it needs has to come through the residuals, a leaked tracer does not do"
+)
 CHANGES = "its backward half changes what it was handed: used twice, one pullback gives two answers"
 
 
@@ -39,13 +41,12 @@ def residual_mistake(function: Callable[..., list[Any]], leaves: Sequence[np.nda
             return CHANGES
         if not all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(first, second, strict=True)):
             return CHANGES
-        traced = lambda *xs: jax.vjp(of, *xs)[1](bars)  # noqa: E731
         try:
-            jax.make_jaxpr(traced)(*at)
-        except Exception:  # whatever comes of a tracer where it does not belong
-            try:
-                with jax.checking_leaks():  # slow: everything is traced anew
-                    jax.make_jaxpr(traced)(*at)
-            except Exception as error:
-                return LEAKS if "Leaked" in str(error) else ""
+            jax.jit(of)(*at)
+        except Exception:  # the function itself is none for `jit`
+            return ""
+        try:
+            jax.vjp(jax.jit(of), *at)[1](bars)
+        except Exception as error:
+            return LEAKS.format(type(error).__name__)
     return ""

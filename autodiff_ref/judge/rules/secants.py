@@ -34,7 +34,7 @@ class Secant:
     error: float
     """an estimate, by how far the last extrapolations differ, and by what an ulp of the value makes of it"""
     reach: float
-    """how far it would be off if no more than three digits of the value were right"""
+    """how far the quotient over the widest step would be off if no more than three digits of the value were right"""
 
 
 def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: int) -> list[Secant | None]:
@@ -49,7 +49,7 @@ def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
             ends = [(up[i], down[i]) for up, down in values]
             if not all(np.isfinite(v) for pair in ends for v in pair):
                 continue
-            made = _extrapolated(ends, steps, float(scale))
+            made = _extrapolated(ends, steps)
             if old is None or made.error < old.error:
                 found[i] = made
     return found
@@ -64,7 +64,7 @@ def _values(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
         return [float("nan")] * len(values) if unresolved else [float(v) if v.is_finite() else float("nan") for v in values]
 
 
-def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float], scale: float) -> Secant:
+def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float]) -> Secant:
     """Richardson's: a central quotient errs by a series in h², so that halving h takes away one term after the other."""
     row = [(up - down) / (2 * step) for (up, down), step in zip(ends, steps, strict=True)]
     largest = max(abs(v) for pair in ends for v in pair)
@@ -72,4 +72,4 @@ def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float], s
     for level in range(1, len(steps)):
         before = row[-1]
         row = [fine + (fine - coarse) / (4.0**level - 1) for coarse, fine in itertools.pairwise(row)]
-    return Secant(row[0], abs(row[0] - before) + largest * ULP / steps[-1], FOUND * largest / scale)
+    return Secant(row[0], abs(row[0] - before) + largest * ULP / steps[-1], 2 * FOUND * largest / steps[0])

@@ -353,20 +353,28 @@ def tridiagonal(low, diagonal, high, b):
     return (np.array([list(mpmath.lu_solve(full, mpmath.matrix(list(column)))) for column in b.T]).T,)
 
 
-def reflections_of(a):
-    """R, with v below its diagonal, and τ: H = I − τ v vᵀ takes a column to −sign(α) ‖column‖ in its first entry."""
-    made, factors = a.copy(), []
-    for k in range(min(a.shape)):
-        alpha, below = made[k, k], made[k + 1 :, k].copy()
-        if not any(below):
-            factors.append(mpmath.mpf(0))
-            continue
-        beta = mpmath.norm([alpha, *below]) * (-1 if alpha >= 0 else 1)
-        v = np.array([mpmath.mpf(1), *(below / (alpha - beta))])
-        factors.append((beta - alpha) / beta)
-        made[k:, k:] = made[k:, k:] - factors[k] * np.outer(v, v @ made[k:, k:])
+def reflections(a):
+    """LAPACK's geqrf: (H, τ) with R on and above the diagonal of H, and what is not 0 or 1 of each v below it."""
+    made, factors = np.array(a), []
+    for k in range(min(made.shape)):
+        column = made[k:, k]
+        length = mpmath.sqrt(sum(x * x for x in column))
+        beta = column[0] if not any(column[1:]) else -mpmath.sign(column[0] or 1) * length
+        tau = (beta - column[0]) / beta if any(column[1:]) else mpmath.mpf(0)
+        v = np.array([mpmath.mpf(1), *(column[1:] / (column[0] - beta) if tau else column[1:] * 0)])
+        made[k:, k:] = made[k:, k:] - tau * np.outer(v, v @ made[k:, k:])
         made[k + 1 :, k] = v[1:]
-    return made.T, np.array(factors)
+        factors.append(tau)
+    return made, np.array(factors)
+
+
+def multiplied(transposed, on_the_left):
+    def of(a, factors, c):
+        (q,) = reflected(np.concatenate([a, a[:, :1] * 0], axis=1), factors)
+        q = q.T if transposed else q
+        return ((q @ c) if on_the_left else (c @ q),)
+
+    return of
 
 
 def reflected(a, factors):
@@ -374,11 +382,7 @@ def reflected(a, factors):
     for k, tau in enumerate(factors):
         v = np.array([mpmath.mpf(0)] * k + [mpmath.mpf(1), *a[k + 1 :, k]])
         made = made - tau * np.outer(made @ v, v)
-    return made
-
-
-def reflections(rng):
-    return draw(rng, 2, 4, 3), draw(rng, 2, 3), draw(rng, 2, 4, 2)
+    return (made[:, : a.shape[1]],)
 
 
 SPECTRAL = {
@@ -392,16 +396,21 @@ SPECTRAL = {
     "householder_product": (
         lambda rng: (draw(rng, 2, 4, 3), draw(rng, 2, 3)),
         lax.linalg.householder_product,
-        matrices(lambda a, factors: [reflected(a, factors)[:, : a.shape[1]]]),
+        matrices(reflected),
     ),
-    "geqrf": (one(2, 4, 3), lambda a: jnp.linalg.qr(a, mode="raw"), matrices(reflections_of)),
-    "geqrf, wide": (one(2, 2, 4), lambda a: jnp.linalg.qr(a, mode="raw"), matrices(reflections_of)),
-    "ormqr": (reflections, lax.linalg.ormqr, matrices(lambda a, factors, c: [reflected(a, factors) @ c])),
-    "ormqr, from the right": (
-        reflections,
-        lambda a, factors, c: lax.linalg.ormqr(a, factors, c.mT, left=False, transpose=True),
-        matrices(lambda a, factors, c: [c.T @ reflected(a, factors).T]),
+    "geqrf": (
+        one(2, 4, 3),
+        lambda a: jnp.linalg.qr(a, mode="raw"),
+        matrices(lambda a: (lambda made, factors: (made.T, factors))(*reflections(a))),
     ),
+    **{
+        f"ormqr, {'left' if left else 'right'}{', transposed' * turned}": (
+            lambda rng: (draw(rng, 2, 4, 3), draw(rng, 2, 3), draw(rng, 2, 4, 4)),
+            lambda a, factors, c, left=left, turned=turned: lax.linalg.ormqr(a, factors, c, left=left, transpose=turned),
+            matrices(multiplied(turned, left)),
+        )
+        for left, turned in itertools.product((True, False), repeat=2)
+    },
     "tridiagonal_solve": (
         lambda rng: (draw(rng, 2, 4), draw(rng, 2, 4) + 9, draw(rng, 2, 4), draw(rng, 2, 4, 2)),
         lax.linalg.tridiagonal_solve,

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.extend import core
+from jax.interpreters import ad, batching, mlir
 
 from autodiff_ref import Relative, assert_rule, judge_rule
 from manual_grad import intervals, positives, reals, symmetric
@@ -510,3 +512,35 @@ def test_a_backward_half_that_changes_what_it_is_handed():
 def test_what_is_computed_stands_beside_what_is_true():
     report = judge_rule(with_rule(jnp.sin, lambda x: jnp.cos(x) + 0.1), at=[0.0])
     assert report.findings[0].floats == "1.1 in float64, 1.100000023841858 in float32"
+
+
+def primitive_of(name, f):
+    """A primitive of another library, with a rule of its own that is right or wrong by a factor."""
+
+    def made(factor):
+        known = core.Primitive(name)
+        known.def_impl(f)
+        known.def_abstract_eval(lambda x: x)
+        mlir.register_lowering(known, mlir.lower_fun(f, multiple_results=False))
+        ad.defjvp(known, lambda d, x: factor * jnp.cos(x) * d)
+        batching.defvectorized(known)
+        return known.bind
+
+    return made
+
+
+def test_a_primitive_of_another_library_is_judged_by_what_it_does():
+    sine = primitive_of("their_sine", jnp.sin)
+    assert judge_rule(lambda x: 2 * sine(1.0)(x), domain=reals()).verdict == "right"
+    assert judge_rule(lambda x: 2 * sine(1.5)(x), domain=reals()).verdict == "WRONG"
+
+
+def test_a_branch_that_calls_python_matters_only_where_it_is_taken():
+    def checked(x):
+        told = jax.ShapeDtypeStruct((), x.dtype)
+        failing = lambda x: jax.pure_callback(lambda x: x, told, jax.lax.stop_gradient(x))  # noqa: E731
+        return jax.lax.cond(x > 50, failing, lambda x: x, x) ** 2
+
+    report = judge_rule(checked, at=[1.0, 2.0])
+    assert report.verdict == "right"
+    assert judge_rule(checked, at=[60.0]).counts.get("undecided")

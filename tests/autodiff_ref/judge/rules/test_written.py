@@ -1,6 +1,7 @@
 """What is typed and what is found: domains as text, annotations, probing, the catalogue and the command."""
 
 import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ import manual_grad.domains
 from autodiff_ref import judge_rule
 from autodiff_ref.cli.app import app
 from autodiff_ref.judge.rules.catalogue import catalogue, rows_of
-from autodiff_ref.judge.rules.library import failed
+from autodiff_ref.judge.rules.findings import Entry, RuleReport
+from autodiff_ref.judge.rules.library import failed, judge_all
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
 from manual_grad import intervals, positives, reals
@@ -138,3 +140,47 @@ def test_bad_words_are_answered_by_a_sentence(tmp_path):
 def test_a_function_that_could_not_be_judged_is_undecided():
     report = failed(("mine.py", "f"), "its process ended")
     assert (report.verdict, report.exit_code, report.ok) == ("undecided", 3, False)
+
+
+def test_all_judges_what_meets_no_rule_too(tmp_path):
+    report = json.loads(run(tmp_path, "3 * x**2", "--all", "--json").stdout)
+    assert [each["name"] for each in report["functions"]] == ["cube", "layer", "plain"]
+
+
+def test_a_run_that_was_ended_goes_on_where_it_was(tmp_path):
+    """Whole lines are kept; one that was not written to its end is judged again, and nothing is lost of the report."""
+    kept = tmp_path / "rows.jsonl"
+    whole = run(tmp_path, "3 * x", "--json", "--resume", str(kept)).stdout
+    lines = kept.read_text().splitlines(keepends=True)
+    assert len(lines) == 3  # `plain` meets no rule, which is kept as well
+    told = json.loads(lines[0])
+    told["report"]["verdict"] = "kept"
+    kept.write_text(json.dumps(told) + "\n" + lines[1] + lines[2][:40])
+    again = json.loads(run(tmp_path, "3 * x", "--json", "--resume", str(kept)).stdout)
+    assert [each["verdict"] for each in again["functions"]] == ["kept", "WRONG"]
+    assert [each["name"] for each in again["functions"]] == [each["name"] for each in json.loads(whole)["functions"]]
+
+
+def test_a_call_is_a_target():
+    found = CliRunner().invoke(app, ["rules", "jax.numpy.clip(reals(n), -1., 2.)", "--json"])
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["functions"][0]["verdict"] == "right"
+    assert CliRunner().invoke(app, ["rules", "jax.numpy.clip("]).exit_code == 2
+
+
+def judged_here(target, name, options):
+    """A judge for a process of its own: of `spoilt` nothing can be said in a process in which `spoils` was judged."""
+    del options
+    if name == "crashes":
+        os._exit(1)
+    if name == "spoils":
+        os.environ["SPOILT"] = "yes"
+    if name == "spoilt" and "SPOILT" in os.environ:
+        return failed((target, name), "spoilt by another one")
+    return RuleReport(name, "", 1, entries=(Entry("right", name, "∂f/∂x", "x=0"),))
+
+
+def test_what_spoils_its_process_or_ends_it_costs_its_own_row():
+    jobs = [("m", name) for name in ("first", "spoils", "spoilt", "crashes", "last")]
+    found = {job[1]: report.verdict for job, report in judge_all(jobs, judged_here, {}, workers=1) if report}
+    assert found == {"first": "right", "spoils": "right", "spoilt": "right", "crashes": "undecided", "last": "right"}
