@@ -244,3 +244,57 @@ def test_an_input_where_the_gradient_is_0_is_said_to_show_nothing():
     constant = judge(lambda x: (x * 0).sum(), (torch.tensor([1.0, 2.0], requires_grad=True),))
     assert constant.ok
     assert not constant.notes
+
+
+def by_cholesky(g, a):
+    """L⁻ᵀ Φ(Lᵀ g) L⁻¹, Φ the lower triangle with half the diagonal; both triangles by halves"""
+    factor = torch.linalg.cholesky(a)
+    product = (factor.mT @ g).tril()
+    product.diagonal(dim1=-2, dim2=-1).mul_(0.5)
+    inverse = torch.linalg.inv(factor)
+    found = inverse.mT @ product @ inverse
+    return (found + found.mT) / 2
+
+
+def in_one_triangle(g, a):
+    found = by_cholesky(g, a)
+    return 2 * found.tril() - torch.diag_embed(torch.diagonal(found))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_gradient_by_a_symmetric_matrix_may_stand_in_one_triangle_or_in_both(dtype):
+    a = positive_definite(3).to(dtype).requires_grad_()
+    for right in (
+        torch.linalg.cholesky,
+        function(torch.linalg.cholesky, by_cholesky).apply,
+        lambda a: torch.linalg.eigh(a)[0],
+    ):
+        report = judge(right, (a,))
+        assert report.ok, str(report)
+        assert any("by symmetric matrices" in note for note in report.notes)
+    report = judge(function(torch.linalg.cholesky, in_one_triangle).apply, (a,))
+    assert report.ok, str(report)
+    assert not report.notes
+    for wrong in (lambda g, a: by_cholesky(g, a) * (1 + 1e-5), lambda g, a: by_cholesky(g, a).tril()):
+        assert judge(function(torch.linalg.cholesky, wrong).apply, (a,)).verdict == "WRONG"
+    quadratic = function(
+        lambda a: a[0] @ a[1], lambda g, a: g * torch.stack([(a[1] + a[0]) / 2, (a[0] + a[1]) / 2, 0 * a[0]])
+    )
+    assert judge(quadratic.apply, (a,)).verdict == "WRONG"  # it reads the whole matrix
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_of_a_product_a_symmetric_factor_has_a_gradient_by_all_its_entries(dtype):
+    scales = torch.diag(torch.tensor([1.0, 2.0, 3.0])).to(dtype)
+
+    def of_product(a):
+        return torch.linalg.cholesky(a @ scales @ a.mT + torch.eye(3, dtype=dtype))
+
+    def transposed(g, a):
+        with torch.enable_grad():
+            again = a.detach().requires_grad_()
+            return torch.autograd.grad(of_product(again), again, g)[0].mT
+
+    a = positive_definite(3).to(dtype).requires_grad_()
+    assert judge(of_product, (a,)).ok
+    assert judge(function(of_product, transposed).apply, (a,)).verdict == "WRONG"

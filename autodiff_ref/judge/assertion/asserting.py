@@ -21,6 +21,7 @@ from autodiff_ref.judge.assertion.finding import WHY, Finding
 from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
+from autodiff_ref.judge.assertion.symmetric import of_symmetric
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.program.plans import Array
@@ -104,9 +105,20 @@ def assert_gradients_agree(
         decided()
         if not pair.fresh and _changes(candidate, call, wrt, value, pair.reference.variable):
             raise AssertionError(keeps_state(candidate))
+        both = of_symmetric(candidate, of, pair.reference, wrt, args, keywords)
+        if both is not None and _agree(*both, args, wrt, keywords):
+            return
         said = failure(found, pair, candidate, of, wrt, again)
         raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
     undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
+
+
+def _agree(candidate: Function, of: Function, args: Arguments, wrt: str | None, keywords: dict[str, PyTree]) -> bool:
+    try:
+        assert_gradients_agree(candidate, of, *args, wrt=wrt, **keywords)
+    except Exception:
+        return False
+    return True
 
 
 def _in_parts(candidate: Function, of: Function, args: Arguments, wrt: str | None, keywords: dict[str, PyTree]) -> None:

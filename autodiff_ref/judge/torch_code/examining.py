@@ -14,7 +14,7 @@ from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.torch_code.following import inexact_operation, not_followed
-from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays
+from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays, label_of_function
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
 
 Verdict = Literal["right", "WRONG", "meant so", "undecided"]
@@ -48,14 +48,6 @@ class Judged:
     value: Any = None
 
 
-def label_of_function(func: Any) -> str:
-    """A Function by its class, another by its name."""
-    owner = getattr(func, "__self__", None)
-    if isinstance(owner, type):
-        return owner.__name__
-    return getattr(func, "__name__", type(func).__name__)
-
-
 def cotangents_for(outs: Sequence[torch.Tensor], seed: int = 1) -> list[np.ndarray]:
     """None of them 1 or 0, all different in size and sign, and short in every precision."""
     rng = np.random.default_rng(seed)
@@ -87,6 +79,35 @@ def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None
     pair = _pair(call, ours, theirs, within)
     value = candidate(*args)
     return settled(subject, pair, reference, candidate, value)
+
+
+SYMMETRIC = (
+    "one triangle of a symmetric matrix is read, as for its Cholesky factor: the gradient is right by symmetric matrices. "
+    "The sum of its two triangles is judged, and not each of them"
+)
+
+
+def examine_either(
+    subject: Subject, cotangents: list[np.ndarray], within: float | None
+) -> tuple[Subject, Judged, tuple[str, ...]]:
+    """A subject judged; where it takes a matrix to be symmetric, as a function of all matrices or of symmetric ones.
+
+    Whether the gradient by a symmetric matrix stands in one triangle or in both by halves is a convention: PyTorch's own has
+    halves.
+
+    Returns:
+        The subject as it is right, what is said of it, and notes.
+    """
+    judged = examine(subject, cotangents, within)
+    if judged.verdict != "WRONG" or not subject.written(_precision(subject, cotangents), cotangents).reads_triangle:
+        return subject, judged, ()
+    other = subject.of_symmetric()
+    if other is None:
+        return subject, judged, ()
+    again = examine(other, cotangents, within)
+    if again.verdict == "right":
+        return other, again, (SYMMETRIC,)
+    return subject, again if again.verdict == "WRONG" else judged, ()
 
 
 def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candidate, value: Any) -> Judged:

@@ -14,7 +14,7 @@ from autodiff_ref.judge.torch_code.examining import (
     Judged,
     Verdict,
     cotangents_for,
-    examine,
+    examine_either,
     label_of_function,
     without_power,
 )
@@ -111,7 +111,8 @@ def judge(
     if not outs:
         raise ValueError(f"{name}: none of what it returns requires a gradient")
     cotangents = cotangents_for(outs)
-    judged = examine(subject, cotangents, within)
+    subject, judged, said = examine_either(subject, cotangents, within)
+    notes += said
     found: list[Trial] = []
     if judged.verdict == "right" and beside:
         base = Base(subject, cotangents, judged, within)
@@ -239,7 +240,7 @@ def gradgradcheck(
     if grad_outputs is not None:
         chosen = [grad_outputs] if isinstance(grad_outputs, torch.Tensor) else list(grad_outputs)
         cotangents = [c.detach().cpu().numpy() for c in chosen]
-    first = examine(subject, cotangents, within)
+    subject, first, _ = examine_either(subject, cotangents, within)
     if first.verdict != "right":
         return _concluded(name, first.verdict, first.text, raise_exception)
     second = double(Base(subject, cotangents, first, within))

@@ -14,6 +14,7 @@ from jax import lax
 from jax.core import Tracer
 from jax.extend import core
 
+from autodiff_ref.judge.assertion.symmetric import is_read_as_symmetric
 from autodiff_ref.judge.numpy_code import Assumption
 from autodiff_ref.judge.program import pairs
 from autodiff_ref.judge.torch_code.tracing import tracing
@@ -23,6 +24,18 @@ Function = Callable[..., Any]
 
 SEED = 0
 """PyTorch's random numbers start from it at each run, so that a function that draws some is a function of its arguments"""
+
+
+def label_of_function(func: Any) -> str:
+    """A Function by its class, another by its name."""
+    owner = getattr(func, "__self__", None)
+    if isinstance(owner, type):
+        return owner.__name__
+    return getattr(func, "__name__", type(func).__name__)
+
+
+def _is_symmetric(x: torch.Tensor) -> bool:
+    return x.ndim >= 2 and x.shape[-1] == x.shape[-2] > 1 and not x.is_complex() and torch.equal(x, x.mT)
 
 
 def _called(func: Function, count: int) -> list[str]:
@@ -71,6 +84,8 @@ class Written:
     """how many assumptions the function itself made; the others are its backward's"""
     compared: int
     """how often the function itself compares floats at one place of its code, at most: as an iteration does"""
+    reads_triangle: bool
+    """whether it takes a matrix to be symmetric, and reads one triangle of it"""
     names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """with `keep`, of each operation: its name and place, its results being the last ones"""
     kept: list[np.ndarray] = field(default_factory=list[np.ndarray])
@@ -153,6 +168,31 @@ class Subject:
         )
         return Run(differentiable, list(grads))
 
+    def _reads_as_symmetric(self, k: int) -> bool:
+        def value(x: np.ndarray) -> np.ndarray:
+            moved = [torch.from_numpy(x) if j == k else given for j, given in enumerate(self.inputs)]
+            with torch.no_grad(), seeded():
+                outs = outputs_of((self.of or self.func)(*moved))
+            return np.concatenate([out.numpy().ravel() for out in outs])
+
+        return is_read_as_symmetric(value, self.inputs[k].detach().cpu().numpy())
+
+    def of_symmetric(self) -> "Subject | None":
+        """The function of the symmetric part of each matrix that is symmetric here; None where none is."""
+        chosen = [k for k in self.by if _is_symmetric(self.inputs[k]) and self._reads_as_symmetric(k)]
+        if not chosen:
+            return None
+
+        def made(f: Function) -> Function:
+            def of_symmetric(*args: Any) -> Any:
+                return f(*[(x + x.mT) / 2 if k in chosen else x for k, x in enumerate(args)])
+
+            of_symmetric.__name__ = label_of_function(f)
+            return of_symmetric
+
+        of = None if self.of is None else made(self.of)
+        return Subject(made(self.func), self.inputs, self.by, of, self.called)
+
     def written(self, dtype: Any, cotangents: Sequence[np.ndarray], *, keep: bool = False) -> Written:
         """The run written down: with all floats of a dtype, or each of its own for None."""
         key = dtype, keep
@@ -184,6 +224,7 @@ class Subject:
             told["assumed"],
             told["before"],
             told["compared"],
+            told["reads_triangle"],
             [(step.operation, step.place) for step in told["steps"]],
             [step.value for step in told["steps"]],
         )
@@ -213,7 +254,8 @@ class Subject:
             read, taken = self._traced_of(values, traced, outs)
             assumed, before = [*taken, *assumed], len(taken)
         steps = list(trace.steps)
-        return {"outs": read, "grads": grads, "assumed": assumed, "before": before, "compared": compared, "steps": steps}
+        told = {"assumed": assumed, "before": before, "compared": compared, "reads_triangle": trace.reads_triangle}
+        return {"outs": read, "grads": grads, "steps": steps, **told}
 
     def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
         """The outputs of the function whose gradient is meant."""
@@ -373,4 +415,16 @@ def _evaluated(closed: Any, flat: Sequence[Any]) -> list[Any]:
     return list(core.jaxpr_as_fun(closed)(*given))
 
 
-__all__ = ["FLOATS", "Candidate", "Reference", "Run", "Subject", "Written", "as_arrays", "like", "outputs_of", "seeded"]
+__all__ = [
+    "FLOATS",
+    "Candidate",
+    "Reference",
+    "Run",
+    "Subject",
+    "Written",
+    "as_arrays",
+    "label_of_function",
+    "like",
+    "outputs_of",
+    "seeded",
+]

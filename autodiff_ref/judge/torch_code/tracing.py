@@ -35,6 +35,9 @@ WITHOUT_VALUE = {"memory_format", "layout", "device", "pin_memory", "non_blockin
 DECIDING = {"nonzero", "nonzero_static", "unique_dim", "unique_consecutive", "_unique", "_unique2", "bincount", "equal"}
 """operations whose results are taken as they are here, as long as what they are told of stays the same"""
 
+OF_A_TRIANGLE = {"linalg_cholesky_ex", "cholesky", "_linalg_eigh", "linalg_eigh", "cholesky_inverse", "linalg_ldl_factor_ex"}
+"""operations that read one triangle of a matrix, and take the other one to be its mirror"""
+
 COMPARING = {"lt", "le", "gt", "ge"}
 
 RANDOM = {"bernoulli_", "uniform_", "normal_", "exponential_", "random_", "log_normal_", "geometric_", "cauchy_"}
@@ -90,6 +93,8 @@ class Trace(TorchDispatchMode):
         self.assumptions: list[Assumption] = []
         self.compared = Counter[str]()
         """how often floats were compared, by the place in the user's code"""
+        self.reads_triangle = False
+        """whether an operation took a matrix to be symmetric"""
         self.steps: list[Step] = []
         self._keep = keep
 
@@ -176,6 +181,7 @@ class Trace(TorchDispatchMode):
             raise NotFollowedError(name)
         if name in COMPARING and any(t.dtype.is_floating_point for t in tensors):
             self.compared[user_place(sys._getframe(1))] += 1  # pyright: ignore[reportPrivateUsage]
+        self.reads_triangle = self.reads_triangle or name in OF_A_TRIANGLE
         if torch.Tag.inplace_view in func.tags:
             return func(*args, **keywords)  # another view of the same memory
         targets = _written(func, args, keywords)

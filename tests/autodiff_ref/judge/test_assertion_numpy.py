@@ -215,3 +215,61 @@ def test_what_jax_says_of_its_tracers_is_not_said_again():
     with pytest.raises(TypeError, match=r"test_assertion_numpy\.py:\d+") as failed:
         assert_gradients_agree(lambda w: w, by_numbers, np.arange(3.0))
     assert "Trac" not in str(failed.value).replace("traced", "")
+
+
+WEIGHTS = np.array([[1.0, 0.0, 0.0], [-0.5, 2.0, 0.0], [0.25, 1.5, -1.0]])
+SYMMETRIC = np.array([[4.0, 1.0, -0.5], [1.0, 3.0, 0.25], [-0.5, 0.25, 5.0]])
+
+
+def of_factor(a):
+    return np.sum(WEIGHTS * np.linalg.cholesky(a))
+
+
+def by_halves(a):
+    factor = np.linalg.cholesky(a)
+    product = np.tril(factor.T @ WEIGHTS)
+    product[np.diag_indices(3)] *= 0.5
+    inverse = np.linalg.inv(factor)
+    found = inverse.T @ product @ inverse
+    return (found + found.T) / 2
+
+
+def in_one_triangle(a):
+    return 2 * np.tril(by_halves(a)) - np.diag(np.diag(by_halves(a)))
+
+
+def by_eigenvectors(a):
+    vectors = np.linalg.eigh(a)[1]
+    return vectors @ np.diag([1.0, 2.0, 3.0]) @ vectors.T
+
+
+def test_a_gradient_by_a_symmetric_matrix_may_stand_in_one_triangle_or_in_both():
+    spectrum = lambda a: np.sum(np.linalg.eigvalsh(a) * np.array([1.0, 2.0, 3.0]))  # noqa: E731
+    for right, of in (
+        (by_halves, of_factor),
+        (in_one_triangle, of_factor),
+        (by_eigenvectors, spectrum),
+        (lambda a: 2 * np.tril(by_eigenvectors(a)) - np.diag(np.diag(by_eigenvectors(a))), spectrum),
+    ):
+        assert_gradients_agree(right, of, SYMMETRIC)
+        for wrong in (lambda a, right=right: right(a) * (1 + 1e-5), lambda a: np.tril(by_halves(a))):
+            with pytest.raises(AssertionError):
+                assert_gradients_agree(wrong, of, SYMMETRIC)
+    bilinear = lambda a: a[0] @ a[1]  # noqa: E731 (it reads the whole matrix: its gradient is not by halves)
+    whole = lambda a: np.stack([a[1], a[0], 0 * a[2]])  # noqa: E731
+    assert_gradients_agree(whole, bilinear, SYMMETRIC)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda a: (whole(a) + whole(a).T) / 2, bilinear, SYMMETRIC)
+    assert_gradients_agree(lambda a, b: in_one_triangle(b), lambda a, b: a * of_factor(b) / a, 2.0, SYMMETRIC, wrt="b")
+
+
+def test_of_a_product_a_symmetric_factor_has_a_gradient_by_all_its_entries():
+    """Cholesky's factor is of A B Aᵀ: that A is symmetric here lets no transposed gradient pass."""
+    of = lambda a: np.sum(WEIGHTS * np.linalg.cholesky(a @ np.diag([1.0, 2.0, 3.0]) @ a.T + np.eye(3)))  # noqa: E731
+
+    def right(a):
+        return 2 * by_halves(a @ np.diag([1.0, 2.0, 3.0]) @ a.T + np.eye(3)) @ a @ np.diag([1.0, 2.0, 3.0])
+
+    assert_gradients_agree(right, of, SYMMETRIC)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda a: right(a).T, of, SYMMETRIC)
