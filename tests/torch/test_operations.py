@@ -236,6 +236,17 @@ def test_sparse_tensors_are_not_followed():
     assert (report.verdict, "not followed" in report.text) == ("undecided", True), str(report)
 
 
+def test_code_that_raises_an_error_only_where_it_is_followed_is_not_judged():
+    def without_modes(x):
+        if torch.utils._python_dispatch._get_current_dispatch_mode() is not None:
+            raise RuntimeError("no modes here")
+        return x * 2
+
+    report = judge(without_modes, (normal(3).requires_grad_(),))
+    assert report.verdict == "undecided"
+    assert "it raises an error only where it is followed: RuntimeError: no modes here" in report.text
+
+
 def test_an_input_where_the_gradient_is_0_is_said_to_show_nothing():
     relu = function(lambda x: x.clamp(min=0), lambda g, x: 2 * g * (x > 0)).apply
     report = judge(relu, (torch.tensor([-1.0, -2.0], requires_grad=True),))

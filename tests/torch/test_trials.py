@@ -131,6 +131,16 @@ def test_without_raising_it_returns_false():
     assert issubclass(WrongGradientError, GradcheckError)
 
 
+def test_a_backward_that_raises_an_error_for_axes_of_1_is_loud_and_no_more():
+    made = function(lambda x: x[..., :2] * 2, lambda g, x: torch.cat([2 * g, 0 * x[..., 2:3]], dim=-1))
+    report = judge(made.apply, (x_of(2, 3),))
+    assert report.ok, str(report)
+    assert [trial.verdict for trial in report.trials if trial.name == "axes of 3 shortened to 1"] == ["right"]
+    strict = function(lambda x: x * 2, lambda g, x: 2 * g.reshape(-1, 3).view(*x.shape))
+    report = judge(strict.apply, (x_of(2, 3),))
+    assert [trial.verdict for trial in report.trials if trial.name == "axes of 3 shortened to 1"] == ["raises"]
+
+
 def test_random_numbers_of_the_program_go_on_as_if_nothing_had_been_drawn():
     torch.manual_seed(3)
     wanted = torch.rand(2)

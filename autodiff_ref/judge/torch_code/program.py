@@ -292,7 +292,7 @@ def _raising_here_alone() -> Generator[None]:
         raise
     except Exception as error:
         line = (str(error).strip().splitlines() or [""])[0][:160]
-        raise NotFollowedError("code that runs by itself alone", f"{type(error).__name__}: {line}") from error
+        raise NotFollowedError("it raises an error only where it is followed", f"{type(error).__name__}: {line}") from error
 
 
 def together(array: Any, model: torch.Tensor) -> Any:

@@ -229,14 +229,14 @@ def _sizes(base: Base) -> Iterator[Trial]:
                 continue  # its own check of shapes, or PyTorch's
             if not outs or not all(np.all(np.isfinite(value)) for value in values):
                 continue
-            if all(out.numel() for out in outs) and all(x.size for x in at):
-                yield _of(name, lambda subject=subject: base.judged_again(subject))
-                continue
             cotangents = cotangents_for(outs)
             try:
                 grads = as_arrays(subject.run(at, data, cotangents).grads, at)
             except Exception as error:
                 yield Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+                continue
+            if all(out.numel() for out in outs) and all(x.size for x in at):
+                yield _of(name, lambda subject=subject: base.judged_again(subject))
                 continue
             if any(out.numel() for out in outs):  # a sum over nothing, whose other gradients may be anything
                 continue

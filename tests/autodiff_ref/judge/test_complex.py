@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend import core
 
-from autodiff_ref import assert_backward_agrees, assert_gradients_agree, check_intermediates, verify
+from autodiff_ref import assert_backward_agrees, assert_gradients_agree, assert_rule, check_intermediates, verify
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.program.pairs import in_reals
@@ -261,3 +261,23 @@ def test_a_backward_whose_steps_are_complex_is_judged_and_one_of_complex_argumen
         assert_backward_agrees(powers, lambda dout, cache: 2 * powers_backward(dout, cache), X)
     with pytest.raises(TypeError, match="complex arguments and outputs are not judged here"):
         assert_backward_agrees(lambda z: (2j * z, z), lambda dout, z: -2j * dout, Z)
+
+
+def powers_with_a_rule(factor):
+    def powers(x):
+        return jnp.abs(jnp.fft.rfft(x)) ** 2
+
+    def backward(x, g):
+        spectrum = jnp.fft.rfft(x)
+        full = jnp.zeros(x.shape[0], complex).at[: spectrum.shape[0]].set(2 * g * spectrum)
+        return ((jnp.fft.ifft(full) * x.shape[0]).real * factor,)
+
+    made = jax.custom_vjp(powers)
+    made.defvjp(lambda x: (powers(x), x), backward)
+    return made
+
+
+def test_a_rule_whose_steps_are_complex_is_judged():
+    assert_rule(powers_with_a_rule(1), domain=(reals(5),))
+    with pytest.raises(AssertionError, match="WRONG"):
+        assert_rule(powers_with_a_rule(1 + 1e-6), domain=(reals(5),))
