@@ -20,7 +20,7 @@ from manual_grad.domains import Domain, Intervals
 
 DRAWN = ("ordinary", "ordinary", "small", "saturated", "far", SOME_ZEROS, ONE_ZERO)
 
-EDGES = (0.0, 1.0, -1.0, 0.5, 2.0, -2.0, -0.5, 1.5, 3.0, 10.0, -10.0, 1e200, -1e200, 1e-200)
+EDGES = (0.0, 1.0, 2.0, -1.0, 0.5, -2.0, -0.5, 1.5, 3.0, 10.0, -10.0, 1e200, -1e200, 1e-200)
 """every entry of an argument, or of all arguments, is set to these"""
 
 PAIRED = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)
@@ -64,13 +64,14 @@ def edge_inputs(domain: Args, sizes: Any, constants: Sequence[float], seed: int)
 
 
 def _all(domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> Iterator[tuple[str, Args]]:
-    """Every kind in turn, so that the first few inputs hold one of each."""
-    kinds = [iter(kind) for kind in _Edges(domain, sizes, constants, seed).kinds()]
-    while kinds:
-        for kind in list(kinds):
+    """Every kind in turn, so that the first few inputs hold some of each: one argument alone is where most mistakes are."""
+    *kinds, alone = (iter(kind) for kind in _Edges(domain, sizes, constants, seed).kinds())
+    turns = [*kinds, alone, alone, alone] if domain else kinds
+    while turns:
+        for kind in list(turns):
             found = next(kind, None)
             if found is None:
-                kinds.remove(kind)
+                turns = [each for each in turns if each is not kind]
             else:
                 yield found
 
