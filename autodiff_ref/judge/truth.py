@@ -30,6 +30,9 @@ DIGITS = 30
 _QUICK = (100, 640)
 """Step 2^-100 in balls of 640 bits: enough where the gradient is no smaller than 2^-300 of the function."""
 
+_SMOOTH = arb(2) ** -60
+"""Quotients from both sides with a step of 2^-100 differ by no more than this share where a function is smooth."""
+
 _STEPS = (150, 300)
 """The steps 2^-150 and 2^-300 of a careful quotient; the first tells how fast it converges."""
 
@@ -253,6 +256,9 @@ class _Search:
         tied = at is None or at.tied or at.unresolved
         if at is not None and not tied and all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at):
             return Truth(by_jax=at.values)
+        smooth = None if at is None or tied else self._where_smooth(at)
+        if smooth is not None:
+            return smooth
         with precision(_BITS + self.more):
             return self._entry_by_entry(at, tied)
 
@@ -271,6 +277,49 @@ class _Search:
                 if not (narrow and bool(abs(found - expected) <= 2 * allowed)):
                     return False
         return True
+
+    def _where_smooth(self, at: Evaluation) -> Truth | None:
+        """What central quotients say, where those from both sides agree along each entry and along all; None elsewhere."""
+        steps, bits = _QUICK
+        step, everywhere = arb(2) ** -steps, np.ones(self.n_in, dtype=bool)
+        if self.n_in > MOST_ENTRIES:
+            return None
+        with precision(bits + self.more):
+            here = self._value([0.0] * self.n_in, arb(0))
+            units = [[scale if k == j else 0.0 for k, scale in enumerate(self.scale)] for j in range(self.n_in)]
+            slopes = [self._central(unit, step, here) for unit in units]
+            mixed = self._central(self._direction(4, everywhere), step, here)
+            if mixed is None or any(slope is None for slope in slopes):
+                return None
+            flat = np.empty(self.n_out * self.n_in, dtype=object)
+            for i in range(self.n_out):
+                parts = [slope[i] for slope in slopes if slope is not None]
+                shares = [d / scale for d, scale in zip(self._direction(4, everywhere), self.scale, strict=True)]
+                expected = sum((value * arb(share) for (value, _), share in zip(parts, shares, strict=True)), start=arb(0))
+                size = sum(
+                    (abs(value * arb(share)).mid() for (value, _), share in zip(parts, shares, strict=True)), start=arb(0)
+                )
+                if not bool(abs(mixed[i][0] - expected) <= size * arb(10) ** -DIGITS):
+                    return None
+                for j, (value, error) in enumerate(parts):
+                    flat[self.place[i, j]] = Entry(
+                        "known", (value / self.scale[j]).mid(), float((error / self.scale[j]).abs_upper())
+                    )
+            wrong, missing = self._beside_jax(at, flat, np.ones(flat.size, dtype=bool))
+        return Truth(tuple(flat), False, wrong, missing, at.values) if wrong or missing else Truth(by_jax=at.values)
+
+    def _central(self, direction: Sequence[float], step: arb, here: Sequence[arb]) -> list[tuple[arb, arb]] | None:
+        """(value, error) of each output's derivative along a direction; None where it is not as smooth as it is to be."""
+        up, down = self._value(direction, step), self._value(direction, -step)
+        made = list[tuple[arb, arb]]()
+        for there, centre, back in zip(up, here, down, strict=True):
+            value, bend = (there - back) / (2 * step), abs((there - centre) / step - (centre - back) / step)
+            size = abs(value).mid()
+            narrow = value.is_finite() and bool(value.rad() <= size * arb(10) ** -DIGITS) and bool(bend <= size * _SMOOTH)
+            if not narrow and not (there == centre and back == centre):
+                return None
+            made.append((value, bend.upper() * _SMOOTH + value.rad()))
+        return made
 
     def _direction(self, seed: int, among: np.ndarray, sign: int = 1) -> list[float]:
         """A direction in which no chosen entry stands still, always the same one."""

@@ -20,11 +20,14 @@ from manual_grad.domains import Domain, Intervals
 
 DRAWN = ("ordinary", "ordinary", "small", "saturated", "far", SOME_ZEROS, ONE_ZERO)
 
-EDGES = (0.0, 1.0, -1.0, 0.5, 2.0, -2.0, -0.5, 1.5, 3.0, 10.0, -10.0, 1e200, -1e200, 1e-200)
+EDGES = (0.0, 1.0, 2.0, -1.0, 0.5, -2.0, -0.5, 1.5, 3.0, 10.0, -10.0, 1e200, -1e200, 1e-200)
 """every entry of an argument, or of all arguments, is set to these"""
 
 PAIRED = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)
 """each two arguments are set to all pairs of these"""
+
+PLAIN = (0.0, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, -1.0, -2.0)
+PLAIN_INPUTS = 40
 
 MOST_INPUTS = 140
 MOST_CONSTANTS = 10
@@ -64,13 +67,14 @@ def edge_inputs(domain: Args, sizes: Any, constants: Sequence[float], seed: int)
 
 
 def _all(domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> Iterator[tuple[str, Args]]:
-    """Every kind in turn, so that the first few inputs hold one of each."""
-    kinds = [iter(kind) for kind in _Edges(domain, sizes, constants, seed).kinds()]
-    while kinds:
-        for kind in list(kinds):
+    """Every kind in turn, so that the first few inputs hold some of each: one argument alone is where most mistakes are."""
+    *kinds, plain, alone = (iter(kind) for kind in _Edges(domain, sizes, constants, seed).kinds())
+    turns = [plain, *kinds, alone, plain, alone]
+    while turns:
+        for kind in list(turns):
             found = next(kind, None)
             if found is None:
-                kinds.remove(kind)
+                turns = [each for each in turns if each is not kind]
             else:
                 yield found
 
@@ -87,11 +91,12 @@ class _Edges:
         self.free = [k for k, leaf in enumerate(self.leaves) if row_of(leaf).varies]
 
     def kinds(self) -> Iterator[Iterator[tuple[str, Args]]]:
-        """Drawn ones; all arguments at one number; their ends; two of them, and one of them, at some numbers."""
+        """Drawn ones; all arguments at one number; their ends; two, all and one of them at some numbers."""
         yield self._drawn()
         yield self._together()
         yield self._at_ends()
         yield self._in_pairs()
+        yield self._of_plain_numbers()
         yield self._alone()
 
     def _drawn(self) -> Iterator[tuple[str, Args]]:
@@ -121,6 +126,23 @@ class _Edges:
         for first, second in itertools.combinations(self.free, 2):
             for a, b in itertools.product(PAIRED if len(self.free) < 4 else PAIRED[:3], repeat=2):
                 yield from self._made("edge", {first: self._put(first, None, a), second: self._put(second, None, b)})
+
+    def _of_plain_numbers(self) -> Iterator[tuple[str, Args]]:
+        """Every entry of every argument at a plain number of its own: formulas for special cases are chosen by several."""
+        random = np.random.default_rng(37)
+        if sum(self.base[k].size for k in self.free) < 2:
+            return
+        fitting = {k: [number for number in PLAIN if self._put(k, 0, number) is not None] or [1.0] for k in self.free}
+        for _ in range(PLAIN_INPUTS):
+            made = dict[int, Any]()
+            for k in self.free:
+                x: Any = self.base[k]
+                for place in range(x.size):
+                    number = float(random.choice(fitting[k]))
+                    there = row_of(self.leaves[k]).put(self.leaves[k], x, place if x.ndim else None, number)
+                    x = x if there is None else there
+                made[k] = x
+            yield from self._made("plain", made)
 
     def _alone(self) -> Iterator[tuple[str, Args]]:
         for k in self.free:

@@ -245,11 +245,18 @@ def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> N
 def _left_open_by_constants(
     subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mode: str, made: list[Entry]
 ) -> None:
-    """Takes back what moving JAX's rounded constants by an ulp explains: 1/√(2π) is a float, and digits may cancel."""
-    loose = subject.loose(leaves, mode)
+    """Takes back what moving rounded constants by an ulp explains: 1/√(2π) is a float, and digits may cancel.
+
+    Those of JAX's derivative, or of the value: a rational approximation is known no better than its coefficients.
+    """
+    loose, open_ = subject.loose(leaves, mode), subject.left_open(leaves)
     for k, old in enumerate(made):
         known = truth.entries[k].value if truth.entries else None
-        if old.kind == "WRONG" and known is not None and loose[k].overlaps(known):
+        if old.kind != "WRONG" or known is None:
+            continue
+        row, leaf, place = subject.place(k)
+        gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
+        if loose[k].overlaps(known) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
 
 

@@ -140,7 +140,7 @@ def judge_rule(
         solves: the equation that the value of f solves, `lambda y, a: y * y - a`. It is differentiated in place of f.
         intent: what the rule is for, if it is meant to be no derivative. The report says so.
         seed: of the inputs.
-        seconds: after so much processor time no further input is judged; the first program is made outside of it.
+        seconds: after so much processor time no further input is judged; the first one is left out of it.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -247,7 +247,7 @@ class _Run:
         self.f, self.domain, self.allowed, self.truth, self.solves = f, domain, allowed, truth, solves
         self.seed, self.seconds = seed, seconds
         self.until = math.inf
-        """processor time of this process; counted from when the first program is made"""
+        """processor time of this process; counted from when the first input is judged, and all programs are made"""
         self.sizes = main_sizes(domain, {})[0] if domain is not None else {}
         self.at = [self._given(each) for each in at]
         self.gathered = Gathered()
@@ -428,8 +428,6 @@ class _Run:
                 self.notes.setdefault("the time was up before all inputs were judged")
                 return
             made = self.prepare(args, order)
-            if self.seconds is not None and self.until == math.inf:
-                self.until = time.process_time() + self.seconds
             self.first = self.first or (args, made)
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)
@@ -440,6 +438,8 @@ class _Run:
                 for entry in entries:
                     self.gathered.entries.append(entry)
                     self.sources[id(entry)] = args, order, made, which
+            if self.seconds is not None and self.until == math.inf:
+                self.until = time.process_time() + self.seconds
         last = self._last(order) if self.inputs else None
         for each_one in (last.whole, *(each for _, each in last.calls)) if last is not None else ():
             self.notes.update(dict.fromkeys(each_one.notes if each_one is not None else ()))

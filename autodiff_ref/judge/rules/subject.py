@@ -164,6 +164,16 @@ class Subject:
         """The same with constants that are not surely meant as written as balls: 2/√π is a float."""
         return evaluator(self.derivatives[mode], (*leaves,))(128, "balls", "exact").values
 
+    def left_open(self, leaves: Sequence[np.ndarray]) -> list[arb]:
+        """How far each of its values moves where its rounded constants move by an ulp."""
+        if not isinstance(self.value, Plan):
+            return [arb(0)] * sum(self.out_sizes)
+        with precision(160):
+            held = self.stopped.run(Context(constants="exact"), *_balls(leaves)) if self.stopped is not None else []
+            outputs = self.value.run(Context(constants="balls"), *_balls(leaves), *held)
+            values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
+            return [value.rad() if value.is_finite() else arb(0) for value in values]
+
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., list[Any]]]:
         return {}
