@@ -248,6 +248,57 @@ def cholesky_concat(chol: Any, cols: Any) -> Any:
     return [[a, zero, zero], [b, c, zero], [u, v, mp.sqrt(r - u * u - v * v)]]
 
 
+def extreme_value(loc: Any, scale: Any, shape: Any, x: Any) -> tuple[Any, Any]:
+    """(t, log t) with t = (1 + ξ z)^(−1/ξ)"""
+    z = (x - loc) / scale
+    log = -z if shape == 0 else -mp.log(1 + shape * z) / shape
+    return mp.exp(log), log
+
+
+def extreme_value_quantile(loc: Any, scale: Any, shape: Any, q: Any) -> Any:
+    log = mp.log(-mp.log(q))
+    return loc + scale * (-log if shape == 0 else mp.expm1(-shape * log) / shape)
+
+
+def pareto_log_survival(loc: Any, scale: Any, shape: Any, x: Any) -> Any:
+    z = (x - loc) / scale
+    return -z if shape == 0 else -mp.log(1 + shape * z) / shape
+
+
+def pareto_log_prob(loc: Any, scale: Any, shape: Any, x: Any) -> Any:
+    return pareto_log_survival(loc, scale, shape, x) * (1 + shape) - mp.log(scale)
+
+
+def pareto_quantile(loc: Any, scale: Any, shape: Any, q: Any) -> Any:
+    log = mp.log(1 - q)
+    return loc + scale * (-log if shape == 0 else mp.expm1(-shape * log) / shape)
+
+
+def moyal_cdf(loc: Any, scale: Any, x: Any) -> Any:
+    u = mp.exp(-(x - loc) / (2 * scale)) / mp.sqrt(2)
+    return mp.mpf(0) if u > 1e8 else mp.erfc(u)  # below e^(−10^16)
+
+
+def continuous_bernoulli_cdf(logits: Any, x: Any) -> Any:
+    return x if logits == 0 else mp.expm1(x * logits) / mp.expm1(logits)
+
+
+def continuous_bernoulli_quantile(logits: Any, q: Any) -> Any:
+    return q if logits == 0 else mp.log1p(q * mp.expm1(logits)) / logits
+
+
+def lambert_normal(loc: Any, scale: Any, tail: Any, x: Any) -> Any:
+    """(z, u) with x = loc + scale u and u = z exp(δ z²/2)"""
+    u = (x - loc) / scale
+    return mp.sign(u) * mp.sqrt(mp.lambertw(tail * u * u).real / tail), u
+
+
+def lambert_normal_log_prob(loc: Any, scale: Any, tail: Any, x: Any) -> Any:
+    z, _ = lambert_normal(loc, scale, tail, x)
+    slope = mp.exp(tail * z * z / 2) * (1 + tail * z * z)
+    return normal_log_prob(mp.mpf(0), mp.mpf(1), z) - mp.log(slope * scale)
+
+
 def generalized_normal_cdf(x: Any, beta: Any) -> Any:
     return (1 + mp.sign(x) * mp.gammainc(1 / beta, 0, abs(x) ** beta, regularized=True)) / 2
 
@@ -310,6 +361,88 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "tfp.distributions.NormalInverseGaussian": normal_inverse_gaussian,
     "tfp.distributions.NoncentralChi2": noncentral_chi2,
     "tfp.distributions.StudentT(df=positives(), loc=reals(), scale=positives()).cdf": student_cdf,
+    "tfp.math.dawsn": lambda x: 1 / (2 * x) + 1 / (4 * x**3) + 3 / (8 * x**5),
+    "tfp.distributions.GeneralizedExtremeValue(loc=reals(), scale=positives(), concentration=reals()).log_prob": (
+        lambda m, s, c, x: (1 + c) * extreme_value(m, s, c, x)[1] - extreme_value(m, s, c, x)[0] - mp.log(s)
+    ),
+    "tfp.distributions.GeneralizedExtremeValue(loc=reals(), scale=positives(), concentration=reals()).cdf": (
+        lambda m, s, c, x: mp.exp(-extreme_value(m, s, c, x)[0])
+    ),
+    "tfp.distributions.GeneralizedExtremeValue(loc=reals(), scale=positives(), concentration=reals()).log_cdf": (
+        lambda m, s, c, x: -extreme_value(m, s, c, x)[0]
+    ),
+    "tfp.distributions.GeneralizedExtremeValue(loc=reals(), scale=positives(), concentration=reals()).log_survival": (
+        lambda m, s, c, x: mp.log(-mp.expm1(-extreme_value(m, s, c, x)[0]))
+    ),
+    "tfp.distributions.GeneralizedExtremeValue(loc=reals(), scale=positives(), concentration=reals()).quantile": (
+        extreme_value_quantile
+    ),
+    "tfp.distributions.GeneralizedPareto(loc=reals(), scale=positives(), concentration=reals()).log_prob": pareto_log_prob,
+    "tfp.distributions.GeneralizedPareto(loc=reals(), scale=positives(), concentration=reals()).cdf": (
+        lambda m, s, c, x: -mp.expm1(pareto_log_survival(m, s, c, x))
+    ),
+    "tfp.distributions.GeneralizedPareto(loc=reals(), scale=positives(), concentration=reals()).log_cdf": (
+        lambda m, s, c, x: mp.log(-mp.expm1(pareto_log_survival(m, s, c, x)))
+    ),
+    "tfp.distributions.GeneralizedPareto(loc=reals(), scale=positives(), concentration=reals()).log_survival": (
+        pareto_log_survival
+    ),
+    "tfp.distributions.GeneralizedPareto(loc=reals(), scale=positives(), concentration=reals()).quantile": pareto_quantile,
+    "tfp.distributions.GeneralizedNormal(loc=reals(), scale=positives(), power=positives()).log_prob": (
+        lambda m, s, p, x: -((abs(x - m) / s) ** p) - mp.log(2 * s) - mp.loggamma(1 + 1 / p)
+    ),
+    "tfp.distributions.GeneralizedNormal(loc=reals(), scale=positives(), power=positives()).cdf": (
+        lambda m, s, p, x: generalized_normal_cdf((x - m) / s, p)
+    ),
+    "tfp.distributions.GeneralizedNormal(loc=reals(), scale=positives(), power=positives()).log_cdf": (
+        lambda m, s, p, x: mp.log(generalized_normal_cdf((x - m) / s, p))
+    ),
+    "tfp.distributions.GeneralizedNormal(loc=reals(), scale=positives(), power=positives()).log_survival": (
+        lambda m, s, p, x: mp.log(1 - generalized_normal_cdf((x - m) / s, p))
+    ),
+    "tfp.distributions.Geometric(logits=reals()).log_prob": lambda x, k: log_sigmoid(x) + k * log_sigmoid(-x),
+    "tfp.distributions.LambertWNormal(loc=reals(), scale=positives(), tailweight=positives()).log_prob": (
+        lambert_normal_log_prob
+    ),
+    "tfp.distributions.LambertWNormal(loc=reals(), scale=positives(), tailweight=positives()).cdf": (
+        lambda m, s, t, x: normal_cdf(lambert_normal(m, s, t, x)[0])
+    ),
+    "tfp.distributions.LambertWNormal(loc=reals(), scale=positives(), tailweight=positives()).log_cdf": (
+        lambda m, s, t, x: mp.log(normal_cdf(lambert_normal(m, s, t, x)[0]))
+    ),
+    "tfp.distributions.LambertWNormal(loc=reals(), scale=positives(), tailweight=positives()).log_survival": (
+        lambda m, s, t, x: mp.log(normal_cdf(-lambert_normal(m, s, t, x)[0]))
+    ),
+    "tfp.distributions.ContinuousBernoulli(logits=reals()).cdf": continuous_bernoulli_cdf,
+    "tfp.distributions.ContinuousBernoulli(logits=reals()).log_cdf": lambda x, y: mp.log(continuous_bernoulli_cdf(x, y)),
+    "tfp.distributions.ContinuousBernoulli(logits=reals()).log_survival": (
+        lambda x, y: mp.log(1 - continuous_bernoulli_cdf(x, y))
+    ),
+    "tfp.distributions.ContinuousBernoulli(logits=reals()).quantile": continuous_bernoulli_quantile,
+    "tfp.distributions.Gumbel(loc=reals(), scale=positives()).cdf": lambda m, s, x: mp.exp(-mp.exp(-(x - m) / s)),
+    "tfp.distributions.Laplace(loc=reals(), scale=positives()).cdf": laplace_cdf,
+    "tfp.distributions.Moyal(loc=reals(), scale=positives()).cdf": moyal_cdf,
+    "tfp.distributions.NegativeBinomial(total_count=positives(), logits=reals()).cdf": (
+        lambda n, x, k: beta_cdf(n, 1 + k, mp.exp(log_sigmoid(-x)))
+    ),
+    "tfp.distributions.NegativeBinomial(total_count=positives(), logits=reals()).log_cdf": (
+        lambda n, x, k: mp.log(beta_cdf(n, 1 + k, mp.exp(log_sigmoid(-x))))
+    ),
+    "tfp.distributions.NegativeBinomial(total_count=positives(), logits=reals()).log_survival": (
+        lambda n, x, k: mp.log(1 - beta_cdf(n, 1 + k, mp.exp(log_sigmoid(-x))))
+    ),
+    "tfp.distributions.Chi(df=positives()).log_cdf": lambda df, x: mp.log1p(
+        -mp.gammainc(df / 2, x * x / 2, mp.inf, regularized=True)
+    ),
+    "tfp.distributions.Kumaraswamy(concentration1=positives(), concentration0=positives()).log_cdf": (
+        lambda a, b, x: mp.log(-mp.expm1(b * mp.log1p(-(x**a))))
+    ),
+    "tfp.distributions.StudentT(df=positives(), loc=reals(), scale=positives()).log_cdf": (
+        lambda df, m, s, x: mp.log(student_cdf(df, m, s, x))
+    ),
+    "tfp.distributions.StudentT(df=positives(), loc=reals(), scale=positives()).log_survival": (
+        lambda df, m, s, x: mp.log(1 - student_cdf(df, m, s, x))
+    ),
     "tfp.math.cholesky_concat": cholesky_concat,
     "tfp.math.betainc": beta_cdf,
     "tfp.math.bessel_iv_ratio": lambda v, z: mp.besseli(v, z) / mp.besseli(v - 1, z),

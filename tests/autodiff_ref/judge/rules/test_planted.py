@@ -544,3 +544,34 @@ def test_a_branch_that_calls_python_matters_only_where_it_is_taken():
     report = judge_rule(checked, at=[1.0, 2.0])
     assert report.verdict == "right"
     assert judge_rule(checked, at=[60.0]).counts.get("undecided")
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 2.0)])
+def test_a_mistake_at_two_plain_numbers_together_is_found(first, second):
+    """As where a series for a special case is chosen by a = 1 and b = 2."""
+
+    def f(a, b, x):
+        return a * b * jnp.sin(x)
+
+    made = jax.custom_jvp(f)
+
+    @made.defjvp
+    def rule(primals, tangents):
+        a, b, x = primals
+        by_x = jnp.where((a == first) & (b == second), 1.01, 1.0) * a * b * jnp.cos(x)
+        return f(a, b, x), b * jnp.sin(x) * tangents[0] + a * jnp.sin(x) * tangents[1] + by_x * tangents[2]
+
+    assert judge_rule(made, domain=(positives(), positives(), reals())).verdict == "WRONG"
+
+
+@pytest.mark.parametrize("coefficient", [0.1, 1 / 3])
+def test_what_rounded_coefficients_leave_open_is_no_mistake(coefficient):
+    """A rule by the differential equation of a function that its program approximates, as erfcx' = 2x erfcx − 2/√π."""
+
+    def near(x):
+        return 1 + x * (1 + x * (1 / 2 + x * (1 / 6 + x * coefficient * (1 / 24) / coefficient)))
+
+    made = with_rule(near, lambda x: 1 + x * (1 + x * (1 / 2 + x * (1 / 6))))
+    assert judge_rule(made, domain=intervals(0.0, 1.0)).ok
+    wrong = with_rule(near, lambda x: (1 + x * (1 + x * (1 / 2 + x * (1 / 6)))) * (1 + 1e-9))
+    assert judge_rule(wrong, domain=intervals(0.0, 1.0)).verdict == "WRONG"
