@@ -279,6 +279,25 @@ def moyal_cdf(loc: Any, scale: Any, x: Any) -> Any:
     return mp.mpf(0) if u > 1e8 else mp.erfc(u)  # below e^(−10^16)
 
 
+def upper_gamma(a: Any, x: Any) -> Any:
+    return mp.gammainc(a, x, mp.inf, regularized=True)
+
+
+def two_pieces(z: Any, skew: Any, cdf: Callable[[Any], Any]) -> Any:
+    if z < 0:
+        return 2 / (1 + skew**2) * cdf(skew * z)
+    return 1 - 2 * skew**2 / (1 + skew**2) * cdf(-z / skew)
+
+
+def two_piece_student(df: Any, loc: Any, scale: Any, skew: Any, x: Any) -> Any:
+    return two_pieces((x - loc) / scale, skew, lambda z: student_cdf(df, mp.mpf(0), mp.mpf(1), z))
+
+
+def inverse_gaussian_survival(loc: Any, shape: Any, x: Any) -> Any:
+    root = mp.sqrt(shape / x)
+    return normal_cdf(root * (1 - x / loc)) - mp.exp(2 * shape / loc) * normal_cdf(-root * (1 + x / loc))
+
+
 def continuous_bernoulli_cdf(logits: Any, x: Any) -> Any:
     return x if logits == 0 else mp.expm1(x * logits) / mp.expm1(logits)
 
@@ -443,6 +462,50 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "tfp.distributions.StudentT(df=positives(), loc=reals(), scale=positives()).log_survival": (
         lambda df, m, s, x: mp.log(1 - student_cdf(df, m, s, x))
     ),
+    "numpyro.distributions.StudentT(positives(), loc=reals(), scale=positives()).icdf": lambda df, m, s, q: (
+        m if q == 0.5 else m + s * mp.findroot(lambda z: student_cdf(df, mp.mpf(0), mp.mpf(1), z) - q, 0.1)
+    ),
+    "tfp.distributions.Poisson(log_rate=reals()).log_cdf": lambda r, k: mp.log(upper_gamma(k + 1, mp.exp(r))),
+    "tfp.distributions.SigmoidBeta(concentration1=positives(), concentration0=positives()).log_cdf": lambda a, b, x: mp.log(
+        beta_cdf(a, b, mp.exp(log_sigmoid(x)))
+    ),
+    "tfp.distributions.SigmoidBeta(concentration1=positives(), concentration0=positives()).log_survival": (
+        lambda a, b, x: mp.log(1 - beta_cdf(a, b, mp.exp(log_sigmoid(x))))
+    ),
+    "tfp.distributions.TwoPieceNormal(loc=reals(), scale=positives(), skewness=positives()).log_cdf": (
+        lambda m, s, g, x: mp.log(two_pieces((x - m) / s, g, normal_cdf))
+    ),
+    "tfp.distributions.TwoPieceStudentT(df=positives(), loc=reals(), scale=positives(), skewness=positives()).log_cdf": (
+        lambda *args: mp.log(two_piece_student(*args))
+    ),
+    "tfp.distributions.TwoPieceStudentT(df=positives(), loc=reals(), scale=positives(), skewness=positives()).log_surv": (
+        lambda *args: mp.log(1 - two_piece_student(*args))
+    ),
+    "tfp.distributions.VonMises(loc=reals(), concentration=positives()).log_cdf": (
+        lambda m, c, x: mp.log(von_mises_cdf(m, c, x))
+    ),
+    "tfp.distributions.VonMises(loc=reals(), concentration=positives()).log_survival": (
+        lambda m, c, x: mp.log(1 - von_mises_cdf(m, c, x))
+    ),
+    "tfp.distributions.Chi(df=positives()).log_survival": lambda df, x: mp.log(upper_gamma(df / 2, x * x / 2)),
+    "tfp.distributions.ExpGamma(concentration=positives(), log_rate=reals()).log_survival": (
+        lambda a, r, x: mp.log(upper_gamma(a, mp.exp(r + x)))
+    ),
+    "tfp.distributions.ExpInverseGamma(concentration=positives(), log_scale=reals()).log_survival": (
+        lambda a, r, x: mp.log1p(-upper_gamma(a, mp.exp(r - x)))
+    ),
+    "tfp.distributions.Gamma(concentration=positives(), log_rate=reals()).log_survival": (
+        lambda a, r, x: mp.log(upper_gamma(a, mp.exp(r) * x))
+    ),
+    "tfp.distributions.Geometric(logits=reals()).log_survival": lambda x, k: (k + 1) * log_sigmoid(-x),
+    "tfp.distributions.Gumbel(loc=reals(), scale=positives()).log_survival": (
+        lambda m, s, x: mp.log1p(-mp.exp(-mp.exp(-(x - m) / s)))
+    ),
+    "tfp.distributions.HalfNormal(scale=positives()).log_survival": lambda s, x: mp.log(mp.erfc(x / (s * mp.sqrt(2)))),
+    "tfp.distributions.InverseGaussian(loc=positives(), concentration=positives()).log_survival": (
+        lambda m, c, x: mp.log(inverse_gaussian_survival(m, c, x))
+    ),
+    "tfp.distributions.Moyal(loc=reals(), scale=positives()).log_survival": lambda m, s, x: mp.log1p(-moyal_cdf(m, s, x)),
     "tfp.math.cholesky_concat": cholesky_concat,
     "tfp.math.betainc": beta_cdf,
     "tfp.math.bessel_iv_ratio": lambda v, z: mp.besseli(v, z) / mp.besseli(v - 1, z),
@@ -544,9 +607,10 @@ def true_slope(f: Callable[..., Any], args: Sequence[Any], argument: int, place:
     return found
 
 
-def by_jax(name: str, args: Sequence[Any], argument: int, forward: bool) -> np.ndarray:
+def by_jax(name: str, args: Sequence[Any], argument: int, note: str) -> np.ndarray:
     """JAX's Jacobian by one argument, flattened to (outputs, entries)."""
     function = expression_of(name).function()
+    forward, share = note.startswith("forward"), -2.0 if "cotangent" in note else 1.0
     with jax.enable_x64(True):
         given = [np.asarray(x, dtype=np.float64) for x in args]
 
@@ -555,7 +619,9 @@ def by_jax(name: str, args: Sequence[Any], argument: int, forward: bool) -> np.n
             return jax.numpy.concatenate([jax.numpy.ravel(out) for out in jax.tree.leaves(function(*every))])
 
         try:
-            made = (jax.jacfwd if forward else jax.jacrev)(of)(given[argument])
+            made = (
+                jax.jacfwd(of)(given[argument]) if forward else jax.jacrev(lambda x: share * of(x))(given[argument]) / share
+            )
         except Exception:
             made = jax.jacfwd(of)(given[argument])
         return np.asarray(made).reshape(np.shape(made)[0], -1)
@@ -586,11 +652,7 @@ def confirmed(name: str, finding: dict[str, Any]) -> str:
     scale = max(abs(true), mp.mpf("1e-300"))
     if any(abs(slope - true) > mp.mpf("1e-15") * max(scale, mp.mpf("1e-5")) for slope in slopes):
         return f"quotients differ: {[mp.nstr(slope, 12) for slope in slopes]}"
-    jax_says = (
-        float(finding["jax"])
-        if within
-        else float(by_jax(name, args, argument, finding["note"].startswith("forward"))[row, place])
-    )
+    jax_says = float(finding["jax"]) if within else float(by_jax(name, args, argument, finding["note"])[row, place])
     gap = abs(jax_says - true) / scale
     print(f"{name[:100]:100} {finding['name']:18} JAX {jax_says!r:24} true {mp.nstr(true, 17):24} off {float(gap):.1e}")
     return "" if not np.isfinite(jax_says) or gap > 1e-10 else "JAX has the right value"

@@ -27,7 +27,19 @@ sys.path[:0] = [str(ROOT)]
 TARGETS = ("optax", "jaxopt", "rlax", "lineax", "distrax", "numpyro",
            "jax.nn", "jax.numpy", "jax.scipy", "jax.lax", "jax.random", "tfp")  # fmt: skip
 PACKAGES = ("jax", "numpyro", "tfp-nightly", "distrax", "rlax", "optax", "jaxopt", "lineax")
-VERDICTS = ("right", "within", "accuracy", "WRONG", "NaN", "kink", "not differentiable", "meant so", "raises", "undecided")
+VERDICTS = (
+    "right",
+    "within",
+    "accuracy",
+    "WRONG",
+    "NaN",
+    "residuals",
+    "kink",
+    "not differentiable",
+    "meant so",
+    "raises",
+    "undecided",
+)
 SHOWN = 14
 """digits"""
 

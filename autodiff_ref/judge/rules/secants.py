@@ -45,11 +45,13 @@ def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
     for widest in _WIDEST:
         steps = [float(scale) * 2.0 ** -(widest + k) for k in range(_LEVELS)]
         values = [[_values(subject, leaves, leaf, place, sign * step) for sign in (1, -1)] for step in steps]
+        every = np.array([value for pair in values for end in pair for value in end])
+        largest = float(np.max(np.abs(every[np.isfinite(every)]), initial=0.0))
         for i, old in enumerate(found):
             ends = [(up[i], down[i]) for up, down in values]
             if not all(np.isfinite(v) for pair in ends for v in pair):
                 continue
-            made = _extrapolated(ends, steps)
+            made = _extrapolated(ends, steps, largest)
             if old is None or made.error < old.error:
                 found[i] = made
     return found
@@ -64,7 +66,7 @@ def _values(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
         return [float("nan")] * len(values) if unresolved else [float(v) if v.is_finite() else float("nan") for v in values]
 
 
-def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float]) -> Secant:
+def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float], norm: float) -> Secant:
     """Richardson's: a central quotient errs by a series in h², so that halving h takes away one term after the other."""
     row = [(up - down) / (2 * step) for (up, down), step in zip(ends, steps, strict=True)]
     largest = max(abs(v) for pair in ends for v in pair)
@@ -72,4 +74,4 @@ def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float]) -
     for level in range(1, len(steps)):
         before = row[-1]
         row = [fine + (fine - coarse) / (4.0**level - 1) for coarse, fine in itertools.pairwise(row)]
-    return Secant(row[0], abs(row[0] - before) + largest * ULP / steps[-1], 2 * FOUND * largest / steps[0])
+    return Secant(row[0], abs(row[0] - before) + largest * ULP / steps[-1], 2 * FOUND * norm / steps[0])
