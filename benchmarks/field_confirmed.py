@@ -619,9 +619,8 @@ def by_jax(name: str, args: Sequence[Any], argument: int, note: str) -> np.ndarr
             return jax.numpy.concatenate([jax.numpy.ravel(out) for out in jax.tree.leaves(function(*every))])
 
         try:
-            made = (
-                jax.jacfwd(of)(given[argument]) if forward else jax.jacrev(lambda x: share * of(x))(given[argument]) / share
-            )
+            wanted = jax.jacfwd(of) if forward else jax.jacrev(lambda x: share * of(x))
+            made = jax.jit(wanted)(given[argument]) / (1.0 if forward else share)
         except Exception:
             made = jax.jacfwd(of)(given[argument])
         return np.asarray(made).reshape(np.shape(made)[0], -1)

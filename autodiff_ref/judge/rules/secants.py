@@ -46,7 +46,9 @@ def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
         steps = [float(scale) * 2.0 ** -(widest + k) for k in range(_LEVELS)]
         values = [[_values(subject, leaves, leaf, place, sign * step) for sign in (1, -1)] for step in steps]
         every = np.array([value for pair in values for end in pair for value in end])
-        largest = float(np.max(np.abs(every[np.isfinite(every)]), initial=0.0))
+        largest = float(
+            np.max(np.abs(every[np.isfinite(every)]), initial=1.0)
+        )  # a value near 0 may be a difference of larger ones
         for i, old in enumerate(found):
             ends = [(up[i], down[i]) for up, down in values]
             if not all(np.isfinite(v) for pair in ends for v in pair):
