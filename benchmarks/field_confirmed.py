@@ -47,6 +47,17 @@ def beta_cdf(a: Any, b: Any, x: Any) -> Any:
     return mp.betainc(a, b, 0, x, regularized=True)
 
 
+def beta_quantile(a: Any, b: Any, q: Any) -> Any:
+    return mp.findroot(lambda x: beta_cdf(a, b, x) - q, mp.mpf("0.3"))
+
+
+def log_of_gamma_quantile(a: Any, q: Any) -> Any:
+    """log y with P(a, y) = q, where y is so small that P(a, y) = y^a / Γ(a + 1) to all digits."""
+    found = (mp.log(q) + mp.loggamma(a + 1)) / a
+    assert found < -300
+    return found
+
+
 def beta_entropy(a: Any, b: Any) -> Any:
     digamma = mp.digamma
     return log_beta(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b)
@@ -344,6 +355,9 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "numpyro.distributions.BetaNegativeBinomial": lambda a, b, n, k: (
         mp.loggamma(n + k) - mp.loggamma(n) - mp.loggamma(k + 1) + log_beta(a + k, b + n) - log_beta(a, b)
     ),
+    "numpyro.distributions.BetaProportion(intervals(0., 1.), positives()).cdf": (
+        lambda mean, c, x: beta_cdf(mean * c, (1 - mean) * c, x)
+    ),
     "numpyro.distributions.BetaProportion": lambda mean, c: beta_entropy(mean * c, (1 - mean) * c),
     "numpyro.distributions.Dagum(positives(), positives(), positives()).mean": lambda p, a, b: dagum(p, a, b, 1),
     "numpyro.distributions.Dagum(positives(), positives(), positives()).variance": lambda p, a, b: (
@@ -449,6 +463,22 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     ),
     "tfp.distributions.NegativeBinomial(total_count=positives(), logits=reals()).log_survival": (
         lambda n, x, k: mp.log(1 - beta_cdf(n, 1 + k, mp.exp(log_sigmoid(-x))))
+    ),
+    "tfp.distributions.Beta(concentration1=positives(), concentration0=positives()).quantile": beta_quantile,
+    "tfp.distributions.SigmoidBeta(concentration1=positives(), concentration0=positives()).cdf": lambda a, b, x: beta_cdf(
+        a, b, mp.exp(log_sigmoid(x))
+    ),
+    "tfp.distributions.SigmoidBeta(concentration1=positives(), concentration0=positives()).quantile": (
+        lambda a, b, q: (lambda x: mp.log(x / (1 - x)))(beta_quantile(a, b, q))
+    ),
+    "tfp.distributions.Chi(df=positives()).quantile": lambda df, q: mp.exp(
+        (mp.log(2) + log_of_gamma_quantile(df / 2, q)) / 2
+    ),
+    "tfp.distributions.ExpGamma(concentration=positives(), log_rate=reals()).quantile": (
+        lambda a, r, q: log_of_gamma_quantile(a, q) - r
+    ),
+    "tfp.distributions.ExpInverseGamma(concentration=positives(), log_scale=reals()).log_cdf": (
+        lambda a, r, x: mp.log(upper_gamma(a, mp.exp(r - x)))
     ),
     "tfp.distributions.Chi(df=positives()).log_cdf": lambda df, x: mp.log1p(
         -mp.gammainc(df / 2, x * x / 2, mp.inf, regularized=True)
