@@ -104,33 +104,6 @@ class Relation:
         return bool(self.equal) and not doubtful and self.informative < wanted
 
 
-@dataclass(frozen=True)
-class LeftToNabla:
-    """What a line leaves to ∇, at an input."""
-
-    bench: "Bench"
-    line: Traced
-    args: Arguments
-
-    def is_confirmed(self) -> bool:
-        """Whether JAX is right about all of these derivatives here."""
-        truths = [self.bench.derivative(call, self.args)[1] for call in self.line.calls]
-        return all(truth is not None and truth.confirmed for truth in truths)
-
-    def unless_to_blame(self, found: Comparison) -> Comparison:
-        """What was found of the line, unless JAX's derivative is not confirmed; where JAX is wrong, that is noted."""
-        for call in self.line.calls:
-            differentiated, truth, at = self.bench.derivative(call, self.args)
-            if differentiated is None or truth is None or at is None:
-                continue
-            wrong = differentiated.wrong(truth, at)
-            if wrong is not None:
-                self.bench.wrong.setdefault(wrong.name, wrong)
-            if not truth.confirmed:
-                return Comparison("kink" if truth.tied else "undefined", tied=True)
-        return found
-
-
 class Bench:
     """The inputs of a derivation, and its lines at them."""
 
@@ -257,9 +230,8 @@ class Bench:
     ) -> Comparison:
         """What is to be said of the claim that two lines are equal at an input."""
         by_jax, is_gradient = theirs.label == REFERENCE, self.derivation.is_gradient
-        sides = [AtInput(at(line), LeftToNabla(self, line, args) if line.calls else None) for line in (ours, theirs)]
         claim = Claim(
-            *sides,
+            *[self._at_input(line, at(line), args) for line in (ours, theirs)],
             truth=(lambda: self.truth(args)) if is_gradient else None,
             by_quotients=(lambda: self._by_quotients(args)) if is_gradient and by_jax else None,
             allowed=ours.allowed,
@@ -268,6 +240,33 @@ class Bench:
         is_exact = found.outcome != "different" or found.by_truth
         if not is_exact and self._is_rounding_of_the_input(ours, theirs, args, found.component):
             return Comparison("equal", ulps=found.share / ULP, rounded=True)
+        return found
+
+    def _at_input(self, line: Traced, value: Evaluator, args: Arguments) -> AtInput:
+        if not line.calls:
+            return AtInput(value)
+        return AtInput(
+            value,
+            lambda found: self._unless_nabla_is_to_blame(line, args, found),
+            lambda: self._is_nabla_confirmed(line, args),
+        )
+
+    def _is_nabla_confirmed(self, line: Traced, args: Arguments) -> bool:
+        """Whether JAX is right at an input about all that a line leaves to ∇."""
+        truths = [self.derivative(call, args)[1] for call in line.calls]
+        return all(truth is not None and truth.confirmed for truth in truths)
+
+    def _unless_nabla_is_to_blame(self, line: Traced, args: Arguments, found: Comparison) -> Comparison:
+        """What was found of a line, unless JAX's derivative is not confirmed; where JAX is wrong, that is noted."""
+        for call in line.calls:
+            differentiated, truth, at = self.derivative(call, args)
+            if differentiated is None or truth is None or at is None:
+                continue
+            wrong = differentiated.wrong(truth, at)
+            if wrong is not None:
+                self.wrong.setdefault(wrong.name, wrong)
+            if not truth.confirmed:
+                return Comparison("kink" if truth.tied else "undefined", tied=True)
         return found
 
     def _is_rounding_of_the_input(self, ours: Traced, theirs: Traced, args: Arguments, component: int) -> bool:

@@ -6,7 +6,6 @@ gradient. JAX's derivative speaks for the gradient where difference quotients co
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from autodiff_ref.judge.against_truth import against_truth
 from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, compare, has_no_kink
@@ -14,25 +13,18 @@ from autodiff_ref.judge.evaluation import Evaluator
 from autodiff_ref.judge.truth import Truth
 
 
-class LeftToNabla(Protocol):
-    """The derivatives that a program leaves to ∇, which is JAX's: they may be wrong, and a tie may be decided otherwise."""
-
-    def is_confirmed(self) -> bool:
-        """Whether JAX is right about all of them at this input."""
-        ...
-
-    def unless_to_blame(self, found: Comparison) -> Comparison:
-        """What was found of the program, unless one of these derivatives is to blame for it."""
-        ...
-
-
 @dataclass(frozen=True)
 class AtInput:
-    """A program at an input."""
+    """A program at an input.
+
+    What it leaves to ∇ is JAX's derivative of something, which may be wrong, or decide a tie otherwise than the truth does.
+    """
 
     value: Evaluator
-    left_to_nabla: LeftToNabla | None = None
-    """None where it leaves nothing to ∇"""
+    unless_nabla_errs: Callable[[Comparison], Comparison] | None = None
+    """what was found of it, unless what it leaves to ∇ is to blame for that; None where it leaves nothing to ∇"""
+    is_nabla_confirmed: Callable[[], bool] = lambda: True
+    """whether JAX is right at this input about all that it leaves to ∇"""
 
 
 @dataclass(frozen=True)
@@ -65,17 +57,17 @@ def decide(claim: Claim, *, start: int = PRECISIONS[0]) -> Comparison:
         return found if found.tied else _unless_nabla_is_to_blame(found, ours, theirs)
     if is_settled and found.outcome == "equal" and (claim.is_confirmed or not claim.by_jax):
         return found
-    if is_settled and not claim.by_jax and ours.left_to_nabla is None and theirs.left_to_nabla is None:
+    if is_settled and not claim.by_jax and ours.unless_nabla_errs is None and theirs.unless_nabla_errs is None:
         return found
     truth = claim.truth()
     if not truth.is_known:
         return found if is_settled or not claim.by_jax else _as_written(claim, found)
-    if is_settled and claim.by_jax and truth.confirmed and (found.outcome == "equal" or ours.left_to_nabla is None):
+    if is_settled and claim.by_jax and truth.confirmed and (found.outcome == "equal" or ours.unless_nabla_errs is None):
         return _unless_jax_rounds(claim, found)
     if not is_settled or (claim.by_jax and not truth.confirmed):
         # at a tie JAX's derivative of what a line leaves to ∇ may be another than the truth: that is no claim of the line
-        is_doubtful = theirs.left_to_nabla is not None and not theirs.left_to_nabla.is_confirmed()
-        found = against_truth(ours.value, None if claim.by_jax or is_doubtful else theirs.value, truth, allowed=allowed)
+        other = theirs.value if not claim.by_jax and theirs.is_nabla_confirmed() else None
+        found = against_truth(ours.value, other, truth, allowed=allowed)
         if claim.by_jax and truth.confirmed:
             found = _unless_jax_rounds(claim, found)
     return _unless_nabla_is_to_blame(found, ours, *([] if found.by_truth else [theirs]))
@@ -85,8 +77,8 @@ def _unless_nabla_is_to_blame(found: Comparison, *sides: AtInput) -> Comparison:
     """What was found, unless JAX's derivative of what one of these sides leaves to ∇ explains it."""
     for side in sides:
         is_doubtful = found.outcome == "different" or (side is sides[0] and found.outcome.startswith("undefined"))
-        if is_doubtful and side.left_to_nabla is not None:
-            found = side.left_to_nabla.unless_to_blame(found)
+        if is_doubtful and side.unless_nabla_errs is not None:
+            found = side.unless_nabla_errs(found)
     return found
 
 
@@ -100,6 +92,6 @@ def _unless_jax_rounds(claim: Claim, found: Comparison) -> Comparison:
 
 def _as_written(claim: Claim, found: Comparison) -> Comparison:
     """Where nothing is known of the gradient, and JAX's is the same however ties are decided: equal numbers are equal."""
-    if claim.ours.left_to_nabla is not None or found.outcome != "kink" or not has_no_kink(claim.theirs.value):
+    if claim.ours.unless_nabla_errs is not None or found.outcome != "kink" or not has_no_kink(claim.theirs.value):
         return found
     return compare(claim.ours.value, claim.theirs.value, as_written=True, allowed=claim.allowed)

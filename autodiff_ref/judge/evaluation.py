@@ -1,6 +1,6 @@
 """A line's value at one input, in balls: each precision, reading of the constants and way to decide ties once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -48,8 +48,7 @@ class Evaluator:
             context = Context(constants=constants, ties=ties, met=self._plan.met if ties == "exact" else None)
             with precision(bits):
                 outputs = self._plan.run(context, *self._balls)
-            values = tuple(_as_ball(value) for output in outputs for value in np.ravel(output))
-            self._made[key] = Evaluation(values, context.tied, context.unresolved)
+            self._made[key] = Evaluation(tuple(numbers_of(outputs)), context.tied, context.unresolved)
         return self._made[key]
 
 
@@ -70,5 +69,7 @@ def as_balls(leaf: np.ndarray) -> Array:
     return exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf
 
 
-def _as_ball(value: Number) -> arb:
-    return value if isinstance(value, arb) else arb(int(value))
+def numbers_of(outputs: Sequence[Array]) -> list[arb]:
+    """All numbers that a plan returned, one after the other, as balls."""
+    numbers: Iterator[Number] = (number for output in outputs for number in np.ravel(output))
+    return [number if isinstance(number, arb) else arb(int(number)) for number in numbers]

@@ -19,9 +19,9 @@ from typing import Any, Literal, cast
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls import Context, exact, precision
+from autodiff_ref.judge.balls import Context, precision
 from autodiff_ref.judge.balls.context import Ties
-from autodiff_ref.judge.evaluation import Evaluation, Evaluator
+from autodiff_ref.judge.evaluation import Evaluation, Evaluator, as_balls, numbers_of
 from autodiff_ref.judge.program.plans import Array, Plan
 
 DIGITS = 30
@@ -201,7 +201,7 @@ class _Search:
 
     def _moved(self, direction: Sequence[float], step: arb) -> list[Array]:
         """The arguments, in balls, moved by a multiple of a direction."""
-        balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in self.leaves]
+        balls = list(map(as_balls, self.leaves))
         start = 0
         for k, size in zip(self.by, self.sizes, strict=True):
             flat = balls[k].ravel().copy()
@@ -230,8 +230,7 @@ class _Search:
     def _run(self, arguments: list[Array], ties: Ties) -> tuple[list[arb], bool]:
         context = Context(constants="exact", ties=ties)
         outputs = self.function.run(context, *arguments)
-        values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
-        return values, context.unresolved
+        return numbers_of(outputs), context.unresolved
 
     @cached_property
     def _centre(self) -> list[arb]:

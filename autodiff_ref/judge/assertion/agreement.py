@@ -9,6 +9,7 @@ are disjoint; and where they are neither, by floats of more digits.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 
 import jax
@@ -111,7 +112,7 @@ class Pair:
         assert candidate.plan is not None
         gradient, ours = Gradient(self.reference, self.of_arrays), candidate.at(self.own_arrays)
         claim = Claim(
-            AtInput(ours, _LeftToNabla(ours, gradient) if candidate.asks_for_nabla else None),
+            AtInput(ours, partial(_unless_it_ties, ours) if candidate.asks_for_nabla else None),
             AtInput(gradient.by_jax),
             truth=gradient.truth,
             by_quotients=gradient.by_quotients,
@@ -245,20 +246,9 @@ class Pair:
         return bool(np.all(close | ~np.isfinite(traced) | ~np.isfinite(computed.values) | ~np.isfinite(error)))
 
 
-@dataclass(frozen=True)
-class _LeftToNabla:
-    """What a line of a derivation leaves to ∇: it takes JAX's derivative at a tie, which no line answers for."""
-
-    line: Evaluator
-    gradient: Gradient
-
-    def is_confirmed(self) -> bool:
-        """Whether JAX's gradient is the gradient here."""
-        return self.gradient.truth().confirmed
-
-    def unless_to_blame(self, found: Comparison) -> Comparison:
-        """What was found, but where the line's value hangs on how a tie is decided: there nothing can be said of it."""
-        return found if has_no_kink(self.line) else Comparison("kink", tied=True)
+def _unless_it_ties(line: Evaluator, found: Comparison) -> Comparison:
+    """What was found of a line, but where its value hangs on how a tie is decided: ∇ decides that, not the line."""
+    return found if has_no_kink(line) else Comparison("kink", tied=True)
 
 
 def _coarser(computed: Computed) -> float:

@@ -419,8 +419,7 @@ def work_of(jaxpr: core.Jaxpr) -> int:
     total = 0
     for eqn in jaxpr.eqns:
         times = eqn.params.get("length", 1) if eqn.primitive.name == "scan" else 1
-        inner = [part for value in eqn.params.values() for part in (value if isinstance(value, tuple | list) else [value])]
-        bodies = [getattr(part, "jaxpr", part) for part in inner if hasattr(getattr(part, "jaxpr", part), "eqns")]
+        bodies = list(core.jaxprs_in_params(eqn.params))
         size = sum(int(np.prod(aval_of(var).shape)) for var in eqn.outvars if hasattr(aval_of(var), "shape"))
         if eqn.primitive.name == "dot_general":
             summed = eqn.params["dimension_numbers"][0][0]

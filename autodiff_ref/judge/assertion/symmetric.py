@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jax.extend import core
 from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.calling import first_of, second_of, value_of
 from autodiff_ref.judge.assertion.sides import Side
+from autodiff_ref.judge.lines.reference import primitives_of
 from autodiff_ref.nabla import split_arguments
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import label_of
@@ -24,7 +24,11 @@ def of_symmetric(
 
     Their gradients agree where the sums of both triangles do.
     """
-    if wrt in keywords or getattr(candidate, "by_symmetric", False) or not _reads_a_triangle(reference.wide.jaxpr):
+    if (
+        wrt in keywords
+        or getattr(candidate, "by_symmetric", False)
+        or OF_A_TRIANGLE.isdisjoint(primitives_of(reference.wide.jaxpr))
+    ):
         return None
     variable, arguments_of = split_arguments(of, wrt, args)
     leaves, structure = jax.tree.flatten(variable)
@@ -57,17 +61,6 @@ def of_symmetric(
     for made, f in ((value, of), (gradient, candidate)):
         made.__name__, made.__wrapped__, made.by_symmetric = label_of(f), f, True  # pyright: ignore
     return gradient, value
-
-
-def _reads_a_triangle(jaxpr: core.Jaxpr) -> bool:
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name in OF_A_TRIANGLE:
-            return True
-        parts = [part for value in eqn.params.values() for part in (value if isinstance(value, tuple | list) else [value])]
-        inner = [getattr(part, "jaxpr", part) for part in parts]
-        if any(hasattr(part, "eqns") and _reads_a_triangle(part) for part in inner):
-            return True
-    return False
 
 
 def is_read_as_symmetric(value: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> bool:

@@ -20,6 +20,7 @@ from autodiff_ref.judge.diagnosis.terms import named
 from autodiff_ref.judge.diagnosis.variant import program_of
 from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import claims_to_hold
+from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Balls, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
@@ -272,7 +273,7 @@ def _own_values(bench: Bench, args: Arguments, traced: Traced, line: Line) -> di
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(values)(*shapes)
     made = plan(closed, BALLS, labels=label_flags(bench.derivation.domain))
-    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    balls = list(map(as_balls, leaves))
     return dict(zip(slots, made.run(Context(), *balls), strict=True))
 
 

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.balls import BALLS, Context, precision
+from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.lines.trace import NablaCall, with_nabla
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.nabla import nabla as jax_nabla
@@ -78,7 +79,7 @@ def _equal(u: arb, v: arb) -> bool:
 def under_nabla(call: NablaCall, args: Arguments) -> Under:
     """A function that a line differentiates, and its Jacobian, at one of the line's inputs."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    balls = list(map(as_balls, leaves))
     given = call.arguments.run(Context(), *balls)
     shapes = [jax.ShapeDtypeStruct(np.shape(x), np.float64 if x.dtype == object else x.dtype) for x in given]
     flags = call.arguments.output_labels

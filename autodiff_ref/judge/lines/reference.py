@@ -10,9 +10,10 @@ import numpy as np
 from flint import arb
 from jax.extend import core
 
-from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.comparing import digits, evaluator
 from autodiff_ref.judge.counterexample import leaf_names, readable
+from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
 from autodiff_ref.judge.program.walk import Plan, plan
 from autodiff_ref.judge.truth import Truth, truth_of
@@ -55,7 +56,7 @@ class WrongReference:
 def arguments_of(call: NablaCall, args: Arguments) -> Arguments | None:
     """The arguments a line differentiates a function at, rounded to floats; None where they are not finite."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    balls = list(map(as_balls, leaves))
     with precision(128):
         found = call.arguments.run(Context(), *balls)
     floats = [np.vectorize(float, otypes=[float])(x) if x.dtype == object else x for x in found]
@@ -201,10 +202,10 @@ def eager_values(closed: core.ClosedJaxpr, args: Arguments) -> list[np.ndarray]:
 
 def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: Arguments, name: str) -> Miscompiled | None:
     """Compares a compiled gradient with coarse balls at one input; None where it is inside, or nothing can be said."""
-    if not _LEAVE_A_CHOICE.isdisjoint(_primitives(closed.jaxpr)):
+    if not _LEAVE_A_CHOICE.isdisjoint(primitives_of(closed.jaxpr)):
         return None
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    balls = list(map(as_balls, leaves))
     context = Context()
     bits = COARSE_BITS.get(_significant_bits(closed.jaxpr), 40)
     with precision(bits):
@@ -221,12 +222,12 @@ def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: Arguments, name: 
     return None
 
 
-def _primitives(jaxpr: core.Jaxpr) -> Iterator[str]:
+def primitives_of(jaxpr: core.Jaxpr) -> Iterator[str]:
     """The names of the primitives in a jaxpr, and in all within it."""
     for eqn in jaxpr.eqns:
         yield eqn.primitive.name
         for body in core.jaxprs_in_params(eqn.params):
-            yield from _primitives(body)
+            yield from primitives_of(body)
 
 
 def _significant_bits(jaxpr: core.Jaxpr) -> int:

@@ -43,15 +43,14 @@ def _is_complex(atom: Atom) -> bool:
     return jax.numpy.issubdtype(getattr(atom.aval, "dtype", np.dtype(bool)), np.complexfloating)
 
 
-def _is_complex_inside(jaxpr: Any) -> bool:
-    return any(
-        any(map(_is_complex, (*eqn.invars, *eqn.outvars))) or any(map(_is_complex_inside, _inner(eqn))) for eqn in jaxpr.eqns
-    ) or any(map(_is_complex, (*jaxpr.invars, *jaxpr.constvars)))
+def _is_complex_inside(jaxpr: core.Jaxpr) -> bool:
+    return any(map(_is_complex, (*jaxpr.invars, *jaxpr.constvars))) or any(
+        any(map(_is_complex, (*eqn.invars, *eqn.outvars))) or _has_complex_body(eqn) for eqn in jaxpr.eqns
+    )
 
 
-def _inner(eqn: Any) -> list[Any]:
-    parts = [part for value in eqn.params.values() for part in (value if isinstance(value, tuple | list) else [value])]
-    return [getattr(part, "jaxpr", part) for part in parts if hasattr(getattr(part, "jaxpr", part), "eqns")]
+def _has_complex_body(eqn: core.JaxprEqn) -> bool:
+    return any(map(_is_complex_inside, core.jaxprs_in_params(eqn.params)))
 
 
 class _Reals:
@@ -135,7 +134,7 @@ class _Reals:
         sources = [self.read(atom) for atom in eqn.invars]
         name = eqn.primitive.name
         touched = any(map(_is_complex, (*eqn.invars, *eqn.outvars)))
-        if not touched and not any(map(_is_complex_inside, _inner(eqn))):
+        if not touched and not _has_complex_body(eqn):
             made = [core.Var(var.aval) for var in eqn.outvars]
             self.eqns.append(eqn.replace(invars=sources, outvars=made))
             self.env.update(zip(eqn.outvars, made, strict=True))

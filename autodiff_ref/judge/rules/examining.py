@@ -9,7 +9,7 @@ from flint import arb
 
 from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
-from autodiff_ref.judge.floats.granted import GRANTED
+from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
@@ -31,7 +31,7 @@ FAINT = 1e-30
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
 
-ITERATED = max(GRANTED[name][1].units for name in ("lgamma", "digamma")) * ULP / 2
+ITERATED = max(of.double.units for name in ("lgamma", "digamma") if (of := FUNCTIONS[name].ulps) is not None) * ULP / 2
 """what is granted in float64 to functions that JAX computes by series: of a rule that iterates no more is asked"""
 
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"

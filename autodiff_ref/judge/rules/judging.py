@@ -12,11 +12,12 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.balls import exact, precision
+from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.domains import row_of
+from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, iterates, named_calls
@@ -657,7 +658,7 @@ def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | No
         return [*leaves]
     if call.arguments is None:
         return None
-    balls = [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
+    balls = list(map(as_balls, leaves))
     try:
         with precision(256):
             found = call.arguments.run(Context(constants="exact"), *balls)

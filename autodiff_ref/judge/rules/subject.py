@@ -10,8 +10,9 @@ import numpy as np
 from flint import arb
 from jax.extend import core
 
-from autodiff_ref.judge.balls import BALLS, Context, exact, precision
+from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.comparing import ULP, evaluator
+from autodiff_ref.judge.evaluation import as_balls, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
@@ -136,20 +137,20 @@ class Subject:
 
     def truth(self, leaves: Sequence[np.ndarray], mode: str) -> Truth:
         """What is known of the derivative at one input, and JAX's by one mode."""
-        at = [*leaves]
-        if self.stopped is not None:
-            with precision(_BITS):
-                at += self.stopped.run(Context(constants="exact"), *_balls(leaves))
+        with precision(_BITS):
+            at = [*leaves, *self._held(leaves)]
         by_jax = evaluator(self.derivatives[mode], (*leaves,)) if mode in self.derivatives else None
         return truth_of(self.value, at, self.by, by_jax, self.out_sizes)
 
     def run(self, leaves: Sequence[np.ndarray], at: Sequence[np.ndarray]) -> tuple[list[arb], bool]:
         """Its values, with what is held still as it is at an input; and whether a comparison is not resolved."""
         context = Context(constants="exact")
-        held = self.stopped.run(Context(constants="exact"), *_balls(at)) if self.stopped is not None else []
-        outputs = self.value.run(context, *_balls(leaves), *held)
-        values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
-        return values, context.unresolved
+        outputs = self.value.run(context, *map(as_balls, leaves), *self._held(at))
+        return numbers_of(outputs), context.unresolved
+
+    def _held(self, at: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What `stop_gradient` holds still, as it is at an input."""
+        return [] if self.stopped is None else self.stopped.run(Context(constants="exact"), *map(as_balls, at))
 
     def values(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...] | None:
         """JAX's derivative by another mode, in balls; None where a comparison ties or is not resolved."""
@@ -169,10 +170,8 @@ class Subject:
         if not isinstance(self.value, Plan):
             return [arb(0)] * sum(self.out_sizes)
         with precision(160):
-            held = self.stopped.run(Context(constants="exact"), *_balls(leaves)) if self.stopped is not None else []
-            outputs = self.value.run(Context(constants="balls"), *_balls(leaves), *held)
-            values = [value if isinstance(value, arb) else arb(int(value)) for part in outputs for value in np.ravel(part)]
-            return [value.rad() if value.is_finite() else arb(0) for value in values]
+            outputs = self.value.run(Context(constants="balls"), *map(as_balls, leaves), *self._held(leaves))
+            return [value.rad() if value.is_finite() else arb(0) for value in numbers_of(outputs)]
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., list[Any]]]:
@@ -195,10 +194,6 @@ class Subject:
 
 def _index(index: Sequence[int]) -> str:
     return "".join(f"[{i}]" for i in index)
-
-
-def _balls(leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [exact(leaf) if np.issubdtype(leaf.dtype, np.floating) else leaf for leaf in leaves]
 
 
 def real_outputs(function: Function, leaves: Sequence[Any]) -> Function:
