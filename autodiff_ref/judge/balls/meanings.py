@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from flint import arb
+from flint import arb, arb_mat
 
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.balls.entrywise import rule_of
@@ -95,11 +95,23 @@ def _frexp(equation: Equation) -> Step:
     return step
 
 
+def _expm(equation: Equation) -> Step:
+    """e^A of square matrices, Σ Aᵏ/k!"""
+    shape = equation.results[0].shape
+
+    def step(_: object, a: Array) -> Array:
+        matrices = np.reshape(a, (-1, *shape[-2:]))
+        return as_objects([arb_mat(matrix.tolist()).exp().entries() for matrix in matrices]).reshape(shape)
+
+    return step
+
+
 MEANINGS: dict[str, Rule] = {
     "ldexp": rule_of(lambda x, e: x * arb(2) ** as_ball(e)),
     "frexp": _frexp,
     "sici": _sici,
     "fresnel": _fresnel,
     "bessel_jn": _bessel_jn,
+    "expm": _expm,
 }
-"""rules for what is meant, by its name in `walker.meanings`"""
+"""rules for what is meant, by its name in `recognised.CALLED`"""

@@ -41,6 +41,11 @@ class Called:
     returns the shape of, whose program the call must hold"""
 
 
+def _mapped(f: Function, axes: int) -> Function:
+    """f along leading axes."""
+    return f if axes == 0 else jax.vmap(_mapped(f, axes - 1))
+
+
 CALLED: dict[tuple[str, str], Called] = {
     **{
         (row.library.by, row.library.name): Called(name, row.arity)
@@ -52,10 +57,11 @@ CALLED: dict[tuple[str, str], Called] = {
     ("custom_jvp_call", "_frexp"): Called("frexp", 1, 2),
     ("jit", "ldexp"): Called("ldexp", 2, function=lambda _: jnp.ldexp),
     ("jit", "bessel_jn"): Called("bessel_jn", function=lambda shape: partial(jax.scipy.special.bessel_jn, v=shape[0] - 1)),
+    ("jit", "expm"): Called("expm", function=lambda shape: _mapped(jax.scipy.linalg.expm, len(shape) - 2)),
 }
 """by the primitive that calls, and the name of the function that is called
 
-`bessel_jn` and `ldexp` have no rule of their own, so that their programs are compared.
+`bessel_jn`, `expm` and `ldexp` have no rule of their own, so that their programs are compared.
 """
 
 SPELLED: dict[str, rows.Spelled] = {

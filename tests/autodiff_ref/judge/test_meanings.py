@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flint import arb
 from jax import lax
-from jax.scipy import special, stats
+from jax.scipy import linalg, special, stats
 
 from autodiff_ref import verify
 from autodiff_ref.judge.balls import BALLS, Context, exact, precision
@@ -17,7 +17,7 @@ from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.symbols.table import SYMBOLS
-from manual_grad import Derivation, intervals
+from manual_grad import Derivation, intervals, reals
 from tests.once import compiled_once
 
 X = np.array([0.25, 0.5, 0.75, 0.875])
@@ -38,6 +38,7 @@ FUNCTIONS: dict[str, Any] = {
     "sici": special.sici,
     "fresnel": special.fresnel,
     "bessel_jn": lambda x: special.bessel_jn(x, v=3),
+    "expm": lambda x: linalg.expm(x[..., None, None] * np.array([[1.0, 2.0], [-3.0, 0.5]])),
     "frexp": lambda x: jnp.frexp(x * 1.125)[0],
     "ldexp": lambda x: jnp.ldexp(x, np.array(3)),
 }
@@ -238,4 +239,31 @@ def test_at_a_tie_of_a_series_a_line_about_the_function_itself_is_right() -> Non
     at = [Input("a tie", (np.array([0.86, 1 - np.exp(-2.0)]),))]
     how = {"prove": False, "floats": False, "suspects": False, "inputs": at}
     assert verify(derivation, **how).lines[0].verdict == "within"
+    assert verify(derivation.with_lines(off), **how).first_wrong_line == "off"
+
+
+def test_e_to_a_generator_of_rotations_is_a_rotation_and_a_wide_ball_holds_all_of_them() -> None:
+    generator = np.array([[0.0, -1.0], [1.0, 0.0]])
+    made = planned(lambda a: linalg.expm(a), generator)
+    for radius in (0.0, 1e-3, 0.5):
+        with precision(256):
+            t = arb(1.25, radius)
+            (rotation,) = made.run(Context(), t * exact(generator))
+            for at in (1.25 - radius, 1.25, 1.25 + radius):
+                turn = [[arb(at).cos(), -arb(at).sin()], [arb(at).sin(), arb(at).cos()]]
+                assert all(ball.overlaps(entry) for ball, entry in zip(np.ravel(rotation), np.ravel(turn), strict=True))
+    assert rotation[0, 0].rad() < 10
+
+
+def test_a_line_about_the_exponential_of_a_matrix_is_right_though_jax_takes_a_quotient_of_polynomials() -> None:
+    def line(t: Any, a: Any) -> Any:
+        return jnp.sum(a @ linalg.expm(t * a))
+
+    def off(t: Any, a: Any) -> Any:
+        return line(t, a) * (1 + 1e-12)
+
+    derivation = Derivation("e^tA by t", lambda t, a: jnp.sum(linalg.expm(t * a)), "t", (reals(), reals(2, 2)), [line])
+    at = [Input("scaled and squared", (np.array(-6.5), np.array([[0.25, -1.0], [1.0, -0.125]])))]
+    how = {"prove": False, "floats": False, "suspects": False, "inputs": at}
+    assert verify(derivation, **how).ok
     assert verify(derivation.with_lines(off), **how).first_wrong_line == "off"
