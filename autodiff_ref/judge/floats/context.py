@@ -27,6 +27,9 @@ class Context:
     left_out: Array = field(default_factory=lambda: np.zeros(1, dtype=bool))
     """for each input, whether it certainly takes another branch than the one that is run now"""
 
+    looped: int = 0
+    """how many numbers `while` loops have computed, about"""
+
     @contextmanager
     def without(self, rows: Array) -> Generator[None]:
         """For a branch that some inputs certainly do not take."""

@@ -9,8 +9,11 @@ from autodiff_ref.judge.floats.values import Bounded, Discrete, Held, is_exact, 
 from autodiff_ref.judge.program.control import Branches, Control, Scan, Subplan, While
 from autodiff_ref.judge.program.plans import Array, Equation, Operand, Step
 
-LOOP_LIMIT = 2_000
+LOOP_LIMIT = 500
 """iterations after which a `while` says nothing of the inputs that still go on"""
+
+OVERHEAD = 500
+"""numbers that could be computed in the time that a step takes beside its computing"""
 
 
 def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
@@ -31,6 +34,8 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = While.of(subplan, equation)
 
+    steps = len(made.goes_on.steps) + len(made.body.steps)
+
     def step(context: Context, *operands: Held) -> list[Held]:
         for_cond, for_body, start = made.split(operands)
         carry = [lifted(x) for x in start]
@@ -38,23 +43,30 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
         active: Array = np.zeros(1, dtype=bool)
         for _ in range(LOOP_LIMIT):
             more = lifted(made.goes_on.run(context, *for_cond, *carry)[0])
-            unknown = unknown | ~more.sure  # a loop whose end hangs on rounding says nothing, and might not end at all
+            unknown = _over(unknown, more.value) | ~more.sure  # an end that hangs on rounding may never come
             active = more.value & ~unknown
             if not active.any():
-                return [_forgotten(x, unknown) for x in carry]
+                break
+            context.looped += steps * max(active.size, OVERHEAD)
             after = [lifted(x) for x in made.body.run(context, *for_body, *carry)]
-            carry = after if active.all() else [chosen(surely(active), pair) for pair in zip(carry, after, strict=True)]
+            if not active.all():
+                after = [chosen(surely(_over(active, new.value)), (x, new)) for x, new in zip(carry, after, strict=True)]
+            carry = after
         return [_forgotten(x, unknown | active) for x in carry]
 
     return step, made.labels
 
 
+def _over(rows: Array, value: Array) -> Array:
+    """What is said of each input, or of each row of it under vmap, beside a value's entries."""
+    return rows.reshape(rows.shape + (1,) * (value.ndim - rows.ndim))
+
+
 def _forgotten(x: Held, unknown: Array) -> Held:
-    """Without information on some inputs."""
+    """Without information on some inputs, or on some rows of them."""
     if not unknown.any():
         return x
-    rows = unknown.reshape(-1, *[1] * (x.value.ndim - 1))
-    rows, value = together(np.broadcast_to(rows, (len(unknown), *x.value.shape[1:])), x.value)
+    rows, value = np.broadcast_arrays(_over(unknown, x.value), x.value)
     if isinstance(x, Bounded):
         return Bounded(value, np.where(rows, np.inf, x.error))
     return Discrete(value, ~rows & x.sure)

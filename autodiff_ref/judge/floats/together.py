@@ -30,6 +30,8 @@ class Together:
         ]
         self._plans, self._whole = plan_together(closeds, FLOATS, widths, labels=labels)
         self._last_uses = _last_uses(self._whole)
+        self.looped = 0
+        """how many numbers `while` loops have computed so far, which no jaxpr says beforehand"""
         self._needed = [frozenset() if isinstance(plan, Exception) else _made_in(plan) for plan in self._plans]
 
     def __call__(self, *leaves: Array) -> list[Result | NotImplementedError]:
@@ -55,6 +57,7 @@ class Together:
                     ties[targets[0]] = context.tied
                 for slot in over:  # its memory, still in the cache, serves the next step
                     values[slot] = None
+        self.looped += context.looped
         results: list[Result | NotImplementedError] = []
         for plan, shapes, needed in zip(self._plans, self._shapes, self._needed, strict=True):
             if isinstance(plan, NotImplementedError):

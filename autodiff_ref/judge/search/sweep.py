@@ -13,6 +13,7 @@ from jax.extend import core
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.errors import claims_to_hold, fulfils
+from autodiff_ref.judge.floats.table import FLOATS
 from autodiff_ref.judge.floats.together import Result, Together
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.trace import REFERENCE, allowed_of, label_flags, shape_key
@@ -68,6 +69,7 @@ class Sweep:
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
         self._seed, self.generations = seed, 0
+        self._loops_may_take = budget if count is None else None
         self.seconds = 0.0
         """that comparisons took, with what balls said of suspects"""
         size, number = self._measures(budget, count)
@@ -96,7 +98,15 @@ class Sweep:
             for place, batch in enumerate(self.batches):
                 for each, (values, ties) in zip(lines, self.computed(lines, batch), strict=True):
                     self._values[_label(each), place], self._ties[_label(each), place] = values, ties
+                self._leave_out_after(place)
         return self._values[_label(line), k]
+
+    def _leave_out_after(self, k: int) -> None:
+        """Leaves out further batches and the climb, where `while` loops used up the budget; one of each shape stays."""
+        looped = sum(program.looped for program in self._programs.values())
+        if self._loops_may_take is not None and looped > self._loops_may_take:
+            del self.batches[max(k + 1, number_of_shapes(self.derivation)) :]
+            self.generations = 0
 
     def ties(self, line: Line | None, k: int) -> Array:
         """At which inputs of batch k reals that a line compares tie, up to their errors: it may have a kink there."""
@@ -138,6 +148,11 @@ class Sweep:
             )
         return self._holds[key]
 
+    def _series(self, line: Line | None) -> frozenset[str]:
+        """Functions whose meaning balls know, and whose program floats compute."""
+        made = self.bench.traced(line, self.batches[0].args(0)).plan
+        return made.meanings - FLOATS.rules.keys() if made else frozenset()
+
     # Two lines
 
     def compare(self, line: Line, other: Line | None, *, finds: bool = True) -> Swept:
@@ -157,7 +172,7 @@ class Sweep:
             self.seconds += time.monotonic() - since
 
     def _compared(self, line: Line, other: Line | None) -> Swept:
-        found = Swept()
+        found = Swept(series=self._series(line) | self._series(other))
         suspects: list[Place] = []
         kinks: list[Place] = []
         usual: list[Place] = []

@@ -28,13 +28,26 @@ class Swept:
     asked: Counter[str] = field(default_factory=Counter[str])
     """of the suspects, what balls said of them"""
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
+    series: frozenset[str] = frozenset()
+    """library functions in the lines that floats compute by a series, and balls by what is meant"""
     reason: str = ""
     """why there was no sweep"""
 
     @property
     def left(self) -> int:
-        """Suspects that balls have neither cleared nor certified: too many to be asked, or undecided."""
-        return self.suspects - self.asked["equal"] - self.asked["different"]
+        """Suspects that balls have neither cleared nor certified: too many to be asked, or undecided.
+
+        Where floats compute a series, each may be further from what is meant than rounding allows. The worst are asked, and
+        where balls clear all of these, the others are no evidence.
+        """
+        left = self.suspects - self.asked["equal"] - self.asked["different"]
+        return 0 if self.is_by_series else left
+
+    @property
+    def is_by_series(self) -> bool:
+        """Whether suspects are too many to be asked, and all that were are what a series is off by."""
+        asked = self.asked.total()
+        return bool(self.series) and 0 < asked < self.suspects and self.asked["equal"] == asked
 
     def __str__(self) -> str:
         if self.reason:
@@ -42,6 +55,9 @@ class Swept:
         cleared, left = self.asked["equal"], self.left
         said = f"{cleared:,} suspect{'s' * (cleared > 1)} cleared by balls, " if cleared else ""
         kinks = f", {self.kinks:,} more on kinks" if self.kinks else ""
+        if self.is_by_series:
+            names = ", ".join(sorted(self.series))
+            said += f"{self.suspects - cleared:,} nearer ones are within what JAX's {names} may be off by, "
         return f"{self.inputs.total():,} inputs in floats, {said}{left or 'no'} suspect{'s' * (left > 1)} left{kinks}"
 
     @staticmethod
@@ -53,7 +69,8 @@ class Swept:
             asked.update(line.asked)
         suspects, kinks, climbed = (sum(getattr(line, name) for line in lines) for name in ("suspects", "kinks", "climbed"))
         height = max(line.height for line in lines)
-        return Swept(fewest.inputs, fewest.informed, suspects, kinks, climbed, height, asked)
+        series = frozenset[str]().union(*[line.series for line in lines])
+        return Swept(fewest.inputs, fewest.informed, suspects, kinks, climbed, height, asked, series=series)
 
     def to_dict(self) -> JsonObject:
         """As JSON."""

@@ -229,6 +229,23 @@ def test_a_loop_does_not_run_for_inputs_that_another_branch_is_for(monkeypatch):
     assert np.all(errors < 1e-15)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_loop_under_vmap_ends_for_each_row_by_itself_and_says_nothing_of_the_row_whose_end_hangs_on_rounding(whole):
+    def halved(x):
+        turns, half = jax.lax.while_loop(lambda c: c[1] > 1, lambda c: (c[0] + 1, c[1] / 2), (0, x / 3 * 3))
+        return turns if whole else half
+
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(jax.vmap(halved))(np.ones(3))
+    x = np.array([[0.5, 5.0, 1.0], [3.0, 0.25, 1.5]])
+    ((outputs, _),) = Together([closed], [1], labels=[False])(x)
+    values, errors = outputs[0]
+    unsure = np.array([[False, False, True], [False, False, False]])  # 1 / 3 * 3 > 1?
+    assert np.array_equal(errors == np.inf, unsure)
+    wanted = np.array([[0, 3, 0], [2, 0, 1]])
+    np.testing.assert_allclose(values[~unsure], (wanted if whole else x / 2.0**wanted)[~unsure])
+
+
 # Whether a branch can be taken at all
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jax import lax
+from jax.scipy import special
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.functions import FUNCTIONS, Granted
@@ -201,6 +203,38 @@ def test_a_climb_keeps_to_where_and_to_what_a_line_claims() -> None:
     reports.append(verify(derivation, prove=False))
     assert [report.lines[0].verdict for report in reports] == ["undecided", "agrees"], str(reports)
     assert "takes the branch “> 1.5”" in reports[0].lines[0].reason  # `where` leaves it out, and the line does not say so
+
+
+def test_turns_of_loops_count_towards_the_budget_and_every_shape_is_still_tried() -> None:
+    def slow(x: Any) -> Any:
+        return lax.while_loop(lambda v: jnp.any(v > 1), lambda v: 0.96875 * v, jnp.exp(jnp.abs(x)))
+
+    def line(x: Any) -> Any:
+        return 2 * x + 0 * slow(x)
+
+    derivation = Derivation("∇ x²", of=lambda x: jnp.sum(x**2), wrt="x", domain=(reals("n"),), lines=[line])
+    sweep = Sweep(bench_of(derivation))
+    before = len(sweep.batches)
+    found = sweep.compare(line, None)
+    assert not found.suspects
+    assert number_of_shapes(derivation) <= len(sweep.batches) < before
+    assert {batch.leaves[0].shape[1] for batch in sweep.batches} >= {1, 3, 4}
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "within"), (1 + 1e-9, "refuted")])
+def test_what_a_series_of_jax_is_off_by_is_no_suspicion_that_is_left(factor: float, verdict: str) -> None:
+    """JAX's log Φ is off by 4e-9 of itself at −20, so that floats suspect thousands of inputs; balls take what is meant."""
+
+    def line(x: Any) -> Any:
+        return factor * jnp.exp(-(x**2) / 2) / jnp.sqrt(2 * jnp.pi) / special.ndtr(x)
+
+    log_phi = Derivation("log Φ′", of=lambda x: jnp.sum(special.log_ndtr(x)), wrt="x", domain=(reals("n"),), lines=[line])
+    entry = verify(log_phi, prove=False).lines[0]
+    assert entry.verdict == verdict
+    if factor == 1:
+        assert entry.floats is not None
+        assert entry.floats.suspects > entry.floats.asked.total() > 0
+        assert "nearer ones are within what JAX's log_ndtr, ndtr may be off by" in str(entry.floats)
 
 
 def relu_by(slope_at_0: float) -> Derivation:
