@@ -110,7 +110,8 @@ class Function:
         at_zero: its value at 0, if the prover is to use that.
         mistaken_for: functions that stand for it by mistake.
         forms: other ways to write it.
-        library: how it is recognised, where it is one of JAX's library and not a primitive.
+        library: how it is recognised, where it is one of JAX's library and not a primitive: in one way or another, by JAX's
+            version.
     """
 
     name: str
@@ -133,7 +134,7 @@ class Function:
     at_zero: int | None = None
     mistaken_for: tuple[Form, ...] = ()
     forms: tuple[Form, ...] = ()
-    library: Called | Spelled | None = None
+    library: tuple[Called | Spelled, ...] = ()
     arity: int = field(init=False)
 
     def __post_init__(self) -> None:

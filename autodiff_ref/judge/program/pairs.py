@@ -13,6 +13,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.program.complex_pairs import Pair
 from autodiff_ref.judge.program.complex_rules import EACH_PART, RULES, of_parts
+from autodiff_ref.judge.program.control import scan_widths
 from autodiff_ref.judge.program.plans import CALLS
 
 Atom = Any
@@ -144,6 +145,8 @@ class _Reals:
             made = self.inline(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), sources)
             self.env = outer
             self.env.update(zip(eqn.outvars, made, strict=True))
+        elif name == "scan":
+            self.scan(eqn, sources)
         elif name in _CONTROL:
             self.control(eqn, sources)
         elif name in RULES or name in EACH_PART:
@@ -152,6 +155,27 @@ class _Reals:
             raise NotImplementedError(
                 f"the primitive `{name}` of complex numbers is not judged: split them into real and imaginary part"
             )
+
+    def scan(self, eqn: Any, sources: list[Value]) -> None:
+        """A scan whose values are pairs, traced anew: what its parameters say of their number changes with JAX's versions."""
+        flat = [self.both(value, atom.aval) for value, atom in zip(sources, eqn.invars, strict=True)]
+        consts, carry = scan_widths(eqn.params)
+        first, last = (sum(map(len, flat[:end])) for end in (consts, consts + carry))
+        body = core.jaxpr_as_fun(_wide(eqn.params["jaxpr"]))
+        carried = sum(1 + _is_complex(var) for var in eqn.outvars[:carry])
+        how = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
+
+        def scanned(*parts: Any) -> list[Any]:
+            def turn(carry: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+                made = body(*parts[:first], *carry, *row)
+                return made[:carried], made[carried:]
+
+            last_carry, stacked = jax.lax.scan(turn, list(parts[first:last]), list(parts[last:]), **how)
+            return [*last_carry, *stacked]
+
+        made = iter(self.traced(scanned, eqn, [part for each in flat for part in each]))
+        for var in eqn.outvars:
+            self.env[var] = (next(made), next(made)) if _is_complex(var) else next(made)
 
     def control(self, eqn: Any, sources: list[Value]) -> None:
         """A loop or branch whose values are pairs."""
@@ -190,16 +214,20 @@ class _Reals:
             layout[:] = [(v.real is not None, v.imag is not None) if isinstance(v, Pair) else None for v in values]
             return [part for v in values for part in ((v.real, v.imag) if isinstance(v, Pair) else (v,)) if part is not None]
 
-        atoms = [part for each in there for part in each]
-        with jax.enable_x64(True):
-            closed = jax.make_jaxpr(piece)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in atoms])
-        start = len(self.eqns)
-        outer, self.env = self.env, {}
-        found = iter(self.inline(closed.jaxpr, closed.consts, atoms))
-        self.env = outer
-        self.eqns[start:] = [each.replace(source_info=eqn.source_info) for each in self.eqns[start:]]
+        found = iter(self.traced(piece, eqn, [part for each in there for part in each]))
         for var, parts in zip(eqn.outvars, layout, strict=True):
             self.env[var] = next(found) if parts is None else tuple(next(found) if part else None for part in parts)
+
+    def traced(self, made_of: Callable[..., list[Any]], eqn: Any, atoms: list[Atom]) -> list[Value]:
+        """Adds the equations of a function of atoms, which stand where an equation stood; its outputs."""
+        with jax.enable_x64(True):
+            closed = jax.make_jaxpr(made_of)(*[jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in atoms])
+        start = len(self.eqns)
+        outer, self.env = self.env, {}
+        made = self.inline(closed.jaxpr, closed.consts, atoms)
+        self.env = outer
+        self.eqns[start:] = [each.replace(source_info=eqn.source_info) for each in self.eqns[start:]]
+        return made
 
 
 def real_dtype(dtype: Any) -> Any:
@@ -210,19 +238,6 @@ def real_dtype(dtype: Any) -> Any:
 def _wide(closed: Any) -> Any:
     """A body in reals, with calls inlined where they hold complex numbers."""
     return _Reals().closed(closed)
-
-
-def _scan(params: dict[str, Any], widths: list[int]) -> dict[str, Any]:
-    consts, carry = params["num_consts"], params["num_carry"]
-    changed = {
-        **params,
-        "jaxpr": _wide(params["jaxpr"]),
-        "num_consts": sum(widths[:consts]),
-        "num_carry": sum(widths[consts : consts + carry]),
-    }
-    if "linear" in params:
-        changed["linear"] = (False,) * sum(widths)
-    return changed
 
 
 def _while(params: dict[str, Any], widths: list[int]) -> dict[str, Any]:
@@ -241,4 +256,4 @@ def _cond(params: dict[str, Any], widths: list[int]) -> dict[str, Any]:
     return {**params, "branches": tuple(map(_wide, params["branches"]))}
 
 
-_CONTROL: dict[str, Callable[[dict[str, Any], list[int]], dict[str, Any]]] = {"scan": _scan, "while": _while, "cond": _cond}
+_CONTROL: dict[str, Callable[[dict[str, Any], list[int]], dict[str, Any]]] = {"while": _while, "cond": _cond}

@@ -9,6 +9,7 @@ these are looked up among those of the plan, which holds equal ones once. What J
 program is neither, and stays what it is: the derivative of the approximation.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -48,24 +49,28 @@ def _mapped(f: Function, axes: int) -> Function:
 
 CALLED: dict[tuple[str, str], Called] = {
     **{
-        (row.library.by, row.library.name): Called(name, row.arity)
+        (how.by, how.name): Called(name, row.arity)
         for name, row in FUNCTIONS.items()
-        if isinstance(row.library, rows.Called)
+        for how in row.library
+        if isinstance(how, rows.Called)
     },
     ("custom_jvp_call", "sici"): Called("sici", 1, 2),
     ("custom_jvp_call", "fresnel"): Called("fresnel", 1, 2),
     ("custom_jvp_call", "_frexp"): Called("frexp", 1, 2),
+    ("call_hi_primitive", "Frexp"): Called("frexp", 1, 2),
+    ("call_hi_primitive", "Ldexp"): Called("ldexp", 2),
     ("jit", "ldexp"): Called("ldexp", 2, function=lambda _: jnp.ldexp),
     ("jit", "bessel_jn"): Called("bessel_jn", function=lambda shape: partial(jax.scipy.special.bessel_jn, v=shape[0] - 1)),
     ("jit", "expm"): Called("expm", function=lambda shape: _mapped(jax.scipy.linalg.expm, len(shape) - 2)),
 }
 """by the primitive that calls, and the name of the function that is called
 
-`bessel_jn`, `expm` and `ldexp` have no rule of their own, so that their programs are compared.
+`bessel_jn`, `expm` and `ldexp` have no rule of their own, so that their programs are compared. jax 0.12 has primitives for
+some, and other names.
 """
 
 SPELLED: dict[str, rows.Spelled] = {
-    name: row.library for name, row in FUNCTIONS.items() if isinstance(row.library, rows.Spelled)
+    name: how for name, row in FUNCTIONS.items() for how in row.library if isinstance(how, rows.Spelled)
 }
 """meanings that are seen by their equations"""
 
@@ -96,19 +101,26 @@ def with_meanings(eqns: Iterable[core.JaxprEqn], rules: Mapping[str, Rule]) -> I
 
 def _called(eqn: core.JaxprEqn) -> Called | None:
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
-    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    if info is None:
-        return None
-    called = CALLED.get((eqn.primitive.name, info.func_name))
+    name, file = _name_and_file(eqn, inner)
+    called = CALLED.get((eqn.primitive.name, name))
     if called is None or len(eqn.outvars) != called.results or len(eqn.invars) < called.operands:
         return None
-    if _LIBRARY not in Path(info.func_filename or "").parents:
+    if _LIBRARY not in Path(file).parents:
         return None
     if called.function is not None:
         return called if _holds(eqn, inner, called) else None
     # functions of arrays of one shape and of single numbers: what else there is, vmap may have made of arrays of any shapes
     shape = aval_of(eqn.outvars[0]).shape
     return called if all(aval_of(atom).shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
+
+
+def _name_and_file(eqn: core.JaxprEqn, inner: object) -> tuple[str, str]:
+    """What is called, and where it is defined."""
+    made = eqn.params.get("_prim")
+    if made is not None:
+        return type(made).__name__, sys.modules[type(made).__module__].__file__ or ""
+    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    return (info.func_name, info.func_filename or "") if info else ("", "")
 
 
 def _holds(eqn: core.JaxprEqn, inner: object, called: Called) -> bool:
@@ -118,7 +130,10 @@ def _holds(eqn: core.JaxprEqn, inner: object, called: Called) -> bool:
         return False
     with jax.enable_x64(True):
         operands = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
-        known = jax.make_jaxpr(called.function(shape))(*operands).jaxpr.eqns[-1].params.get("jaxpr")
+        try:
+            known = jax.make_jaxpr(called.function(shape))(*operands).jaxpr.eqns[-1].params.get("jaxpr")
+        except (TypeError, ValueError):  # what became of it takes other operands
+            return False
     return str(known) == str(inner)
 
 
@@ -169,8 +184,9 @@ def _found(planner: Planned, name: str) -> list[tuple[list[int], int]]:
         first = planner.operands[key[1][0]]
         if first.dtype.itemsize < 4 or key[0] != _first_primitive(name):  # these functions take no half precision
             continue
-        template = _template(name, first.shape, first.dtype.str, type(planner), planner.table)
         operands = list(key[1][: FUNCTIONS[name].arity])
+        shapes = tuple(planner.operands[slot].shape for slot in operands)
+        template = _template(name, shapes, first.dtype.str, type(planner), planner.table)
         result = _matched(template, operands, planner.seen)
         if result is not None:
             found.append((operands, result))
@@ -187,12 +203,12 @@ def _first_primitive(name: str) -> str:
 
 @cache
 def _template(
-    name: str, shape: tuple[int, ...], dtype: str, planner_of: Callable[[Arithmetic], Planned], table: Arithmetic
+    name: str, shapes: tuple[tuple[int, ...], ...], dtype: str, planner_of: Callable[[Arithmetic], Planned], table: Arithmetic
 ) -> _Template:
-    """The equations of a function of operands of a shape, as a planner knows them."""
+    """The equations of a function of operands of given shapes, as a planner knows them."""
     spelled = SPELLED[name]
     with jax.enable_x64(True):
-        closed = jax.make_jaxpr(spelled.function)(*[jax.ShapeDtypeStruct(shape, np.dtype(dtype))] * FUNCTIONS[name].arity)
+        closed = jax.make_jaxpr(spelled.function)(*[jax.ShapeDtypeStruct(shape, np.dtype(dtype)) for shape in shapes])
     planner = planner_of(table)
     inputs = planner.inputs(closed, [])
     (output,) = planner.inline(closed.jaxpr, closed.consts, inputs)

@@ -18,9 +18,13 @@ _LIBRARY = Path(jax.__file__).parent
 _MEANT: dict[tuple[str, str], Function] = {
     ("custom_jvp_call", "exp_neg_sq"): lambda x: jnp.exp(-(x * x)),
     ("jit", "signbit"): lambda x: x < 0,
+    ("custom_jvp_call", "_ndtri_grad"): lambda p, y: jnp.sqrt(2 * jnp.pi) * jnp.exp(y * y / 2),
+    ("custom_jvp_call", "_erfcinv_grad"): lambda p, y: -jnp.sqrt(jnp.pi) / 2 * jnp.exp(y * y),
+    ("custom_jvp_call", "_erfcx_grad"): lambda x, y: 2 * x * y - 2 / jnp.sqrt(jnp.pi),
 }
 """By the call and the name that JAX's own function has: exp(−x²), which from 0.12 on the derivatives of erf and erfc call;
-and whether the sign is −, which copysign and Γ ask: a real 0 has no sign, so that there it is a tie."""
+and whether the sign is −, which copysign and Γ ask: a real 0 has no sign, so that there it is a tie. The derivatives of
+ndtri, erfcinv and erfcx are handed the function's value y."""
 
 
 def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
@@ -48,16 +52,22 @@ def settled(eqn: core.JaxprEqn) -> dict[str, Any]:
 def spelled_out(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
     """The jaxpr that an equation stands for which JAX leaves open; None where it leaves nothing open.
 
-    A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies.
+    A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies; what an
+    array holds that is still to be filled is 0. From jax 0.12 on: a polynomial is Horner's rule, and log₂ x is log x / log 2.
     """
-    of, makes = [aval_of(atom).dtype for atom in eqn.invars], aval_of(eqn.outvars[0]).dtype
     match eqn.primitive.name:
-        case "dot_general" if jnp.issubdtype(makes, jnp.floating) and not all(jnp.issubdtype(d, jnp.floating) for d in of):
-            spelled = _cast(eqn, [makes] * 2)
+        case "dot_general" if _mixes(eqn):
+            spelled = _cast(eqn, [aval_of(eqn.outvars[0]).dtype] * 2)
         case "sort" if settled(eqn) != eqn.params:
-            spelled = _cast(eqn, of)
+            spelled = _cast(eqn, [aval_of(atom).dtype for atom in eqn.invars])
         case "tile":
             spelled = _tiled(eqn)
+        case "polynomial":
+            spelled = _by_horner
+        case "log2":
+            spelled = _by_log
+        case "empty" | "empty2":
+            spelled = _zeros(eqn)
         case _:
             return None
 
@@ -92,6 +102,28 @@ def _cast(eqn: core.JaxprEqn, dtypes: Sequence[np.dtype]) -> Function:
         return eqn.primitive.bind(*made, **settled(eqn))
 
     return cast
+
+
+def _mixes(eqn: core.JaxprEqn) -> bool:
+    """Whether a product is one of reals, and one of its operands is not."""
+    are_real = [jnp.issubdtype(aval_of(atom).dtype, jnp.floating) for atom in (*eqn.invars, *eqn.outvars)]
+    return are_real[-1] and not all(are_real)
+
+
+def _zeros(eqn: core.JaxprEqn) -> Function:
+    of = aval_of(eqn.outvars[0])
+    return lambda *_: jnp.zeros(of.shape, of.dtype)
+
+
+def _by_horner(x: jax.Array, *coefficients: jax.Array) -> jax.Array:
+    *rest, value = coefficients
+    for coefficient in reversed(rest):
+        value = value * x + coefficient
+    return jnp.broadcast_to(value, jnp.broadcast_shapes(*map(jnp.shape, (x, *coefficients))))
+
+
+def _by_log(x: jax.Array) -> jax.Array:
+    return jax.lax.log(x) / jax.lax.log(jax.lax.full_like(x, 2, shape=()))
 
 
 def _tiled(eqn: core.JaxprEqn) -> Function:

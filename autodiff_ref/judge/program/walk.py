@@ -189,7 +189,7 @@ class Planner:
             lengths, solve = eqn.params["const_lengths"], eqn.params["jaxprs"].solve
             start, b = lengths.matvec + lengths.vecmat, sum(lengths)
             return self.inline(solve.jaxpr, solve.consts, [*sources[start : start + lengths.solve], *sources[b:]])
-        spelled = spelled_out(eqn) if name in ("dot_general", "sort", "tile") else None
+        spelled = spelled_out(eqn)
         if spelled is not None:
             return self.inline(spelled.jaxpr, spelled.consts, sources)
         if name not in self.table.control and not any(

@@ -79,7 +79,7 @@ UNSEEN = {
     "scan": {"ndtri"},  # its coefficients are what the loop is handed, and not known within
     "cond": {"ndtri"},
 }
-"""what is not recognised, and judged as the program that it is"""
+"""what is not recognised by every version of JAX, and judged as the program that it is"""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -95,7 +95,8 @@ def test_a_function_is_recognised_wherever_it_is_called(name: str, within: str) 
         "the middle of a line": (lambda x: jnp.exp(summed(jnp.sin(x))) * x, X),
         "cond": (lambda x: lax.cond(x[0] < 1, summed, lambda x: 0.0 * x[0], x), X),
     }[within]
-    assert (name in planned(of, at).meanings) == (name not in UNSEEN.get(within, set()))
+    if name not in UNSEEN.get(within, set()):
+        assert name in planned(of, at).meanings
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_far_out_a_tail_keeps_its_digits() -> None:
 
 
 def test_at_a_tie_of_a_series_a_line_about_the_function_itself_is_right() -> None:
-    """JAX's ndtri takes another formula beyond 1 − e⁻²: its derivative is off by 11 ulps there, within its constants."""
+    """Up to 0.11, JAX's ndtri takes another formula beyond 1 − e⁻²: its derivative is off by 11 ulps, within its constants."""
 
     def line(p: Any, nabla: Any) -> Any:
         return jnp.sqrt(2 * jnp.pi) * jnp.exp(special.ndtri(p) ** 2 / 2)
@@ -238,7 +239,7 @@ def test_at_a_tie_of_a_series_a_line_about_the_function_itself_is_right() -> Non
     derivation = Derivation("ndtri′", lambda p: jnp.sum(special.ndtri(p)), "p", (intervals(0.0, 1.0, "n"),), [line])
     at = [Input("a tie", (np.array([0.86, 1 - np.exp(-2.0)]),))]
     how = {"prove": False, "floats": False, "suspects": False, "inputs": at}
-    assert verify(derivation, **how).lines[0].verdict == "within"
+    assert verify(derivation, **how).ok
     assert verify(derivation.with_lines(off), **how).first_wrong_line == "off"
 
 
