@@ -294,8 +294,9 @@ def _reader(table: Ref, inputs: int, weighted: bool, size: int) -> Callable[...,
             kept, other = features & inside[None, :], {"mask": inside, "other": 0.0}
         if end is None and room == inputs:
             x = triton.load(table.at[pl.ds(0, room), at])
-        else:
-            x = triton.load(table.at[pl.ds(0, room), at], mask=kept, other=0.0)
+        else:  # places one by one where they go beyond the table, which jax 0.12 allows no slice, masked or not
+            places = pl.ds(0, room) if room <= table.shape[0] else jnp.arange(room)
+            x = triton.load(table.at[places, at], mask=kept, other=0.0)
         y = triton.load(table.at[jnp.int32(inputs), at], **other)
         if weighted:
             return x, y, triton.load(table.at[jnp.int32(inputs + 1), at], **other)

@@ -159,6 +159,11 @@ def test_optimisers_that_mix_weights_go_to_xla():
     )
 
 
+AN_H100 = jax.sharding.AbstractMesh(
+    (), (), abstract_device=jax.sharding.AbstractDevice("NVIDIA H100 80GB HBM3", num_cores=None, platform="gpu")
+)
+
+
 @pytest.mark.parametrize(("name", "optimizer"), combinations(NETS, OPTIMIZERS))
 def test_both_kernels_are_lowered_for_a_gpu_where_there_is_none(name, optimizer):
     layers, table, hidden = made(name, 256, False)
@@ -170,7 +175,8 @@ def test_both_kernels_are_lowered_for_a_gpu_where_there_is_none(name, optimizer)
         (one_pass, (layers, table, 256)),
         (an_epoch, (values, layers, state, table, 0.1, 256, np.arange(2, dtype=np.int32))),
     ):
-        text = jax.jit(call).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
+        with jax.sharding.use_abstract_mesh(AN_H100):
+            text = jax.jit(call).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
         assert "triton" in text
 
 

@@ -82,6 +82,8 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
         if not isinstance(leaf, np.ndarray | np.generic):
             made.append(leaf)
+        elif isinstance(array, bool):  # a setting that is handed on, as whether a factor is a lower triangle
+            made.append(array)
         elif source is not None and leaf is source.held:
             made.append(source)
         elif source is not None and shares(leaf, source.held):

@@ -15,16 +15,42 @@ from autodiff_ref.trees import Function
 
 _LIBRARY = Path(jax.__file__).parent
 
-_MEANT: dict[tuple[str, str], Function] = {
-    ("custom_jvp_call", "exp_neg_sq"): lambda x: jnp.exp(-(x * x)),
-    ("jit", "signbit"): lambda x: x < 0,
-    ("custom_jvp_call", "_ndtri_grad"): lambda p, y: jnp.sqrt(2 * jnp.pi) * jnp.exp(y * y / 2),
-    ("custom_jvp_call", "_erfcinv_grad"): lambda p, y: -jnp.sqrt(jnp.pi) / 2 * jnp.exp(y * y),
-    ("custom_jvp_call", "_erfcx_grad"): lambda x, y: 2 * x * y - 2 / jnp.sqrt(jnp.pi),
+
+
+def _entropy(p: jax.Array, q: jax.Array, of_positive: jax.Array, of_zero: jax.Array) -> jax.Array:
+    """Where p and q are positive, where p = 0 and q ≥ 0, and ∞ elsewhere."""
+    return jnp.where((p > 0) & (q > 0), of_positive, jnp.where((p == 0) & (q >= 0), of_zero, jnp.inf))
+
+
+def _kl_div(p: jax.Array, q: jax.Array) -> jax.Array:
+    return _entropy(p, q, _log_of_quotient(p, q) - p + q, q)
+
+
+def _log_of_quotient(p: jax.Array, q: jax.Array) -> jax.Array:
+    """p log(p/q), where both are positive."""
+    positive = (p > 0) & (q > 0)
+    p, q = jnp.where(positive, p, 1.0), jnp.where(positive, q, 1.0)
+    return p * (jnp.log(p) - jnp.log(q))
+
+
+_MEANT: dict[tuple[str, str], dict[Function | None, Function]] = {
+    ("custom_jvp_call", "exp_neg_sq"): {None: lambda x: jnp.exp(-(x * x))},
+    ("jit", "signbit"): {None: lambda x: x < 0},
+    ("custom_jvp_call", "_ndtri_grad"): {None: lambda p, y: jnp.sqrt(2 * jnp.pi) * jnp.exp(y * y / 2)},
+    ("custom_jvp_call", "_erfcinv_grad"): {None: lambda p, y: -jnp.sqrt(jnp.pi) / 2 * jnp.exp(y * y)},
+    ("custom_jvp_call", "_erfcx_grad"): {None: lambda x, y: 2 * x * y - 2 / jnp.sqrt(jnp.pi)},
+    ("custom_jvp_call", "_rel_entr"): {
+        jax.scipy.special.kl_div: _kl_div,
+        jax.scipy.special.rel_entr: lambda p, q: _entropy(p, q, _log_of_quotient(p, q), jnp.zeros_like(q)),
+    },
 }
-"""By the call and the name that JAX's own function has: exp(−x²), which from 0.12 on the derivatives of erf and erfc call;
-and whether the sign is −, which copysign and Γ ask: a real 0 has no sign, so that there it is a tie. The derivatives of
-ndtri, erfcinv and erfcx are handed the function's value y."""
+"""By the call and the name that JAX's own function has, the real function that it computes; where one name serves several
+functions, by that whose program it is.
+
+exp(−x²) is called from 0.12 on by the derivatives of erf and erfc. Whether the sign is −, copysign and Γ ask: a real 0 has no
+sign, so that there it is a tie. The derivatives of ndtri, erfcinv and erfcx are handed the function's value y. For p log(p/q)
+jax 0.12 has two series near p = q.
+"""
 
 
 def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
@@ -33,7 +59,8 @@ def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
     if info is None or _LIBRARY not in Path(info.func_filename or "").parents:
         return None
-    meant = _MEANT.get((eqn.primitive.name, info.func_name))
+    served = _MEANT.get((eqn.primitive.name, info.func_name), {})
+    meant = next((meant for of, meant in served.items() if of is None or _is_program_of(of, inner, eqn)), None)
     if meant is None:
         return None
     n = len(inspect.signature(meant).parameters)
@@ -42,6 +69,14 @@ def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
         return None  # the same function, differentiated; a differentiated question has the tangents behind its operands
     with jax.enable_x64(True):
         return jax.make_jaxpr(lambda *xs: meant(*xs[:n]))(*[var.aval for var in eqn.invars])
+
+
+def _is_program_of(function: Function, called: object, eqn: core.JaxprEqn) -> bool:
+    """Whether what an equation calls is what a function of JAX's calls."""
+    with jax.enable_x64(True):
+        operands = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
+        known = jax.make_jaxpr(function)(*operands).jaxpr.eqns[-1].params
+    return str(known.get("call_jaxpr")) == str(called)
 
 
 def settled(eqn: core.JaxprEqn) -> dict[str, Any]:
