@@ -256,7 +256,7 @@ def _left_open_by_constants(
             continue
         row, leaf, place = subject.place(k)
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
-        if loose[k].overlaps(known) or bool(gap * arb(size) <= CLEAR * open_[row]):
+        if (loose[k].is_finite() and loose[k].overlaps(known)) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
 
 

@@ -261,6 +261,8 @@ class _Run:
         """the first input, and what was prepared for it"""
         self.inputs = 0
         self.compiled: dict[Any, Any] = {}
+        self.handed = set[tuple[int, int, tuple[bytes, ...]]]()
+        """arguments at which a rule within was judged: f may call it twice with the same ones"""
         self.wrong = Counter[tuple[int, int]]()
         """inputs at which the whole (−1) or a rule within is wrong, by order"""
 
@@ -465,7 +467,11 @@ class _Run:
         for k, (call, alone) in enumerate(made.calls):
             if self._is_open(k, order, only):
                 received = _received(call, leaves)
-                if received is not None:
+                if received is None:
+                    continue
+                handed = k, order, tuple(x.tobytes() for x in received)
+                if only is not None or handed not in self.handed:
+                    self.handed.add(handed)
                     yield k, examine(alone, received, call.named.name, order=order, allowed=self.allowed)
 
     def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:

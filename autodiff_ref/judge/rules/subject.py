@@ -167,11 +167,12 @@ class Subject:
 
     def left_open(self, leaves: Sequence[np.ndarray]) -> list[arb]:
         """How far each of its values moves where its rounded constants move by an ulp."""
-        if not isinstance(self.value, Plan):
+        if not isinstance(self.value, Plan) or not self.value.constants:
             return [arb(0)] * sum(self.out_sizes)
         with precision(160):
-            outputs = self.value.run(Context(constants="balls"), *map(as_balls, leaves), *self._held(leaves))
-            return [value.rad() if value.is_finite() else arb(0) for value in numbers_of(outputs)]
+            given = [*map(as_balls, leaves), *self._held(leaves)]
+            wide, narrow = (numbers_of(self.value.run(Context(constants=how), *given)) for how in ("balls", "exact"))
+            return [w.rad() - n.rad() if w.is_finite() else arb(0) for w, n in zip(wide, narrow, strict=True)]
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., list[Any]]]:
