@@ -10,6 +10,7 @@ from flint import arb
 from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
@@ -62,11 +63,22 @@ def examine(
         floats: whether float64 values are compared as well.
     """
     at = _readable(leaves, subject.names)
+    try:
+        return _examined(subject, leaves, rule, at, order, allowed, floats)
+    except OutOfTimeError as error:
+        return [Entry("undecided", rule, "all entries", at, note=str(error), order=order)]
+
+
+def _examined(
+    subject: Subject, leaves: Sequence[np.ndarray], rule: str, at: str, order: int, allowed: float, floats: bool
+) -> list[Entry]:
     allowed = subject.granted if allowed == ULP else allowed
     modes = list(subject.derivatives)
     main = REVERSE if REVERSE in modes else modes[0]
     try:
         truth = subject.truth(leaves, main)
+    except OutOfTimeError:
+        raise
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
         note = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
         return [Entry("undecided", rule, "all entries", at, note=note, order=order)]
@@ -198,6 +210,8 @@ def _beside(
     """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone."""
     try:
         values = subject.values(leaves, mode)
+    except OutOfTimeError:
+        raise
     except Exception:  # said where the first mode is judged
         return
 

@@ -20,6 +20,7 @@ from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.judge.lines.trace import shape_key
+from autodiff_ref.judge.program.plans import ending_by
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, iterates, named_calls
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
@@ -36,6 +37,9 @@ from manual_grad.derivation import argument_names, label_of
 from manual_grad.domains import Constants, Domain, LowerTriangular, PositiveDefinite, Symmetric
 
 Args = tuple[Any, ...]
+
+SECONDS = 20.0
+"""of processor time for one function, as the command has"""
 
 SHRINKING = 5.0
 """seconds beyond the limit that may be spent on that"""
@@ -126,7 +130,7 @@ def judge_rule(
     solves: Callable[..., Any] | None = None,
     intent: str = "",
     seed: int = 0,
-    seconds: float | None = None,
+    seconds: float | None = SECONDS,
 ) -> RuleReport:
     """Judges JAX's derivatives of a function, and those of every function within that has a rule of its own.
 
@@ -141,7 +145,9 @@ def judge_rule(
         solves: the equation that the value of f solves, `lambda y, a: y * y - a`. It is differentiated in place of f.
         intent: what the rule is for, if it is meant to be no derivative. The report says so.
         seed: of the inputs.
-        seconds: after so much processor time no further input is judged; the first one is left out of it.
+        seconds: of processor time, from when f is traced; those of the first input, for which programs are compiled, are not
+            counted, but it may take no longer either. An evaluation in balls that is not done by then is broken off after the
+            operation that it is at, and what it was to decide is `undecided`. None for no limit.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -436,7 +442,9 @@ class _Run:
                 self.rules.setdefault((rule.name, rule.place), rule)
             self.missing.update(dict.fromkeys(made.missing))
             self.inputs += order == 1
-            for which, entries in self._with_intents(made, list(self.examined(made, args, order))):
+            with ending_by(self._end()):
+                examined = list(self.examined(made, args, order))
+            for which, entries in self._with_intents(made, examined):
                 self.wrong[which, order] += any(entry.kind == "WRONG" for entry in entries)
                 for entry in entries:
                     self.gathered.entries.append(entry)
@@ -446,6 +454,12 @@ class _Run:
         last = self._last(order) if self.inputs else None
         for each_one in (last.whole, *(each for _, each in last.calls)) if last is not None else ():
             self.notes.update(dict.fromkeys(each_one.notes if each_one is not None else ()))
+
+    def _end(self, more: float = 0.0) -> float:
+        """The processor time at which an evaluation is broken off."""
+        if self.seconds is None:
+            return math.inf
+        return more + (self.until if self.until < math.inf else time.process_time() + self.seconds)
 
     def _last(self, order: int) -> Prepared | None:
         found = [source[2] for source in self.sources.values() if source[1] == order]
@@ -650,11 +664,12 @@ class _Run:
             return worst, args
         found = args
         for candidate in simpler_inputs(self.domain, args):
-            if tries >= SHRINKS or time.process_time() > self.until + SHRINKING:
+            if tries >= SHRINKS or time.process_time() > self._end(SHRINKING):
                 break
             made = candidate(found)
-            if made is not None and still(made):
-                found = made
+            with ending_by(self._end(SHRINKING)):
+                if made is not None and still(made):
+                    found = made
         return best, found
 
 
