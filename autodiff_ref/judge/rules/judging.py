@@ -146,8 +146,8 @@ def judge_rule(
         intent: what the rule is for, if it is meant to be no derivative. The report says so.
         seed: of the inputs.
         seconds: of processor time, from when f is traced; those of the first input, for which programs are compiled, are not
-            counted, but it may take no longer either. An evaluation in balls that is not done by then is broken off after the
-            operation that it is at, and what it was to decide is `undecided`. None for no limit.
+            counted, but it may take no longer either. An evaluation in balls that is not done by then is broken off after
+            the operation that it is at, and what it was to decide is `undecided`. None for no limit.
 
     Raises:
         TypeError: an argument is of the wrong kind.
