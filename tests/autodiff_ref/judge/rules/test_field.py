@@ -142,6 +142,13 @@ def test_scaling_a_gradient_is_meant_so():
     assert judge_rule(lambda x: optax.scale_gradient(x, 0.5) ** 2, domain=reals()).verdict == "meant so"
 
 
+def test_a_rule_that_is_meant_so_explains_the_whole_at_every_input():
+    """Also at inputs at which the rule receives the same argument as before."""
+    report = judge_rule(lambda x, y: optax.scale_gradient(x, 0.5) * y, at=[(1.0, 2.0), (1.0, 3.0), (1.0, -1.0)])
+    assert report.verdict == "meant so"
+    assert "WRONG" not in report.counts
+
+
 def clip_gradient(limit):
     @jax.custom_vjp
     def clip(x):

@@ -1,5 +1,6 @@
 """Rules with loops: judged by all that they compute, in the turns that matter, and within a limit of time."""
 
+import contextlib
 import time
 
 import jax
@@ -13,6 +14,7 @@ from autodiff_ref import judge_rule
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.evaluation import as_balls, numbers_of
 from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.rules import running
 from manual_grad import intervals, positives
 from tests.combinations import few_or_many
 
@@ -42,9 +44,7 @@ def exp_by(factor):
 def test_a_rule_with_a_series_is_judged_by_its_own_digits(x):
     """1/0 is ∞ in the question whether the series goes on, so that it is not only floats that say what it is."""
     assert judge_rule(exp_by(1.0), at=[x]).verdict in ("right", "within")
-    wrong = judge_rule(exp_by(1 + 1e-9), at=[x])
-    assert not wrong.counts.get("right"), wrong
-    assert wrong.verdict == "undecided" or wrong.findings[0].kind in ("undecided", "WRONG"), wrong
+    assert set(judge_rule(exp_by(1 + 1e-9), at=[x]).counts) == {"undecided"}
     assert judge_rule(exp_by(1 + 1e-2), at=[x]).verdict == "WRONG"
 
 
@@ -101,9 +101,7 @@ def test_the_limit_of_time_holds_within_an_evaluation(seconds):
 
 def test_there_is_a_limit_without_being_told(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "autodiff_ref.judge.rules.judging.ending_by", lambda end: seen.append(end) or jax.ensure_compile_time_eval()
-    )
+    monkeypatch.setattr(running, "ending_by", lambda end: seen.append(end) or contextlib.nullcontext())
     judge_rule(jnp.sin, at=[0.5])
     assert seen[0] - time.process_time() <= 20
     judge_rule(jnp.sin, at=[0.5], seconds=None)
