@@ -166,22 +166,33 @@ class _Search:
     # JAX's gradient
 
     @cached_property
-    def _evaluated(self) -> Evaluation | None:
-        """JAX's gradient at the first precision that gives it digits; at the last one, whatever it is."""
-        if self.gradient is None:
-            return None
-        found = None
-        for bits in PRECISIONS:
-            found = self.gradient(bits, "exact", "exact")
-            if not found.unresolved and all(_has_digits(value) for value in found.values):
-                return found
+    def _evaluations(self) -> dict[int, Evaluation]:
+        """JAX's gradient by the precision, up to the first one that gives it digits, or to the last one.
+
+        Where the function has no value there is no gradient, and the first precision will do.
+        """
+        found = dict[int, Evaluation]()
+        for bits in PRECISIONS if self.gradient is not None else ():
+            assert self.gradient is not None
+            at = found[bits] = self.gradient(bits, "exact", "exact")
+            if (not at.unresolved and all(_has_digits(value) for value in at.values)) or not self._has_value:
+                break
         return found
 
-    @cached_property
+    @property
+    def _evaluated(self) -> Evaluation | None:
+        return list(self._evaluations.values())[-1] if self._evaluations else None
+
+    @property
     def _bits(self) -> int:
-        """The precision of `_evaluated`."""
-        assert self.gradient is not None
-        return next((b for b in PRECISIONS if self.gradient(b, "exact", "exact") is self._evaluated), PRECISIONS[-1])
+        """The least precision that tells as much of JAX's gradient as all of them."""
+        *_, last = self._evaluations.values()
+        return next(bits for bits, at in self._evaluations.items() if _told(at) == _told(last))
+
+    @cached_property
+    def _has_value(self) -> bool:
+        """Whether any output has a value at this input."""
+        return any(value.is_finite() for value in self._centre)
 
     def _stable(self) -> np.ndarray:
         """(n_out, n_in): where JAX has a value, and the same however ties are decided."""
@@ -335,9 +346,12 @@ class _Search:
 
     def _entry_by_entry(self, at: Evaluation | None, tied: bool) -> Truth:
         entries = np.full((self.n_out, self.n_in), UNKNOWN, dtype=object)
-        stable = self._stable()
+        stable = self._stable() if self._has_value else np.zeros(entries.shape, dtype=bool)
         if at is not None:
             self._confirm_rows(at, stable, entries)
+        for i, value in enumerate(self._centre):
+            if not value.is_finite() and i not in self.open:
+                entries[i] = Entry("none")
         open_ = [j for j in range(self.n_in) if any(entries[i, j].kind == "unknown" for i in range(self.n_out))]
         for j in open_[:MOST_ENTRIES]:
             unit = np.zeros(self.n_in, dtype=bool)
@@ -394,7 +408,7 @@ class _Search:
         if i in self.open:
             return UNKNOWN
         diverges = any(side is not None and not side.exists for side in (left, right))
-        if not self._centre[i].is_finite() or diverges or (left is None and right is None):
+        if diverges or (left is None and right is None):
             return Entry("none")
         sides = [(side.value * sign / scale, side.error / scale) for side, sign in ((left, -1), (right, 1)) if side]
         size = max((abs(value) for value, _ in sides), key=lambda v: float(v.mid()))
@@ -498,6 +512,11 @@ def same(value: arb, entry: Entry, loose: arb | None = None) -> bool:
 def _has_digits(value: arb) -> bool:
     """Whether a ball is known to 30 digits, or is as good as 0."""
     return value.is_finite() and (value.rel_accuracy_bits() >= 102 or bool(abs(value) < arb(2) ** -1024))
+
+
+def _told(at: Evaluation) -> tuple[bool, bool, list[bool], list[bool]]:
+    """What an evaluation tells: how comparisons went, which numbers exist, and which of them have digits."""
+    return at.tied, at.unresolved, [v.is_finite() for v in at.values], [_has_digits(v) for v in at.values]
 
 
 def _limit(coarse: arb, fine: arb) -> _Limit | None:

@@ -44,6 +44,8 @@ class Context:
     """where to note how reals compared, by site; None for nowhere"""
     possible: dict[Site, int] | None = None
     """where to note how numbers in the balls may compare"""
+    is_deciding: bool = False
+    """whether it is computed for no other reason than to decide whether a loop goes on"""
     bounds: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
     """of balls that stand for all of a domain, by their ids: its ends, which a ball holds only roughly"""
     undefined: arb = NAN
@@ -89,11 +91,12 @@ class Context:
     @contextmanager
     def deciding(self) -> Generator[Callable[[], bool]]:
         """Notices comparisons that tie or cannot be told; these make the whole run unresolved."""
-        before = self.tied, self.unresolved
+        before = self.tied, self.unresolved, self.is_deciding
         self.tied = self.unresolved = False
-        clear = True
+        self.is_deciding = clear = True
         yield lambda: clear
         clear = not (self.tied or self.unresolved)
+        self.is_deciding = before[2]
         self.tied, self.unresolved = before[0], before[1] or not clear
 
 

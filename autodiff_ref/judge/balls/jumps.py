@@ -7,6 +7,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.judge.balls.context import Context, entrywise, exact
+from autodiff_ref.judge.balls.entrywise import rule_of
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
@@ -151,7 +152,22 @@ def _remainder(equation: Equation) -> Step:
     return lambda context, a, b: entrywise(lambda u, v: one(context, u, v), a, b)
 
 
+def _divide(equation: Equation) -> Step:
+    """A quotient. Where it is asked whether a loop goes on, x/0 is infinite as it is in floats: "while |term / sum| > ε"."""
+    plain = rule_of(arb.__truediv__)(equation)
+
+    def step(context: Context, x: Array, y: Array) -> Array:
+        return entrywise(_quotient, x, y) if context.is_deciding else plain(context, x, y)
+
+    return step
+
+
+def _quotient(x: arb, y: arb) -> arb:
+    return x.sgn() * arb.pos_inf() if y == 0 and x.is_finite() and not x.contains(0) else x / y
+
+
 JUMPS: dict[str, Rule] = {
+    "div": _divide,
     **{name: _comparison(name) for name in OUTCOMES},
     "sign": _sign,
     "atan2": _atan2,

@@ -54,6 +54,9 @@ def zeta(s: arb, a: arb) -> arb:
     """ζ(s, a) = Σ 1/(n + a)^s for s > 1; below a = 0 for an integer s only, between poles."""
     if not s > 1:
         return NAN
+    if a > 0 and s > FAR:
+        first, second = (-s * a.log()).exp(), (-s * (a + 1).log()).exp()
+        return first + second * (1 + (a + 1) / (s - 1) * arb(0.5, 0.5))  # Σ_{n>1} lies between 0 and its integral
     if a > 0:
         return monotone(s.zeta, -1)(a) if s.is_exact() else s.zeta(a)
     if not (s.is_exact() and s.is_integer() and _between_poles(a)):

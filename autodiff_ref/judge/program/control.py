@@ -1,5 +1,6 @@
 """Branches and loops, in every arithmetic: the body is planned once, and run as often as the values say."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -138,7 +139,7 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Branches.of(attempted, equation)
 
     def step(context: RunContext, index: Array, *operands: Array) -> list[Array]:
-        return made.plans[int(np.clip(index, 0, len(made.plans) - 1))].run(context, *operands)
+        return made.plans[min(max(int(index), 0), len(made.plans) - 1)].run(context, *operands)
 
     return step, made.labels
 
@@ -173,15 +174,26 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     return step, made.labels
 
 
+def _is_same(a: Array, b: Array) -> bool:
+    """Whether two arrays hold the very same reals, or equal integers."""
+    if a is b:
+        return True
+    if a.dtype != object or b.dtype != object:
+        return np.array_equal(a, b)
+    return a.shape == b.shape and all(map(operator.is_, a.flat, b.flat))
+
+
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Scan.of(subplan, equation)
 
     def step(context: RunContext, *operands: Array) -> list[Array]:
         consts, start, rows = made.split(operands)
-        carry = list(start)
+        carry, given, results = list(start), list[Array](), list[Array]()
         stacked = [np.empty(stack.shape, dtype=object if stack.is_real else stack.dtype) for stack in made.stacks]
         for i in made.order:
-            results = made.body.run(context, *consts, *carry, *[np.asarray(row[i]) for row in rows])
+            before, given = given, [*carry, *[np.asarray(row[i]) for row in rows]]
+            if not results or not all(map(_is_same, before, given)):  # a loop that has ended runs on, and changes nothing
+                results = made.body.run(context, *consts, *given)
             carry = results[: made.n_carry]
             for stack, result in zip(stacked, results[made.n_carry :], strict=True):
                 stack[i] = result if stack.ndim > 1 else result[()]

@@ -1,7 +1,10 @@
 """What the walker's parts share: a rule, what it is told of an equation, the table it stands in, and the finished plan."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import math
+import time
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
@@ -60,6 +63,26 @@ class RuleError(NotImplementedError):
     def __init__(self, primitive: str, error: Exception) -> None:
         self.primitive = primitive
         super().__init__(f"the rule for the primitive `{primitive}` failed: {type(error).__name__}: {error}")
+
+
+class OutOfTimeError(Exception):
+    """A run did not end within its time: see `ending_by`."""
+
+    def __init__(self) -> None:
+        super().__init__("the time was up in the middle of an evaluation")
+
+
+_END: ContextVar[float] = ContextVar("end", default=math.inf)
+
+
+@contextmanager
+def ending_by(end: float) -> Generator[None]:
+    """Breaks off runs of plans when the processor time of this process has reached `end`: they raise OutOfTimeError."""
+    before = _END.set(end)
+    try:
+        yield
+    finally:
+        _END.reset(before)
 
 
 @dataclass(frozen=True)
@@ -182,13 +205,19 @@ class Plan:
     _templates: dict[Hashable, list[Value]] = field(default_factory=dict[Hashable, list[Value]])
 
     def run(self, context: object, *args: Value) -> list[Value]:
-        """The outputs at one input; where a rule fails, a note on its exception names the primitive."""
+        """The outputs at one input; where a rule fails, a note on its exception names the primitive.
+
+        Raises:
+            OutOfTimeError: the time is up that `ending_by` allows.
+        """
         values = self.template(context)
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
-        name = ""
+        name, end = "", _END.get()
         try:
             for step, sources, targets, name in self.steps:  # noqa: B007 (the name is for the handler)
+                if end < math.inf and time.process_time() > end:
+                    raise OutOfTimeError
                 result = step(context, *[values[s] for s in sources])
                 if len(targets) == 1 and not isinstance(result, list):
                     values[targets[0]] = result

@@ -10,6 +10,7 @@ from flint import arb
 from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
@@ -26,7 +27,10 @@ FINE = 1e-9
 """off by no more, a float64 has the true value"""
 
 FAINT = 1e-30
-"""So small a derivative may be lost in float64 without a word"""
+"""So small a derivative may be lost in float64 without a word, and one so many times as large as 1"""
+
+OF_RANGE = "in float64: a number on the way overflows or underflows, though the value of the function does not"
+"""a derivative that is lost, where the function itself is computed right"""
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
@@ -62,11 +66,22 @@ def examine(
         floats: whether float64 values are compared as well.
     """
     at = _readable(leaves, subject.names)
+    try:
+        return _examined(subject, leaves, rule, at, order, allowed, floats)
+    except OutOfTimeError as error:
+        return [Entry("undecided", rule, "all entries", at, note=str(error), order=order)]
+
+
+def _examined(
+    subject: Subject, leaves: Sequence[np.ndarray], rule: str, at: str, order: int, allowed: float, floats: bool
+) -> list[Entry]:
     allowed = subject.granted if allowed == ULP else allowed
     modes = list(subject.derivatives)
     main = REVERSE if REVERSE in modes else modes[0]
     try:
         truth = subject.truth(leaves, main)
+    except OutOfTimeError:
+        raise
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
         note = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
         return [Entry("undecided", rule, "all entries", at, note=note, order=order)]
@@ -198,6 +213,8 @@ def _beside(
     """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone."""
     try:
         values = subject.values(leaves, mode)
+    except OutOfTimeError:
+        raise
     except Exception:  # said where the first mode is judged
         return
 
@@ -272,6 +289,7 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         if not math.isfinite(float(values[k])):
             if not is_moderate(leaves) or not math.isfinite(float(value)):
                 made[k] = replace(old, kind="accuracy", note="in float64")
+                made[k] = _lost_to_range(subject, leaves, k, value, math.nan, made[k])
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
@@ -306,7 +324,7 @@ def _settled_by_floats(
 
 def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
     """Tells where a derivative that is right as a real function has no digits in float64."""
-    right = [k for k, entry in enumerate(made) if entry.kind == "right"]
+    right = [k for k, entry in enumerate(made) if entry.kind in ("right", "within")]
     if not right:
         return
     values = subject.floats(leaves)
@@ -330,5 +348,19 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
         if not math.isfinite(got) and is_partial:
             continue
         kind: Kind = "NaN" if not math.isfinite(got) and moderate else "accuracy"
-        true_said = old.true
-        made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), true_said, gap, "in float64", old.order)
+        made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), old.true, gap, "in float64", old.order)
+        if kind == "accuracy" and value is not None:
+            made[k] = _lost_to_range(subject, leaves, k, value, got, made[k])
+
+
+def _lost_to_range(subject: Subject, leaves: Sequence[np.ndarray], k: int, true: arb, got: float, old: Entry) -> Entry:
+    """A derivative that float64 loses is a mistake where the function itself is not lost, and its range alone is to blame.
+
+    With as many bits and any exponent JAX's derivative is right, and it is of ordinary size; the value is computed right.
+    What an expression loses along with its value, as √(x² + y²) does at 1e200, and what rounding takes, is accuracy.
+    """
+    row, *_ = subject.place(k)
+    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT
+    if is_ordinary and subject.is_right_without_range(leaves, k, true, LOST) and subject.is_computed(leaves, row, LOST):
+        return replace(old, kind="WRONG" if math.isfinite(got) else "NaN", note=OF_RANGE)
+    return old

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -211,17 +211,3 @@ class RuleReport:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self.lines():
             yield Text(line)
-
-
-@dataclass
-class Gathered:
-    """Entries while they are gathered."""
-
-    entries: list[Entry] = field(default_factory=list[Entry])
-
-    def as_meant(self, intent: str) -> None:
-        """Turns what differs from the derivative into what is meant so."""
-        off = ("WRONG", "NaN", "within")
-        self.entries = [
-            replace(entry, kind="meant so", note=intent) if entry.kind in off else entry for entry in self.entries
-        ]

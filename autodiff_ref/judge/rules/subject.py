@@ -1,5 +1,7 @@
 """One function whose derivative by JAX is judged: its value and its derivatives, traced at one shape and planned."""
 
+import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -167,11 +169,34 @@ class Subject:
 
     def left_open(self, leaves: Sequence[np.ndarray]) -> list[arb]:
         """How far each of its values moves where its rounded constants move by an ulp."""
-        if not isinstance(self.value, Plan):
+        if not isinstance(self.value, Plan) or not self.value.constants:
             return [arb(0)] * sum(self.out_sizes)
         with precision(160):
-            outputs = self.value.run(Context(constants="balls"), *map(as_balls, leaves), *self._held(leaves))
-            return [value.rad() if value.is_finite() else arb(0) for value in numbers_of(outputs)]
+            given = [*map(as_balls, leaves), *self._held(leaves)]
+            wide, narrow = (numbers_of(self.value.run(Context(constants=how), *given)) for how in ("balls", "exact"))
+            return [w.rad() - n.rad() if w.is_finite() else arb(0) for w, n in zip(wide, narrow, strict=True)]
+
+    def is_right_without_range(self, leaves: Sequence[np.ndarray], k: int, true: arb, share: float) -> bool:
+        """Whether JAX's derivative is right to a share, computed with the bits of float64 and any exponent."""
+        found = evaluator(next(iter(self.derivatives.values())), (*leaves,))(53, "exact", "exact").values[k]
+        return found.is_finite() and bool(abs(found - true) <= abs(true) * share)
+
+    def is_computed(self, leaves: Sequence[np.ndarray], row: int, share: float) -> bool:
+        """Whether one of its values is right to a share in float64, as XLA compiles it."""
+        with precision(_BITS):
+            true = self.run(leaves, leaves)[0][row]
+        with jax.enable_x64(True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                outs = self._program(*leaves)
+            except Exception:  # as in `floats`
+                return False
+        got = float(np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in outs])[row])
+        return true.is_finite() and math.isfinite(got) and bool(abs(true - got) <= abs(true) * share)
+
+    @cached_property
+    def _program(self) -> Callable[..., list[Any]]:
+        return jax.jit(core.jaxpr_as_fun(self.closed))
 
     @cached_property
     def _compiled(self) -> dict[str, Callable[..., list[Any]]]:

@@ -1,0 +1,236 @@
+"""f and the rules within, judged at one input after the other."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.balls import precision
+from autodiff_ref.judge.balls.context import Context
+from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.domains import RandomSource
+from autodiff_ref.judge.evaluation import as_balls
+from autodiff_ref.judge.inputs import draw_arguments, main_sizes
+from autodiff_ref.judge.program.plans import ending_by
+from autodiff_ref.judge.rules.calls import Call
+from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
+from autodiff_ref.judge.rules.examining import examine
+from autodiff_ref.judge.rules.findings import Entry, Kind, Rule
+from autodiff_ref.judge.rules.preparing import Args, Preparation, Prepared
+from autodiff_ref.judge.rules.solving import examine_solution
+from manual_grad.derivation import label_of
+
+WHOLE = -1
+"""stands for f as a whole, where the rules within have numbers"""
+
+_IDENTITY = "the function returns its argument as it is: a rule for it can only be meant to change the gradient"
+_CONSTANT = "the function is constant piece by piece: a rule with a slope can only be meant so"
+_CONSTANT_ENOUGH = 5
+"""entries that are 0 in truth, before a function is taken to be constant"""
+
+_WRONG_ENOUGH = 6
+"""inputs at which a rule is wrong, after which no more are tried"""
+
+
+class Judged(NamedTuple):
+    """An entry, and where it is from."""
+
+    entry: Entry
+    args: Args
+    """the input of f"""
+    prepared: Prepared
+    which: int
+    """the number of the rule within, or `WHOLE`"""
+
+    def meant(self, note: str) -> "Judged":
+        """The same, meant so."""
+        return self._replace(entry=replace(self.entry, kind="meant so", note=note))
+
+
+class Run:
+    """One judgement: what was found so far, at which inputs."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        domain: Args | None,
+        at: Sequence[Any],
+        allowed: float,
+        truth: Callable[..., Any] | None,
+        solves: Callable[..., Any] | None,
+        seed: int,
+        seconds: float | None,
+    ) -> None:
+        self.f, self.domain, self.allowed, self.solves = f, domain, allowed, solves
+        self.preparation = Preparation(f, domain, truth, solves)
+        self.seed, self.seconds = seed, seconds
+        self.until = math.inf
+        """processor time of this process; counted from when the first input is judged, and all programs are made"""
+        self.sizes = main_sizes(domain, {})[0] if domain is not None else {}
+        self.at = [self._given(each) for each in at]
+        self.judged = list[Judged]()
+        self.rules: dict[tuple[str, str], Rule] = {}
+        self.missing: dict[tuple[Kind, str, str, str], None] = {}
+        self.notes: dict[str, None] = {}
+        self.first: tuple[Args, Prepared] | None = None
+        """the first input, and what was prepared for it"""
+        self.inputs = 0
+        self.compiled: dict[Any, Any] = {}
+        self.handed: dict[tuple[int, int, tuple[bytes, ...]], list[Entry]] = {}
+        """what was found of a rule within, by the arguments that it received: at several inputs of f these are the same"""
+        self.wrong = Counter[tuple[int, int]]()
+        """inputs at which the whole or a rule within is wrong, by order"""
+
+    def _given(self, each: Any) -> Args:
+        args = each if isinstance(each, tuple) else (each,)
+        args = tuple(_array(x) if isinstance(x, list) else x for x in args)
+        if self.domain is None:
+            return jax.tree.map(_array, args)
+        if len(args) != len(self.domain):
+            raise ValueError(
+                f"{label_of(self.f)}: at holds {len(args)} arguments in {each!r}, and the domain has {len(self.domain)}"
+            )
+        leaves, structure = jax.tree.flatten(self.domain)
+        made = [_array(x) for x in jax.tree.leaves(args)]
+        shapes = [leaf.sized(self.sizes).shape for leaf in leaves]
+        wide = [np.broadcast_to(x, s).copy() if x.ndim == 0 else x for x, s in zip(made, shapes, strict=True)]
+        return jax.tree.unflatten(structure, wide)
+
+    def _inputs(self, order: int) -> Iterator[Args]:
+        yield from self.at
+        if self.domain is None:
+            return
+        first = draw_arguments(self.domain, self.sizes, "ordinary", RandomSource(np.random.default_rng(self.seed)))
+        made = self.preparation.prepare(first, order)
+        plans = [p for s in (made.whole, *(s for _, s in made.calls)) if s for p in (s.value, *s.derivatives.values())]
+        for _, args in edge_inputs(self.domain, self.sizes, constants_of(plans), self.seed):
+            yield args
+
+    def judge(self, order: int) -> None:
+        """Judges the derivative of one order at all inputs."""
+        for args in self._inputs(order):
+            if time.process_time() > self.until:
+                self.notes.setdefault("the time was up before all inputs were judged")
+                return
+            made = self.preparation.prepare(args, order)
+            self.first = self.first or (args, made)
+            for rule in made.rules:
+                self.rules.setdefault((rule.name, rule.place), rule)
+            self.missing.update(dict.fromkeys(made.missing))
+            self.inputs += order == 1
+            with ending_by(self.end()):
+                examined = list(self.examined(made, args, order))
+            for which, entries in self._with_intents(made, examined):
+                self.wrong[which, order] += any(entry.kind == "WRONG" for entry in entries)
+                self.judged += [Judged(entry, args, made, which) for entry in entries]
+            if self.seconds is not None and self.until == math.inf:
+                self.until = time.process_time() + self.seconds
+        last = next((judged.prepared for judged in reversed(self.judged) if judged.entry.order == order), None)
+        for each in (last.whole, *(alone for _, alone in last.calls)) if last is not None else ():
+            self.notes.update(dict.fromkeys(each.notes if each is not None else ()))
+
+    def end(self, more: float = 0.0) -> float:
+        """The processor time at which an evaluation is broken off."""
+        if self.seconds is None:
+            return math.inf
+        return more + (self.until if self.until < math.inf else time.process_time() + self.seconds)
+
+    def examined(self, made: Prepared, args: Args, order: int, only: int | None = None) -> Iterator[tuple[int, list[Entry]]]:
+        """(which, entries) of the whole and of each rule within; of one of them alone where `only` says so."""
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
+        if self.solves is not None:
+            allowed = self.allowed if self.allowed != ULP else None
+            yield (
+                WHOLE,
+                examine_solution(
+                    self.f, self.solves, args, made.names, self.preparation.constant_leaves(args), allowed, self.compiled
+                ),
+            )
+            return
+        if made.whole is not None and self._is_open(WHOLE, order, only):
+            name = made.whole_named.name if made.whole_named else label_of(self.f)
+            yield WHOLE, examine(made.whole, leaves, name, order=order, allowed=self.allowed)
+        for k, (call, alone) in enumerate(made.calls):
+            if self._is_open(k, order, only):
+                received = _received(call, leaves)
+                if received is None:
+                    continue
+                handed = k, order, tuple(x.tobytes() for x in received)
+                if handed not in self.handed:
+                    self.handed[handed] = examine(alone, received, call.named.name, order=order, allowed=self.allowed)
+                yield k, self.handed[handed]
+
+    def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:
+        """A rule for a function that returns its argument as it is can only be meant to change the gradient."""
+        changed = {which for which, entries in examined if any(entry.kind == "WRONG" for entry in entries)}
+        meant = {k for k, (_, alone) in enumerate(made.calls) if alone.is_identity and k in changed}
+        if made.whole_named is not None and made.whole is not None and made.whole.is_identity:
+            meant.add(WHOLE)
+        for which, entries in sorted(examined, key=lambda pair: -pair[0]):
+            note = _IDENTITY if which in meant else ""
+            if which == WHOLE and not note:
+                names = sorted({made.calls[k][0].named.name for k in meant if k >= 0})
+                note = f"by the rule of {', '.join(names)}, which is meant so" if names else ""
+            yield which, [replace(e, kind="meant so", note=note) if note and e.kind == "WRONG" else e for e in entries]
+
+    def constants_are_meant(self) -> None:
+        """A rule with a slope for a function that is constant piece by piece is meant so: straight through, a surrogate."""
+        groups: dict[tuple[str, int], list[int]] = {}
+        for place, judged in enumerate(self.judged):
+            if judged.which != WHOLE or judged.prepared.whole_named is not None:
+                groups.setdefault((judged.entry.rule, judged.entry.order), []).append(place)
+        for (rule, order), places in groups.items():
+            true = [value for place in places if (value := self.judged[place].entry.true)]
+            if len(true) < _CONSTANT_ENOUGH or any(value != "0" for value in true) or self._has_slope(rule, below=order):
+                continue
+            for place in places:
+                if self.judged[place].entry.kind == "WRONG":
+                    self.judged[place] = self.judged[place].meant(_CONSTANT)
+
+    def _has_slope(self, rule: str, *, below: int) -> bool:
+        """Whether a derivative of a lower order is not 0: no rule is meant to bend a linear function."""
+        entries = [judged.entry for judged in self.judged]
+        return any(e.rule == rule and e.order < below and e.true not in ("", "0") for e in entries)
+
+    def all_is_meant(self, intent: str) -> None:
+        """What differs from the derivative is meant so."""
+        off = ("WRONG", "NaN", "within")
+        self.judged = [judged.meant(intent) if judged.entry.kind in off else judged for judged in self.judged]
+
+    def _is_open(self, which: int, order: int, only: int | None) -> bool:
+        """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""
+        return only == which or (only is None and self.wrong[which, order] < _WRONG_ENOUGH)
+
+
+def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+    """The arguments that a call receives, rounded to floats; None where they are not finite numbers."""
+    if call.direct:
+        return [*leaves]
+    if call.arguments is None:
+        return None
+    balls = list(map(as_balls, leaves))
+    try:
+        with precision(256):
+            found = call.arguments.run(Context(constants="exact"), *balls)
+    except Exception:  # numbers so large that balls refuse them
+        return None
+    made = list[np.ndarray]()
+    for x, aval in zip(found, call.avals, strict=True):
+        real = jax.numpy.issubdtype(aval.dtype, np.floating)
+        array = np.asarray(x)
+        if real:
+            array = np.array([float(v) for v in array.ravel()]).reshape(array.shape)
+            if not np.all(np.isfinite(array)):
+                return None
+        made.append(array)
+    return made
+
+
+def _array(x: Any) -> np.ndarray:
+    array = np.asarray(x)
+    return array if array.dtype.kind in "iub" and not isinstance(x, int | bool) else array.astype(np.float64)

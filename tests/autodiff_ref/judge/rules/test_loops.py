@@ -1,0 +1,123 @@
+"""Rules with loops: judged by all that they compute, in the turns that matter, and within a limit of time."""
+
+import contextlib
+import time
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.special as special
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref import judge_rule
+from autodiff_ref.judge.balls import BALLS, Context, precision
+from autodiff_ref.judge.evaluation import as_balls, numbers_of
+from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.rules import running
+from manual_grad import intervals, positives
+from tests.combinations import few_or_many
+
+
+def exp_by_series(x):
+    """A sum that is added up until a term is small beside it: at first it is 0."""
+
+    def more(state):
+        total, term, k = state
+        return (k < 200) & (jnp.abs(term) / jnp.abs(total) > 1e-40)
+
+    def step(state):
+        total, term, k = state
+        return total + term, term * x / (k + 1), k + 1
+
+    return jax.lax.while_loop(more, step, (0.0 * x, 1.0 + 0.0 * x, 0))[0]
+
+
+def exp_by(factor):
+    ruled = jax.custom_jvp(lambda x: jnp.exp(x))
+    ruled.defjvp(lambda xs, ds: (jnp.exp(xs[0]), exp_by_series(xs[0]) * factor * ds[0]))
+    return ruled
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.floats(0.25, 3.0))
+def test_a_rule_with_a_series_is_judged_by_its_own_digits(x):
+    """1/0 is ∞ in the question whether the series goes on, so that it is not only floats that say what it is."""
+    assert judge_rule(exp_by(1.0), at=[x]).verdict in ("right", "within")
+    assert set(judge_rule(exp_by(1 + 1e-9), at=[x]).counts) == {"undecided"}
+    assert judge_rule(exp_by(1 + 1e-2), at=[x]).verdict == "WRONG"
+
+
+@settings(max_examples=few_or_many(2, 20), deadline=None)
+@given(st.integers(30, 200).map(lambda k: 10.0**-k))
+def test_a_series_that_stops_too_early(a):
+    """The terms of ∂₂F₁/∂a are as small as a is, so that JAX adds up one of them."""
+    report = judge_rule(special.hyp2f1, at=[(a, 1.5, 1.0, 0.25)])
+    (entry,) = [e for e in report.entries if e.kind == "WRONG"]
+    assert entry.name == "∂f/∂a"
+
+
+def runs_on(x, turns):
+    """x² ended after so many turns, in a loop that runs on, as libraries write it to make a while loop differentiable."""
+
+    def turn(state, _):
+        total, k = state
+        return jax.lax.cond(k < turns, lambda: (total + x, k + 1), lambda: (total, k)), k
+
+    return jax.lax.scan(turn, (0.0 * x, 0), None, length=40)
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.integers(0, 45))
+def test_a_loop_that_has_ended_is_not_run_on(turns):
+    """What it carries and what it stacks is the same as if it were."""
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(lambda x: runs_on(x, turns))(0.75)
+    made, bodies = plan(closed, BALLS), []
+    (scan,) = [step for step, *_, name in made.steps if name == "scan"]
+    body = next(cell.cell_contents for cell in scan.__closure__ if hasattr(cell.cell_contents, "body")).body
+    run = body.run
+    body.run = lambda *given: bodies.append(1) or run(*given)
+    with precision(128), jax.enable_x64(True):
+        found = numbers_of(made.run(Context(), as_balls(jnp.asarray(0.75))))
+        wanted = [float(value) for leaf in jax.tree.leaves(runs_on(0.75, turns)) for value in jnp.ravel(leaf)]
+    assert [float(x) for x in found] == wanted
+    assert len(bodies) <= min(turns + 2, 40)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0])
+def test_the_limit_of_time_holds_within_an_evaluation(seconds):
+    """So many turns in balls of 2,400 bits take minutes."""
+
+    def slow(x):
+        return jax.lax.fori_loop(0, 90_000, lambda k, y: jnp.sin(y) + x, x)
+
+    start = time.process_time()
+    report = judge_rule(slow, at=[0.5, 0.25], seconds=seconds)
+    assert report.verdict == "undecided"
+    assert "the time was up in the middle of an evaluation" in report.findings[0].note
+    assert time.process_time() - start < 4 * seconds + 3
+
+
+def test_there_is_a_limit_without_being_told(monkeypatch):
+    seen = []
+    monkeypatch.setattr(running, "ending_by", lambda end: seen.append(end) or contextlib.nullcontext())
+    judge_rule(jnp.sin, at=[0.5])
+    assert seen[0] - time.process_time() <= 20
+    judge_rule(jnp.sin, at=[0.5], seconds=None)
+    assert seen[-1] == float("inf")
+
+
+@pytest.mark.explore
+@pytest.mark.parametrize(
+    ("f", "domain"),
+    [
+        (lambda x: special.betainc(2.5, 0.75, x), (intervals(0.05, 0.95),)),
+        (special.hyp2f1, (positives(), positives(), positives(), intervals(0.0, 0.9))),
+        (special.zeta, (positives(), positives())),
+    ],
+)
+def test_special_functions_take_five_seconds_of_processor_time_at_most(f, domain):
+    start = time.process_time()
+    judge_rule(f, domain=domain)
+    assert time.process_time() - start < 5

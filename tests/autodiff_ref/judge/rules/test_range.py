@@ -1,0 +1,120 @@
+"""A derivative that overflows or underflows where its function does not is a mistake; what rounding takes is accuracy."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref import judge_rule
+from autodiff_ref.judge.rules.examining import OF_RANGE
+from tests.combinations import few_or_many
+
+
+def ruled(f, gradient):
+    """f with a custom_vjp: its gradient is that function of its arguments."""
+
+    @jax.custom_vjp
+    def made(*xs):
+        return f(*xs)
+
+    made.defvjp(lambda *xs: (f(*xs), xs), lambda xs, bar: tuple(bar * g for g in gradient(*xs)))
+    return made
+
+
+def scaled_norm(x):
+    largest = jnp.max(jnp.abs(x))
+    return largest * jnp.sqrt(jnp.sum((x / largest) ** 2))
+
+
+def log_cosh(x):
+    return jnp.abs(x) + jnp.log1p(jnp.exp(-2 * jnp.abs(x))) - jnp.log(2.0)
+
+
+def plain_hypot(x, y):
+    return jnp.sqrt(x * x + y * y)
+
+
+LARGE = st.floats(2.0**520, 2.0**900)
+PAIRS = st.tuples(LARGE, LARGE).filter(lambda pair: 0.1 < pair[0] / pair[1] < 10)
+HUNDREDS = st.floats(800.0, 1e5)
+
+LOST = {
+    "hypot": (jnp.hypot, PAIRS),
+    "hypot by a rule that squares": (ruled(jnp.hypot, lambda x, y: (x / plain_hypot(x, y), y / plain_hypot(x, y))), PAIRS),
+    "a norm, scaled by the largest": (scaled_norm, LARGE.map(lambda x: ([x, x / 4],))),
+    "log cosh by sinh and cosh": (ruled(log_cosh, lambda x: (jnp.sinh(x) / jnp.cosh(x),)), HUNDREDS),
+    "softplus by exp": (ruled(jax.nn.softplus, lambda x: (jnp.exp(x) / (1 + jnp.exp(x)),)), HUNDREDS),
+    "log Σ exp by exp": (
+        ruled(jax.nn.logsumexp, lambda x: (jnp.exp(x) / jnp.sum(jnp.exp(x)),)),
+        HUNDREDS.map(lambda x: ([x, x - 1.0],)),
+    ),
+}
+"""the value is right in float64, and the derivative is not"""
+
+KEPT = {
+    "hypot": (ruled(jnp.hypot, lambda x, y: (x / jnp.hypot(x, y), y / jnp.hypot(x, y))), PAIRS),
+    "a norm, scaled by the largest": (
+        ruled(scaled_norm, lambda x: (x / scaled_norm(x),)),
+        LARGE.map(lambda x: ([x, x / 4],)),
+    ),
+    "log cosh": (ruled(log_cosh, lambda x: (jnp.tanh(x),)), HUNDREDS),
+    "softplus": (jax.nn.softplus, HUNDREDS),
+    "log Σ exp": (jax.nn.logsumexp, HUNDREDS.map(lambda x: ([x, x - 1.0],))),
+    "a quotient": (lambda x, y: x / y, PAIRS),
+}
+
+LOST_WITH_THE_VALUE = {
+    "hypot": (plain_hypot, PAIRS),
+    "a norm": (jnp.linalg.norm, LARGE.map(lambda x: ([x, x / 4],))),
+    "log cosh": (lambda x: jnp.log(jnp.cosh(x)), HUNDREDS),
+    "softplus": (lambda x: jnp.log(1 + jnp.exp(x)), HUNDREDS),
+    "log Σ exp": (lambda x: jnp.log(jnp.sum(jnp.exp(x))), HUNDREDS.map(lambda x: ([x, x - 1.0],))),
+}
+"""written so that the value overflows, too"""
+
+
+@pytest.mark.parametrize("name", LOST)
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.data())
+def test_a_derivative_that_leaves_the_range_where_its_function_does_not(name, data):
+    f, inputs = LOST[name]
+    report = judge_rule(f, at=[data.draw(inputs)])
+    assert report.verdict in ("WRONG", "NaN"), report
+    assert OF_RANGE in report.findings[0].note
+    assert report.exit_code == 1
+
+
+@pytest.mark.parametrize("name", KEPT)
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.data())
+def test_a_derivative_that_keeps_to_the_range_is_right(name, data):
+    f, inputs = KEPT[name]
+    report = judge_rule(f, at=[data.draw(inputs)])
+    assert report.verdict == "right", report
+
+
+@pytest.mark.parametrize("name", LOST_WITH_THE_VALUE)
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.data())
+def test_what_is_lost_along_with_the_value_is_accuracy(name, data):
+    f, inputs = LOST_WITH_THE_VALUE[name]
+    report = judge_rule(f, at=[data.draw(inputs)])
+    assert report.verdict == "accuracy", report
+    assert report.ok
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.floats(40.0, 700.0))
+def test_what_rounding_takes_is_accuracy(x):
+    """All exponents are in the range, and the digits of 1 cancel beside e^x."""
+    rule = ruled(lambda x: jnp.exp(-x) + x, lambda x: ((1 + jnp.exp(x)) - jnp.exp(x) - jnp.exp(-x),))
+    assert judge_rule(rule, at=[x]).verdict == "accuracy"
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(HUNDREDS)
+def test_a_derivative_that_is_right_up_to_rounding_may_be_lost_all_the_same(x):
+    """0.1 is no 1/10: JAX's derivative is within an ulp as a real function, and NaN in float64."""
+    rule = ruled(lambda x: jax.nn.softplus(x) / 10, lambda x: (0.1 * jnp.exp(x) / (1 + jnp.exp(x)),))
+    assert judge_rule(rule, at=[x]).verdict == "NaN"
