@@ -12,7 +12,7 @@ import numpy as np
 from autodiff_ref.judge.claim import AtInput, Claim, decide
 from autodiff_ref.judge.comparing import COARSE, PRECISIONS, ULP, Comparison, Evaluator, evaluator
 from autodiff_ref.judge.counterexample import Counterexample, leaf_names, readable
-from autodiff_ref.judge.domains.drawing import inexact_flags
+from autodiff_ref.judge.domains import inexact_flags
 from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.evaluation import note_comparisons
 from autodiff_ref.judge.inputs import Input, NoInputError
