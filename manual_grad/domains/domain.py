@@ -162,6 +162,15 @@ class Domain(ABC):
     A kind must say how to `draw` an element, what it `contains`, and which elements are `simple`. All else has a default
     that is safe. Where a size may still be a name, the method says so; elsewhere sizes are numbers (`Domain.sized`). An
     array that holds the elements of many inputs has these as its first axis. `docs/extending.md` adds a kind.
+
+    Raises:
+        ValueError: a size is neither a positive int nor a name.
+
+    Example:
+        >>> from manual_grad import reals
+        >>> x = reals("n", "d").sized({"n": 3, "d": 2})
+        >>> x.shape, isinstance(x, Domain)
+        ((3, 2), True)
     """
 
     dims: tuple[Dim, ...]
