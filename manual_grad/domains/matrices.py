@@ -1,4 +1,4 @@
-"""Square matrices: symmetric, positive definite, lower triangular."""
+"""Square matrices: symmetric, positive definite, correlations, lower triangular."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from manual_grad.domains.domain import (
 )
 from manual_grad.domains.numbers import any_reals, moved_reals
 
-__all__ = ["lower_triangular", "positive_definite", "symmetric"]
+__all__ = ["correlations", "lower_triangular", "positive_definite", "symmetric"]
 
 
 class _Square(Domain):
@@ -193,6 +193,88 @@ def positive_definite(d: Dim) -> PositiveDefinite:
         (3, 3)
     """
     return PositiveDefinite((d, d))
+
+
+@dataclass(frozen=True)
+class Correlations(PositiveDefinite):
+    """Positive definite matrices with 1 on the diagonal. The prover is told that the others lie between −1 and 1."""
+
+    scales = False
+
+    def draw(self, how: How, source: Source) -> Values:
+        """A covariance divided by its standard deviations; nearly ±1 throughout in "saturated" and "far"."""
+        covariance, d = super().draw(How(how.masks, np.ones(len(how)), is_ordinary=True), source), self.shape[0]
+        deviations = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+        correlation = covariance / (deviations[:, :, None] * deviations[:, None, :])
+        signs = 1.0 - 2.0 * np.asarray(source.integers(0, 1, (len(how), d)))
+        extreme = (1 - 2.0**-8) * signs[:, :, None] * signs[:, None, :] + 2.0**-8 * correlation
+        ordinary = 7 / 8 * correlation + 1 / 8 * np.eye(d)
+        return _with_ones(np.where(by_input(how.are("saturated", "far"), self.shape), extreme, ordinary))
+
+    def contains(self, x: Values) -> bool:
+        """Positive definite, and exactly 1 on the diagonal."""
+        return bool(np.all(np.diagonal(x, axis1=-2, axis2=-1) == 1)) and super().contains(x)
+
+    def boundary(self) -> list[Values]:
+        """No correlation; all the same; only two that are correlated."""
+        d = self.shape[0]
+        two = np.eye(d)
+        two[:2, :2] = _with_ones(np.full(two[:2, :2].shape, 0.5))
+        return [np.eye(d), _with_ones(np.full((d, d), 0.5)), two]
+
+    def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
+        """By steps, while that leaves them well above singular."""
+        moved = _with_ones(x + along + np.clip(step, -1, 1))
+        return np.where(by_input(np.linalg.eigvalsh(moved)[:, 0] > 2.0**-10, x.shape[1:]), moved, x)
+
+    def mended(self, x: Values, place: int | None = None) -> Values:
+        """The entry across the diagonal the same, and 1 on it."""
+        return np.where(np.eye(x.shape[-1], dtype=bool), 1.0, super().mended(x, place))
+
+    def put(self, x: Values, place: int | None, number: float) -> Values | None:
+        """Beside the diagonal."""
+        on_diagonal = place is not None and place % (x.shape[-1] + 1) == 0
+        return None if on_diagonal else super().put(x, place, number)
+
+    def simple(self, simple: Simple) -> Values:
+        """Halves and quarters, and these halved until the matrix is positive definite."""
+        x = _with_ones(simple.choice((0.0, 0.5, -0.5, 0.25), self.shape))
+        while not self.contains(x):
+            x = _with_ones(x / 2)
+        return x
+
+    def symbols(self, write: Symbols) -> Values:
+        """One symbol for an entry and the one across the diagonal; 1 on it."""
+        made = mirrored(each(self.shape, lambda: write.symbol(Fraction(-1), Fraction(1))))
+        for k in range(self.shape[0]):
+            made[k, k] = write.decimal(1.0)
+        return made
+
+    def bounds(self) -> tuple[float, float]:
+        """A correlation is at most 1 in size."""
+        return -1.0, 1.0
+
+    def said(self, name: str) -> str:
+        """R a correlation matrix"""
+        return f"{name} a correlation matrix"
+
+
+def correlations(d: Dim) -> Correlations:
+    """Correlation matrices of shape (d, d): positive definite, with 1 on the diagonal exactly, as of a copula.
+
+    The gradient is by all d² entries as independent variables, as JAX has it: only the point it is taken at has a diagonal
+    of 1.
+
+    Example:
+        >>> correlations("d").dims
+        ('d', 'd')
+    """
+    return Correlations((d, d))
+
+
+def _with_ones(x: Values) -> Values:
+    """Symmetric matrices of multiples of 2^-20 with 1 on the diagonal, by what is below it."""
+    return np.where(np.eye(x.shape[-1], dtype=bool), 1.0, mirrored(np.round(x * 2.0**20) / 2.0**20))
 
 
 @dataclass(frozen=True)
