@@ -18,12 +18,11 @@ from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.diagnosis.source_places import file_of
 from autodiff_ref.judge.diagnosis.terms import named
 from autodiff_ref.judge.diagnosis.variant import program_of
-from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Balls, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import NablaCall, Traced, claims_to_hold, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.report import Claimed, LineReport, indented
 from autodiff_ref.trees import Arguments, Function, JsonObject, PyTree
