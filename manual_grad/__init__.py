@@ -1,27 +1,8 @@
 """The gradients of Bert Huang's "Notes on backprop slides", by hand. Array-API code: NumPy, or JAX; imports no JAX."""
 
-from manual_grad import notes
+from manual_grad import domains, notes
 from manual_grad.derivation import Derivation, Within, contract, holds_when, within
-from manual_grad.domains import (
-    bits,
-    classes,
-    constants,
-    integers,
-    intervals,
-    lower_triangular,
-    nonnegatives,
-    one_hot,
-    orthogonal,
-    permutations,
-    positive_definite,
-    positives,
-    reals,
-    signs,
-    simplex,
-    sorted_reals,
-    symmetric,
-    unit_vectors,
-)
+from manual_grad.domains import *  # noqa: F403
 from manual_grad.gradients import grad_w11, grad_w12, grad_w21, value_and_grad
 from manual_grad.jacobians import by_hand
 from manual_grad.network import (
@@ -42,10 +23,7 @@ __all__ = [
     "Derivation",
     "Weights",
     "Within",
-    "bits",
     "by_hand",
-    "classes",
-    "constants",
     "contract",
     "equation_1",
     "equation_2",
@@ -55,32 +33,18 @@ __all__ = [
     "hidden",
     "holds_when",
     "indicator",
-    "integers",
-    "intervals",
     "log_likelihood",
     "log_sigmoid",
     "log_sigmoid_derivative",
-    "lower_triangular",
     "margin",
-    "nonnegatives",
     "notes",
-    "one_hot",
-    "orthogonal",
-    "permutations",
-    "positive_definite",
-    "positives",
     "preactivation",
     "probability",
-    "reals",
     "residual",
     "score",
     "sigmoid",
     "sigmoid_derivative",
-    "signs",
-    "simplex",
-    "sorted_reals",
-    "symmetric",
-    "unit_vectors",
     "value_and_grad",
     "within",
 ]
+__all__ += domains.__all__

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from rich.console import Console
@@ -22,7 +23,7 @@ from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
 from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row
-from autodiff_ref.judge.rules.written import domain_of, inputs_of
+from autodiff_ref.judge.rules.written import constructors_in, domain_of, inputs_of
 
 FEW = 4
 """So many functions are judged in this process."""
@@ -85,11 +86,11 @@ def run(
     """Judges, prints, and says with which exit code to end. The arguments are the options of the command: see `ruling`."""
     try:
         options: dict[str, Any] = {"order": order, "seed": seed, "every": every}
-        options |= {"domain": domain_of(domain)} if domain is not None else {}
+        options |= {"domain": domain} if domain is not None else {}
         options |= {"at": inputs_of(at)} if at is not None else {}
         options |= {"within": Relative(within)} if within else {}
         options |= {"intent": intent} if intent else {}
-        jobs = list(dict.fromkeys(job for each in target for job in _jobs(each)))
+        jobs = list(dict.fromkeys(job for each in target for job in _jobs(each, domain)))
         kept = _kept(resume)
         done = _judge(jobs, kept, options, workers=workers, seconds=seconds, resume=resume, quiet=as_json)
     except (targets.TargetError, ValueError, TypeError, OSError) as error:
@@ -121,9 +122,10 @@ def _summary(jobs: Sequence[Job], judged: Sequence[Done], left: Sequence[str], *
         print(f"{len(left)} others could not be called: no arguments were found that they take ({some})")
 
 
-def _jobs(target: str) -> list[Job]:
-    """The functions that a target names."""
+def _jobs(target: str, domain: str | None) -> list[Job]:
+    """The functions that a target names; a domain that cannot be read is said before anything is judged."""
     if "(" in target:
+        _as_domain(domain)
         row_of_text(target).expression  # noqa: B018  a call that cannot be read is said before anything is judged
         return [(CALL, target)]
     rows = rows_under(target)
@@ -134,7 +136,9 @@ def _jobs(target: str) -> list[Job]:
     except targets.TargetError:
         if not rows:
             raise
+        _as_domain(domain)
         return [(ROW, row.text) for row in rows]
+    _as_domain(domain, module)
     if named:
         if not callable(getattr(module, name, None)):
             known = ", ".join(functions_of(module, own=True)[:8])
@@ -149,9 +153,15 @@ def judge_job(target: str, name: str, options: dict[str, Any]) -> Found:
     """The report on one function, by its target; one that was named by its user is judged in any case."""
     every, told = options.get("every", False), {key: value for key, value in options.items() if key != "every"}
     if target in (ROW, CALL):
-        return judge_row(row_of_text(name), told, every=every or target == CALL)
+        return judge_row(row_of_text(name), told | _as_domain(told.get("domain")), every=every or target == CALL)
     module = importlib.import_module(target) if not target.endswith(".py") else targets.module_of(target)
+    told |= _as_domain(told.get("domain"), module)
     return judge_named(module, name.removeprefix(":"), told, always=name.startswith(":"), every=every)
+
+
+def _as_domain(text: str | None, module: ModuleType | None = None) -> dict[str, Any]:
+    """The option that a text of domains is; it may name kinds of the module that is judged."""
+    return {} if text is None else {"domain": domain_of(text, module and constructors_in(module))}
 
 
 def _kept(path: Path | None) -> dict[Job, Done]:

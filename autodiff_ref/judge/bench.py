@@ -12,13 +12,12 @@ import numpy as np
 from autodiff_ref.judge.claim import AtInput, Claim, decide
 from autodiff_ref.judge.comparing import COARSE, PRECISIONS, ULP, Comparison, Evaluator, evaluator
 from autodiff_ref.judge.counterexample import Counterexample, leaf_names, readable
-from autodiff_ref.judge.domains.drawing import inexact_flags
-from autodiff_ref.judge.errors import claims_to_hold
+from autodiff_ref.judge.domains import inexact_flags
 from autodiff_ref.judge.evaluation import note_comparisons
 from autodiff_ref.judge.inputs import Input, NoInputError
 from autodiff_ref.judge.lines.reduction import reduced
 from autodiff_ref.judge.lines.reference import Differentiated, WrongReference, arguments_of, differentiated_leaves, own_rules
-from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, ShapeKey, Traced, shape_key
+from autodiff_ref.judge.lines.trace import REFERENCE, NablaCall, ShapeKey, Traced, claims_to_hold, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.comparisons import OPEN, Site
 from autodiff_ref.judge.program.plans import Plan
@@ -123,6 +122,7 @@ class Bench:
         self.wrong: dict[str, WrongReference] = {}
         """functions that JAX differentiates wrongly at some input tried that is no tie"""
         self._truths: dict[tuple[ShapeKey, tuple[bytes, ...]], Truth] = {}
+        self._differentiated: dict[ShapeKey, Differentiated] = {}
         self._bits: dict[int, int] = {}
         """the precision that showed two lines equal at an input, where those that are compared next are tried first"""
 
@@ -314,6 +314,12 @@ class Bench:
         Raises:
             NotImplementedError: one of them holds a primitive that balls have no rule for.
         """
+        key = shape_key(args)
+        if key not in self._differentiated:
+            self._differentiated[key] = self._differentiated_at(args)
+        return self._differentiated[key]
+
+    def _differentiated_at(self, args: Arguments) -> Differentiated:
         of, gradient = self.traces.of(args), self.traced(None, args)
         if of.plan is None or gradient.plan is None:
             raise NotImplementedError(of.reason or gradient.reason)

@@ -19,7 +19,6 @@ from jax.typing import ArrayLike
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import PRECISIONS
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.evaluation import as_balls, note_comparisons
 from autodiff_ref.judge.inputs import Input
@@ -276,17 +275,16 @@ class Branches:
 
     def _free(self) -> list[int]:
         """The leaves of the arguments that hold real numbers, and so may be moved."""
-        rows = [row_of(domain) for domain in jax.tree.leaves(self.derivation.domain)]
-        return [k for k, row in enumerate(rows) if row.varies and not row.known]
+        domains = jax.tree.leaves(self.derivation.domain)
+        return [k for k, domain in enumerate(domains) if domain.varies and not domain.known]
 
     def _inside(self, leaves: Sequence[np.ndarray], args: Arguments) -> list[np.ndarray] | None:
         """Arguments put back into their domain; None where they cannot be."""
         sizes, made = self.bench.sizes(args), list(leaves)
         domains = [domain.sized(sizes) for domain in jax.tree.leaves(self.derivation.domain)]
         for k in self._free():
-            row = row_of(domains[k])
-            made[k] = row.mended(domains[k], made[k])
-            if not (np.all(np.isfinite(made[k])) and row.contains(domains[k], made[k])):
+            made[k] = domains[k].mended(made[k])
+            if not (np.all(np.isfinite(made[k])) and domains[k].contains(made[k])):
                 return None
         return made
 
@@ -301,7 +299,7 @@ class Branches:
         for k, (domain, leaf) in enumerate(
             zip(jax.tree.leaves(self.derivation.domain), map(np.asarray, jax.tree.leaves(args)), strict=True)
         ):
-            low, high = row_of(domain).bounds(domain)
+            low, high = domain.bounds()
             box = _box(low, high)
             bounds[id(box)] = low, high
             boxes.append(np.full(leaf.shape, box) if k in free else as_balls(leaf))

@@ -4,13 +4,26 @@ The lines of a derivation are claims, each about the line above it or about the 
 gradient. JAX's derivative speaks for the gradient where difference quotients confirm it, and nowhere else.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from autodiff_ref.judge.against_truth import against_truth
-from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, compare, has_no_kink
-from autodiff_ref.judge.evaluation import Evaluator
-from autodiff_ref.judge.truth import Truth
+from flint import arb
+
+from autodiff_ref.judge.comparing import (
+    PRECISIONS,
+    TINY,
+    ULP,
+    Comparison,
+    Outcome,
+    compare,
+    different,
+    has_no_kink,
+    share_of,
+)
+from autodiff_ref.judge.evaluation import Evaluation, Evaluator
+from autodiff_ref.judge.truth import Entry, Truth, same
 
 
 @dataclass(frozen=True)
@@ -95,3 +108,121 @@ def _as_written(claim: Claim, found: Comparison) -> Comparison:
     if claim.ours.unless_nabla_errs is not None or found.outcome != "kink" or not has_no_kink(claim.theirs.value):
         return found
     return compare(claim.ours.value, claim.theirs.value, as_written=True, allowed=claim.allowed)
+
+
+# By the truth
+
+Found = Literal["equal", "different", "lacking", "kink", "none", "unclear"]
+
+_TIES = ("left", "right", "mixed", "mixed back")
+
+
+def against_truth(line: Evaluator, other: Evaluator | None, truth: Truth, *, allowed: float = ULP) -> Comparison:
+    """What is to be said of a line and another one, entry by entry; of the line and the gradient where there is no other.
+
+    For where comparing them as they are written does not settle it: at a tie, or where one of them has no value. There the
+    truth about the gradient decides. Entries at which it has a kink say nothing, and which one-sided derivative the line
+    takes is noted. An entry that exists and for which the line has no value is lacking.
+
+    Args:
+        line: the line at an input.
+        other: what it is to equal; None for the gradient itself, and for a line that leaves a derivative to JAX here.
+        truth: of the gradient at that input.
+        allowed: the relative difference up to which values count as equal.
+    """
+    ours, open_ours = _values_as_written(line)
+    theirs, open_theirs = (None, frozenset[int]()) if other is None else _values_as_written(other)
+    loose = line(PRECISIONS[0], "balls", "exact").values if line.constants else ours.values
+    counts, conventions = Counter[Found](), list[str]()
+    worst: Comparison | None = None
+    ulps, vanishes = 0.0, True
+    for k, value in enumerate(ours.values):
+        entry = truth.entries[k] if truth.entries else Entry("known", truth.by_jax[k])
+        expected = theirs.values[k] if theirs is not None and k not in open_theirs else None
+        if expected is not None and not expected.is_finite():
+            expected = None
+        found, gap = _entry(value, k in open_ours, expected, entry, loose[k], allowed)
+        counts[found] += 1
+        if found == "equal":
+            ulps, vanishes = max(ulps, gap / ULP), vanishes and value == 0
+        elif found == "different":
+            wanted = entry.value if expected is None or entry.kind == "known" else expected
+            assert wanted is not None
+            shown = different(k, value, wanted, by_truth=wanted is entry.value)
+            worst = shown if worst is None or shown.share > worst.share else worst
+        elif found == "kink" and entry.left is not None and entry.right is not None and value.is_finite():
+            conventions.append(_convention(value, entry.left, entry.right))
+    if worst is not None:
+        return worst
+    outcomes: dict[Found, Outcome] = {"lacking": "undefined in one", "unclear": "unclear", "equal": "equal", "kink": "kink"}
+    outcome: Outcome = "undefined"
+    for found in reversed(outcomes):
+        outcome = outcomes[found] if counts[found] else outcome
+    return Comparison(
+        outcome,
+        vanishes=vanishes,
+        ulps=ulps,
+        kinks=counts["kink"],
+        conventions=tuple(conventions),
+        tied=True,
+    )
+
+
+def _values_as_written(line: Evaluator) -> tuple[Evaluation, frozenset[int]]:
+    """A line's values, with equal numbers comparing as equal; and the entries that hang on a comparison not resolved."""
+    at = line(PRECISIONS[0], "exact", "exact")
+    for bits in PRECISIONS:
+        at = line(bits, "exact", "exact")
+        if not at.unresolved and all(_is_narrow(value) for value in at.values):
+            return at, frozenset()
+    if not at.unresolved:
+        return at, frozenset()
+    others = [line(PRECISIONS[-1], "exact", ties) for ties in _TIES]
+    hang = {k for k, v in enumerate(at.values) if not all(v.is_finite() and v.overlaps(o.values[k]) for o in others)}
+    return at, frozenset(hang)
+
+
+def _is_narrow(value: arb) -> bool:
+    return value.is_finite() and (value.rel_accuracy_bits() >= 102 or bool(abs(value) < TINY))
+
+
+def _entry(value: arb, is_open: bool, expected: arb | None, entry: Entry, loose: arb, allowed: float) -> tuple[Found, float]:
+    """What is found of one entry, and by what share of it the two values differ where they count as equal."""
+    if is_open:  # where there is no derivative, whatever the line says is good
+        return ("none" if entry.is_partial or entry.kind in ("none", "kink") else "unclear"), 0.0
+    if not value.is_finite():
+        is_lacking = entry.kind == "known" and not entry.is_partial
+        return ("lacking" if is_lacking else "unclear" if entry.kind == "unknown" else "none"), 0.0
+    if expected is not None and _is_equal(value, expected, allowed):
+        return "equal", share_of(value, expected) if not value.overlaps(expected) else 0.0
+    match entry.kind:
+        case "known":
+            assert entry.value is not None
+            if expected is None and (same(value, entry, loose) or _is_equal(value, entry.value, allowed)):
+                # the quotient is an estimate: what it leaves open is no difference
+                return "equal", 0.0 if same(value, entry) else share_of(value, entry.value)
+            return ("different" if _is_narrow(value) else "unclear"), 0.0
+        case "kink":
+            return "kink", 0.0
+        case "none":
+            return "none", 0.0
+        case _:
+            return "unclear", 0.0
+
+
+def _is_equal(u: arb, v: arb, allowed: float) -> bool:
+    if bool(abs(u - v) <= TINY):
+        return True
+    if u.overlaps(v):
+        return _is_narrow(u) and _is_narrow(v)
+    return share_of(u, v) <= allowed
+
+
+def _convention(value: arb, left: arb, right: arb) -> str:
+    """Which derivative a line takes at a kink."""
+    near = (abs(left).max(abs(right)) * arb(10) ** -20).max(arb(10) ** -20)
+    if bool(abs(value - left) <= near):
+        return "left"
+    if bool(abs(value - right) <= near):
+        return "right"
+    return "between" if bool(value > left.min(right)) and bool(value < left.max(right)) else "outside"

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.domains import label_flags, row_of
+from autodiff_ref.judge.domains import label_flags
 from autodiff_ref.judge.errors import fulfils
 from autodiff_ref.judge.inputs import Input, RandomSource, draw_arguments, is_exact, main_sizes
 from manual_grad.derivation import Derivation
@@ -77,7 +77,7 @@ def compared_inputs(derivation: Derivation, jaxprs: Iterable[core.Jaxpr], *, see
             changed = 0
             for k, (domain, x) in enumerate(zip(domains, leaves, strict=True)):
                 place = None if everywhere else int(source.integers(0, max(x.size, 1) - 1, ()))
-                put = None if row_of(domain).known else row_of(domain).put(domain, x, place, number)
+                put = None if domain.known else domain.put(x, place, number)
                 leaves[k], changed = (x, changed) if put is None else (put, changed + 1)
             args = jax.tree.unflatten(structure, leaves)
             if changed and (derivation.where is None or fulfils(derivation.where, "`where`", derivation, args)):

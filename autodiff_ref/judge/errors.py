@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autodiff_ref.trees import Arguments, Function, PyTree
-from manual_grad.derivation import Derivation, Line, argument_names, label_of
+from manual_grad.derivation import Derivation, argument_names
 
 
 class LineError(ValueError):
@@ -83,12 +83,6 @@ def is_admitted(derivation: Derivation, args: Arguments) -> bool:
         return derivation.where is None or bool(derivation.where(*args))
     except Exception:
         return False
-
-
-def claims_to_hold(line: Line | None, derivation: Derivation, args: Arguments) -> bool:
-    """Whether the condition under which a line claims to hold is met."""
-    valid = getattr(line, "valid", None)
-    return line is None or valid is None or fulfils(valid, f"`valid` of {label_of(line)}", derivation, args)
 
 
 def check_value(value: PyTree, label: str, derivation: Derivation) -> None:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from autodiff_ref.judge.domains import ONE_ZERO, SOME_ZEROS, Sizes, arguments_at, draw, is_label, twins
 from autodiff_ref.judge.domains import RandomSource as RandomSource
-from autodiff_ref.judge.domains import Source, arguments_at, draw, is_label, row_of
-from autodiff_ref.judge.domains.drawing import ONE_ZERO, SOME_ZEROS, Sizes, twins
 from autodiff_ref.judge.errors import fulfils
 from autodiff_ref.trees import Arguments, Domains
 from manual_grad.derivation import Derivation
 from manual_grad.domains import Dim
+from manual_grad.domains.domain import Source
 
 STRATA = {
     "ordinary": "values whose products over the last axis stay below 5, and both labels",
@@ -55,7 +55,7 @@ def draw_arguments(domain: Domains, sizes: Sizes, stratum: str, source: Source) 
 def is_exact(domain: Domains, sizes: Sizes) -> bool:
     """Whether inputs of these sizes are in the domain exactly."""
     leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
-    return all(row_of(leaf).is_exact(leaf) for leaf in leaves)
+    return all(leaf.is_exact() for leaf in leaves)
 
 
 def dimension_names(domain: Domains) -> list[str]:
@@ -76,8 +76,8 @@ def main_sizes(domain: Domains, limits: Mapping[str, tuple[int, int]]) -> list[S
     names, fixed = dimension_names(domain), {dim for dim in _dims(domain) if isinstance(dim, int)}
     least = dict[Dim, int]()
     for leaf in jax.tree.leaves(domain):
-        for dim in row_of(leaf).tied(leaf):
-            least[dim] = max(row_of(leaf).least, least.get(dim, 0))
+        for dim in leaf.tied():
+            least[dim] = max(leaf.least, least.get(dim, 0))
     first = _different_sizes(names, fixed, limits, {}, least)
     return [first, _different_sizes(names[::-1], fixed, limits, first, least)] if names else [first]
 

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, currently_in_test_context, find, sett
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, NoSuchExample, Unsatisfiable
 
-from autodiff_ref.judge.domains import Values, row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import main_sizes
 from autodiff_ref.trees import Arguments, Domains, PyTree
 from manual_grad._arrays import is_record, parts
 from manual_grad.derivation import Derivation, label_of
 from manual_grad.domains import Domain
+from manual_grad.domains.domain import Values
 
 Differs = Callable[[Arguments], bool]
 """whether balls certify that two lines differ at these arguments"""
@@ -107,7 +107,7 @@ def _arguments(domain: Domains, sizes: Mapping[str, int], values: st.SearchStrat
     @st.composite
     def drawn(draw: st.DrawFn) -> Arguments:
         simple = _Simple(draw, values)
-        return jax.tree.unflatten(structure, [row_of(leaf).simple(leaf, simple) for leaf in sized])
+        return jax.tree.unflatten(structure, [leaf.simple(simple) for leaf in sized])
 
     return drawn()
 

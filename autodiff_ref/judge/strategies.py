@@ -7,12 +7,12 @@ import jax
 import numpy as np
 from hypothesis import strategies as st
 
-from autodiff_ref.judge.domains import Values, ordinary_bound, row_of
 from autodiff_ref.judge.inputs import STRATA, dimension_names, draw_arguments, main_sizes
 from autodiff_ref.trees import Arguments, Domains, Function
 from manual_grad._arrays import leaves
 from manual_grad.derivation import with_functions_held
 from manual_grad.domains import Domain
+from manual_grad.domains.domain import Values, ordinary_bound
 
 
 def arguments(
@@ -78,13 +78,13 @@ def _inform(domain: Domains, args: Arguments) -> None:
     """
     leaves = list(zip(jax.tree.leaves(domain), jax.tree.leaves(args), strict=True))
     for leaf, array in leaves:
-        if row_of(leaf).free and array.size:
+        if leaf.free and array.size:
             bound = ordinary_bound(array.shape)
             small = np.abs(array) < SMALL * bound
             if np.count_nonzero(small) >= array.size / 2:
                 array[small] += bound / 2
     of_first = len(jax.tree.leaves(args[0]))
-    real = [array for leaf, array in leaves[:of_first] if row_of(leaf).free and array.ndim]
+    real = [array for leaf, array in leaves[:of_first] if leaf.free and array.ndim]
     for k, array in enumerate(real):
         for factor in (-1.0, -0.5, 0.5):
             if not any(np.array_equal(array, earlier) for earlier in real[:k]):

@@ -6,7 +6,8 @@ import numpy as np
 
 from manual_grad import Derivation
 from manual_grad._arrays import map_leaves
-from manual_grad.domains import Bits, Classes, Constants, Intervals, OneHot, Positives, Reals, Signs
+from manual_grad.domains.labels import Bits, Classes, Constants, OneHot, Signs
+from manual_grad.domains.numbers import Intervals, Positives, Reals
 
 
 def drawn(derivation: Derivation, sizes: dict[str, int], rng: np.random.Generator) -> tuple[Any, ...]:

@@ -16,7 +16,8 @@ from manual_grad import Weights, mlp
 from manual_grad._arrays import leaves, map_leaves
 from manual_grad.activations import ACTIVATIONS, log_sigmoid_and_derivative, sigmoid_and_derivative
 from manual_grad.derivation import Derivation
-from manual_grad.domains import Positives, Signs
+from manual_grad.domains.labels import Signs
+from manual_grad.domains.numbers import Positives
 from manual_grad.extensions import depth
 from manual_grad.mlp import Layer
 from tests.manual_grad.test_sigmoid import SWEEP_32, SWEEP_64, ulps_float32, ulps_float64, under_jax

@@ -11,9 +11,8 @@ from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_nump
 from autodiff_ref.judge.accuracy.paths import exact_in_float32
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES, Truth, true_value, worst_component
-from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import STRATA, Input, NoInputError, draw_inputs
-from autodiff_ref.judge.lines.trace import ShapeKey, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, claims_to_hold, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.report import LineReport, Report
 from autodiff_ref.trees import JsonObject

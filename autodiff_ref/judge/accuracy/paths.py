@@ -13,13 +13,12 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.accuracy.regions import Region
-from autodiff_ref.judge.domains import is_label, row_of
-from autodiff_ref.judge.domains.drawing import Sizes
-from autodiff_ref.judge.domains.numbers import REALS
+from autodiff_ref.judge.domains import Sizes, is_label
 from autodiff_ref.judge.inputs import RandomSource, all_sizes, draw_arguments
 from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation, argument_names
 from manual_grad.domains import Domain
+from manual_grad.domains.grids import REALS
 
 BASES = 3
 """from so many ordinary inputs a path starts, where what does not run along it is real"""
@@ -73,12 +72,12 @@ def _paths(derivation: Derivation, seed: int, given: str, sizes: Sizes, *, is_on
     own = _own_number(derivation)
     if own is not None:
         k, along = own
-        grid = row_of(leaves[k]).grid(leaves[k])
-        only_labels = all(row_of(leaf).two_values for j, leaf in enumerate(leaves) if j != k)
+        grid = leaves[k].grid()
+        only_labels = all(leaf.two_values for j, leaf in enumerate(leaves) if j != k)
         drawn = _ordinary(derivation, seed, 1 if only_labels else BASES, sizes)
         return _for_labels(derivation, along, grid, [_with_leaf(base, k) for base in drawn], given, is_one=is_one)
     first = range(len(jax.tree.leaves(derivation.domain[0])))
-    reals = [k for k in first if row_of(leaves[k]).linear]
+    reals = [k for k in first if leaves[k].linear]
     if not reals:
         return []
     name = (argument_names(derivation.of) or ["the first argument"])[0]
@@ -100,7 +99,7 @@ def _own_number(derivation: Derivation) -> tuple[int, str] | None:
             field = jax.tree_util.keystr(path, simple=True, separator=".")
             of_field = bool(path) and k == 0 and wrt == field
             meant = of_field or wrt == ".".join(filter(None, [name, field])) or (not path and wrt is None and k == 0)
-            if meant and leaf.dims == () and row_of(leaf).grid(leaf):
+            if meant and leaf.dims == () and leaf.grid():
                 return position, str(wrt or name)
             position += 1
     return None
@@ -147,14 +146,12 @@ def _for_labels(
     Class numbers stay as they are.
     """
     leaves = jax.tree.leaves(derivation.domain)
-    values = next((row_of(leaf).two_values for leaf in leaves if row_of(leaf).two_values), ())
+    values: tuple[float, ...] = next((leaf.two_values for leaf in leaves if leaf.two_values), ())
     if not values:
         return [Path(along, given, tuple(grid), tuple(_rounded(at, {}) for at in bases))]
-    held = [k for k, leaf in enumerate(leaves) if row_of(leaf).two_values == values]
+    held = [k for k, leaf in enumerate(leaves) if leaf.two_values == values]
     names = argument_names(derivation.of) or []
-    places = [
-        k for k, leaf in enumerate(derivation.domain) if isinstance(leaf, Domain) and row_of(leaf).two_values == values
-    ]
+    places = [k for k, leaf in enumerate(derivation.domain) if isinstance(leaf, Domain) and leaf.two_values == values]
     name = names[places[0]] if places and places[0] < len(names) else "labels"
     if not is_one:
         return [Path(along, f"{given}, {name} of both kinds", tuple(grid), tuple(_rounded(at, {}) for at in bases))]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodiff_ref.judge.accuracy.ulps import LOST
-from autodiff_ref.judge.domains.numbers import short
 from autodiff_ref.trees import JsonObject
+from manual_grad.domains.grids import short
 
 LEVELS = ("lost", "no digit", "nan")
 """Errors beyond 2^10 ulps; of 2^(p−1) and more, half of the value; NaN, or an infinity where the truth is finite.

@@ -8,8 +8,7 @@ from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_nump
 from autodiff_ref.judge.accuracy.paths import Path, paths_of
 from autodiff_ref.judge.accuracy.regions import Region, find_regions
 from autodiff_ref.judge.accuracy.ulps import LOST, Truth, true_value, worst_component
-from autodiff_ref.judge.errors import claims_to_hold
-from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, Traced, claims_to_hold, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.trees import Arguments, JsonObject
 from manual_grad.derivation import Derivation, Line, label_of

@@ -11,8 +11,7 @@ from flint import arb
 
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.comparisons import Site
-from autodiff_ref.judge.program.movement import as_objects
-from autodiff_ref.judge.program.plans import Array, Constant, is_short, loose
+from autodiff_ref.judge.program.plans import Array, Constant, as_objects, is_short, loose
 
 
 @dataclass(frozen=True)
@@ -136,6 +135,11 @@ def constant(value: float, context: Context | None, dtype: np.dtype[np.floating]
         return arb(double, ulp)
     moves = context.constants.constant in loose(number)
     return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)
+
+
+def constants(values: Array, context: Context | None) -> Array:
+    """Float constants as balls."""
+    return entrywise(lambda value: constant(value, context, values.dtype), values)
 
 
 def _ulp(number: np.floating) -> float:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.program.movement import as_objects
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
 
 
 def rule_of(f: Callable[..., arb]) -> Rule:

@@ -9,8 +9,7 @@ from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.balls.entrywise import rule_of
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO, by_slope
 from autodiff_ref.judge.functions.library import as_ball
-from autodiff_ref.judge.program.movement import as_objects
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
 
 _SI = by_slope(arb.si, arb.sinc, steepest=1.0)
 _CI = by_slope(arb.ci, lambda x: x.cos() / x)

@@ -14,8 +14,7 @@ from flint import acb, acb_mat, arb, arb_mat
 
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO
-from autodiff_ref.judge.program.movement import as_objects
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
 
 
 def _array(balls: Sequence[arb]) -> Array:

@@ -5,7 +5,7 @@ What two lines' balls say is certified: disjoint ones differ; whatever overlaps 
 
 import numpy as np
 
-from autodiff_ref.judge.balls.context import Context, constant, entrywise, exact
+from autodiff_ref.judge.balls.context import constants, exact
 from autodiff_ref.judge.balls.entrywise import rule_of
 from autodiff_ref.judge.balls.factorizations import MATRICES
 from autodiff_ref.judge.balls.jumps import JUMPS
@@ -17,7 +17,7 @@ from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.functions.enclosing import ONE, ZERO
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.discrete import by_jax
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Equation, Rule, Step
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT, reduction_by
 
 
@@ -48,6 +48,7 @@ class BallTable:
     discrete = DISCRETE
     control = CONTROL
     fallback = staticmethod(by_jax)
+    constant = staticmethod(constants)
     rules: dict[str, Rule]
 
     def __init__(self) -> None:
@@ -70,10 +71,6 @@ class BallTable:
     def learn(self, row: Function) -> None:
         """Serves a function from now on."""
         self.rules[row.name] = rule_of(row.ball)
-
-    def constant(self, values: Array, context: Context | None) -> Array:
-        """Float constants as balls: exact with at most 24 significant bits, else c ± ulp(c), so that 0.1 may mean 1/10."""
-        return entrywise(lambda value: constant(value, context, values.dtype), values)
 
 
 BALLS = BallTable()

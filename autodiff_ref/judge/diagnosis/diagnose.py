@@ -17,9 +17,8 @@ from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.diagnosis.trying import Budget, Exhausted, Scene, Search, certified, without_doubles
 from autodiff_ref.judge.diagnosis.variant import Program, program_of
 from autodiff_ref.judge.diagnosis.whole import readings, single
-from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import dimension_names
-from autodiff_ref.judge.lines.trace import ShapeKey, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import ShapeKey, claims_to_hold, label_flags, shape_key
 from autodiff_ref.trees import Arguments, PyTree
 from manual_grad.derivation import Line
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Value
 from autodiff_ref.judge.diagnosis.occurrences import Repair
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.trees import Arguments, Domains
 from manual_grad.derivation import Derivation
 
@@ -15,7 +14,7 @@ from manual_grad.derivation import Derivation
 def readings(domain: Domains, inputs: Sequence[int], names: Sequence[str]) -> Iterator[Repair]:
     """The labels read in other ways: each an input of the wrong line computed from itself."""
     for leaf, slot, name in zip(jax.tree.leaves(domain), inputs, names, strict=True):
-        for k, misreading in enumerate(row_of(leaf).misreadings):
+        for k, misreading in enumerate(leaf.misreadings):
             if misreading.suspected:
                 said, (a, b) = misreading.suspected.format(name=name), misreading.affine
                 yield Repair("label", said, slot, 1.9 + 0.05 * k, lambda to, s=slot, a=a, b=b: _affine(to, s, a, b))

@@ -18,13 +18,11 @@ from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.diagnosis.source_places import file_of
 from autodiff_ref.judge.diagnosis.terms import named
 from autodiff_ref.judge.diagnosis.variant import program_of
-from autodiff_ref.judge.domains import row_of
-from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.explanation.changes import changes
 from autodiff_ref.judge.explanation.wording import BITS, Balls, Moment, Rule, recognised, under_nabla
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.lines.trace import NablaCall, Traced, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import NablaCall, Traced, claims_to_hold, label_flags, shape_key
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.report import Claimed, LineReport, indented
 from autodiff_ref.trees import Arguments, Function, JsonObject, PyTree
@@ -298,13 +296,13 @@ def _divisions(traced: Traced) -> int:
 def _with_real_labels(bench: Bench, line: Line, above: Line | None) -> bool | None:
     """Whether the two lines differ once labels are any real numbers; None where there are none to be changed."""
     leaves = jax.tree.leaves(bench.derivation.domain)
-    if not any(row_of(leaf).two_values for leaf in leaves):
+    if not any(leaf.two_values for leaf in leaves):
         return None
     decided = False
     for given in _of_one_shape(bench, line, above):
         arguments, structure = jax.tree.flatten(given.args)
         changed = [
-            np.resize([0.25, -1.5, 0.75, 2.5], np.shape(value)) if row_of(leaf).two_values else value
+            np.resize([0.25, -1.5, 0.75, 2.5], np.shape(value)) if leaf.two_values else value
             for leaf, value in zip(leaves, arguments, strict=True)
         ]
         args = jax.tree.unflatten(structure, changed)
@@ -326,9 +324,8 @@ def _holds(derivation: Derivation, line: Line, labels_matter: bool | None) -> st
     arguments = list(inspect.signature(derivation.of).parameters)[: len(derivation.domain)]
     said: list[str] = []
     for name, leaf in zip(leaf_names(shaped, arguments), leaves, strict=True):
-        row = row_of(leaf)
-        within = row.said(leaf, name)
-        if row.two_values:
+        within = leaf.said(name)
+        if leaf.two_values:
             within = {True: f"{within} only", False: f"any real {name}", None: within}[labels_matter]
         said += [within] if within else []
     conditions = (derivation.where, getattr(line, "valid", None))

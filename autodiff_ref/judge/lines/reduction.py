@@ -6,7 +6,6 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.shrink import MOST_SHAPES, Differs
 from autodiff_ref.trees import Arguments
@@ -47,7 +46,7 @@ def reduced(derivation: Derivation, args: Arguments, differs: Differs) -> Argume
 
 def _with_fewer(derivation: Derivation, domains: list[Domain], leaves: Leaves, still: Callable[[Leaves], bool]) -> Leaves:
     """One position of each named dimension alone where that will do, else one position after the other left out."""
-    whole = {dim for domain in domains for dim in row_of(domain).tied(domain) if not row_of(domain).can_cut(domain)}
+    whole = {dim for domain in domains for dim in domain.tied() if not domain.can_cut()}
     sizes = {
         dim: size
         for domain, leaf in zip(domains, leaves, strict=True)
@@ -80,7 +79,7 @@ def _taken(leaf: np.ndarray, domain: Domain, name: str, positions: list[int]) ->
     """An element of the domain made of some positions of another."""
     for axis, dim in enumerate(domain.dims):
         leaf = np.take(leaf, positions, axis) if dim == name else leaf
-    return row_of(domain).mended(domain, leaf) if name in row_of(domain).tied(domain) else leaf
+    return domain.mended(leaf) if name in domain.tied() else leaf
 
 
 def _shape(leaves: Leaves) -> tuple[tuple[int, ...], ...]:
@@ -89,8 +88,7 @@ def _shape(leaves: Leaves) -> tuple[tuple[int, ...], ...]:
 
 def _simpler_arrays(domain: Domain, x: np.ndarray) -> Iterator[np.ndarray]:
     """Elements of a domain whose entries depend on each other that may be simpler than this one, the simplest first."""
-    sized = replace(domain, dims=x.shape)
-    for simpler in row_of(domain).simpler_arrays(sized, x):
+    for simpler in replace(domain, dims=x.shape).simpler_arrays(x):
         if np.array_equal(simpler, x):
             return
         yield simpler
@@ -98,10 +96,9 @@ def _simpler_arrays(domain: Domain, x: np.ndarray) -> Iterator[np.ndarray]:
 
 def _simpler_at(domain: Domain, x: np.ndarray, place: int) -> Iterator[np.ndarray]:
     """The same with one entry made simpler, the simplest first."""
-    row = row_of(domain)
-    for value in row.simpler(domain, x.flat[place]):
+    for value in domain.simpler(x.flat[place]):
         if value == x.flat[place]:
             return
-        changed = row.put(domain, x, place, value)
+        changed = domain.put(x, place, value)
         if changed is not None:
             yield changed

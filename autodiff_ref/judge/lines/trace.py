@@ -11,14 +11,14 @@ from jax.extend import core
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
-from autodiff_ref.judge.errors import LineError, check_call, check_value, is_no_sum, line_error, placed
+from autodiff_ref.judge.errors import LineError, check_call, check_value, fulfils, is_no_sum, line_error, placed
 from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.nabla import Nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Arguments, Function, PyTree, Structure
 from manual_grad.derivation import REFERENCE as REFERENCE
-from manual_grad.derivation import Derivation, label_of
+from manual_grad.derivation import Derivation, Line, label_of
 
 MakeNabla = Callable[[str | None], Nabla]
 """wrt -> ∇"""
@@ -157,6 +157,12 @@ def _what_is_wanted(derivation: Derivation, shapes: PyTree) -> str:
         f"the gradient has {_describe(shapes)}: "
         "a line returns the whole gradient, of the shape of what it is differentiated by"
     )
+
+
+def claims_to_hold(line: Line | None, derivation: Derivation, args: Arguments) -> bool:
+    """Whether the condition under which a line claims to hold is met."""
+    valid = getattr(line, "valid", None)
+    return line is None or valid is None or fulfils(valid, f"`valid` of {label_of(line)}", derivation, args)
 
 
 def allowed_of(line: Function) -> float:

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.errors import line_error
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments, main_sizes
 from autodiff_ref.judge.lines.jaxprs import (
@@ -154,7 +153,7 @@ class Editable:
         """The equations that the value is computed from, those of loops included."""
         domains = jax.tree.leaves(self.derivation.domain)
         held = zip(closed.jaxpr.invars, domains, strict=True)
-        yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if row_of(leaf).known})
+        yield from _sites(Body(closed, n_outputs), (), {var: leaf for var, leaf in held if leaf.known})
 
     def changed(self, closed: core.ClosedJaxpr, edit: Edit, n_outputs: int) -> core.ClosedJaxpr:
         """A jaxpr with an edit made.

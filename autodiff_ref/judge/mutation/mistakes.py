@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.lines.jaxprs import is_real, is_under_nabla
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
 from autodiff_ref.judge.mutation.function_edits import another_function, wrong_exponent
@@ -180,7 +179,7 @@ def label_convention(site: Site) -> Iterator[Change]:
     """Labels read as 0 and 1 where they are −1 and +1, and the like."""
     for j, operand in enumerate(site.operands):
         domain = site.labels.get(operand) if isinstance(operand, core.Var) else None
-        for misreading in () if domain is None else row_of(domain).misreadings:
+        for misreading in () if domain is None else domain.misreadings:
             detail, f = misreading.planted, misreading.f
             if site.name in ("eq", "ne") and detail.startswith("0 and 1"):  # they have +1 in common
                 continue

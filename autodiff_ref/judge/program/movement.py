@@ -11,11 +11,6 @@ import numpy as np
 from autodiff_ref.judge.program.plans import Array, Equation, Operand, Params, Rule, RunContext, Step
 
 
-def as_objects(value: object) -> Array:
-    """An array of objects, also where NumPy unwrapped a single one."""
-    return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
-
-
 def select(which: Array, *cases: Array) -> Array:
     """cases[which], entry by entry; `which` may be one for all."""
     if len(cases) == 2:

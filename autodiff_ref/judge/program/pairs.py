@@ -157,7 +157,7 @@ class _Reals:
             )
 
     def scan(self, eqn: Any, sources: list[Value]) -> None:
-        """A scan whose values are pairs, traced anew: what its parameters say of their number changes with JAX's versions."""
+        """A scan whose values are pairs, traced anew: how its parameters count them changes with JAX's versions."""
         flat = [self.both(value, atom.aval) for value, atom in zip(sources, eqn.invars, strict=True)]
         consts, carry = scan_widths(eqn.params)
         first, last = (sum(map(len, flat[:end])) for end in (consts, consts + carry))

@@ -32,6 +32,11 @@ Step = Callable[..., Any]
 """step(context, *operands) -> array, or a list of arrays where the primitive has several results."""
 
 
+def as_objects(value: object) -> Array:
+    """An array of objects, also where NumPy unwrapped a single one."""
+    return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
+
+
 CALLS = {
     "jit": "jaxpr",
     "pjit": "jaxpr",

@@ -160,6 +160,8 @@ class Planned(Protocol):
         ...
 
 
+Shapes = tuple[tuple[int, ...], ...]
+
 _Template = tuple[list[int], dict[Key, list[int]], int]
 """places of the operands, equations with the places of their results, place of the function's result"""
 
@@ -203,7 +205,11 @@ def _first_primitive(name: str) -> str:
 
 @cache
 def _template(
-    name: str, shapes: tuple[tuple[int, ...], ...], dtype: str, planner_of: Callable[[Arithmetic], Planned], table: Arithmetic
+    name: str,
+    shapes: Shapes,
+    dtype: str,
+    planner_of: Callable[[Arithmetic], Planned],
+    table: Arithmetic,
 ) -> _Template:
     """The equations of a function of operands of given shapes, as a planner knows them."""
     spelled = SPELLED[name]

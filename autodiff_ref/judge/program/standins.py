@@ -16,7 +16,6 @@ from autodiff_ref.trees import Function
 _LIBRARY = Path(jax.__file__).parent
 
 
-
 def _entropy(p: jax.Array, q: jax.Array, of_positive: jax.Array, of_zero: jax.Array) -> jax.Array:
     """Where p and q are positive, where p = 0 and q ≥ 0, and ∞ elsewhere."""
     return jnp.where((p > 0) & (q > 0), of_positive, jnp.where((p == 0) & (q >= 0), of_zero, jnp.inf))
@@ -47,9 +46,9 @@ _MEANT: dict[tuple[str, str], dict[Function | None, Function]] = {
 """By the call and the name that JAX's own function has, the real function that it computes; where one name serves several
 functions, by that whose program it is.
 
-exp(−x²) is called from 0.12 on by the derivatives of erf and erfc. Whether the sign is −, copysign and Γ ask: a real 0 has no
-sign, so that there it is a tie. The derivatives of ndtri, erfcinv and erfcx are handed the function's value y. For p log(p/q)
-jax 0.12 has two series near p = q.
+exp(−x²) is called from 0.12 on by the derivatives of erf and erfc. Whether the sign is −, copysign and Γ ask: a real 0 has
+no sign, so that there it is a tie. The derivatives of ndtri, erfcinv and erfcx are handed the function's value y. For
+p log(p/q), jax 0.12 has two series near p = q.
 """
 
 
@@ -88,7 +87,7 @@ def spelled_out(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
     """The jaxpr that an equation stands for which JAX leaves open; None where it leaves nothing open.
 
     A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies; what an
-    array holds that is still to be filled is 0. From jax 0.12 on: a polynomial is Horner's rule, and log₂ x is log x / log 2.
+    array holds that is still to be filled is 0. From jax 0.12 on: a polynomial is Horner's rule, log₂ x is log x / log 2.
     """
     match eqn.primitive.name:
         case "dot_general" if _mixes(eqn):

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.judge.program.discrete import DISCRETE
-from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, as_objects, select
-from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step
+from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, select
+from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step, as_objects
 from autodiff_ref.judge.program.scattering import scatter
 
-__all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "as_objects", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
+__all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
 
 # Sums, products and contractions
 

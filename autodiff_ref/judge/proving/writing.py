@@ -8,7 +8,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.bench import Bench
-from autodiff_ref.judge.domains import is_label, label_flags, row_of
+from autodiff_ref.judge.domains import is_label, label_flags
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.inputs import RandomSource, dimension_names, draw_arguments
 from autodiff_ref.judge.lines.trace import REFERENCE
@@ -52,7 +52,7 @@ def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> i
     leaves = jax.tree.leaves(derivation.domain)
     taken = {*sizes.values(), *(dim for leaf in leaves for dim in leaf.dims if isinstance(dim, int))}
     low, high = derivation.sizes.get(name, (2, SIZES[-1]))
-    is_tied = any(name in row_of(leaf).tied(leaf) for leaf in leaves)
+    is_tied = any(name in leaf.tied() for leaf in leaves)
     return None if is_tied else next((size for size in range(low, high + 1) if size not in taken and size > 1), None)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains import RandomSource, row_of
-from autodiff_ref.judge.domains.drawing import ONE_ZERO, SOME_ZEROS, twins
+from autodiff_ref.judge.domains import ONE_ZERO, SOME_ZEROS, RandomSource, twins
 from autodiff_ref.judge.inputs import draw_arguments
 from autodiff_ref.judge.program.comparisons import WATCHED
 from autodiff_ref.judge.program.plans import Plan
-from manual_grad.domains import Domain, Intervals
+from manual_grad.domains import Domain
+from manual_grad.domains.numbers import Intervals
 
 DRAWN = ("ordinary", "ordinary", "small", "saturated", "far", SOME_ZEROS, ONE_ZERO)
 
@@ -88,7 +88,7 @@ class _Edges:
         self.leaves: list[Domain] = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
         self.everything = around(constants)
         self.base = [np.asarray(x) for x in jax.tree.leaves(draw_arguments(domain, sizes, "ordinary", self.source))]
-        self.free = [k for k, leaf in enumerate(self.leaves) if row_of(leaf).varies]
+        self.free = [k for k, leaf in enumerate(self.leaves) if leaf.varies]
 
     def kinds(self) -> Iterator[Iterator[tuple[str, Args]]]:
         """Drawn ones; all arguments at one number; their ends; two, all and one of them at some numbers."""
@@ -112,12 +112,12 @@ class _Edges:
         for k in self.free:
             for number in _ends(self.leaves[k]):
                 yield from self._made("end", {k: self._put(k, None, number)})
-            for array in row_of(self.leaves[k]).boundary(self.leaves[k]):
+            for array in self.leaves[k].boundary():
                 yield from self._made("boundary", {k: array})
             for places in _some_places(self.base[k].size):
                 changed = self.base[k]
                 for place in places:
-                    changed = None if changed is None else row_of(self.leaves[k]).put(self.leaves[k], changed, place, 0.0)
+                    changed = None if changed is None else self.leaves[k].put(changed, place, 0.0)
                 yield from self._made("some at 0", {k: changed})
             for array in _matrices(self.leaves[k], self.base[k]):
                 yield from self._made("singular", {k: array})
@@ -139,7 +139,7 @@ class _Edges:
                 x: Any = self.base[k]
                 for place in range(x.size):
                     number = float(random.choice(fitting[k]))
-                    there = row_of(self.leaves[k]).put(self.leaves[k], x, place if x.ndim else None, number)
+                    there = self.leaves[k].put(x, place if x.ndim else None, number)
                     x = x if there is None else there
                 made[k] = x
             yield from self._made("plain", made)
@@ -149,7 +149,7 @@ class _Edges:
             if self.base[k].size > 1:
                 flat = np.array(self.base[k])
                 flat.flat[1] = flat.flat[0]
-                if row_of(self.leaves[k]).contains(self.leaves[k], flat):
+                if self.leaves[k].contains(flat):
                     yield from self._made("equal entries", {k: flat})
         for number in self.everything:
             for k in self.free:
@@ -167,7 +167,7 @@ class _Edges:
         x = self.base[k]
         if x.dtype.kind in "iu" and number != int(number if abs(number) < 2**31 else 0):
             return None
-        return row_of(self.leaves[k]).put(self.leaves[k], x, place if x.ndim else None, number)
+        return self.leaves[k].put(x, place if x.ndim else None, number)
 
 
 def _some_places(size: int) -> list[tuple[int, ...]]:
@@ -190,4 +190,4 @@ def _matrices(leaf: Domain, x: np.ndarray) -> list[np.ndarray]:
         return []
     n = len(x)
     some = [np.eye(n), np.outer(np.arange(1.0, n + 1), np.arange(1.0, n + 1)), np.diag(np.arange(float(n)))]
-    return [array for array in some if row_of(leaf).contains(leaf, array)]
+    return [array for array in some if leaf.contains(array)]

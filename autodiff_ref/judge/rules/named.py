@@ -15,7 +15,7 @@ from autodiff_ref.judge.rules.calls import named_calls
 from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
-from manual_grad.domains import Constants
+from manual_grad.domains.labels import Constants
 
 RULED = (jax.custom_jvp, jax.custom_vjp)
 

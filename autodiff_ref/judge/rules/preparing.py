@@ -11,13 +11,13 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.counterexample import leaf_names
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.findings import Kind, Rule
 from autodiff_ref.judge.rules.subject import RaisesError, Subject, subject
 from manual_grad.derivation import argument_names, label_of
-from manual_grad.domains import Constants, Domain, LowerTriangular, PositiveDefinite, Symmetric
+from manual_grad.domains import Domain
+from manual_grad.domains.labels import Constants
 
 Args = tuple[Any, ...]
 
@@ -39,14 +39,6 @@ class _Told:
         given = [x.item() if np.ndim(x) == 0 else x for x in map(np.asarray, args)]
         made = self.function(*given)
         return [np.asarray(part, dtype=object) for part in (made if isinstance(made, list | tuple) else [made])]
-
-
-_PARTS: dict[type[Domain], Callable[[Any], Any]] = {
-    Symmetric: lambda x: (x + jax.numpy.swapaxes(x, -1, -2)) / 2,
-    PositiveDefinite: lambda x: (x + jax.numpy.swapaxes(x, -1, -2)) / 2,
-    LowerTriangular: jax.numpy.tril,
-}
-"""what of a matrix is free to move, by the kind of its domain"""
 
 
 @dataclass
@@ -115,8 +107,7 @@ class Preparation:
         leaves = jax.tree.leaves(args)
         known = [k for k, x in enumerate(leaves) if not np.issubdtype(np.asarray(x).dtype, np.floating)]
         if self.domain is not None:
-            rows = [(row_of(leaf), leaf) for leaf in jax.tree.leaves(self.domain)]
-            known += [k for k, (row, leaf) in enumerate(rows) if row.known or isinstance(leaf, Constants)]
+            known += [k for k, leaf in enumerate(jax.tree.leaves(self.domain)) if leaf.known]
         return tuple(sorted(set(known)))
 
     def _prepared(self, args: Args, order: int) -> Prepared:
@@ -197,7 +188,7 @@ class Preparation:
 
     def _parts(self) -> dict[int, Callable[[Any], Any]]:
         leaves = [] if self.domain is None else jax.tree.leaves(self.domain)
-        return {k: _PARTS[type(leaf)] for k, leaf in enumerate(leaves) if type(leaf) in _PARTS}
+        return {k: leaf.part for k, leaf in enumerate(leaves) if leaf.part is not Domain.part}
 
     def _alone(self, call: Call, order: int) -> Subject:
         floats = [k for k, a in enumerate(call.avals) if jax.numpy.issubdtype(a.dtype, np.floating) and k not in call.held]

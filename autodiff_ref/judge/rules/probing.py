@@ -12,7 +12,9 @@ import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
-from manual_grad.domains import Classes, Domain, Intervals, Positives, Reals
+from manual_grad.domains import Domain
+from manual_grad.domains.labels import Classes
+from manual_grad.domains.numbers import Intervals, Positives, Reals
 
 Args = tuple[Any, ...]
 

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains import row_of
 from manual_grad.domains import Domain
 
 Args = tuple[Any, ...]
@@ -45,12 +44,12 @@ def _replaced(now: Args, k: int, array: Any) -> Args | None:
 
 def _put(leaf: Domain, now: Args, k: int, place: int | None, number: float) -> Args | None:
     x = np.asarray(jax.tree.leaves(now)[k])
-    if not row_of(leaf).varies or (place is not None and place >= x.size):
+    if not leaf.varies or (place is not None and place >= x.size):
         return None
     simpler = SIMPLE[: SIMPLE.index(number) + 1]
     if any(np.all((x if place is None else x.flat[place]) == there) for there in simpler):
         return None  # it is as simple already
-    return _replaced(now, k, row_of(leaf).put(leaf, x, place, number))
+    return _replaced(now, k, leaf.put(x, place, number))
 
 
 def _rounded(leaf: Domain, now: Args, k: int, digits: int) -> Args | None:
@@ -58,8 +57,8 @@ def _rounded(leaf: Domain, now: Args, k: int, digits: int) -> Args | None:
     if x.dtype.kind != "f" or np.all(np.isin(x, SIMPLE)):
         return None
     made = np.round(x * 2.0**digits) / 2.0**digits
-    made = row_of(leaf).mended(leaf, made)
-    return _replaced(now, k, made) if row_of(leaf).contains(leaf, made) else None
+    made = leaf.mended(made)
+    return _replaced(now, k, made) if leaf.contains(made) else None
 
 
 def _cut(domain: Args, now: Args, sizes: dict[Any, int]) -> Args | None:
@@ -69,8 +68,8 @@ def _cut(domain: Args, now: Args, sizes: dict[Any, int]) -> Args | None:
     for leaf, x in zip(jax.tree.leaves(domain), leaves, strict=True):
         x = np.asarray(x)
         shape = tuple(min(sizes.get(d, n), n) for d, n in zip(leaf.dims, x.shape, strict=True))
-        cut = row_of(leaf).mended(leaf, np.array(x[tuple(slice(0, n) for n in shape)]))
-        if not row_of(leaf).contains(leaf, cut):
+        cut = leaf.mended(np.array(x[tuple(slice(0, n) for n in shape)]))
+        if not leaf.contains(cut):
             return None
         made.append(cut)
     if all(np.shape(a) == np.shape(b) for a, b in zip(made, leaves, strict=True)):

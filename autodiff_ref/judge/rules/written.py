@@ -1,38 +1,43 @@
 """What is typed on the command line: domains and inputs, read without running anything."""
 
 import ast
-from typing import Any
+import inspect
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, TypeAlias, get_type_hints
 
 from manual_grad import domains
 from manual_grad.domains import Domain
 
-CONSTRUCTORS = (
-    "bits",
-    "classes",
-    "constants",
-    "integers",
-    "intervals",
-    "lower_triangular",
-    "nonnegatives",
-    "one_hot",
-    "orthogonal",
-    "permutations",
-    "positive_definite",
-    "positives",
-    "reals",
-    "signs",
-    "simplex",
-    "sorted_reals",
-    "symmetric",
-    "unit_vectors",
-)
+Constructors: TypeAlias = Mapping[str, Callable[..., Domain]]
+"""Functions that make domains, by the names under which a text may call them."""
 
 
-def domain_of(text: str) -> tuple[Domain, ...]:
+def constructors_in(module: ModuleType) -> Constructors:
+    """The functions of a module, its own or imported, that are annotated to return a domain."""
+    return {name: value for name, value in vars(module).items() if inspect.isfunction(value) and _makes_a_domain(value)}
+
+
+def _makes_a_domain(function: Callable[..., Any]) -> bool:
+    try:
+        made = get_type_hints(function).get("return")
+    except (NameError, TypeError, AttributeError):  # a hint that cannot be read
+        return False
+    return isinstance(made, type) and issubclass(made, Domain)
+
+
+CONSTRUCTORS = constructors_in(domains)
+
+
+def domain_of(text: str, own: Constructors | None = None) -> tuple[Domain, ...]:
     """The domains that a text writes, as "reals('n'), positives()"; names need no quotes: "reals(n)".
 
+    Args:
+        text: calls of `manual_grad`'s constructors, or of others, with literals.
+        own: those others: constructors of a user's kinds.
+
     Raises:
-        ValueError: it holds anything else than manual_grad's constructors of domains, and literals.
+        ValueError: it holds anything else.
 
     Example:
         >>> domain_of("reals(n), intervals(0, 1)")
@@ -43,17 +48,21 @@ def domain_of(text: str) -> tuple[Domain, ...]:
     except SyntaxError as error:
         raise ValueError(f"the domain {text!r} is no Python expression: write it as \"reals('n'), positives()\"") from error
     nodes = tree.elts if isinstance(tree, ast.Tuple | ast.List) else [tree]
-    return tuple(domain_of_node(node, text) for node in nodes)
+    return tuple(domain_of_node(node, text, own) for node in nodes)
 
 
-def domain_of_node(node: ast.expr, text: str) -> Domain:
+def domain_of_node(node: ast.expr, text: str, own: Constructors | None = None) -> Domain:
     """The domain that a node of a text writes."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CONSTRUCTORS):
-        raise ValueError(f"{ast.unparse(node)!r} in the domain {text!r} is none of {', '.join(CONSTRUCTORS)}")
+    known = {**CONSTRUCTORS, **(own or {})}
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known):
+        raise ValueError(
+            f"{ast.unparse(node)!r} in the domain {text!r} is none of {', '.join(sorted(known))}; a function of the module "
+            "that is judged counts where it is annotated to return a Domain"
+        )
     try:
         args = [_literal(arg) for arg in node.args]
         named = {keyword.arg: _literal(keyword.value) for keyword in node.keywords if keyword.arg is not None}
-        made = getattr(domains, node.func.id)(*args, **named)
+        made = known[node.func.id](*args, **named)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{ast.unparse(node)!r} in the domain {text!r}: {error}") from error
     return made

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains import RandomSource, Values, draw
+from autodiff_ref.judge.domains import RandomSource, draw
 from autodiff_ref.judge.inputs import Input, Sizes, all_sizes, is_exact, strata_of
 from autodiff_ref.trees import Arguments, Domains, Structure
 from manual_grad.derivation import Derivation
+from manual_grad.domains.domain import Values
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.search.batches import Batch
 from manual_grad.domains import Domain
@@ -72,5 +71,5 @@ def _moved(domain: Sequence[Domain], parents: Batch, count: int, rng: np.random.
         by_row = (count, *[1] * (x.ndim - 1))
         step = rng.normal(size=x.shape) * sizes.reshape(by_row) * (rng.integers(0, 2, x.shape) == 1)
         along = np.where(by_difference.reshape(by_row), values[one] - values[other], 0)
-        leaves.append(row_of(leaf).moved(leaf, x, step, along, rng))
+        leaves.append(leaf.moved(x, step, along, rng))
     return replace(parents, strata=("climbed",) * count, leaves=leaves)

@@ -12,11 +12,11 @@ from jax.extend import core
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import ULP
-from autodiff_ref.judge.errors import claims_to_hold, fulfils
+from autodiff_ref.judge.errors import fulfils
 from autodiff_ref.judge.floats.table import FLOATS
 from autodiff_ref.judge.floats.together import Result, Together
 from autodiff_ref.judge.inputs import Input
-from autodiff_ref.judge.lines.trace import REFERENCE, allowed_of, label_flags, shape_key
+from autodiff_ref.judge.lines.trace import REFERENCE, allowed_of, claims_to_hold, label_flags, shape_key
 from autodiff_ref.judge.program.plans import Array, Params
 from autodiff_ref.judge.search.batches import Batch, batches, number_of_shapes
 from autodiff_ref.judge.search.climb import GENERATION, PARENTS, climb

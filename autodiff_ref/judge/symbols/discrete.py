@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from autodiff_ref.judge.program.discrete import by_jax
-from autodiff_ref.judge.program.plans import Array, Equation, NoRuleError, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, NoRuleError, Rule, Step, as_objects
 from autodiff_ref.judge.program.structure import DISCRETE as EXACT
-from autodiff_ref.judge.program.structure import MOVEMENT, as_objects, axes_last
+from autodiff_ref.judge.program.structure import MOVEMENT, axes_last
 from autodiff_ref.judge.symbols.expressions import Context, Node
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS
 from autodiff_ref.judge.symbols.places import PLACES, discrete_place

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, SupportsInt
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains import row_of
 from autodiff_ref.judge.program.comparisons import ALL, Site
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.symbols.prover.nodes import Node as Content
@@ -302,4 +301,4 @@ def number_of(expressions: Expressions, value: float) -> Node:
 
 def symbolic_arguments(domain: Domains, sizes: Mapping[str, int], expressions: Expressions) -> list[Array]:
     """Symbols for all leaves of the arguments: what the domain says of them, and no more."""
-    return [row_of(leaf).symbols(leaf.sized(sizes), expressions) for leaf in jax.tree.leaves(domain)]
+    return [leaf.sized(sizes).symbols(expressions) for leaf in jax.tree.leaves(domain)]

@@ -6,8 +6,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
-from autodiff_ref.judge.program.structure import as_objects
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
 from autodiff_ref.judge.symbols.expressions import Context, Node
 from autodiff_ref.judge.symbols.limits import compared_to_limit, without_limits
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS, require_in_range

@@ -12,8 +12,8 @@ import numpy as np
 from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.comparisons import WATCHED
 from autodiff_ref.judge.program.control import CONTROL
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
-from autodiff_ref.judge.program.structure import ALGEBRA, MOVEMENT, as_objects, axes_last, cumulative
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
+from autodiff_ref.judge.program.structure import ALGEBRA, MOVEMENT, axes_last, cumulative
 from autodiff_ref.judge.program.structure import DISCRETE as EXACT
 from autodiff_ref.judge.symbols.discrete import DISCRETE, exactly_or_refused
 from autodiff_ref.judge.symbols.expressions import Context, Node

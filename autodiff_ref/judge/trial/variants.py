@@ -8,9 +8,8 @@ from jax.extend import core
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.bench import Relation
 from autodiff_ref.judge.comparing import Evaluator, compare, evaluator
-from autodiff_ref.judge.errors import claims_to_hold
 from autodiff_ref.judge.inputs import Input, draw_inputs
-from autodiff_ref.judge.lines.trace import label_flags, shape_key
+from autodiff_ref.judge.lines.trace import claims_to_hold, label_flags, shape_key
 from autodiff_ref.judge.mutation.edits import Edit, Editable
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.trees import Arguments

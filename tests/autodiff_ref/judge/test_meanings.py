@@ -228,7 +228,7 @@ def test_far_out_a_tail_keeps_its_digits() -> None:
 
 
 def test_at_a_tie_of_a_series_a_line_about_the_function_itself_is_right() -> None:
-    """Up to 0.11, JAX's ndtri takes another formula beyond 1 − e⁻²: its derivative is off by 11 ulps, within its constants."""
+    """JAX's ndtri, up to 0.11, takes another formula beyond 1 − e⁻²: its derivative is off by 11 ulps."""
 
     def line(p: Any, nabla: Any) -> Any:
         return jnp.sqrt(2 * jnp.pi) * jnp.exp(special.ndtri(p) ** 2 / 2)

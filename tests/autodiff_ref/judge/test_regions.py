@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from autodiff_ref.judge.accuracy.paths import paths_of
 from autodiff_ref.judge.accuracy.regions import LEVELS, Region, find_regions
-from autodiff_ref.judge.domains import row_of
 from manual_grad import Derivation, bits, intervals, notes, positives, reals, signs
 
-REALS = row_of(reals()).grid(reals())
+REALS = reals().grid()
 
 
 def regions_of(error, grid=REALS, dtype="float64"):
@@ -137,7 +136,7 @@ def test_every_input_of_a_path_is_exact_in_float32_and_in_its_domain(derivation)
 
 @pytest.mark.parametrize(("leaf", "low", "high"), [(intervals(0.1, 0.7), 0.1, 0.7), (positives(), 0, math.inf)])
 def test_a_grid_stays_off_the_ends_of_an_open_domain(leaf, low, high):
-    assert all(low < value < high for value in row_of(leaf).grid(leaf))
+    assert all(low < value < high for value in leaf.grid())
 
 
 def test_a_derivation_without_reals_has_no_path():

@@ -61,7 +61,7 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows() -> list[Function]:
     """What the page registers."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     found: list[Function] = []
     exec(code.replace("from autodiff_ref import register\n", ""), {"register": found.append})
     return found

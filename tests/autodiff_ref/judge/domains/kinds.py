@@ -1,51 +1,14 @@
-"""Domains of every kind, several of some: what the tests of the rows run over."""
+"""Domains of every kind, several of some: what the tests of the kinds run over."""
 
-from manual_grad import (
-    bits,
-    classes,
-    constants,
-    integers,
-    intervals,
-    lower_triangular,
-    nonnegatives,
-    one_hot,
-    orthogonal,
-    permutations,
-    positive_definite,
-    positives,
-    reals,
-    signs,
-    simplex,
-    sorted_reals,
-    symmetric,
-    unit_vectors,
-)
+from typing import get_type_hints
+
+from manual_grad import domains
 from manual_grad.domains import Domain
 
+CONSTRUCTORS = {name: getattr(domains, name) for name in domains.__all__ if name not in ("Dim", "Domain")}
+
 KINDS: dict[str, Domain] = {
-    "reals": reals("n", "d"),
-    "a real": reals(),
-    "positives": positives("n"),
-    "nonnegatives": nonnegatives("n", "d"),
-    "open interval": intervals(-1, 2, "n"),
-    "closed interval": intervals(-1, 2, "n", closed=True),
-    "closed interval from 0.5": intervals(0.5, 0.75, closed=True),
-    "sorted_reals": sorted_reals("n", "d"),
-    "signs": signs("n"),
-    "bits": bits("n"),
-    "integers": integers(0, 20, "n"),
-    "integers below 0": integers(-3, 2, "n", 2),
-    "classes": classes("n", "k"),
-    "one_hot": one_hot("n", "k"),
-    "permutations": permutations("n"),
-    "constants": constants(2.5, "n"),
-    "symmetric": symmetric("d"),
-    "positive_definite": positive_definite("d"),
-    "lower_triangular": lower_triangular("d"),
-    "any lower_triangular": lower_triangular("d", positive_diagonal=False),
-    "orthogonal": orthogonal("d"),
-    "simplex": simplex("n", "d"),
-    "one simplex": simplex("d"),
-    "unit_vectors": unit_vectors("n", "d"),
-    "a unit vector": unit_vectors("d"),
+    f"{name} {k}" if k else name: example
+    for name, constructor in CONSTRUCTORS.items()
+    for k, example in enumerate(get_type_hints(constructor)["return"].examples())
 }

@@ -9,6 +9,7 @@ import pytest
 
 from autodiff_ref.judge.symbols.expressions import Expressions, symbolic_arguments
 from manual_grad import (
+    correlations,
     integers,
     intervals,
     lower_triangular,
@@ -49,6 +50,8 @@ PROVED = {
     "S = Sᵀ": ((symmetric("d"),), lambda s: s.T, lambda s: s),
     "S = Sᵀ of positive definite ones": ((positive_definite("d"),), lambda s: s @ s.T, lambda s: s @ s),
     "S_ii > 0": ((positive_definite("d"),), lambda s: jnp.abs(jnp.diag(s)), lambda s: jnp.diag(s)),
+    "R_ii = 1": ((correlations("d"),), lambda r: jnp.diag(r), lambda r: jnp.ones(3)),
+    "|R_ij| < 1": ((correlations("d"),), lambda r: jnp.abs(1 - r[0, 1]), lambda r: 1 - r[0, 1]),
     "L_ij = 0 for j > i": ((lower_triangular("d"),), jnp.tril, lambda factor: factor),
     "L_ii > 0": ((lower_triangular("d"),), lambda f: jnp.log(jnp.diag(f) ** 2), lambda f: 2 * jnp.log(jnp.diag(f))),
     "k one of 0, 1, 2": ((integers(0, 2, "n"),), lambda k: k * (k - 1) * (k - 2), lambda k: 0 * k),
@@ -68,6 +71,7 @@ NOT_PROVED = {
         lambda f: jnp.abs(jnp.diag(f)),
         lambda f: jnp.diag(f),
     ),
+    "R_ij > 0": ((correlations("d"),), lambda r: jnp.abs(r[0, 1]), lambda r: r[0, 1]),
     "x_1 < x_3 in rows": ((sorted_reals(3, 2),), lambda x: jnp.maximum(x[0], x[2]), lambda x: x[2]),
     "Σp = 1 along another axis": ((simplex(3, 3),), lambda p: jnp.sum(p, axis=0), lambda p: jnp.ones(3)),
     "x_p = x": ((reals(3), permutations(3)), lambda x, p: x[p], lambda x, p: x + 0 * p),

@@ -1,23 +1,27 @@
-"""What the judge has to know of a kind of domain: one row for each kind answers all of it.
+"""What a domain is: the set that an argument of a derivation is drawn from, and its shape.
 
-The whole interface is `Row`. A row draws any number of inputs at once, so that one method serves a single input, a batch of
-thousands, and Hypothesis: what differs is the `Source` that the numbers come from.
+A kind of domain is a class that says everything of its elements: how to draw them, what lies at the boundary, how to make
+one simpler, how the prover writes them. A kind of your own is a subclass of `Domain`. Elements are drawn for any number of
+inputs at once, so that one method serves a single input, a batch of thousands, and Hypothesis: what differs is the `Source`
+that the numbers come from.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 
-from manual_grad.domains import Dim, Domain
+from manual_grad._arrays import Array
+
+Dim = int | str
+"""A size: a number, or a name that stands for one size everywhere in a derivation."""
 
 Values = np.ndarray
 """A NumPy array."""
-
-D = TypeVar("D", bound=Domain)
 
 FARTHEST = 256
 """times its ordinary size, a real is moved in a climb"""
@@ -151,12 +155,26 @@ def misread(planted: str, suspected: str, a: float, b: float) -> Misreading:
     return Misreading(planted, lambda y: a * y + b, suspected, (a, b))
 
 
-class Row(Generic[D]):
-    """What the judge knows of one kind of domain.
+@dataclass(frozen=True)
+class Domain(ABC):
+    """The set that an argument is drawn from, and its shape. A subclass is a kind of domain.
 
-    Every `leaf` is a domain of that kind, its sizes numbers (`Domain.sized`) unless said otherwise. Arrays that hold many
-    inputs have these as their first axis.
+    A kind must say how to `draw` an element, what it `contains`, and which elements are `simple`. All else has a default
+    that is safe. Where a size may still be a name, the method says so; elsewhere sizes are numbers (`Domain.sized`). An
+    array that holds the elements of many inputs has these as its first axis. `docs/extending.md` adds a kind.
+
+    Raises:
+        ValueError: a size is neither a positive int nor a name.
+
+    Example:
+        >>> from manual_grad import reals
+        >>> x = reals("n", "d").sized({"n": 3, "d": 2})
+        >>> x.shape, isinstance(x, Domain)
+        ((3, 2), True)
     """
+
+    dims: tuple[Dim, ...]
+    """the shape of its arrays: sizes, or names of sizes"""
 
     known: ClassVar[bool] = False
     """whether values are known exactly, so that comparing them is exact: labels, whole numbers and constants"""
@@ -172,44 +190,77 @@ class Row(Generic[D]):
     """the smallest size that tied dimensions have in ordinary inputs"""
     two_values: ClassVar[tuple[float, ...]] = ()
     """the two labels, where there are two"""
-    misreadings: ClassVar[tuple["Misreading", ...]] = ()
+    misreadings: ClassVar[tuple[Misreading, ...]] = ()
     """how labels of this kind are taken for others by mistake"""
+
+    def __post_init__(self) -> None:
+        for dim in self.dims:
+            if not is_size(dim):
+                raise ValueError(f"a dimension is a positive int or a name, got {dim!r} in {self.dims!r}")
+
+    @classmethod
+    def examples(cls) -> tuple[Self, ...]:
+        """A few domains of this kind, on which the tests try what it says. Names of sizes are n, d and k."""
+        return (cls(("n",)),)
+
+    @property
+    def every_dim(self) -> tuple[Dim, ...]:
+        """The sizes it depends on: those of its axes, and any other."""
+        return self.dims
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its arrays, where every size is a number."""
+        if not all(isinstance(dim, int) for dim in self.dims):
+            raise ValueError(f"{self} has no shape before its sizes are numbers: {type(self).__name__}.sized gives them")
+        return cast("tuple[int, ...]", self.dims)
+
+    def sized(self, sizes: Mapping[str, int]) -> Self:
+        """The same domain with numbers for the named sizes."""
+        return replace(self, dims=tuple([size_of(dim, sizes) for dim in self.dims]))
 
     # Drawing
 
-    def draw(self, leaf: D, how: How, source: Source) -> Values:
+    @abstractmethod
+    def draw(self, how: How, source: Source) -> Values:
         """Elements of the domain, one an input: (inputs, *shape). Short dyadic numbers, exact in float32, where possible."""
-        raise NotImplementedError
 
-    def contains(self, leaf: D, x: Values) -> bool:
-        """Whether an array is an element of the domain."""
-        raise NotImplementedError
+    @abstractmethod
+    def contains(self, x: Values) -> bool:
+        """Whether an array is an element of the domain. Its sizes may be names."""
 
-    def is_exact(self, leaf: D) -> bool:
+    def is_exact(self) -> bool:
         """Whether what is drawn is in the domain exactly, and not only up to rounding."""
         return True
 
-    def boundary(self, leaf: D) -> list[Values]:
+    def boundary(self) -> list[Values]:
         """Elements at which something special happens: 0, the ends, equal entries, singular matrices."""
         return []
 
-    def edge(self, leaf: D, x: Values, mask: Values, source: Source) -> Values:
+    def edge(self, x: Values, mask: Values, source: Source) -> Values:
         """Elements put on the boundary, where `mask` has an entry of theirs, or at the entries that it has."""
-        points = np.stack(self.boundary(leaf))
+        points = np.stack(self.boundary())
         chosen = points[np.asarray(source.integers(0, len(points) - 1, (len(x),)))]
         return np.where(by_input(np.any(mask.reshape(len(x), -1), axis=1), x.shape[1:]), chosen, x)
 
-    def inner(self, leaf: D, x: Values) -> Values:
+    def inner(self, x: Values) -> Values:
         """Elements with their zeros taken away, where that leaves them in the domain."""
+        return x
+
+    @staticmethod
+    def part(x: Array) -> Array:
+        """What of a square matrix moves on the domain: the symmetric part of a symmetric one. Takes any library's arrays.
+
+        A rule that reads one triangle of a symmetric matrix is judged as a function of this part.
+        """
         return x
 
     # Searching
 
-    def moved(self, leaf: D, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
-        """Elements beside others. The sizes of `leaf` may be names.
+    def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
+        """Elements beside others. Its sizes may be names.
 
         Args:
-            leaf: the domain.
             x: its elements, one an input.
             step: a step for each entry in units of its size, 0 for half of them.
             along: the difference of two other elements, or 0.
@@ -217,45 +268,45 @@ class Row(Generic[D]):
         """
         return x
 
-    def put(self, leaf: D, x: Values, place: int | None, number: float) -> Values | None:
+    def put(self, x: Values, place: int | None, number: float) -> Values | None:
         """An element with a number at a place (counted through the array), or everywhere; None where there is none.
 
-        The sizes of `leaf` may be names.
+        Its sizes may be names.
         """
         changed = np.array(x)
         changed.flat[slice(None) if place is None else place] = number
-        changed = self.mended(leaf, changed, place)
-        return changed if self.contains(leaf, changed) and np.any(changed == number) else None
+        changed = self.mended(changed, place)
+        return changed if self.contains(changed) and np.any(changed == number) else None
 
-    def mended(self, leaf: D, x: Values, place: int | None = None) -> Values:
+    def mended(self, x: Values, place: int | None = None) -> Values:
         """An array made an element of the domain, after an entry was changed or positions along an axis were left out."""
         return x
 
     # Making counterexamples simpler
 
-    def simple(self, leaf: D, simple: Simple) -> Values:
+    @abstractmethod
+    def simple(self, simple: Simple) -> Values:
         """An element made of few and short numbers."""
-        raise NotImplementedError
 
-    def simpler(self, leaf: D, value: float) -> Iterable[float]:
-        """Entries that may be simpler than this one, the simplest first. The sizes of `leaf` may be names."""
+    def simpler(self, value: float) -> Iterable[float]:
+        """Entries that may be simpler than this one, the simplest first. Its sizes may be names."""
         return ()
 
-    def simpler_arrays(self, leaf: D, x: Values) -> Iterable[Values]:
+    def simpler_arrays(self, x: Values) -> Iterable[Values]:
         """Elements that may be simpler than this one, where its entries depend on each other."""
         return ()
 
-    def tied(self, leaf: D) -> set[Dim]:
+    def tied(self) -> set[Dim]:
         """Dimensions along which positions are not alike: entries depend on each other, or a label counts along them."""
-        return set()
+        return {*self.dims}
 
-    def can_cut(self, leaf: D) -> bool:
+    def can_cut(self) -> bool:
         """Whether positions along tied dimensions may be left out, with what is left `mended`."""
         return False
 
     # Writing
 
-    def symbols(self, leaf: D, write: Symbols) -> Values:
+    def symbols(self, write: Symbols) -> Values:
         """An array of symbols for the prover.
 
         They stand for all elements, or for more than these. The boundary may be left out, since balls look there.
@@ -263,19 +314,41 @@ class Row(Generic[D]):
         Raises:
             NotImplementedError: there is none.
         """
-        return each(leaf.shape, write.symbol)
+        return each(self.shape, write.symbol)
 
-    def bounds(self, leaf: D) -> tuple[float, float]:
-        """Two numbers between which all entries of all elements lie. The sizes of `leaf` may be names."""
+    def bounds(self) -> tuple[float, float]:
+        """Two numbers between which all entries of all elements lie. Its sizes may be names."""
         return -np.inf, np.inf
 
-    def grid(self, leaf: D) -> tuple[float, ...]:
+    def grid(self) -> tuple[float, ...]:
         """Numbers along which the accuracy at a single real number is measured."""
         return ()
 
-    def said(self, leaf: D, name: str) -> str:
+    def said(self, name: str) -> str:
         """What it says of an argument, where that is not "any real number": x > 0."""
         return ""
+
+
+class Entrywise(Domain):
+    """A kind whose entries do not depend on each other."""
+
+    def tied(self) -> set[Dim]:
+        """None."""
+        return set()
+
+
+def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
+    """What a dimension is."""
+    return sizes[dim] if isinstance(dim, str) else int(dim)
+
+
+def is_size(dim: object) -> bool:
+    return isinstance(dim, str) or (isinstance(dim, int) and not isinstance(dim, bool) and dim >= 1)
+
+
+def needs_an_axis(domain: Domain, name: str) -> None:
+    if not domain.dims:
+        raise ValueError(f'{name} needs at least one dimension, as in {name}("d")')
 
 
 def each(shape: tuple[int, ...], make: Callable[[], object]) -> Values:

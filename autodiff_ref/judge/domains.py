@@ -6,10 +6,9 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains.kinds import row_of
-from autodiff_ref.judge.domains.row import How, Source, Values
 from autodiff_ref.trees import Arguments, Domains
 from manual_grad.domains import Domain
+from manual_grad.domains.domain import How, Source, Values
 
 Sizes = Mapping[str, int]
 """What the named dimensions of a domain are."""
@@ -41,13 +40,12 @@ class RandomSource:
 
 def is_label(leaf: Domain) -> bool:
     """Whether a domain holds labels, of which there is more than one."""
-    row = row_of(leaf)
-    return row.known and row.varies
+    return leaf.known and leaf.varies
 
 
 def label_flags(domain: Domains) -> list[bool]:
     """For each leaf of the arguments, whether it holds labels or constants, which are known exactly."""
-    return [row_of(leaf).known for leaf in jax.tree.leaves(domain)]
+    return [leaf.known for leaf in jax.tree.leaves(domain)]
 
 
 def inexact_flags(domain: Domains, args: Arguments) -> list[bool]:
@@ -56,7 +54,7 @@ def inexact_flags(domain: Domains, args: Arguments) -> list[bool]:
     Two lines that are equal on the domain may then differ by what moving its entries by an ulp changes in them.
     """
     pairs = zip(jax.tree.leaves(domain), jax.tree.leaves(args), strict=True)
-    return [not row_of(leaf).is_exact(replace(leaf, dims=np.shape(x))) for leaf, x in pairs]
+    return [not replace(leaf, dims=np.shape(x)).is_exact() for leaf, x in pairs]
 
 
 def arguments_at(domain: Domains, leaves: Sequence[Values], k: int) -> Arguments:
@@ -79,7 +77,7 @@ def draw(domain: Domains, sizes: Sizes, strata: Sequence[str], source: Source) -
     masks: dict[str, Values] = {name: names == name for name in dict.fromkeys(strata)}
     scales = _scales(leaves, first, masks, len(strata), source)
     hows = {id(scale): How(masks, scale, bool(np.all(scale == 1))) for scale in scales}
-    arrays = [np.array(row_of(leaf).draw(leaf, hows[id(scale)], source)) for leaf, scale in zip(leaves, scales, strict=True)]
+    arrays = [np.array(leaf.draw(hows[id(scale)], source)) for leaf, scale in zip(leaves, scales, strict=True)]
     if "equal" in masks:
         _make_equal(leaves[:first], arrays, masks["equal"])
     zeros = How(masks, scales[0]).are("zeros", SOME_ZEROS, ONE_ZERO)
@@ -103,7 +101,7 @@ def _scales(
             scale[masks[name]] = source.integers(*stratum_scale(name), (int(masks[name].sum()),))
     if "small" in masks:
         scale[masks["small"]] = 2.0**-10
-    real = [k for k, leaf in enumerate(leaves) if row_of(leaf).scales]
+    real = [k for k, leaf in enumerate(leaves) if leaf.scales]
     if not real or np.all(scale == 1):
         return [np.ones(count)] * len(leaves)
     of_first = [k for k in real if k < first]
@@ -116,7 +114,7 @@ def twins(leaves: Sequence[Domain]) -> list[tuple[int, int]]:
     """The domains that are the same as an earlier one, of those that are no labels: (earlier, later)."""
     found: list[tuple[int, int]] = []
     for k, leaf in enumerate(leaves):
-        if not row_of(leaf).known:
+        if not leaf.known:
             found += [(j, k) for j in range(k) if leaves[j] == leaf][:1]
     return found
 
@@ -132,7 +130,7 @@ def _put_at_boundary(leaves: Sequence[Domain], arrays: list[Values], rows: Value
     Where there is but one array, of three entries or more, it is so throughout in half of them only: otherwise two of
     three entries never were 0. In half of the inputs a single entry of one array instead, and no other is 0.
     """
-    edged = [k for k, leaf in enumerate(leaves) if row_of(leaf).boundary(leaf)]
+    edged = [k for k, leaf in enumerate(leaves) if leaf.boundary()]
     if not edged:
         return
     count = len(rows)
@@ -143,11 +141,11 @@ def _put_at_boundary(leaves: Sequence[Domain], arrays: list[Values], rows: Value
     if is_lone:
         chosen = np.where(single, 0, (np.cumsum(~single) + 1) % 2)  # the first is throughout
     for place, k in enumerate(edged):
-        row, leaf, x = row_of(leaves[k]), leaves[k], arrays[k][rows]
+        leaf, x = leaves[k], arrays[k][rows]
         by_row = (count, *[1] * len(leaf.shape))
         entry = np.asarray(source.integers(0, max(x[0].size, 1) - 1, (count,)))
         is_entry = np.arange(x[0].size).reshape(1, *leaf.shape) == entry.reshape(by_row)
         third = np.asarray(source.integers(0, 2, x.shape)) == 0
         here, alone = (chosen == place).reshape(by_row), single.reshape(by_row)
         mask = np.where(alone, is_entry & here, third | here)
-        arrays[k][rows] = row.edge(leaf, np.where(alone, row.inner(leaf, x), x), mask, source)
+        arrays[k][rows] = leaf.edge(np.where(alone, leaf.inner(x), x), mask, source)
