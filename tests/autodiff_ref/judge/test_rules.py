@@ -304,6 +304,7 @@ MATRICES = {
         lambda a: lax.linalg.cholesky(jnp.tril(a) + 100 * jnp.triu(jnp.ones((4, 4)), 1), symmetrize_input=False),
         matrices(cholesky),
     ),
+    "expm": (one(2, 3, 3), jax.scipy.linalg.expm, matrices(lambda a: [mpmath.expm(mpmath.matrix(a)).tolist()])),
     "lu": (one(2, 3, 3), LU, matrices(crout)),
     "lu, tall": (one(2, 4, 2), LU, matrices(crout)),
     "lu, wide": (one(2, 2, 4), LU, matrices(crout)),

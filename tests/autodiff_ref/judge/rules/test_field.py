@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import jax.scipy.special as special
+import numpy as np
 import optax
 import pytest
 from hypothesis import given, settings
@@ -49,8 +50,17 @@ def test_a_sign_wrong_on_one_branch():
     assert float(finding.jax) == pytest.approx(-float(finding.true))
 
 
+def is_mended(f, at, true):
+    """Whether the JAX that is installed has the derivative right: versions differ."""
+    with jax.enable_x64(True):
+        return bool(np.isclose(jax.grad(f)(*at), true, rtol=1e-9))
+
+
 def test_betaln_hessian_where_its_arguments_are_equal():
     report = judge_rule(special.betaln, at=[(2.0, 2.0)], order=2)
+    if is_mended(jax.grad(special.betaln), (2.0, 2.0), 13 / 36):
+        assert report.ok
+        return
     wrong = {entry.name: (entry.jax[:7], entry.true[:7]) for entry in of_kind(report, "WRONG") if entry.order == 2}
     assert wrong["∂(∂f/∂a)/∂a"] == ("0.03864", "0.36111")
     assert wrong["∂(∂f/∂b)/∂a"] == ("0.03864", "-0.2838")
@@ -58,12 +68,18 @@ def test_betaln_hessian_where_its_arguments_are_equal():
 
 def test_spence():
     report = judge_rule(special.spence, at=[1.5, 1.0])
+    if is_mended(special.spence, (1.0,), -1.0):
+        assert report.ok
+        return
     assert [(e.at, e.true[:6]) for e in of_kind(report, "NaN")] == [("x=1.5", "-0.810")]
     assert [(e.at, e.jax, e.true[:4]) for e in of_kind(report, "WRONG")] == [("x=1", "0", "-1.0")]
 
 
 def test_hypot_of_huge_numbers():
     report = judge_rule(jnp.hypot, at=[(1e200, 1e200)])
+    if is_mended(jnp.hypot, (1e200, 1e200), np.sqrt(0.5)):
+        assert report.ok
+        return
     assert report.verdict == "WRONG"
     assert {(e.name, e.jax[:6], e.true[:6]) for e in of_kind(report, "WRONG")} == {
         ("∂f/∂x1", "1.0606", "0.7071"),
