@@ -49,8 +49,8 @@ SHARE = 0.08
 """What the blocks may take of the memory of X, so that all that training needs beyond X stays below a tenth of it."""
 
 SMALL, OF_SMALL = 10_000, 32
-"""Where X has fewer numbers than `SMALL`, its memory does not matter: a block is a minibatch of the default size. To make it of
-two blocks of 16 takes half as long again to compile and 9 % longer to run (200 × 4, two units)."""
+"""Where X has fewer numbers than `SMALL`, its memory does not matter, and a block is a minibatch of the default size: two
+blocks of 16 for it take half as long again to compile and 9 % longer to run (200 × 4, two units)."""
 
 WORK = 50_000_000
 """The least work for a thread, in examples · Σ_l units_l (inputs_l + 20), 20 for what a unit costs beside its products. Two
