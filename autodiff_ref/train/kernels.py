@@ -48,6 +48,10 @@ CACHE = 65_536
 SHARE = 0.08
 """What the blocks may take of the memory of X, so that all that training needs beyond X stays below a tenth of it."""
 
+SMALL, OF_SMALL = 10_000, 32
+"""Where X has fewer numbers than `SMALL`, its memory does not matter, and a block is a minibatch of the default size: two
+blocks of 16 for it take half as long again to compile and 9 % longer to run (200 × 4, two units)."""
+
 WORK = 50_000_000
 """The least work for a thread, in examples · Σ_l units_l (inputs_l + 20), 20 for what a unit costs beside its products. Two
 threads against one, on two processors: 65,536 × 30 with 64 units (215 million) 7.8 and 11.5 ms, 10^6 × 30 with 2 units (121
@@ -129,15 +133,18 @@ def block_of(layers: Layers, table: Table, n: int | None = None) -> int:
     (benchmarks/gradients.py --blocks): within a fifth of the best, where 128 for all is up to 1.6 times slower (4 features),
     2,048 up to 2.5 (30, float64).
 
-    Fewer, and 16 at least, where X is small or the net wide. The estimate of what a block takes, in numbers an example: 5
-    for each unit, 8 more, twice the inputs of each layer that is multiplied as one matrix product, and two copies of the
-    example's column, which jax 0.12 makes: one in the loop, one for what is left over after it.
+    Fewer, and 16 at least, where X is small or the net wide, but 32 where X has fewer than 10,000 numbers. The estimate of
+    what a block takes, in numbers an example: 5 for each unit, 8 more, twice the inputs of each layer that is multiplied as
+    one matrix product, and two copies of the example's column, which jax 0.12 makes: one in the loop, one for what is left
+    over after it.
     """
     if accelerated(table):
         return WHOLE
     rows, examples = table.shape[0], n or table.shape[1]
     shapes = [layer.w.shape for layer in layers]
     fits = CACHE // (max(rows, *(units for units, _ in shapes)) * table.dtype.itemsize)
+    if (rows - 1) * examples < SMALL:
+        return OF_SMALL
     numbers = 8 + 2 * rows + sum(5 * shape[0] + (0 if is_narrow(shape) else 2 * shape[1]) for shape in shapes)
     allowed = max(16, int(SHARE * (rows - 1) * examples / numbers))
     return min(2_048, max(128, _power_of_two(fits)), _power_of_two(allowed))

@@ -70,8 +70,8 @@ def test_one_pass_is_the_sum_over_columns(name, size, weights, launch):
 def test_a_wrong_residual_is_seen(monkeypatch):
     layers, table, hidden = made("the notes' net", 1000, False)
     monkeypatch.setattr(chip, "log_sigmoid_and_derivative", lambda m: (m, jnp.ones_like(m)))
-    launch = ONE_PASS["block by block"]
-    got = chip.one_pass(layers, table, 1000, hidden=hidden, interpret=True, launch=launch)
+    one_pass = partial(chip.one_pass, hidden=hidden, interpret=True, launch=ONE_PASS["block by block"])
+    got = compiled_once(one_pass)(layers, table, 1000)
     with pytest.raises(AssertionError):
         assert_close(got, sum_over(layers, table, hidden=hidden), 64)
 
@@ -112,7 +112,7 @@ def test_an_epoch_of_fewer_examples_than_a_batch_is_one_step(n):
     state = start(recipe, layers)
     update, values = chip.update_on_chip(recipe.optimizer, layers)
     launch = EPOCH["a batch at a time, the next ahead"]
-    run = jax.jit(partial(chip.epoch, update, batch=32, hidden=hidden, interpret=True, launch=launch))
+    run = compiled_once(partial(chip.epoch, update, batch=32, hidden=hidden, interpret=True, launch=launch))
     got, _, ll = run(values, state.layers, state.optimizer, table, 0.0, n, None)
     want, want_ll = epoch(recipe, start(recipe, layers), table[:, :n], batch_size=n)
     assert_close(got, want.layers, 64)
@@ -213,7 +213,7 @@ OTHERS = [
     {"widths": (17,)},
     {"widths": (2, 3)},
     {"dtype": "float64"},
-    {"batch_size": 50},
+    {"batch_size": 24},
     {"optimizer": "lbfgs"},
     {"gradient": "autodiff"},
 ]

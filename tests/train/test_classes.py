@@ -34,7 +34,7 @@ def test_the_same_weights_by_hand_and_by_autodiff(options, three):
 
 def test_three_classes_are_learned_saved_and_read_again(three, tmp_path):
     x, y = three
-    model = fit(x, y, epochs=100, weight_decay=0.1, optimizer="lbfgs").model
+    model = fit(x, y, epochs=100, weight_decay=0.1, optimizer="lbfgs", dtype="float64").model
     assert np.mean(model.predict(x) == y) > 0.85
     assert model.classes.tolist() == ["a", "b", "c"]
     p = model.predict_probability(x)

@@ -43,7 +43,7 @@ def test_large_data_take_the_same_path_to_the_same_weights_every_time(monkeypatc
     random = np.random.default_rng(0)
     x = random.standard_normal((40_001, 3)).astype(np.float32)
     y = x[:, 0] * x[:, 1] > 0
-    for batch_size in (512, None):
+    for batch_size in (256, None):
         assert_same_weights(*(fit(x, y, epochs=6, batch_size=batch_size) for _ in range(2)))
 
 
@@ -119,12 +119,12 @@ def test_the_standardisation_is_learned_on_the_training_share_alone(examples):
 
 def test_constant_columns_are_named_and_harmless(examples):
     x, y = examples
-    with_constant = np.column_stack([x, np.full(len(x), 7.0)])
-    result = fit(with_constant, y, epochs=3, columns=["a", "b", "c", "d", "always 7"])
+    with_constant = np.column_stack([x[:, :3], np.full(len(x), 7.0)])
+    result = fit(with_constant, y, epochs=3, columns=["a", "b", "c", "always 7"])
     assert result.constant == ["always 7"]
-    assert (result.model.scaling.mean[4], result.model.scaling.scale[4]) == (7, 1)
-    start = initial_layers(5, (2,), "sigmoid", True, 0)[0].w.astype(np.float32)
-    np.testing.assert_array_equal(result.model.layers[0].w[:, 4], start[:, 4])  # an input that is 0 has no gradient
+    assert (result.model.scaling.mean[3], result.model.scaling.scale[3]) == (7, 1)
+    start = initial_layers(4, (2,), "sigmoid", True, 0)[0].w.astype(np.float32)
+    np.testing.assert_array_equal(result.model.layers[0].w[:, 3], start[:, 3])  # an input that is 0 has no gradient
 
 
 def test_jax_arrays_and_memory_maps_train_like_numpy(examples, tmp_path):

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import (
 from autodiff_ref.train import fit
 from autodiff_ref.train.sklearn import SigmoidNetworkClassifier, SigmoidNetworkRegressor
 
-BY_SGD = SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5)
+BY_SGD = SigmoidNetworkClassifier(optimizer="sgd", epochs=50, learning_rate=0.5, batch_size=32)
 
 
 ALIKE = (
@@ -133,7 +133,7 @@ def test_passes_by_partial_fit_are_the_epochs_of_fit(examples):
 def test_partial_fit_takes_classes_that_come_later_and_none_beyond(examples):
     x, y = examples
     inside = y == "inside"
-    net = SigmoidNetworkClassifier(optimizer="sgd", random_state=0)
+    net = SigmoidNetworkClassifier(optimizer="sgd", batch_size=32, random_state=0)
     net.partial_fit(x[inside], y[inside], classes=["inside", "outside"]).partial_fit(x[~inside], y[~inside])
     assert net.predict_proba(x).shape == (200, 2)
     with pytest.raises(ValueError, match="none of"):
