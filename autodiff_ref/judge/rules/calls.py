@@ -249,13 +249,17 @@ def has_symbolic_zeros(jaxpr: Any) -> bool:
 # What the author holds still
 
 
-def has_stops(jaxpr: Any, used: Sequence[bool] | None = None) -> bool:
-    """Whether a program holds `stop_gradient` that its used results depend on, other than in how it solves an equation."""
+def has_stops(jaxpr: Any, used: Sequence[bool] | None = None, *, in_rules: bool = True) -> bool:
+    """Whether a program holds `stop_gradient` that its used results depend on, other than in how it solves an equation.
+
+    Those within functions that have a rule of their own count if `in_rules`.
+    """
     meant = _meant(jaxpr, used)
     return any(
         (eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant)
-        or any(has_stops(body, _used(eqn, meant)) for body in core.jaxprs_in_params(eqn.params))
+        or any(has_stops(body, _used(eqn, meant), in_rules=in_rules) for body in core.jaxprs_in_params(eqn.params))
         for eqn in jaxpr.eqns
+        if in_rules or eqn.primitive.name not in CUSTOM
     )
 
 
@@ -291,10 +295,11 @@ def _is_foreign(primitive: Any) -> bool:
     return module.partition(".")[0] not in ("jax", "jaxlib")
 
 
-def stops_of(closed: Any) -> tuple[Any, Any]:
+def stops_of(closed: Any, *, in_rules: bool = True) -> tuple[Any, Any]:
     """A program with what it stops the gradient of as further arguments; and the program that computes these.
 
-    `stop_gradient` is the author's statement: the derivative is that with these values held still.
+    `stop_gradient` is the author's statement: the derivative is that with these values held still. Functions that have a
+    rule of their own, and what they stop, are kept as they are unless `in_rules`.
     """
     stopped: list[Any] = []
 
@@ -313,12 +318,13 @@ def stops_of(closed: Any) -> tuple[Any, Any]:
 
         for eqn in jaxpr.eqns:
             values = [read(atom) for atom in eqn.invars]
-            inner = eqn.params.get(CALLS.get(eqn.primitive.name, ""))
+            is_entered = in_rules or eqn.primitive.name not in CUSTOM
+            inner = eqn.params.get(CALLS.get(eqn.primitive.name, "")) if is_entered else None
             is_stop = eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant
             if is_stop and np.issubdtype(eqn.invars[0].aval.dtype, np.floating):
                 stopped.append(values[0])
                 made = [values[0] if given is None else next(given)]
-            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner), _used(eqn, meant)):
+            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner), _used(eqn, meant), in_rules=in_rules):
                 made = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values, given, _used(eqn, meant))
             else:
                 variables, function = alone(eqn, jaxpr)
