@@ -19,7 +19,7 @@ from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.program.plans import ending_by
 from autodiff_ref.judge.rules.calls import Call
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
-from autodiff_ref.judge.rules.examining import BY_SECANTS, ITERATES, examine
+from autodiff_ref.judge.rules.examining import examine
 from autodiff_ref.judge.rules.findings import Entry, Kind, Rule
 from autodiff_ref.judge.rules.preparing import Args, Preparation, Prepared
 from autodiff_ref.judge.rules.solving import examine_solution
@@ -124,7 +124,7 @@ class Run:
             self.missing.update(dict.fromkeys(made.missing))
             self.inputs += order == 1
             with ending_by(self.end()):
-                examined = _by_products(list(self.examined(made, args, order)))
+                examined = list(self.examined(made, args, order))
             for which, entries in self._with_intents(made, examined):
                 self.wrong[which, order] += any(entry.kind == "WRONG" for entry in entries)
                 self.judged += [Judged(entry, args, made, which) for entry in entries]
@@ -205,24 +205,6 @@ class Run:
     def _is_open(self, which: int, order: int, only: int | None) -> bool:
         """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""
         return only == which or (only is None and self.wrong[which, order] < _WRONG_ENOUGH)
-
-
-def _by_products(examined: list[tuple[int, list[Entry]]]) -> list[tuple[int, list[Entry]]]:
-    """What an iteration hands on beside its result, as its last step, is no function that a rule is about.
-
-    So where f as a whole is right, a rule within that is at odds with large steps of an iteration is undecided.
-    """
-    whole = {entry.kind for which, entries in examined if which == WHOLE for entry in entries}
-    if not whole & {"right", "within"} or whole & {"WRONG", "NaN", "undecided"}:
-        return examined
-    left = {"kind": "undecided", "note": ITERATES}
-    return [
-        (
-            which,
-            [replace(e, **left) if which != WHOLE and e.kind == "WRONG" and e.note == BY_SECANTS else e for e in entries],
-        )
-        for which, entries in examined
-    ]
 
 
 def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:

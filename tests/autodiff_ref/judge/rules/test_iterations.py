@@ -32,7 +32,7 @@ def solved(factor):
 
 
 @settings(max_examples=few_or_many(3, 40), deadline=None)
-@given(st.integers(1, 16).map(lambda k: k / 8))
+@given(st.integers(1, 15).map(lambda k: k / 8))
 def test_by_products_of_an_iteration_are_not_held_against_its_rule(a):
     assert judge_rule(solved(1.0), at=[a]).ok
     assert judge_rule(solved(1.5), at=[a]).verdict == "WRONG"
