@@ -99,27 +99,38 @@ class Call:
     """positions of values that the function finds outside of itself: no rule is about these"""
     arguments: Plan | None
     """in balls; None where there is no such plan"""
+    iterates: bool
+    """whether the function does"""
     direct: bool
     """whether its arguments are those of the program, as they are"""
     whole: bool
     """whether the program is nothing else"""
+    used: tuple[bool, ...]
+    """which of its results the program's results depend on"""
+
+    @property
+    def judged(self) -> Callable[..., list[Any]]:
+        """The function as it is judged alone: what an iteration hands on, as its last step, counts only if it is used."""
+        if not self.iterates or not any(self.used):
+            return self.function
+        return lambda *xs: [out for out, is_used in zip(self.function(*xs), self.used, strict=True) if is_used]
 
 
 def calls_of(closed: Any) -> list[Call]:
     """The calls of a program, each function once for each shape; none of those that stand in loops and branches."""
-    found: list[tuple[Named, Callable[..., Any], tuple[Any, ...], list[Any], Any]] = []
+    found: list[tuple[Named, Callable[..., Any], tuple[Any, ...], list[Any], Any, tuple[bool, ...]]] = []
 
-    def tell(eqn: Any, function: Callable[..., Any], values: list[Any]) -> None:
+    def tell(eqn: Any, function: Callable[..., Any], values: list[Any], used: tuple[bool, ...]) -> None:
         avals = tuple(variable.aval for variable in alone(eqn, closed.jaxpr)[0])
-        found.append((name_of(eqn), function, avals, values, eqn))
+        found.append((name_of(eqn), function, avals, values, eqn, used))
 
     def replay(*leaves: Any) -> list[Any]:
         found.clear()
         _replayed(closed.jaxpr, closed.consts, leaves, tell)
         whole.clear()
-        for _, _, _, values, _ in found:
+        for _, _, _, values, *_ in found:
             whole.append(len(values) == len(leaves) and all(v is leaf for v, leaf in zip(values, leaves, strict=True)))
-        return [value for _, _, _, values, _ in found for value in values]
+        return [value for _, _, _, values, *_ in found for value in values]
 
     whole: list[bool] = []
     with jax.enable_x64(True):
@@ -129,9 +140,9 @@ def calls_of(closed: Any) -> list[Call]:
     outputs = iter(planner.inline(made.jaxpr, made.consts, inputs))
     calls, seen = list[Call](), set[Any]()
     lone = _lone_call(closed)
-    for (named, function, avals, values, eqn), direct in zip(found, whole, strict=True):
+    for (named, function, avals, values, eqn, used), direct in zip(found, whole, strict=True):
         slots = [next(outputs) for _ in values]
-        key = named, tuple((a.shape, str(a.dtype)) for a in avals), _text(eqn)
+        key = named, tuple((a.shape, str(a.dtype)) for a in avals), _text(eqn), used
         if key in seen or len(calls) >= MOST_CALLS:
             continue
         seen.add(key)
@@ -141,7 +152,9 @@ def calls_of(closed: Any) -> list[Call]:
             arguments = None
         outside = list(eqn.invars[: eqn.params.get("num_consts", 0)])
         held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
-        calls.append(Call(named, function, avals, held, arguments, direct, eqn is lone))
+        inner = eqn.params[CUSTOM[eqn.primitive.name]]
+        is_iteration = iterates(getattr(inner, "jaxpr", inner))
+        calls.append(Call(named, function, avals, held, arguments, is_iteration, direct, eqn is lone, used))
     return calls
 
 
@@ -168,9 +181,14 @@ def _lone_call(closed: Any) -> Any:
 
 
 def _replayed(
-    jaxpr: Any, consts: Sequence[Any], args: Sequence[Any], tell: Callable[[Any, Callable[..., Any], list[Any]], None]
+    jaxpr: Any,
+    consts: Sequence[Any],
+    args: Sequence[Any],
+    tell: Callable[[Any, Callable[..., Any], list[Any], tuple[bool, ...]], None],
+    used: Sequence[bool] | None = None,
 ) -> list[Any]:
-    """The values of a program, its calls with rules told on the way, those within calls too."""
+    """The values of a program, its calls with rules told on the way, those within calls too; `used`: which values are."""
+    meant = _meant(jaxpr, used)
     env: dict[Any, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
 
     def read(atom: Any) -> Any:
@@ -180,12 +198,12 @@ def _replayed(
         variables, function = alone(eqn, jaxpr)
         values = [read(v) for v in variables]
         if eqn.primitive.name in CUSTOM:
-            tell(eqn, function, values)
+            tell(eqn, function, values, tuple(var in meant for var in eqn.outvars))
         env.update(zip(eqn.outvars, function(*values), strict=True))
         if eqn.primitive.name in CALLS and any(True for _ in named_calls_in(eqn)):
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, held = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
-            _replayed(body, held, [read(atom) for atom in eqn.invars], tell)
+            _replayed(body, held, [read(atom) for atom in eqn.invars], tell, [var in meant for var in eqn.outvars])
     return [read(atom) for atom in jaxpr.outvars]
 
 
@@ -249,13 +267,17 @@ def has_symbolic_zeros(jaxpr: Any) -> bool:
 # What the author holds still
 
 
-def has_stops(jaxpr: Any, used: Sequence[bool] | None = None) -> bool:
-    """Whether a program holds `stop_gradient` that its used results depend on, other than in how it solves an equation."""
+def has_stops(jaxpr: Any, used: Sequence[bool] | None = None, *, in_rules: bool = True) -> bool:
+    """Whether a program holds `stop_gradient` that its used results depend on, other than in how it solves an equation.
+
+    Those within functions that have a rule of their own count if `in_rules`.
+    """
     meant = _meant(jaxpr, used)
     return any(
         (eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant)
-        or any(has_stops(body, _used(eqn, meant)) for body in core.jaxprs_in_params(eqn.params))
+        or any(has_stops(body, _used(eqn, meant), in_rules=in_rules) for body in core.jaxprs_in_params(eqn.params))
         for eqn in jaxpr.eqns
+        if in_rules or eqn.primitive.name not in CUSTOM
     )
 
 
@@ -291,10 +313,11 @@ def _is_foreign(primitive: Any) -> bool:
     return module.partition(".")[0] not in ("jax", "jaxlib")
 
 
-def stops_of(closed: Any) -> tuple[Any, Any]:
+def stops_of(closed: Any, *, in_rules: bool = True) -> tuple[Any, Any]:
     """A program with what it stops the gradient of as further arguments; and the program that computes these.
 
-    `stop_gradient` is the author's statement: the derivative is that with these values held still.
+    `stop_gradient` is the author's statement: the derivative is that with these values held still. Functions that have a
+    rule of their own, and what they stop, are kept as they are unless `in_rules`.
     """
     stopped: list[Any] = []
 
@@ -313,12 +336,13 @@ def stops_of(closed: Any) -> tuple[Any, Any]:
 
         for eqn in jaxpr.eqns:
             values = [read(atom) for atom in eqn.invars]
-            inner = eqn.params.get(CALLS.get(eqn.primitive.name, ""))
+            is_entered = in_rules or eqn.primitive.name not in CUSTOM
+            inner = eqn.params.get(CALLS.get(eqn.primitive.name, "")) if is_entered else None
             is_stop = eqn.primitive.name == "stop_gradient" and eqn.outvars[0] in meant
             if is_stop and np.issubdtype(eqn.invars[0].aval.dtype, np.floating):
                 stopped.append(values[0])
                 made = [values[0] if given is None else next(given)]
-            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner), _used(eqn, meant)):
+            elif inner is not None and has_stops(getattr(inner, "jaxpr", inner), _used(eqn, meant), in_rules=in_rules):
                 made = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), values, given, _used(eqn, meant))
             else:
                 variables, function = alone(eqn, jaxpr)

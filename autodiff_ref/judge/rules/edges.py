@@ -106,7 +106,7 @@ class _Edges:
 
     def _together(self) -> Iterator[tuple[str, Args]]:
         for number in self.everything:
-            yield from self._made("edge", {k: self._put(k, None, number) for k in self.free})
+            yield from self._made("edge", {k: self._throughout(k, number) for k in self.free})
 
     def _at_ends(self) -> Iterator[tuple[str, Args]]:
         for k in self.free:
@@ -162,6 +162,13 @@ class _Edges:
         if all(value is not None for value in changed.values()):
             made = [changed.get(k, x) for k, x in enumerate(self.base)]
             yield stratum, jax.tree.unflatten(jax.tree.structure(self.domain), made)
+
+    def _throughout(self, k: int, number: float) -> Any:
+        """A number everywhere; in a square matrix at one place, as one of equal entries is singular."""
+        shape = self.base[k].shape
+        is_square = len(shape) == 2 and 1 < shape[0] == shape[1]
+        alone = self._put(k, 0, number) if is_square and number else None
+        return self._put(k, None, number) if alone is None else alone
 
     def _put(self, k: int, place: int | None, number: float) -> Any:
         x = self.base[k]

@@ -93,7 +93,7 @@ def _examined(
     if subject.iterates:
         _by_secants(subject, truth, leaves, made)
     elif subject.derivative_iterates:
-        made = [_iterated(entry) for entry in made]
+        made = [_iterated(entry, is_meant_for=is_moderate(leaves)) for entry in made]
     if any(entry.kind == "WRONG" for entry in made):
         _left_open_by_constants(subject, truth, leaves, main, made)
     if any(entry.kind == "WRONG" for entry in made):
@@ -139,9 +139,12 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
 
 
-def _iterated(old: Entry) -> Entry:
-    """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits."""
-    if old.kind != "WRONG" or old.gap >= FOUND:
+def _iterated(old: Entry, *, is_meant_for: bool) -> Entry:
+    """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits.
+
+    So many terms may not be meant for huge and tiny arguments.
+    """
+    if old.kind != "WRONG" or (old.gap >= FOUND and is_meant_for):
         return old
     return replace(old, kind="within") if old.gap <= ITERATED else replace(old, kind="undecided", note=RULE_ITERATES)
 

@@ -195,7 +195,7 @@ class Preparation:
         if not floats:
             raise _NoRealError("it takes no real number")
         names = [f"argument {k}" if len(call.avals) > 1 else "x" for k in range(len(call.avals))]
-        function: Any = call.function
+        function = call.judged
         return subject(
             lambda *xs: list(function(*xs)), call.avals, floats, names, order=order,
             has_cotangent=call.named.kind == "custom_vjp", ruled=True,

@@ -34,6 +34,8 @@ ALONE = "one output by one argument at a time"
 """and for rules that are told which tangents and cotangents are no more than zeros (`symbolic_zeros`)"""
 
 
+STOPS_INSIDE = "`stop_gradient` stands in a loop or a branch, and is not held still there"
+
 MODERATE = 100.0
 """NaN in float64 counts where arguments are no larger; beyond, it is overflow"""
 
@@ -321,11 +323,20 @@ def subject(
     stopped = None
     if truth is not None:
         value = truth
-    elif has_stops(_primal(function, shapes, closed, order)):
+    elif order == 1 and has_stops(closed.jaxpr):
         held, computes = stops_of(closed)
         value, stopped = plan(held, BALLS), plan(computes, BALLS)
         if has_stops(held.jaxpr):
-            notes.append("`stop_gradient` stands in a loop or a branch, and is not held still there")
+            notes.append(STOPS_INSIDE)
+    elif order > 1 and has_stops(_primal(function, shapes, closed, order), in_rules=False):
+        # what a rule stops is no statement about the function, and is what may be wrong with its second derivative
+        with jax.enable_x64(True):
+            held, computes = stops_of(jax.make_jaxpr(function)(*shapes), in_rules=False)
+            given = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in held.in_avals]
+            of_held = of_order(real_outputs(core.jaxpr_as_fun(held), given), order, by)
+            value, stopped = plan(jax.make_jaxpr(of_held)(*given), BALLS), plan(computes, BALLS)
+        if has_stops(held.jaxpr, in_rules=False):
+            notes.append(STOPS_INSIDE)
     else:
         value = plan(closed, BALLS)
     first = next(iter(programs.values()), None)
