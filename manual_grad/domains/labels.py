@@ -24,6 +24,7 @@ from manual_grad.domains.domain import (
     misread,
     size_of,
 )
+from manual_grad.domains.numbers import Between
 
 __all__ = ["bits", "classes", "constants", "integers", "one_hot", "signs"]
 
@@ -101,7 +102,7 @@ def bits(*dims: Dim) -> Bits:
 
 
 @dataclass(frozen=True)
-class Integers(Entrywise):
+class Integers(Between):
     """Whole numbers between two ends, as floats. Where they are many, the prover takes them for any real numbers there."""
 
     known = True
@@ -132,15 +133,6 @@ class Integers(Entrywise):
 
     def _special(self) -> list[float]:
         return sorted({float(self.low), float(self.high), *([0.0] if self.low < 0 < self.high else [])})
-
-    def boundary(self) -> list[Values]:
-        """The ends, and 0."""
-        return [np.full(self.shape, value) for value in self._special()]
-
-    def edge(self, x: Values, mask: Values, source: Source) -> Values:
-        """An end or 0 at some entries."""
-        special = np.array(self._special())
-        return np.where(mask, special[np.asarray(source.integers(0, len(special) - 1, x.shape))], x)
 
     def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """A few by 1."""

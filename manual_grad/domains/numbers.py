@@ -185,8 +185,25 @@ def nonnegatives(*dims: Dim) -> Nonnegatives:
     return Nonnegatives(dims)
 
 
+class Between(Entrywise):
+    """Numbers between two ends."""
+
+    def _special(self) -> list[float]:
+        """The ends where they belong to it, and 0 where it lies inside."""
+        return []
+
+    def boundary(self) -> list[Values]:
+        """These, throughout."""
+        return [np.full(self.shape, value) for value in self._special()]
+
+    def edge(self, x: Values, mask: Values, source: Source) -> Values:
+        """An end or 0 at some entries."""
+        special = np.array(self._special())
+        return np.where(mask, special[np.asarray(source.integers(0, len(special) - 1, x.shape))], x)
+
+
 @dataclass(frozen=True)
-class Intervals(Entrywise):
+class Intervals(Between):
     """Real numbers between two ends. Proofs are about what lies strictly between; balls are asked at the ends."""
 
     scales = True
@@ -221,15 +238,6 @@ class Intervals(Entrywise):
 
     def _special(self) -> list[float]:
         return [self.low, self.high] * self.closed + [0.0] * (self.low < 0 < self.high)
-
-    def boundary(self) -> list[Values]:
-        """The ends where they belong to it, and 0 where it lies inside."""
-        return [np.full(self.shape, value) for value in self._special()]
-
-    def edge(self, x: Values, mask: Values, source: Source) -> Values:
-        """An end or 0 at some entries."""
-        special = np.array(self._special())
-        return np.where(mask, special[np.asarray(source.integers(0, len(special) - 1, x.shape))], x)
 
     def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """By shares of its width."""
