@@ -77,7 +77,12 @@ class Signs(_TwoLabels):
 
 
 def signs(*dims: Dim) -> Signs:
-    """Labels −1 and +1, as floats."""
+    """Labels −1 and +1, as floats, in an array of shape `dims`.
+
+    Example:
+        >>> signs("n").two_values
+        (-1.0, 1.0)
+    """
     return Signs(dims)
 
 
@@ -97,7 +102,12 @@ class Bits(_TwoLabels):
 
 
 def bits(*dims: Dim) -> Bits:
-    """Labels 0 and 1, as floats."""
+    """Labels 0 and 1, as floats, in an array of shape `dims`.
+
+    Example:
+        >>> bits("n").two_values
+        (0.0, 1.0)
+    """
     return Bits(dims)
 
 
@@ -168,6 +178,9 @@ def integers(low: int, high: int, *dims: Dim) -> Integers:
 
     Numbers to index with, in an array of integers, are `classes` or `permutations`.
 
+    Raises:
+        ValueError: the ends are not whole numbers in order, or beyond 2^24 in size.
+
     Example:
         >>> counts = integers(0, 20, "n")  # of a Poisson likelihood
         >>> counts.low, counts.high
@@ -231,7 +244,15 @@ class Classes(Domain):
 
 
 def classes(dim: Dim, k: Dim) -> Classes:
-    """Integer class numbers 0, …, k−1, in an array of shape (dim,)."""
+    """Class numbers 0, …, k−1, as integers to index with, in an array of shape (dim,).
+
+    Raises:
+        ValueError: `k` is neither a positive int nor a name.
+
+    Example:
+        >>> classes("n", 10).k
+        10
+    """
     return Classes((dim,), k)
 
 
@@ -278,7 +299,12 @@ class OneHot(Domain):
 
 
 def one_hot(dim: Dim, k: Dim) -> OneHot:
-    """Rows with a single 1 among k columns, as floats of shape (dim, k)."""
+    """Rows with a single 1 among k columns, as floats of shape (dim, k).
+
+    Example:
+        >>> one_hot("n", 10).dims
+        ('n', 10)
+    """
     return OneHot((dim, k))
 
 
@@ -321,7 +347,15 @@ class Constants(Entrywise):
 
 
 def constants(value: ArrayLike, *dims: Dim) -> Constants:
-    """A fixed value, broadcast to shape `dims` where these are given: `constants(2.0, "n")` is n twos."""
+    """A fixed value, broadcast to shape `dims` where these are given: `constants(2.0, "n")` is n twos.
+
+    Raises:
+        ValueError: the value is no finite number and no array of such.
+
+    Example:
+        >>> constants([0.5, 2.0]).shape
+        (2,)
+    """
     array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
         raise ValueError(f"a constant must be a finite number or an array of them, got {value!r}")

@@ -82,7 +82,18 @@ class Reals(_WithZeros):
 
 
 def reals(*dims: Dim) -> Reals:
-    """Real numbers in an array of shape `dims`: `reals("n", "d")` is (n, d), `reals()` a single number."""
+    """Any real numbers.
+
+    Args:
+        dims: the shape: `reals("n", "d")` is (n, d), `reals()` a single number. A name is one size wherever it stands.
+
+    Raises:
+        ValueError: a size is neither a positive int nor a name. So do all constructors of domains.
+
+    Example:
+        >>> reals("n", 3).dims
+        ('n', 3)
+    """
     return Reals(dims)
 
 
@@ -130,7 +141,12 @@ class Positives(Entrywise):
 
 
 def positives(*dims: Dim) -> Positives:
-    """Real numbers above 0."""
+    """Real numbers above 0, in an array of shape `dims`; `nonnegatives` has 0 too.
+
+    Example:
+        >>> positives("n").dims
+        ('n',)
+    """
     return Positives(dims)
 
 
@@ -278,6 +294,15 @@ class Intervals(Between):
 
 def intervals(low: float, high: float, *dims: Dim, closed: bool = False) -> Intervals:
     """Real numbers strictly between `low` and `high`; with `closed=True` also `low` and `high` themselves.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        dims: the shape.
+        closed: whether the ends belong to it.
+
+    Raises:
+        ValueError: the ends are not finite, or not in order.
 
     Example:
         >>> intervals(0, 1, "n", closed=True).closed
