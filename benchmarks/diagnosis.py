@@ -4,7 +4,8 @@
 
 Mistakes are planted by `autodiff_ref.judge.mutation` in every line of every derivation of the notes and of the judge's
 tests, one at a time, and each is judged against the line above. Counted are those that are certified to differ from it and
-that are planted in what is written by hand, not in what JAX does under a ∇, which nobody writes.
+that are planted in what is written by hand: not in what JAX does under a ∇, which nobody writes, and not inside of a
+function that the line above or `of` calls too, where the mistake would be in all of them.
 
 A suggestion is **right** if both hold, else **wrong**; **silent** if there is none:
 
@@ -28,6 +29,7 @@ from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import draw_inputs
+from autodiff_ref.judge.lines.jaxprs import flattened, is_under_nabla, user_frames
 from autodiff_ref.judge.mutation.mutants import Mutant, mutants
 from manual_grad import Derivation, notes
 
@@ -97,6 +99,16 @@ def certified_to_differ(bench: Bench, line: Any, right: Any) -> bool:
     return any(bench.differ(line, right, given.args) is not None for given in ordinary)
 
 
+def called_by_right(bench: Bench, right: Any) -> set[tuple[str, int]]:
+    """The source lines that run inside of functions that a right line calls, or `of`."""
+    args = bench.inputs[0].args
+    found = set[tuple[str, int]]()
+    for traced in (bench.traced(right, args), bench.traces.of(args)):
+        for eqn in flattened(traced.closed).jaxpr.eqns:
+            found.update(() if is_under_nabla(eqn) else user_frames(eqn)[:-1])
+    return found
+
+
 def main() -> None:
     """Prints a table, and JSON with `--json`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -113,9 +125,14 @@ def main() -> None:
         bench = Bench(derivation, draw_inputs(derivation, seed=options.seed), may_shrink=False)
         for k, line in enumerate(derivation.lines):
             right = derivation.lines[k - 1] if k else None
+            elsewhere = called_by_right(bench, right)
             for number, mutant in enumerate(mutants(derivation, line, seed=options.seed, most=options.most)):
                 mutant.line.__name__ = f"{derivation.labels[k]}, mutant {number}"
-                if mutant.under_nabla or not certified_to_differ(bench, mutant.line, right):
+                if (
+                    mutant.under_nabla
+                    or set(mutant.frames[:1]) & elsewhere
+                    or not certified_to_differ(bench, mutant.line, right)
+                ):
                     continue
                 found = diagnose(bench, mutant.line, right)
                 outcome = judged(mutant, found)

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 
-from autodiff_ref.judge.mutation.rewrites import rewrites
 from autodiff_ref.judge.trial.trial import Finding, trial
 from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.judge.verdict import RIGHT, verdict_of
@@ -32,6 +31,9 @@ from manual_grad.extensions import depth
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+from tests.rewriting import rewrites  # noqa: E402 (after the path is set)
+
 EVERY = 4
 """a rewrite is compared at every fourth input of the judge"""
 

@@ -29,13 +29,13 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from autodiff_ref.judge.mutation.mutants import mutants  # noqa: E402 (after the path is set)
-from autodiff_ref.judge.mutation.rewrites import rewrites  # noqa: E402
 from autodiff_ref.judge.proving.proofs import WORK  # noqa: E402
 from autodiff_ref.judge.proving.writing import proof_arguments  # noqa: E402
 from benchmarks.mutants import derivations  # noqa: E402
 from manual_grad import Derivation  # noqa: E402
 from manual_grad.derivation import Line, label_of  # noqa: E402
 from tests.proving import false_versions, proofs_of, related  # noqa: E402
+from tests.rewriting import rewrites  # noqa: E402
 
 ENOUGH = 1000
 

@@ -32,13 +32,13 @@ from hypothesis import Phase, given, seed, settings, target
 from autodiff_ref.judge import strategies
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.inputs import draw_inputs
-from autodiff_ref.judge.mutation.rewrites import rewrites
 from autodiff_ref.judge.search.batches import draw_batch
 from autodiff_ref.judge.search.sweep import Sweep, Swept, ratio_of
 from manual_grad import Derivation, notes
 from manual_grad.derivation import Line
 from manual_grad.extensions import depth
 from tests.derivations import MODULES
+from tests.rewriting import rewrites
 from tests.single import Single
 
 

@@ -90,6 +90,26 @@ def line_1c(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -
     r"""Σ (1 − σ(m)) y ∇ w21ᵀh
 
     :math:`\sum_i (1 - \sigma(m_i))\, y_i\, \nabla w_{21}^\top h_i \qquad (1)`
+
+    Equation (1) of the notes, true for any real labels.
+
+    Args:
+        w: weights w11 (d,), w12 (d,), w21 (2,).
+        x: examples, (n, d), one a row.
+        y: labels −1 or +1, (n,).
+        nabla: ∇, which says by which weights; by hand, and by w11, where it is left out.
+
+    Returns:
+        (d,), the gradient in log-likelihood per unit of weight, summed over the examples.
+
+    Raises:
+        ValueError: a label is neither −1 nor +1, or shapes do not fit.
+
+    Example:
+        >>> equation_1(Weights([0.0], [0.0], [4.0, -4.0]), [[1.0]], [1.0]).tolist()
+        [0.5]
+
+    Source: equation (1) of the notes.
     """
     w, x, y = checked_arguments(w, x, y)
     return ((1 - sigmoid(margin(w, x, y))) * y) @ nabla(score)(w, x)
@@ -99,6 +119,26 @@ def line_2b(w: Weights[Array], x: Examples, y: Labels, nabla: Nabla = by_hand) -
     r"""Σ (I(y=1) − σ(w21ᵀh)) ∇ w21ᵀh
 
     :math:`\sum_i \left(I(y_i = 1) - \sigma(w_{21}^\top h_i)\right) \nabla w_{21}^\top h_i \qquad (2)`
+
+    Equation (2) of the notes, true for labels −1 and +1 alone.
+
+    Args:
+        w: weights w11 (d,), w12 (d,), w21 (2,).
+        x: examples, (n, d), one a row.
+        y: labels −1 or +1, (n,).
+        nabla: ∇, which says by which weights; by hand, and by w11, where it is left out.
+
+    Returns:
+        (d,), the gradient in log-likelihood per unit of weight, summed over the examples.
+
+    Raises:
+        ValueError: a label is neither −1 nor +1, or shapes do not fit.
+
+    Example:
+        >>> equation_2(Weights([0.0], [0.0], [4.0, -4.0]), [[1.0]], [1.0]).tolist()
+        [0.5]
+
+    Source: equation (2) of the notes.
     """
     w, x, y = checked_arguments(w, x, y)
     return (indicator(y) - sigmoid(score(w, x))) @ nabla(score)(w, x)

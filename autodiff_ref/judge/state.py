@@ -57,12 +57,12 @@ def _may_hold(value: object) -> bool:
 
 def _within(held: object) -> list[object]:
     if isinstance(held, types.FunctionType):
-        names = [name for name in _names(held.__code__) if name in held.__globals__]
+        names = [name for name in names_in(held.__code__) if name in held.__globals__]
         return [*(held.__closure__ or ()), *(held.__defaults__ or ()), *(held.__globals__[name] for name in names)]
     if isinstance(held, types.MethodType):
         return [held.__self__, held.__func__]
     if isinstance(held, types.CellType):
-        return [held.cell_contents] if _is_filled(held) else []
+        return [held.cell_contents] if is_filled(held) else []
     if isinstance(held, dict):
         return list(cast("dict[object, object]", held).values())
     if isinstance(held, list | set | tuple):
@@ -76,12 +76,15 @@ def _within(held: object) -> list[object]:
     return [*vars(held).values(), *([call] if isinstance(call, types.FunctionType) else [])]
 
 
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part)]
+@functools.cache
+def names_in(code: types.CodeType) -> tuple[str, ...]:
+    """The names that a piece of code, or one within it, looks up."""
+    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in names_in(part)]
     return (*code.co_names, *within)
 
 
-def _is_filled(cell: types.CellType) -> bool:
+def is_filled(cell: types.CellType) -> bool:
+    """Whether a variable of a closure has a value yet."""
     try:
         _ = cell.cell_contents
     except ValueError:
@@ -92,10 +95,10 @@ def _is_filled(cell: types.CellType) -> bool:
 def _snapshots(held: object) -> list[Callable[[], None]]:
     """Functions that put one object back."""
     if isinstance(held, types.FunctionType):
-        space, names = held.__globals__, _names(held.__code__)
+        space, names = held.__globals__, names_in(held.__code__)
         return [_put_back(space, {name: space[name] for name in names if name in space}, set(names))]
     if isinstance(held, types.CellType):
-        return [_refill(held)] if _is_filled(held) else []
+        return [_refill(held)] if is_filled(held) else []
     if isinstance(held, dict):
         return [_put_back(held, dict(cast("dict[object, object]", held)), None)]
     if isinstance(held, list):
@@ -131,7 +134,7 @@ def _refill(cell: types.CellType) -> Callable[[], None]:
     before = cell.cell_contents
 
     def restore() -> None:
-        if not _is_filled(cell) or cell.cell_contents is not before:
+        if not is_filled(cell) or cell.cell_contents is not before:
             cell.cell_contents = before
 
     return restore

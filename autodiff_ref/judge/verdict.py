@@ -1,6 +1,5 @@
 """From what was found of a line to its verdict: one table. docs/verdicts.md says the same in words."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from autodiff_ref.judge.bench import Relation
@@ -11,35 +10,31 @@ RIGHT = ("proved", "agrees", "within")
 """verdicts of a line that is right"""
 
 
-def verdict_of(found: Relation, *, wanted: int, unmet: Sequence[str] = (), drawn: str = "") -> tuple[Verdict, str]:
+def verdict_of(found: Relation, *, wanted: int) -> tuple[Verdict, str]:
     """The verdict on a line, and the reason where there is something to say.
 
     Args:
         found: what all inputs say of the line and the one it is judged against.
         wanted: how many inputs with information are promised.
-        unmet: branches of comparisons that no input took.
-        drawn: why there are too few inputs, where that is known.
     """
     if found.differences:
         return "refuted", ""
     if found.no_rule:
         return "undecided", found.no_rule
     if not found.equal:
-        return "undecided", _too_few(found, wanted, drawn)
+        return "undecided", _too_few(found, wanted)
     if found.lacking:
         count, where = found.lacking, found.first_lacking
         return "partial", f"has no value (NaN or ∞) at {count} inputs at which the gradient exists, as at {where}"
     if found.silent["unclear"]:
         return "undecided", f"balls could not tell at {found.silent['unclear']} of {found.tried} inputs{found.why_unclear}"
     if found.informative < wanted:
-        return "undecided", _too_few(found, wanted, drawn)
-    if unmet:
-        return "undecided", f"no input was found that takes {'; '.join(unmet)}"
+        return "undecided", _too_few(found, wanted)
     rounded = f"at {found.rounded} inputs, which are in their domain up to rounding, that rounding explains the difference"
     return ("within" if found.ulps else "agrees"), (rounded if found.rounded else "")
 
 
-def _too_few(found: Relation, wanted: int, drawn: str) -> str:
+def _too_few(found: Relation, wanted: int) -> str:
     counts = {
         "on a kink": found.silent["kink"],
         "where neither has a value": found.silent["undefined"],
@@ -51,5 +46,5 @@ def _too_few(found: Relation, wanted: int, drawn: str) -> str:
     }
     counted = ", ".join(f"{count} {why}" for why, count in counts.items() if count > 0)
     counted += found.why_unclear
-    why = counted or drawn or "none fulfils what the lines claim to need"
-    return f"too few inputs with information, {wanted} are wanted: {why}" + (f"; {drawn}" if drawn and counted else "")
+    why = counted or "none fulfils what the lines claim to need"
+    return f"too few inputs with information, {wanted} are wanted: {why}"

@@ -343,10 +343,12 @@ def size_of(dim: Dim, sizes: Mapping[str, int]) -> int:
 
 
 def is_size(dim: object) -> bool:
+    """Whether it is a positive int or a name."""
     return isinstance(dim, str) or (isinstance(dim, int) and not isinstance(dim, bool) and dim >= 1)
 
 
 def needs_an_axis(domain: Domain, name: str) -> None:
+    """Raises ValueError where a domain, whose constructor is called so, has no axis."""
     if not domain.dims:
         raise ValueError(f'{name} needs at least one dimension, as in {name}("d")')
 

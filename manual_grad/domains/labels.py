@@ -24,6 +24,7 @@ from manual_grad.domains.domain import (
     misread,
     size_of,
 )
+from manual_grad.domains.numbers import Between
 
 __all__ = ["bits", "classes", "constants", "integers", "one_hot", "signs"]
 
@@ -76,7 +77,12 @@ class Signs(_TwoLabels):
 
 
 def signs(*dims: Dim) -> Signs:
-    """Labels −1 and +1, as floats."""
+    """Labels −1 and +1, as floats, in an array of shape `dims`.
+
+    Example:
+        >>> signs("n").two_values
+        (-1.0, 1.0)
+    """
     return Signs(dims)
 
 
@@ -96,12 +102,17 @@ class Bits(_TwoLabels):
 
 
 def bits(*dims: Dim) -> Bits:
-    """Labels 0 and 1, as floats."""
+    """Labels 0 and 1, as floats, in an array of shape `dims`.
+
+    Example:
+        >>> bits("n").two_values
+        (0.0, 1.0)
+    """
     return Bits(dims)
 
 
 @dataclass(frozen=True)
-class Integers(Entrywise):
+class Integers(Between):
     """Whole numbers between two ends, as floats. Where they are many, the prover takes them for any real numbers there."""
 
     known = True
@@ -132,15 +143,6 @@ class Integers(Entrywise):
 
     def _special(self) -> list[float]:
         return sorted({float(self.low), float(self.high), *([0.0] if self.low < 0 < self.high else [])})
-
-    def boundary(self) -> list[Values]:
-        """The ends, and 0."""
-        return [np.full(self.shape, value) for value in self._special()]
-
-    def edge(self, x: Values, mask: Values, source: Source) -> Values:
-        """An end or 0 at some entries."""
-        special = np.array(self._special())
-        return np.where(mask, special[np.asarray(source.integers(0, len(special) - 1, x.shape))], x)
 
     def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """A few by 1."""
@@ -175,6 +177,9 @@ def integers(low: int, high: int, *dims: Dim) -> Integers:
     """Whole numbers low, …, high, both included, **as floats**, as `signs` and `bits` are: counts that are computed with.
 
     Numbers to index with, in an array of integers, are `classes` or `permutations`.
+
+    Raises:
+        ValueError: the ends are not whole numbers in order, or beyond 2^24 in size.
 
     Example:
         >>> counts = integers(0, 20, "n")  # of a Poisson likelihood
@@ -239,7 +244,15 @@ class Classes(Domain):
 
 
 def classes(dim: Dim, k: Dim) -> Classes:
-    """Integer class numbers 0, …, k−1, in an array of shape (dim,)."""
+    """Class numbers 0, …, k−1, as integers to index with, in an array of shape (dim,).
+
+    Raises:
+        ValueError: `k` is neither a positive int nor a name.
+
+    Example:
+        >>> classes("n", 10).k
+        10
+    """
     return Classes((dim,), k)
 
 
@@ -286,7 +299,12 @@ class OneHot(Domain):
 
 
 def one_hot(dim: Dim, k: Dim) -> OneHot:
-    """Rows with a single 1 among k columns, as floats of shape (dim, k)."""
+    """Rows with a single 1 among k columns, as floats of shape (dim, k).
+
+    Example:
+        >>> one_hot("n", 10).dims
+        ('n', 10)
+    """
     return OneHot((dim, k))
 
 
@@ -329,7 +347,15 @@ class Constants(Entrywise):
 
 
 def constants(value: ArrayLike, *dims: Dim) -> Constants:
-    """A fixed value, broadcast to shape `dims` where these are given: `constants(2.0, "n")` is n twos."""
+    """A fixed value, broadcast to shape `dims` where these are given: `constants(2.0, "n")` is n twos.
+
+    Raises:
+        ValueError: the value is no finite number and no array of such.
+
+    Example:
+        >>> constants([0.5, 2.0]).shape
+        (2,)
+    """
     array = np.asarray(value)
     if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
         raise ValueError(f"a constant must be a finite number or an array of them, got {value!r}")

@@ -82,7 +82,18 @@ class Reals(_WithZeros):
 
 
 def reals(*dims: Dim) -> Reals:
-    """Real numbers in an array of shape `dims`: `reals("n", "d")` is (n, d), `reals()` a single number."""
+    """Any real numbers.
+
+    Args:
+        dims: the shape: `reals("n", "d")` is (n, d), `reals()` a single number. A name is one size wherever it stands.
+
+    Raises:
+        ValueError: a size is neither a positive int nor a name. So do all constructors of domains.
+
+    Example:
+        >>> reals("n", 3).dims
+        ('n', 3)
+    """
     return Reals(dims)
 
 
@@ -130,7 +141,12 @@ class Positives(Entrywise):
 
 
 def positives(*dims: Dim) -> Positives:
-    """Real numbers above 0."""
+    """Real numbers above 0, in an array of shape `dims`; `nonnegatives` has 0 too.
+
+    Example:
+        >>> positives("n").dims
+        ('n',)
+    """
     return Positives(dims)
 
 
@@ -185,8 +201,25 @@ def nonnegatives(*dims: Dim) -> Nonnegatives:
     return Nonnegatives(dims)
 
 
+class Between(Entrywise):
+    """Numbers between two ends."""
+
+    def _special(self) -> list[float]:
+        """The ends where they belong to it, and 0 where it lies inside."""
+        return []
+
+    def boundary(self) -> list[Values]:
+        """These, throughout."""
+        return [np.full(self.shape, value) for value in self._special()]
+
+    def edge(self, x: Values, mask: Values, source: Source) -> Values:
+        """An end or 0 at some entries."""
+        special = np.array(self._special())
+        return np.where(mask, special[np.asarray(source.integers(0, len(special) - 1, x.shape))], x)
+
+
 @dataclass(frozen=True)
-class Intervals(Entrywise):
+class Intervals(Between):
     """Real numbers between two ends. Proofs are about what lies strictly between; balls are asked at the ends."""
 
     scales = True
@@ -221,15 +254,6 @@ class Intervals(Entrywise):
 
     def _special(self) -> list[float]:
         return [self.low, self.high] * self.closed + [0.0] * (self.low < 0 < self.high)
-
-    def boundary(self) -> list[Values]:
-        """The ends where they belong to it, and 0 where it lies inside."""
-        return [np.full(self.shape, value) for value in self._special()]
-
-    def edge(self, x: Values, mask: Values, source: Source) -> Values:
-        """An end or 0 at some entries."""
-        special = np.array(self._special())
-        return np.where(mask, special[np.asarray(source.integers(0, len(special) - 1, x.shape))], x)
 
     def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
         """By shares of its width."""
@@ -270,6 +294,15 @@ class Intervals(Entrywise):
 
 def intervals(low: float, high: float, *dims: Dim, closed: bool = False) -> Intervals:
     """Real numbers strictly between `low` and `high`; with `closed=True` also `low` and `high` themselves.
+
+    Args:
+        low: the lower end.
+        high: the upper end.
+        dims: the shape.
+        closed: whether the ends belong to it.
+
+    Raises:
+        ValueError: the ends are not finite, or not in order.
 
     Example:
         >>> intervals(0, 1, "n", closed=True).closed

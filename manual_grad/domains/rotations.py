@@ -11,12 +11,10 @@ from typing import Self
 import numpy as np
 
 from manual_grad.domains.domain import Dim, Domain, How, Simple, Source, Values, needs_an_axis
+from manual_grad.domains.vectors import BITS
 
 __all__ = ["orthogonal", "unit_vectors"]
 
-
-BITS = 20
-"""after the point: exact in float32, and so are sums"""
 
 EXACT_FROM = 5
 """Entries from which there are many exact unit vectors. Of two or three dyadic numbers whose squares sum to 1, one is ±1; of

@@ -8,7 +8,6 @@ import functools
 import types
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -16,6 +15,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from autodiff_ref.judge.state import is_filled, names_in
 from autodiff_ref.trees import Function
 
 MOST_NESTED = 12
@@ -143,14 +143,14 @@ class _Visit:
     def _function(self, f: types.FunctionType, depth: int) -> Function:
         before = len(self.arrays)
         cells = f.__closure__ or ()
-        filled = [cell.cell_contents for cell in cells if _is_filled(cell)]
+        filled = [cell.cell_contents for cell in cells if is_filled(cell)]
         self.key += [f.__code__, _Same(f.__globals__), len(filled), *_read(f)]
         held = iter(self._several(filled, depth))
         defaults = self.value(f.__defaults__, depth)
         keyword_defaults = self.value(f.__kwdefaults__, depth)
         if self.replacements is None or len(self.arrays) == before:
             return f
-        closure = tuple(types.CellType(next(held)) if _is_filled(cell) else cell for cell in cells)
+        closure = tuple(types.CellType(next(held)) if is_filled(cell) else cell for cell in cells)
         made = types.FunctionType(f.__code__, f.__globals__, f.__name__, defaults, closure)
         made.__kwdefaults__ = keyword_defaults
         made.__dict__.update(f.__dict__)
@@ -159,7 +159,7 @@ class _Visit:
 
 def _read(f: types.FunctionType) -> Iterator[Hashable]:
     """The numbers, and what holds them, among the globals that a function names, and those of its module that it calls."""
-    space, names, seen = f.__globals__, list(_names(f.__code__)), set[str]()
+    space, names, seen = f.__globals__, list(names_in(f.__code__)), set[str]()
     for name in names:
         if name in seen or name not in space:
             continue
@@ -170,16 +170,9 @@ def _read(f: types.FunctionType) -> Iterator[Hashable]:
             continue
         yield name, _Same(value)
         if isinstance(value, types.FunctionType):
-            names += _names(value.__code__) if value.__globals__ is space else ()
+            names += names_in(value.__code__) if value.__globals__ is space else ()
         else:
             yield from _numbers_in(cast("dict[object, object]", value)) if isinstance(value, dict) else _attributes(value)
-
-
-@cache
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    """The names that a piece of code, or one within it, looks up."""
-    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part)]
-    return (*code.co_names, *within)
 
 
 def _attributes(value: object) -> list[Hashable]:
@@ -193,11 +186,3 @@ def _numbers_in(values: Mapping[object, object]) -> list[Hashable]:
     """The first numbers among the values of a dict."""
     first = islice(values.items(), MOST_NUMBERS)
     return [(repr(key), type(value), repr(value)) for key, value in first if isinstance(value, BY_VALUE)]
-
-
-def _is_filled(cell: types.CellType) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True

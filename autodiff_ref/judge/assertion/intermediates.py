@@ -29,13 +29,13 @@ from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.lines.jaxprs import Atom
-from autodiff_ref.judge.numpy_code.makers import names_in, replaced
+from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
-from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.judge.state import kept_as_it_was, names_in
 from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import label_of
 

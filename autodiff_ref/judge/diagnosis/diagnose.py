@@ -11,6 +11,7 @@ import jax
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.counterexample import leaf_names
+from autodiff_ref.judge.diagnosis.calls import within_calls
 from autodiff_ref.judge.diagnosis.occurrences import Repair
 from autodiff_ref.judge.diagnosis.source_places import file_of
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
@@ -148,12 +149,16 @@ def _scene(
     fixed = frozenset(dim for leaf in dims for dim in leaf.dims if isinstance(dim, int))
     named = dimension_names(bench.derivation.domain)
     own = bench.sizes(inputs[0])
+    correct = program_of(theirs.closed, file if right is None else file_of(right), outputs)
+    of = bench.traces.of(inputs[0])
+    differentiated = program_of(of.closed, file_of(bench.derivation.of), len(jax.tree.leaves(of.shapes)))
     return Scene(
         program_of(ours.closed, file, outputs),
-        program_of(theirs.closed, file if right is None else file_of(right), outputs),
+        correct,
         inputs,
         leaf_names(inputs[0], bench.argument_names),
         label_flags(bench.derivation.domain),
         {name: own[name] for name in named if name in own},
         fixed,
+        frozenset(within_calls(correct) | within_calls(differentiated)),
     )

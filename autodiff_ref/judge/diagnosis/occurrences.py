@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autodiff_ref.judge.diagnosis.backends import Expression
+from autodiff_ref.judge.diagnosis.calls import Calls
 from autodiff_ref.judge.diagnosis.terms import named, shortened
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 
@@ -84,11 +85,26 @@ class Site:
     node: Node
     fixed: frozenset[int]
     """sizes that are the same in every input"""
+    calls: Calls
 
     @property
     def slot(self) -> int:
         """Its value."""
         return self.node.targets[0]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its operation may be the mistake: not inside of a function that is right."""
+        return not self.calls.is_inside(self.slot)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether its value is one that the line sees."""
+        return not self.calls.is_hidden(self.slot)
+
+    def sees(self, j: int) -> bool:
+        """Whether an operand is a value that the line sees, and may be what is wrong."""
+        return self.is_open or self.calls.is_argument(self.node, j)
 
     @property
     def text(self) -> str:

@@ -9,11 +9,14 @@ from autodiff_ref.judge.diagnosis.occurrences import Repair, Site, Texts
 
 def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
     """Small changes that need no other value: without an operation, with another one, with another index, sign or factor."""
-    yield from _other_operation(site)
-    if not site.program.is_real(site.slot):
+    if site.is_open:
+        yield from _other_operation(site)
+    if not site.program.is_real(site.slot) or not site.has_value:
         return
-    yield from _without(site)
-    yield from _other_index(site)
+    yield from _without_operand(site)
+    if site.is_open:
+        yield from _without_operation(site)
+        yield from _other_index(site)
     yield site.repair("sign", f"the sign of {site.text} is wrong", 1.3, lambda b: b.f("neg", b.slot(WRONG, site.slot)))
     for name, factor in [("2", lambda _: 2.0), *[(n, lambda sizes, n=n: float(sizes[n])) for n in sizes]]:
         yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor))
@@ -37,18 +40,24 @@ def _operand(slot: int) -> Expression:
 # What stands in the line and should not
 
 
-def _without(site: Site) -> Iterator[Repair]:
+def _without_operand(site: Site) -> Iterator[Repair]:
     node, name = site.node, site.node.name
-    a, b = (*node.sources, -1, -1)[:2]
-    if name in ("mul", "div", "add", "add_any", "sub"):
-        for kept, other in ((a, b), (b, a)):
-            if not site.fits(kept) or (name == "div" and kept == b):
-                continue
-            negated = name == "sub" and kept == b
-            is_term = name in ("add", "add_any", "sub")
-            kind, sentence = _too_many(site.texts, "term" if is_term else name, other)
-            yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated))
-    elif name == "neg":
+    if name not in ("mul", "div", "add", "add_any", "sub"):
+        return
+    a, b = node.sources
+    for kept, other, j in ((a, b, 1), (b, a, 0)):
+        if not site.fits(kept) or (name == "div" and kept == b) or not site.sees(j):
+            continue
+        negated = name == "sub" and kept == b
+        is_term = name in ("add", "add_any", "sub")
+        kind, sentence = _too_many(site.texts, "term" if is_term else name, other)
+        yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated))
+
+
+def _without_operation(site: Site) -> Iterator[Repair]:
+    node, name = site.node, site.node.name
+    a = node.sources[0] if node.sources else -1
+    if name == "neg":
         yield site.repair("sign", f"the minus in {site.text} is one too many", 1.0, _operand(a))
     elif name in ("max", "min", "clamp"):
         for kept in node.sources:

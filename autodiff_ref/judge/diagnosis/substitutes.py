@@ -61,8 +61,9 @@ class Pool:
 def families(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
     """Everything that could stand in the place of an equation's operands, of its value, or be joined to that."""
     yield from _other_operand(site, pool, changed)
-    yield from _instead(site, pool, changed)
-    yield from _missing(site, pool, changed)
+    if site.has_value:
+        yield from _instead(site, pool, changed)
+        yield from _missing(site, pool, changed)
 
 
 # Something else in the place of an operand, or of the value
@@ -71,7 +72,7 @@ def families(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
 def _other_operand(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
     elementwise = site.node.name in ELEMENTWISE
     for j, source in enumerate(site.node.sources):
-        if not site.program.is_real(source):
+        if not site.program.is_real(source) or not site.sees(j):
             continue
         shape, old = site.program.shapes[source], site.texts.of(source)
         for wanted in dict.fromkeys((shape, site.shape) if elementwise and shape == () else (shape,)):

@@ -232,6 +232,6 @@ def _distinct(backend: Floats, terms: Sequence[Term]) -> list[Term]:
             value = term.expression(backend)
         except KeyError:  # a slot of the right line that it does not compute at all
             continue
-        if np.all(np.isfinite(value)):
+        if np.all(np.isfinite(value)) and np.any(value):  # what is always 0 explains everything
             found.setdefault((fingerprint(value), term.slot is None, term.ratio), term)
     return list(found.values())

@@ -11,8 +11,10 @@ from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.diagnosis import batched
 from autodiff_ref.judge.diagnosis.backends import RIGHT, WRONG, Backend, Expression, Floats, Traced, Value
 from autodiff_ref.judge.diagnosis.batched import LEAD
+from autodiff_ref.judge.diagnosis.calls import Calls
 from autodiff_ref.judge.diagnosis.occurrences import PASSING, Repair, Site, Texts
 from autodiff_ref.judge.diagnosis.repairs import OfSizes, constants_for, repairs_of
+from autodiff_ref.judge.diagnosis.source_places import Frame
 from autodiff_ref.judge.diagnosis.substitutes import Pool, families
 from autodiff_ref.judge.diagnosis.terms import terms_of
 from autodiff_ref.judge.diagnosis.variant import Program
@@ -35,6 +37,8 @@ class Scene:
     labels: Sequence[bool]
     sizes: Mapping[str, int]
     fixed: frozenset[int]
+    trusted: frozenset[Frame]
+    """the text of functions that the right line calls, or `of`"""
 
     @property
     def leaves(self) -> list[np.ndarray]:
@@ -76,6 +80,7 @@ class Search:
         self.found = batched.flat([self.base[slot] for slot in scene.wrong.outputs])
         self.scale = np.max(np.abs(self.wanted), axis=-1, keepdims=True)
         self.texts = Texts(scene.wrong, scene.names, scene.sizes, again)
+        self.calls = Calls(scene.wrong, scene.trusted)
 
     def equal(self, outputs: np.ndarray) -> np.ndarray:
         """For each variant, whether it equals the right line at every input, as floats see it."""
@@ -105,7 +110,7 @@ class Search:
         for node in reversed(self.scene.wrong.nodes):  # of equal ones the outermost is said
             slot = node.targets[0]
             if not node.origin.is_nabla and len(node.targets) == 1 and self.scene.wrong.dtypes[slot].kind in "fb":
-                yield Site(self.scene.wrong, self.texts, node, self.scene.fixed)
+                yield Site(self.scene.wrong, self.texts, node, self.scene.fixed, self.calls)
 
     def _simple_at(self, site: Site) -> Iterator[Repair]:
         candidates: list[Repair] = []
@@ -166,11 +171,11 @@ class Search:
 
     def _probes(self, site: Site) -> Iterator["_Probe"]:
         own = self.base[site.slot]
-        if np.all(np.isfinite(own)):  # the outputs may be finite all the same: 1/(1 + e^1000) is 0
+        if site.has_value and np.all(np.isfinite(own)):  # the outputs may be finite all the same: 1/(1 + e^1000) is 0
             yield _Probe(None, [0 * own, own, 2 * own])
         for j, source in enumerate(site.node.sources):
             number = self.texts.number(source)
-            if number is not None and site.program.is_real(source) and site.node.name not in PASSING:
+            if number is not None and site.is_open and site.program.is_real(source) and site.node.name not in PASSING:
                 yield _Probe(j, [self._with_constant(site, j, t) for t in (0.0, 1.0, 2.0)])
 
     def _with_constant(self, site: Site, j: int, value: float) -> np.ndarray:

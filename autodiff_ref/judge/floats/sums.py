@@ -28,7 +28,7 @@ from autodiff_ref.judge.floats.values import (
     without_error,
 )
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
-from autodiff_ref.judge.program.structure import convolution_pairs
+from autodiff_ref.judge.program.structure import Contraction, convolution_pairs
 
 
 def gamma_of(n: int, dtype: DTypeLike) -> float:
@@ -156,16 +156,8 @@ def _along(combine: Callable[[Bounded, Bounded], Bounded], *, accumulate: bool) 
 
 def _dot_general(equation: Equation) -> Step:
     """Σ_k x_k y_k in any order: P = Σ (|x'| e_y + e_x |y|), and γ_n Σ |x'| |y'|."""
-    (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
-    left, right = equation.operands
-    left_free = [k for k in range(len(left.shape)) if k not in (*left_sum, *left_batch)]
-    right_free = [k for k in range(len(right.shape)) if k not in (*right_sum, *right_batch)]
-    left_order = [0, *(k + 1 for k in (*left_batch, *left_free, *left_sum))]
-    right_order = [0, *(k + 1 for k in (*right_batch, *right_sum, *right_free))]
-    batch = [left.shape[k] for k in left_batch]
-    summed = int(np.prod([left.shape[k] for k in left_sum]))
-    left_shape = [-1, *batch, int(np.prod([left.shape[k] for k in left_free])), summed]
-    right_shape = [-1, *batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
+    contraction = Contraction(equation, before=1)
+    summed, lefts, rights = contraction.summed, contraction.left, contraction.right
     shape, dtype = equation.results[0].shape, equation.results[0].dtype
     gamma, tiny, largest = gamma_of(summed, dtype), format_of(dtype).tiny, format_of(dtype).largest
     upwards = upwards_of(summed)
@@ -173,12 +165,6 @@ def _dot_general(equation: Equation) -> Step:
     def step(_: object, x: Bounded, y: Bounded) -> Bounded:
         if not summed or 0 in shape:
             return without_error(np.zeros((1, *shape), dtype))
-
-        def lefts(array: Array) -> Array:
-            return array.transpose(left_order).reshape(left_shape)
-
-        def rights(array: Array) -> Array:
-            return array.transpose(right_order).reshape(right_shape)
 
         value = np.matmul(lefts(cast(x, dtype)), rights(cast(y, dtype)))
         size, other = lefts(reach(x)), rights(reach(y))

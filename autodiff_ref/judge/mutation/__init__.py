@@ -1,1 +1,1 @@
-"""Mistakes to be found and rewrites to be let pass: the judge put on trial."""
+"""Mistakes to be found: the judge put on trial."""

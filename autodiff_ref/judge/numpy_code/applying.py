@@ -36,6 +36,8 @@ OF_LISTS = {
 
 
 def method_of(name: str) -> Callable[..., Any]:
+    """An array method as a function: an array's own, else `jax.numpy`'s of that name."""
+
     def method(a: Any, *args: Any, **keywords: Any) -> Any:
         own = getattr(a, name, None)
         return getattr(jnp, name)(a, *args, **keywords) if own is None else own(*args, **keywords)

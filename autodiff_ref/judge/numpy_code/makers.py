@@ -22,6 +22,7 @@ from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, sta
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX, jax_function
 from autodiff_ref.judge.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
 from autodiff_ref.judge.numpy_code.standin import StandIn
+from autodiff_ref.judge.state import is_filled, names_in
 
 MADE = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like"),
@@ -316,7 +317,7 @@ def _reached(value: Any) -> Iterator[Any]:
     if isinstance(value, types.FunctionType):
         if _is_library(value.__module__):
             return
-        yield from (cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell))
+        yield from (cell.cell_contents for cell in value.__closure__ or () if is_filled(cell))
         yield from (value.__globals__[name] for name in names_in(value.__code__) if name in value.__globals__)
         yield from value.__defaults__ or ()
     elif isinstance(value, types.MethodType):
@@ -337,17 +338,3 @@ def _reached(value: Any) -> Iterator[Any]:
     elif hasattr(value, "__dict__") and type(value) is not StandIn:
         yield type(value)
         yield from list(vars(value).values())[:50]
-
-
-def names_in(code: types.CodeType) -> tuple[str, ...]:
-    """The names that a piece of code, or one within it, looks up."""
-    within = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in names_in(part)]
-    return (*code.co_names, *within)
-
-
-def _is_filled(cell: types.CellType) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True

@@ -82,10 +82,12 @@ def fixed(index: Any) -> Any:
 
 
 def indices(index: Any) -> Any:
+    """An index as JAX takes it: ranges as arrays, stand-ins as the arrays behind them."""
     return bare(without_ranges(index))
 
 
 def without_ranges(index: Any) -> Any:
+    """An index with arrays for its ranges."""
     if is_standing(index):
         return index
     if isinstance(index, tuple):
@@ -122,6 +124,7 @@ def level_of(value: Any) -> int:
 
 
 def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
+    """A structure with f of each stand-in within it."""
     if is_standing(value):
         return f(value)
     if isinstance(value, slice):
@@ -137,10 +140,12 @@ def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
 
 
 def is_mask(index: Standing, target: Standing) -> bool:
+    """Whether an index says of every entry of an array whether it is meant."""
     return index.held.dtype == bool and np.shape(index.held) == np.shape(target.held)
 
 
 def has_masks(index: Any) -> bool:
+    """Whether an index, or a part of one, is made of Booleans."""
     parts = index if isinstance(index, tuple) else (index,)  # pyright: ignore[reportUnknownVariableType]
     return any(is_standing(part) and part.held.dtype == bool for part in parts)  # pyright: ignore[reportUnknownVariableType]
 
@@ -169,10 +174,12 @@ def _owner(array: Any) -> Any:
 
 
 def canonical(dtype: Any) -> Any:
+    """The dtype that JAX computes in where this one is asked for."""
     return jax.dtypes.canonicalize_dtype(dtype)
 
 
 def held_in(value: Any) -> list[Standing]:
+    """The stand-ins within a structure."""
     found: list[Standing] = []
     mapped(value, found.append)
     return found

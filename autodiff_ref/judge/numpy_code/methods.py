@@ -31,6 +31,7 @@ def _putmask(a: Any, mask: Any, values: Any) -> None:
 
 
 def along_axis(f: Any, axis: int, a: Any, *args: Any, **keywords: Any) -> Any:
+    """`np.apply_along_axis`."""
     moved = np.moveaxis(a, axis, -1)
     before = np.shape(real_of(moved))[:-1]
     rows = [f(moved[index], *args, **keywords) for index in np.ndindex(*before)]
@@ -53,6 +54,7 @@ def _choose(a: Any, choices: Any) -> Any:
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """`np.bincount` of numbers that are known, with weights that need not be."""
     counted = fixed(x)
     size = max(int(np.max(counted, initial=-1)) + 1, int(minlength))
     made = Standing.made(np.zeros(size), None, CONSTANT)

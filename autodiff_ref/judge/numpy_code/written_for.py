@@ -5,7 +5,7 @@ import types
 from functools import lru_cache
 from typing import Any
 
-from autodiff_ref.judge.numpy_code.makers import names_in
+from autodiff_ref.judge.state import names_in
 
 
 def writes_in_place(f: Any) -> bool:

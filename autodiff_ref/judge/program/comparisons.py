@@ -290,6 +290,7 @@ class Watched:
         self.step, self.sites = step, sites
 
     def __call__(self, context: Watching, *operands: Array) -> Array | list[Array]:
+        """What the step returns."""
         met = context.met
         if context.possible is not None:
             for site in self.sites:

@@ -45,24 +45,38 @@ def reduction(f: Callable[[Array], Array | Number]) -> Rule:
     return rule
 
 
+class Contraction:
+    """A `dot_general` as one product of matrices; its operands may have further axes in front of their own."""
+
+    def __init__(self, equation: Equation, before: int = 0) -> None:
+        """With so many axes in front."""
+        (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
+        left, right = (operand.shape for operand in equation.operands)
+        left_free = [k for k in range(len(left)) if k not in (*left_sum, *left_batch)]
+        right_free = [k for k in range(len(right)) if k not in (*right_sum, *right_batch)]
+        self.summed = math.prod(left[k] for k in left_sum)
+        front, batch = range(before), [*[-1] * before, *(left[k] for k in left_batch)]
+        self._left_order = [*front, *(before + k for k in (*left_batch, *left_free, *left_sum))]
+        self._right_order = [*front, *(before + k for k in (*right_batch, *right_sum, *right_free))]
+        self._left_shape = [*batch, math.prod(left[k] for k in left_free), self.summed]
+        self._right_shape = [*batch, self.summed, math.prod(right[k] for k in right_free)]
+
+    def left(self, x: Array) -> Array:
+        """The left operand, as matrices whose columns are summed over."""
+        return x.transpose(self._left_order).reshape(self._left_shape)
+
+    def right(self, x: Array) -> Array:
+        """The right operand, as matrices whose rows are summed over."""
+        return x.transpose(self._right_order).reshape(self._right_shape)
+
+
 def _dot_general(equation: Equation) -> Step:
-    (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
-    left, right = equation.operands
-    left_free = [k for k in range(len(left.shape)) if k not in (*left_sum, *left_batch)]
-    right_free = [k for k in range(len(right.shape)) if k not in (*right_sum, *right_batch)]
-    left_order, right_order = [*left_batch, *left_free, *left_sum], [*right_batch, *right_sum, *right_free]
-    batch = [left.shape[k] for k in left_batch]
-    summed = int(np.prod([left.shape[k] for k in left_sum]))
-    left_shape = [*batch, int(np.prod([left.shape[k] for k in left_free])), summed]
-    right_shape = [*batch, summed, int(np.prod([right.shape[k] for k in right_free]))]
-    shape = equation.results[0].shape
+    contraction, shape = Contraction(equation), equation.results[0].shape
 
     def step(context: RunContext, x: Array, y: Array) -> Array:
-        if not summed:
+        if not contraction.summed:
             return np.full(shape, context.zero, dtype=object)
-        a = x.transpose(left_order).reshape(left_shape)
-        b = y.transpose(right_order).reshape(right_shape)
-        return np.matmul(a, b).reshape(shape)
+        return np.matmul(contraction.left(x), contraction.right(y)).reshape(shape)
 
     return step
 

@@ -11,10 +11,8 @@ from jax.extend import core
 import autodiff_ref
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.judge.lines.jaxprs import EditError, fingerprint, flattened, replaced
-from autodiff_ref.judge.mutation.by_identity import IDENTITIES
 from autodiff_ref.judge.mutation.mistakes import MISTAKES
 from autodiff_ref.judge.mutation.mutants import mutants
-from autodiff_ref.judge.mutation.rewrites import rewrites
 from autodiff_ref.judge.trial.trial import trial
 from autodiff_ref.judge.trial.variants import Inputs, Variants
 from autodiff_ref.verify import verify
@@ -22,6 +20,8 @@ from manual_grad import Derivation, intervals, notes
 from tests.combinations import few_or_many
 from tests.derivations import batch_norm, likelihoods, recurrent, relu, small, softmax
 from tests.derivations._few import few_inputs
+from tests.rewriting import rewrites
+from tests.rewriting.by_identity import IDENTITIES
 
 SHOWN = [
     (softmax.SOFTMAX, 3),

@@ -9,9 +9,9 @@ from jax.extend import core
 
 from autodiff_ref.judge.lines.jaxprs import is_real
 from autodiff_ref.judge.mutation.edits import Change, Kinds, Site
-from autodiff_ref.judge.mutation.forms import shifted_exponent, stable_form
 from autodiff_ref.judge.mutation.running import computes, like
 from autodiff_ref.judge.program.plans import aval_of
+from tests.rewriting.forms import shifted_exponent, stable_form
 
 SUMS = ("add", "add_any", "sub")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from jax.extend import core
 
 from autodiff_ref.judge.lines.jaxprs import user_frames
-from autodiff_ref.judge.mutation.by_identity import IDENTITIES
 from autodiff_ref.judge.mutation.edits import Edit, Editable, chosen, generator
 from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Derivation, Line
+from tests.rewriting.by_identity import IDENTITIES
 
 
 @dataclass(frozen=True)
