@@ -27,10 +27,8 @@ def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
     """The jaxpr of the real function that a call to one of JAX's own functions computes; None for every other call."""
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    if info is None or _LIBRARY not in Path(info.func_filename or "").parents:
-        return None
-    meant = _MEANT.get((eqn.primitive.name, info.func_name))
-    if meant is None:
+    meant = None if info is None else _MEANT.get((eqn.primitive.name, info.func_name))
+    if info is None or meant is None or _LIBRARY not in Path(info.func_filename or "").parents:
         return None
     n = len(inspect.signature(meant).parameters)
     has_tangents = any(jnp.issubdtype(aval_of(var).dtype, jnp.floating) for var in eqn.outvars)
