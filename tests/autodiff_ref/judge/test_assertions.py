@@ -164,9 +164,8 @@ def test_each_mistake_in_the_notes_fails(wrong: Any, dtype: Any):
         for weights, value in zip(args[0], (0.0, 0.0, 20.0), strict=True):
             weights[:] = value
     wrt = wrong.derivation.wrt
-    candidate = (
-        with_jax_nabla(wrong.line, wrt) if dtype == np.float32 else wrong.line
-    )  # compiled, and one operation at a time
+    is_compiled = dtype == np.float32  # the others run one operation at a time
+    candidate = with_jax_nabla(wrong.line, wrt) if is_compiled else wrong.line
     with pytest.raises(AssertionError, match=rf"(?s){wrong.label} is not ∇log_likelihood by .*at w11="):
         assert_gradients_agree(candidate, log_likelihood, *as_dtype(args, dtype), wrt=wrt)
 
