@@ -41,7 +41,7 @@ ALIKE = (
 
 
 SHARED = ("check_estimators_overwrite_params", "check_fit2d_1feature", "check_fit_score_takes_y")
-"""like these: checks of what classifier and regressor do alike, so that those of the regressor run in the profile `explore`"""
+"""checks of what classifier and regressor do alike: of the regressor they run in the profile `explore`"""
 
 
 def marked(checks):
