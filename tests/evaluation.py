@@ -12,6 +12,7 @@ import numpy as np
 from autodiff_ref import nabla, network
 from autodiff_ref.judge.inputs import RandomSource, draw_arguments
 from manual_grad import Weights, grad_w11, grad_w12, grad_w21, notes
+from tests.combinations import exploring
 from tests.rounding import Bounds
 
 DTYPES = [np.float32, np.float64]
@@ -19,6 +20,9 @@ WRT = ("w11", "w12", "w21")
 DERIVATIONS = {"w11": notes.W11, "w12": notes.W12, "w21": notes.W21}
 
 CLOSED_FORMS = {"w11": grad_w11, "w12": grad_w12, "w21": grad_w21}
+
+ONE_SHAPE: dict[str, int] = {} if exploring() else {"n": 4, "d": 3}
+"""of what has to be compiled: 4, 3 and 2 differ, so that no axis is taken for another; `explore` has n below d as well"""
 
 Args = tuple[Any, Any, Any]
 

@@ -1,7 +1,8 @@
 """The notes judged at rows of a real table, with random weights and with trained ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +93,10 @@ def _fit(what: str, w: Weights[np.ndarray], table: TwoClassTable) -> str:
 
 
 def _arguments(
-    derivation: Derivation, w: Weights[np.ndarray], x: np.ndarray | jax.Array, y: np.ndarray | jax.Array
+    derivation: Derivation,
+    w: Weights[np.ndarray] | Weights[jax.Array],
+    x: np.ndarray | jax.Array,
+    y: np.ndarray | jax.Array,
 ) -> Arguments:
     """What the derivation's lines take: the score and the label for the last claim, else weights, rows and labels."""
     return (score(w, x)[0], y[0]) if derivation is notes.RESIDUAL else (w, x, y)
@@ -106,15 +110,21 @@ def _inputs_at(
     return [Input(stratum, jax.tree.map(np.asarray, args)) for args in arguments]
 
 
-def _rows_where_floats_differ_most(derivation: Derivation, w: Weights[np.ndarray], table: TwoClassTable) -> list[int]:
-    """The rows at which two lines of the derivation are farthest apart in float64, relative to their size."""
+@cache
+def _lines_at_every_row(derivation: Derivation) -> Callable[..., jax.Array]:
+    """The lines' values at each row, (rows, lines, components), as one compiled function of the weights, X and y."""
 
-    def lines_at(x: jax.Array, y: jax.Array) -> jax.Array:
+    def lines_at(w: Weights[jax.Array], x: jax.Array, y: jax.Array) -> jax.Array:
         args = _arguments(derivation, w, x[None], y[None])
         return jnp.stack([jnp.ravel(line(*args, nabla=nabla(derivation.wrt))) for line in derivation.lines])
 
+    return jax.jit(jax.vmap(lines_at, in_axes=(None, 0, 0)))
+
+
+def _rows_where_floats_differ_most(derivation: Derivation, w: Weights[np.ndarray], table: TwoClassTable) -> list[int]:
+    """The rows at which two lines of the derivation are farthest apart in float64, relative to their size."""
     with jax.enable_x64(True):
-        values = np.asarray(jax.jit(jax.vmap(lines_at))(jnp.asarray(table.x), jnp.asarray(table.y)))
+        values = np.asarray(_lines_at_every_row(derivation)(w, jnp.asarray(table.x), jnp.asarray(table.y)))
     spread = np.max(values.max(axis=1) - values.min(axis=1), axis=-1)
     size = np.abs(values).max(axis=(1, 2))
     doubt = np.where(np.isfinite(spread), spread / np.where(size > 0, size, 1.0), np.inf)

@@ -68,12 +68,18 @@ def _found(jaxpr: core.Jaxpr, around: str) -> Iterator[Borrowed]:
             elif whose == "a method" or is_nabla(file, function):
                 is_left_to_others = True
             elif whose == "the user":
-                place = f"{Path(file).name}:{frame.line_num}"
+                place = f"{_name(file)}:{frame.line_num}"
             if is_left_to_others:
                 break
         if not is_left_to_others:
             for inner in core.jaxprs_in_params(eqn.params):
                 yield from _found(inner, place)
+
+
+@cache
+def _name(file: str) -> str:
+    """The name of a file without its folder."""
+    return Path(file).name
 
 
 @cache

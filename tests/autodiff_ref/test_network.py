@@ -13,10 +13,10 @@ import manual_grad
 from autodiff_ref import network
 from autodiff_ref.judge.strategies import arguments
 from manual_grad import notes
-from tests.evaluation import DTYPES, Args, as_dtype, exact_log_likelihood, in_jax
+from tests.evaluation import DTYPES, ONE_SHAPE, Args, as_dtype, exact_log_likelihood, in_jax
 from tests.rounding import SIGMA, assert_within, bounds, unit_roundoff
 
-inputs = arguments(notes.DOMAIN)
+inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 

@@ -13,10 +13,21 @@ import autodiff_ref
 from autodiff_ref.judge.inputs import STRATA
 from autodiff_ref.judge.strategies import arguments
 from manual_grad import Weights, grad_w11, grad_w12, grad_w21, log_likelihood, notes, value_and_grad
-from tests.evaluation import CLOSED_FORMS, DTYPES, WRT, Args, as_dtype, difference_quotient, exact_gradient, in_jax, many
+from tests.evaluation import (
+    CLOSED_FORMS,
+    DTYPES,
+    ONE_SHAPE,
+    WRT,
+    Args,
+    as_dtype,
+    difference_quotient,
+    exact_gradient,
+    in_jax,
+    many,
+)
 from tests.rounding import Bounds, assert_within, bounds, exceeds, unit_roundoff
 
-inputs = arguments(notes.DOMAIN)
+inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
@@ -90,7 +101,7 @@ def test_the_closed_forms_are_right_in_every_stratum(stratum: str):
     """
 
     @settings(max_examples=25)
-    @given(args=arguments(notes.DOMAIN, stratum))
+    @given(args=arguments(notes.DOMAIN, stratum, sizes=ONE_SHAPE))
     def check(args: Args):
         w, x, y = args
         with np.errstate(over="ignore"):

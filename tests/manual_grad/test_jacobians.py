@@ -9,11 +9,11 @@ from hypothesis import given
 from autodiff_ref import nabla
 from autodiff_ref.judge.strategies import arguments
 from manual_grad import Weights, by_hand, hidden, notes, preactivation, probability, score
-from tests.evaluation import DTYPES, WRT, Args, as_dtype, in_jax
+from tests.evaluation import DTYPES, ONE_SHAPE, WRT, Args, as_dtype, in_jax
 from tests.rounding import PRODUCTS, SLOPE, assert_within, bounds, unit_roundoff
 
 FUNCTIONS = [preactivation, hidden, score]
-inputs = arguments(notes.DOMAIN)
+inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 SHAPES = {preactivation: (2,), hidden: (2,), score: ()}
 
 

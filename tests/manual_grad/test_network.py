@@ -30,10 +30,11 @@ from manual_grad import (
     sigmoid,
     value_and_grad,
 )
-from tests.evaluation import DTYPES, Args, as_dtype, exact_log_likelihood, in_jax
+from tests.evaluation import DTYPES, ONE_SHAPE, Args, as_dtype, exact_log_likelihood, in_jax
+from tests.once import compiled_once
 from tests.rounding import SIGMA, assert_within, bounds, unit_roundoff
 
-inputs = arguments(notes.DOMAIN)
+inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 by_stratum = pytest.mark.parametrize("stratum", STRATA)
 
@@ -45,7 +46,7 @@ def test_the_probabilities_of_both_labels_sum_to_one(stratum: str, dtype: Any):
     XLA or the CPU flush.
     """
 
-    @given(args=arguments(notes.DOMAIN, stratum))
+    @given(args=arguments(notes.DOMAIN, stratum, sizes=ONE_SHAPE))
     def check(args: Args):
         w, x, y = as_dtype(args, dtype)
         total = probability(w, x, y) + probability(w, x, -y)
@@ -59,7 +60,7 @@ def test_the_probabilities_of_both_labels_sum_to_one(stratum: str, dtype: Any):
 def test_the_log_likelihood_is_at_most_zero_and_the_residual_at_most_one(stratum: str):
     """ll ≤ 0, 0 ≤ p ≤ 1, |I(y=1) − σ(z)| ≤ 1 with the sign of y; no slack, in any stratum, both dtypes."""
 
-    @given(args=arguments(notes.DOMAIN, stratum))
+    @given(args=arguments(notes.DOMAIN, stratum, sizes=ONE_SHAPE))
     def check(args: Args):
         for dtype in DTYPES:
             w, x, y = as_dtype(args, dtype)
@@ -75,7 +76,7 @@ def test_the_log_likelihood_is_at_most_zero_and_the_residual_at_most_one(stratum
 def test_the_expected_residual_under_the_model_is_exactly_zero(stratum: str):
     """E_{y∼p}[I(y=1) − σ(z)] = σ(z) σ(−z) − σ(−z) σ(z) = 0: the same two numbers multiplied, so to the bit."""
 
-    @given(args=arguments(notes.DOMAIN, stratum))
+    @given(args=arguments(notes.DOMAIN, stratum, sizes=ONE_SHAPE))
     def check(args: Args):
         w, x, _ = args
         z = score(w, x)
@@ -252,6 +253,6 @@ def test_integers_alone_become_float64_in_numpy():
 def test_a_numpy_table_goes_with_traced_weights():
     """`jax.grad(log_likelihood)(w, numpy_x, numpy_y)`"""
     w = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), W)
-    got = jax.grad(log_likelihood)(w, X.astype(np.float32), Y.astype(np.float32))
+    got = compiled_once(lambda w: jax.grad(log_likelihood)(w, X.astype(np.float32), Y.astype(np.float32)))(w)
     assert isinstance(got, Weights)
     assert [leaf.shape for leaf in got] == [(3,), (3,), (2,)]

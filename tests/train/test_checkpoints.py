@@ -24,6 +24,13 @@ WAYS = {
     "batches dealt anew": {"shuffle": "batches"},
     "adam, validation": {"optimizer": "adam", "learning_rate": 0.01, "validation": 0.25, "patience": 100},
     "full batch, float64": {"batch_size": None, "dtype": "float64"},
+    "adam, batches dealt anew, validation": {
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "shuffle": "batches",
+        "validation": 0.25,
+        "patience": 100,
+    },
     "lbfgs": {"optimizer": "lbfgs"},
     "lbfgs, validation": {"optimizer": "lbfgs", "validation": 0.25, "patience": 50, "dtype": "float64"},
 }
@@ -54,7 +61,7 @@ def stopped_after(number, /, *arguments, **options):
         fit(*arguments, on_epoch=stop, **options)
 
 
-SHORT = ("batches dealt anew", "adam, validation", "lbfgs, validation")
+SHORT = ("adam, batches dealt anew, validation", "lbfgs, validation")
 """the others do less than one of these, and run in the profile `explore`"""
 
 

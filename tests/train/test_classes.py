@@ -23,7 +23,9 @@ def three():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, pytest.param({"batch_size": None}, marks=pytest.mark.explore), {"optimizer": "lbfgs"}], ids=str
+    "options",
+    [{}, *(pytest.param(other, marks=pytest.mark.explore) for other in ({"batch_size": None}, {"optimizer": "lbfgs"}))],
+    ids=str,
 )
 def test_the_same_weights_by_hand_and_by_autodiff(options, three):
     by_hand, by_autodiff = (fit(*three, epochs=6, dtype="float64", gradient=g, **options) for g in ("hand", "autodiff"))

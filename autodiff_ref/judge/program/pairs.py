@@ -41,7 +41,7 @@ def where_followed(closed: Any) -> Any:
 
 
 def _is_complex(atom: Atom) -> bool:
-    return jax.numpy.issubdtype(getattr(atom.aval, "dtype", np.dtype(bool)), np.complexfloating)
+    return getattr(getattr(atom.aval, "dtype", None), "kind", "") == "c"
 
 
 def _is_complex_inside(jaxpr: core.Jaxpr) -> bool:

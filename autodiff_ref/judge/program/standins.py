@@ -56,9 +56,9 @@ def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
     """The jaxpr of the real function that a call to one of JAX's own functions computes; None for every other call."""
     inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    if info is None or _LIBRARY not in Path(info.func_filename or "").parents:
+    served = {} if info is None else _MEANT.get((eqn.primitive.name, info.func_name), {})
+    if info is None or not served or _LIBRARY not in Path(info.func_filename or "").parents:
         return None
-    served = _MEANT.get((eqn.primitive.name, info.func_name), {})
     meant = next((meant for of, meant in served.items() if of is None or _is_program_of(of, inner, eqn)), None)
     if meant is None:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 
 import jax
 import numpy as np
@@ -73,6 +74,6 @@ def _fulfilling(derivation: Derivation, batch: Batch) -> Batch:
 
 def draw_batch(domain: Domains, sizes: Sizes, strata: Sequence[str], count: int, rng: np.random.Generator) -> Batch:
     """Inputs of one shape, the strata in turns."""
-    of = tuple(strata[k % len(strata)] for k in range(count))
+    of = tuple(islice(cycle(strata), count))
     leaves = draw(domain, sizes, of, RandomSource(rng))
     return Batch(of, leaves, jax.tree.structure(domain), exact=is_exact(domain, sizes))

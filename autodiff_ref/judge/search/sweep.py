@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import compress, islice
 
 import jax
 import numpy as np
@@ -183,7 +183,7 @@ class Sweep:
             ratio, informed, both = pair
             beyond = both & (ratio > 1)
             kink = beyond & (self.ties(line, k) | self.ties(other, k))
-            found.inputs.update(batch.strata[row] for row in np.flatnonzero(both & ~kink))
+            found.inputs.update(compress(batch.strata, (both & ~kink).tolist()))
             found.informed += int((informed & both & ~kink).sum())
             for rows, kept in ((beyond & ~kink, suspects), (kink, kinks)):
                 kept += [(float(ratio[row]), k, int(row)) for row in np.flatnonzero(rows)]

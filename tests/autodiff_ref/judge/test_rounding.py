@@ -20,7 +20,7 @@ from autodiff_ref.judge.floats.table import FLOATS, WITHOUT_BOUNDS, bounded
 from autodiff_ref.judge.functions import FUNCTIONS, Granted
 from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import NoRuleError, plan
-from tests.combinations import few_or_many
+from tests.combinations import combinations, few_or_many
 
 DTYPES = [np.float32, np.float64]
 
@@ -84,8 +84,9 @@ ARGUMENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", sorted(name for name, row in FUNCTIONS.items() if row.change))
+@pytest.mark.parametrize(
+    ("name", "dtype"), combinations(sorted(name for name, row in FUNCTIONS.items() if row.change), DTYPES)
+)
 def test_a_function_of_an_exact_and_of_a_rounded_argument_stays_within_its_bound(name: str, dtype: Any) -> None:
     low, high = ARGUMENTS.get(name, (-9, 9))
     rng = np.random.default_rng(0)
@@ -162,8 +163,7 @@ def test_random_programs_stay_within_their_bounds(program: Any, seed: int, dtype
     check(program[0], vectors(seed, 4, dtype), dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("step", range(len(PROGRAM_STEPS)))
+@pytest.mark.parametrize(("step", "dtype"), combinations(range(len(PROGRAM_STEPS)), DTYPES))
 def test_every_step_of_random_programs_has_bounds_on_ordinary_numbers(step: int, dtype: Any) -> None:
     assert check(PROGRAM_STEPS[step], vectors(1, few_or_many(2, 4), dtype), dtype) > 0
 
@@ -243,8 +243,7 @@ SUMMED: list[Callable[..., Any]] = [jnp.sum, lambda x: x @ jnp.ones_like(x), lam
                                     lambda x: jnp.convolve(x, jnp.ones_like(x))[2]]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("summed", SUMMED)
+@pytest.mark.parametrize(("summed", "dtype"), combinations(SUMMED, DTYPES))
 def test_a_sum_that_overflows_is_no_information_and_its_reciprocal_neither(summed: Any, dtype: Any) -> None:
     """In float32 too, whose errors are carried in float64: 1/∞ is no 0."""
     x = np.full((1, 3), 0.6 * np.finfo(dtype).max, dtype)

@@ -12,6 +12,7 @@ from jax import lax
 
 from autodiff_ref.judge.floats.table import bounded
 from tests.autodiff_ref.judge.test_rounding import DTYPES, check, traced, vectors
+from tests.combinations import combinations
 
 POOL = {"window_dimensions": (2,), "window_strides": (1,), "padding": "VALID"}
 
@@ -36,8 +37,7 @@ WINDOWS_AND_ORDERS: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", WINDOWS_AND_ORDERS)
+@pytest.mark.parametrize(("name", "dtype"), combinations(WINDOWS_AND_ORDERS, DTYPES))
 def test_windows_orders_and_sums_at_places_stay_within_their_bounds(name: str, dtype: Any) -> None:
     assert check(WINDOWS_AND_ORDERS[name], vectors(2, 6, dtype)[:1], dtype) > 0
 

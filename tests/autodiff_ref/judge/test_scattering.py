@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from autodiff_ref.judge.program.scattering import places
+from tests.once import compiled_once
 
 X, I = jnp.ones((4, 5, 3)), jnp.array([0, 2, 1])  # noqa: E741 (the index)
 
@@ -36,12 +37,16 @@ def scatters(jaxpr):
 
 def by_jax(indices, target, update, dimensions, mode):
     """The transpose of scatter-add collects what stands at each update's place."""
-    numbered = jnp.arange(1.0, 1.0 + np.prod(target)).reshape(target)
+    numbered = np.arange(1.0, 1.0 + np.prod(target), dtype=np.float32).reshape(target)
 
-    def scatter_add(updates):
-        return lax.scatter_add(jnp.zeros(target), jnp.asarray(indices), updates, dimensions, mode=mode)
+    @compiled_once
+    def transposed(indices, numbered):
+        def scatter_add(updates):
+            return lax.scatter_add(jnp.zeros(target), indices, updates, dimensions, mode=mode)
 
-    (found,) = jax.vjp(scatter_add, jnp.zeros(update))[1](numbered)
+        return jax.vjp(scatter_add, jnp.zeros(update))[1](numbered)
+
+    (found,) = transposed(indices, numbered)
     return np.asarray(found).astype(int) - 1
 
 
