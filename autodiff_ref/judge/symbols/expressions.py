@@ -231,6 +231,9 @@ class Node:
     def __bool__(self) -> bool:
         raise NotSymbolicError("it branches on what depends on real numbers or labels")
 
+    def __int__(self) -> int:
+        raise NotSymbolicError("it branches on what depends on real numbers or labels")
+
     def __lt__(self, _: object) -> bool:
         raise NotSymbolicError("it branches on what depends on real numbers or labels")
 

@@ -66,7 +66,7 @@ def by_row(name):
 
 
 ENTRYWISE = {
-    **{name: by_row(name) for name, row in FUNCTIONS.items() if row.arity == 1 and row.library is None},
+    **{name: by_row(name) for name, row in FUNCTIONS.items() if row.arity == 1 and not row.library},
     "igamma_grad_a": (
         lambda x: lax.igamma_grad_a(2.5, x),
         lambda x: FUNCTIONS["igamma_grad_a"].truth(mpmath, 2.5, x),

@@ -86,6 +86,22 @@ def exponential(x):
 
 @exponential.defjvp
 def _series(primals, tangents):
+    """e^x, halved up to three times while sin² x + cos² x > 1: the two are equal, and no precision says so."""
+    (x,), (t,) = primals, tangents
+
+    def goes_on(state):
+        return (jnp.sin(x) ** 2 + jnp.cos(x) ** 2 > 1) & (state[0] < 3)
+
+    return exponential(x), jax.lax.while_loop(goes_on, lambda state: (state[0] + 1, state[1] / 2), (0, jnp.exp(x)))[1] * t
+
+
+@jax.custom_jvp
+def of_a_series(x):
+    return jnp.exp(x)
+
+
+@of_a_series.defjvp
+def _added_up(primals, tangents):
     """Σ x^k/k!, added up while a term is more than an ulp of a sum that begins with 0: the first ratio is 1/0."""
     (x,), (t,) = primals, tangents
 
@@ -97,12 +113,13 @@ def _series(primals, tangents):
         total, term, k = state
         return total + term, term * x / (k + 1), k + 1
 
-    return exponential(x), jax.lax.while_loop(goes_on, add, (0.0 * x, 1.0 + 0.0 * x, 0.0))[0] * t
+    return of_a_series(x), jax.lax.while_loop(goes_on, add, (0.0 * x, 1.0 + 0.0 * x, 0.0))[0] * t
 
 
 def test_a_loop_that_no_precision_ends_has_no_value():
     with jax.enable_x64(True):
-        closed = jax.make_jaxpr(lambda x: jax.lax.while_loop(lambda v: v / (x - x) > 1, lambda v: v - 1, x))(1.5)
+        is_above = lambda x: jnp.sin(x) ** 2 + jnp.cos(x) ** 2 > 1  # noqa: E731
+        closed = jax.make_jaxpr(lambda x: jax.lax.while_loop(lambda v: is_above(v), lambda v: v - 1, x))(1.5)
     context = Context()
     (value,) = plan(closed, BALLS).run(context, exact(np.array(1.5)))
     assert context.unresolved
@@ -116,6 +133,12 @@ def test_a_derivative_by_such_a_loop_is_undecided_and_the_comparison_is_named():
     assert report.reference_is_right
     assert all("calls jax.grad itself" in note for note in report.notes)
     assert "the comparison `gt` at test_library.py" in line.reason
+
+
+def test_what_a_series_that_ends_in_time_leaves_out_is_no_mistake_of_the_reference():
+    report = verify(by_jax(of_a_series, domain=(intervals(0.5, 2),)))
+    assert report.reference_is_right
+    assert "takes the branch" in report.lines[0].reason  # |term|, which is positive throughout
 
 
 # Comparisons: of JAX's own function or of its user's, each at its place
