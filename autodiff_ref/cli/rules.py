@@ -227,7 +227,7 @@ def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds:
     for job in jobs:
         with redirect_stdout(sys.stderr):  # what a function prints while it is traced
             try:
-                found = judge_job(*job, options)
+                found = judge_job(*job, {**options, "seconds": seconds})
             except NotImplementedError as error:
                 found = failed((job[0], job[1].removeprefix(":")), str(error))
         yield job, found

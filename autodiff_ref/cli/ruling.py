@@ -20,7 +20,7 @@ def rules_command(
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs.")] = 0,
     every: Annotated[bool, typer.Option("--all", help="Also functions that meet no rule: JAX's own derivatives.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for a library.")] = 2,
-    seconds: Annotated[float, typer.Option(min=1, help="For one function of several.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Of processor time, for one function.")] = 20.0,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep finished rows in FILE, and do not judge those again.", show_default=False),

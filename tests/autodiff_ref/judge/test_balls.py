@@ -114,7 +114,8 @@ def test_balls_of_any_precision_share_the_exact_value(point, name):
     f = ENTRYWISE[name][0]
     coarse, fine = (evaluate(f, np.array(point), bits=bits)[0][()] for bits in (128, 512))
     assert coarse.overlaps(fine)
-    assert fine.rad() <= coarse.rad()
+    # a few bits above a tiny argument Arb is better than the precision asks for, and need not be better still with more
+    assert fine.rad() <= coarse.rad() or fine.rel_accuracy_bits() >= 500
 
 
 # What jumps
