@@ -125,7 +125,9 @@ def _accuracy(bench: Bench, inputs: Sequence[tuple[Input, Truth]]) -> list[str]:
     worst: tuple[float, Input, int] | None = None
     for given, truth in inputs:
         made = bench.differentiated(given.args) if truth.wrong else None
-        for k in truth.wrong if made is not None and made.value.meanings else ():
+        if made is None or not made.value.meanings:
+            continue
+        for k in truth.wrong:
             value = truth.entries[k].value
             share = 0.0 if value is None else share_of(truth.by_jax[k], value)
             if _is_accuracy(made, truth, k) and (worst is None or share > worst[0]):
