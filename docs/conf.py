@@ -9,6 +9,8 @@ from docutils import nodes
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from manual_grad import Domain  # noqa: E402 (after the path is set)
+
 project = "manual-grad"
 author = "the manual-grad authors"
 copyright = author
@@ -46,6 +48,11 @@ def _escape_arguments(app, what, name, obj, options, lines):
     lines[:] = [line.replace("*args", r"\*args") if "``" not in line else line for line in lines]
 
 
+def _skip_kinds(app, what, name, obj, skip, options):
+    """A kind of domain is documented by the function that makes it."""
+    return skip or (isinstance(obj, type) and issubclass(obj, Domain))
+
+
 def _mathml(display):
     def visit(self, node):
         made = latex2mathml.converter.convert(node.astext(), display=display)
@@ -59,3 +66,4 @@ def setup(app):
     """Sphinx's hook."""
     app.add_html_math_renderer("mathml", (_mathml("inline"), None), (_mathml("block"), None))
     app.connect("autodoc-process-docstring", _escape_arguments)
+    app.connect("autodoc-skip-member", _skip_kinds)

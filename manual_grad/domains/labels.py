@@ -26,7 +26,20 @@ from manual_grad.domains.domain import (
 )
 from manual_grad.domains.numbers import Between
 
-__all__ = ["bits", "classes", "constants", "integers", "one_hot", "signs"]
+__all__ = [
+    "Bits",
+    "Classes",
+    "Constants",
+    "Integers",
+    "OneHot",
+    "Signs",
+    "bits",
+    "classes",
+    "constants",
+    "integers",
+    "one_hot",
+    "signs",
+]
 
 
 class _TwoLabels(Entrywise):

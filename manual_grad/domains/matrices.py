@@ -23,7 +23,16 @@ from manual_grad.domains.domain import (
 )
 from manual_grad.domains.numbers import any_reals, moved_reals
 
-__all__ = ["correlations", "lower_triangular", "positive_definite", "symmetric"]
+__all__ = [
+    "Correlations",
+    "LowerTriangular",
+    "PositiveDefinite",
+    "Symmetric",
+    "correlations",
+    "lower_triangular",
+    "positive_definite",
+    "symmetric",
+]
 
 
 class _Square(Domain):

@@ -24,7 +24,7 @@ from manual_grad.domains.domain import (
 )
 from manual_grad.domains.grids import FAR, REALS, geometric
 
-__all__ = ["intervals", "nonnegatives", "positives", "reals"]
+__all__ = ["Intervals", "Nonnegatives", "Positives", "Reals", "intervals", "nonnegatives", "positives", "reals"]
 
 
 class _WithZeros(Entrywise):

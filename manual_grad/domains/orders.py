@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_grad.domains.domain import Dim, Domain, How, Simple, Source, Symbols, Values
 
-__all__ = ["permutations"]
+__all__ = ["Permutations", "permutations"]
 
 
 MOST_OUTCOMES = 24

@@ -13,7 +13,7 @@ import numpy as np
 from manual_grad.domains.domain import Dim, Domain, How, Simple, Source, Values, needs_an_axis
 from manual_grad.domains.vectors import BITS
 
-__all__ = ["orthogonal", "unit_vectors"]
+__all__ = ["Orthogonal", "UnitVectors", "orthogonal", "unit_vectors"]
 
 
 EXACT_FROM = 5

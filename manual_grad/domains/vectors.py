@@ -14,7 +14,7 @@ import numpy as np
 from manual_grad.domains.domain import Dim, Domain, How, Simple, Source, Symbols, Values, each, needs_an_axis, simpler_reals
 from manual_grad.domains.numbers import any_reals, moved_reals
 
-__all__ = ["simplex", "sorted_reals"]
+__all__ = ["Simplex", "SortedReals", "simplex", "sorted_reals"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import get_type_hints
 from manual_grad import domains
 from manual_grad.domains import Domain
 
-CONSTRUCTORS = {name: getattr(domains, name) for name in domains.__all__ if name not in ("Dim", "Domain")}
+CONSTRUCTORS = {name: getattr(domains, name) for name in domains.__all__ if name.islower()}
 
 KINDS: dict[str, Domain] = {
     f"{name} {k}" if k else name: example
