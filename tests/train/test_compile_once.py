@@ -168,7 +168,7 @@ def test_room_beyond_the_examples_adds_exactly_nothing(n, weights):
     random = np.random.default_rng(n)
     rows = [random.standard_normal((4, n)), np.where(random.random((1, n)) < 0.5, -1, 1)]
     table = np.concatenate(rows + ([random.uniform(0.5, 1.5, (1, n))] if weights else [])).astype(np.float32)
-    recipe, found = Recipe(sgd(0.5, 0.9), block=32), []
+    recipe, found = Recipe(sgd(0.5, 0.9), block=64), []  # wider than 33 examples: what is beyond them is in the window
     another = 128 if kernels.accelerated() else 300  # a GPU adds up in the order that suits the width
     for room, filled in ((128, 0.0), (128, np.nan), (128, np.inf), (another, 1e30)):
         wide = np.full((len(table), room), filled, np.float32)
