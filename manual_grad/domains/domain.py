@@ -223,7 +223,7 @@ class Domain(ABC):
 
     @abstractmethod
     def draw(self, how: How, source: Source) -> Values:
-        """Elements of the domain, one an input: an array (inputs, …). Short dyadic numbers, exact in float32, where possible."""
+        """Elements, one an input: an array (inputs, …). Short dyadic numbers, which float32 holds, where possible."""
 
     @abstractmethod
     def contains(self, x: Values) -> bool:
