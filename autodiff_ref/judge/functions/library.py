@@ -11,7 +11,7 @@ import flint
 from flint import arb
 from jax.scipy import special
 
-from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO, monotone
+from autodiff_ref.judge.functions.enclosing import NAN, ONE, ZERO, by_slope, monotone
 from autodiff_ref.judge.functions.gamma import lgamma
 from autodiff_ref.judge.functions.row import BELOW_0_TOO, MODERATE, Called, Function, Mpf, Spelled
 
@@ -51,6 +51,14 @@ def _erfcx(x: arb) -> arb:
 
 def _ndtri(p: arb) -> arb:
     return -arb(2).sqrt() * (2 * p).erfcinv() if p > 0 and p < 1 else NAN
+
+
+def _erfcinv(y: arb) -> arb:
+    return y.erfcinv() if y > 0 and y < 2 else NAN
+
+
+def _dawsn(x: arb) -> arb:
+    return arb.pi().sqrt() / 2 * (-x * x).exp() * x.erfi()
 
 
 def _spence(x: arb) -> arb:
@@ -163,6 +171,12 @@ LIBRARY = (
              library=(Spelled(special.ndtri, frozenset({"scan", "log", "sqrt"})), Called("custom_jvp_call", "_ndtri"))),
     Function("erfcx", monotone(_erfcx, -1), mpmath="mp.exp(x * x) * mp.erfc(x)", slope="2*x*y - 2 / sqrt(pi())",
              around=(BELOW_0_TOO,), largest=16.0, library=(Called("custom_jvp_call", "_erfcx"),)),
+    Function("erfcinv", monotone(_erfcinv, -1), mpmath="mp.erfinv(1 - x)", where="0 < x < 2",
+             slope="-sqrt(pi()) / 2 * exp(y**2)", around=((1.0, 0.25, 1.875, 0.0, 2.0),), largest=1.0, library=(Called("custom_jvp_call", "_erfcinv"),)),
+    # Dawson's integral: e^−x² ∫₀ˣ e^t² dt
+    Function("dawsn", by_slope(_dawsn, lambda x: 1 - 2 * x * _dawsn(x), steepest=1.0),
+             mpmath="mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)", slope="1 - 2*x*y",
+             around=(BELOW_0_TOO,), largest=4.0, library=(Called("custom_jvp_call", "_dawsn"),)),
     Function("spence", monotone(_spence, -1), mpmath="mp.polylog(2, 1 - x).real if x > 0 else mp.zeta(2)", where="x >= 0",
              slope="log(x) / (1 - x)", around=(BELOW_0_TOO,), largest=16.0,
              library=(Spelled(special.spence, frozenset({"argmax", "cumsum"})),)),

@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, Any] = {
     "expm": lambda x: linalg.expm(x[..., None, None] * np.array([[1.0, 2.0], [-3.0, 0.5]])),
     "frexp": lambda x: jnp.frexp(x * 1.125)[0],
     "ldexp": lambda x: jnp.ldexp(x, np.array(3)),
+    **{name: getattr(special, name) for name in ("erfcinv", "dawsn") if hasattr(special, name)},  # from jax 0.12 on
 }
 
 
@@ -63,7 +64,8 @@ def compare(f: Any, *args: Any) -> None:
 
 
 def test_every_meaning_is_among_them() -> None:
-    assert set(FUNCTIONS) == NAMES
+    assert NAMES - set(FUNCTIONS) == {name for name in ("erfcinv", "dawsn") if not hasattr(special, name)}
+    assert set(FUNCTIONS) <= NAMES
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
