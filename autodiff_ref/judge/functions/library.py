@@ -172,7 +172,8 @@ LIBRARY = (
     Function("erfcx", monotone(_erfcx, -1), mpmath="mp.exp(x * x) * mp.erfc(x)", slope="2*x*y - 2 / sqrt(pi())",
              around=(BELOW_0_TOO,), largest=16.0, library=(Called("custom_jvp_call", "_erfcx"),)),
     Function("erfcinv", monotone(_erfcinv, -1), mpmath="mp.erfinv(1 - x)", where="0 < x < 2",
-             slope="-sqrt(pi()) / 2 * exp(y**2)", around=((1.0, 0.25, 1.875, 0.0, 2.0),), largest=1.0, library=(Called("custom_jvp_call", "_erfcinv"),)),
+             slope="-sqrt(pi()) / 2 * exp(y**2)", around=((1.0, 0.25, 1.875, 0.0, 2.0),), largest=1.0,
+             library=(Called("custom_jvp_call", "_erfcinv"),)),
     # Dawson's integral: e^−x² ∫₀ˣ e^t² dt
     Function("dawsn", by_slope(_dawsn, lambda x: 1 - 2 * x * _dawsn(x), steepest=1.0),
              mpmath="mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)", slope="1 - 2*x*y",
