@@ -151,13 +151,19 @@ class _Search:
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
-        large = max((math.frexp(x)[1] for part in point for x in part if abs(x) >= _LARGE), default=0)
-        self.more = 2 * large
-        """bits that large numbers take"""
-        small = [min(2.0 ** (math.frexp(x)[1] - 1), 1.0) if x else 1.0 for part in point for x in part]
-        self.scale = [math.ldexp(x, -large) for x in small]
+        exponents = [math.frexp(x)[1] for part in point for x in part if x]
+        large = max((e for e in exponents if 2.0**e > _LARGE), default=0)
+        tiny = max((-e for e in exponents if 2.0**e < 1 / _LARGE), default=0)
+        self.more = 2 * large + tiny
+        """bits that large and tiny numbers take"""
+        own = [
+            math.ldexp(1.0, min(math.frexp(x)[1] - 1, -tiny)) if x else math.ldexp(1.0, -tiny)
+            for part in point
+            for x in part
+        ]
+        self.scale = [math.ldexp(x, -large) for x in own]
         """Steps are relative to small numbers, so that 1e-9 is not left behind, and to 1 for others: ⌊x⌋ steps by 1. Beside
-        a large number all are so much smaller: ⌊10³⁰/x⌋ has many steps near 1."""
+        a large or a tiny number all are so much smaller: ⌊10³⁰/x⌋ and ⌊x/10⁻³⁰⌋ have many steps near 1."""
         self.open = set[int]()
         """outputs that hang on a comparison which no precision resolves"""
         self.confirmed = np.zeros((self.n_out, self.n_in), dtype=bool)
