@@ -151,13 +151,17 @@ class _Search:
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
-        large = max((math.frexp(x)[1] for part in point for x in part if abs(x) >= _LARGE), default=0)
-        self.more = 2 * large
-        """bits that large numbers take"""
-        small = [min(2.0 ** (math.frexp(x)[1] - 1), 1.0) if x else 1.0 for part in point for x in part]
-        self.scale = [math.ldexp(x, -large) for x in small]
+        exponents = [math.frexp(x)[1] for part in point for x in part if x]
+        large = max((e for e in exponents if 2.0**e > _LARGE), default=0)
+        tiny = max((-e for e in exponents if 2.0**e < 1 / _LARGE), default=0)
+        self.more = 2 * (large + tiny)
+        """bits that large and tiny numbers take"""
+        self.unit = arb(2) ** -(large + tiny)
+        self.scale = [
+            math.ldexp(1.0, max(min(math.frexp(x)[1] - 1, 0), -1000)) if x else 1.0 for part in point for x in part
+        ]
         """Steps are relative to small numbers, so that 1e-9 is not left behind, and to 1 for others: ⌊x⌋ steps by 1. Beside
-        a large number all are so much smaller: ⌊10³⁰/x⌋ has many steps near 1."""
+        a large or a tiny number all are so much smaller, by `unit`: ⌊10³⁰/x⌋ and ⌊x/10⁻³⁰⌋ have many steps near 1."""
         self.open = set[int]()
         """outputs that hang on a comparison which no precision resolves"""
         self.confirmed = np.zeros((self.n_out, self.n_in), dtype=bool)
@@ -253,7 +257,7 @@ class _Search:
         with precision(_BITS + self.more):
             quotients: list[list[arb]] = []
             for bits in _STEPS:
-                step = arb(2) ** -bits
+                step = self.unit * arb(2) ** -bits
                 moved = self._value(direction, step)
                 quotients.append([(there - here) / step for there, here in zip(moved, self._centre, strict=True)])
             return [_limit(coarse, fine) for coarse, fine in zip(*quotients, strict=True)]
@@ -277,7 +281,7 @@ class _Search:
         steps, bits = _QUICK
         direction = self._direction(0, np.ones(self.n_in, dtype=bool))
         with precision(bits + self.more):
-            step = arb(2) ** -steps
+            step = self.unit * arb(2) ** -steps
             ends = [self._value(direction, step), self._value(direction, -step)]
             for i, (up, down) in enumerate(zip(*ends, strict=True)):
                 expected, scale = self._along(at.values, i, direction)
@@ -291,7 +295,7 @@ class _Search:
     def _where_smooth(self, at: Evaluation) -> Truth | None:
         """What central quotients say, where those from both sides agree along each entry and along all; None elsewhere."""
         steps, bits = _QUICK
-        step, everywhere = arb(2) ** -steps, np.ones(self.n_in, dtype=bool)
+        step, everywhere = self.unit * arb(2) ** -steps, np.ones(self.n_in, dtype=bool)
         if self.n_in > MOST_ENTRIES:
             return None
         with precision(bits + self.more):

@@ -97,7 +97,7 @@ def _examined(
     if any(entry.kind == "WRONG" for entry in made):
         _left_open_by_constants(subject, truth, leaves, main, made)
     if any(entry.kind == "WRONG" for entry in made):
-        _settled_by_floats(subject, truth, leaves, made, allowed)
+        _settled_by_floats(subject, truth, leaves, made)
     for mode in modes:
         if mode != main:
             _beside(subject, truth, leaves, mode, made, allowed)
@@ -301,24 +301,18 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), old.true, gap, "in float64", old.order)
 
 
-def _settled_by_floats(
-    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], allowed: float
-) -> None:
+def _settled_by_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
     """Takes back what balls make of JAX's derivative, where they do not compute what JAX does.
 
     A sum that is added up until its terms are small ends elsewhere in balls; where float64 has the true value, that is what
-    JAX says. And beside larger entries a difference far below their rounding is no mistake.
+    JAX says.
     """
     values = subject.floats(leaves)
-    known = [truth.entries[k].value if truth.entries else None for k in range(len(made))]
-    largest = max((float(abs(v).mid()) for v in known if v is not None and v.is_finite()), default=0.0)
+    if values is None or len(values) != len(made):
+        return
     for k, old in enumerate(made):
-        value = known[k]
-        if old.kind != "WRONG" or value is None:
-            continue
-        if bool(abs(truth.by_jax[k] - value) <= max(allowed, ULP) * largest):
-            made[k] = replace(old, kind="within")
-        elif values is not None and len(values) == len(made) and old.gap > SETTLED:
+        value = truth.entries[k].value if truth.entries else None
+        if old.kind == "WRONG" and value is not None and old.gap > SETTLED:
             got, wanted = float(values[k]), float(value)
             gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
             if math.isfinite(gap) and gap < old.gap * SETTLED:

@@ -81,7 +81,7 @@ class Run:
         """the first input, and what was prepared for it"""
         self.inputs = 0
         self.compiled: dict[Any, Any] = {}
-        self.handed: dict[tuple[int, int, tuple[bytes, ...]], list[Entry]] = {}
+        self.handed: dict[tuple[int, int, bool, tuple[bytes, ...]], list[Entry]] = {}
         """what was found of a rule within, by the arguments that it received: at several inputs of f these are the same"""
         self.wrong = Counter[tuple[int, int]]()
         """inputs at which the whole or a rule within is wrong, by order"""
@@ -152,17 +152,23 @@ class Run:
                 ),
             )
             return
+        floats = True
         if made.whole is not None and self._is_open(WHOLE, order, only):
             name = made.whole_named.name if made.whole_named else label_of(self.f)
-            yield WHOLE, examine(made.whole, leaves, name, order=order, allowed=self.allowed)
+            entries = examine(made.whole, leaves, name, order=order, allowed=self.allowed)
+            yield WHOLE, entries
+            # what f as a whole keeps in float64 is not lost by a rule within
+            floats = not all(entry.kind in ("right", "within", "kink") for entry in entries)
         for k, (call, alone) in enumerate(made.calls):
             if self._is_open(k, order, only):
                 received = _received(call, leaves)
                 if received is None:
                     continue
-                handed = k, order, tuple(x.tobytes() for x in received)
+                handed = k, order, floats, tuple(x.tobytes() for x in received)
                 if handed not in self.handed:
-                    self.handed[handed] = examine(alone, received, call.named.name, order=order, allowed=self.allowed)
+                    self.handed[handed] = examine(
+                        alone, received, call.named.name, order=order, allowed=self.allowed, floats=floats
+                    )
                 yield k, self.handed[handed]
 
     def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:

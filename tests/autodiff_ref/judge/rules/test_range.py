@@ -118,3 +118,22 @@ def test_a_derivative_that_is_right_up_to_rounding_may_be_lost_all_the_same(x):
     """0.1 is no 1/10: JAX's derivative is within an ulp as a real function, and NaN in float64."""
     rule = ruled(lambda x: jax.nn.softplus(x) / 10, lambda x: (0.1 * jnp.exp(x) / (1 + jnp.exp(x)),))
     assert judge_rule(rule, at=[x]).verdict == "NaN"
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.integers(40, 60), st.sampled_from([2.0, -1.0, 1 + 1e-9]))
+def test_a_mistake_beside_a_far_larger_derivative_is_one(k, factor):
+    slope = 2.0**k
+
+    def plane(x, y):
+        return slope * x + y
+
+    assert judge_rule(ruled(plane, lambda x, y: (slope, 1.0)), at=[(0.5, 0.25)]).verdict == "right"
+    assert judge_rule(ruled(plane, lambda x, y: (slope, factor)), at=[(0.5, 0.25)]).verdict == "WRONG"
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.integers(30, 250).map(lambda k: 10.0**-k), st.sampled_from([0.0, 1.0, -2.5]))
+def test_steps_beside_tiny_numbers_are_as_small_as_these(width, x):
+    """⌊x/w⌋ has a slope of 0, or jumps, however many of its steps lie near x."""
+    assert judge_rule(jnp.floor_divide, at=[(x, width)]).ok
