@@ -42,7 +42,7 @@ _BITS = 2400
 _CONSTANTS = 1e-6
 """JAX's constants are rounded (2/√π is a float). They explain a difference only while they leave so much of a value open."""
 
-_LARGE = 2.0**40
+_LARGE_EXPONENT = 40
 """Up to here no step of a quotient is seen by what a program compares"""
 
 _TINY = arb(2) ** -1022
@@ -152,8 +152,8 @@ class _Search:
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
         exponents = [math.frexp(x)[1] for part in point for x in part if x]
-        large = max((e for e in exponents if 2.0**e > _LARGE), default=0)
-        tiny = max((-e for e in exponents if 2.0**e < 1 / _LARGE), default=0)
+        large = max((e for e in exponents if e > _LARGE_EXPONENT), default=0)
+        tiny = max((-e for e in exponents if e < -_LARGE_EXPONENT), default=0)
         self.more = 2 * (large + tiny)
         """bits that large and tiny numbers take"""
         self.unit = arb(2) ** -(large + tiny)
