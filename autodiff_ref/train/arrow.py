@@ -87,9 +87,9 @@ class Parquet:
             parquet: ModuleType = importlib.import_module("pyarrow.parquet")
         except ModuleNotFoundError as missing:
             raise ModuleNotFoundError(f"{path}: Parquet needs pyarrow: pip install 'manual-grad[train]'") from missing
-        self.path = path
+        self.path, self._open = path, parquet.ParquetFile
         try:
-            self._file = parquet.ParquetFile(path)
+            self._file = self._open(path)
             self.header = [str(name) for name in self._file.schema_arrow.names]
         except Exception as error:  # of arrow, many kinds
             raise ValueError(f"{path}: not a Parquet file, or damaged ({type(error).__name__})") from None
@@ -121,10 +121,11 @@ class Parquet:
         return np.array([value for part in parts for value in part.column(0).to_pylist()])
 
     def _parts(self, group: int, names: Sequence[str], rows: int) -> Iterator[Any]:
-        try:
-            yield from self._file.iter_batches(batch_size=rows, row_groups=[group], columns=list(names))
+        try:  # a reader of its own: one reader's cache does not serve two reads at a time
+            reader = self._open(self.path, metadata=self._file.metadata)
+            yield from reader.iter_batches(batch_size=rows, row_groups=[group], columns=list(names))
         except Exception as error:  # of arrow, many kinds
-            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
+            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__}: {error})") from None
 
     def read(self, names: Sequence[str], label: str | None) -> tuple[dict[str, Raw], np.ndarray | None]:
         """The columns of these names, and the labels.
@@ -136,7 +137,7 @@ class Parquet:
         try:
             table = self._file.read(columns=[*names, *([] if label is None else [label])])
         except Exception as error:  # of arrow, many kinds
-            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
+            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__}: {error})") from None
         raw: dict[str, Raw] = {}
         for name in names:
             column = table.column(name)

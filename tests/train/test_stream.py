@@ -1,5 +1,7 @@
 """Training from a source that is read again for every epoch: the same examples, the same moments, a bounded window."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
 from autodiff_ref.train import Arrays, Source, fit, members, source_of, sources, stream
+from autodiff_ref.train.arrow import Parquet
 from autodiff_ref.train.members import available
 from autodiff_ref.train.prepare import Scaling, scaling_of
 
@@ -320,3 +323,17 @@ def test_what_is_available_is_what_a_container_allows(tmp_path):
     (group / "memory.max").write_text("3000\n")
     assert available(tmp_path) == 2000
     assert available(tmp_path / "elsewhere") > 1 << 20
+
+
+def test_a_parquet_file_is_read_by_several_threads_at_once(files, sorted_examples):
+    table = Parquet(files[1])
+    names = [f"f{k}" for k in range(4)]
+
+    def read(group):
+        return np.concatenate(list(table.numbers(group, names, 7))), table.labels(group, "label")
+
+    with ThreadPoolExecutor(8) as threads:
+        for group, (x, labels) in zip([*range(7)] * 20, threads.map(read, [*range(7)] * 20), strict=True):
+            rows = slice(32 * group, 32 * group + 32)
+            np.testing.assert_array_equal(x, sorted_examples[0][rows])
+            assert labels.tolist() == sorted_examples[1][rows].tolist()
