@@ -43,18 +43,14 @@ def check_reference(bench: Bench) -> None:
         if truth.wrong and not truth.tied:
             made = bench.differentiated(given.args)
             beyond = tuple(k for k in truth.wrong if not _is_accuracy(made, truth, k))
-            found = made.wrong(replace(truth, wrong=beyond), given.args)
-            if found is not None:
-                bench.wrong.setdefault(found.name, found)
+            bench.note_wrong(made, replace(truth, wrong=beyond), given.args)
         elif not truth.confirmed and name not in bench.checked:
             bench.unchecked.setdefault(name, "at a kink, or undefined, at the inputs tried")
     for call, args in _functions_handed_to_nabla(bench):
         made, truth, at = bench.derivative(call, args)
         if made is None or truth is None or at is None:
             continue
-        found = made.wrong(truth, at)
-        if found is not None:
-            bench.wrong.setdefault(found.name, found)
+        bench.note_wrong(made, truth, at)
         if truth.confirmed or truth.wrong:
             bench.checked.setdefault(made.name)
         else:

@@ -262,12 +262,16 @@ class Bench:
             differentiated, truth, at = self.derivative(call, args)
             if differentiated is None or truth is None or at is None:
                 continue
-            wrong = differentiated.wrong(truth, at)
-            if wrong is not None:
-                self.wrong.setdefault(wrong.name, wrong)
+            self.note_wrong(differentiated, truth, at)
             if not truth.confirmed:
                 return Comparison("kink" if truth.tied else "undefined", tied=True)
         return found
+
+    def note_wrong(self, made: Differentiated, truth: Truth, args: Arguments) -> None:
+        """Notes a function that JAX differentiates wrongly at an input, if it does."""
+        wrong = made.wrong(truth, args)
+        if wrong is not None:
+            self.wrong.setdefault(wrong.name, wrong)
 
     def _is_rounding_of_the_input(self, ours: Traced, theirs: Traced, args: Arguments, component: int) -> bool:
         """Whether an entry differs by no more than an input does that is in its domain up to rounding alone."""

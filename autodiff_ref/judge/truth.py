@@ -151,15 +151,13 @@ class _Search:
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
         self.place = _places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
-        exponents = [math.frexp(x)[1] for part in point for x in part if x]
+        exponents = [math.frexp(x)[1] if x else 1 for part in point for x in part]
         large = max((e for e in exponents if e > _LARGE_EXPONENT), default=0)
         tiny = max((-e for e in exponents if e < -_LARGE_EXPONENT), default=0)
         self.more = 2 * (large + tiny)
         """bits that large and tiny numbers take"""
         self.unit = arb(2) ** -(large + tiny)
-        self.scale = [
-            math.ldexp(1.0, max(min(math.frexp(x)[1] - 1, 0), -1000)) if x else 1.0 for part in point for x in part
-        ]
+        self.scale = [math.ldexp(1.0, max(min(e - 1, 0), -1000)) for e in exponents]
         """Steps are relative to small numbers, so that 1e-9 is not left behind, and to 1 for others: ⌊x⌋ steps by 1. Beside
         a large or a tiny number all are so much smaller, by `unit`: ⌊10³⁰/x⌋ and ⌊x/10⁻³⁰⌋ have many steps near 1."""
         self.open = set[int]()

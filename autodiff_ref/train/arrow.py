@@ -125,7 +125,7 @@ class Parquet:
             reader = self._open(self.path, metadata=self._file.metadata)
             yield from reader.iter_batches(batch_size=rows, row_groups=[group], columns=list(names))
         except Exception as error:  # of arrow, many kinds
-            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__}: {error})") from None
+            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
 
     def read(self, names: Sequence[str], label: str | None) -> tuple[dict[str, Raw], np.ndarray | None]:
         """The columns of these names, and the labels.
@@ -137,7 +137,7 @@ class Parquet:
         try:
             table = self._file.read(columns=[*names, *([] if label is None else [label])])
         except Exception as error:  # of arrow, many kinds
-            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__}: {error})") from None
+            raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
         raw: dict[str, Raw] = {}
         for name in names:
             column = table.column(name)

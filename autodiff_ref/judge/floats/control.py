@@ -33,7 +33,6 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
 
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = While.of(subplan, equation)
-
     steps = len(made.goes_on.steps) + len(made.body.steps)
 
     def step(context: Context, *operands: Held) -> list[Held]:

@@ -9,11 +9,9 @@ these are looked up among those of the plan, which holds equal ones once. What J
 program is neither, and stays what it is: the derivative of the approximation.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Protocol
 
 import jax
@@ -25,9 +23,8 @@ from numpy.typing import ArrayLike
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions import row as rows
 from autodiff_ref.judge.program.plans import Arithmetic, Equation, Operand, PlannedStep, Rule, aval_of
+from autodiff_ref.judge.program.standins import is_program_of, looked_up
 from autodiff_ref.trees import Function
-
-_LIBRARY = Path(jax.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -100,41 +97,22 @@ def with_meanings(eqns: Iterable[core.JaxprEqn], rules: Mapping[str, Rule]) -> I
 
 
 def _called(eqn: core.JaxprEqn) -> Called | None:
-    inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
-    name, file = _name_and_file(eqn, inner)
-    called = CALLED.get((eqn.primitive.name, name))
+    called = looked_up(eqn, CALLED)
     if called is None or len(eqn.outvars) != called.results or len(eqn.invars) < called.operands:
         return None
-    if _LIBRARY not in Path(file).parents:
-        return None
     if called.function is not None:
-        return called if _holds(eqn, inner, called) else None
+        return called if _holds(eqn, called) else None
     # functions of arrays of one shape and of single numbers: what else there is, vmap may have made of arrays of any shapes
     shape = aval_of(eqn.outvars[0]).shape
     return called if all(aval_of(atom).shape in ((), shape) for atom in eqn.invars[-called.operands :]) else None
 
 
-def _name_and_file(eqn: core.JaxprEqn, inner: object) -> tuple[str, str]:
-    """What is called, and where it is defined."""
-    made = eqn.params.get("_prim")
-    if made is not None:
-        return type(made).__name__, sys.modules[type(made).__module__].__file__ or ""
-    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    return (info.func_name, info.func_filename or "") if info else ("", "")
-
-
-def _holds(eqn: core.JaxprEqn, inner: object, called: Called) -> bool:
+def _holds(eqn: core.JaxprEqn, called: Called) -> bool:
     """Whether what is called is the function itself, and not what became of it by differentiating or mapping it."""
     shape = aval_of(eqn.outvars[0]).shape
     if called.function is None or len(eqn.invars) != called.operands or (not shape and called.name == "bessel_jn"):
         return False
-    with jax.enable_x64(True):
-        operands = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
-        try:
-            known = jax.make_jaxpr(called.function(shape))(*operands).jaxpr.eqns[-1].params.get("jaxpr")
-        except (TypeError, ValueError):  # what became of it takes other operands
-            return False
-    return str(known) == str(inner)
+    return is_program_of(eqn, called.function(shape))
 
 
 # Equations

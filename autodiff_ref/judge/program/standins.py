@@ -1,9 +1,10 @@
 """What JAX computes by tricks on bits, for the sake of the last digit, as the real function that it stands for."""
 
 import inspect
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +23,10 @@ def _entropy(p: jax.Array, q: jax.Array, of_positive: jax.Array, of_zero: jax.Ar
 
 
 def _kl_div(p: jax.Array, q: jax.Array) -> jax.Array:
-    return _entropy(p, q, _log_of_quotient(p, q) - p + q, q)
+    return _entropy(p, q, _positive_entropy(p, q) - p + q, q)
 
 
-def _log_of_quotient(p: jax.Array, q: jax.Array) -> jax.Array:
+def _positive_entropy(p: jax.Array, q: jax.Array) -> jax.Array:
     """p log(p/q), where both are positive."""
     positive = (p > 0) & (q > 0)
     p, q = jnp.where(positive, p, 1.0), jnp.where(positive, q, 1.0)
@@ -40,7 +41,7 @@ _MEANT: dict[tuple[str, str], dict[Function | None, Function]] = {
     ("custom_jvp_call", "_erfcx_grad"): {None: lambda x, y: 2 * x * y - 2 / jnp.sqrt(jnp.pi)},
     ("custom_jvp_call", "_rel_entr"): {
         jax.scipy.special.kl_div: _kl_div,
-        jax.scipy.special.rel_entr: lambda p, q: _entropy(p, q, _log_of_quotient(p, q), jnp.zeros_like(q)),
+        jax.scipy.special.rel_entr: lambda p, q: _entropy(p, q, _positive_entropy(p, q), jnp.zeros_like(q)),
     },
 }
 """By the call and the name that JAX's own function has, the real function that it computes; where one name serves several
@@ -52,14 +53,40 @@ p log(p/q), jax 0.12 has two series near p = q.
 """
 
 
+Calls = TypeVar("Calls")
+
+
+def looked_up(eqn: core.JaxprEqn, calls: Mapping[tuple[str, str], Calls]) -> Calls | None:
+    """What a table, by the primitive that calls and the name of what is called, has for a call of JAX's own function."""
+    made = eqn.params.get("_prim")  # of jax 0.12
+    info = getattr(getattr(_body(eqn), "jaxpr", _body(eqn)), "debug_info", None)
+    name = type(made).__name__ if made is not None else info.func_name if info is not None else ""
+    found = calls.get((eqn.primitive.name, name))
+    if found is None:
+        return None
+    file = sys.modules[type(made).__module__].__file__ if info is None else info.func_filename
+    return found if _LIBRARY in Path(file or "").parents else None
+
+
+def is_program_of(eqn: core.JaxprEqn, function: Function) -> bool:
+    """Whether what an equation calls is what a function of JAX's calls at the same shapes."""
+    with jax.enable_x64(True):
+        operands = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
+        try:
+            known = jax.make_jaxpr(function)(*operands).jaxpr.eqns[-1]
+        except (TypeError, ValueError):  # it takes other operands
+            return False
+    return str(_body(known)) == str(_body(eqn))
+
+
+def _body(eqn: core.JaxprEqn) -> Any:
+    return eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
+
+
 def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
     """The jaxpr of the real function that a call to one of JAX's own functions computes; None for every other call."""
-    inner = eqn.params.get("call_jaxpr") or eqn.params.get("jaxpr")
-    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
-    served = {} if info is None else _MEANT.get((eqn.primitive.name, info.func_name), {})
-    if info is None or not served or _LIBRARY not in Path(info.func_filename or "").parents:
-        return None
-    meant = next((meant for of, meant in served.items() if of is None or _is_program_of(of, inner, eqn)), None)
+    served = looked_up(eqn, _MEANT) or {}
+    meant = next((meant for of, meant in served.items() if of is None or is_program_of(eqn, of)), None)
     if meant is None:
         return None
     n = len(inspect.signature(meant).parameters)
@@ -68,14 +95,6 @@ def meant_by(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
         return None  # the same function, differentiated; a differentiated question has the tangents behind its operands
     with jax.enable_x64(True):
         return jax.make_jaxpr(lambda *xs: meant(*xs[:n]))(*[var.aval for var in eqn.invars])
-
-
-def _is_program_of(function: Function, called: object, eqn: core.JaxprEqn) -> bool:
-    """Whether what an equation calls is what a function of JAX's calls."""
-    with jax.enable_x64(True):
-        operands = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
-        known = jax.make_jaxpr(function)(*operands).jaxpr.eqns[-1].params
-    return str(known.get("call_jaxpr")) == str(called)
 
 
 def settled(eqn: core.JaxprEqn) -> dict[str, Any]:

@@ -102,6 +102,13 @@ class Preparation:
         given = jax.tree.leaves(args)
         return {k: np.asarray(given[k]) for k, leaf in enumerate(leaves) if isinstance(leaf, Constants)}
 
+    def flat(self, args: Args) -> Callable[..., list[Any]]:
+        """f as a function of the leaves of its arguments; those whose domain is one value stay as they are in `args`."""
+        structure, fixed = jax.tree.structure(args), self.fixed(args)
+        return lambda *xs: jax.tree.leaves(
+            self.f(*jax.tree.unflatten(structure, [fixed.get(k, x) for k, x in enumerate(xs)]))
+        )
+
     def constant_leaves(self, args: Args) -> tuple[int, ...]:
         """Leaves that no derivative is asked by: whole numbers, labels and constants."""
         leaves = jax.tree.leaves(args)
@@ -120,14 +127,8 @@ class Preparation:
         if not by:
             raise ValueError(f"{label_of(self.f)}: none of its arguments is a real number to differentiate by")
 
-        fixed = self.fixed(args)
-
-        def flat(*xs: Any) -> list[Any]:
-            given = [fixed.get(k, x) for k, x in enumerate(xs)]
-            return jax.tree.leaves(self.f(*jax.tree.unflatten(structure, given)))
-
         with jax.enable_x64(True):
-            closed = jax.make_jaxpr(flat)(*leaves)
+            closed = jax.make_jaxpr(self.flat(args))(*leaves)
         traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
         made = Prepared(structure, names, None, None, [], [], closed.jaxpr)
         whose = label_of(self.f)

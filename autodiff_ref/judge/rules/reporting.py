@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -118,14 +117,9 @@ def _keeps(run: Run) -> Iterator[Finding]:
     if not kept or run.first is None or run.solves is not None:
         return
     args, made = run.first
-    structure = jax.tree.structure(args)
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
-    held, fixed = run.preparation.constant_leaves(args), run.preparation.fixed(args)
-
-    def flat(*xs: Any) -> list[Any]:
-        return jax.tree.leaves(run.f(*jax.tree.unflatten(structure, [fixed.get(k, x) for k, x in enumerate(xs)])))
-
-    why = residual_mistake(flat, leaves, [k for k in range(len(leaves)) if k not in held])
+    held = run.preparation.constant_leaves(args)
+    why = residual_mistake(run.preparation.flat(args), leaves, [k for k in range(len(leaves)) if k not in held])
     if why:
         names = ", ".join(dict.fromkeys(rule.name for rule in kept))
         yield Finding("residuals", names, kept[0].place, "", readable(args, made.names), "", "", 0.0, why, 1)
@@ -150,7 +144,6 @@ def _kinks(entries: Sequence[Entry]) -> Iterator[str]:
 def _shrunk(run: Run, worst: Judged) -> Judged:
     """The same finding at a simpler input."""
     best = worst
-
     if run.domain is None or run.solves is not None:
         return worst
     tries = 0

@@ -1,5 +1,6 @@
 """The sweep: lines in floats at thousands of inputs, each value with its rounding bound; what is beyond is for the balls."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
@@ -69,7 +70,7 @@ class Sweep:
         self._ties: dict[tuple[str, int], Array] = {}
         self._holds: dict[tuple[str, int], Array] = {}
         self._seed, self.generations = seed, 0
-        self._loops_may_take = budget if count is None else None
+        self._loops_may_take = budget if count is None else math.inf
         self.seconds = 0.0
         """that comparisons took, with what balls said of suspects"""
         size, number = self._measures(budget, count)
@@ -104,7 +105,7 @@ class Sweep:
     def _leave_out_after(self, k: int) -> None:
         """Leaves out further batches and the climb, where `while` loops used up the budget; one of each shape stays."""
         looped = sum(program.looped for program in self._programs.values())
-        if self._loops_may_take is not None and looped > self._loops_may_take:
+        if looped > self._loops_may_take:
             del self.batches[max(k + 1, number_of_shapes(self.derivation)) :]
             self.generations = 0
 

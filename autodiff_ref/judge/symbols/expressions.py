@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsInt
+from typing import TYPE_CHECKING, NoReturn, SupportsInt
 
 import jax
 import numpy as np
@@ -228,16 +228,10 @@ class Node:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __bool__(self) -> bool:
+    def _decides(self, *_: object) -> NoReturn:
         raise NotSymbolicError("it branches on what depends on real numbers or labels")
 
-    def __int__(self) -> int:
-        raise NotSymbolicError("it branches on what depends on real numbers or labels")
-
-    def __lt__(self, _: object) -> bool:
-        raise NotSymbolicError("it branches on what depends on real numbers or labels")
-
-    __le__ = __gt__ = __ge__ = __lt__
+    __bool__ = __int__ = __lt__ = __le__ = __gt__ = __ge__ = _decides
 
 
 @dataclass
