@@ -16,6 +16,9 @@ from manual_grad.derivation import label_of
 
 MOST_LINES = 60
 
+UNOPTIMIZED: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
+"""compiles in two thirds of the time, as what runs once should"""
+
 _BINARY = {"add": "+", "add_any": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
            "eq": "==", "ne": "!=", "pow": "**"}  # fmt: skip
 _WRITTEN = {"neg": "-({})", "sign": "mp.sign({})", "square": "({})**2", "and": "({} and {})", "or": "({} or {})",
@@ -61,15 +64,14 @@ def reproducer(f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str
 
 def in_floats(f: Callable[..., Any], args: tuple[Any, ...], by: Sequence[int], k: int) -> str:
     """Entry k of JAX's Jacobian by some leaves of the arguments, in float64 and in float32; empty where it raises."""
-    structure = jax.tree.structure(args)
+    leaves, structure = jax.tree.flatten(args)
+    jacobian = jax.jacrev(lambda *xs: jax.tree.leaves(f(*jax.tree.unflatten(structure, xs))), tuple(by))
     said = list[str]()
     for dtype in (np.float64, np.float32):
-        leaves = [np.asarray(x) for x in jax.tree.leaves(args)]
         with jax.enable_x64(dtype is np.float64), np.errstate(all="ignore"):
-            given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in leaves]
-            try:
-                at = [jax.numpy.asarray(x) for x in given]
-                made = jax.jacrev(lambda *xs: jax.tree.leaves(f(*jax.tree.unflatten(structure, xs))), tuple(by))(*at)
+            given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in map(np.asarray, leaves)]
+            try:  # one program: step by step each step is compiled
+                made = jax.jit(jacobian, compiler_options=UNOPTIMIZED)(*given)
                 value = np.concatenate([np.ravel(x) for x in jax.tree.leaves(made)])[k]
             except Exception:  # it has no reverse mode, or none in this precision
                 continue
