@@ -575,3 +575,19 @@ def test_what_rounded_coefficients_leave_open_is_no_mistake(coefficient):
     assert judge_rule(made, domain=intervals(0.0, 1.0)).ok
     wrong = with_rule(near, lambda x: (1 + x * (1 + x * (1 / 2 + x * (1 / 6)))) * (1 + 1e-9))
     assert judge_rule(wrong, domain=intervals(0.0, 1.0)).verdict == "WRONG"
+
+
+def less_a_line(off):
+    rule = with_rule(jax.scipy.special.gammaln, lambda x: jax.scipy.special.digamma(x) * (1 + off))
+    return lambda x, slope: rule(x) - slope * x
+
+
+OFF = {"right": less_a_line(0.0), "within": less_a_line(4e-15), "WRONG": less_a_line(1e-9)}
+
+
+@given(st.floats(0.3, 9.0), st.integers(0, 9))
+def test_what_a_rule_is_off_by_within_what_is_allowed_may_grow_where_digits_cancel(x, lost):
+    slope = float(jax.scipy.special.digamma(x)) * (1 - 10.0**-lost)
+    for kind, f in OFF.items():
+        report = judge_rule(f, at=[(x, slope)])
+        assert set(report.counts) == {kind, "right"}, str(report)
