@@ -335,7 +335,7 @@ def generalized_normal_cdf(x: Any, beta: Any) -> Any:
 
 
 def hill_von_mises_cdf(loc: Any, concentration: Any, x: Any) -> Any:
-    """What distrax computes: Hill's normal approximation for a concentration over 10.5 (ACM TOMS 3, 1977)."""
+    """What TFP and distrax compute: Hill's normal approximation for a concentration over 10.5 (ACM TOMS 3, 1977)."""
     if concentration <= mp.mpf("10.5"):
         return von_mises_cdf(loc, concentration, x)
     z = mp.sqrt(2 / mp.pi) * mp.exp(concentration) / mp.besseli(0, concentration) * mp.sin((x - loc) / 2)
@@ -617,10 +617,10 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
         lambda *args: mp.log(1 - two_piece_student(*args))
     ),
     "tfp.distributions.VonMises(loc=reals(), concentration=positives()).log_cdf": (
-        lambda m, c, x: mp.log(von_mises_cdf(m, c, x))
+        lambda m, c, x: mp.log(hill_von_mises_cdf(m, c, x))
     ),
     "tfp.distributions.VonMises(loc=reals(), concentration=positives()).log_survival": (
-        lambda m, c, x: mp.log(1 - von_mises_cdf(m, c, x))
+        lambda m, c, x: mp.log(1 - hill_von_mises_cdf(m, c, x))
     ),
     "tfp.distributions.Chi(df=positives()).log_survival": lambda df, x: mp.log(upper_gamma(df / 2, x * x / 2)),
     "tfp.distributions.ExpGamma(concentration=positives(), log_rate=reals()).log_survival": (
