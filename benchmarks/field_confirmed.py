@@ -717,7 +717,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     ),
     "jax.numpy.hypot": lambda x, y: mp.sqrt(x * x + y * y),
     "jax.numpy.poly(reals(3))": lambda z: [mp.mpf(1), -sum(z), z[0] * z[1] + z[0] * z[2] + z[1] * z[2], -z[0] * z[1] * z[2]],
-    "jax.numpy.linalg.matrix_power(reals(2, 2), 3)": lambda a: (mp.matrix(a) ** 3).tolist(),
+    "jax.numpy.linalg.matrix_power(reals(2, 2), 3)": lambda a: (mp.matrix(a) * mp.matrix(a) * mp.matrix(a)).tolist(),
     "jax.scipy.special.hyp2f1": mp.hyp2f1,
     "jax.scipy.stats.pareto.pdf": lambda x, b: b * x ** (-b - 1),
     "jax.scipy.stats.t.pdf": student_pdf,
@@ -821,7 +821,7 @@ def smallest(args: Sequence[Any]) -> Any:
 def digits(args: Sequence[Any]) -> int:
     """80, and four times those between the largest and the smallest size: steps are the square of the smallest."""
     largest = max([mp.mpf(1), *(abs(x) for x in flat(list(args)))])
-    return 80 + 4 * int(mp.log10(largest / smallest(args)))
+    return 80 + 4 * len(str(int(largest / smallest(args))))
 
 
 def true_slope(f: Callable[..., Any], args: Sequence[Any], argument: int, place: int, row: int) -> list[Any]:
