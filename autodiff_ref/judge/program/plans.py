@@ -78,7 +78,7 @@ class OutOfTimeError(Exception):
 
 
 class _Deadline:
-    """An end in the processor time of this process. That clock takes as long to read as a step: it is read once in 10 ms."""
+    """An end in processor time. Reading that clock takes as long as a step: once in ten milliseconds will do."""
 
     def __init__(self, end: float) -> None:
         self.end, self.looks_again = end, -math.inf
