@@ -4,8 +4,9 @@
     python benchmarks/field_confirmed.py spence       those whose function holds a word
 
 Each function is written here once more, in mpmath, from its definition. Its derivative is a difference quotient from both
-sides, at 80 digits with steps of 1e-25 and 1e-28: both sides and both steps have to agree. JAX's value is that of
-`jax.jacrev` in float64, or of `jax.jacfwd` where there is no reverse mode.
+sides. The steps are 1e-25 and 1e-28 of the square of the smallest size in play; there are 80 digits, and more where sizes
+differ. Both sides and both steps have to agree. JAX's value is that of `jax.jacrev` in float64, or of `jax.jacfwd` where
+there is no reverse mode.
 """
 
 import json
@@ -333,6 +334,110 @@ def generalized_normal_cdf(x: Any, beta: Any) -> Any:
     return (1 + mp.sign(x) * mp.gammainc(1 / beta, 0, abs(x) ** beta, regularized=True)) / 2
 
 
+def hill_von_mises_cdf(loc: Any, concentration: Any, x: Any) -> Any:
+    """What TFP and distrax compute: Hill's normal approximation for a concentration over 10.5 (ACM TOMS 3, 1977)."""
+    if concentration <= mp.mpf("10.5"):
+        return von_mises_cdf(loc, concentration, x)
+    z = mp.sqrt(2 / mp.pi) * mp.exp(concentration) / mp.besseli(0, concentration) * mp.sin((x - loc) / 2)
+    c = 24 * concentration
+    inner = (c - 2 * z**2 - 16) / 3 - (z**4 + 7 * z**2 / 4 + mp.mpf(167) / 2) / (c - 56 - z**2 + 3)
+    return normal_cdf(z - z**3 / inner**2)
+
+
+def asymmetric_laplace_cdf(loc: Any, scale: Any, quantile: Any, x: Any) -> Any:
+    """The density falls as exp((1 − q) z) to the left and exp(−q z) to the right; the cdf at loc is q."""
+    z = (x - loc) / scale
+    return quantile * mp.exp((1 - quantile) * z) if z < 0 else 1 - (1 - quantile) * mp.exp(-quantile * z)
+
+
+def asymmetric_laplace_quantile(loc: Any, scale: Any, quantile: Any, u: Any) -> Any:
+    if u < quantile:
+        return loc + scale * mp.log(u / quantile) / (1 - quantile)
+    return loc - scale * mp.log((1 - u) / (1 - quantile)) / quantile
+
+
+def cauchy_between(loc: Any, scale: Any, low: Any, high: Any, x: Any) -> Any:
+    below = mp.atan((low - loc) / scale)
+    return (mp.atan((x - loc) / scale) - below) / (mp.atan((high - loc) / scale) - below)
+
+
+def normal_between_variance(loc: Any, scale: Any, low: Any, high: Any) -> Any:
+    a, b = (low - loc) / scale, (high - loc) / scale
+    inside = normal_cdf(b) - normal_cdf(a)
+    at_a, at_b = mp.npdf(a) / inside, mp.npdf(b) / inside
+    return scale**2 * (1 + a * at_a - b * at_b - (at_a - at_b) ** 2)
+
+
+def normal_quantile(q: Any) -> Any:
+    return mp.sqrt(2) * mp.erfinv(2 * q - 1)
+
+
+def relaxed_bernoulli(temperature: Any, logits: Any, x: Any) -> Any:
+    """The logistic variable whose sigmoid is the cdf."""
+    return temperature * (mp.log(x) - mp.log1p(-x)) - logits
+
+
+def relaxed_bernoulli_log_prob(temperature: Any, logits: Any, x: Any) -> Any:
+    z = relaxed_bernoulli(temperature, logits, x)
+    return mp.log(temperature) + log_sigmoid(z) + log_sigmoid(-z) - mp.log(x) - mp.log1p(-x)
+
+
+def johnson_su_log_prob(skew: Any, tail: Any, loc: Any, scale: Any, x: Any) -> Any:
+    z = (x - loc) / scale
+    normal = normal_log_prob(mp.mpf(0), mp.mpf(1), skew + tail * mp.asinh(z))
+    return normal + mp.log(tail / scale) - mp.log(1 + z * z) / 2
+
+
+def student_pdf(x: Any, df: Any) -> Any:
+    front = mp.exp(mp.loggamma((df + 1) / 2) - mp.loggamma(df / 2)) / mp.sqrt(df * mp.pi)
+    return front * (1 + x * x / df) ** (-(df + 1) / 2)
+
+
+def student_variance(df: Any, loc: Any, tril: Any) -> Any:
+    return [df / (df - 2) * sum(v * v for v in row) for row in tril]
+
+
+def halfspace(x: Any, a: Any, b: Any) -> Any:
+    over = max(sum(u * v for u, v in zip(a, x, strict=True)) - b, mp.mpf(0))
+    return [u - over * v / sum(w * w for w in a) for u, v in zip(x, a, strict=True)]
+
+
+def simplex(x: Any, total: Any) -> Any:
+    """max(x − τ, 0) with the τ at which the entries sum to the total."""
+    largest = sorted(x, reverse=True)
+    taus = [(sum(largest[:k]) - total) / k for k in range(1, len(x) + 1)]
+    tau = [t for t, v in zip(taus, largest, strict=True) if v > t][-1]
+    return [max(v - tau, mp.mpf(0)) for v in x]
+
+
+def l1_ball(x: Any, radius: Any) -> Any:
+    if sum(map(abs, x)) <= radius:
+        return list(x)
+    return [mp.sign(v) * u for u, v in zip(simplex([abs(v) for v in x], radius), x, strict=True)]
+
+
+def group_lasso(x: Any, strength: Any, scaling: Any) -> Any:
+    length = mp.sqrt(sum(v * v for v in x))
+    return [max(1 - strength * scaling / length, mp.mpf(0)) * v for v in x]
+
+
+def expm_of_two(m: Any) -> Any:
+    """e^s (cosh q I + sinh q / q (M − s I)) with s half the trace and q² = s² − det M"""
+    (a, b), (c, d) = m
+    s = (a + d) / 2
+    q = mp.sqrt(((a - d) / 2) ** 2 + b * c)
+    even, odd = mp.exp(s) * mp.cosh(q), mp.exp(s) * (mp.sinh(q) / q if q else 1)
+    return [[mp.re(even + odd * (a - s)), mp.re(odd * b)], [mp.re(odd * c), mp.re(even + odd * (d - s))]]
+
+
+def cholesky_update(chol: Any, v: Any) -> Any:
+    """The Cholesky factor of L Lᵀ + v vᵀ, of two rows"""
+    (a, _), (b, c) = chol
+    first = mp.sqrt(a * a + v[0] ** 2)
+    below = (a * b + v[0] * v[1]) / first
+    return [[first, mp.mpf(0)], [below, mp.sqrt(b * b + c * c + v[1] ** 2 - below**2)]]
+
+
 IN_MPMATH: dict[str, Callable[..., Any]] = {
     "optax.sigmoid_focal_loss(reals(), intervals(0., 1., closed=True))": focal,
     "optax.sigmoid_focal_loss(": lambda x, y: focal(x, y, mp.mpf(1) / 4, mp.mpf(3) / 2),
@@ -343,7 +448,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "rlax.signed_hyperbolic": hyperbolic,
     "rlax.signed_logp1": lambda x: mp.sign(x) * mp.log1p(abs(x)),
     "distrax.Laplace(reals(), positives()).cdf": laplace_cdf,
-    "distrax.VonMises(intervals(-3.1, 3.1), positives()).cdf": von_mises_cdf,
+    "distrax.VonMises(intervals(-3.1, 3.1), positives()).cdf": hill_von_mises_cdf,
     "numpyro.distributions.BernoulliLogits": lambda x, y: log_sigmoid(x) if y == 1 else log_sigmoid(-x),
     "numpyro.distributions.Bernoulli(": lambda x, y: log_sigmoid(x) if y == 1 else log_sigmoid(-x),
     "numpyro.distributions.BinomialLogits": lambda x, n, k: (
@@ -512,10 +617,10 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
         lambda *args: mp.log(1 - two_piece_student(*args))
     ),
     "tfp.distributions.VonMises(loc=reals(), concentration=positives()).log_cdf": (
-        lambda m, c, x: mp.log(von_mises_cdf(m, c, x))
+        lambda m, c, x: mp.log(hill_von_mises_cdf(m, c, x))
     ),
     "tfp.distributions.VonMises(loc=reals(), concentration=positives()).log_survival": (
-        lambda m, c, x: mp.log(1 - von_mises_cdf(m, c, x))
+        lambda m, c, x: mp.log(1 - hill_von_mises_cdf(m, c, x))
     ),
     "tfp.distributions.Chi(df=positives()).log_survival": lambda df, x: mp.log(upper_gamma(df / 2, x * x / 2)),
     "tfp.distributions.ExpGamma(concentration=positives(), log_rate=reals()).log_survival": (
@@ -571,6 +676,94 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     ),
     "jax.scipy.cluster.vq.vq": lambda x, codes: [min(mp.norm(mp.matrix(a) - mp.matrix(c)) for c in codes) for a in x],
     "jaxopt.projection.projection_l2_ball": l2_ball,
+    "optax.projections.projection_halfspace": halfspace,
+    "jaxopt.projection.projection_simplex": simplex,
+    "jaxopt.projection.projection_l1_ball": l1_ball,
+    "jaxopt.prox.prox_group_lasso": group_lasso,
+    "numpyro.distributions.AsymmetricLaplace(loc=reals(), scale=positives(), asymmetry=positives()).mean": lambda m, s, k: (
+        m + s / k - s * k
+    ),
+    "numpyro.distributions.AsymmetricLaplaceQuantile(loc=reals(), scale=positives(), quantile=intervals(0., 1.)).cdf": (
+        asymmetric_laplace_cdf
+    ),
+    "numpyro.distributions.AsymmetricLaplaceQuantile(loc=reals(), scale=positives(), quantile=intervals(0., 1.)).icdf": (
+        asymmetric_laplace_quantile
+    ),
+    "numpyro.distributions.AsymmetricLaplaceQuantile(loc=reals(), scale=positives(), quantile=intervals(0., 1.)).mean": (
+        lambda m, s, q: m + s / q - s / (1 - q)
+    ),
+    "numpyro.distributions.Beta(positives(), positives()).icdf": beta_quantile,
+    "numpyro.distributions.BetaProportion(intervals(0., 1.), positives()).icdf": lambda mean, c, q: beta_quantile(
+        mean * c, (1 - mean) * c, q
+    ),
+    "numpyro.distributions.BetaProportion(intervals(0., 1.), positives()).mean": lambda mean, c: mean,
+    "numpyro.distributions.HalfCauchy(scale=positives()).cdf": lambda s, x: 2 * mp.atan(x / s) / mp.pi,
+    "numpyro.distributions.MultivariateStudentT(positives(), loc=reals(3), scale_tril=lower_triangular(3)).variance": (
+        student_variance
+    ),
+    "numpyro.distributions.NegativeBinomial2(positives(), positives()).mean": lambda mean, c: mean,
+    "numpyro.distributions.NegativeBinomial2(positives(), positives()).variance": lambda mean, c: mean + mean**2 / c,
+    "numpyro.distributions.NegativeBinomialProbs(positives(), intervals(0., 1.)).mean": lambda n, p: n * p / (1 - p),
+    "numpyro.distributions.NegativeBinomialProbs(positives(), intervals(0., 1.)).variance": lambda n, p: (
+        n * p / (1 - p) ** 2
+    ),
+    "numpyro.distributions.RelaxedBernoulliLogits(positives(), reals()).log_prob": relaxed_bernoulli_log_prob,
+    "numpyro.distributions.RelaxedBernoulliLogits(positives(), reals()).cdf": lambda *args: mp.exp(
+        log_sigmoid(relaxed_bernoulli(*args))
+    ),
+    "numpyro.distributions.Weibull(positives(), positives()).cdf": lambda s, c, x: -mp.expm1(-((x / s) ** c)),
+    "numpyro.distributions.TruncatedNormal(reals(), positives(), low=constants(-1.), high=constants(2.)).variance": (
+        normal_between_variance
+    ),
+    "jax.numpy.hypot": lambda x, y: mp.sqrt(x * x + y * y),
+    "jax.numpy.poly(reals(3))": lambda z: [mp.mpf(1), -sum(z), z[0] * z[1] + z[0] * z[2] + z[1] * z[2], -z[0] * z[1] * z[2]],
+    "jax.numpy.linalg.matrix_power(reals(2, 2), 3)": lambda a: (mp.matrix(a) * mp.matrix(a) * mp.matrix(a)).tolist(),
+    "jax.scipy.special.hyp2f1": mp.hyp2f1,
+    "jax.scipy.stats.pareto.pdf": lambda x, b: b * x ** (-b - 1),
+    "jax.scipy.stats.t.pdf": student_pdf,
+    "jax.scipy.linalg.expm(reals(2, 2))": expm_of_two,
+    "tfp.math.cholesky_update": cholesky_update,
+    "tfp.math.atan_difference": lambda x, y: mp.atan(x) - mp.atan(y),
+    "tfp.distributions.JohnsonSU(skewness=reals(), tailweight=positives(), loc=reals(), scale=positives()).log_prob": (
+        johnson_su_log_prob
+    ),
+    "tfp.distributions.JohnsonSU(skewness=reals(), tailweight=positives(), loc=reals(), scale=positives()).mean": (
+        lambda skew, tail, m, s: m - s * mp.exp(1 / (2 * tail**2)) * mp.sinh(skew / tail)
+    ),
+    "tfp.distributions.HalfCauchy(loc=reals(), scale=positives()).cdf": lambda m, s, x: 2 * mp.atan((x - m) / s) / mp.pi,
+    "tfp.distributions.InverseGamma(concentration=positives(), scale=positives()).cdf": lambda a, s, x: upper_gamma(
+        a, s / x
+    ),
+    "tfp.distributions.InverseGamma(concentration=positives(), scale=positives()).log_survival": lambda a, s, x: mp.log1p(
+        -upper_gamma(a, s / x)
+    ),
+    "tfp.distributions.RelaxedBernoulli(temperature=positives(), logits=reals()).cdf": lambda *args: mp.exp(
+        log_sigmoid(relaxed_bernoulli(*args))
+    ),
+    "tfp.distributions.RelaxedBernoulli(temperature=positives(), logits=reals()).log_cdf": lambda *args: log_sigmoid(
+        relaxed_bernoulli(*args)
+    ),
+    "tfp.distributions.RelaxedBernoulli(temperature=positives(), logits=reals()).log_survival": lambda *args: log_sigmoid(
+        -relaxed_bernoulli(*args)
+    ),
+    "tfp.distributions.TwoPieceNormal(loc=reals(), scale=positives(), skewness=positives()).cdf": lambda m, s, g, x: (
+        two_pieces((x - m) / s, g, normal_cdf)
+    ),
+    "tfp.distributions.TwoPieceStudentT(df=positives(), loc=reals(), scale=positives(), skewness=positives()).cdf": (
+        two_piece_student
+    ),
+    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).cdf": lambda c, s, x: (
+        -mp.expm1(-((x / s) ** c))
+    ),
+    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).log_cdf": lambda c, s, x: mp.log(
+        -mp.expm1(-((x / s) ** c))
+    ),
+    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).log_survival": lambda c, s, x: -((x / s) ** c),
+    "tfp.distributions.TruncatedCauchy(reals(), positives(), constants(-1.), constants(2.)).cdf": cauchy_between,
+    "tfp.distributions.LambertWNormal(loc=reals(), scale=positives(), tailweight=positives()).quantile": (
+        lambda m, s, tail, q: (lambda z: m + s * z * mp.exp(tail * z * z / 2))(normal_quantile(q))
+    ),
+    "tfp.distributions.BetaQuotient(": lambda a, b, c, d: a / (a + b) * (c + d - 1) / (c - 1),
 }
 """by the beginning of what is typed; the longest that fits counts"""
 
@@ -620,10 +813,21 @@ def moved(args: Sequence[Any], argument: int, place: int, step: Any) -> list[Any
     return [walk(arg) if k == argument else arg for k, arg in enumerate(args)]
 
 
+def smallest(args: Sequence[Any]) -> Any:
+    """The least size in play: of 1 and of every argument that is not 0."""
+    return min([mp.mpf(1), *(abs(x) for x in flat(list(args)) if x)])
+
+
+def digits(args: Sequence[Any]) -> int:
+    """80, and four times those between the largest and the smallest size: steps are the square of the smallest."""
+    largest = max([mp.mpf(1), *(abs(x) for x in flat(list(args)))])
+    return 80 + 4 * len(str(int(largest / smallest(args))))
+
+
 def true_slope(f: Callable[..., Any], args: Sequence[Any], argument: int, place: int, row: int) -> list[Any]:
     """The quotients that have a value, from both sides and with both steps."""
     found = list[Any]()
-    size = abs(flat(args[argument])[place]) or mp.mpf(1)
+    size = smallest(args) ** 2  # two small arguments may multiply to the scale of the function
     here = flat(f(*args))[row]
     for step in STEPS:
         for sign in (1, -1):
@@ -672,6 +876,7 @@ def confirmed(name: str, finding: dict[str, Any]) -> str:
     output, _, by = finding["name"].partition("/∂")
     argument = names.index(re.match(r"[\w ]+", by)[0])  # pyright: ignore[reportOptionalSubscript]
     place = index_of(by, np.shape(args[argument]))
+    mp.mp.dps = digits([exact(x) for x in args])
     values = f(*map(exact, args))
     row = index_of(output, np.shape(np.array(values, dtype=object)))
     slopes = true_slope(f, [exact(x) for x in args], argument, place, row)
