@@ -8,6 +8,7 @@ and the step that leads from that to itself; written to, it asks the same step w
 """
 
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -41,7 +42,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
 )
 from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
-from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError
+from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError, called_by_user
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -327,8 +328,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self.level == VARIES:
+            who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
             raise NotFollowedError(
-                "compiled code, or code of another library, asks for the numbers of an array that is differentiated by",
+                f"{who} asks for the numbers of an array that is differentiated by",
                 "use NumPy's functions there, or `scipy.special`",
             )
         if self.level == DATA:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import linalg, special
+from scipy.spatial import distance
 
 from autodiff_ref import UndecidedError, assert_gradients_agree
 from autodiff_ref.judge.assertion import agreement
@@ -323,3 +324,12 @@ def test_lists_of_numbers_are_joined_with_arrays(join):
     assert_gradients_agree(lambda w: 2 * w, loss, w)
     with pytest.raises(AssertionError, match="is not ∇loss"):
         assert_gradients_agree(lambda w: 2 * w * (1 + 1e-5 * (w == 0.5)), loss, w)
+
+
+def test_the_function_of_another_library_that_stops_the_trace_is_named():
+    def loss(w, x):
+        return np.sum(np.exp(-distance.cdist(w, x, "sqeuclidean")))
+
+    x = np.arange(6.0).reshape(3, 2)
+    with pytest.raises(TypeError, match=r"`loss` cannot be traced: scipy\.spatial\.distance\.cdist asks for the numbers"):
+        assert_gradients_agree(lambda w, x: w, loss, x + 0.5, x)
