@@ -47,7 +47,8 @@ def method_of(name: str) -> Callable[..., Any]:
 
 def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     """What a function returns: NumPy's value, and JAX's array."""
-    args = tuple(args) if name in OF_LISTS else tuple(_as_array(arg) for arg in args)
+    convert = _with_arrays if name in OF_LISTS else _as_array
+    args = tuple(args) if name == "block" else tuple(convert(arg) for arg in args)
     plain_args, plain_keywords = real_of(args), real_of(keywords)
     with np.errstate(all="ignore"):
         value = real(*plain_args, **plain_keywords)
@@ -142,6 +143,34 @@ def _as_array(value: Any) -> Any:
         except (ValueError, TypeError):
             return value
     return without_ranges(value) if isinstance(value, range) else value
+
+
+def _with_arrays(parts: Any) -> Any:
+    """A list of arrays, with arrays for the lists of numbers in it."""
+    if type(parts) not in (list, tuple) or not any(isinstance(part, list | tuple) for part in parts):
+        return parts
+    made = [
+        part if not isinstance(part, list | tuple) else stacked(part) if held_in(part) else np.asarray(part)
+        for part in parts
+    ]
+    return type(parts)(made)
+
+
+def in_memory_order(real: Callable[..., Any], a: Any, args: Any, keywords: Any) -> Any:
+    """`reshape`, `ravel` and `flatten` in an order other than rows first: NumPy says where each entry comes from."""
+    known, named = fixed(args), fixed(keywords)
+    places = np.empty_like(a.held, dtype=np.intp)  # laid out as the array itself, which the orders A and K ask for
+    places[...] = np.arange(places.size).reshape(places.shape)
+    value, at = real(a.held, *known, **named), np.array(real(places, *known, **named))
+    if shares(value, a.held):
+        steps: tuple[Step, Step] = (lambda x: jnp.ravel(x)[at], lambda p: np.ravel(p)[at])
+        return Standing.made(value, None, a.level, parent=a, steps=steps)
+    return Standing.made(value, None if a.level == CONSTANT else jnp.ravel(a.array)[at], a.level)
+
+
+def order_of(args: Any, keywords: Any) -> str:
+    """The order of memory that a call asks for."""
+    return keywords.get("order") or next((arg for arg in args if isinstance(arg, str)), "C")
 
 
 def _of_jax(keywords: dict[str, Any]) -> dict[str, Any]:

@@ -111,5 +111,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "flatten": lambda a, *_, **__: copied(a).reshape(-1),
 }
 
+ORDERED = {"reshape", "ravel", "flatten"}
+"""functions that read the entries in an order of memory"""
+
 OF_VALUES = {"nonzero", "flatnonzero", "argwhere", "unique", "histogram", "bincount", "digitize", "searchsorted", "tobytes"}
 """functions whose results real values say: what they depend on is taken for granted"""

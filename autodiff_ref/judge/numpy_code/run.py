@@ -85,7 +85,11 @@ def running(run: Run) -> Generator[None]:
 
 def is_users(frame: FrameType) -> bool:
     """Whether a frame is of a user's code."""
-    return str(frame.f_globals.get("__name__", "")).split(".", 1)[0] not in LIBRARIES
+    return _package(frame) not in LIBRARIES
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).split(".", 1)[0]
 
 
 def user_place(frame: FrameType | None) -> str:
@@ -95,6 +99,16 @@ def user_place(frame: FrameType | None) -> str:
             return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
+
+
+def called_by_user(frame: FrameType | None) -> str:
+    """The other library's function that a user, or the judge, has called: scipy.spatial.distance.cdist; else empty."""
+    called = None
+    while frame is not None and _package(frame) == "autodiff_ref":  # what stands for `np.asarray`
+        frame = frame.f_back
+    while frame is not None and not is_users(frame) and _package(frame) not in ("autodiff_ref", "jax"):
+        called, frame = frame, frame.f_back
+    return "" if called is None else f"{called.f_globals.get('__name__', '')}.{called.f_code.co_qualname}"
 
 
 def place_of(error: BaseException) -> str:

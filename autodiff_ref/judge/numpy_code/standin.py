@@ -8,13 +8,23 @@ and the step that leads from that to itself; written to, it asks the same step w
 """
 
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.applying import Step, applied, computed_where, into, method_of, scatter
+from autodiff_ref.judge.numpy_code.applying import (
+    Step,
+    applied,
+    computed_where,
+    in_memory_order,
+    into,
+    method_of,
+    order_of,
+    scatter,
+)
 from autodiff_ref.judge.numpy_code.mapping import (
     Standing,
     bare,
@@ -30,9 +40,9 @@ from autodiff_ref.judge.numpy_code.mapping import (
     running_now,
     shares,
 )
-from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, REWRITTEN, bincount
+from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
-from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError
+from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError, called_by_user
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -209,6 +219,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return IN_PLACE[name](*args, **keywords)
         if name in ("real", "imag") and is_standing(args[0]):
             return getattr(args[0], name)
+        if name in ORDERED and is_standing(args[0]) and order_of(args[1:], keywords) != "C":
+            return in_memory_order(f, args[0], args[1:], keywords)
         if name in REWRITTEN and "out" not in keywords:
             return REWRITTEN[name](*args, **keywords)
         if name == "bincount" and (len(args) > 1 or "weights" in keywords):
@@ -235,6 +247,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return applied(lambda v: getattr(v, name), lambda a: getattr(a, name), (self,), {}, name)
         if not callable(found):
             return found
+        if name in ORDERED:
+            return lambda *args, **keywords: self._in_order(name, args, keywords)
         if name in METHODS:
             return lambda *args, **keywords: METHODS[name](self, *args, **keywords)
 
@@ -244,6 +258,13 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return made if target is None else into(target, made, target.snapshot())
 
         return method
+
+    def _in_order(self, name: str, args: Any, keywords: Any) -> Any:
+        if order_of(args, keywords) != "C":
+            return in_memory_order(method_of(name), self, args, keywords)
+        if name in METHODS:
+            return METHODS[name](self, *args, **keywords)
+        return applied(method_of(name), method_of(name), (self, *args), keywords, name)
 
     def __getitem__(self, index: Any) -> Any:
         value = self.held[real_of(index)]
@@ -307,8 +328,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self.level == VARIES:
+            who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
             raise NotFollowedError(
-                "compiled code, or code of another library, asks for the numbers of an array that is differentiated by",
+                f"{who} asks for the numbers of an array that is differentiated by",
                 "use NumPy's functions there, or `scipy.special`",
             )
         if self.level == DATA:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import linalg, special
+from scipy.spatial import distance
 
 from autodiff_ref import UndecidedError, assert_gradients_agree
 from autodiff_ref.judge.assertion import agreement
@@ -273,3 +274,62 @@ def test_of_a_product_a_symmetric_factor_has_a_gradient_by_all_its_entries():
     assert_gradients_agree(right, of, SYMMETRIC)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda a: right(a).T, of, SYMMETRIC)
+
+
+FLATTENED = {
+    "np.ravel": np.ravel,
+    "np.reshape": lambda a, order: np.reshape(a, (6,), order=order),
+    "ravel": lambda a, order: a.ravel(order),
+    "flatten": lambda a, order: a.flatten(order=order),
+}
+
+
+@pytest.mark.parametrize("order", "CFAK")
+@pytest.mark.parametrize("name", FLATTENED)
+def test_entries_are_read_in_the_order_that_is_asked_for(name, order):
+    if name == "np.reshape" and order == "K":
+        return  # NumPy has no such order there
+    flattened, matrix, weights = FLATTENED[name], np.arange(6.0).reshape(2, 3) - 0.7, np.arange(1.0, 7.0)
+    for layout in (lambda a: a, np.transpose):
+        read = flattened(layout(np.arange(6).reshape(matrix.shape)), order)
+        places = np.empty(6, int)
+        places[read] = np.arange(6)
+
+        def loss(w, layout=layout):
+            return np.sum(flattened(layout(np.asarray(w)), order) ** 2 * weights)
+
+        assert_gradients_agree(lambda w, at=places: 2 * w * weights[at].reshape(2, 3), loss, matrix)
+        with pytest.raises(AssertionError, match="is not ∇loss"):
+            assert_gradients_agree(lambda w, at=places: 2 * w * weights[at[::-1]].reshape(2, 3), loss, matrix)
+
+
+def test_what_is_written_into_a_reordered_view_is_written_to_its_array():
+    def loss(w):
+        kept = np.array(w)
+        kept.reshape(2, 3, order="F")[0] *= 3
+        return np.sum(kept**2)
+
+    factors = np.array([9.0, 1.0, 9.0, 1.0, 9.0, 1.0])
+    assert_gradients_agree(lambda w: 2 * w * factors, loss, np.arange(6.0) - 1.3)
+    with pytest.raises(AssertionError, match="is not ∇loss"):
+        assert_gradients_agree(lambda w: 2 * w * np.sort(factors), loss, np.arange(6.0) - 1.3)
+
+
+@pytest.mark.parametrize("join", [np.concatenate, np.hstack])
+def test_lists_of_numbers_are_joined_with_arrays(join):
+    def loss(w):
+        return np.sum(join(([-1.0], w[1:], [w[0], 2.0])) ** 2)
+
+    w = np.array([0.5, -1.5, 2.0])
+    assert_gradients_agree(lambda w: 2 * w, loss, w)
+    with pytest.raises(AssertionError, match="is not ∇loss"):
+        assert_gradients_agree(lambda w: 2 * w * (1 + 1e-5 * (w == 0.5)), loss, w)
+
+
+def test_the_function_of_another_library_that_stops_the_trace_is_named():
+    def loss(w, x):
+        return np.sum(np.exp(-distance.cdist(w, x, "sqeuclidean")))
+
+    x = np.arange(6.0).reshape(3, 2)
+    with pytest.raises(TypeError, match=r"`loss` cannot be traced: scipy\.spatial\.distance\.cdist asks for the numbers"):
+        assert_gradients_agree(lambda w, x: w, loss, x + 0.5, x)
