@@ -78,7 +78,7 @@ class OutOfTimeError(Exception):
 
 
 class _Deadline:
-    """An end in the processor time of this process. To read that clock takes as long as a step: once in ten milliseconds will do."""
+    """An end in the processor time of this process. Reading that clock takes as long as a step: once in 10 ms will do."""
 
     def __init__(self, end: float) -> None:
         self.end, self.looks_again = end, -math.inf

@@ -575,3 +575,19 @@ def test_what_rounded_coefficients_leave_open_is_no_mistake(coefficient):
     assert judge_rule(made, domain=intervals(0.0, 1.0)).ok
     wrong = with_rule(near, lambda x: (1 + x * (1 + x * (1 / 2 + x * (1 / 6)))) * (1 + 1e-9))
     assert judge_rule(wrong, domain=intervals(0.0, 1.0)).verdict == "WRONG"
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0.1, 10.0), st.integers(0, 4), st.sampled_from([-1, 1]))
+def test_constants_worked_out_in_floats_may_be_some_ulps_apart(constant, ulps, sign):
+    """A rule by other constants than the value has, as (2l + 1) √l times a Clebsch-Gordan coefficient for √3."""
+    constant = constant + 2.0**-40 if np.float64(constant) == np.float32(constant) else constant
+
+    def f(x):
+        return constant * x
+
+    off = constant + sign * ulps * np.spacing(constant)
+    assert judge_rule(with_rule(f, lambda x: off), domain=reals()).ok
+    for k in (9, 1000, 10**6):
+        off = constant + sign * k * np.spacing(constant)
+        assert judge_rule(with_rule(f, lambda x, off=off: off), domain=reals()).verdict == "WRONG"
