@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
+from autodiff_ref.judge.comparing import TINY, ULP, digits, evaluator, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.plans import OutOfTimeError
@@ -38,6 +38,8 @@ RULE_ITERATES = "the rule iterates until a comparison says so, and is off by mor
 
 ITERATED = max(of.double.units for name in ("lgamma", "digamma") if (of := FUNCTIONS[name].ulps) is not None) * ULP / 2
 """what is granted in float64 to functions that JAX computes by series: of a rule that iterates no more is asked"""
+
+BY_ITS_RULES = "the rules within are off by no more than is allowed, and digits cancel"
 
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
 
@@ -148,6 +150,36 @@ def _iterated(old: Entry, *, is_meant_for: bool) -> Entry:
     if old.kind != "WRONG" or (old.gap >= FOUND and is_meant_for):
         return old
     return replace(old, kind="within") if old.gap <= ITERATED else replace(old, kind="undecided", note=RULE_ITERATES)
+
+
+def is_faint(entry: Entry) -> bool:
+    """Whether it is wrong by so little that rules which are right but for rounding may have made it so."""
+    return entry.kind == "WRONG" and entry.gap < FOUND
+
+
+def as_its_rules(
+    subject: Subject, leaves: Sequence[np.ndarray], made: Sequence[Entry], within: Sequence[Entry]
+) -> list[Entry]:
+    """A function without a rule of its own is off by what its rules are off by, which grows where digits cancel.
+
+    It grows as rounding does: so many times as what the rules are off by in ulps, a computation in 53 bits may be off.
+
+    Args:
+        subject: the function.
+        leaves: its arguments.
+        made: its entries.
+        within: those of the rules that it calls, at what they receive there.
+    """
+    worst = max((entry.gap for entry in within if entry.kind == "within"), default=0.0)
+    if not worst or any(entry.kind not in ("right", "within") for entry in within):
+        return list(made)
+    rounded = evaluator(next(iter(subject.derivatives.values())), (*leaves,))(53, "exact", "exact").values
+    return [
+        replace(entry, kind="within", note=BY_ITS_RULES)
+        if is_faint(entry) and bool(abs(arb(entry.jax) - arb(entry.true)) <= rounded[k].rad() * arb(worst / ULP))
+        else entry
+        for k, entry in enumerate(made)
+    ]
 
 
 def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:

@@ -19,7 +19,7 @@ from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.program.plans import ending_by
 from autodiff_ref.judge.rules.calls import Call
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
-from autodiff_ref.judge.rules.examining import examine
+from autodiff_ref.judge.rules.examining import as_its_rules, examine, is_faint
 from autodiff_ref.judge.rules.findings import Entry, Kind, Rule
 from autodiff_ref.judge.rules.preparing import Args, Preparation, Prepared
 from autodiff_ref.judge.rules.solving import examine_solution
@@ -156,20 +156,28 @@ class Run:
         if made.whole is not None and self._is_open(WHOLE, order, only):
             name = made.whole_named.name if made.whole_named else label_of(self.f)
             entries = examine(made.whole, leaves, name, order=order, allowed=self.allowed)
+            if made.whole_named is None and any(is_faint(entry) for entry in entries):
+                within = [e for k in range(len(made.calls)) for e in self._rule_alone(made, k, leaves, order, floats=True)]
+                entries = as_its_rules(made.whole, leaves, entries, within)
             yield WHOLE, entries
             # what f as a whole keeps in float64 is not lost by a rule within
             floats = not all(entry.kind in ("right", "within", "kink") for entry in entries)
-        for k, (call, alone) in enumerate(made.calls):
+        for k in range(len(made.calls)):
             if self._is_open(k, order, only):
-                received = _received(call, leaves)
-                if received is None:
-                    continue
-                handed = k, order, floats, tuple(x.tobytes() for x in received)
-                if handed not in self.handed:
-                    self.handed[handed] = examine(
-                        alone, received, call.named.name, order=order, allowed=self.allowed, floats=floats
-                    )
-                yield k, self.handed[handed]
+                entries = self._rule_alone(made, k, leaves, order, floats)
+                if entries:
+                    yield k, entries
+
+    def _rule_alone(self, made: Prepared, k: int, leaves: list[np.ndarray], order: int, floats: bool) -> list[Entry]:
+        """The entries of a rule within, at what it receives; none where that is no finite number."""
+        call, alone = made.calls[k]
+        received = _received(call, leaves)
+        if received is None:
+            return []
+        handed = k, order, floats, tuple(x.tobytes() for x in received)
+        if handed not in self.handed:
+            self.handed[handed] = examine(alone, received, call.named.name, order=order, allowed=self.allowed, floats=floats)
+        return self.handed[handed]
 
     def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:
         """A rule for a function that returns its argument as it is can only be meant to change the gradient."""

@@ -591,3 +591,19 @@ def test_constants_worked_out_in_floats_may_be_some_ulps_apart(constant, ulps, s
     for k in (9, 1000, 10**6):
         off = constant + sign * k * np.spacing(constant)
         assert judge_rule(with_rule(f, lambda x, off=off: off), domain=reals()).verdict == "WRONG"
+
+
+def less_a_line(off):
+    rule = with_rule(jax.scipy.special.gammaln, lambda x: jax.scipy.special.digamma(x) * (1 + off))
+    return lambda x, slope: rule(x) - slope * x
+
+
+OFF = {"right": less_a_line(0.0), "within": less_a_line(4e-15), "WRONG": less_a_line(1e-9)}
+
+
+@given(st.floats(0.3, 9.0), st.integers(0, 9))
+def test_what_a_rule_is_off_by_within_what_is_allowed_may_grow_where_digits_cancel(x, lost):
+    slope = float(jax.scipy.special.digamma(x)) * (1 - 10.0**-lost)
+    for kind, f in OFF.items():
+        report = judge_rule(f, at=[(x, slope)])
+        assert set(report.counts) == {kind, "right"}, str(report)
