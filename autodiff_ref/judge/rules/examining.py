@@ -11,6 +11,7 @@ from autodiff_ref.judge.comparing import TINY, ULP, digits, evaluator, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.plans import OutOfTimeError
+from autodiff_ref.judge.readings import MARGIN
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
@@ -281,7 +282,13 @@ def _beside(
 
 def _explained_by_constants(subject: Subject, leaves: Sequence[np.ndarray], mode: str, k: int, known: Known) -> bool:
     loose = subject.loose(leaves, mode)[k]
-    return loose.overlaps(arb(known.value or 0)) and loose.rel_accuracy_bits() > 20
+    return loose.rel_accuracy_bits() > 20 and _is_in_reach(loose, arb(known.value or 0))
+
+
+def _is_in_reach(loose: arb, known: arb) -> bool:
+    """Whether moving rounded constants explains the difference; one worked out in floats may be off by more than an ulp."""
+    gap = abs(loose.mid() - known)
+    return loose.overlaps(known) or (loose.rel_accuracy_bits() > 20 and bool(gap <= MARGIN * loose.rad()))
 
 
 def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> None:
@@ -309,7 +316,7 @@ def _left_open_by_constants(
             continue
         row, leaf, place = subject.place(k)
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
-        if loose[k].overlaps(known) or bool(gap * arb(size) <= CLEAR * open_[row]):
+        if _is_in_reach(loose[k], known) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
 
 

@@ -204,6 +204,8 @@ def _module_of(name: str) -> tuple[ModuleType, list[str]]:
             try:
                 found = importlib.import_module(".".join(parts[:k]))
             except ModuleNotFoundError as error:
+                if error.name != ".".join(parts[:k]):
+                    raise ValueError(f"{'.'.join(parts[:k])} cannot be imported: {error}") from error
                 if found is None:
                     raise ValueError(f"there is no module {parts[0]!r}") from error
                 return found, parts[k - 1 :]

@@ -56,6 +56,13 @@ def test_what_is_not_there_is_answered_by_a_sentence(text):
         expression_of(text).function()
 
 
+def test_a_module_that_lacks_another_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    (tmp_path / "needs_another.py").write_text("import no_such_module_at_all")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"needs_another cannot be imported.*no_such_module_at_all"):
+        expression_of("needs_another.f(reals())").function()
+
+
 def test_only_calls_and_literals_are_evaluated():
     for text in (
         "jax.numpy.sin([reals() for x in (1,)])",

@@ -577,6 +577,22 @@ def test_what_rounded_coefficients_leave_open_is_no_mistake(coefficient):
     assert judge_rule(wrong, domain=intervals(0.0, 1.0)).verdict == "WRONG"
 
 
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0.1, 10.0), st.integers(0, 4), st.sampled_from([-1, 1]))
+def test_constants_worked_out_in_floats_may_be_some_ulps_apart(constant, ulps, sign):
+    """A rule by other constants than the value has, as (2l + 1) √l times a Clebsch-Gordan coefficient for √3."""
+    constant = constant + 2.0**-40 if np.float64(constant) == np.float32(constant) else constant
+
+    def f(x):
+        return constant * x
+
+    off = constant + sign * ulps * np.spacing(constant)
+    assert judge_rule(with_rule(f, lambda x: off), domain=reals()).ok
+    for k in (9, 1000, 10**6):
+        off = constant + sign * k * np.spacing(constant)
+        assert judge_rule(with_rule(f, lambda x, off=off: off), domain=reals()).verdict == "WRONG"
+
+
 def less_a_line(off):
     rule = with_rule(jax.scipy.special.gammaln, lambda x: jax.scipy.special.digamma(x) * (1 + off))
     return lambda x, slope: rule(x) - slope * x
@@ -585,7 +601,7 @@ def less_a_line(off):
 OFF = {"right": less_a_line(0.0), "within": less_a_line(4e-15), "WRONG": less_a_line(1e-9)}
 
 
-@given(st.floats(0.3, 9.0), st.integers(0, 9))
+@given(st.floats(0.3, 9.0) | st.integers(1, 9).map(float), st.integers(0, 9))
 def test_what_a_rule_is_off_by_within_what_is_allowed_may_grow_where_digits_cancel(x, lost):
     slope = float(jax.scipy.special.digamma(x)) * (1 - 10.0**-lost)
     for kind, f in OFF.items():
