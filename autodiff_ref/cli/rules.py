@@ -107,19 +107,21 @@ def run(
         print(json.dumps({"functions": reports, "not called": left}, ensure_ascii=False, indent=1))
     else:
         _summary(jobs, judged, left, every=every)
-    codes = [each.exit_code for each in judged]
-    return 1 if 1 in codes else max(codes, default=0)
+    codes = [each.exit_code for each in judged] or [3 if left else 0]  # what could not be called has not been judged
+    return 1 if 1 in codes else max(codes)
 
 
 def _summary(jobs: Sequence[Job], judged: Sequence[Done], left: Sequence[str], *, every: bool) -> None:
     if len(judged) > 1:
         counted = ", ".join(f"{count} {kind}" for kind, count in Counter(each.verdict for each in judged).items())
         print(f"{len(judged)} functions{'' if every else ' that meet a rule'}, of {len(jobs)}: {counted}")
-    elif not judged:
-        print(f"none of {len(jobs)} functions has a rule of its own or meets one")
+    elif not judged and len(jobs) > len(left):
+        print(f"no function that could be called has a rule of its own or meets one, of {len(jobs) - len(left)}")
     if left:
         some = ", ".join(left[:8]) + (", …" if len(left) > 8 else "")
-        print(f"{len(left)} others could not be called: no arguments were found that they take ({some})")
+        print(f"not judged, {len(left)}: no arguments were found that they take ({some})")
+        told = f'{left[0]} --domain "reals(n)"' if ".py:" in left[0] else f'"{left[0]}(reals(n))"'
+        print(f"say what each argument is drawn from, as in: manual-grad rules {told}")
 
 
 def _jobs(target: str, domain: str | None) -> list[Job]:

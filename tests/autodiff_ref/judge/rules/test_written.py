@@ -184,3 +184,15 @@ def test_what_spoils_its_process_or_ends_it_costs_its_own_row():
     jobs = [("m", name) for name in ("first", "spoils", "spoilt", "crashes", "last")]
     found = {job[1]: report.verdict for job, report in judge_all(jobs, judged_here, {}, workers=1) if report}
     assert found == {"first": "right", "spoils": "right", "spoilt": "right", "crashes": "undecided", "last": "right"}
+
+
+def test_what_cannot_be_called_is_not_said_to_have_no_rule_and_is_no_success(tmp_path):
+    refuses = tmp_path / "refuses.py"
+    refuses.write_text("def odd(a, *, key):\n    raise TypeError('no')\n")
+    found = CliRunner().invoke(app, ["rules", str(refuses)])
+    assert found.exit_code == 3
+    assert "not judged, 1" in found.output and "odd --domain" in found.output and "has a rule" not in found.output
+    plain = tmp_path / "plain.py"
+    plain.write_text("def same(x):\n    return x\n")
+    found = CliRunner().invoke(app, ["rules", str(plain)])
+    assert found.exit_code == 0 and "no function that could be called has a rule" in found.output
