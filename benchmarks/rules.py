@@ -45,8 +45,8 @@ VERDICTS = (
 SHOWN = 14
 """digits"""
 
-APPROXIMATES = """The truth is the derivative of what the function computes. `distrax.VonMises` computes an approximation of its
-cdf from concentration 10.5 on, and its rule is the derivative of the cdf itself: `within=` allows for that."""
+APPROXIMATES = """The truth is the derivative of what the function computes. `distrax.VonMises` computes an approximation of
+its cdf from concentration 10.5 on, and its rule is the derivative of the cdf itself: `within=` allows for that."""
 CANCEL = "Mistakes that cancel, or a rule that is meant so. The arguments are those that the rule receives."
 RANGE = """Most of these arguments, 1e200 and 1e-200, are tried everywhere and seldom meant. With any exponent JAX's
 derivative would be right."""
