@@ -24,6 +24,7 @@ import mpmath as mp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from autodiff_ref.judge.rules.expression import expression_of  # noqa: E402
+from benchmarks.rules import of_kind  # noqa: E402
 
 mp.mp.dps = 80
 STEPS = ("1e-25", "1e-28")
@@ -377,9 +378,17 @@ def relaxed_bernoulli(temperature: Any, logits: Any, x: Any) -> Any:
     return temperature * (mp.log(x) - mp.log1p(-x)) - logits
 
 
+def relaxed_bernoulli_cdf(temperature: Any, logits: Any, x: Any) -> Any:
+    return mp.exp(log_sigmoid(relaxed_bernoulli(temperature, logits, x)))
+
+
 def relaxed_bernoulli_log_prob(temperature: Any, logits: Any, x: Any) -> Any:
     z = relaxed_bernoulli(temperature, logits, x)
     return mp.log(temperature) + log_sigmoid(z) + log_sigmoid(-z) - mp.log(x) - mp.log1p(-x)
+
+
+def weibull_cdf(concentration: Any, scale: Any, x: Any) -> Any:
+    return -mp.expm1(-((x / scale) ** concentration))
 
 
 def johnson_su_log_prob(skew: Any, tail: Any, loc: Any, scale: Any, x: Any) -> Any:
@@ -708,10 +717,8 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
         n * p / (1 - p) ** 2
     ),
     "numpyro.distributions.RelaxedBernoulliLogits(positives(), reals()).log_prob": relaxed_bernoulli_log_prob,
-    "numpyro.distributions.RelaxedBernoulliLogits(positives(), reals()).cdf": lambda *args: mp.exp(
-        log_sigmoid(relaxed_bernoulli(*args))
-    ),
-    "numpyro.distributions.Weibull(positives(), positives()).cdf": lambda s, c, x: -mp.expm1(-((x / s) ** c)),
+    "numpyro.distributions.RelaxedBernoulliLogits(positives(), reals()).cdf": relaxed_bernoulli_cdf,
+    "numpyro.distributions.Weibull(positives(), positives()).cdf": lambda s, c, x: weibull_cdf(c, s, x),
     "numpyro.distributions.TruncatedNormal(reals(), positives(), low=constants(-1.), high=constants(2.)).variance": (
         normal_between_variance
     ),
@@ -737,9 +744,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "tfp.distributions.InverseGamma(concentration=positives(), scale=positives()).log_survival": lambda a, s, x: mp.log1p(
         -upper_gamma(a, s / x)
     ),
-    "tfp.distributions.RelaxedBernoulli(temperature=positives(), logits=reals()).cdf": lambda *args: mp.exp(
-        log_sigmoid(relaxed_bernoulli(*args))
-    ),
+    "tfp.distributions.RelaxedBernoulli(temperature=positives(), logits=reals()).cdf": relaxed_bernoulli_cdf,
     "tfp.distributions.RelaxedBernoulli(temperature=positives(), logits=reals()).log_cdf": lambda *args: log_sigmoid(
         relaxed_bernoulli(*args)
     ),
@@ -752,11 +757,9 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "tfp.distributions.TwoPieceStudentT(df=positives(), loc=reals(), scale=positives(), skewness=positives()).cdf": (
         two_piece_student
     ),
-    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).cdf": lambda c, s, x: (
-        -mp.expm1(-((x / s) ** c))
-    ),
-    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).log_cdf": lambda c, s, x: mp.log(
-        -mp.expm1(-((x / s) ** c))
+    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).cdf": weibull_cdf,
+    "tfp.distributions.Weibull(concentration=positives(), scale=positives()).log_cdf": lambda *args: mp.log(
+        weibull_cdf(*args)
     ),
     "tfp.distributions.Weibull(concentration=positives(), scale=positives()).log_survival": lambda c, s, x: -((x / s) ** c),
     "tfp.distributions.TruncatedCauchy(reals(), positives(), constants(-1.), constants(2.)).cdf": cauchy_between,
@@ -876,10 +879,11 @@ def confirmed(name: str, finding: dict[str, Any]) -> str:
     output, _, by = finding["name"].partition("/∂")
     argument = names.index(re.match(r"[\w ]+", by)[0])  # pyright: ignore[reportOptionalSubscript]
     place = index_of(by, np.shape(args[argument]))
-    mp.mp.dps = digits([exact(x) for x in args])
-    values = f(*map(exact, args))
+    given = [exact(x) for x in args]
+    mp.mp.dps = digits(given)
+    values = f(*given)
     row = index_of(output, np.shape(np.array(values, dtype=object)))
-    slopes = true_slope(f, [exact(x) for x in args], argument, place, row)
+    slopes = true_slope(f, given, argument, place, row)
     if len(slopes) < len(STEPS):
         return "it has no quotient"
     true = slopes[-1]
@@ -897,12 +901,8 @@ def main(words: Sequence[str]) -> int:
     rows = json.loads((ROOT / "docs/field.json").read_text(encoding="utf-8"))["rows"]
     failed = list[str]()
     count = 0
-    for row in rows:
-        kind = row["verdict"]
-        if kind not in ("WRONG", "NaN") or not all(word in row["name"] for word in words):
-            continue
-        findings = [each for each in row["findings"] if each["kind"] == kind]
-        finding = min(findings, key=lambda each: "; in " in f"; {each['note']}")
+    asked = [row for row in rows if all(word in row["name"] for word in words)]
+    for row, finding in (*of_kind(asked, "WRONG"), *of_kind(asked, "NaN")):
         count += 1
         try:
             why = confirmed(row["name"], finding)

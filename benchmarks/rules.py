@@ -147,9 +147,10 @@ def page(about: dict[str, Any]) -> str:
     rows = about["rows"]
     counts = Counter(row["verdict"] for row in rows)
     wrong, nan = (of_kind(rows, kind) for kind in ("WRONG", "NaN"))
-    within = [pair for pair in wrong if is_within(pair[1])]
     ranged = [pair for pair in (*wrong, *nan) if is_of_range(pair[1])]
-    wrong, nan = ([pair for pair in found if pair not in within and pair not in ranged] for found in (wrong, nan))
+    wrong, nan = ([pair for pair in found if not is_of_range(pair[1])] for found in (wrong, nan))
+    within = [pair for pair in wrong if is_within(pair[1])]
+    wrong = [pair for pair in wrong if not is_within(pair[1])]
     named = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     seconds = [row["seconds"] for row in rows]
     share = 100 * counts["undecided"] / len(rows)

@@ -120,19 +120,23 @@ def _by_jax(f: Any, args: Any, keywords: Any) -> list[Any]:
 
 def _gathered(real: Any, args: Any, keywords: Any, source: Any, leaves: list[Any]) -> list[Any]:
     """Views that JAX has no function for, as windows: NumPy's own says where each entry comes from."""
-    places = np.arange(source.held.size).reshape(source.held.shape)
+    places = _places(source)
     plain = [places if arg is source else real_of(arg) for arg in args]
     found = [np.array(each) for each in jax.tree.leaves(real(*plain, **real_of(keywords)))]
-    return [
-        Standing.made(
-            leaf,
-            None,
-            source.level,
-            parent=source,
-            steps=(lambda a, at=at: jnp.ravel(a)[at], lambda p, at=at: np.ravel(p)[at]),
-        )
-        for leaf, at in zip(leaves, found, strict=True)
-    ]
+    return [_view(leaf, source, at) for leaf, at in zip(leaves, found, strict=True)]
+
+
+def _places(a: Any) -> Any:
+    """The place of each entry, laid out in memory as the array is: the orders A and K ask for that."""
+    places = np.empty_like(a.held, dtype=np.intp)
+    places[...] = np.arange(places.size).reshape(places.shape)
+    return places
+
+
+def _view(value: Any, source: Any, at: Any) -> Any:
+    """A view whose entries come from these places of its array."""
+    steps: tuple[Step, Step] = (lambda a: jnp.ravel(a)[at], lambda p: np.ravel(p)[at])
+    return Standing.made(value, None, source.level, parent=source, steps=steps)
 
 
 def _as_array(value: Any) -> Any:
@@ -159,12 +163,9 @@ def _with_arrays(parts: Any) -> Any:
 def in_memory_order(real: Callable[..., Any], a: Any, args: Any, keywords: Any) -> Any:
     """`reshape`, `ravel` and `flatten` in an order other than rows first: NumPy says where each entry comes from."""
     known, named = fixed(args), fixed(keywords)
-    places = np.empty_like(a.held, dtype=np.intp)  # laid out as the array itself, which the orders A and K ask for
-    places[...] = np.arange(places.size).reshape(places.shape)
-    value, at = real(a.held, *known, **named), np.array(real(places, *known, **named))
+    value, at = real(a.held, *known, **named), np.array(real(_places(a), *known, **named))
     if shares(value, a.held):
-        steps: tuple[Step, Step] = (lambda x: jnp.ravel(x)[at], lambda p: np.ravel(p)[at])
-        return Standing.made(value, None, a.level, parent=a, steps=steps)
+        return _view(value, a, at)
     return Standing.made(value, None if a.level == CONSTANT else jnp.ravel(a.array)[at], a.level)
 
 

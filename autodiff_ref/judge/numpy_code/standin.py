@@ -247,24 +247,17 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return applied(lambda v: getattr(v, name), lambda a: getattr(a, name), (self,), {}, name)
         if not callable(found):
             return found
-        if name in ORDERED:
-            return lambda *args, **keywords: self._in_order(name, args, keywords)
-        if name in METHODS:
-            return lambda *args, **keywords: METHODS[name](self, *args, **keywords)
 
         def method(*args: Any, **keywords: Any) -> Any:
+            if name in ORDERED and order_of(args, keywords) != "C":
+                return in_memory_order(method_of(name), self, args, keywords)
+            if name in METHODS:
+                return METHODS[name](self, *args, **keywords)
             target = keywords.pop("out", None)
             made = applied(method_of(name), None if name in OF_VALUES else method_of(name), (self, *args), keywords, name)
             return made if target is None else into(target, made, target.snapshot())
 
         return method
-
-    def _in_order(self, name: str, args: Any, keywords: Any) -> Any:
-        if order_of(args, keywords) != "C":
-            return in_memory_order(method_of(name), self, args, keywords)
-        if name in METHODS:
-            return METHODS[name](self, *args, **keywords)
-        return applied(method_of(name), method_of(name), (self, *args), keywords, name)
 
     def __getitem__(self, index: Any) -> Any:
         value = self.held[real_of(index)]

@@ -201,11 +201,12 @@ def _module_of(name: str) -> tuple[ModuleType, list[str]]:
     found: ModuleType | None = None
     with jax.enable_x64(True):
         for k in range(1, len(parts) + 1):
+            module = ".".join(parts[:k])
             try:
-                found = importlib.import_module(".".join(parts[:k]))
+                found = importlib.import_module(module)
             except ModuleNotFoundError as error:
-                if error.name != ".".join(parts[:k]):
-                    raise ValueError(f"{'.'.join(parts[:k])} cannot be imported: {error}") from error
+                if error.name != module:
+                    raise ValueError(f"{module} cannot be imported: {error}") from error
                 if found is None:
                     raise ValueError(f"there is no module {parts[0]!r}") from error
                 return found, parts[k - 1 :]
