@@ -29,11 +29,13 @@ def _comparison(name: str) -> Rule:
     outcome = OUTCOMES[name]
 
     def rule(equation: Equation) -> Step:
-        label = equation.label
+        label, is_of_one_entry = equation.label, equation.is_of_one_entry
 
         def step(context: Context, a: Array, b: Array) -> Array:
             if a is b:  # NaN is what `x != x` asks for, and no real is
                 return np.full(np.shape(a), outcome(0))
+            if is_of_one_entry:
+                return np.asarray(outcome(context.compare(a.item(), b.item(), label=label)))
             decided = np.frompyfunc(lambda u, v: outcome(context.compare(u, v, label=label)), 2, 1)(a, b)
             return np.asarray(decided, dtype=bool)
 

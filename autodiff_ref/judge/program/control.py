@@ -190,13 +190,18 @@ def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
         consts, start, rows = made.split(operands)
         carry, given, results = list(start), list[Array](), list[Array]()
         stacked = [np.empty(stack.shape, dtype=object if stack.is_real else stack.dtype) for stack in made.stacks]
-        for i in made.order:
+        for turn, i in enumerate(made.order):
             before, given = given, [*carry, *[np.asarray(row[i]) for row in rows]]
-            if not results or not all(map(_is_same, before, given)):  # a loop that has ended runs on, and changes nothing
+            is_as_before = bool(results) and all(map(_is_same, before, given))
+            if not is_as_before:
                 results = made.body.run(context, *consts, *given)
             carry = results[: made.n_carry]
+            has_ended = is_as_before and not rows  # it runs on, and changes nothing
+            places = list(made.order[turn:]) if has_ended else i
             for stack, result in zip(stacked, results[made.n_carry :], strict=True):
-                stack[i] = result if stack.ndim > 1 else result[()]
+                stack[places] = result if stack.ndim > 1 else result[()]
+            if has_ended:
+                break
         return [*carry, *stacked]
 
     return step, made.labels

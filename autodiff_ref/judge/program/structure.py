@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import numpy as np
 
 from autodiff_ref.judge.program.discrete import DISCRETE
 from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, select
-from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step, as_objects
+from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step, as_objects, of_one_entry
 from autodiff_ref.judge.program.scattering import scatter
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
@@ -126,9 +127,21 @@ def _convolution(equation: Equation) -> Step:
     return step
 
 
-def elementwise(f: Callable[..., Array]) -> Rule:
-    """A primitive that works entry by entry on operands of one shape; f is a NumPy function on arrays of objects."""
-    return lambda _: lambda _, *operands: as_objects(f(*operands))
+def elementwise(f: Callable[..., Any]) -> Rule:
+    """A primitive that works entry by entry on operands of one shape; f takes objects, and arrays of them."""
+
+    def rule(equation: Equation) -> Step:
+        if equation.is_of_one_entry:
+            return lambda _, *operands: of_one_entry(f(*[operand.item() for operand in operands]))
+        return lambda _, *operands: as_objects(f(*operands))
+
+    return rule
+
+
+def _select(equation: Equation) -> Step:
+    if equation.is_of_one_entry:
+        return lambda _, which, *cases: cases[int(which)]
+    return lambda _, which, *cases: as_objects(select(which, *cases))
 
 
 def _integer_pow(equation: Equation) -> Step:
@@ -149,15 +162,15 @@ def _integer_pow(equation: Equation) -> Step:
 
 ALGEBRA: dict[str, Rule] = {
     **INDEXED,
-    "add": elementwise(np.add),
-    "add_any": elementwise(np.add),
-    "sub": elementwise(np.subtract),
-    "mul": elementwise(np.multiply),
-    "neg": elementwise(np.negative),
+    "add": elementwise(operator.add),
+    "add_any": elementwise(operator.add),
+    "sub": elementwise(operator.sub),
+    "mul": elementwise(operator.mul),
+    "neg": elementwise(operator.neg),
     "square": elementwise(lambda x: x * x),
     "one_minus_square": elementwise(lambda x: 1 - x * x),
     "integer_pow": _integer_pow,
-    "select_n": lambda _: lambda _, which, *cases: as_objects(select(which, *cases)),
+    "select_n": _select,
     "dot_general": _dot_general,
     "conv_general_dilated": _convolution,
     "cumsum": cumulative(operator.add),

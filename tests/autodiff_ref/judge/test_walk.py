@@ -27,6 +27,17 @@ def convolve(x):
     return lax.conv_general_dilated(x, kernel, (2, 1), "SAME")
 
 
+def settles(x, reverse):
+    """A loop that changes nothing after three turns, and stacks what it carries."""
+
+    def turn(carry, _):
+        y, turns = carry
+        goes_on = turns < 3
+        return (jnp.where(goes_on, jnp.sin(y) + y, y), jnp.where(goes_on, turns + 1, turns)), (y, turns + jnp.stack([y, -y]))
+
+    return lax.scan(turn, (x[0], 0), None, length=7, reverse=reverse)[1]
+
+
 @jax.custom_jvp
 def doubled(x):
     return 2 * x
@@ -66,6 +77,7 @@ MODELS = {
     "batched dot": (lambda m: jnp.einsum("bi,bi->b", m, m**2), M),
     "fori": (lambda x: newton(jnp.abs(x)), X),
     "scan": (lambda x: lax.scan(lambda c, v: (jnp.tanh(c + v), c * v), 0.5, x), X),
+    "scan that settles": (lambda x: (settles(x, False), settles(x, True)), X),
     "cond": (lambda x: lax.cond(x[0] > 0, jnp.sin, jnp.cos, x), X),
     "map": (lambda x: lax.map(lambda v: v**3, x), X),
     "remat": (jax.checkpoint(lambda x: jnp.sin(x) * jnp.exp(x)), X),
