@@ -1,14 +1,12 @@
-"""The squashing functions of a net, each with its derivative, and log σ with its: both at once, as training needs them.
-
-A function and its derivative share q = σ(−|a|), the lesser of σ(a) and σ(−a), which is in (0, 1/2]: 1 − q cancels nothing.
-"""
+"""The squashing functions of a net, each with its derivative, and log σ with its: both at once, as training needs them."""
 
 from collections.abc import Callable
+from math import floor, log
 from typing import NamedTuple
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, floats, namespace
+from manual_grad._arrays import Array, floats
 from manual_grad.sigmoid import sigmoid, sigmoid_derivative
 
 
@@ -21,10 +19,11 @@ class Activation(NamedTuple):
 
 
 def sigmoid_and_derivative(a: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """σ(a) and σ'(a), of q = σ(−|a|): σ = 1 − q for a ≥ 0 and q for a < 0, σ' = q (1 − q)
+    """σ(a) = 1/(1 + e) and σ'(a) = e σ(a)², of e = exp(−a)
 
-    One exponential and one division for both, and nothing cancels: q is in (0, 1/2], so 1 − q keeps q's digits. At most 4
-    and 6 ulps from the true values, as `sigmoid` and `sigmoid_derivative`.
+    One exponential and one division for both, and nothing cancels. At most 4 and 6 ulps from the true values, as `sigmoid`
+    and `sigmoid_derivative`, wherever these are normal numbers. Where e would overflow, below −88 in float32 and −709 in
+    float64, both stay what they are there, less than the smallest normal number.
 
     Example:
         >>> h, slope = sigmoid_and_derivative(0.0)
@@ -32,8 +31,9 @@ def sigmoid_and_derivative(a: Float[Array, "*shape"]) -> tuple[Float[Array, "*sh
         (0.5, 0.25)
     """
     xp, a = floats(a)
-    q = _lesser(a)
-    return xp.where(a < 0, q, 1 - q), q * (1 - q)
+    e = xp.exp(xp.minimum(-a, floor(log(xp.finfo(a.dtype).max))))
+    h = 1 / (1 + e)
+    return h, e * h * h
 
 
 def log_sigmoid_and_derivative(m: Float[Array, "*shape"]) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
@@ -50,16 +50,10 @@ def log_sigmoid_and_derivative(m: Float[Array, "*shape"]) -> tuple[Float[Array, 
         (-0.693147, 0.5)
     """
     xp, m = floats(m)
-    q = _lesser(m)
+    t = xp.exp(xp.where(m < 0, m, -m))
+    q = t / (1 + t)
     p = 1 - q
     return xp.where(m < 0, m, 0) + (xp.log(p) + ((1 - p) - q)), xp.where(m < 0, p, q)
-
-
-def _lesser(a: Array) -> Array:
-    """q = σ(−|a|), the lesser of σ(a) and σ(−a)"""
-    xp = namespace(a)
-    t = xp.exp(xp.where(a < 0, a, -a))
-    return t / (1 + t)
 
 
 def tanh(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -180,8 +180,9 @@ def terms_and_grad_columns(
     """Δ_l = (W_{l+1}ᵀ Δ_{l+1}) ∘ s'(A_l), ∂W_l = Δ_l H_{l−1}ᵀ, ∂b_l = Δ_l 1: one example a column, no decay
 
     The form that training runs on: with the examples along the fast axis every operation is as long as the batch, however
-    narrow the layers. Returns what each example adds to ll, c_i log σ(m_i), and ∇ll. Nothing is checked here. With `by_unit`
-    false no layer `is_narrow`: a GPU multiplies one matrix sooner than a few vectors.
+    narrow the layers. Below a single unit Δ_l is w ∘ (δ ∘ s'(A_l)), with one w for all examples: their sum is multiplied
+    with it. Returns what each example adds to ll, c_i log σ(m_i), and ∇ll. Nothing is checked here. With `by_unit` false no
+    layer `is_narrow`: a GPU multiplies one matrix sooner than a few vectors.
     """
     xp = namespace(layers, xt)
     activations, slopes = [xt], [xt]
@@ -193,12 +194,17 @@ def terms_and_grad_columns(
     if c is not None:
         log_p, delta = c * log_p, c * delta
     gradient: list[Layer[Array]] = []
+    factors = None  # that the rows of Δ still lack
     for level in reversed(range(len(layers))):
         w, b = layers[level]
-        gradient.append(Layer(_outer(delta, activations[level], by_unit), None if b is None else xp.sum(delta, axis=1)))
-        if level:
-            back = w.mT * delta if w.shape[0] == 1 else w.mT @ delta
-            delta = back * slopes[level]
+        by_w, by_b = _outer(delta, activations[level], by_unit), None if b is None else xp.sum(delta, axis=1)
+        if factors is not None:
+            w, by_w, by_b = factors[:, None] * w, factors[:, None] * by_w, None if by_b is None else factors * by_b
+        gradient.append(Layer(by_w, by_b))
+        if level and w.shape[0] == 1:
+            factors, delta = w[0], delta * slopes[level]
+        elif level:
+            factors, delta = None, (w.mT @ delta) * slopes[level]
     return log_p, tuple(reversed(gradient))
 
 

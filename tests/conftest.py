@@ -2,7 +2,9 @@
 
 Choose one with `pytest --hypothesis-profile=explore`; `EXAMPLES=5000` asks it for ten times as many examples.
 No test has a deadline: the first call of a shape compiles.
-Tests marked `explore` take long and show more of what others show in short: they run in that profile alone.
+Tests marked `explore` take long and show more of what others show in short: they run in that profile alone. Those marked
+`ci` are of what is around the packages, as the pages and the benchmarks, or further cases of what others show: they run in
+that profile and where CI is set.
 """
 
 import gc
@@ -40,12 +42,16 @@ if jax.default_backend() != "cpu":
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips the tests marked `explore` in the other profiles."""
+    """Skips the tests marked `explore` in the other profiles, and those marked `ci` where CI is not set either."""
     if config.getoption("--hypothesis-profile") == "explore":
         return
+    left_out = {"explore": "takes long: run with --hypothesis-profile=explore"}
+    if not os.environ.get("CI"):
+        left_out["ci"] = "of the pages, the benchmarks, or a further case: run with CI=1"
     for item in items:
-        if item.get_closest_marker("explore"):
-            item.add_marker(pytest.mark.skip(reason="takes long: run with --hypothesis-profile=explore"))
+        for mark, reason in left_out.items():
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(trylast=True)

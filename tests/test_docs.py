@@ -11,6 +11,8 @@ from autodiff_ref.judge.accuracy.survey import Surveyor
 from manual_grad import notes
 from tests.shown import assert_alike, blocks, output_of
 
+pytestmark = pytest.mark.ci
+
 ROOT = Path(__file__).parents[1]
 CHECKERS = (ROOT / "docs" / "checkers.md").read_text(encoding="utf-8")
 NUMERICS = (ROOT / "docs" / "numerics.md").read_text(encoding="utf-8")

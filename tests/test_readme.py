@@ -9,6 +9,8 @@ import pytest
 
 from tests.shown import assert_alike, blocks, output_of, pages
 
+pytestmark = pytest.mark.ci
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 

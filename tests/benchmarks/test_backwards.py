@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from backwards.case import FEATURES, cases, off_by_differences, planted, verdict
 
+pytestmark = pytest.mark.ci
+
 SLOW = ("char_model_gradients", "conv_naive_backward", "depthwise_backward", "elu_backward", "svm_loss_vectorized")
 
 

@@ -17,6 +17,8 @@ from zoo.usual import usual_inputs
 
 from autodiff_ref import nabla
 
+pytestmark = pytest.mark.ci
+
 EVERY = specimens()
 NAMES = [specimen.name for specimen in EVERY]
 QUICK = {
