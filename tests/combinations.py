@@ -21,12 +21,17 @@ def combinations(*parameters: Iterable[Any]) -> list[Any]:
     ]
 
 
-def listed(few: Iterable[tuple[Any, ...]], *parameters: Iterable[Any]) -> list[Any]:
-    """All combinations of these values; all but a few, which are listed, are marked `explore`."""
-    kept = list(few)
+def listed(few: Iterable[tuple[Any, ...]], *parameters: Iterable[Any], in_ci: Iterable[tuple[Any, ...]] = ()) -> list[Any]:
+    """All combinations of these values; a few, which are listed, always run, some in CI as well, all others in `explore`."""
+    kept, more = list(few), list(in_ci)
     every = list(itertools.product(*parameters))
-    assert all(each in every for each in kept), "what is listed is one of them"
-    return [pytest.param(*each, marks=() if each in kept else pytest.mark.explore) for each in every]
+    assert all(each in every for each in kept + more), "what is listed is one of them"
+    marks = {
+        **dict.fromkeys(every, (pytest.mark.explore,)),
+        **dict.fromkeys(more, (pytest.mark.ci,)),
+        **dict.fromkeys(kept, ()),
+    }
+    return [pytest.param(*each, marks=marks[each]) for each in every]
 
 
 def chosen(values: Iterable[Any], keep: Callable[[Any], bool]) -> list[Any]:

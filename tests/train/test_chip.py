@@ -14,6 +14,9 @@ from tests.once import compiled_once
 
 optax = pytest.importorskip("optax")
 
+in_ci_where_interpreted = pytest.mark.ci if jax.default_backend() == "cpu" else lambda test: test
+"""the interpreter's programs take seconds to compile"""
+
 NETS = {
     "the notes' net": (30, 2, False, "sigmoid"),
     "with biases": (5, 2, True, "sigmoid"),
@@ -53,7 +56,8 @@ ONE_PASSES = [
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "weights", "launch"), listed(ONE_PASSES, NETS, [(1000, 57), (1, 0), (128, 0)], [False, True], ONE_PASS)
+    ("name", "size", "weights", "launch"),
+    listed(ONE_PASSES[:1], NETS, [(1000, 57), (1, 0), (128, 0)], [False, True], ONE_PASS, in_ci=ONE_PASSES[1:]),
 )
 def test_one_pass_is_the_sum_over_columns(name, size, weights, launch):
     n, room = size
@@ -84,10 +88,13 @@ EPOCHS = [
     ("the notes' net", "momentum", "a batch in two blocks", False),
     ("tanh", "adam", "in two blocks, ahead", True),
 ]
-"""without biases and weights of examples, and with both; each takes seconds to compile"""
+"""without biases and weights of examples, and with both"""
 
 
-@pytest.mark.parametrize(("name", "optimizer", "launch", "shuffled"), listed(EPOCHS, NETS, OPTIMIZERS, EPOCH, [True, False]))
+@pytest.mark.parametrize(
+    ("name", "optimizer", "launch", "shuffled"),
+    listed(EPOCHS[:1], NETS, OPTIMIZERS, EPOCH, [True, False], in_ci=EPOCHS[1:]),
+)
 def test_an_epoch_in_one_kernel_is_the_epoch_of_the_loop(name, optimizer, launch, shuffled):
     n, batch = 12 * 32 + (7 if name != "tanh" else 0), 32
     layers, table, hidden = made(name, n, name == "tanh")
@@ -105,6 +112,7 @@ def test_an_epoch_in_one_kernel_is_the_epoch_of_the_loop(name, optimizer, launch
     assert float(ll) == pytest.approx(float(want_ll), rel=1e-5)
 
 
+@in_ci_where_interpreted
 @pytest.mark.parametrize("n", [5, pytest.param(31, marks=pytest.mark.explore)])
 def test_an_epoch_of_fewer_examples_than_a_batch_is_one_step(n):
     layers, table, hidden = made("the notes' net", n, False, room=64)
@@ -197,6 +205,7 @@ def used(monkeypatch):
 FEW_EPOCHS = {"epochs": 3, "momentum": 0.5}
 
 
+@in_ci_where_interpreted
 @pytest.mark.parametrize("options", [{"optimizer": "adam", "learning_rate": 0.02}, {"batch_size": None}], ids=str)
 def test_fit_on_an_accelerator_takes_the_kernels_to_the_same_weights(options, examples, used, monkeypatch):
     monkeypatch.setattr(kernels, "accelerated", lambda *_: False)
@@ -219,6 +228,7 @@ OTHERS = [
 ]
 
 
+@in_ci_where_interpreted
 @pytest.mark.parametrize("other", chosen(OTHERS, lambda other: other in (OTHERS[3],)), ids=str)
 def test_fit_on_an_accelerator_leaves_to_xla_what_does_not_fit_the_kernels(other, examples, used, monkeypatch):
     options = FEW_EPOCHS | {"validation": 0.2} | other
