@@ -4,25 +4,28 @@ import importlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
+from autodiff_ref.cli.judging import exit_code
 from autodiff_ref.judge.html import of_rule
 from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
 from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport
 from autodiff_ref.judge.rules.judging import Relative
-from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all
-from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row
+from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten, reason_of
+from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
+from autodiff_ref.judge.rules.statics import RULED
 from autodiff_ref.judge.rules.written import constructors_in, domain_of, inputs_of
 
 FEW = 4
@@ -84,13 +87,14 @@ def run(
     html: Path | None,
 ) -> int:
     """Judges, prints, and says with which exit code to end. The arguments are the options of the command: see `ruling`."""
+    quieten()
     try:
         options: dict[str, Any] = {"order": order, "seed": seed, "every": every}
         options |= {"domain": domain} if domain is not None else {}
         options |= {"at": inputs_of(at)} if at is not None else {}
         options |= {"within": Relative(within)} if within else {}
         options |= {"intent": intent} if intent else {}
-        jobs = list(dict.fromkeys(job for each in target for job in _jobs(each, domain)))
+        jobs, lacking = _all_jobs(target, domain)
         kept = _kept(resume)
         done = _judge(jobs, kept, options, workers=workers, seconds=seconds, resume=resume, quiet=as_json)
     except (targets.TargetError, ValueError, TypeError, OSError) as error:
@@ -104,11 +108,34 @@ def run(
         write_page(html, "manual-grad rules", said)
     if as_json:
         reports = [each.report for each in judged]
-        print(json.dumps({"functions": reports, "not called": left}, ensure_ascii=False, indent=1))
-    else:
+        told = {"functions": reports, "not called": left} | ({"not found": lacking} if lacking else {})
+        print(json.dumps(told, ensure_ascii=False, indent=1))
+    elif jobs:
         _summary(jobs, judged, left, every=every)
     codes = [each.exit_code for each in judged] or [3 if left else 0]  # what could not be called has not been judged
-    return 1 if 1 in codes else max(codes)
+    return exit_code([*codes, *[2 for _ in lacking]])
+
+
+def _all_jobs(every: Sequence[str], domain: str | None) -> tuple[list[Job], dict[str, str]]:
+    """The functions that targets name, each once; and of a target that names none why, which ends no run of the others."""
+    jobs, lacking = dict[Job, None](), dict[str, str]()
+    for target in every:
+        try:
+            with _prints_elsewhere():
+                jobs |= dict.fromkeys(_jobs(target, domain))
+        except (targets.TargetError, ValueError) as error:
+            lacking[target] = str(error)
+    for reason in dict.fromkeys(lacking.values()):
+        print(f"error: {reason}", file=sys.stderr)
+    return list(jobs), lacking
+
+
+@contextmanager
+def _prints_elsewhere() -> Generator[None]:
+    """What other people's code prints while it is imported, traced or run is none of our rows."""
+    with redirect_stdout(sys.stderr):
+        yield
+        jax.effects_barrier()
 
 
 def _summary(jobs: Sequence[Job], judged: Sequence[Done], left: Sequence[str], *, every: bool) -> None:
@@ -148,7 +175,28 @@ def _jobs(target: str, domain: str | None) -> list[Job]:
         return [(place, f":{name}")]
     known = {row.text.partition("(")[0] for row in rows}
     others = [name for name in functions_of(module, own=target.endswith(".py")) if f"{target}.{name}" not in known]
-    return [*((ROW, row.text) for row in rows), *((target, name) for name in others)]
+    inside = [] if rows else list(_rules_inside(module))
+    return [*((ROW, row.text) for row in rows), *((target, name) for name in others), *inside]
+
+
+def _rules_inside(package: ModuleType) -> Iterator[Job]:
+    """The functions with a rule of their own in a package's modules, that are not to be had from the package itself."""
+    seen = {id(value) for value in vars(package).values()}
+    refused = list[str]()
+    for name in module_names_in(package):
+        try:
+            module = targets.module_of(name)
+        except targets.TargetError:
+            refused.append(name)
+            continue
+        for each in functions_of(module, own=True):
+            value = getattr(module, each)
+            if isinstance(value, RULED) and id(value) not in seen:
+                seen.add(id(value))
+                yield name, each
+    if refused:
+        some = ", ".join(refused[:4]) + (", …" if len(refused) > 4 else "")
+        print(f"not imported, {len(refused)} modules of {package.__name__}: {some}", file=sys.stderr)
 
 
 def judge_job(target: str, name: str, options: dict[str, Any]) -> Found:
@@ -227,9 +275,13 @@ def _reports(jobs: list[Job], options: dict[str, Any], *, workers: int, seconds:
         yield from judge_all(jobs, judge_job, options, workers=workers, seconds=seconds)
         return
     for job in jobs:
-        with redirect_stdout(sys.stderr):  # what a function prints while it is traced
-            try:
+        try:
+            with _prints_elsewhere():
                 found = judge_job(*job, {**options, "seconds": seconds})
-            except NotImplementedError as error:
-                found = failed((job[0], job[1].removeprefix(":")), str(error))
+        except NotImplementedError as error:
+            found = failed((job[0], job[1].removeprefix(":")), str(error))
+        except Exception as error:
+            if len(jobs) == 1 and isinstance(error, ValueError | TypeError):  # told as bad usage
+                raise
+            found = failed((job[0], job[1].removeprefix(":")), reason_of(error))
         yield job, found

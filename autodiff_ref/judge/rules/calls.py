@@ -54,7 +54,7 @@ def name_of(eqn: Any) -> Named:
                 rule, place = found, where
             break
     kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
-    return Named(function or "?", rule, _short(place) or "an unknown place", kind)
+    return Named(function or "?", rule, shown_place(place) or "an unknown place", kind)
 
 
 def _split(source: str) -> tuple[str, str]:
@@ -63,7 +63,7 @@ def _split(source: str) -> tuple[str, str]:
     return name, place
 
 
-def _short(place: str) -> str:
+def shown_place(place: str) -> str:
     """A place as seen from where you are, or within the installed packages."""
     return place.rpartition("site-packages/")[2].removeprefix(f"{Path.cwd()}/")
 

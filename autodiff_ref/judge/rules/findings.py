@@ -185,9 +185,12 @@ class RuleReport:
 
     @property
     def row(self) -> str:
-        """One line: the verdict, the function, what it rests on."""
+        """One line: the verdict, the function, what it rests on, and of what is not decided what was missing."""
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
-        return f"{self.verdict:<18} {self.name}   {counts or 'nothing'}; {self.inputs} inputs, {self.domain}"
+        lacking = [finding.note for finding in self.findings if finding.kind == self.verdict]
+        why = f": {lacking[0]}" if lacking and self.verdict in ("raises", "undecided") else ""
+        tried = f"{self.inputs} inputs, {self.domain}" if self.domain else f"{self.inputs} inputs"
+        return f"{self.verdict:<18} {self.name}   {counts or 'nothing'}; {tried}{why}"
 
     def lines(self) -> Iterator[str]:
         """The report as lines of text."""

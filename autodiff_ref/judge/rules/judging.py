@@ -15,9 +15,11 @@ from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.reporting import report_of
 from autodiff_ref.judge.rules.running import Run
+from autodiff_ref.judge.rules.statics import bound
 from manual_grad.claims import Within
 from manual_grad.derivation import label_of
 from manual_grad.domains import Domain
+from manual_grad.domains.labels import Constants
 
 SECONDS = 20.0
 """of processor time for one function, as the command has"""
@@ -85,7 +87,8 @@ def judge_rule(
         intent = intent or row.intent
         within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
-    run = Run(f, chosen, at or [], allowed, truth, solves, seed, seconds)
+    f, chosen, inputs = bound(f, chosen, at or [])
+    run = Run(f, chosen, inputs, allowed, truth, solves, seed, seconds)
     for k in range(1, order + 1):
         run.judge(k)
     run.constants_are_meant()
@@ -125,6 +128,7 @@ def said(domain: Args) -> str:
     for leaf in jax.tree.leaves(domain):
         dims = "".join(f"{dim!r}, " for dim in leaf.dims)
         ends = f"{leaf.low:g}, {leaf.high:g}, " if hasattr(leaf, "low") else ""
+        ends = f"{leaf.value!r}, " if isinstance(leaf, Constants) else ends
         parts.append(f"{type(leaf).__name__.lower()}({(ends + dims).rstrip(', ')})")
     return ", ".join(parts)
 

@@ -4,7 +4,10 @@ A function may leave something behind in its process, as a tracer in a cache, th
 one of which nothing could be said is judged again, in a new process.
 """
 
+import logging
 import multiprocessing
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,6 +118,9 @@ def _replace(worker: _Worker, running: list[_Worker], start: Callable[[], None])
 
 
 def _serve(pipe: Connection, judge: Callable[..., Found], options: dict[str, Any]) -> None:
+    os.dup2(2, 1)  # what a library prints, and what compiled code prints, is none of our rows
+    sys.stdout = sys.stderr
+    quieten()
     while True:
         try:
             target, name = pipe.recv()
@@ -123,9 +129,19 @@ def _serve(pipe: Connection, judge: Callable[..., Found], options: dict[str, Any
         try:
             found = judge(target, name, options)
         except Exception as error:  # of one function: its row says so
-            first = (str(error).strip().splitlines() or [""])[0][:200]
-            found = failed((target, name), f"{type(error).__name__}: {first}")
+            found = failed((target, name), reason_of(error))
         pipe.send(found)
+
+
+def quieten() -> None:
+    """Keeps JAX from logging a traceback for each input at which a function calls Python back to raise an error."""
+    logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one line."""
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"{type(error).__name__}: {first}"
 
 
 def failed(job: Job, why: str) -> RuleReport:

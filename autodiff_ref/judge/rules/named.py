@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -11,14 +13,13 @@ import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
-from autodiff_ref.judge.rules.calls import named_calls
+from autodiff_ref.judge.rules.calls import named_calls, shown_place
 from autodiff_ref.judge.rules.catalogue import Row
-from autodiff_ref.judge.rules.findings import RuleReport
+from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
+from autodiff_ref.judge.rules.statics import RULED, static_places
+from manual_grad.derivation import argument_names, label_of
 from manual_grad.domains.labels import Constants
-
-RULED = (jax.custom_jvp, jax.custom_vjp)
-
 
 NOT_CALLED = "no arguments were found that it takes"
 
@@ -45,24 +46,55 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
     return found
 
 
+def module_names_in(package: ModuleType) -> Iterator[str]:
+    """The names of a package's modules, without its tests, its examples and its programs."""
+    folders = getattr(package, "__path__", ())
+    for info in pkgutil.walk_packages(folders, f"{package.__name__}.", onerror=lambda name: None):
+        parts = info.name.split(".")[1:]
+        if not any(re.fullmatch(r"__main__|conftest|.*_test|tests?(_.*)?|examples?|benchmarks?", part) for part in parts):
+            yield info.name
+
+
 def judge_named(
     module: ModuleType, name: str, options: dict[str, Any], *, always: bool, every: bool = False
 ) -> RuleReport | str | None:
     """The report on one function of a module.
 
-    Unless it is judged `always`: None where it meets no rule and not `every` function is judged; and a sentence where no
-    arguments were found that it takes, so that nobody knows whether it meets one.
+    A sentence where no arguments were found that it takes, so that nobody knows whether it meets a rule; one that has a rule
+    is undecided then. None where it meets no rule, unless it is judged `always` or `every` function is.
     """
     function: Callable[..., Any] = getattr(module, name)
-    if options.get("domain") is None and options.get("at") is None and not always and not isinstance(function, RULED):
+    shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
+    if options.get("domain") is None and options.get("at") is None:
         domain, _ = found_domain(function)
         if domain is None:
-            return NOT_CALLED
-        if not every and not meets_a_rule(function, domain):
+            return not_reached(function, shown) if isinstance(function, RULED) else NOT_CALLED
+        if not always and not every and not meets_a_rule(function, domain):
             return None
     report = judge_rule(function, **options)
-    shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
     return dataclasses.replace(report, name=shown)
+
+
+def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
+    """The report on a function that has a rule, of which no arguments were found."""
+    halves = (getattr(function, part, None) for part in ("jvp", "bwd", "fun"))
+    code = next((half.__code__ for half in halves if inspect.isfunction(half)), None)
+    place = "an unknown place" if code is None else shown_place(f"{code.co_filename}:{code.co_firstlineno}")
+    kind = "custom_vjp" if isinstance(function, jax.custom_vjp) else "custom_jvp"
+    names = argument_names(function) or []
+    statics = [names[k] if k < len(names) else f"argument {k}" for k in static_places(function)]
+    count = max(len(names) - len(statics), 1)
+    why = f'{NOT_CALLED}: say what each is drawn from, as by --domain "{", ".join(["reals(n)"] * count)}"'
+    if statics:
+        call = ", ".join("…" if k in static_places(function) else "reals(n)" for k in range(len(names)))
+        why = f'{NOT_CALLED} ({", ".join(statics)} is no array): write the call, as "{name}({call})"'
+    return RuleReport(
+        name,
+        "no domain",
+        0,
+        rules=(Rule(label_of(function), place, kind, judged=False, why=NOT_CALLED),),
+        findings=(Finding("undecided", label_of(function), place, "", "", "", "", 0.0, why, 0),),
+    )
 
 
 def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport | None:

@@ -210,6 +210,6 @@ def _lack(error: BaseException) -> Kind:
 def _reason(error: BaseException) -> str:
     return (
         str(error)[:200]
-        if isinstance(error, RaisesError)
+        if isinstance(error, RaisesError | NotImplementedError) and str(error)
         else f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
     )

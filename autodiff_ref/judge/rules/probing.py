@@ -12,8 +12,9 @@ import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
+from autodiff_ref.judge.rules.statics import merged, static_values, with_values
 from manual_grad.domains import Domain
-from manual_grad.domains.labels import Classes
+from manual_grad.domains.labels import Classes, constants
 from manual_grad.domains.numbers import Intervals, Positives, Reals
 
 Args = tuple[Any, ...]
@@ -75,9 +76,12 @@ def probed(f: Callable[..., Any]) -> Args | None:
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
-    for domain in itertools.islice(_candidates(count, along), MOST_TRIES):
-        if _takes(f, domain):
-            return domain
+    for values in static_values(f, count):
+        left = count - len(values)
+        of_rest = with_values(f, values, count) if values else f
+        for domain in itertools.islice(_candidates(left, along and not values), MOST_TRIES) if left else ():
+            if _takes(of_rest, domain):
+                return tuple(merged(domain, {k: constants(value) for k, value in values.items()}))
     return None
 
 
@@ -99,7 +103,7 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
 
 
 def _takes(f: Callable[..., Any], domain: Args) -> bool:
-    """Whether a function has finite real values at some inputs of a domain."""
+    """Whether a function has real values, all of them finite, at some inputs of a domain."""
     sizes = main_sizes(domain, {})[0]
     source = RandomSource(np.random.default_rng(0))
     with jax.enable_x64(True), warnings.catch_warnings():
@@ -109,7 +113,7 @@ def _takes(f: Callable[..., Any], domain: Args) -> bool:
             try:
                 if k == 0:
                     shapes = jax.tree.leaves(jax.eval_shape(f, *args))
-                    if not any(jax.numpy.issubdtype(s.dtype, np.floating) for s in shapes):
+                    if not any(jax.numpy.issubdtype(s.dtype, np.floating) and s.size for s in shapes):
                         return False
                 values = [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, args)))]
             except Exception:  # whatever a function raises at arguments that are not for it

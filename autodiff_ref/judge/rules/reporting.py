@@ -26,6 +26,9 @@ SHRINKS = 60
 
 _CANCELS = "f as a whole is right: mistakes that cancel, or a rule that is meant so (say intent=)"
 
+_EMPTY = "at these inputs it returns no number: an array of size 0 has no derivative to judge"
+_LATE = "the time was up before an input was judged"
+
 _ENOUGH = 4
 """findings that are shrunk"""
 
@@ -93,6 +96,8 @@ def _findings(run: Run) -> list[Finding]:
 def _not_judged(run: Run) -> Iterator[Finding]:
     for kind, rule, place, why in run.missing:
         yield Finding(kind, rule, place, "", "", "", "", 0.0, why, 0)
+    if not run.judged and not run.missing:
+        yield Finding("undecided", label_of(run.f), "", "", "", "", "", 0.0, _EMPTY if run.inputs else _LATE, 0)
 
 
 def _whole_is_right(run: Run, order: int) -> bool:

@@ -37,7 +37,7 @@ def reproducer(f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str
     """The program; empty where f takes other arguments than arrays."""
     if any(isinstance(leaf, dict | tuple | list) for leaf in args) or order > 2:
         return ""
-    opens, name = _source(f)
+    opens, name = source_of(f)
     values = ", ".join(_literal(x) for x in args)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f")
     derivative = "jax.jacrev" if order == 1 else "jax.hessian"
@@ -79,7 +79,7 @@ def in_floats(f: Callable[..., Any], args: tuple[Any, ...], by: Sequence[int], k
     return ", ".join(said)
 
 
-def _source(f: Callable[..., Any]) -> tuple[list[str], str]:
+def source_of(f: Callable[..., Any]) -> tuple[list[str], str]:
     """Statements that load f, and its name in the program."""
     written: tuple[list[str], str] | None = getattr(f, "written", None)
     if written is not None:

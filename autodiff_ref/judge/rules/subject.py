@@ -229,7 +229,9 @@ def real_outputs(function: Function, leaves: Sequence[Any]) -> Function:
         shapes = jax.eval_shape(lambda *xs: list(function(*xs)), *leaves)
     kept = [k for k, shape in enumerate(shapes) if jax.numpy.issubdtype(shape.dtype, np.floating)]
     if not kept:
-        raise NotImplementedError("it returns no real number")
+        is_complex = any(jax.numpy.issubdtype(shape.dtype, np.complexfloating) for shape in shapes)
+        hint = ", but complex ones: judge a function that returns its real or imaginary part" if is_complex else ""
+        raise NotImplementedError(f"it returns no real number{hint}")
     return lambda *xs: [out for k, out in enumerate(function(*xs)) if k in kept]
 
 

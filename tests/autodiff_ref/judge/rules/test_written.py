@@ -171,6 +171,8 @@ def test_a_call_is_a_target():
 def judged_here(target, name, options):
     """A judge for a process of its own: of `spoilt` nothing can be said in a process in which `spoils` was judged."""
     del options
+    print("noise of", name)
+    os.write(1, b"noise of compiled code\n")
     if name == "crashes":
         os._exit(1)
     if name == "spoils":
@@ -180,10 +182,11 @@ def judged_here(target, name, options):
     return RuleReport(name, "", 1, entries=(Entry("right", name, "∂f/∂x", "x=0"),))
 
 
-def test_what_spoils_its_process_or_ends_it_costs_its_own_row():
+def test_what_spoils_its_process_or_ends_it_costs_its_own_row_and_prints_none(capfd):
     jobs = [("m", name) for name in ("first", "spoils", "spoilt", "crashes", "last")]
     found = {job[1]: report.verdict for job, report in judge_all(jobs, judged_here, {}, workers=1) if report}
     assert found == {"first": "right", "spoils": "right", "spoilt": "right", "crashes": "undecided", "last": "right"}
+    assert capfd.readouterr().out == ""
 
 
 def test_what_cannot_be_called_is_not_said_to_have_no_rule_and_is_no_success(tmp_path):
@@ -199,3 +202,89 @@ def test_what_cannot_be_called_is_not_said_to_have_no_rule_and_is_no_success(tmp
     found = CliRunner().invoke(app, ["rules", str(plain)])
     assert found.exit_code == 0
     assert "no function that could be called has a rule" in found.output
+
+
+NOISY = (
+    FILE.format(slope="3 * x**2")
+    + """
+print("noise of the import")
+
+
+def noisy(x):
+    print("noise of the trace")
+    jax.debug.print("noise of the run: {}", x)
+    return cube(x)
+"""
+)
+
+
+def test_what_other_code_prints_is_not_among_the_rows(tmp_path):
+    path = tmp_path / "noisy.py"
+    path.write_text(NOISY)
+    found = CliRunner().invoke(app, ["rules", f"{path}:noisy"])
+    assert found.exit_code == 0, found.output
+    assert "noise" not in found.stdout
+    assert "noise of the run" in found.stderr
+
+
+def test_a_target_that_cannot_be_loaded_costs_its_own_row(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("import no_such_module_here")
+    found = run(tmp_path, "3 * x", str(broken), "no_such_module_here", "jax.numpy.clip(", "--json")
+    told = json.loads(found.stdout)
+    assert [each["verdict"] for each in told["functions"]] == ["WRONG", "WRONG"]
+    assert list(told["not found"]) == [str(broken), "no_such_module_here", "jax.numpy.clip("]
+    assert found.stderr.count("error:") == 3
+    assert found.exit_code == 2
+
+
+def test_a_row_that_is_not_decided_says_what_was_missing(tmp_path):
+    path = tmp_path / "open.py"
+    path.write_text(
+        """
+import jax
+import jax.numpy as jnp
+
+@jax.custom_jvp
+def complex_alone(x):
+    return 1j * x
+
+@complex_alone.defjvp
+def complex_alone_jvp(primals, tangents):
+    return complex_alone(*primals), 1j * tangents[0]
+
+@jax.custom_jvp
+def empty(x):
+    return jnp.zeros(0) * x
+
+@empty.defjvp
+def empty_jvp(primals, tangents):
+    return empty(*primals), jnp.zeros(0)
+
+def strange(x):
+    raise RuntimeError("for no argument")
+"""
+    )
+    words = [f"{path}:{name}" for name in ("complex_alone", "empty", "strange")]
+    found = CliRunner().invoke(app, ["rules", *words, "--domain", "reals()"])
+    rows = [line for line in found.stdout.splitlines() if line.startswith("undecided")]
+    assert found.exit_code == 3
+    assert len(rows) == 3
+    for row, why in zip(rows, ("no real number, but complex ones", "an array of size 0", "for no argument"), strict=True):
+        assert why in row
+
+
+def test_a_package_stands_for_the_rules_in_its_modules_too(tmp_path, monkeypatch):
+    package = tmp_path / "a_package_of_rules"
+    (package / "tests").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "_inside.py").write_text(FILE.format(slope="3 * x").replace("cube", "_cube"))
+    (package / "again.py").write_text("from a_package_of_rules._inside import _cube")
+    (package / "lacking.py").write_text("import no_such_module_here")
+    (package / "tests" / "__init__.py").write_text("raise RuntimeError('a test is not to be imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = CliRunner().invoke(app, ["rules", package.name, "--json"])
+    assert [(each["name"], each["verdict"]) for each in json.loads(found.stdout)["functions"]] == [
+        ("a_package_of_rules._inside._cube", "WRONG")
+    ]
+    assert "not imported, 1 modules of a_package_of_rules: a_package_of_rules.lacking" in found.stderr

@@ -1,0 +1,107 @@
+"""Arguments that a rule says are no arrays (`nondiff_argnums`): an axis, a power, a flag.
+
+They are handed over as Python values, and are bound before the function is judged.
+"""
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from autodiff_ref.judge.rules.reproducing import source_of
+from manual_grad.derivation import argument_names, label_of
+from manual_grad.domains.labels import Constants
+
+RULED = (jax.custom_jvp, jax.custom_vjp)
+
+_TRIED = (3, 2, 0, 1, 0.5, -1)
+"""powers, axes, flags and slopes"""
+
+_MOST_TRIED = 12
+
+
+def static_places(f: Any) -> tuple[int, ...]:
+    """The positions of a function's arguments that its rule says are no arrays."""
+    return tuple(f.nondiff_argnums) if isinstance(f, RULED) else ()
+
+
+def static_values(f: Callable[..., Any], count: int) -> Iterator[dict[int, Any]]:
+    """Values to try for these positions, among the first `count`."""
+    hints = getattr(f, "__annotations__", {})
+    names = argument_names(f) or []
+    places = [place for place in static_places(f) if place < count]
+    whole = [place < len(names) and hints.get(names[place]) in (int, "int") for place in places]
+    tried = [[value for value in _TRIED if not only or isinstance(value, int)] for only in whole]
+    for values in itertools.islice(itertools.product(*tried), _MOST_TRIED):
+        yield dict(zip(places, values, strict=True))
+
+
+def merged(rest: Sequence[Any], values: Mapping[int, Any]) -> list[Any]:
+    """All arguments, of those at some positions and the rest."""
+    made = list(rest)
+    for place in sorted(values):
+        made.insert(place, values[place])
+    return made
+
+
+def with_values(f: Callable[..., Any], values: Mapping[int, Any], count: int) -> Callable[..., Any]:
+    """The function of its other arguments; `count` of all."""
+
+    @functools.wraps(f, updated=())
+    def called(*rest: Any) -> Any:
+        return f(*merged(rest, values))
+
+    known = argument_names(f) or []
+    names = [known[k] if k < len(known) else f"x{k}" for k in range(count)]
+    rest = [name for k, name in enumerate(names) if k not in values]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in rest]
+    called.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    opens, name = source_of(f)
+    given = ", ".join(repr(values[k]) if k in values else names[k] for k in range(count))
+    called.written = opens, f"lambda {', '.join(rest)}: {name}({given})"  # pyright: ignore[reportAttributeAccessIssue]
+    return called
+
+
+def bound(
+    f: Callable[..., Any], domain: tuple[Any, ...] | None, at: Sequence[Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...] | None, Sequence[Any]]:
+    """A function, its domain and its inputs without what its rule says is no array.
+
+    Raises:
+        ValueError: such an argument is not one value.
+    """
+    places = static_places(f)
+    first = domain if domain is not None else at[0] if at and isinstance(at[0], tuple) else ()
+    places = [place for place in places if place < len(first)]
+    if not places:
+        return f, domain, at
+    values = {place: _value(f, place, first[place]) for place in places}
+    inputs = list[Any]()
+    for each in at:
+        if not isinstance(each, tuple) or len(each) != len(first) or any(each[k] != values[k] for k in places):
+            raise ValueError(f"{label_of(f)}: every input in at is to hold {_said(values)}, got {each!r}")
+        inputs.append(_without(each, places))
+    return with_values(f, values, len(first)), None if domain is None else _without(domain, places), inputs
+
+
+def _said(values: Mapping[int, Any]) -> str:
+    return " and ".join(f"{value!r} as argument {place}" for place, value in values.items())
+
+
+def _without(args: tuple[Any, ...], places: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(x for k, x in enumerate(args) if k not in places)
+
+
+def _value(f: Callable[..., Any], place: int, given: Any) -> Any:
+    """The Python value of a static argument."""
+    if not isinstance(given, Constants | int | float | str):
+        raise ValueError(
+            f"{label_of(f)}: argument {place} is no array, by its rule (nondiff_argnums): write constants(2) in its place, "
+            f"or judge a function that holds it, lambda x: {label_of(f)}(…, x)"
+        )
+    value = given.value if isinstance(given, Constants) else given
+    return np.asarray(value).item() if np.ndim(value) == 0 else value
