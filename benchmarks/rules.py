@@ -35,6 +35,7 @@ VERDICTS = (
     "accuracy",
     "WRONG",
     "NaN",
+    "value",
     "residuals",
     "kink",
     "not differentiable",
@@ -115,7 +116,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 def brief(report: dict[str, Any]) -> dict[str, Any]:
     """What the page needs of a report."""
-    kinds = ("WRONG", "NaN", "raises", "undecided")
+    kinds = ("WRONG", "NaN", "value", "raises", "undecided")
     kept = ("kind", "rule", "place", "name", "at", "jax", "true", "gap", "note")
     findings = [{key: each[key] for key in kept} for each in report["findings"] if each["kind"] in kinds]
     return {**{key: report[key] for key in ("name", "verdict", "inputs", "seconds", "counts")}, "findings": findings}
@@ -183,6 +184,7 @@ def page(about: dict[str, Any]) -> str:
             *section(
                 "A number on the way overflows or underflows, and the function itself is computed right", ranged, RANGE
             ),
+            *section("A rule returns another value than its function", of_kind(rows, "value")),
             "## JAX raises an error",
             "",
             *tabled(["functions", "error"], by_reason(rows, "raises")),

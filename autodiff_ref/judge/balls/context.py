@@ -22,8 +22,15 @@ class Moved:
     ulps: int
 
 
-Reading = Literal["balls", "exact"] | Moved
-"""a float constant of more than 24 bits is c ± ulp(c), or exactly its double, or that moved"""
+Reading = Literal["balls", "tables", "exact"] | Moved
+"""A float constant of more than 24 bits is c ± ulp(c), or exactly its double, or that moved.
+
+For "tables", one of an array is as far off as the largest of the array: nodes and weights of a quadrature, and coefficients
+of a fit, come from linear algebra, which is right in norm.
+"""
+
+_OF_TABLES = 2.0**10
+"""a number of a table may be off by so many of its own ulps at most, so that all but its last three digits count"""
 
 Ties = Literal["exact", "left", "right", "mixed", "mixed back"]
 """comparisons of reals that tie: as they are, or as if the left operand were smaller, or the right one, or in turns"""
@@ -131,7 +138,7 @@ def constant(value: float, context: Context | None, dtype: np.dtype[np.floating]
     if not np.isfinite(double) or context is None or context.constants == "exact" or is_short(number):
         return arb(double)
     ulp = _ulp(np.abs(number))
-    if context.constants == "balls":
+    if isinstance(context.constants, str):
         return arb(double, ulp)
     moves = context.constants.constant in loose(number)
     return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)
@@ -139,7 +146,15 @@ def constant(value: float, context: Context | None, dtype: np.dtype[np.floating]
 
 def constants(values: Array, context: Context | None) -> Array:
     """Float constants as balls."""
-    return entrywise(lambda value: constant(value, context, values.dtype), values)
+    if context is None or context.constants != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
+        return entrywise(lambda value: constant(value, context, values.dtype), values)
+    largest = _ulp(np.max(np.abs(values)))
+
+    def of_table(value: float) -> arb:
+        read = constant(value, context, values.dtype)
+        return arb(read.mid(), (read.rad() * arb(_OF_TABLES)).min(arb(largest)))
+
+    return entrywise(of_table, values)
 
 
 def _ulp(number: np.floating) -> float:

@@ -17,6 +17,9 @@ from autodiff_ref.judge.program.walk import CALLS, Planner
 CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
 """primitives that call a function with a rule of its own, and the parameter that holds the function"""
 
+FOUND = 1e-3
+"""An iteration that is meant to find a value finds three digits of it."""
+
 MOST_CALLS = 12
 """calls of one program that are judged alone"""
 

@@ -10,11 +10,14 @@ from flint import arb
 from autodiff_ref.judge.comparing import TINY, ULP, digits, evaluator, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
+from autodiff_ref.judge.functions.enclosing import ZERO
 from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import MARGIN
+from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
-from autodiff_ref.judge.rules.secants import FOUND, Secant, secants
+from autodiff_ref.judge.rules.secants import Secant, secants
 from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
+from autodiff_ref.judge.rules.values import ROUNDED, other_values
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
 
@@ -106,6 +109,8 @@ def _examined(
             _beside(subject, truth, leaves, mode, made, allowed)
     if floats:
         _in_floats(subject, truth, leaves, made)
+    if subject.both is not None:
+        made += other_values(subject.both, leaves, subject.out_sizes, rule, at, allowed=allowed)
     return made
 
 
@@ -285,10 +290,13 @@ def _explained_by_constants(subject: Subject, leaves: Sequence[np.ndarray], mode
     return loose.rel_accuracy_bits() > 20 and _is_in_reach(loose, arb(known.value or 0))
 
 
-def _is_in_reach(loose: arb, known: arb) -> bool:
-    """Whether moving rounded constants explains the difference; one worked out in floats may be off by more than an ulp."""
-    gap = abs(loose.mid() - known)
-    return loose.overlaps(known) or (loose.rel_accuracy_bits() > 20 and bool(gap <= MARGIN * loose.rad()))
+def _is_in_reach(loose: arb, known: arb, largest: arb = ZERO) -> bool:
+    """Whether moving rounded constants explains the difference; one worked out in floats may be off by more than an ulp.
+
+    Where so much is left open that it says nothing, beside the `largest` entry too, no more than an ulp counts.
+    """
+    gap, size = abs(loose.mid() - known), abs(loose.mid()).max(largest)
+    return loose.overlaps(known) or bool((loose.rad() * arb(2) ** 20 < size) & (gap <= MARGIN * loose.rad()))
 
 
 def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> None:
@@ -307,17 +315,22 @@ def _left_open_by_constants(
 ) -> None:
     """Takes back what moving rounded constants by an ulp explains: 1/√(2π) is a float, and digits may cancel.
 
-    Those of JAX's derivative, or of the value: a rational approximation is known no better than its coefficients.
+    Those of JAX's derivative, or of the value: a rational approximation is known no better than its coefficients. So is what
+    is less than JAX's derivative is off in float64: a value that is computed to its last digits has a slope no better known.
     """
     loose, open_ = subject.loose(leaves, mode), subject.left_open(leaves)
+    largest = max((abs(value.mid()) for value in loose if value.is_finite()), default=ZERO)
+    rounded = evaluator(subject.derivatives[mode], (*leaves,))(53, "exact", "exact").values
     for k, old in enumerate(made):
         known = truth.entries[k].value if truth.entries else None
         if old.kind != "WRONG" or known is None:
             continue
         row, leaf, place = subject.place(k)
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
-        if _is_in_reach(loose[k], known) or bool(gap * arb(size) <= CLEAR * open_[row]):
+        if _is_in_reach(loose[k], known, largest) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
+        elif old.gap <= ROUNDED and bool(gap <= rounded[k].rad()):
+            made[k] = replace(old, kind="accuracy", note="it differs by less than its own rounding in float64")
 
 
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:

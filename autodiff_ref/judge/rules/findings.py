@@ -12,6 +12,7 @@ Kind = Literal[
     "right",
     "WRONG",
     "NaN",
+    "value",
     "residuals",
     "within",
     "accuracy",
@@ -25,6 +26,7 @@ Kind = Literal[
 ORDER: tuple[Kind, ...] = (
     "WRONG",
     "NaN",
+    "value",
     "residuals",
     "accuracy",
     "within",
@@ -37,11 +39,12 @@ ORDER: tuple[Kind, ...] = (
 )
 """the worst first"""
 
-FAILS: tuple[Kind, ...] = ("WRONG", "NaN", "residuals")
+FAILS: tuple[Kind, ...] = ("WRONG", "NaN", "value", "residuals")
 
 SAID: dict[Kind, str] = {
     "WRONG": "JAX has another value than the derivative, which exists",
     "NaN": "JAX has no value where the derivative exists",
+    "value": "while it is differentiated, the function has another value",
     "residuals": "what the rule keeps between its halves is no residual",
     "accuracy": "right as a real function, but float64 has lost the digits",
     "within": "off by no more than is allowed",
@@ -103,7 +106,8 @@ class Finding:
             lines.append(f"  at {self.at}")
         if self.jax or self.true:
             gap = f", relative difference {self.gap:.2g}" if 0 < self.gap < float("inf") else ""
-            lines.append(f"  {self.name}: JAX {self.jax}, true {self.true}{gap}")
+            told = ("by the rule", "by the function") if self.kind == "value" else ("JAX", "true")
+            lines.append(f"  {self.name}: {told[0]} {self.jax}, {told[1]} {self.true}{gap}")
         if self.floats:
             lines.append(f"  as computed: {self.floats}")
         return "\n".join(lines)

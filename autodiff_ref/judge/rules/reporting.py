@@ -29,6 +29,11 @@ _CANCELS = "f as a whole is right: mistakes that cancel, or a rule that is meant
 _EMPTY = "at these inputs it returns no number: an array of size 0 has no derivative to judge"
 _LATE = "the time was up before an input was judged"
 
+_CLOSE = "if the function approximates another one, which the rule is meant for, say within="
+
+ALMOST = 1e-8
+"""no slip of a pen is off by so little"""
+
 _ENOUGH = 4
 """findings that are shrunk"""
 
@@ -76,6 +81,7 @@ def _findings(run: Run) -> list[Finding]:
             worst = _shrunk(run, worst)
         entry, names = worst.entry, worst.prepared.names
         notes, follows, snippet, floats = [entry.note], False, "", ""
+        notes += [_CLOSE] if entry.kind == "WRONG" and 0 < entry.gap < ALMOST else []
         if is_whole:
             shown[entry.kind, entry.order] = worst.args
             follows = (entry.kind, entry.order) in within
@@ -84,7 +90,8 @@ def _findings(run: Run) -> list[Finding]:
             notes.append(f"in {label_of(run.f)} at {readable(worst.args, names)}")
             notes += [_CANCELS] if entry.kind == "WRONG" and _whole_is_right(run, entry.order) else []
         if fails and not follows:
-            snippet = reproducer(run.f, shown.get((entry.kind, entry.order), worst.args), names, entry.order)
+            snippet = reproducer(run.f, shown.get((entry.kind, entry.order), worst.args), names, entry.order,
+                                 of_value=entry.kind == "value")  # fmt: skip
             floats = _in_floats(run, worst) if snippet and is_whole else ""
         findings.append(
             Finding(entry.kind, entry.rule, _place(worst), entry.name, entry.at, entry.jax, entry.true, entry.gap,

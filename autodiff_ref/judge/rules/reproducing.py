@@ -33,14 +33,27 @@ class _CannotWriteError(Exception):
     """A primitive, or an array, that this writer has no mpmath for."""
 
 
-def reproducer(f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str], order: int) -> str:
-    """The program; empty where f takes other arguments than arrays."""
+def reproducer(
+    f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str], order: int, *, of_value: bool = False
+) -> str:
+    """The program; empty where f takes other arguments than arrays. `of_value`: it shows the value, not the derivative."""
     if any(isinstance(leaf, dict | tuple | list) for leaf in args) or order > 2:
         return ""
     opens, name = source_of(f)
     values = ", ".join(_literal(x) for x in args)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f")
     derivative = "jax.jacrev" if order == 1 else "jax.hessian"
+    if of_value:
+        return "\n".join(
+            [
+                "import jax, jax.numpy as jnp",
+                'jax.config.update("jax_enable_x64", True)',
+                *opens,
+                f"args = ({values},)",
+                f'print("the value", {name}(*args))',
+                f'print("the value while it is differentiated", jax.vjp({name}, *args)[0])',
+            ]
+        )
     rows = [
         "import jax, jax.numpy as jnp",
         'jax.config.update("jax_enable_x64", True)',

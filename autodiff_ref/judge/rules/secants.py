@@ -12,6 +12,7 @@ import numpy as np
 
 from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.subject import Subject
 
 _WIDEST = (4, 7)
@@ -19,9 +20,6 @@ _WIDEST = (4, 7)
 
 _LEVELS = 4
 """so many steps, extrapolated to 0"""
-
-FOUND = 1e-3
-"""An iteration that is meant to find a value finds three digits of it."""
 
 _BITS = 160
 

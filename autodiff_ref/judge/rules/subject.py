@@ -20,6 +20,7 @@ from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, stops_of
+from autodiff_ref.judge.rules.values import both_values
 from autodiff_ref.judge.truth import Truth, truth_of
 
 Function = Callable[..., Any]
@@ -84,6 +85,8 @@ class Subject:
     """whether JAX's derivative does"""
     is_identity: bool = False
     """whether it returns its arguments as they are"""
+    both: tuple[Plan, bool] | None = None
+    """what it returns, and what it does while it is differentiated, where these are two programs: see `both_values`"""
     notes: list[str] = field(default_factory=list[str])
 
     @property
@@ -166,8 +169,8 @@ class Subject:
         return None
 
     def loose(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...]:
-        """The same with constants that are not surely meant as written as balls: 2/√π is a float."""
-        return evaluator(self.derivatives[mode], (*leaves,))(128, "balls", "exact").values
+        """The same with constants that are not surely meant as written as balls: 2/√π is a float, and so are tables."""
+        return evaluator(self.derivatives[mode], (*leaves,))(128, "tables", "exact").values
 
     def left_open(self, leaves: Sequence[np.ndarray]) -> list[arb]:
         """How far each of its values moves where its rounded constants move by an ulp."""
@@ -175,7 +178,7 @@ class Subject:
             return [arb(0)] * sum(self.out_sizes)
         with precision(160):
             given = [*map(as_balls, leaves), *self._held(leaves)]
-            wide, narrow = (numbers_of(self.value.run(Context(constants=how), *given)) for how in ("balls", "exact"))
+            wide, narrow = (numbers_of(self.value.run(Context(constants=how), *given)) for how in ("tables", "exact"))
             return [w.rad() - n.rad() if w.is_finite() else arb(0) for w, n in zip(wide, narrow, strict=True)]
 
     def is_right_without_range(self, leaves: Sequence[np.ndarray], k: int, true: arb, share: float) -> bool:
@@ -358,6 +361,7 @@ def subject(
         first is not None and iterates(first.jaxpr),
         first is not None and _ends_a_loop(next(iter(derivatives.values())), first.jaxpr),
         is_identity(closed.jaxpr),
+        both_values(f, shapes, argnums, forward=not has_cotangent) if ruled and order == 1 and truth is None else None,
         notes,
     )
 
