@@ -329,7 +329,7 @@ def _left_open_by_constants(
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
         if _is_in_reach(loose[k], known, largest) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
-        elif old.gap <= ROUNDED and bool(gap <= rounded[k].rad()):
+        elif old.gap <= ROUNDED and rounded[k].is_finite() and bool(gap <= rounded[k].rad()):
             made[k] = replace(old, kind="accuracy", note="it differs by less than its own rounding in float64")
 
 

@@ -95,10 +95,12 @@ def other_values(
     for k in apart:
         value, other = pairs[k]
         gap = abs(value - other)
-        if bool(gap <= MARGIN * (loose[k].rad() + loose[k + half].rad())):
+        left_open = loose[k].rad() + loose[k + half].rad()
+        if bool(left_open * arb(2) ** 20 < largest) and bool(gap <= MARGIN * left_open):
             continue
         share = share_of(other, value)
-        if share <= ROUNDED and bool(gap <= rounded[k].rad() + rounded[k + half].rad()):
+        off = rounded[k].rad() + rounded[k + half].rad()
+        if share <= ROUNDED and off.is_finite() and bool(gap <= off):
             continue
         entries.append(Entry("value", rule, names[k], at, digits(other), digits(value), share))
     return entries
