@@ -26,7 +26,7 @@ from autodiff_ref.train.kernels import GRADIENTS, Form
 from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
-from autodiff_ref.train.prepare import codes_of, table_of, targets_of
+from autodiff_ref.train.prepare import codes_of, many_numbers, table_of, targets_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
 from autodiff_ref.train.report import evaluated, evaluated_numbers, linear_regression, logistic_regression
 from autodiff_ref.train.shuffle import MODES
@@ -120,6 +120,9 @@ def train(
         given = _given(data, label, weights, leave_out or [], form, stream=stream)
         for note in given.notes:
             print(f"note: {note}", file=sys.stderr)
+        if output == "classes" and (count := many_numbers(given.labels)):
+            told = f"{label} has {count} different numbers, each taken as a class: --output identity predicts the number"
+            print(f"note: {told}", file=sys.stderr)
         if output == "identity" and given.labels is not None:
             given = given._replace(labels=targets_of(given.labels, len(given.x)))
         given, test = _test_share(given, test_share, compare, seed, classes=output == "classes")

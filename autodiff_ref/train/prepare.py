@@ -13,7 +13,7 @@ from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.shuffle import aligned
 
 MANY = 20
-"""More different labels than this are taken for measurements where they are no whole numbers."""
+"""More different labels than this are refused where they are no whole numbers, and remarked on where they are."""
 
 
 class Scaling(NamedTuple):
@@ -115,6 +115,20 @@ def targets_of(y: object, n: int) -> Float[np.ndarray, " n"]:
 def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:
     """Numbers of classes 0, …, k − 1 as training takes them: for two classes −1 and +1."""
     return 2.0 * codes - 1.0 if k == 2 else codes.astype(np.float64)
+
+
+def many_numbers(labels: object) -> int:
+    """How many classes there are, where they are so many numbers that these may be meant to be predicted; else 0
+
+    Example:
+        >>> many_numbers([str(k) for k in range(30)]), many_numbers([0.0, 1.0, 1.0])
+        (30, 0)
+    """
+    try:
+        count = len(np.unique(np.asarray(labels).astype(np.float64)))
+    except (TypeError, ValueError):
+        return 0
+    return count if count > MANY else 0
 
 
 def _named(classes: np.ndarray) -> str:

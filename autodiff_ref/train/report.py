@@ -14,6 +14,9 @@ from autodiff_ref.trees import Entry, JsonObject
 BINS = 10
 """Of the calibration curve: equally wide shares of predicted probability."""
 
+MOST_CLASSES, MOST_MISTAKEN = 10, 5
+"""So many classes are shown as a table; of more, so many pairs of a class and what it is mistaken for."""
+
 
 def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes: Sequence[str]) -> JsonObject:
     """How well probabilities tell the classes of examples.
@@ -154,12 +157,32 @@ def told(test: Entry) -> list[str]:
         f"{test['majority']:.4f}), balanced {test['balanced_accuracy']:.4f}; log loss {test['log_loss']:.4f}"
         + (f"; AUC {test['auc']:.4f}" if test.get("auc") is not None else "")
     ]
-    width = max(len(name) for name in test["classes"][:8])
-    for name, row in list(zip(test["classes"], test["confusion"], strict=True))[:8]:
-        lines.append(
-            f"true {name:{width}}  predicted " + ", ".join(f"{n} {c}" for n, c in zip(test["classes"], row, strict=True))
-        )
-    return lines
+    return lines + (_confusion(test) if len(test["classes"]) <= MOST_CLASSES else _mistaken(test))
+
+
+def _confusion(test: Entry) -> list[str]:
+    """A row for each true class, a column for each predicted one."""
+    names, confusion = test["classes"], np.array(test["confusion"])
+    width = max(map(len, names))
+    columns = [max(len(name), len(str(most))) for name, most in zip(names, confusion.max(axis=0), strict=True)]
+
+    def row(title: str, cells: Sequence[object]) -> str:
+        return f"{title:<{width + 5}}" + "".join(f"  {cell:>{size}}" for cell, size in zip(cells, columns, strict=True))
+
+    return [
+        row("predicted", names),
+        *(row(f"true {name}", cells) for name, cells in zip(names, test["confusion"], strict=True)),
+    ]
+
+
+def _mistaken(test: Entry) -> list[str]:
+    """The pairs of classes of a true class and what it is mistaken for most often."""
+    names, confusion = test["classes"], np.array(test["confusion"])
+    np.fill_diagonal(confusion, 0)
+    worst = np.argsort(-confusion, axis=None, kind="stable")[:MOST_MISTAKEN]
+    pairs = [(*np.unravel_index(place, confusion.shape), confusion.flat[place]) for place in worst]
+    mistaken = [f"{names[i]} as {names[j]} ({n})" for i, j, n in pairs if n]
+    return [f"mistaken most often: {', '.join(mistaken)}"] if mistaken else []
 
 
 def better(ours: Entry, theirs: Entry) -> str:

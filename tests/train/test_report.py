@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
 from autodiff_ref.train.arguments import share_of
-from autodiff_ref.train.report import auc, convergence, evaluated
+from autodiff_ref.train.report import auc, convergence, evaluated, told
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -28,6 +28,16 @@ def test_the_measures_are_those_of_scikit_learn(k):
     if k == 2:
         assert found["auc"] == pytest.approx(metrics.roc_auc_score(codes, p[:, 1]))
         assert sum(b["examples"] for b in found["calibration"]) == 200
+
+
+def test_a_few_classes_are_a_table_and_of_many_the_mistakes_are_told():
+    codes = np.array([0, 0, 1, 1, 1])
+    few = evaluated(np.eye(2)[[0, 1, 1, 1, 1]] + 1e-9, codes, ["benign", "no"])
+    assert told(few)[1:] == ["predicted    benign  no", "true benign       1   1", "true no           0   3"]
+    names = [f"c{k}" for k in range(12)]
+    many = evaluated(np.eye(12)[[3, 0, 1, 4, 4]] + 1e-9, codes, names)
+    assert told(many)[1:] == ["mistaken most often: c1 as c4 (2), c0 as c3 (1)"]
+    assert told(evaluated(np.eye(12)[codes] + 1e-9, codes, names))[1:] == []
 
 
 def test_one_class_alone_has_no_auc():
@@ -69,3 +79,14 @@ def test_the_command_says_what_the_model_is_worth_and_compares_it(examples, writ
     assert alone.exit_code == 2
     assert "needs --test-share" in alone.output
     assert "ns an example" in CliRunner().invoke(app, ["train", str(data), "--epochs", "1", "-v"]).output
+
+
+def test_whole_numbers_that_are_taken_as_many_classes_are_remarked_on(write_csv):
+    rows = [[k % 7, (5 * k) % 11, k % 25] for k in range(100)]
+    done = CliRunner().invoke(app, ["train", str(write_csv([["a", "b", "y"], *rows])), "--epochs", "1"])
+    assert "note: y has 25 different numbers, each taken as a class: --output identity" in done.stderr
+    done = CliRunner().invoke(
+        app, ["train", str(write_csv([["a", "b", "y"], *rows])), "--epochs", "1", "--output", "identity"]
+    )
+    assert done.exit_code == 0
+    assert "note" not in done.stderr
