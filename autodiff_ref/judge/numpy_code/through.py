@@ -52,8 +52,8 @@ def through_numpy(
             name: _standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
         }
         function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
-        with kept_as_it_was(f), replaced(f), running(run), np.errstate(all="ignore"):
-            made = bare(function(*stand_in, **named, **nabla))
+        with kept_as_it_was(f), replaced(function) as followed, running(run), np.errstate(all="ignore"):
+            made = bare(followed(*stand_in, **named, **nabla))
         assumptions[:] = run.assumptions
         return made
 

@@ -1,0 +1,144 @@
+"""What a user's function reaches: the names that it finds functions by, and what else holds them.
+
+A function of NumPy's may be held by a default argument, a closure, a dict, a `functools.partial` or an attribute. Another one
+is put in its place there while a trace runs.
+"""
+
+import functools
+import types
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from autodiff_ref.judge.numpy_code.mapping import is_standing
+from autodiff_ref.judge.numpy_code.run import LIBRARIES
+from autodiff_ref.judge.state import is_filled, names_in
+
+MOST_VISITED = 300
+"""functions, classes and what holds them, that are looked through"""
+
+MOST_HELD = 50
+"""values of one dict, list or object that are looked at"""
+
+Exchange = dict[int, tuple[Any, Any]]
+"""functions by their ids, and what stands for them"""
+
+
+def exchanged(value: Any, by_id: Exchange) -> Any:
+    """What stands for a function, or for a method or a partial of one, or for a tuple with one; else the value itself."""
+    found = by_id.get(id(value))
+    if found is not None and found[0] is value:
+        return found[1]
+    if isinstance(value, types.MethodType):
+        function = exchanged(value.__func__, by_id)
+        return value if function is value.__func__ else types.MethodType(function, value.__self__)
+    if isinstance(value, staticmethod):
+        function = exchanged(cast("staticmethod[..., Any]", value).__func__, by_id)
+        return value if function is cast("staticmethod[..., Any]", value).__func__ else staticmethod(function)
+    if isinstance(value, functools.partial):
+        partial = cast("functools.partial[Any]", value)
+        function = exchanged(partial.func, by_id)
+        return value if function is partial.func else functools.partial(function, *partial.args, **partial.keywords)
+    if type(value) is tuple:
+        parts = [exchanged(part, by_id) for part in cast("tuple[Any, ...]", value)]
+        same = all(new is old for new, old in zip(parts, cast("tuple[Any, ...]", value), strict=True))
+        return cast("Any", value) if same else tuple(parts)
+    return value
+
+
+@contextmanager
+def held_exchanged(f: Callable[..., Any], by_id: Exchange) -> Generator[None]:
+    """Puts functions in the places of others wherever what f reaches holds these; and back."""
+    back: list[Callable[[], None]] = []
+    try:
+        for value in visited(f):
+            _exchange_within(value, by_id, back)
+        yield
+    finally:
+        for restore in reversed(back):
+            restore()
+
+
+def _exchange_within(value: Any, by_id: Exchange, back: list[Callable[[], None]]) -> None:
+    if isinstance(value, types.FunctionType):
+        for cell in value.__closure__ or ():
+            if is_filled(cell):
+                _set(lambda new, c=cell: setattr(c, "cell_contents", new), cell.cell_contents, by_id, back)
+        _set(lambda new: setattr(value, "__defaults__", new), value.__defaults__, by_id, back)
+        if value.__kwdefaults__:
+            _exchange_items(value.__kwdefaults__, by_id, back)
+    elif isinstance(value, dict):
+        _exchange_items(cast("dict[Any, Any]", value), by_id, back)
+    elif isinstance(value, list):
+        items = cast("list[Any]", value)
+        for k, item in enumerate(items[:MOST_HELD]):
+            _set(functools.partial(items.__setitem__, k), item, by_id, back)
+    elif isinstance(value, type):
+        for name, part in list(vars(value).items()):
+            _set(lambda new, n=name: setattr(value, n, new), part, by_id, back)
+    elif not isinstance(value, types.ModuleType | functools.partial) and isinstance(getattr(value, "__dict__", None), dict):
+        _exchange_items(vars(value), by_id, back)
+
+
+def _exchange_items(held: dict[Any, Any], by_id: Exchange, back: list[Callable[[], None]]) -> None:
+    for key, item in list(held.items())[:MOST_HELD]:
+        _set(functools.partial(held.__setitem__, key), item, by_id, back)
+
+
+def _set(put: Callable[[Any], None], old: Any, by_id: Exchange, back: list[Callable[[], None]]) -> None:
+    new = exchanged(old, by_id)
+    if new is not old:
+        back.append(functools.partial(put, old))
+        put(new)
+
+
+def spaces_of(f: Any) -> list[dict[str, Any]]:
+    """The modules' globals that a function of a user's, and what it calls of users', find names in."""
+    found = {id(value.__globals__): value.__globals__ for value in visited(f) if isinstance(value, types.FunctionType)}
+    return list(found.values())
+
+
+def visited(f: Any) -> list[Any]:
+    """What a function of a user's reaches: functions, methods, classes, and what holds them; each once."""
+    found: list[Any] = []
+    waiting, seen = [f], set[int]()
+    while waiting and len(seen) < MOST_VISITED:
+        value = waiting.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, types.FunctionType | type) and _is_library(value.__module__):
+            continue
+        found.append(value)
+        waiting += _reached(value)
+    return found
+
+
+def _is_library(module: Any) -> bool:
+    return str(module or "").split(".", 1)[0] in LIBRARIES
+
+
+def _reached(value: Any) -> Iterator[Any]:
+    if isinstance(value, types.FunctionType):
+        yield from (cell.cell_contents for cell in value.__closure__ or () if is_filled(cell))
+        yield from (value.__globals__[name] for name in names_in(value.__code__) if name in value.__globals__)
+        yield from value.__defaults__ or ()
+        yield from (value.__kwdefaults__ or {}).values()
+    elif isinstance(value, types.MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, functools.partial):
+        partial = cast("functools.partial[Any]", value)
+        yield from (partial.func, *partial.args, *partial.keywords.values())
+    elif isinstance(value, type):
+        if value.__module__ != "builtins":
+            yield from (getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(value).values())
+            yield from value.__mro__[1:-1]
+    elif isinstance(value, types.ModuleType):
+        if not _is_library(value.__name__) and hasattr(value, "np"):
+            yield from (part for part in vars(value).values() if isinstance(part, types.FunctionType))
+    elif isinstance(value, tuple | list | dict):
+        parts = cast("dict[Any, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
+        yield from list(parts)[:MOST_HELD]
+    elif isinstance(getattr(value, "__dict__", None), dict) and not is_standing(value):
+        yield type(value)
+        yield from list(vars(value).values())[:MOST_HELD]
