@@ -53,6 +53,8 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     with np.errstate(all="ignore"):
         value = real(*plain_args, **plain_keywords)
     level = max(level_of(args), level_of(keywords))
+    if value is None and level > CONSTANT:
+        raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
     leaves, structure = jax.tree.flatten(value)
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
         return value

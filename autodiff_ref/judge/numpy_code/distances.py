@@ -23,8 +23,8 @@ METRICS: dict[str, Function] = {
     "cityblock": lambda d, w=None: jnp.sum(_weighted(jnp.abs(d), w), axis=-1),
     "chebyshev": lambda d: jnp.max(jnp.abs(d), axis=-1),
     "minkowski": _minkowski,
-    "mahalanobis": lambda d, VI: jnp.sqrt(jnp.einsum("...i,ij,...j->...", d, VI, d)),
-    "seuclidean": lambda d, V: jnp.sqrt(jnp.sum(d**2 / V, axis=-1)),
+    "mahalanobis": lambda d, **its: jnp.sqrt(jnp.einsum("...i,ij,...j->...", d, its["VI"], d)),
+    "seuclidean": lambda d, **its: jnp.sqrt(jnp.sum(d**2 / its["V"], axis=-1)),
 }
 """of the differences of points, by SciPy's names"""
 

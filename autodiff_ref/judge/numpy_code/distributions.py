@@ -62,8 +62,9 @@ class Distribution:
         if method in ("logcdf", "logsf"):
             plain = self.standard(method.removeprefix("log"))
             return None if plain is None else lambda *a: jnp.log(plain(*a))
-        if method == "isf" and self.ppf is not None:
-            return lambda q, *shapes: self.ppf(1 - q, *shapes)
+        if method == "isf":
+            inverse = self.ppf
+            return None if inverse is None else lambda q, *shapes: inverse(1 - q, *shapes)
         opposite = other.get(method)
         return None if opposite is None else lambda *a: 1 - opposite(*a)
 
@@ -159,17 +160,19 @@ DISTRIBUTIONS: dict[str, Distribution] = {
                           ppf=lambda q: -jnp.log1p(-q), isf=lambda q: -jnp.log(q)),
     "gamma": Distribution(lambda z, a: (a - 1) * jnp.log(z) - z - special.gammaln(a), 0,
                           cdf=lambda z, a: special.gammainc(a, z), sf=lambda z, a: special.gammaincc(a, z)),
-    "chi2": Distribution(lambda z, df: (df / 2 - 1) * jnp.log(z) - z / 2 - special.gammaln(df / 2) - df / 2 * jnp.log(2.0), 0,
-                         cdf=lambda z, df: special.gammainc(df / 2, z / 2), sf=lambda z, df: special.gammaincc(df / 2, z / 2)),
+    "chi2": Distribution(lambda z, df: (df / 2 - 1) * jnp.log(z) - z / 2 - special.gammaln(df / 2) - df / 2 * jnp.log(2.0),
+                         0, cdf=lambda z, df: special.gammainc(df / 2, z / 2),
+                         sf=lambda z, df: special.gammaincc(df / 2, z / 2)),
     "invgamma": Distribution(lambda z, a: -(a + 1) * jnp.log(z) - special.gammaln(a) - 1 / z, 0,
                              cdf=lambda z, a: special.gammaincc(a, 1 / z), sf=lambda z, a: special.gammainc(a, 1 / z)),
     "lognorm": Distribution(lambda z, s: _log_normal_density(jnp.log(z) / s) - jnp.log(s * z), 0,
-                            cdf=lambda z, s: special.ndtr(jnp.log(z) / s), logcdf=lambda z, s: special.log_ndtr(jnp.log(z) / s),
-                            sf=lambda z, s: special.ndtr(-jnp.log(z) / s), logsf=lambda z, s: special.log_ndtr(-jnp.log(z) / s),
+                            cdf=lambda z, s: special.ndtr(jnp.log(z) / s), sf=lambda z, s: special.ndtr(-jnp.log(z) / s),
+                            logcdf=lambda z, s: special.log_ndtr(jnp.log(z) / s),
+                            logsf=lambda z, s: special.log_ndtr(-jnp.log(z) / s),
                             ppf=lambda q, s: jnp.exp(s * special.ndtri(q))),
-    "weibull_min": Distribution(lambda z, c: jnp.log(c) + (c - 1) * jnp.log(z) - z**c, 0, cdf=lambda z, c: -jnp.expm1(-(z**c)),
-                                sf=lambda z, c: jnp.exp(-(z**c)), logsf=lambda z, c: -(z**c),
-                                ppf=lambda q, c: (-jnp.log1p(-q)) ** (1 / c)),
+    "weibull_min": Distribution(lambda z, c: jnp.log(c) + (c - 1) * jnp.log(z) - z**c, 0,
+                                cdf=lambda z, c: -jnp.expm1(-(z**c)), sf=lambda z, c: jnp.exp(-(z**c)),
+                                logsf=lambda z, c: -(z**c), ppf=lambda q, c: (-jnp.log1p(-q)) ** (1 / c)),
     "fisk": Distribution(lambda z, c: jnp.log(c) - (c + 1) * jnp.log(z) - 2 * jnp.log1p(z**-c), 0,
                          cdf=lambda z, c: 1 / (1 + z**-c), sf=lambda z, c: 1 / (1 + z**c),
                          ppf=lambda q, c: (1 / q - 1) ** (-1 / c)),
@@ -189,7 +192,8 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "pareto": Distribution(lambda z, b: jnp.log(b) - (b + 1) * jnp.log(z), 1, sf=lambda z, b: z**-b,
                            logsf=lambda z, b: -b * jnp.log(z), ppf=lambda q, b: (1 - q) ** (-1 / b)),
     # between two ends
-    "uniform": Distribution(lambda z: 0 * z, 0, 1, cdf=lambda z: z, sf=lambda z: 1 - z, ppf=lambda q: q, isf=lambda q: 1 - q),
+    "uniform": Distribution(lambda z: 0 * z, 0, 1, cdf=lambda z: z, sf=lambda z: 1 - z, ppf=lambda q: q,
+                            isf=lambda q: 1 - q),
     "beta": Distribution(lambda z, a, b: (a - 1) * jnp.log(z) + (b - 1) * jnp.log1p(-z) - _log_beta(a, b), 0, 1,
                          cdf=lambda z, a, b: special.betainc(a, b, z), sf=lambda z, a, b: special.betainc(b, a, 1 - z)),
     "powerlaw": Distribution(lambda z, a: jnp.log(a) + (a - 1) * jnp.log(z), 0, 1, cdf=lambda z, a: z**a,
@@ -213,7 +217,16 @@ DISTRIBUTIONS: dict[str, Distribution] = {
 }  # fmt: skip
 """by SciPy's names"""
 
-_BELOW = {"pdf": 0.0, "pmf": 0.0, "logpdf": -np.inf, "logpmf": -np.inf, "cdf": 0.0, "logcdf": -np.inf, "sf": 1.0, "logsf": 0.0}
+_BELOW = {
+    "pdf": 0.0,
+    "pmf": 0.0,
+    "logpdf": -np.inf,
+    "logpmf": -np.inf,
+    "cdf": 0.0,
+    "logcdf": -np.inf,
+    "sf": 1.0,
+    "logsf": 0.0,
+}
 _ABOVE = {**_BELOW, "cdf": 1.0, "logcdf": 0.0, "sf": 0.0, "logsf": -np.inf}
 """values of methods below the least and above the greatest number that a distribution takes"""
 
@@ -244,24 +257,24 @@ def _placed(row: Distribution, method: str, standard: Function, x: Any, loc: Any
     z, is_density = (x - loc) / scale, method in ("pdf", "logpdf", "pmf", "logpmf")
     if row.is_discrete:
         z, whole = (z, z == jnp.floor(z)) if is_density else (jnp.floor(z), True)
-        is_below, is_above = z < low, z > high
-        is_inside = ~is_below & ~is_above & whole
+        is_below = z < low
+        is_inside = ~is_below & ~(z > high) & whole
     elif row.inside is not None:
         is_inside = row.inside(z, *shapes)
         is_below = ~is_inside & (z < 0)
     elif row.low == -np.inf and row.high == np.inf:
-        is_inside = is_below = None
+        return _stretched(method, standard(z, *shapes), scale)
     else:  # as x is compared, data are compared exactly where loc is known
-        is_below = x < loc + low * scale if row.low != -np.inf else False
-        is_inside = ~(is_below | (x > loc + high * scale)) if row.high != np.inf else ~is_below
-    if is_inside is not None:
-        z = jnp.where(is_inside, z, _within(low, high))  # no derivative is NaN outside
+        is_below = x < loc + low * scale
+        is_inside = ~is_below & ~(x > loc + high * scale) if row.high != np.inf else ~is_below
+    z = jnp.where(is_inside, z, _within(low, high))  # no derivative is NaN outside
     value = standard(z, *shapes)
-    if is_density and not row.is_discrete:
-        value = value - jnp.log(scale) if method == "logpdf" else value / scale
-    if is_inside is None:
-        return value
+    value = value if row.is_discrete else _stretched(method, value, scale)
     return jnp.where(is_inside, value, jnp.where(is_below, _BELOW[method], _ABOVE[method]))
+
+
+def _stretched(method: str, value: Any, scale: Any) -> Any:
+    return value - jnp.log(scale) if method == "logpdf" else value / scale if method == "pdf" else value
 
 
 def _within(low: Any, high: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a user's function reaches: the names that it finds functions by, and what else holds them.
 
-A function of NumPy's may be held by a default argument, a closure, a dict, a `functools.partial` or an attribute. Another one
-is put in its place there while a trace runs.
+A function of NumPy's may be held by a default argument, a closure, a dict, a `functools.partial` or an attribute. While a
+trace runs, another one is put in its place there.
 """
 
 import functools
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from autodiff_ref.judge.numpy_code.mapping import is_standing
-from autodiff_ref.judge.numpy_code.run import LIBRARIES
+from autodiff_ref.judge.numpy_code.run import LIBRARIES, NEVER_FOLLOWED
 from autodiff_ref.judge.state import is_filled, names_in
 
 MOST_VISITED = 300
@@ -47,11 +47,11 @@ def exchanged(value: Any, by_id: Exchange) -> Any:
 
 
 @contextmanager
-def held_exchanged(f: Callable[..., Any], by_id: Exchange) -> Generator[None]:
-    """Puts functions in the places of others wherever what f reaches holds these; and back."""
+def held_exchanged(reached: list[Any], by_id: Exchange) -> Generator[None]:
+    """Puts functions in the places of others wherever what was reached holds these; and back."""
     back: list[Callable[[], None]] = []
     try:
-        for value in visited(f):
+        for value in reached:
             _exchange_within(value, by_id, back)
         yield
     finally:
@@ -92,14 +92,17 @@ def _set(put: Callable[[Any], None], old: Any, by_id: Exchange, back: list[Calla
         put(new)
 
 
-def spaces_of(f: Any) -> list[dict[str, Any]]:
-    """The modules' globals that a function of a user's, and what it calls of users', find names in."""
-    found = {id(value.__globals__): value.__globals__ for value in visited(f) if isinstance(value, types.FunctionType)}
+def spaces_of(reached: list[Any]) -> list[dict[str, Any]]:
+    """The modules' globals that the functions among what was reached find names in."""
+    found = {id(value.__globals__): value.__globals__ for value in reached if isinstance(value, types.FunctionType)}
     return list(found.values())
 
 
-def visited(f: Any) -> list[Any]:
-    """What a function of a user's reaches: functions, methods, classes, and what holds them; each once."""
+def visited(f: Any, *, into_libraries: bool = False) -> list[Any]:
+    """What a function reaches: functions, methods, classes, and what holds them; each once.
+
+    Those of libraries, and what they reach, only where that is asked for.
+    """
     found: list[Any] = []
     waiting, seen = [f], set[int]()
     while waiting and len(seen) < MOST_VISITED:
@@ -107,21 +110,47 @@ def visited(f: Any) -> list[Any]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, types.FunctionType | type) and _is_library(value.__module__):
+        if isinstance(value, types.FunctionType | type) and _is_of(
+            value.__module__, NEVER_FOLLOWED if into_libraries else LIBRARIES
+        ):
             continue
         found.append(value)
-        waiting += _reached(value)
+        waiting += _reached(value, into_libraries)
     return found
 
 
-def _is_library(module: Any) -> bool:
-    return str(module or "").split(".", 1)[0] in LIBRARIES
+def libraries_among(reached: list[Any]) -> frozenset[str]:
+    """The packages of the libraries whose functions are among what was reached."""
+    packages = {str(value.__module__).partition(".")[0] for value in reached if isinstance(value, types.FunctionType)}
+    return frozenset(packages & LIBRARIES)
 
 
-def _reached(value: Any) -> Iterator[Any]:
+def reaches_libraries(f: Any) -> bool:
+    """Whether a function reaches Python code of SciPy's or another library that could be followed."""
+    return bool(libraries_among(visited(f, into_libraries=True)))
+
+
+def _is_of(module: Any, packages: set[str]) -> bool:
+    return str(module or "").split(".", 1)[0] in packages
+
+
+def _named(f: types.FunctionType, into_libraries: bool) -> Iterator[Any]:
+    """What the names in a function's code stand for; of a library's module, what is named with it."""
+    names = names_in(f.__code__)
+    found = {id(value): value for name in names if (value := f.__globals__.get(name)) is not None}
+    waiting = list(found.values()) if into_libraries else []
+    for value in waiting:
+        if isinstance(value, types.ModuleType) and _is_of(value.__name__, LIBRARIES - NEVER_FOLLOWED):
+            parts = {id(part): part for name in names if (part := vars(value).get(name)) is not None}
+            waiting += [part for key, part in parts.items() if key not in found]
+            found.update(parts)
+    yield from found.values()
+
+
+def _reached(value: Any, into_libraries: bool) -> Iterator[Any]:
     if isinstance(value, types.FunctionType):
         yield from (cell.cell_contents for cell in value.__closure__ or () if is_filled(cell))
-        yield from (value.__globals__[name] for name in names_in(value.__code__) if name in value.__globals__)
+        yield from _named(value, into_libraries)
         yield from value.__defaults__ or ()
         yield from (value.__kwdefaults__ or {}).values()
     elif isinstance(value, types.MethodType):
@@ -134,7 +163,7 @@ def _reached(value: Any) -> Iterator[Any]:
             yield from (getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(value).values())
             yield from value.__mro__[1:-1]
     elif isinstance(value, types.ModuleType):
-        if not _is_library(value.__name__) and hasattr(value, "np"):
+        if not _is_of(value.__name__, LIBRARIES) and hasattr(value, "np"):
             yield from (part for part in vars(value).values() if isinstance(part, types.FunctionType))
     elif isinstance(value, tuple | list | dict):
         parts = cast("dict[Any, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)

@@ -18,10 +18,10 @@ import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
 from autodiff_ref.judge.numpy_code.applying import applied
-from autodiff_ref.judge.numpy_code.holding import exchanged, held_exchanged, spaces_of
+from autodiff_ref.judge.numpy_code.holding import exchanged, held_exchanged, spaces_of, visited
 from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
-from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_users
+from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_followed
 from autodiff_ref.judge.numpy_code.standin import StandIn
 
 MADE = (
@@ -38,8 +38,8 @@ _LOCK = threading.RLock()
 
 
 def _is_tracing() -> bool:
-    """Whether the code that calls a replacement is a user's, in a thread that is tracing."""
-    return current() is not None and is_users(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
+    """Whether the code that calls a replacement is followed, in a thread that is tracing."""
+    return is_followed(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
 
 
 def _maker(real: Callable[..., Any], like: bool) -> Callable[..., Any]:
@@ -230,8 +230,14 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 
 
 @contextmanager
-def replaced(f: Callable[..., Any]) -> Generator[Callable[..., Any]]:
-    """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it."""
+def replaced(f: Callable[..., Any], reached: list[Any] | None = None) -> Generator[Callable[..., Any]]:
+    """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
+
+    Args:
+        f: a function.
+        reached: what it reaches, where that is more than what users have written.
+    """
+    reached = visited(f) if reached is None else reached
     with _LOCK:
         by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods()}
         back: list[tuple[dict[str, Any], str, Any]] = []
@@ -243,17 +249,17 @@ def replaced(f: Callable[..., Any]) -> Generator[Callable[..., Any]]:
                 np.lib.stride_tricks.__dict__,
                 *scipy_code.homes(),
             ]
-            for space in [*homes, *spaces_of(f)]:
+            for space in [*homes, *spaces_of(reached)]:
                 for name, value in list(space.items()):
                     other = exchanged(value, by_id)
                     if other is not value:
                         back.append((space, name, value))
                         space[name] = other
-            for space in spaces_of(f):
+            for space in spaces_of(reached):
                 if "float" not in space:
                     back.append((space, "float", _ABSENT))
                     space["float"] = Float
-            with held_exchanged(f, by_id), scipy_code.distributions_replaced():
+            with held_exchanged(reached, by_id), scipy_code.distributions_replaced():
                 yield exchanged(f, by_id)
         finally:
             np.vectorize.__call__ = _VECTORIZED

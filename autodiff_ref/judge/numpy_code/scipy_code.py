@@ -102,9 +102,12 @@ def _methods_of(theirs: Any) -> list[tuple[type, str, Any]]:
 def _method(real: Function, method: str) -> Function:
     @functools.wraps(real)
     def of(self: Any, *args: Any, **keywords: Any) -> Any:
-        if current() is None or not held_in((args, keywords)):
+        run = current()
+        if run is None or not held_in((args, keywords)):
             return real(self, *args, **keywords)
         ours = method_in_jax(self, method)
+        if ours is None and "scipy" in run.followed:
+            return real(self, *args, **keywords)
         if ours is None and level_of((args, keywords)) > DATA:
             raise NotFollowedError(f"`scipy.stats.{self.name}.{method}` is not known here", WAY_ON)
         return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{self.name}.{method}")

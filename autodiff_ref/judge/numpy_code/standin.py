@@ -289,6 +289,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
     # Numbers of it
 
     def __bool__(self) -> bool:
+        if self.level == VARIES:
+            running_now().refuse_iterations(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         return bool(self._known(bool(self.held), lambda a: a != 0 if a.dtype != bool else a))
 
     def __int__(self) -> int:
