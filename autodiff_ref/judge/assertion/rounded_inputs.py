@@ -2,8 +2,8 @@
 
 p − y is the gradient of −Σ y log p where Σ y = 1. Labels that were normalised in floats sum to 1 up to rounding, and there
 the two differ by (Σ y − 1) p. So a float of the input that is not short stands for a real number near by, as a float
-constant does. To first order, moving the input by some ulps changes the difference d by its reach. A difference beyond that is a
-mistake: of a gradient that is wrong by a factor, d changes by as small a share as the gradient itself does.
+constant does. To first order, moving the input by some ulps changes the difference d by its reach. A difference beyond that
+is a mistake: of a gradient that is wrong by a factor, d changes by as small a share as the gradient itself does.
 """
 
 import zlib

@@ -91,9 +91,9 @@ def _log_t_density(z: Any, df: Any) -> Any:
 
 
 def _t_cdf(z: Any, df: Any) -> Any:
-    """½ + z Γ((ν+1)/2) / (√(πν) Γ(ν/2)) ₂F₁(½, (ν+1)/2; 3/2; −z²/ν)"""
-    factor = jnp.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2)) / jnp.sqrt(np.pi * df)
-    return 0.5 + z * factor * special.hyp2f1(0.5, (df + 1) / 2, 1.5, -(z**2) / df)
+    """½ + z Γ((ν+1)/2) / (√ν Γ(½) Γ(ν/2)) ₂F₁(½, (ν+1)/2; 3/2; −z²/ν): without π, of whose digits none must be missing."""
+    log_factor = special.gammaln((df + 1) / 2) - special.gammaln(df / 2) - special.gammaln(0.5)
+    return 0.5 + z * jnp.exp(log_factor) / jnp.sqrt(df) * special.hyp2f1(0.5, (df + 1) / 2, 1.5, -(z**2) / df)
 
 
 def _log_f_density(z: Any, n: Any, d: Any) -> Any:
@@ -130,8 +130,9 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "norm": Distribution(_log_normal_density, cdf=special.ndtr, sf=lambda z: special.ndtr(-z), logcdf=special.log_ndtr,
                          logsf=lambda z: special.log_ndtr(-z), ppf=special.ndtri, isf=lambda q: -special.ndtri(q)),
     "t": Distribution(_log_t_density, cdf=_t_cdf, sf=lambda z, df: _t_cdf(-z, df)),
-    "cauchy": Distribution(lambda z: -jnp.log(np.pi) - jnp.log1p(z**2), cdf=lambda z: 0.5 + jnp.arctan(z) / np.pi,
-                           sf=lambda z: 0.5 - jnp.arctan(z) / np.pi, ppf=lambda q: jnp.tan(np.pi * (q - 0.5))),
+    "cauchy": Distribution(lambda z: -jnp.log(np.pi) - jnp.log1p(z**2), cdf=lambda z: jnp.arctan2(1.0, -z) / np.pi,
+                           sf=lambda z: jnp.arctan2(1.0, z) / np.pi, ppf=lambda q: -1 / jnp.tan(np.pi * q),
+                           isf=lambda q: 1 / jnp.tan(np.pi * q)),
     "logistic": Distribution(lambda z: jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z), cdf=jax.nn.sigmoid,
                              sf=lambda z: jax.nn.sigmoid(-z),
                              logcdf=jax.nn.log_sigmoid, logsf=lambda z: jax.nn.log_sigmoid(-z),
@@ -144,12 +145,14 @@ DISTRIBUTIONS: dict[str, Distribution] = {
                              sf=lambda z: -jnp.expm1(-jnp.exp(-z)), ppf=lambda q: -jnp.log(-jnp.log(q))),
     "gumbel_l": Distribution(lambda z: z - jnp.exp(z), cdf=lambda z: -jnp.expm1(-jnp.exp(z)), logsf=lambda z: -jnp.exp(z),
                              sf=lambda z: jnp.exp(-jnp.exp(z)), ppf=lambda q: jnp.log(-jnp.log1p(-q))),
-    "hypsecant": Distribution(lambda z: -jnp.log(np.pi * jnp.cosh(z)), cdf=lambda z: 2 / np.pi * jnp.arctan(jnp.exp(z))),
+    "hypsecant": Distribution(lambda z: -jnp.log(np.pi * jnp.cosh(z)), cdf=lambda z: 2 / np.pi * jnp.arctan(jnp.exp(z)),
+                              sf=lambda z: 2 / np.pi * jnp.arctan(jnp.exp(-z))),
     "gennorm": Distribution(lambda z, b: jnp.log(b / 2) - special.gammaln(1 / b) - jnp.abs(z) ** b),
     "skewnorm": Distribution(lambda z, a: jnp.log(2.0) + _log_normal_density(z) + special.log_ndtr(a * z)),
     "exponnorm": Distribution(lambda z, k: (1 / (2 * k) - z) / k - jnp.log(k) + special.log_ndtr(z - 1 / k)),
     "johnsonsu": Distribution(lambda z, a, b: jnp.log(b) - jnp.log1p(z**2) / 2 + _log_normal_density(a + b * jnp.arcsinh(z)),
-                              cdf=lambda z, a, b: special.ndtr(a + b * jnp.arcsinh(z))),
+                              cdf=lambda z, a, b: special.ndtr(a + b * jnp.arcsinh(z)),
+                              sf=lambda z, a, b: special.ndtr(-(a + b * jnp.arcsinh(z)))),
     "vonmises": Distribution(lambda z, kappa: kappa * (jnp.cos(z) - 1) - jnp.log(2 * np.pi * special.i0e(kappa))),
     "genextreme": Distribution(_log_genextreme_density, inside=lambda z, c: c * z < 1,
                                logcdf=lambda z, c: -jnp.exp(jnp.log1p(-c * z) / c),
@@ -174,12 +177,13 @@ DISTRIBUTIONS: dict[str, Distribution] = {
                                 cdf=lambda z, c: -jnp.expm1(-(z**c)), sf=lambda z, c: jnp.exp(-(z**c)),
                                 logsf=lambda z, c: -(z**c), ppf=lambda q, c: (-jnp.log1p(-q)) ** (1 / c)),
     "fisk": Distribution(lambda z, c: jnp.log(c) - (c + 1) * jnp.log(z) - 2 * jnp.log1p(z**-c), 0,
-                         cdf=lambda z, c: 1 / (1 + z**-c), sf=lambda z, c: 1 / (1 + z**c),
+                         cdf=lambda z, c: 1 / (1 + z**-c),  # SciPy's sf is 1 − cdf, and loses its digits where that is small
                          ppf=lambda q, c: (1 / q - 1) ** (-1 / c)),
     "f": Distribution(_log_f_density, 0, cdf=lambda z, n, d: special.betainc(n / 2, d / 2, n * z / (n * z + d))),
     "halfnorm": Distribution(lambda z: jnp.log(2 / np.pi) / 2 - z**2 / 2, 0, cdf=lambda z: special.erf(z / jnp.sqrt(2.0)),
                              sf=lambda z: special.erfc(z / jnp.sqrt(2.0))),
-    "halfcauchy": Distribution(lambda z: jnp.log(2 / np.pi) - jnp.log1p(z**2), 0, cdf=lambda z: 2 / np.pi * jnp.arctan(z)),
+    "halfcauchy": Distribution(lambda z: jnp.log(2 / np.pi) - jnp.log1p(z**2), 0, cdf=lambda z: 2 / np.pi * jnp.arctan(z),
+                               sf=lambda z: 2 / np.pi * jnp.arctan2(1.0, z)),
     "rayleigh": Distribution(lambda z: jnp.log(z) - z**2 / 2, 0, cdf=lambda z: -jnp.expm1(-(z**2) / 2),
                              sf=lambda z: jnp.exp(-(z**2) / 2), logsf=lambda z: -(z**2) / 2),
     "maxwell": Distribution(lambda z: jnp.log(2 / np.pi) / 2 + 2 * jnp.log(z) - z**2 / 2, 0),
