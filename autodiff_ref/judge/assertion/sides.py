@@ -1,6 +1,6 @@
 """The two sides of an assertion, a gradient and the function it is of, traced at one shape and evaluated at many inputs."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -343,10 +343,7 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     """
     held = captured(f)[1]
     errors: list[tuple[bool, Exception]] = []
-    ways = [(False, False), (False, True), (True, False), (True, True)]
-    ways = [(numpy_code, own, False) for numpy_code, own in (ways[2:] + ways[:2] if writes_in_place(f) else ways)]
-    ways += [(True, False, True), (True, True, True)] if reaches_libraries(f) else []
-    for numpy_code, own, into_libraries in ways:
+    for numpy_code, own, into_libraries in _ways(f):
         traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, into_libraries=into_libraries)
         try:
             closed, (shapes, others, _), assumptions = traced(own=own)
@@ -375,6 +372,14 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     told = [error for numpy_code, error in errors if numpy_code != uses_jax(f)] or [errors[0][1]]
     error = next((error for error in told if isinstance(error, IterationError)), told[0])
     raise TypeError(not_traced(label_of(f), error)) from error
+
+
+def _ways(f: Function) -> Iterator[tuple[bool, bool, bool]]:
+    """In turn, how f may be traced: as NumPy code or by JAX, in its own precision, and into the code of libraries."""
+    kinds = (True, False) if writes_in_place(f) else (False, True)
+    yield from ((numpy_code, own, False) for numpy_code in kinds for own in (False, True))
+    if reaches_libraries(f):
+        yield from ((True, own, True) for own in (False, True))
 
 
 def _jaxpr(

@@ -135,9 +135,11 @@ def _is_of(module: Any, packages: set[str]) -> bool:
 
 
 def _named(f: types.FunctionType, into_libraries: bool) -> Iterator[Any]:
-    """What the names in a function's code stand for; of a library's module, what is named with it."""
+    """What a function's closure holds, and its names stand for; of a library's module, what is named with it."""
     names = names_in(f.__code__)
-    found = {id(value): value for name in names if (value := f.__globals__.get(name)) is not None}
+    held = [cell.cell_contents for cell in f.__closure__ or () if is_filled(cell)]
+    held += [f.__globals__[name] for name in names if name in f.__globals__]
+    found = {id(value): value for value in held}
     waiting = list(found.values()) if into_libraries else []
     for value in waiting:
         if isinstance(value, types.ModuleType) and _is_of(value.__name__, LIBRARIES - NEVER_FOLLOWED):
@@ -149,7 +151,6 @@ def _named(f: types.FunctionType, into_libraries: bool) -> Iterator[Any]:
 
 def _reached(value: Any, into_libraries: bool) -> Iterator[Any]:
     if isinstance(value, types.FunctionType):
-        yield from (cell.cell_contents for cell in value.__closure__ or () if is_filled(cell))
         yield from _named(value, into_libraries)
         yield from value.__defaults__ or ()
         yield from (value.__kwdefaults__ or {}).values()

@@ -81,7 +81,9 @@ def _converter(real: Callable[..., Any], copies: bool) -> Callable[..., Any]:
         dtype = args[0] if args else keywords.get("dtype")
         if type(given) is StandIn:
             is_array = isinstance(real_of(given), np.ndarray)
-            same = given if is_array and not (copies and keywords.get("copy", True)) else copied(given)
+            asked = keywords.get("copy", copies)  # True, False, or one of NumPy's own words
+            is_copy = copies and (asked is True or getattr(asked, "name", "") == "ALWAYS")
+            same = given if is_array and not is_copy else copied(given)
             ndmin = keywords.get("ndmin", 0)
             same = same.reshape((1,) * (ndmin - same.ndim) + same.shape) if same.ndim < ndmin else same
             return same if dtype is None or np.dtype(dtype) == same.dtype else same.astype(dtype)

@@ -110,8 +110,8 @@ def current() -> Run | None:
 
 
 @contextmanager
-def running(run: Run) -> Generator[None]:
-    """Makes a run this thread's."""
+def running(run: Run | None) -> Generator[None]:
+    """Makes a run this thread's; None stops the one that is under way, so that code makes arrays of NumPy's."""
     before = current()
     _STATE.run = run
     try:

@@ -70,8 +70,8 @@ REFUSED = {
     "a minimiser": (
         lambda p: optimize.minimize_scalar(lambda v: np.cosh(v - p) + v**4).x,
         0.5,
-        r"minimize_scalar repeats what it does until numbers that are differentiated by end it at test_assertion_scipy.py:\d+:"
-        r" compute that outside",
+        r"minimize_scalar repeats what it does until numbers that are differentiated by end it at test_assertion_scipy"
+        r"\.py:\d+: compute that outside",
     ),
     "a quantile without a row": (
         lambda q: stats.gamma.ppf(q, 3.0).sum(),
@@ -137,6 +137,22 @@ def test_what_writes_into_an_array_in_a_way_that_is_not_known_is_refused():
 
     with pytest.raises(TypeError, match=r"`partition` writes into an array, which is not followed at test_assertion_scipy"):
         assert_gradients_agree(lambda w: w, loss, W)
+
+
+def test_masks_and_places_computed_from_what_is_differentiated_by_index_arrays_of_the_module():
+    def loss(w):
+        above = X @ w > 0
+        return np.sum((X[above] @ w) ** 2) + X[np.argmax(X @ w)] @ w + (POSITIVE[np.argsort(X @ w)][:2] * w[:2]).sum()
+
+    def gradient(w):
+        above, order = X @ w > 0, np.argsort(X @ w)
+        chosen = np.append(POSITIVE[order][:2], 0)
+        return 2 * X[above].T @ (X[above] @ w) + X[order[-1]] + chosen
+
+    assert_gradients_agree(gradient, loss, W)
+    for wrong in (lambda w: gradient(w) * (1 + 1e-9), lambda w: 2 * X.T @ (X @ w) + gradient(w) - gradient(w)):
+        with pytest.raises(AssertionError, match="is not ∇loss"):
+            assert_gradients_agree(wrong, loss, W)
 
 
 def test_partials_with_keywords_for_what_is_differentiated_by():
