@@ -21,6 +21,7 @@ from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
 from autodiff_ref.judge.assertion.exactly import (
     BALLS_FIRST,
     MOST,
+    NEGLIGIBLE,
     TELLING,
     Gradient,
     exact_at,
@@ -28,6 +29,7 @@ from autodiff_ref.judge.assertion.exactly import (
     of_balls,
     of_extended,
     settled,
+    telling,
     tells,
 )
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
@@ -103,12 +105,23 @@ class Pair:
         if not is_traced and found.how != "finer":
             return found
         difference = self._traced_difference if is_traced else partial(self._difference_by_value, again)
-        far = beyond_rounding(difference, self.of_arrays if is_traced else self.call_arrays, found.components)
-        if not far or far[0] == found.components[0] or not found.certified:
-            return replace(found, components=tuple(far)) if far else None
-        apart = difference(lambda arrays: arrays)
-        assert apart is not None  # as it was for the others
-        return replace(found, components=tuple(far), certified=f"{0.9 * abs(apart[far[0]]):.1e}")
+        here = difference(lambda arrays: arrays)
+        if here is None:
+            return found
+        far = beyond_rounding(difference, here, self.of_arrays if is_traced else self.call_arrays, found.components)
+        if far:
+            same = far[0] == found.components[0] or not found.certified
+            shown = found.certified if same else f"{0.9 * abs(here[far[0]]):.1e}"
+            return replace(found, components=tuple(far), certified=shown)
+        near = list(found.components)
+        sizes, gaps = np.abs(found.expected), np.abs(here)
+        negligible = NEGLIGIBLE * EPS * np.max(sizes, initial=0.0)
+        shows = gaps[near] <= np.maximum(telling(self._eps) * sizes[near], negligible)
+        return None if np.all(shows) else Finding("undecided", WHY["rounded"])
+
+    @property
+    def _eps(self) -> float:
+        return max((float(np.finfo(x.dtype).eps) for x in self.of_arrays if x.dtype.kind == "f"), default=EPS)
 
     @property
     def call_arrays(self) -> list[Array]:

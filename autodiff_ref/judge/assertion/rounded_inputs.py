@@ -33,12 +33,13 @@ Move = Callable[[list[Array]], list[Array]]
 
 
 def beyond_rounding(
-    difference: Callable[[Move], Array | None], arrays: Sequence[Array], components: Sequence[int]
+    difference: Callable[[Move], Array | None], here: Array, arrays: Sequence[Array], components: Sequence[int]
 ) -> list[int]:
     """The components in which two gradients differ by more than the rounding of the input explains.
 
     Args:
         difference: of the two at the input, moved; None where it cannot be had.
+        here: the same at the input as it is.
         arrays: the input.
         components: those that differ there, the relatively worst first.
 
@@ -46,8 +47,7 @@ def beyond_rounding(
         Those of the components, in their order; all of them where one of them differs by far more.
     """
     places = list(components)
-    here = difference(lambda arrays: arrays)
-    if here is None or not np.all(np.isfinite(here[places])):
+    if not np.all(np.isfinite(here[places])):
         return places
     size, together, apart = np.abs(here[places]), np.zeros(len(places)), np.zeros(len(places))
     for k, (move, is_of_one) in enumerate(_moves(arrays)):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autodiff_ref import assert_gradients_agree
+from autodiff_ref import UndecidedError, assert_gradients_agree
 from autodiff_ref.judge.assertion.rounded_inputs import beyond_rounding
 
 
@@ -102,10 +102,30 @@ def test_a_condition_that_is_not_met_is_no_rounding():
             assert_gradients_agree(probabilities_less_labels, soft_labels, z, far)
 
 
+def test_where_the_gradient_is_the_rounding_of_the_input_nothing_can_be_said():
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((6, 2)), rng.standard_normal(6)
+    loss = lambda w, x, y: np.sum((x @ w - y) ** 2)  # noqa: E731
+    right = lambda w, x, y: 2 * x.T @ (x @ w - y)  # noqa: E731
+    at_least = np.linalg.lstsq(x, y)[0]
+    assert_gradients_agree(right, loss, at_least, x, y)
+    for wrong in (lambda *a: right(*a) * 1.5, lambda *a: 0 * right(*a), lambda *a: -right(*a)):
+        with pytest.raises(UndecidedError, match="so small there that the rounding of the input makes as much of it"):
+            assert_gradients_agree(wrong, loss, at_least, x, y)
+        with pytest.raises(AssertionError, match="is not ∇"):
+            assert_gradients_agree(wrong, loss, at_least + 1e-3, x, y)
+
+
 def test_short_numbers_are_meant_as_written():
-    x = np.array([0.5, 0.25, 3.0])
-    assert beyond_rounding(lambda move: move([x])[0] - x + 1e-17, [x], [0, 1, 2]) == [0, 1, 2]
-    y = np.array([0.1, 0.2, 0.7])
-    assert beyond_rounding(lambda move: move([y])[0] - y + 1e-17, [y], [0, 1, 2]) == []
-    assert beyond_rounding(lambda move: move([y])[0] - y + 1e-14, [y], [2, 0, 1]) == [2, 0, 1]
-    assert beyond_rounding(lambda move: None, [y], [1]) == [1]
+    def off(x, by):
+        return lambda move: move([x])[0] - x + by
+
+    x, y = np.array([0.5, 0.25, 3.0]), np.array([0.1, 0.2, 0.7])
+    for array, by, components, far in (
+        (x, 1e-17, [0, 1, 2], [0, 1, 2]),
+        (y, 1e-17, [0, 1, 2], []),
+        (y, 1e-14, [2, 0, 1], [2, 0, 1]),
+    ):
+        here = np.full(3, by)
+        assert beyond_rounding(off(array, by), here, [array], components) == far
+        assert beyond_rounding(lambda move: None, here, [array], components) == components
