@@ -18,9 +18,23 @@ import numpy as np
 from autodiff_ref.judge.assertion.by_value import Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
 from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
-from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Gradient, floats, of_balls, of_extended, settled, tells
+from autodiff_ref.judge.assertion.exactly import (
+    BALLS_FIRST,
+    MOST,
+    NEGLIGIBLE,
+    TELLING,
+    Gradient,
+    exact_at,
+    floats,
+    of_balls,
+    of_extended,
+    settled,
+    telling,
+    tells,
+)
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.power import without_power
+from autodiff_ref.judge.assertion.rounded_inputs import Move, beyond_rounding
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
@@ -72,7 +86,7 @@ class Pair:
         found = self._beyond(self._settled(Computed.of(value), again))
         if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
             return Finding("undecided", WHY["kink"])
-        return found
+        return self._beyond_rounding(found, again)
 
     def _beyond(self, found: Finding | None) -> Finding | None:
         """What is found, without the components that differ by no more than is allowed."""
@@ -82,6 +96,61 @@ class Pair:
         most = self.allowed * np.abs(found.expected) + found.allowed
         far = tuple(k for k in found.components if not gaps[k] <= most[k])
         return replace(found, components=far) if far else None
+
+    def _beyond_rounding(self, found: Finding | None, again: Again) -> Finding | None:
+        """What is found, without the components that differ by no more than the rounding of the input explains."""
+        if found is None or found.outcome != "different":
+            return found
+        is_traced = bool(found.certified) or found.how in ("bounds", "extended")
+        if not is_traced and found.how != "finer":
+            return found
+        difference = self._traced_difference if is_traced else partial(self._difference_by_value, again)
+        here = difference(lambda arrays: arrays)
+        if here is None:
+            return found
+        far = beyond_rounding(difference, here, self.of_arrays if is_traced else self.call_arrays, found.components)
+        if far:
+            same = far[0] == found.components[0] or not found.certified
+            shown = found.certified if same else f"{0.9 * abs(here[far[0]]):.1e}"
+            return replace(found, components=tuple(far), certified=shown)
+        near = list(found.components)
+        sizes, gaps = np.abs(found.expected), np.abs(here)
+        negligible = NEGLIGIBLE * EPS * np.max(sizes, initial=0.0)
+        shows = gaps[near] <= np.maximum(telling(self._eps) * sizes[near], negligible)
+        return None if np.all(shows) else Finding("undecided", WHY["rounded"])
+
+    @property
+    def _eps(self) -> float:
+        return max((float(np.finfo(x.dtype).eps) for x in self.of_arrays if x.dtype.kind == "f"), default=EPS)
+
+    @property
+    def call_arrays(self) -> list[Array]:
+        """The arrays of the call, without those in closures."""
+        return self.of_arrays[: len(self.call.arrays)]
+
+    def _traced_difference(self, move: Move) -> Array | None:
+        of_arrays, own_arrays, candidate = move(self.of_arrays), move(self.own_arrays), self.candidate
+        assert candidate is not None
+        if not (self.reference.holds(of_arrays) and candidate.holds(own_arrays)):
+            return None
+        work = self.reference.work + candidate.work
+        if work > BALLS_FIRST:
+            ours, wanted = of_extended(candidate, own_arrays), of_extended(self.reference, of_arrays)
+            if ours is not None and wanted is not None:
+                return (ours.high - wanted.high) + (ours.low - wanted.low)
+            if work > MOST:
+                return None
+        at_ours, at_wanted = settled(candidate.at(own_arrays)), settled(Gradient(self.reference, of_arrays).value())
+        if at_ours is None or at_wanted is None:
+            return None
+        return np.array([float(u - v) for u, v in zip(at_ours.values, at_wanted.values, strict=True)])
+
+    def _difference_by_value(self, again: Again, move: Move) -> Array | None:
+        arrays = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in move(self.call_arrays)]
+        value, wanted = again(arrays), exact_at(self.reference, [*arrays, *self.of_arrays[len(arrays) :]])
+        if value is None or wanted is None:
+            return None
+        return ((Computed.of(value).values - wanted.high) - wanted.low).astype(np.float64)
 
     def _took_a_branch_at_a_tie(self) -> bool:
         own = self.candidate is not None and self.candidate.ties_in_assumptions(self.own_arrays)
@@ -240,6 +309,8 @@ class Pair:
         computed = Computed.of(value)
         if computed.values.shape != traced.shape:
             return False
+        if np.any(np.isfinite(computed.values) & ~np.isfinite(traced)):  # floats may overflow, and balls do not
+            return not self.of_has_changed(value)
         with np.errstate(all="ignore"):
             slack = 2.0**-10 * np.maximum(np.abs(traced), np.abs(computed.values))
             close = np.abs(computed.values - traced) <= np.where(np.isfinite(error), error, 0.0) + slack

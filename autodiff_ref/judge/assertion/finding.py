@@ -51,6 +51,8 @@ WHY = {
     "Choose an input at which the loss has a derivative",
     "drowned": "the gradient is smaller there than the rounding errors of its computation. "
     "Choose an input with smaller arguments, or compute it so that fewer digits cancel",
+    "rounded": "the gradient is so small there that the rounding of the input makes as much of it as a mistake would. "
+    "Choose an input further from where the gradient is 0",
     "coarse": "what it is off by there, rounding in that precision explains, and a mistake would too. "
     "Let the kernel take float32 as well, or choose smaller shapes and arguments, of which less is lost",
     "unbounded": "nothing bounds the rounding errors of what was returned. "

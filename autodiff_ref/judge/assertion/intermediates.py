@@ -165,8 +165,8 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
         seen: dict[str, object] = {}
         with kept_as_it_was(forward), running(run), np.errstate(all="ignore"), _watching(code, seen):
             if numpy_code:
-                with replaced(f):
-                    returned = f(*own_args, **own_keywords)
+                with replaced(f) as followed:
+                    returned = followed(*own_args, **own_keywords)
             else:
                 returned = f(*own_args, **own_keywords)
         loss = returned[0] if isinstance(returned, tuple) else returned  # pyright: ignore[reportUnknownVariableType]

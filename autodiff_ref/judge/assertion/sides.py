@@ -1,6 +1,6 @@
 """The two sides of an assertion, a gradient and the function it is of, traced at one shape and evaluated at many inputs."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -25,7 +25,7 @@ from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
-from autodiff_ref.judge.numpy_code import Assumption, Levels, through_numpy
+from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_libraries, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.plans import Array, Plan, aval_of
@@ -336,14 +336,15 @@ def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: li
 def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision.
 
+    Python code of libraries that it calls is followed last: what the judge knows of them serves before how they are written.
+
     Raises:
         TypeError: it cannot be traced.
     """
     held = captured(f)[1]
     errors: list[tuple[bool, Exception]] = []
-    ways = [(False, False), (False, True), (True, False), (True, True)]
-    for numpy_code, own in ways[2:] + ways[:2] if writes_in_place(f) else ways:
-        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code)
+    for numpy_code, own, into_libraries in _ways(f):
+        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, into_libraries=into_libraries)
         try:
             closed, (shapes, others, _), assumptions = traced(own=own)
         except Exception as error:  # whatever it does with a tracer
@@ -368,12 +369,29 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
         except NotImplementedError as error:
             side.reason = str(error)
         return side
-    error = next((error for numpy_code, error in errors if numpy_code != uses_jax(f)), errors[0][1])
+    told = [error for numpy_code, error in errors if numpy_code != uses_jax(f)] or [errors[0][1]]
+    error = next((error for error in told if isinstance(error, IterationError)), told[0])
     raise TypeError(not_traced(label_of(f), error)) from error
 
 
+def _ways(f: Function) -> Iterator[tuple[bool, bool, bool]]:
+    """In turn, how f may be traced: as NumPy code or by JAX, in its own precision, and into the code of libraries."""
+    kinds = (True, False) if writes_in_place(f) else (False, True)
+    yield from ((numpy_code, own, False) for numpy_code in kinds for own in (False, True))
+    if reaches_libraries(f):
+        yield from ((True, own, True) for own in (False, True))
+
+
 def _jaxpr(
-    apply: _Apply, f: Function, call: Call, held: Sequence[ArrayLike], labels: list[bool], *, own: bool, numpy_code: bool
+    apply: _Apply,
+    f: Function,
+    call: Call,
+    held: Sequence[ArrayLike],
+    labels: list[bool],
+    *,
+    own: bool,
+    numpy_code: bool,
+    into_libraries: bool,
 ) -> _Traced:
     """(jaxpr, shapes of what it returns, what was taken for granted, which the last outputs compute)."""
     taken: list[Assumption] = []
@@ -387,7 +405,7 @@ def _jaxpr(
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
         pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
-        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f))
+        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f), into_libraries=into_libraries)
         gradient, value = apply(function, *call.rebuilt(values))
         taken[:] = assumptions
         return gradient, value, [assumption.array for assumption in assumptions]

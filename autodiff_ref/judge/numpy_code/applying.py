@@ -23,7 +23,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
     without_ranges,
 )
 from autodiff_ref.judge.numpy_code.numpy_functions import SCATTERED
-from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError
+from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, running
 
 Step = Callable[[Any], Any]
 """from a parent to a view of it: of JAX's arrays, and of NumPy's"""
@@ -50,9 +50,11 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     convert = _with_arrays if name in OF_LISTS else _as_array
     args = tuple(args) if name == "block" else tuple(convert(arg) for arg in args)
     plain_args, plain_keywords = real_of(args), real_of(keywords)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), running(None):
         value = real(*plain_args, **plain_keywords)
     level = max(level_of(args), level_of(keywords))
+    if value is None and level > CONSTANT:
+        raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
     leaves, structure = jax.tree.flatten(value)
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
         return value

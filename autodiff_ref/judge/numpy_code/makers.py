@@ -10,44 +10,36 @@ import functools
 import math
 import sys
 import threading
-import types
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 
+from autodiff_ref.judge.numpy_code import scipy_code
 from autodiff_ref.judge.numpy_code.applying import applied
+from autodiff_ref.judge.numpy_code.holding import exchanged, held_exchanged, spaces_of, visited
 from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
-from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX, jax_function
-from autodiff_ref.judge.numpy_code.run import CONSTANT, LIBRARIES, current, is_users
+from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
+from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_followed
 from autodiff_ref.judge.numpy_code.standin import StandIn
-from autodiff_ref.judge.state import is_filled, names_in
 
 MADE = (
     *("zeros", "ones", "empty", "full", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like"),
     *("full_like",),
 )
 CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
-OF_SCIPY = ("logsumexp", "softmax", "log_softmax", "polygamma")
-"""functions of `scipy.special` that are no ufuncs"""
-
-OF_SCIPY_LINALG = ("inv", "det", "solve", "solve_triangular", "cholesky", "cho_factor", "cho_solve", "expm")
-
 OF_LISTS = (
     *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
     *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose"),
 )
 
-MOST_VISITED = 300
-"""functions and classes that are looked through for modules of a user's"""
-
 _LOCK = threading.RLock()
 
 
 def _is_tracing() -> bool:
-    """Whether the code that calls a replacement is a user's, in a thread that is tracing."""
-    return current() is not None and is_users(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
+    """Whether the code that calls a replacement is followed, in a thread that is tracing."""
+    return is_followed(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
 
 
 def _maker(real: Callable[..., Any], like: bool) -> Callable[..., Any]:
@@ -89,7 +81,9 @@ def _converter(real: Callable[..., Any], copies: bool) -> Callable[..., Any]:
         dtype = args[0] if args else keywords.get("dtype")
         if type(given) is StandIn:
             is_array = isinstance(real_of(given), np.ndarray)
-            same = given if is_array and not (copies and keywords.get("copy", True)) else copied(given)
+            asked = keywords.get("copy", copies)  # True, False, or one of NumPy's own words
+            is_copy = copies and (asked is True or getattr(asked, "name", "") == "ALWAYS")
+            same = given if is_array and not is_copy else copied(given)
             ndmin = keywords.get("ndmin", 0)
             same = same.reshape((1,) * (ndmin - same.ndim) + same.shape) if same.ndim < ndmin else same
             return same if dtype is None or np.dtype(dtype) == same.dtype else same.astype(dtype)
@@ -114,16 +108,6 @@ def _of_numbers(real: Callable[..., Any], name: str) -> Callable[..., Any]:
         if ufunc is not None:
             return ufunc(*args)
         return applied(lambda *plain: np.float64(real(*plain)), OF_MATH_IN_JAX[name], args, {}, name)
-
-    return of
-
-
-def _by_jax(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def of(*args: Any, **keywords: Any) -> Any:
-        if level_of((args, keywords)) == CONSTANT and not _any_held((args, keywords)):
-            return real(*args, **keywords)
-        return applied(real, jax_function(real), args, keywords, real.__name__)
 
     return of
 
@@ -247,22 +231,17 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
     return {id(original): (original, replacement) for original, replacement in pairs}
 
 
-def _of_scipy() -> dict[int, tuple[Any, Any]]:
-    names = {"scipy.special": OF_SCIPY, "scipy.linalg": OF_SCIPY_LINALG}
-    found = [
-        getattr(sys.modules[module], name)
-        for module, several in names.items()
-        for name in several
-        if hasattr(sys.modules.get(module), name)
-    ]
-    return {id(f): (f, _by_jax(f)) for f in found}
-
-
 @contextmanager
-def replaced(f: Callable[..., Any]) -> Generator[None]:
-    """Makes arrays stand-ins in the code that f reaches, in this thread."""
+def replaced(f: Callable[..., Any], reached: list[Any] | None = None) -> Generator[Callable[..., Any]]:
+    """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
+
+    Args:
+        f: a function.
+        reached: what it reaches, where that is more than what users have written.
+    """
+    reached = visited(f) if reached is None else reached
     with _LOCK:
-        by_id = {**_replacements(), **_of_scipy()}
+        by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods()}
         back: list[tuple[dict[str, Any], str, Any]] = []
         try:
             np.vectorize.__call__ = _vectorized
@@ -270,18 +249,20 @@ def replaced(f: Callable[..., Any]) -> Generator[None]:
                 np.__dict__,
                 math.__dict__,
                 np.lib.stride_tricks.__dict__,
-                *[sys.modules[name].__dict__ for name in ("scipy.special", "scipy.linalg") if name in sys.modules],
+                *scipy_code.homes(),
             ]
-            for space in [*homes, *spaces_of(f)]:
+            for space in [*homes, *spaces_of(reached)]:
                 for name, value in list(space.items()):
-                    if id(value) in by_id and by_id[id(value)][0] is value:
+                    other = exchanged(value, by_id)
+                    if other is not value:
                         back.append((space, name, value))
-                        space[name] = by_id[id(value)][1]
-            for space in spaces_of(f):
+                        space[name] = other
+            for space in spaces_of(reached):
                 if "float" not in space:
                     back.append((space, "float", _ABSENT))
                     space["float"] = Float
-            yield
+            with held_exchanged(reached, by_id), scipy_code.distributions_replaced():
+                yield exchanged(f, by_id)
         finally:
             np.vectorize.__call__ = _VECTORIZED
             for space, name, value in reversed(back):
@@ -292,49 +273,3 @@ def replaced(f: Callable[..., Any]) -> Generator[None]:
 
 
 _ABSENT = object()
-
-
-def spaces_of(f: Any) -> list[dict[str, Any]]:
-    """The modules' globals that a function of a user's, and what it calls of users', find names in."""
-    found: dict[int, dict[str, Any]] = {}
-    waiting, seen = [f], set[int]()
-    while waiting and len(seen) < MOST_VISITED:
-        value = waiting.pop(0)
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        waiting += _reached(value)
-        if isinstance(value, types.FunctionType) and not _is_library(value.__module__):
-            found[id(value.__globals__)] = value.__globals__
-    return list(found.values())
-
-
-def _is_library(module: Any) -> bool:
-    return str(module or "").split(".", 1)[0] in LIBRARIES
-
-
-def _reached(value: Any) -> Iterator[Any]:
-    if isinstance(value, types.FunctionType):
-        if _is_library(value.__module__):
-            return
-        yield from (cell.cell_contents for cell in value.__closure__ or () if is_filled(cell))
-        yield from (value.__globals__[name] for name in names_in(value.__code__) if name in value.__globals__)
-        yield from value.__defaults__ or ()
-    elif isinstance(value, types.MethodType):
-        yield from (value.__self__, value.__func__)
-    elif isinstance(value, functools.partial):
-        partial = cast("functools.partial[Any]", value)
-        yield from (partial.func, *partial.args)
-    elif isinstance(value, type):
-        if not _is_library(value.__module__) and value.__module__ != "builtins":
-            yield from (getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(value).values())
-            yield from value.__mro__[1:-1]
-    elif isinstance(value, types.ModuleType):
-        if not _is_library(value.__name__) and hasattr(value, "np"):
-            yield from (part for part in vars(value).values() if isinstance(part, types.FunctionType))
-    elif isinstance(value, tuple | list | dict):
-        parts = cast("dict[Any, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
-        yield from list(parts)[:50]
-    elif hasattr(value, "__dict__") and type(value) is not StandIn:
-        yield type(value)
-        yield from list(vars(value).values())[:50]

@@ -30,6 +30,20 @@ def _putmask(a: Any, mask: Any, values: Any) -> None:
     a[...] = np.where(mask, values, a)
 
 
+def _place(a: Any, mask: Any, values: Any) -> None:
+    where = np.flatnonzero(mask)
+    taken = np.ravel(values)[np.arange(len(where)) % np.size(real_of(values))]
+    a[np.unravel_index(where, np.shape(a.held))] = taken
+
+
+def _put(a: Any, places: Any, values: Any, mode: str = "raise") -> None:
+    size = np.size(a.held)
+    where = fixed(np.ravel(places))
+    where = where % size if mode != "clip" else np.clip(where, 0, size - 1)
+    taken = np.ravel(values)[np.arange(len(where)) % np.size(real_of(values))]
+    a[np.unravel_index(where, np.shape(a.held))] = taken
+
+
 def along_axis(f: Any, axis: int, a: Any, *args: Any, **keywords: Any) -> Any:
     """`np.apply_along_axis`."""
     moved = np.moveaxis(a, axis, -1)
@@ -91,6 +105,8 @@ IN_PLACE: dict[str, Callable[..., None]] = {
     "copyto": _copyto,
     "put_along_axis": _put_along_axis,
     "putmask": _putmask,
+    "place": _place,
+    "put": _put,
 }
 
 REWRITTEN: dict[str, Callable[..., Any]] = {
@@ -104,6 +120,7 @@ REWRITTEN: dict[str, Callable[..., Any]] = {
 METHODS: dict[str, Callable[..., Any]] = {
     "fill": _fill,
     "sort": _sort,
+    "put": _put,
     "item": _item,
     "tolist": _tolist,
     "astype": _astype,

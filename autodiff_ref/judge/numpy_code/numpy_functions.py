@@ -75,7 +75,21 @@ def _of_scipy() -> dict[Any, Function]:
     if theirs is None:
         return {}
     names = [name for name in dir(theirs) if not name.startswith("_") and hasattr(special, name)]
-    return {getattr(theirs, name): getattr(special, name) for name in names if callable(getattr(theirs, name))}
+    return {getattr(theirs, name): _of_reals(getattr(special, name)) for name in names if callable(getattr(theirs, name))}
+
+
+def _of_reals(f: Function) -> Function:
+    """A function of reals, to which whole numbers are reals too, as to SciPy's."""
+
+    @functools.wraps(f)
+    def of(*args: Any, **keywords: Any) -> Any:
+        return f(*[_as_real(arg) for arg in args], **keywords)
+
+    return of
+
+
+def _as_real(value: Any) -> Any:
+    return jnp.asarray(value).astype(float) if jnp.issubdtype(jnp.result_type(value), jnp.integer) else value
 
 
 OF_BOTH = {"expm1", "log1p", "exp2", "cbrt", "sinc"}

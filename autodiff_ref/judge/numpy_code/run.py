@@ -2,6 +2,8 @@
 
 import sys
 import threading
+import types
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +25,9 @@ LIBRARIES = {
 }
 """packages whose code is no user's: what they make of arrays are arrays"""
 
+NEVER_FOLLOWED = LIBRARIES - {"scipy", "sklearn", "pandas"}
+"""packages of these whose Python code is not followed like a user's, where a trace needs that"""
+
 
 class NotFollowedError(TypeError):
     """NumPy code does what a stand-in cannot follow; says where in the user's code, and what to do."""
@@ -30,6 +35,10 @@ class NotFollowedError(TypeError):
     def __init__(self, what: str, way_on: str) -> None:
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         super().__init__(f"{what}{f' at {place}' if place else ''}: {way_on}")
+
+
+class IterationError(NotFollowedError):
+    """A library computes by iterations until numbers end them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,10 @@ class Run:
     """One call of a function with stand-ins."""
 
     assumptions: list[Assumption] = field(default_factory=list[Assumption])
+    followed: frozenset[str] = frozenset()
+    """libraries whose code is followed like a user's"""
+    asked: Counter[tuple[FrameType, tuple[Any, ...]]] = field(default_factory=Counter[Any])
+    """by a call of such a library, and the way to a place in it: how often numbers decided there what is done"""
 
     def assume(self, array: Any, value: Any, level: int) -> None:
         """Takes a value for granted, and notes it unless it depends on nothing."""
@@ -63,6 +76,30 @@ class Run:
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         self.assumptions.append(Assumption(array, known.copy(), place))
 
+    def refuse_iterations(self, frame: FrameType | None) -> None:
+        """Notes that a number decides what is done next; in a library's loop, as a minimiser's, that is not followed.
+
+        The derivative of the last iterate is not that of what the iterates converge to.
+
+        Raises:
+            IterationError: in one call of a library, one step of it was decided by numbers more than once.
+        """
+        while frame is not None and _package(frame) in ("autodiff_ref", "numpy"):
+            frame = frame.f_back
+        if frame is None or _package(frame) not in self.followed:
+            return
+        path: list[tuple[types.CodeType, int]] = []
+        entry = frame
+        while frame is not None and not is_users(frame) and _package(frame) not in ("autodiff_ref", "jax"):
+            path.append((frame.f_code, frame.f_lasti))
+            entry, frame = frame, frame.f_back
+        self.asked[entry, tuple(path)] += 1
+        if self.asked[entry, tuple(path)] > 1:
+            raise IterationError(
+                f"{_name_of(entry)} repeats what it does until numbers that are differentiated by end it",
+                "compute that outside, and hand its result to the loss; differentiate it by the implicit function theorem",
+            )
+
 
 _STATE = threading.local()
 
@@ -73,8 +110,8 @@ def current() -> Run | None:
 
 
 @contextmanager
-def running(run: Run) -> Generator[None]:
-    """Makes a run this thread's."""
+def running(run: Run | None) -> Generator[None]:
+    """Makes a run this thread's; None stops the one that is under way, so that code makes arrays of NumPy's."""
     before = current()
     _STATE.run = run
     try:
@@ -86,6 +123,12 @@ def running(run: Run) -> Generator[None]:
 def is_users(frame: FrameType) -> bool:
     """Whether a frame is of a user's code."""
     return _package(frame) not in LIBRARIES
+
+
+def is_followed(frame: FrameType) -> bool:
+    """Whether arrays that a frame's code makes are to be stand-ins: a user's, or of a library that this run follows."""
+    run = current()
+    return run is not None and (is_users(frame) or _package(frame) in run.followed)
 
 
 def _package(frame: FrameType) -> str:
@@ -108,7 +151,11 @@ def called_by_user(frame: FrameType | None) -> str:
         frame = frame.f_back
     while frame is not None and not is_users(frame) and _package(frame) not in ("autodiff_ref", "jax"):
         called, frame = frame, frame.f_back
-    return "" if called is None else f"{called.f_globals.get('__name__', '')}.{called.f_code.co_qualname}"
+    return "" if called is None else _name_of(called)
+
+
+def _name_of(frame: FrameType) -> str:
+    return f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}"
 
 
 def place_of(error: BaseException) -> str:

@@ -42,7 +42,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
 )
 from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
-from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError, called_by_user
+from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -289,6 +289,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
     # Numbers of it
 
     def __bool__(self) -> bool:
+        if self.level == VARIES:
+            running_now().refuse_iterations(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         return bool(self._known(bool(self.held), lambda a: a != 0 if a.dtype != bool else a))
 
     def __int__(self) -> int:
@@ -320,13 +322,13 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         return value
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        if self.level == VARIES:
+        if self.level == VARIES and self.held.dtype.kind not in "biu":
             who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
             raise NotFollowedError(
                 f"{who} asks for the numbers of an array that is differentiated by",
                 "use NumPy's functions there, or `scipy.special`",
             )
-        if self.level == DATA:
+        if self.level > CONSTANT:  # whole numbers and masks are taken for granted, whatever they depend on
             running_now().assume(self.array, self.held, self.level)
         made = np.array(self.held)
         return made if dtype is None else made.astype(dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.judge.numpy_code.holding import libraries_among, visited
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, Run, running
@@ -26,7 +27,12 @@ class Levels:
 
 
 def through_numpy(
-    f: Callable[..., Any], held: list[Any], levels: Levels, with_held: Callable[[list[Any]], Callable[..., Any]]
+    f: Callable[..., Any],
+    held: list[Any],
+    levels: Levels,
+    with_held: Callable[[list[Any]], Callable[..., Any]],
+    *,
+    into_libraries: bool = False,
 ) -> tuple[Callable[..., Any], list[Assumption]]:
     """f, written for NumPy, as a function of the same arguments that JAX can trace.
 
@@ -35,6 +41,7 @@ def through_numpy(
         held: JAX's arrays for those in its closures, with the real ones: (traced, real).
         levels: the real arguments.
         with_held: f, with other arrays in its closures.
+        into_libraries: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's.
 
     Returns:
         The function, and what its latest call took for granted.
@@ -45,15 +52,16 @@ def through_numpy(
     assumptions: list[Assumption] = []
 
     def traced(*args: Any, **keywords: Any) -> Any:
-        run = Run()
         nabla = {"nabla": keywords.pop("nabla")} if "nabla" in keywords else {}
         stand_in = [_standing(*each) for each in zip(args, levels.args, levels.data, strict=True)]
         named = {
             name: _standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
         }
         function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
-        with kept_as_it_was(f), replaced(f), running(run), np.errstate(all="ignore"):
-            made = bare(function(*stand_in, **named, **nabla))
+        reached = visited(function, into_libraries=into_libraries)
+        run = Run(followed=libraries_among(reached))
+        with kept_as_it_was(f), replaced(function, reached) as followed, running(run), np.errstate(all="ignore"):
+            made = bare(followed(*stand_in, **named, **nabla))
         assumptions[:] = run.assumptions
         return made
 

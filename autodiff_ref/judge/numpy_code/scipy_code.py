@@ -1,0 +1,161 @@
+"""What is followed of SciPy that is no ufunc: functions by their names, and methods of distributions by their classes."""
+
+import functools
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import jax.numpy as jnp
+
+from autodiff_ref.judge.numpy_code.applying import applied
+from autodiff_ref.judge.numpy_code.distances import DISTANCES
+from autodiff_ref.judge.numpy_code.distributions import METHODS, OF_SEVERAL, method_in_jax
+from autodiff_ref.judge.numpy_code.mapping import held_in, level_of
+from autodiff_ref.judge.numpy_code.numpy_functions import jax_function
+from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, NotFollowedError, current
+
+Function = Callable[..., Any]
+
+FUNCTIONS = {
+    "scipy.special": ("logsumexp", "softmax", "log_softmax", "polygamma"),
+    "scipy.linalg": ("inv", "det", "solve", "solve_triangular", "cholesky", "cho_factor", "cho_solve", "expm"),
+    "scipy.spatial.distance": tuple(DISTANCES),
+}
+"""by their modules"""
+
+WAY_ON = "write it out with NumPy's functions and `scipy.special`"
+
+
+def functions() -> dict[int, tuple[Any, Any]]:
+    """Functions of the modules that are loaded, by their ids, and what stands for them."""
+    found = [
+        (getattr(sys.modules[module], name), DISTANCES.get(name) if module == "scipy.spatial.distance" else None)
+        for module, names in FUNCTIONS.items()
+        for name in names
+        if hasattr(sys.modules.get(module), name)
+    ]
+    return {id(f): (f, _by_jax(f, ours)) for f, ours in found}
+
+
+def homes() -> list[dict[str, Any]]:
+    """The names of those modules."""
+    return [sys.modules[module].__dict__ for module in FUNCTIONS if module in sys.modules]
+
+
+def _by_jax(real: Function, ours: Function | None) -> Function:
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if level_of((args, keywords)) == CONSTANT and not held_in((args, keywords)):
+            return real(*args, **keywords)
+        return applied(real, ours or jax_function(real), args, keywords, real.__name__)
+
+    return of
+
+
+# Distributions
+
+
+@contextmanager
+def distributions_replaced() -> Generator[None]:
+    """Makes the methods of `scipy.stats`' distributions take stand-ins."""
+    back: list[tuple[type, str, Any]] = []
+    try:
+        for owner, name, replacement in _methods():
+            back.append((owner, name, owner.__dict__[name]))
+            setattr(owner, name, replacement)
+        yield
+    finally:
+        for owner, name, original in back:
+            setattr(owner, name, original)
+
+
+def methods() -> dict[int, tuple[Any, Any]]:
+    """The same methods by their ids, where a user holds one: `logpdf = stats.norm.logpdf`."""
+    return {id(owner.__dict__[name]): (owner.__dict__[name], replacement) for owner, name, replacement in _methods()}
+
+
+def _methods() -> list[tuple[type, str, Any]]:
+    theirs = sys.modules.get("scipy.stats")
+    return [] if theirs is None else _methods_of(theirs)
+
+
+@functools.cache
+def _methods_of(theirs: Any) -> list[tuple[type, str, Any]]:
+    found = [
+        (owner, name, _method(owner.__dict__[name], name))
+        for owner in (theirs.rv_continuous, theirs.rv_discrete)
+        for name in METHODS
+        if name in owner.__dict__
+    ]
+    for name, (kind, log_density) in OF_SEVERAL.items():
+        owner = type(getattr(theirs, name))
+        found += [
+            (owner, f"log{kind}", _of_several(owner.__dict__[f"log{kind}"], log_density)),
+            (owner, kind, _of_several(owner.__dict__[kind], lambda *a, f=log_density, **k: jnp.exp(f(*a, **k)))),
+            (owner, "__call__", _freezing(owner.__dict__["__call__"])),
+        ]
+    frozen = type(theirs.multivariate_normal())
+    return [*found, *[(frozen, name, _of_frozen(frozen.__dict__[name], name)) for name in ("logpdf", "pdf")]]
+
+
+def _method(real: Function, method: str) -> Function:
+    @functools.wraps(real)
+    def of(self: Any, *args: Any, **keywords: Any) -> Any:
+        run = current()
+        if run is None or not held_in((args, keywords)):
+            return real(self, *args, **keywords)
+        ours = method_in_jax(self, method)
+        if ours is None and "scipy" in run.followed:
+            return real(self, *args, **keywords)
+        if ours is None and level_of((args, keywords)) > DATA:
+            raise NotFollowedError(f"`scipy.stats.{self.name}.{method}` is not known here", WAY_ON)
+        return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{self.name}.{method}")
+
+    return of
+
+
+def _of_several(real: Function, ours: Function) -> Function:
+    @functools.wraps(real)
+    def of(self: Any, *args: Any, **keywords: Any) -> Any:
+        if current() is None or not held_in((args, keywords)):
+            return real(self, *args, **keywords)
+        return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{type(self).__name__}")
+
+    return of
+
+
+class _Frozen:
+    """A distribution with parameters, as `multivariate_normal(mean, cov)` makes it, where these are stand-ins."""
+
+    def __init__(self, distribution: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self._distribution, self._args, self._keywords = distribution, args, keywords
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._distribution, name)
+        return lambda x: method(x, *self._args, **self._keywords)
+
+
+def _freezing(real: Function) -> Function:
+    @functools.wraps(real)
+    def of(self: Any, *args: Any, **keywords: Any) -> Any:
+        if current() is None or not held_in((args, keywords)):
+            return real(self, *args, **keywords)
+        return _Frozen(self, args, keywords)
+
+    return of
+
+
+def _of_frozen(real: Function, name: str) -> Function:
+    """A method of a normal distribution of several variables whose parameters are known."""
+
+    @functools.wraps(real)
+    def of(self: Any, x: Any) -> Any:
+        if current() is None or not held_in(x):
+            return real(self, x)
+        if self.allow_singular:
+            raise NotFollowedError("`multivariate_normal` with allow_singular=True is not known here", WAY_ON)
+        method = cast("Function", getattr(self._dist, name))
+        return method(x, self.mean, self.cov)
+
+    return of

@@ -1,0 +1,161 @@
+"""SciPy in losses and in gradients by hand: right gradients pass, each mistake fails, and what is refused says why."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import integrate, optimize, signal, special, stats
+from scipy.spatial import distance
+from sklearn.linear_model._huber import _huber_loss_and_gradient  # pyright: ignore[reportPrivateUsage]
+
+from autodiff_ref import assert_gradients_agree
+from autodiff_ref.judge.assertion.agreement import pair_of
+from autodiff_ref.judge.assertion.sides import Call
+from tests.scipy_pairs import HELD, LAYER, PAIRS, POSITIVE, SEEN, W, X
+
+MISTAKES = {"a factor": lambda g: g * (1 + 1e-9), "a sign": lambda g: -g}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_right_gradients_pass_and_wrong_ones_fail(name):
+    pair = PAIRS[name]
+    traced = pair_of(pair.gradient, pair.loss, None, Call.of(pair.args))
+    assert traced.candidate is not None
+    assert_gradients_agree(pair.gradient, pair.loss, *pair.args)
+    mistakes = [*pair.wrong, *[lambda *a, m=m: m(pair.gradient(*a)) for m in MISTAKES.values()]]
+    for wrong in mistakes:
+        with pytest.raises(AssertionError, match=r"is not ∇"):
+            assert_gradients_agree(wrong, pair.loss, *pair.args)
+
+
+def test_what_held_functions_is_as_it_was():
+    before = HELD["parts"][0].__func__, HELD["zeros"], LAYER.slope.__func__, stats.rv_continuous.logpdf, distance.cdist
+    for name in ("a dict of functions", "a list in a dict", "attributes", "cdist"):
+        assert_gradients_agree(PAIRS[name].gradient, PAIRS[name].loss, *[arg + 0 for arg in PAIRS[name].args])
+    assert before == (
+        *(HELD["parts"][0].__func__, HELD["zeros"], LAYER.slope.__func__, stats.rv_continuous.logpdf),
+        distance.cdist,
+    )
+
+
+def huber(w, x, y):
+    return _huber_loss_and_gradient(w, x, y, 1.35, 0.1, np.ones(len(y)))
+
+
+def test_python_code_of_libraries_is_followed():
+    w = np.array([0.3, -0.2, 0.5, 0.1, 1.2])
+    assert_gradients_agree(huber, huber, w, X, SEEN)
+    assert_gradients_agree(_huber_loss_and_gradient, _huber_loss_and_gradient, w, X, SEEN, 1.35, 0.1, np.ones(5))
+    for part, mistake in ((slice(None), 1 + 1e-9), (-2, 2.0), (-1, -1.0)):
+
+        def wrong(*args, part=part, mistake=mistake):
+            loss, gradient = huber(*args)
+            gradient[part] *= mistake
+            return loss, gradient
+
+        with pytest.raises(AssertionError, match=r"is not ∇huber"):
+            assert_gradients_agree(wrong, huber, w, X, SEEN)
+
+
+def test_a_distribution_without_a_row_is_followed_by_its_code():
+    loss = lambda c: stats.nakagami.logpdf(POSITIVE, c).sum()  # noqa: E731
+    right = lambda c: (np.log(c) + 1 - special.digamma(c) + 2 * np.log(POSITIVE) - POSITIVE**2).sum()  # noqa: E731
+    assert_gradients_agree(right, loss, 1.25)
+    with pytest.raises(AssertionError, match="is not ∇"):
+        assert_gradients_agree(lambda c: right(c) * (1 + 1e-9), loss, 1.25)
+    assert_gradients_agree(lambda v: 0.5 * np.array([0.5, 1.0, 0.5]), lambda v: integrate.trapezoid(v, dx=0.5), W)
+
+
+REFUSED = {
+    "a minimiser": (
+        lambda p: optimize.minimize_scalar(lambda v: np.cosh(v - p) + v**4).x,
+        0.5,
+        r"minimize_scalar repeats what it does until numbers that are differentiated by end it at test_assertion_scipy"
+        r"\.py:\d+: compute that outside",
+    ),
+    "a quantile without a row": (
+        lambda q: stats.gamma.ppf(q, 3.0).sum(),
+        np.array([0.25, 0.5]),
+        r"`scipy\.stats\.gamma\.ppf` is not known here at test_assertion_scipy\.py:\d+: write it out with",
+    ),
+    "compiled code": (
+        lambda w: signal.fftconvolve(w, w).sum(),
+        W,
+        r"scipy\.signal\._signaltools\.fftconvolve asks for the numbers",
+    ),
+    "a metric": (lambda w: distance.cdist(X + w, X, "canberra").sum(), W, r"the metric 'canberra'"),
+    "a singular covariance": (
+        lambda w: stats.multivariate_normal.logpdf(w, np.zeros(3), np.ones((3, 3)), allow_singular=True),
+        W,
+        r"allow_singular=True",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_says_what_arrived_where_and_what_to_do(name):
+    loss, at, said = REFUSED[name]
+    with pytest.raises(TypeError, match=said) as refused:
+        assert_gradients_agree(lambda w: w, loss, at)
+    assert "Tracer" not in str(refused.value)
+
+
+WRITTEN = {
+    "np.place": lambda out, w: np.place(out, np.array([True, False, True]), w[1:] ** 2),
+    "np.put": lambda out, w: np.put(out, [2, 0], w[1:] ** 2),
+    "put": lambda out, w: out.put([2, -3], w[1:] ** 2),
+    "np.putmask": lambda out, w: np.putmask(out, w > 0, w**2),
+    "np.copyto": lambda out, w: np.copyto(out, w**2, where=[True, False, True]),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_numpy_writes_into_an_array_without_returning_it_is_followed(name):
+    def loss(w, weights):
+        out = np.zeros(3)
+        WRITTEN[name](out, w)
+        return out @ weights
+
+    weights, w = np.array([1.0, 2.0, 3.5]), np.array([0.5, -1.5, 2.0])
+    taken = {
+        "np.place": [0, weights[0], weights[2]],
+        "np.put": [0, weights[2], weights[0]],
+        "put": [0, weights[2], weights[0]],
+        "np.putmask": weights * (w > 0),
+        "np.copyto": weights * [1, 0, 1],
+    }[name]
+    assert_gradients_agree(lambda w, weights: 2 * w * taken, loss, w, weights)
+    with pytest.raises(AssertionError, match="is not ∇loss"):
+        assert_gradients_agree(lambda w, weights: 2 * w * np.roll(taken, 1), loss, w, weights)
+
+
+def test_what_writes_into_an_array_in_a_way_that_is_not_known_is_refused():
+    def loss(w):
+        out = np.array(w)
+        out.partition(1)
+        return out[0]
+
+    with pytest.raises(TypeError, match=r"`partition` writes into an array, which is not followed at test_assertion_scipy"):
+        assert_gradients_agree(lambda w: w, loss, W)
+
+
+def test_masks_and_places_computed_from_what_is_differentiated_by_index_arrays_of_the_module():
+    def loss(w):
+        above = X @ w > 0
+        return np.sum((X[above] @ w) ** 2) + X[np.argmax(X @ w)] @ w + (POSITIVE[np.argsort(X @ w)][:2] * w[:2]).sum()
+
+    def gradient(w):
+        above, order = X @ w > 0, np.argsort(X @ w)
+        chosen = np.append(POSITIVE[order][:2], 0)
+        return 2 * X[above].T @ (X[above] @ w) + X[order[-1]] + chosen
+
+    assert_gradients_agree(gradient, loss, W)
+    for wrong in (lambda w: gradient(w) * (1 + 1e-9), lambda w: 2 * X.T @ (X @ w) + gradient(w) - gradient(w)):
+        with pytest.raises(AssertionError, match="is not ∇loss"):
+            assert_gradients_agree(wrong, loss, W)
+
+
+def test_partials_with_keywords_for_what_is_differentiated_by():
+    assert_gradients_agree(
+        lambda s: (SEEN**2 / s**3 - 1 / s).sum(), lambda s: partial(stats.norm.logpdf, SEEN, scale=s)().sum(), 1.5
+    )
