@@ -122,7 +122,10 @@ def _all_jobs(every: Sequence[str], domain: str | None) -> tuple[list[Job], dict
     for target in every:
         try:
             with _prints_elsewhere():
-                jobs |= dict.fromkeys(_jobs(target, domain))
+                named = _jobs(target, domain)
+            if not named:
+                raise targets.TargetError(f"{target} has no public function, and its modules none with a rule of its own")
+            jobs |= dict.fromkeys(named)
         except (targets.TargetError, ValueError) as error:
             lacking[target] = str(error)
     for reason in dict.fromkeys(lacking.values()):

@@ -25,8 +25,8 @@ class Moved:
 Reading = Literal["balls", "tables", "exact"] | Moved
 """A float constant of more than 24 bits is c ± ulp(c), or exactly its double, or that moved.
 
-For "tables", one of an array is as far off as the largest of the array: nodes and weights of a quadrature, and coefficients
-of a fit, come from linear algebra, which is right in norm.
+For "tables", each of n numbers of an array is off by n ulps of the largest: nodes and weights of a quadrature, and
+coefficients of a fit, come from linear algebra, which is right in norm, to so many ulps.
 """
 
 _OF_TABLES = 2.0**10
@@ -148,7 +148,7 @@ def constants(values: Array, context: Context | None) -> Array:
     """Float constants as balls."""
     if context is None or context.constants != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
         return entrywise(lambda value: constant(value, context, values.dtype), values)
-    largest = _ulp(np.max(np.abs(values)))
+    largest = _ulp(np.max(np.abs(values))) * values.size
 
     def of_table(value: float) -> arb:
         read = constant(value, context, values.dtype)

@@ -15,8 +15,8 @@ from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import MARGIN
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
-from autodiff_ref.judge.rules.secants import Secant, secants
-from autodiff_ref.judge.rules.subject import REVERSE, Subject, is_moderate
+from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
+from autodiff_ref.judge.rules.subject import MODERATE, REVERSE, Subject, is_moderate
 from autodiff_ref.judge.rules.values import ROUNDED, other_values
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
@@ -44,7 +44,12 @@ ITERATED = max(of.double.units for name in ("lgamma", "digamma") if (of := FUNCT
 
 BY_ITS_RULES = "the rules within are off by no more than is allowed, and digits cancel"
 
+BY_GUARDS = "the function has another slope within 1e-8 of this input alone, and the rule has the one around"
+
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
+
+GUARDED = 1e-5
+"""and to so large a share a slope over steps of a millionth is known"""
 
 CLEAR = 16.0
 """Quotients over large steps tell a difference of so many times what they may be off"""
@@ -104,6 +109,10 @@ def _examined(
         _left_open_by_constants(subject, truth, leaves, main, made)
     if any(entry.kind == "WRONG" for entry in made):
         _settled_by_floats(subject, truth, leaves, made)
+    if any(entry.kind == "WRONG" and entry.gap >= LOST for entry in made) and all(
+        np.all(np.abs(leaf) <= MODERATE) for leaf in leaves
+    ):
+        _settled_beyond_guards(subject, truth, leaves, made)
     for mode in modes:
         if mode != main:
             _beside(subject, truth, leaves, mode, made, allowed)
@@ -266,7 +275,9 @@ def _beside(
 
     for k, value in enumerate(values or ()):
         known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
-        if made[k].kind not in ("right", "within") or known.kind != "known" or known.value is None:
+        if made[k].kind not in ("right", "within") and not is_faint(made[k]):
+            continue
+        if known.kind != "known" or known.value is None:
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
@@ -281,7 +292,7 @@ def _beside(
             continue
         old = made[k]
         shown = digits(value) if value.is_finite() else "no value"
-        if kind != "right":
+        if kind != "right" and (old.kind != "WRONG" or gap > old.gap / CLOSE):
             made[k] = Entry(kind, old.rule, old.name, old.at, shown, old.true, gap, mode, old.order)
 
 
@@ -370,6 +381,26 @@ def _settled_by_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarr
             gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
             if math.isfinite(gap) and gap < old.gap * SETTLED:
                 made[k] = replace(old, kind="right" if gap < FINE else "accuracy", jax=repr(got), gap=gap, note="in float64")
+
+
+def _settled_beyond_guards(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Takes back what holds within 1e-8 of an input alone, as where a function is made constant for `x < eps`.
+
+    There JAX has the slope that the function has on one of the sides; no float of ordinary size tells the difference.
+    """
+    known = dict[tuple[int, int], list[tuple[float, ...]]]()
+    for k, old in enumerate(made):
+        value = truth.entries[k].value if truth.entries else None
+        if old.kind != "WRONG" or old.gap < LOST or value is None:
+            continue
+        row, leaf, place = subject.place(k)
+        if (leaf, place) not in known:
+            known[leaf, place] = beyond_guards(subject, leaves, leaf, place)
+        by_jax, true = float(truth.by_jax[k]), float(value)
+        sides = [slope for slope in known[leaf, place][row] if math.isfinite(slope)]
+        is_true_around = all(abs(slope - true) <= LOST * max(abs(slope), abs(true)) for slope in sides)
+        if not is_true_around and any(abs(slope - by_jax) <= GUARDED * max(abs(slope), abs(by_jax)) for slope in sides):
+            made[k] = replace(old, kind="accuracy", note=BY_GUARDS)
 
 
 def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:

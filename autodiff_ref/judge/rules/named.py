@@ -41,9 +41,14 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
             is_own = getattr(value, "__module__", None) == module.__name__
             if is_own or not own:
                 found.append(name)
-        elif not name.startswith("_") and callable(value) and not inspect.isclass(value):
+        elif not name.startswith("_") and callable(value) and not inspect.isclass(value) and not _is_type(value):
             found += [name] if not own or getattr(value, "__module__", None) == module.__name__ else []
     return found
+
+
+def _is_type(value: Any) -> bool:
+    """Whether it stands for a type, as `typing.Union` and `Callable[[int], int]` do."""
+    return type(value).__module__ in ("typing", "types", "collections.abc") and not inspect.isroutine(value)
 
 
 def module_names_in(package: ModuleType) -> Iterator[str]:

@@ -31,7 +31,7 @@ _LATE = "the time was up before an input was judged"
 
 _CLOSE = "if the function approximates another one, which the rule is meant for, say within="
 
-ALMOST = 1e-8
+ALMOST = 1e-4
 """no slip of a pen is off by so little"""
 
 _ENOUGH = 4
@@ -91,7 +91,7 @@ def _findings(run: Run) -> list[Finding]:
             notes += [_CANCELS] if entry.kind == "WRONG" and _whole_is_right(run, entry.order) else []
         if fails and not follows:
             snippet = reproducer(run.f, shown.get((entry.kind, entry.order), worst.args), names, entry.order,
-                                 of_value=entry.kind == "value")  # fmt: skip
+                                 mode=entry.note, of_value=entry.kind == "value")  # fmt: skip
             floats = _in_floats(run, worst) if snippet and is_whole else ""
         findings.append(
             Finding(entry.kind, entry.rule, _place(worst), entry.name, entry.at, entry.jax, entry.true, entry.gap,
@@ -120,7 +120,7 @@ def _in_floats(run: Run, found: Judged) -> str:
         return ""
     if whole.loops or iterates(found.prepared.program):  # a tolerance of 1e-12 is never reached in float32
         return ""
-    return in_floats(run.f, found.args, whole.by, whole.entries.index(entry.name))
+    return in_floats(run.f, found.args, whole.by, whole.entries.index(entry.name), entry.note)
 
 
 def _keeps(run: Run) -> Iterator[Finding]:

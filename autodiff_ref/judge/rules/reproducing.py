@@ -33,8 +33,14 @@ class _CannotWriteError(Exception):
     """A primitive, or an array, that this writer has no mpmath for."""
 
 
+FORWARD, SCALED = "forward mode", "reverse mode with a cotangent of −2"
+"""how a derivative may be asked for, other than in reverse mode with a cotangent of 1"""
+
+_SCALED_BY = -2.0
+
+
 def reproducer(
-    f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str], order: int, *, of_value: bool = False
+    f: Callable[..., Any], args: tuple[Any, ...], names: Sequence[str], order: int, *, mode: str = "", of_value: bool = False
 ) -> str:
     """The program; empty where f takes other arguments than arrays. `of_value`: it shows the value, not the derivative."""
     if any(isinstance(leaf, dict | tuple | list) for leaf in args) or order > 2:
@@ -42,7 +48,7 @@ def reproducer(
     opens, name = source_of(f)
     values = ", ".join(_literal(x) for x in args)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f")
-    derivative = "jax.jacrev" if order == 1 else "jax.hessian"
+    derivative = "jax.hessian" if order > 1 else "jax.jacfwd" if mode == FORWARD else "jax.jacrev"
     if of_value:
         return "\n".join(
             [
@@ -59,8 +65,14 @@ def reproducer(
         'jax.config.update("jax_enable_x64", True)',
         *opens,
         f"args = ({values},)",
-        f'print("JAX ", {derivative}({name}, argnums={by})(*args))',
     ]
+    if mode == SCALED and order == 1:
+        rows += [
+            f"slopes = jax.jacrev(lambda *xs: jax.tree.map(lambda y: {_SCALED_BY} * y, {name}(*xs)), argnums={by})(*args)",
+            f'print("JAX ", jax.tree.map(lambda x: x / {_SCALED_BY}, slopes))  # a rule is linear in the cotangent',
+        ]
+    else:
+        rows.append(f'print("JAX ", {derivative}({name}, argnums={by})(*args))')
     if order == 1:
         try:
             rows += _by_mpmath(f, args, by)
@@ -75,17 +87,22 @@ def reproducer(
     return "\n".join(rows)
 
 
-def in_floats(f: Callable[..., Any], args: tuple[Any, ...], by: Sequence[int], k: int) -> str:
+def in_floats(f: Callable[..., Any], args: tuple[Any, ...], by: Sequence[int], k: int, mode: str = "") -> str:
     """Entry k of JAX's Jacobian by some leaves of the arguments, in float64 and in float32; empty where it raises."""
     leaves, structure = jax.tree.flatten(args)
-    jacobian = jax.jacrev(lambda *xs: jax.tree.leaves(f(*jax.tree.unflatten(structure, xs))), tuple(by))
+    scale = _SCALED_BY if mode == SCALED else 1.0
+
+    def scaled(*xs: Any) -> list[Any]:
+        return [scale * out for out in jax.tree.leaves(f(*jax.tree.unflatten(structure, xs)))]
+
+    jacobian = (jax.jacfwd if mode == FORWARD else jax.jacrev)(scaled, tuple(by))
     said = list[str]()
     for dtype in (np.float64, np.float32):
         with jax.enable_x64(dtype is np.float64), np.errstate(all="ignore"):
             given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in map(np.asarray, leaves)]
             try:  # one program: step by step each step is compiled
                 made = jax.jit(jacobian, compiler_options=UNOPTIMIZED)(*given)
-                value = np.concatenate([np.ravel(x) for x in jax.tree.leaves(made)])[k]
+                value = np.concatenate([np.ravel(x) for x in jax.tree.leaves(made)])[k] / scale
             except Exception:  # it has no reverse mode, or none in this precision
                 continue
         said.append(f"{value} in {np.dtype(dtype).name}")

@@ -18,6 +18,9 @@ from autodiff_ref.judge.rules.subject import Subject
 _WIDEST = (4, 7)
 """central quotients with the steps 2^-k, 2^-(k+1), …, relative to the argument, from each of these k on"""
 
+_BEYOND = 20
+"""and of quotients beyond a guard, from 2^-20 on"""
+
 _LEVELS = 4
 """so many steps, extrapolated to 0"""
 
@@ -55,6 +58,25 @@ def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
             if old is None or made.error < old.error:
                 found[i] = made
     return found
+
+
+def beyond_guards(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: int) -> list[tuple[float, ...]]:
+    """The slopes of each output by one entry of a leaf to the left and to the right, over steps of some millionths.
+
+    They do not see what a function does within 1e-8 of an input, as where it is constant for `x < eps`.
+    """
+    x = float(np.ravel(leaves[leaf])[place])
+    steps = [max(abs(x), 1.0) * 2.0 ** -(_BEYOND + k) for k in range(_LEVELS)]
+    at = [np.array([_values(subject, leaves, leaf, place, sign * step) for step in steps]) for sign in (-1.0, 1.0)]
+    return [
+        tuple(_slope(side[:, i], steps) * sign for side, sign in zip(at, (-1.0, 1.0), strict=True))
+        for i in range(at[0].shape[1])
+    ]
+
+
+def _slope(values: np.ndarray, steps: Sequence[float]) -> float:
+    """How values grow with their steps, extrapolated to steps of 0: a polynomial's slope, beyond a jump at 0."""
+    return float(np.polyfit(np.array(steps) / steps[0], values, len(steps) - 1)[-2] / steps[0])
 
 
 def _values(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: int, step: float) -> list[float]:

@@ -20,6 +20,7 @@ from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, stops_of
+from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values
 from autodiff_ref.judge.truth import Truth, truth_of
 
@@ -28,7 +29,7 @@ Function = Callable[..., Any]
 
 _BITS = 2400
 
-REVERSE, FORWARD, SCALED = "reverse mode", "forward mode", "reverse mode with a cotangent of −2"
+REVERSE = "reverse mode"
 """how a derivative is asked for: that of −2 f, divided by −2, is the same for a rule that is linear in the cotangent"""
 
 ALONE = "one output by one argument at a time"
@@ -113,6 +114,12 @@ class Subject:
         raise IndexError(k)
 
     @cached_property
+    def bits(self) -> int:
+        """The bits of the narrowest floats that JAX computes its derivative with: some programs cast to float32."""
+        program = next(iter(self.programs.values()), None)
+        return 53 if program is None else min(map(_bits_of, floats_in(program.jaxpr)), default=53)
+
+    @cached_property
     def primitives(self) -> frozenset[str]:
         """Those of its value and of JAX's derivatives, other than in loops and branches."""
         plans = [plan for plan in (self.value, *self.derivatives.values()) if isinstance(plan, Plan)]
@@ -182,8 +189,8 @@ class Subject:
             return [w.rad() - n.rad() if w.is_finite() else arb(0) for w, n in zip(wide, narrow, strict=True)]
 
     def is_right_without_range(self, leaves: Sequence[np.ndarray], k: int, true: arb, share: float) -> bool:
-        """Whether JAX's derivative is right to a share, computed with the bits of float64 and any exponent."""
-        found = evaluator(next(iter(self.derivatives.values())), (*leaves,))(53, "exact", "exact").values[k]
+        """Whether JAX's derivative is right to a share, with as many bits as it is computed with, and any exponent."""
+        found = evaluator(next(iter(self.derivatives.values())), (*leaves,))(self.bits, "exact", "exact").values[k]
         return found.is_finite() and bool(abs(found - true) <= abs(true) * share)
 
     def is_computed(self, leaves: Sequence[np.ndarray], row: int, share: float) -> bool:
@@ -364,6 +371,17 @@ def subject(
         both_values(f, shapes, argnums, forward=not has_cotangent) if ruled and order == 1 and truth is None else None,
         notes,
     )
+
+
+def floats_in(jaxpr: Any) -> set[np.dtype]:
+    """The kinds of floats that a program computes, those of its loops and calls too."""
+    found = {var.aval.dtype for eqn in jaxpr.eqns for var in eqn.outvars if hasattr(var.aval, "dtype")}
+    kinds = {np.dtype(dtype) for dtype in found if jax.numpy.issubdtype(dtype, np.floating)}
+    return kinds.union(*(floats_in(body) for eqn in jaxpr.eqns for body in core.jaxprs_in_params(eqn.params)))
+
+
+def _bits_of(dtype: np.dtype) -> int:
+    return int(jax.numpy.finfo(dtype).nmant) + 1
 
 
 def _apart(f: Function, by: tuple[int, ...], outputs: int) -> Function:

@@ -607,3 +607,53 @@ def test_what_a_rule_is_off_by_within_what_is_allowed_may_grow_where_digits_canc
     for kind, f in OFF.items():
         report = judge_rule(f, at=[(x, slope)])
         assert set(report.counts) == {kind, "right"}, str(report)
+
+
+def affine_in_the_cotangent(slope, off):
+    """Its backward half adds what it should multiply by the cotangent, which a cotangent of 1 does not show."""
+    made = jax.custom_vjp(lambda x: jnp.sin(x))
+    made.defvjp(lambda x: (jnp.sin(x), x), lambda x, bar: (bar * slope(x) * (1 + off) + 0.25 * (bar - 1),))
+    return made
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-7])
+def test_a_faint_mistake_hides_no_gross_one_and_the_program_shows_the_cotangent(off, capsys):
+    f = affine_in_the_cotangent(jnp.cos, off)
+    finding = judge_rule(f, domain=reals(), at=[0.5]).findings[0]
+    assert finding.note.startswith("reverse mode with a cotangent of −2"), finding.note
+    assert finding.gap > 0.1
+    with jax.enable_x64(True):
+        exec(finding.snippet.replace('jax.config.update("jax_enable_x64", True)', ""), {"f": f})
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("JAX")]
+    assert f"{float(finding.jax):.6g}"[:5] in shown[0]
+    assert finding.floats.startswith(f"{float(finding.jax):.6g}"[:5])
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(30, 52).map(lambda k: 2.0**-k), st.sampled_from([0.0, 1.0]), st.floats(0.5, 4.0))
+def test_a_function_that_is_constant_within_a_hair_is_no_reason_to_call_its_rule_wrong(width, centre, power):
+    """`jnp.where(abs(x − c) < eps, value at c, …)`: the rule is right wherever a float of ordinary size is."""
+
+    def f(x):
+        near = jnp.abs(x - centre) < width
+        return jnp.where(near, jnp.exp(power * centre), jnp.exp(power * jnp.where(near, 2.0, x)))
+
+    guarded = with_rule(f, lambda x: power * jnp.exp(power * x))
+    report = judge_rule(guarded, domain=reals(), at=[centre])
+    assert "WRONG" not in report.counts, str(report)
+    wrong = with_rule(f, lambda x: power * jnp.exp(power * x) * jnp.where(jnp.abs(x - centre) < width, 1.01, 1.0))
+    assert judge_rule(wrong, domain=reals(), at=[centre]).verdict == "WRONG"
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(16, 40), st.integers(16, 40), st.floats(0.5, 3.0))
+def test_tables_of_nodes_and_weights_are_right_in_norm(nodes, others, x):
+    """∫ exp(x t) dt over (−1, 1) by one quadrature, and its derivative by another: eigenvalues are off by some ulps."""
+
+    def moment(count, power):
+        t, w = np.polynomial.legendre.leggauss(count)
+        return lambda x: jnp.exp(x[..., None] * t) @ (w * t**power)
+
+    slope = moment(others, 1)
+    assert judge_rule(with_rule(moment(nodes, 0), slope), at=[x]).ok
+    assert judge_rule(with_rule(moment(nodes, 0), lambda x: slope(x) * (1 + 1e-9)), at=[x]).verdict == "WRONG"

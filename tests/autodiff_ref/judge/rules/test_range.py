@@ -136,3 +136,16 @@ def test_a_mistake_beside_a_far_larger_derivative_is_one(k, factor):
 def test_steps_beside_tiny_numbers_are_as_small_as_these(width, x):
     """⌊x/w⌋ has a slope of 0, or jumps, however many of its steps lie near x."""
     assert judge_rule(jnp.floor_divide, at=[(x, width)]).ok
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(-45, -26).map(lambda k: 2.0**k), st.sampled_from([jnp.float32, jnp.float16]))
+def test_what_a_program_that_casts_to_fewer_bits_rounds_away_is_accuracy(x, dtype):
+    """x²/2 by a rule that computes ((1 + x)² − 1)/(2 + x): with the bits of float64 that is x, and with fewer 0."""
+
+    def narrow(x):
+        near = x.astype(dtype)
+        return ((((1 + near) ** 2 - 1) / (2 + near)).astype(x.dtype),)
+
+    report = judge_rule(ruled(lambda x: x * x / 2, narrow), at=[x])
+    assert report.verdict == "accuracy", report
