@@ -129,7 +129,8 @@ def said(domain: Args) -> str:
         dims = "".join(f"{dim!r}, " for dim in leaf.dims)
         ends = f"{leaf.low:g}, {leaf.high:g}, " if hasattr(leaf, "low") else ""
         ends = f"{leaf.value!r}, " if isinstance(leaf, Constants) else ends
-        parts.append(f"{type(leaf).__name__.lower()}({(ends + dims).rstrip(', ')})")
+        closed = ", closed=True" if getattr(leaf, "closed", False) else ""
+        parts.append(f"{type(leaf).__name__.lower()}({(ends + dims).rstrip(', ')}{closed})")
     return ", ".join(parts)
 
 

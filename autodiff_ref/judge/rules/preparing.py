@@ -133,6 +133,7 @@ class Preparation:
         made = Prepared(structure, names, None, None, [], [], closed.jaxpr)
         whose = label_of(self.f)
         judged, others = set[tuple[str, str]](), dict[tuple[str, str], str]()
+        raising = list[tuple[Named, str]]()
         if self.solves is None:
             for call in calls_of(closed):
                 named = call.named
@@ -145,6 +146,8 @@ class Preparation:
                     judged.add((named.name, named.place))
                 except _NoRealError:
                     others[named.name, named.place] = "it takes no real number"
+                except RaisesError as error:
+                    raising.append((named, _reason(error)))
                 except Exception as error:
                     made.missing.append((_lack(error), named.name, named.place, _reason(error)))
         told = None if self.truth is None else _Told(self.truth)
@@ -165,6 +168,12 @@ class Preparation:
             except Exception as error:
                 place = made.whole_named.place if made.whole_named else ""
                 made.missing.append((_lack(error), whose, place, _reason(error)))
+        whole_raises = any(kind == "raises" for kind, *_ in made.missing)
+        for named, why in raising:
+            if whole_raises:
+                made.missing.append(("raises", named.name, named.place, why))
+            else:  # it is called where nobody differentiates it, or needs what is traced around it
+                others[named.name, named.place] = f"its derivative is not used here, and alone raises {why}"
         for named, inside in named_calls(closed.jaxpr):
             key = named.name, named.place
             if not any((rule.name, rule.place) == key for rule in made.rules):

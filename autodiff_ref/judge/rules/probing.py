@@ -15,7 +15,7 @@ from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.rules.statics import merged, static_values, with_values
 from manual_grad.domains import Domain
 from manual_grad.domains.labels import Classes, constants
-from manual_grad.domains.numbers import Intervals, Positives, Reals
+from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Reals
 
 Args = tuple[Any, ...]
 
@@ -68,7 +68,10 @@ def _parameters(f: Callable[..., Any]) -> list[tuple[str, bool]] | None:
 
 
 def probed(f: Callable[..., Any]) -> Args | None:
-    """The widest of some domains on which a function has finite values; None where it has on none."""
+    """The widest of some domains on which a function has finite values; None where it has on none.
+
+    Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one.
+    """
     parameters = _parameters(f)
     if parameters is None:
         return None
@@ -76,13 +79,18 @@ def probed(f: Callable[..., Any]) -> Args | None:
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
+    first: Args | None = None
     for values in static_values(f, count):
         left = count - len(values)
         of_rest = with_values(f, values, count) if values else f
         for domain in itertools.islice(_candidates(left, along and not values), MOST_TRIES) if left else ():
             if _takes(of_rest, domain):
-                return tuple(merged(domain, {k: constants(value) for k, value in values.items()}))
-    return None
+                found = _widened(of_rest, domain)
+                whole = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
+                if _has_derivative(of_rest, domain):
+                    return whole
+                first = first or whole
+    return first
 
 
 def _candidates(count: int, along: bool) -> Iterator[Args]:
@@ -102,14 +110,60 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])
 
 
+def _widened(f: Callable[..., Any], domain: Args) -> Args:
+    """The domain with ends, and with what is below 0, where the function has finite values there too."""
+    for k in range(len(domain)):
+        for wider in _wider(domain[k]):
+            tried = (*domain[:k], wider, *domain[k + 1 :])
+            if _takes(f, tried):
+                domain = tried
+    return domain
+
+
+def _wider(kind: Domain) -> Iterator[Domain]:
+    if isinstance(kind, Positives):
+        yield Nonnegatives(kind.dims)
+    elif isinstance(kind, Intervals):
+        for low in (kind.low, -1.0):
+            yield Intervals(kind.dims, low, kind.high, closed=True)
+
+
+def _at_ends(domain: Args, args: Args) -> Iterator[Args]:
+    """The arguments with one of them at an end of its domain, where the domain holds that."""
+    for k, kind in enumerate(domain):
+        ends = (0.0,) if isinstance(kind, Nonnegatives) else ()
+        ends = (kind.low, kind.high) if isinstance(kind, Intervals) and kind.closed else ends
+        for end in ends:
+            yield (*args[:k], np.full(np.shape(args[k]), end), *args[k + 1 :])
+
+
+def _has_derivative(f: Callable[..., Any], domain: Args) -> bool:
+    """Whether JAX's derivative can be traced at the shapes of a domain."""
+    sizes = main_sizes(domain, {})[0]
+    args = draw_arguments(domain, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
+    by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f" and not domain[k].known)
+
+    def total(*xs: Any) -> Any:
+        outs = [out for out in jax.tree.leaves(f(*xs)) if jax.numpy.issubdtype(out.dtype, np.floating)]
+        return sum(jax.numpy.sum(out) for out in outs)
+
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            jax.eval_shape(jax.grad(total, by), *args)
+        except Exception:  # said where the derivative is judged
+            return False
+    return True
+
+
 def _takes(f: Callable[..., Any], domain: Args) -> bool:
     """Whether a function has real values, all of them finite, at some inputs of a domain."""
     sizes = main_sizes(domain, {})[0]
     source = RandomSource(np.random.default_rng(0))
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for k, stratum in enumerate(_STRATA):
-            args = draw_arguments(domain, sizes, stratum, source)
+        drawn = [draw_arguments(domain, sizes, stratum, source) for stratum in _STRATA]
+        for k, args in enumerate([*drawn, *_at_ends(domain, drawn[0])]):
             try:
                 if k == 0:
                     shapes = jax.tree.leaves(jax.eval_shape(f, *args))

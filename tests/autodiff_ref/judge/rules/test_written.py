@@ -18,6 +18,7 @@ from autodiff_ref.judge.rules.library import failed, judge_all
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
 from manual_grad import intervals, positives, reals
+from manual_grad.domains import nonnegatives
 
 FILE = """
 import jax, jax.numpy as jnp
@@ -83,6 +84,9 @@ def test_domains_by_annotations_and_by_probing():
     assert probed(jnp.log) == (positives(),)
     assert probed(lambda x: jnp.log(x) + jnp.log(1 - x)) == (intervals(0.0, 1.0),)
     assert probed(jax.nn.softmax) == (reals("n"),)
+    assert probed(jnp.sqrt) == (nonnegatives(),)
+    assert probed(jnp.arcsin) == (intervals(-1.0, 1.0, closed=True),)
+    assert probed(lambda x: jnp.sqrt(x) / (1 - x) ** 0.5) == (intervals(0.0, 1.0),)
     assert probed(jnp.linalg.det) == (reals("n", "n"),)
     assert probed(lambda x: "no number") is None
     with pytest.raises(ValueError, match="pass domain="):
@@ -288,3 +292,22 @@ def test_a_package_stands_for_the_rules_in_its_modules_too(tmp_path, monkeypatch
         ("a_package_of_rules._inside._cube", "WRONG")
     ]
     assert "not imported, 1 modules of a_package_of_rules: a_package_of_rules.lacking" in found.stderr
+
+
+def test_arguments_are_those_at_whose_shapes_the_rule_is_one():
+    """`softmax` within the rule needs an axis, which the function itself does not."""
+    f = jax.custom_jvp(lambda x: jnp.log(jnp.sum(jnp.exp(x))))
+    f.defjvp(lambda primals, tangents: (f(*primals), jnp.sum(jax.nn.softmax(*primals) * tangents[0])))
+    assert probed(f) == (reals("n"),)
+    assert judge_rule(f).ok
+    raises = jax.custom_jvp(jnp.sin)
+    raises.defjvp(lambda primals, tangents: 1 / 0)
+    assert probed(raises) == (reals(),)
+
+
+def test_a_mistake_at_the_end_of_a_domain_that_is_found_by_trying():
+    f = jax.custom_jvp(jnp.log1p)
+    f.defjvp(lambda primals, tangents: (f(*primals), jnp.where(primals[0] == 0, 0.5, 1 / (1 + primals[0])) * tangents[0]))
+    report = judge_rule(f)
+    assert report.verdict == "WRONG"
+    assert report.domain == "domain by probing: nonnegatives()"
