@@ -155,6 +155,75 @@ def test_masks_and_places_computed_from_what_is_differentiated_by_index_arrays_o
             assert_gradients_agree(wrong, loss, W)
 
 
+BASE, OFFSETS = np.eye(3), np.array([1.0, 2.0, 3.5])
+
+
+def from_a_copy(w):
+    m = BASE.copy()
+    m[0] = w
+    m[1, 2] = w[1] ** 2
+    return (m @ OFFSETS).sum()
+
+
+def from_a_function(w):
+    m = np.tile(OFFSETS, 2)
+    m[:2] = w[1:] * OFFSETS[:2]
+    return np.sum(m**2)
+
+
+def by_a_generator(w):
+    kept = np.random.default_rng(1).random(3)
+    kept[0] = w[0]
+    return np.sum(w * kept)
+
+
+def by_a_random_state(w):
+    kept = np.random.RandomState(1).normal(size=3)
+    kept[0] = w[0]
+    return np.sum(w * kept)
+
+
+FROM_OUTSIDE = {
+    from_a_copy: lambda w: OFFSETS + np.array([0, 7 * w[1], 0]),
+    from_a_function: lambda w: np.append(0, 2 * w[1:] * OFFSETS[:2] ** 2),
+    by_a_generator: lambda w: np.append(2 * w[0], np.random.default_rng(1).random(3)[1:]),
+    by_a_random_state: lambda w: np.append(2 * w[0], np.random.RandomState(1).normal(size=3)[1:]),
+}
+
+
+@pytest.mark.parametrize("loss", FROM_OUTSIDE)
+def test_copies_of_arrays_of_the_module_and_draws_are_written_into(loss):
+    right = FROM_OUTSIDE[loss]
+    assert_gradients_agree(right, loss, W)
+    for mistake in (lambda g: g * (1 + 1e-9), lambda g: g[::-1]):
+        with pytest.raises(AssertionError, match="is not ∇"):
+            assert_gradients_agree(lambda w, m=mistake: m(right(w)), loss, W)
+    assert np.array_equal(BASE, np.eye(3))
+    assert type(BASE) is np.ndarray
+    assert isinstance(np.random.RandomState(0), np.random.RandomState)
+    assert type(np.random.default_rng(0)) is np.random.Generator
+
+
+def into_the_module(w):
+    BASE[0] = w
+    return BASE.sum()
+
+
+def into_another_kind(w):
+    out = np.ndarray(3)
+    out[:] = w
+    return out.sum()
+
+
+@pytest.mark.parametrize("loss", [into_the_module, into_another_kind])
+def test_what_is_written_into_an_array_from_outside_is_refused(loss):
+    with pytest.raises(
+        TypeError, match=r"made outside of what is traced is written into at test_assertion_scipy\.py:\d+: make"
+    ):
+        assert_gradients_agree(lambda w: np.ones(3), loss, W)
+    assert np.array_equal(BASE, np.eye(3))
+
+
 def test_partials_with_keywords_for_what_is_differentiated_by():
     assert_gradients_agree(
         lambda s: (SEEN**2 / s**3 - 1 / s).sum(), lambda s: partial(stats.norm.logpdf, SEEN, scale=s)().sum(), 1.5
