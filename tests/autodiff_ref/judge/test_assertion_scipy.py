@@ -11,8 +11,10 @@ from sklearn.linear_model._huber import _huber_loss_and_gradient  # pyright: ign
 from autodiff_ref import assert_gradients_agree
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.sides import Call
+from tests.combinations import chosen
 from tests.scipy_pairs import HELD, LAYER, PAIRS, POSITIVE, SEEN, W, X
 
+norm_pdf = stats.norm.pdf
 MISTAKES = {"a factor": lambda g: g * (1 + 1e-9), "a sign": lambda g: -g}
 
 
@@ -153,6 +155,77 @@ def test_masks_and_places_computed_from_what_is_differentiated_by_index_arrays_o
     for wrong in (lambda w: gradient(w) * (1 + 1e-9), lambda w: 2 * X.T @ (X @ w) + gradient(w) - gradient(w)):
         with pytest.raises(AssertionError, match="is not ∇loss"):
             assert_gradients_agree(wrong, loss, W)
+
+
+def inverse_box_cox(v, power):
+    return special.inv_boxcox(v, power) ** (1 - power)
+
+
+SPECIAL = {
+    "huber": (lambda v: special.huber(0.75, v), lambda v: np.clip(v, -0.75, 0.75)),
+    "pseudo_huber": (lambda v: special.pseudo_huber(1.5, v), lambda v: v / np.sqrt(1 + (v / 1.5) ** 2)),
+    "boxcox": (lambda v: special.boxcox(v**2, 0.3), lambda v: 2 * np.sign(v) * np.abs(v) ** (2 * 0.3 - 1)),
+    "boxcox, power 0": (lambda v: special.boxcox(v**2, 0.0), lambda v: 2 / v),
+    "boxcox1p": (lambda v: special.boxcox1p(v**2, 0.3), lambda v: 2 * v * (1 + v**2) ** (0.3 - 1)),
+    "inv_boxcox": (lambda v: special.inv_boxcox(v / 9, 0.3), lambda v: inverse_box_cox(v / 9, 0.3) / 9),
+    "inv_boxcox1p": (lambda v: special.inv_boxcox1p(v / 9, 0.3), lambda v: inverse_box_cox(v / 9, 0.3) / 9),
+    "exp10": (special.exp10, lambda v: special.exp10(v) * np.log(10)),
+    "exprel": (special.exprel, lambda v: (np.exp(v) - special.exprel(v)) / v),
+    "binom": (lambda v: special.binom(v**2 + 3, 2), lambda v: v * (2 * v**2 + 5)),
+    "comb": (lambda v: special.comb(v**2 + 3, 2), lambda v: v * (2 * v**2 + 5)),
+    "stdtr": (lambda v: special.stdtr(3.0, 4 * v), lambda v: 4 * stats.t.pdf(4 * v, 3.0)),
+    "zeta": (lambda v: special.zeta(2.0, v**2), lambda v: -4 * v * special.zeta(3.0, v**2)),
+    "xlogy of whole numbers": (lambda v: special.xlogy(np.arange(5), v**2), lambda v: 2 * np.arange(5) / v),
+    "ndtr": (special.ndtr, norm_pdf),
+    "multigammaln": (
+        lambda v: special.multigammaln(3 + np.sum(v**2), 2),
+        lambda v: 2 * v * (special.psi(3 + np.sum(v**2)) + special.psi(2.5 + np.sum(v**2))),
+    ),
+}
+
+
+OFTEN = {"huber", "boxcox", "comb", "zeta", "ndtr", "multigammaln"}
+
+
+@pytest.mark.parametrize("name", chosen(SPECIAL, lambda name: name in OFTEN))
+def test_special_functions(name):
+    f, slope = SPECIAL[name]
+    v = np.array([1.0, -0.5, 2.25, -1.0, 0.3])
+    assert_gradients_agree(slope, lambda v: np.sum(f(v)), v)
+    for mistake in (lambda g: g * (1 + 1e-9), lambda g: g * (1 + 1e-9 * (np.arange(5) == 2)), lambda g: -g):
+        with pytest.raises(AssertionError, match="is not ∇"):
+            assert_gradients_agree(lambda v, m=mistake: m(slope(v)), lambda v: np.sum(f(v)), v)
+
+
+CUTS = np.array([-np.inf, -0.5, 0.625, np.inf])
+CLASSES = np.array([0, 1, 2, 1, 0])
+
+
+def ordered(w, x, k):
+    score = x @ w
+    return np.log(stats.norm.cdf(CUTS[k + 1] - score) - stats.norm.cdf(CUTS[k] - score)).sum()
+
+
+def ordered_gradient(w, x, k, factor=1.0):
+    above, below = CUTS[k + 1] - x @ w, CUTS[k] - x @ w
+    share = (stats.norm.pdf(above) - factor * stats.norm.pdf(below)) / (stats.norm.cdf(above) - stats.norm.cdf(below))
+    return -x.T @ share
+
+
+def test_distributions_at_infinite_cut_points():
+    assert_gradients_agree(ordered_gradient, ordered, W, X, CLASSES)
+    assert_gradients_agree(ordered_gradient, ordered, W / 2, X, CLASSES[::-1].copy())
+    for wrong in (lambda *a: ordered_gradient(*a, factor=1 + 1e-9), lambda w, x, k: ordered_gradient(w, x, k % 2)):
+        with pytest.raises(AssertionError, match="is not ∇ordered"):
+            assert_gradients_agree(wrong, ordered, W, X, CLASSES)
+
+
+@pytest.mark.parametrize("df", chosen([3.0, 0.5, 300.0], lambda df: df == 3))
+def test_where_jaxs_floats_are_wrong_the_meaning_of_a_distribution_decides(df):
+    v = np.array([-9.0, -0.75, 0.0, 4.5])
+    assert_gradients_agree(lambda v: stats.t.pdf(v, df), lambda v: stats.t.cdf(v, df).sum(), v)
+    with pytest.raises(AssertionError, match="is not ∇"):
+        assert_gradients_agree(lambda v: stats.t.pdf(v, df) * (1 + 1e-9), lambda v: stats.t.cdf(v, df).sum(), v)
 
 
 BASE, OFFSETS = np.eye(3), np.array([1.0, 2.0, 3.5])
