@@ -299,6 +299,7 @@ def replaced(
         arrays: those of modules for which stand-ins are put in place too: (globals, name, array).
     """
     reached = visited(f) if reached is None else reached
+    scipy_code.load(reached)
     with _LOCK:
         by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods()}
         back: list[tuple[dict[str, Any], str, Any]] = []

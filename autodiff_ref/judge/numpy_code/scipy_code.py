@@ -2,8 +2,10 @@
 
 import functools
 import sys
+import types
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any, cast
 
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from autodiff_ref.judge.numpy_code.distributions import METHODS, OF_SEVERAL, at_
 from autodiff_ref.judge.numpy_code.mapping import held_in, is_standing, level_of, running_now
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function
 from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, NotFollowedError, current
+from autodiff_ref.judge.state import names_in
 
 Function = Callable[..., Any]
 
@@ -26,6 +29,15 @@ FUNCTIONS = {
 """by their modules"""
 
 WAY_ON = "write it out with NumPy's functions and `scipy.special`"
+
+
+def load(reached: list[Any]) -> None:
+    """Loads what is replaced here, where a function that was reached imports SciPy itself, which it has not done yet."""
+    names = {name for f in reached if isinstance(f, types.FunctionType) for name in names_in(f.__code__)}
+    if any(name.partition(".")[0] == "scipy" for name in names):
+        for module in (*FUNCTIONS, "scipy.stats"):
+            with suppress(ImportError):
+                import_module(module)
 
 
 def functions() -> dict[int, tuple[Any, Any]]:

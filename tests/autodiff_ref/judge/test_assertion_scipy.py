@@ -1,6 +1,9 @@
 """SciPy in losses and in gradients by hand: right gradients pass, each mistake fails, and what is refused says why."""
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -301,3 +304,28 @@ def test_partials_with_keywords_for_what_is_differentiated_by():
     assert_gradients_agree(
         lambda s: (SEEN**2 / s**3 - 1 / s).sum(), lambda s: partial(stats.norm.logpdf, SEEN, scale=s)().sum(), 1.5
     )
+
+
+IMPORTED_WITHIN = """
+import sys
+import numpy as np
+from autodiff_ref import assert_gradients_agree
+
+def loss(v):
+    from scipy.stats import norm
+    return norm.logcdf(v).sum()
+
+def gradient(v):
+    from scipy import stats
+    return np.exp(stats.norm.logpdf(v) - stats.norm.logcdf(v))
+
+assert "scipy.stats" not in sys.modules
+assert_gradients_agree(gradient, loss, np.array([0.25, -0.5]))
+"""
+
+
+def test_scipy_may_be_imported_within_a_function(tmp_path):
+    script = tmp_path / "within.py"
+    script.write_text(IMPORTED_WITHIN)
+    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=Path.cwd(), check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
