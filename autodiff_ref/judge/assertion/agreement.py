@@ -309,12 +309,14 @@ class Pair:
         computed = Computed.of(value)
         if computed.values.shape != traced.shape:
             return False
-        if np.any(np.isfinite(computed.values) & ~np.isfinite(traced)):  # floats may overflow, and balls do not
-            return not self.of_has_changed(value)
         with np.errstate(all="ignore"):
             slack = 2.0**-10 * np.maximum(np.abs(traced), np.abs(computed.values))
             close = np.abs(computed.values - traced) <= np.where(np.isfinite(error), error, 0.0) + slack
-        return bool(np.all(close | ~np.isfinite(traced) | ~np.isfinite(computed.values) | ~np.isfinite(error)))
+            close |= ~np.isfinite(computed.values) | (np.isfinite(traced) & ~np.isfinite(error))
+        if self.reference.work > MOST:
+            return bool(np.all(close | ~np.isfinite(traced)))
+        # floats may overflow, and JAX's are wrong where a library's function means another than they compute; balls know
+        return bool(np.all(close)) or not self.of_has_changed(value)
 
 
 def _unless_it_ties(line: Evaluator, found: Comparison) -> Comparison:

@@ -25,7 +25,7 @@ from autodiff_ref.judge.assertion.refused import not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
-from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_libraries, through_numpy
+from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.plans import Array, Plan, aval_of
@@ -336,15 +336,15 @@ def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: li
 def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision.
 
-    Python code of libraries that it calls is followed last: what the judge knows of them serves before how they are written.
+    Last, Python code of libraries is followed too: what the judge knows of them serves before how they are written.
 
     Raises:
         TypeError: it cannot be traced.
     """
     held = captured(f)[1]
     errors: list[tuple[bool, Exception]] = []
-    for numpy_code, own, into_libraries in _ways(f):
-        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, into_libraries=into_libraries)
+    for numpy_code, own, thoroughly in _ways(f):
+        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, thoroughly=thoroughly)
         try:
             closed, (shapes, others, _), assumptions = traced(own=own)
         except Exception as error:  # whatever it does with a tracer
@@ -375,10 +375,10 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
 
 
 def _ways(f: Function) -> Iterator[tuple[bool, bool, bool]]:
-    """In turn, how f may be traced: as NumPy code or by JAX, in its own precision, and into the code of libraries."""
+    """In turn, how f may be traced: whether as NumPy code, in its own precision, and with all that it reaches followed."""
     kinds = (True, False) if writes_in_place(f) else (False, True)
     yield from ((numpy_code, own, False) for numpy_code in kinds for own in (False, True))
-    if reaches_libraries(f):
+    if reaches_more(f):
         yield from ((True, own, True) for own in (False, True))
 
 
@@ -391,7 +391,7 @@ def _jaxpr(
     *,
     own: bool,
     numpy_code: bool,
-    into_libraries: bool,
+    thoroughly: bool,
 ) -> _Traced:
     """(jaxpr, shapes of what it returns, what was taken for granted, which the last outputs compute)."""
     taken: list[Assumption] = []
@@ -405,7 +405,7 @@ def _jaxpr(
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
         pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
-        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f), into_libraries=into_libraries)
+        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f), thoroughly=thoroughly)
         gradient, value = apply(function, *call.rebuilt(values))
         taken[:] = assumptions
         return gradient, value, [assumption.array for assumption in assumptions]

@@ -35,6 +35,13 @@ OF_LISTS = {
 """functions that take lists of arrays"""
 
 
+WRITTEN_OUTSIDE = (
+    "an array that was made outside of what is traced is written into",
+    "make it within, by np.zeros, np.empty or np.array",
+)
+"""what happened, and what to do"""
+
+
 def method_of(name: str) -> Callable[..., Any]:
     """An array method as a function: an array's own, else `jax.numpy`'s of that name."""
 
@@ -211,10 +218,7 @@ def _steps(real: Any, f: Any, args: Any, keywords: Any, source: Any, k: int) -> 
 def into(target: Any, made: Any, old: Any) -> Any:
     """Writes a result where `out=` says."""
     if not is_standing(target):
-        raise NotFollowedError(
-            "an array that was made outside of what is traced is written into",
-            "make it within, by np.zeros, np.empty or np.array",
-        )
+        raise NotFollowedError(*WRITTEN_OUTSIDE)
     computed = real_of(made)
     if not np.can_cast(computed.dtype, target.held.dtype, "same_kind"):
         raise TypeError(f"{computed.dtype} cannot be written into an array of {target.held.dtype} in place")

@@ -69,6 +69,11 @@ class Distribution:
         return None if opposite is None else lambda *a: 1 - opposite(*a)
 
 
+def ndtr(z: Any) -> Any:
+    """Φ(z), without JAX's choice of formulas, which at z = 1 hangs on the last bit of a constant."""
+    return special.erfc(-z * np.sqrt(0.5)) / 2
+
+
 def _log_beta(a: Any, b: Any) -> Any:
     return special.gammaln(a) + special.gammaln(b) - special.gammaln(a + b)
 
@@ -91,9 +96,13 @@ def _log_t_density(z: Any, df: Any) -> Any:
 
 
 def _t_cdf(z: Any, df: Any) -> Any:
-    """½ + z Γ((ν+1)/2) / (√ν Γ(½) Γ(ν/2)) ₂F₁(½, (ν+1)/2; 3/2; −z²/ν): without π, of whose digits none must be missing."""
+    """½ + z Γ((ν+1)/2) / (√ν Γ(½) Γ(ν/2)) ₂F₁(½, (ν+1)/2; 3/2; −y), y = z²/ν, after Pfaff's transformation.
+
+    That takes −y to y/(1+y), below 1, where JAX's floats are right. Without π, of whose digits none must be missing.
+    """
+    y = z**2 / df
     log_factor = special.gammaln((df + 1) / 2) - special.gammaln(df / 2) - special.gammaln(0.5)
-    return 0.5 + z * jnp.exp(log_factor) / jnp.sqrt(df) * special.hyp2f1(0.5, (df + 1) / 2, 1.5, -(z**2) / df)
+    return 0.5 + z * jnp.exp(log_factor) / jnp.sqrt(df * (1 + y)) * special.hyp2f1(0.5, 1 - df / 2, 1.5, y / (1 + y))
 
 
 def _log_f_density(z: Any, n: Any, d: Any) -> Any:
@@ -109,7 +118,7 @@ def _log_genextreme_density(z: Any, c: Any) -> Any:
 
 def _invgauss_cdf(z: Any, mu: Any) -> Any:
     root = jnp.sqrt(z)
-    return special.ndtr((z / mu - 1) / root) + jnp.exp(2 / mu + special.log_ndtr(-(z / mu + 1) / root))
+    return ndtr((z / mu - 1) / root) + jnp.exp(2 / mu + special.log_ndtr(-(z / mu + 1) / root))
 
 
 def _of_bits(k: Any, p: Any) -> Any:
@@ -127,7 +136,7 @@ def _half_power(q: Any) -> Any:
 
 
 DISTRIBUTIONS: dict[str, Distribution] = {
-    "norm": Distribution(_log_normal_density, cdf=special.ndtr, sf=lambda z: special.ndtr(-z), logcdf=special.log_ndtr,
+    "norm": Distribution(_log_normal_density, cdf=ndtr, sf=lambda z: ndtr(-z), logcdf=special.log_ndtr,
                          logsf=lambda z: special.log_ndtr(-z), ppf=special.ndtri, isf=lambda q: -special.ndtri(q)),
     "t": Distribution(_log_t_density, cdf=_t_cdf, sf=lambda z, df: _t_cdf(-z, df)),
     "cauchy": Distribution(lambda z: -jnp.log(np.pi) - jnp.log1p(z**2), cdf=lambda z: jnp.arctan2(1.0, -z) / np.pi,
@@ -151,8 +160,8 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "skewnorm": Distribution(lambda z, a: jnp.log(2.0) + _log_normal_density(z) + special.log_ndtr(a * z)),
     "exponnorm": Distribution(lambda z, k: (1 / (2 * k) - z) / k - jnp.log(k) + special.log_ndtr(z - 1 / k)),
     "johnsonsu": Distribution(lambda z, a, b: jnp.log(b) - jnp.log1p(z**2) / 2 + _log_normal_density(a + b * jnp.arcsinh(z)),
-                              cdf=lambda z, a, b: special.ndtr(a + b * jnp.arcsinh(z)),
-                              sf=lambda z, a, b: special.ndtr(-(a + b * jnp.arcsinh(z)))),
+                              cdf=lambda z, a, b: ndtr(a + b * jnp.arcsinh(z)),
+                              sf=lambda z, a, b: ndtr(-(a + b * jnp.arcsinh(z)))),
     "vonmises": Distribution(lambda z, kappa: kappa * (jnp.cos(z) - 1) - jnp.log(2 * np.pi * special.i0e(kappa))),
     "genextreme": Distribution(_log_genextreme_density, inside=lambda z, c: c * z < 1,
                                logcdf=lambda z, c: -jnp.exp(jnp.log1p(-c * z) / c),
@@ -169,7 +178,7 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "invgamma": Distribution(lambda z, a: -(a + 1) * jnp.log(z) - special.gammaln(a) - 1 / z, 0,
                              cdf=lambda z, a: special.gammaincc(a, 1 / z), sf=lambda z, a: special.gammainc(a, 1 / z)),
     "lognorm": Distribution(lambda z, s: _log_normal_density(jnp.log(z) / s) - jnp.log(s * z), 0,
-                            cdf=lambda z, s: special.ndtr(jnp.log(z) / s), sf=lambda z, s: special.ndtr(-jnp.log(z) / s),
+                            cdf=lambda z, s: ndtr(jnp.log(z) / s), sf=lambda z, s: ndtr(-jnp.log(z) / s),
                             logcdf=lambda z, s: special.log_ndtr(jnp.log(z) / s),
                             logsf=lambda z, s: special.log_ndtr(-jnp.log(z) / s),
                             ppf=lambda q, s: jnp.exp(s * special.ndtri(q))),
@@ -203,9 +212,9 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "powerlaw": Distribution(lambda z, a: jnp.log(a) + (a - 1) * jnp.log(z), 0, 1, cdf=lambda z, a: z**a,
                              ppf=lambda q, a: q ** (1 / a)),
     "truncnorm": Distribution(
-        lambda z, a, b: _log_normal_density(z) - jnp.log(special.ndtr(b) - special.ndtr(a)), lambda a, b: a, lambda a, b: b,
-        cdf=lambda z, a, b: (special.ndtr(z) - special.ndtr(a)) / (special.ndtr(b) - special.ndtr(a)),
-        sf=lambda z, a, b: (special.ndtr(b) - special.ndtr(z)) / (special.ndtr(b) - special.ndtr(a))),
+        lambda z, a, b: _log_normal_density(z) - jnp.log(ndtr(b) - ndtr(a)), lambda a, b: a, lambda a, b: b,
+        cdf=lambda z, a, b: (ndtr(z) - ndtr(a)) / (ndtr(b) - ndtr(a)),
+        sf=lambda z, a, b: (ndtr(b) - ndtr(z)) / (ndtr(b) - ndtr(a))),
     # of whole numbers
     "poisson": Distribution(lambda k, mu: k * jnp.log(mu) - mu - special.gammaln(k + 1), 0, is_discrete=True,
                             cdf=lambda k, mu: special.gammaincc(k + 1, mu), sf=lambda k, mu: special.gammainc(k + 1, mu)),
@@ -251,6 +260,17 @@ def method_in_jax(distribution: Any, method: str) -> Function | None:
         if method in ("ppf", "isf"):
             return loc + scale * standard(x, *shapes)
         return _placed(row, method, standard, x, loc, scale, shapes)
+
+    return of
+
+
+def at_infinities(f: Function, method: str, x: np.ndarray) -> Function:
+    """A method of a distribution at numbers some of which are −∞ or ∞: those of x, which NumPy has."""
+    limits = np.where(x < 0, _BELOW[method], _ABOVE[method])
+
+    def of(traced: Any, *args: Any, **keywords: Any) -> Any:
+        finite = np.isfinite(x)
+        return jnp.where(finite, f(jnp.where(finite, traced, 0.625), *args, **keywords), limits)
 
     return of
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
+
 from autodiff_ref.judge.numpy_code.mapping import is_standing
 from autodiff_ref.judge.numpy_code.run import LIBRARIES, NEVER_FOLLOWED
 from autodiff_ref.judge.state import is_filled, names_in
@@ -125,9 +127,22 @@ def libraries_among(reached: list[Any]) -> frozenset[str]:
     return frozenset(packages & LIBRARIES)
 
 
-def reaches_libraries(f: Any) -> bool:
-    """Whether a function reaches Python code of SciPy's or another library that could be followed."""
-    return bool(libraries_among(visited(f, into_libraries=True)))
+def arrays_of_modules(reached: list[Any]) -> list[tuple[dict[str, Any], str, np.ndarray]]:
+    """The arrays among the globals that users' functions name: (globals, name, array)."""
+    named = [
+        (value.__globals__, name)
+        for value in reached
+        if isinstance(value, types.FunctionType) and not _is_of(value.__module__, LIBRARIES)
+        for name in names_in(value.__code__)
+    ]
+    found = {(id(space), name): (space, name, space[name]) for space, name in named if type(space.get(name)) is np.ndarray}
+    return [each for each in found.values() if each[2].dtype.kind in "fciub"]
+
+
+def reaches_more(f: Any) -> bool:
+    """Whether a function reaches what is followed only where a trace needs it: libraries' code, arrays of its module."""
+    reached = visited(f, into_libraries=True)
+    return bool(libraries_among(reached)) or bool(arrays_of_modules(reached))
 
 
 def _is_of(module: Any, packages: set[str]) -> bool:

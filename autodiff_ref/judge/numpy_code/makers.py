@@ -10,7 +10,7 @@ import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from autodiff_ref.judge.numpy_code.applying import applied
 from autodiff_ref.judge.numpy_code.holding import exchanged, held_exchanged, spaces_of, visited
 from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
-from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_followed
+from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_followed, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 
 MADE = (
@@ -33,6 +33,9 @@ OF_LISTS = (
     *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
     *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose"),
 )
+
+DRAWN = ("rand", "randn", "random", "normal", "uniform", "randint", "choice", "permutation", "binomial", "standard_normal")
+"""functions of `np.random`"""
 
 _LOCK = threading.RLock()
 
@@ -201,6 +204,55 @@ def _vectorized(self: Any, *args: Any, **keywords: Any) -> Any:
     return stacked(made).reshape(np.shape(real_of(spread[0])))
 
 
+def _drawn(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that draws numbers: compiled code, which must be handed arrays of NumPy's by what it calls."""
+
+    @functools.wraps(real)
+    def of(*args: Any, **keywords: Any) -> Any:
+        if not _is_tracing():
+            return real(*args, **keywords)
+        plain, named = _sizes(args), _sizes(keywords)
+        with running(None):
+            made = real(*plain, **named)
+        return StandIn(made, None, CONSTANT) if isinstance(made, np.ndarray) else made
+
+    return of
+
+
+class _Generator(np.random.Generator):
+    """What `np.random.default_rng` makes, whose draws are constants of a trace."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return _drawn(found) if callable(found) and not name.startswith("_") else found
+
+
+_DEFAULT_RNG, _RANDOM_STATE = np.random.default_rng, np.random.RandomState
+
+
+class _AnyRandomState(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, _RANDOM_STATE)
+
+    def __call__(cls, *args: Any, **keywords: Any) -> Any:
+        with running(None):
+            return super().__call__(*args, **keywords)
+
+
+class _RandomState(_RANDOM_STATE, metaclass=_AnyRandomState):
+    """`np.random.RandomState`, whose draws are constants of a trace."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return _drawn(found) if callable(found) and not name.startswith("_") else found
+
+
+def _default_rng(seed: Any = None) -> Any:
+    """`np.random.default_rng`"""
+    made = _DEFAULT_RNG(real_of(seed))
+    return _Generator(made.bit_generator) if _is_tracing() else made
+
+
 class _IsNumber(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, builtins.float)
@@ -227,19 +279,27 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
     pairs += [(getattr(np, name), _of_lists(getattr(np, name))) for name in OF_LISTS]
     pairs += [(np.lib.stride_tricks.as_strided, _of_views(np.lib.stride_tricks.as_strided))]
     pairs += [(np.ndenumerate, _enumerated), (np.fromiter, _collected), (np.isscalar, _is_scalar)]
-    pairs += [(np.c_, _Joining(np.c_)), (np.r_, _Joining(np.r_))]
+    pairs += [(np.c_, _Joining(np.c_)), (np.r_, _Joining(np.r_)), (np.random.default_rng, _default_rng)]
+    pairs += [(np.random.RandomState, _RandomState)]
+    pairs += [(getattr(np.random, name), _drawn(getattr(np.random, name))) for name in DRAWN]
     return {id(original): (original, replacement) for original, replacement in pairs}
 
 
 @contextmanager
-def replaced(f: Callable[..., Any], reached: list[Any] | None = None) -> Generator[Callable[..., Any]]:
+def replaced(
+    f: Callable[..., Any],
+    reached: list[Any] | None = None,
+    arrays: Sequence[tuple[dict[str, Any], str, np.ndarray]] = (),
+) -> Generator[Callable[..., Any]]:
     """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
 
     Args:
         f: a function.
         reached: what it reaches, where that is more than what users have written.
+        arrays: those of modules for which stand-ins are put in place too: (globals, name, array).
     """
     reached = visited(f) if reached is None else reached
+    scipy_code.load(reached)
     with _LOCK:
         by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods()}
         back: list[tuple[dict[str, Any], str, Any]] = []
@@ -249,6 +309,7 @@ def replaced(f: Callable[..., Any], reached: list[Any] | None = None) -> Generat
                 np.__dict__,
                 math.__dict__,
                 np.lib.stride_tricks.__dict__,
+                np.random.__dict__,
                 *scipy_code.homes(),
             ]
             for space in [*homes, *spaces_of(reached)]:
@@ -257,6 +318,9 @@ def replaced(f: Callable[..., Any], reached: list[Any] | None = None) -> Generat
                     if other is not value:
                         back.append((space, name, value))
                         space[name] = other
+            for space, name, value in arrays:
+                back.append((space, name, value))
+                space[name] = StandIn(value.copy(), None, CONSTANT, is_outside=True)
             for space in spaces_of(reached):
                 if "float" not in space:
                     back.append((space, "float", _ABSENT))

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import linalg, special
 
+from autodiff_ref.judge.numpy_code.distributions import DISTRIBUTIONS, ndtr
+
 Function = Callable[..., Any]
 
 _REDUCTIONS: dict[str, Function] = {
@@ -44,6 +46,31 @@ def _average(a: Any, axis: Any = None, weights: Any = None, **more: Any) -> Any:
     return jnp.average(a, axis=axis, weights=weights, **more)
 
 
+def _huber(delta: Any, r: Any) -> Any:
+    return jnp.where(jnp.abs(r) <= delta, r**2 / 2, delta * (jnp.abs(r) - delta / 2))
+
+
+def _box_cox(log_x: Any, power: Any) -> Any:
+    """(x^λ − 1)/λ, and log x where λ = 0."""
+    safe = jnp.where(power == 0, 1.0, power)
+    return jnp.where(power == 0, log_x, jnp.expm1(safe * log_x) / safe)
+
+
+def _log_of_box_cox(y: Any, power: Any) -> Any:
+    """log x, of y = (x^λ − 1)/λ"""
+    safe = jnp.where(power == 0, 1.0, power)
+    return jnp.where(power == 0, y, jnp.log1p(safe * y) / safe)
+
+
+def _choose(n: Any, k: Any, **_: Any) -> Any:
+    return jnp.exp(special.gammaln(n + 1.0) - special.gammaln(k + 1.0) - special.gammaln(n - k + 1.0))
+
+
+def _exprel(x: Any) -> Any:
+    safe = jnp.where(x == 0, 1.0, x)
+    return jnp.where(x == 0, 1 + x / 2, jnp.expm1(safe) / safe)
+
+
 _OTHER_NAMES: dict[str, Function] = {
     "absolute": jnp.abs,
     "amax": jnp.max,
@@ -60,6 +87,18 @@ _OTHER_NAMES: dict[str, Function] = {
     "psi": special.digamma,
     "cosm1": lambda x: -2 * jnp.sin(x / 2) ** 2,
     "log_expit": jax.nn.log_sigmoid,
+    "huber": _huber,
+    "pseudo_huber": lambda delta, r: delta**2 * (jnp.sqrt(1 + (r / delta) ** 2) - 1),
+    "boxcox": lambda x, power: _box_cox(jnp.log(x), power),
+    "boxcox1p": lambda x, power: _box_cox(jnp.log1p(x), power),
+    "inv_boxcox": lambda y, power: jnp.exp(_log_of_box_cox(y, power)),
+    "inv_boxcox1p": lambda y, power: jnp.expm1(_log_of_box_cox(y, power)),
+    "exp10": lambda x: jnp.power(10.0, x),
+    "exprel": _exprel,
+    "binom": _choose,
+    "comb": _choose,
+    "stdtr": lambda df, t: DISTRIBUTIONS["t"].standard("cdf")(_as_real(t), _as_real(df)),  # pyright: ignore[reportOptionalCall]
+    "_zeta": special.zeta,
     "softmax": lambda x, axis=None: jax.nn.softmax(x, axis=axis),
     "log_softmax": lambda x, axis=None: jax.nn.log_softmax(x, axis=axis),
     "round": jnp.round,
@@ -75,7 +114,8 @@ def _of_scipy() -> dict[Any, Function]:
     if theirs is None:
         return {}
     names = [name for name in dir(theirs) if not name.startswith("_") and hasattr(special, name)]
-    return {getattr(theirs, name): _of_reals(getattr(special, name)) for name in names if callable(getattr(theirs, name))}
+    found = {getattr(theirs, name): _of_reals(getattr(special, name)) for name in names if callable(getattr(theirs, name))}
+    return {**found, theirs.ndtr: ndtr}
 
 
 def _of_reals(f: Function) -> Function:

@@ -1,5 +1,6 @@
 """One run of NumPy code with stand-ins for its arrays: what it has taken for granted, and what stops it."""
 
+import dis
 import sys
 import threading
 import types
@@ -142,6 +143,13 @@ def user_place(frame: FrameType | None) -> str:
             return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
+
+
+def is_writing(frame: FrameType | None) -> bool:
+    """Whether the innermost code that is not the judge's is at `a[…] = …`, where a is an array of NumPy's."""
+    while frame is not None and _package(frame) == "autodiff_ref":
+        frame = frame.f_back
+    return frame is not None and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
 
 
 def called_by_user(frame: FrameType | None) -> str:

@@ -2,29 +2,42 @@
 
 import functools
 import sys
+import types
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any, cast
 
 import jax.numpy as jnp
+import numpy as np
 
 from autodiff_ref.judge.numpy_code.applying import applied
 from autodiff_ref.judge.numpy_code.distances import DISTANCES
-from autodiff_ref.judge.numpy_code.distributions import METHODS, OF_SEVERAL, method_in_jax
-from autodiff_ref.judge.numpy_code.mapping import held_in, level_of
+from autodiff_ref.judge.numpy_code.distributions import METHODS, OF_SEVERAL, at_infinities, method_in_jax
+from autodiff_ref.judge.numpy_code.mapping import held_in, is_standing, level_of, running_now
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function
 from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, NotFollowedError, current
+from autodiff_ref.judge.state import names_in
 
 Function = Callable[..., Any]
 
 FUNCTIONS = {
-    "scipy.special": ("logsumexp", "softmax", "log_softmax", "polygamma"),
+    "scipy.special": ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "comb"),
     "scipy.linalg": ("inv", "det", "solve", "solve_triangular", "cholesky", "cho_factor", "cho_solve", "expm"),
     "scipy.spatial.distance": tuple(DISTANCES),
 }
 """by their modules"""
 
 WAY_ON = "write it out with NumPy's functions and `scipy.special`"
+
+
+def load(reached: list[Any]) -> None:
+    """Loads what is replaced here, where a function that was reached imports SciPy itself, which it has not done yet."""
+    names = {name for f in reached if isinstance(f, types.FunctionType) for name in names_in(f.__code__)}
+    if any(name.partition(".")[0] == "scipy" for name in names):
+        for module in (*FUNCTIONS, "scipy.stats"):
+            with suppress(ImportError):
+                import_module(module)
 
 
 def functions() -> dict[int, tuple[Any, Any]]:
@@ -108,11 +121,22 @@ def _method(real: Function, method: str) -> Function:
         ours = method_in_jax(self, method)
         if ours is None and "scipy" in run.followed:
             return real(self, *args, **keywords)
-        if ours is None and level_of((args, keywords)) > DATA:
+        if ours is not None:
+            ours = _with_infinities(ours, method, args)
+        elif level_of((args, keywords)) > DATA:
             raise NotFollowedError(f"`scipy.stats.{self.name}.{method}` is not known here", WAY_ON)
         return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{self.name}.{method}")
 
     return of
+
+
+def _with_infinities(f: Function, method: str, args: tuple[Any, ...]) -> Function:
+    """A method at x, some of which are ±∞, as cut points are: that they are is taken for granted."""
+    x: Any = args[0] if args else None
+    if not is_standing(x) or method in ("ppf", "isf") or not np.any(np.isinf(x.held)):
+        return f
+    running_now().assume(jnp.isfinite(x.array), np.isfinite(x.held), x.level)
+    return at_infinities(f, method, x.held)
 
 
 def _of_several(real: Function, ours: Function) -> Function:

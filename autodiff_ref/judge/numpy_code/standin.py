@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from autodiff_ref.judge.numpy_code.applying import (
+    WRITTEN_OUTSIDE,
     Step,
     applied,
     computed_where,
@@ -42,7 +43,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
 )
 from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
-from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user
+from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user, is_writing
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -56,9 +57,10 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         *,
         parent: "StandIn | None" = None,
         steps: tuple[Step, Step] | None = None,
+        is_outside: bool = False,
     ) -> None:
         self.held, self._array, self._level = value, array, level
-        self._parent, self._steps = parent, steps
+        self._parent, self._steps, self._is_outside = parent, steps, is_outside
         self.written, self._seen = 0, None
         """how often a root was written to; and of a view, what it was when it was last read"""
 
@@ -162,8 +164,14 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         self.write(bare(value), level, np.asarray(self._positions()[known]))
 
     def snapshot(self) -> Any:
-        """The root's real values before they are written to, where JAX does not have them yet."""
+        """The root's real values before they are written to, where JAX does not have them yet.
+
+        Raises:
+            NotFollowedError: it is an array of a module, of which each call would find what the one before has written.
+        """
         root = self.root
+        if root._is_outside:
+            raise NotFollowedError(*WRITTEN_OUTSIDE)
         return np.array(root.held) if root._array is None else None
 
     def materialise(self, old: Any) -> None:
@@ -301,6 +309,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __float__(self) -> float:
         if self.level == VARIES:
+            if is_writing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
+                raise NotFollowedError(*WRITTEN_OUTSIDE)
             raise NotFollowedError(
                 "a number that is differentiated by is taken out of its array",
                 "leave it an array of NumPy's, without `float`, `item` or `math` of another module",
@@ -323,6 +333,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self.level == VARIES and self.held.dtype.kind not in "biu":
+            if is_writing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
+                raise NotFollowedError(*WRITTEN_OUTSIDE)
             who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
             raise NotFollowedError(
                 f"{who} asks for the numbers of an array that is differentiated by",

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.holding import libraries_among, visited
+from autodiff_ref.judge.numpy_code.holding import arrays_of_modules, libraries_among, visited
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, Run, running
@@ -32,7 +32,7 @@ def through_numpy(
     levels: Levels,
     with_held: Callable[[list[Any]], Callable[..., Any]],
     *,
-    into_libraries: bool = False,
+    thoroughly: bool = False,
 ) -> tuple[Callable[..., Any], list[Assumption]]:
     """f, written for NumPy, as a function of the same arguments that JAX can trace.
 
@@ -41,7 +41,8 @@ def through_numpy(
         held: JAX's arrays for those in its closures, with the real ones: (traced, real).
         levels: the real arguments.
         with_held: f, with other arrays in its closures.
-        into_libraries: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's.
+        thoroughly: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's, and so
+            are arrays of its module, copies of which may then be written into.
 
     Returns:
         The function, and what its latest call took for granted.
@@ -58,9 +59,14 @@ def through_numpy(
             name: _standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
         }
         function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
-        reached = visited(function, into_libraries=into_libraries)
-        run = Run(followed=libraries_among(reached))
-        with kept_as_it_was(f), replaced(function, reached) as followed, running(run), np.errstate(all="ignore"):
+        reached = visited(function, into_libraries=thoroughly)
+        run, arrays = Run(followed=libraries_among(reached)), arrays_of_modules(reached) if thoroughly else ()
+        with (
+            kept_as_it_was(f),
+            replaced(function, reached, arrays) as followed,
+            running(run),
+            np.errstate(all="ignore"),
+        ):
             made = bare(followed(*stand_in, **named, **nabla))
         assumptions[:] = run.assumptions
         return made

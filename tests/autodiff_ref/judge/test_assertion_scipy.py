@@ -1,6 +1,9 @@
 """SciPy in losses and in gradients by hand: right gradients pass, each mistake fails, and what is refused says why."""
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +14,10 @@ from sklearn.linear_model._huber import _huber_loss_and_gradient  # pyright: ign
 from autodiff_ref import assert_gradients_agree
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.sides import Call
+from tests.combinations import chosen
 from tests.scipy_pairs import HELD, LAYER, PAIRS, POSITIVE, SEEN, W, X
 
+norm_pdf = stats.norm.pdf
 MISTAKES = {"a factor": lambda g: g * (1 + 1e-9), "a sign": lambda g: -g}
 
 
@@ -155,7 +160,172 @@ def test_masks_and_places_computed_from_what_is_differentiated_by_index_arrays_o
             assert_gradients_agree(wrong, loss, W)
 
 
+def inverse_box_cox(v, power):
+    return special.inv_boxcox(v, power) ** (1 - power)
+
+
+SPECIAL = {
+    "huber": (lambda v: special.huber(0.75, v), lambda v: np.clip(v, -0.75, 0.75)),
+    "pseudo_huber": (lambda v: special.pseudo_huber(1.5, v), lambda v: v / np.sqrt(1 + (v / 1.5) ** 2)),
+    "boxcox": (lambda v: special.boxcox(v**2, 0.3), lambda v: 2 * np.sign(v) * np.abs(v) ** (2 * 0.3 - 1)),
+    "boxcox, power 0": (lambda v: special.boxcox(v**2, 0.0), lambda v: 2 / v),
+    "boxcox1p": (lambda v: special.boxcox1p(v**2, 0.3), lambda v: 2 * v * (1 + v**2) ** (0.3 - 1)),
+    "inv_boxcox": (lambda v: special.inv_boxcox(v / 9, 0.3), lambda v: inverse_box_cox(v / 9, 0.3) / 9),
+    "inv_boxcox1p": (lambda v: special.inv_boxcox1p(v / 9, 0.3), lambda v: inverse_box_cox(v / 9, 0.3) / 9),
+    "exp10": (special.exp10, lambda v: special.exp10(v) * np.log(10)),
+    "exprel": (special.exprel, lambda v: (np.exp(v) - special.exprel(v)) / v),
+    "binom": (lambda v: special.binom(v**2 + 3, 2), lambda v: v * (2 * v**2 + 5)),
+    "comb": (lambda v: special.comb(v**2 + 3, 2), lambda v: v * (2 * v**2 + 5)),
+    "stdtr": (lambda v: special.stdtr(3.0, 4 * v), lambda v: 4 * stats.t.pdf(4 * v, 3.0)),
+    "zeta": (lambda v: special.zeta(2.0, v**2), lambda v: -4 * v * special.zeta(3.0, v**2)),
+    "xlogy of whole numbers": (lambda v: special.xlogy(np.arange(5), v**2), lambda v: 2 * np.arange(5) / v),
+    "ndtr": (special.ndtr, norm_pdf),
+    "multigammaln": (
+        lambda v: special.multigammaln(3 + np.sum(v**2), 2),
+        lambda v: 2 * v * (special.psi(3 + np.sum(v**2)) + special.psi(2.5 + np.sum(v**2))),
+    ),
+}
+
+
+OFTEN = {"huber", "boxcox", "comb", "zeta", "ndtr", "multigammaln"}
+
+
+@pytest.mark.parametrize("name", chosen(SPECIAL, lambda name: name in OFTEN))
+def test_special_functions(name):
+    f, slope = SPECIAL[name]
+    v = np.array([1.0, -0.5, 2.25, -1.0, 0.3])
+    assert_gradients_agree(slope, lambda v: np.sum(f(v)), v)
+    for mistake in (lambda g: g * (1 + 1e-9), lambda g: g * (1 + 1e-9 * (np.arange(5) == 2)), lambda g: -g):
+        with pytest.raises(AssertionError, match="is not ∇"):
+            assert_gradients_agree(lambda v, m=mistake: m(slope(v)), lambda v: np.sum(f(v)), v)
+
+
+CUTS = np.array([-np.inf, -0.5, 0.625, np.inf])
+CLASSES = np.array([0, 1, 2, 1, 0])
+
+
+def ordered(w, x, k):
+    score = x @ w
+    return np.log(stats.norm.cdf(CUTS[k + 1] - score) - stats.norm.cdf(CUTS[k] - score)).sum()
+
+
+def ordered_gradient(w, x, k, factor=1.0):
+    above, below = CUTS[k + 1] - x @ w, CUTS[k] - x @ w
+    share = (stats.norm.pdf(above) - factor * stats.norm.pdf(below)) / (stats.norm.cdf(above) - stats.norm.cdf(below))
+    return -x.T @ share
+
+
+def test_distributions_at_infinite_cut_points():
+    assert_gradients_agree(ordered_gradient, ordered, W, X, CLASSES)
+    assert_gradients_agree(ordered_gradient, ordered, W / 2, X, CLASSES[::-1].copy())
+    for wrong in (lambda *a: ordered_gradient(*a, factor=1 + 1e-9), lambda w, x, k: ordered_gradient(w, x, k % 2)):
+        with pytest.raises(AssertionError, match="is not ∇ordered"):
+            assert_gradients_agree(wrong, ordered, W, X, CLASSES)
+
+
+@pytest.mark.parametrize("df", chosen([3.0, 0.5, 300.0], lambda df: df == 3))
+def test_where_jaxs_floats_are_wrong_the_meaning_of_a_distribution_decides(df):
+    v = np.array([-9.0, -0.75, 0.0, 4.5])
+    assert_gradients_agree(lambda v: stats.t.pdf(v, df), lambda v: stats.t.cdf(v, df).sum(), v)
+    with pytest.raises(AssertionError, match="is not ∇"):
+        assert_gradients_agree(lambda v: stats.t.pdf(v, df) * (1 + 1e-9), lambda v: stats.t.cdf(v, df).sum(), v)
+
+
+BASE, OFFSETS = np.eye(3), np.array([1.0, 2.0, 3.5])
+
+
+def from_a_copy(w):
+    m = BASE.copy()
+    m[0] = w
+    m[1, 2] = w[1] ** 2
+    return (m @ OFFSETS).sum()
+
+
+def from_a_function(w):
+    m = np.tile(OFFSETS, 2)
+    m[:2] = w[1:] * OFFSETS[:2]
+    return np.sum(m**2)
+
+
+def by_a_generator(w):
+    kept = np.random.default_rng(1).random(3)
+    kept[0] = w[0]
+    return np.sum(w * kept)
+
+
+def by_a_random_state(w):
+    kept = np.random.RandomState(1).normal(size=3)
+    kept[0] = w[0]
+    return np.sum(w * kept)
+
+
+FROM_OUTSIDE = {
+    from_a_copy: lambda w: OFFSETS + np.array([0, 7 * w[1], 0]),
+    from_a_function: lambda w: np.append(0, 2 * w[1:] * OFFSETS[:2] ** 2),
+    by_a_generator: lambda w: np.append(2 * w[0], np.random.default_rng(1).random(3)[1:]),
+    by_a_random_state: lambda w: np.append(2 * w[0], np.random.RandomState(1).normal(size=3)[1:]),
+}
+
+
+@pytest.mark.parametrize("loss", FROM_OUTSIDE)
+def test_copies_of_arrays_of_the_module_and_draws_are_written_into(loss):
+    right = FROM_OUTSIDE[loss]
+    assert_gradients_agree(right, loss, W)
+    for mistake in (lambda g: g * (1 + 1e-9), lambda g: g[::-1]):
+        with pytest.raises(AssertionError, match="is not ∇"):
+            assert_gradients_agree(lambda w, m=mistake: m(right(w)), loss, W)
+    assert np.array_equal(BASE, np.eye(3))
+    assert type(BASE) is np.ndarray
+    assert isinstance(np.random.RandomState(0), np.random.RandomState)
+    assert type(np.random.default_rng(0)) is np.random.Generator
+
+
+def into_the_module(w):
+    BASE[0] = w
+    return BASE.sum()
+
+
+def into_another_kind(w):
+    out = np.ndarray(3)
+    out[:] = w
+    return out.sum()
+
+
+@pytest.mark.parametrize("loss", [into_the_module, into_another_kind])
+def test_what_is_written_into_an_array_from_outside_is_refused(loss):
+    with pytest.raises(
+        TypeError, match=r"made outside of what is traced is written into at test_assertion_scipy\.py:\d+: make"
+    ):
+        assert_gradients_agree(lambda w: np.ones(3), loss, W)
+    assert np.array_equal(BASE, np.eye(3))
+
+
 def test_partials_with_keywords_for_what_is_differentiated_by():
     assert_gradients_agree(
         lambda s: (SEEN**2 / s**3 - 1 / s).sum(), lambda s: partial(stats.norm.logpdf, SEEN, scale=s)().sum(), 1.5
     )
+
+
+IMPORTED_WITHIN = """
+import sys
+import numpy as np
+from autodiff_ref import assert_gradients_agree
+
+def loss(v):
+    from scipy.stats import norm
+    return norm.logcdf(v).sum()
+
+def gradient(v):
+    from scipy import stats
+    return np.exp(stats.norm.logpdf(v) - stats.norm.logcdf(v))
+
+assert "scipy.stats" not in sys.modules
+assert_gradients_agree(gradient, loss, np.array([0.25, -0.5]))
+"""
+
+
+def test_scipy_may_be_imported_within_a_function(tmp_path):
+    script = tmp_path / "within.py"
+    script.write_text(IMPORTED_WITHIN)
+    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=Path.cwd(), check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
