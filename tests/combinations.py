@@ -34,9 +34,11 @@ def listed(few: Iterable[tuple[Any, ...]], *parameters: Iterable[Any], in_ci: It
     return [pytest.param(*each, marks=marks[each]) for each in every]
 
 
-def chosen(values: Iterable[Any], keep: Callable[[Any], bool]) -> list[Any]:
-    """These values, each a parameter of its own; those that are not kept are marked `explore`."""
-    params = [pytest.param(value, marks=() if keep(value) else pytest.mark.explore) for value in values]
+def chosen(
+    values: Iterable[Any], keep: Callable[[Any], bool], otherwise: pytest.MarkDecorator = pytest.mark.explore
+) -> list[Any]:
+    """These values, each a parameter of its own; those that are not kept are marked `explore`, or as is said."""
+    params = [pytest.param(value, marks=() if keep(value) else otherwise) for value in values]
     assert any(not param.marks for param in params), "at least one always runs"
     return params
 

@@ -55,9 +55,14 @@ def marked(checks):
         names = (*ALIKE, *SHARED) if isinstance(estimator, SigmoidNetworkRegressor) else ALIKE
         return any(name in str(said(check)) for name in names)
 
+    def further(case):
+        if is_alike(case):
+            return [pytest.mark.explore]
+        return [pytest.mark.ci] if isinstance(case.values[0], SigmoidNetworkRegressor) else []
+
     return pytest.mark.parametrize(
         names,
-        [pytest.param(*c.values, marks=[*c.marks, *[pytest.mark.explore] * is_alike(c)], id=c.id) for c in cases],
+        [pytest.param(*c.values, marks=[*c.marks, *further(c)], id=c.id) for c in cases],
         ids=said,
     )
 

@@ -14,14 +14,23 @@ LOC, SCALE = 0.375, 1.75
 IN_BALLS = ("cdf", "sf", "logcdf", "logsf")
 """by ₂F₁, of which JAX's floats are no judge"""
 
-USUAL = {"norm", "expon", "gamma", "beta", "logistic", "lognorm", "weibull_min", "uniform", "truncnorm"}
+QUICK = {"norm", "gamma", "logistic", "truncnorm"}
+USUAL = QUICK | {"expon", "beta", "lognorm", "weibull_min", "uniform"}
+
+
+def usual(names):
+    """A few always, the usual ones in CI as well, all of them in `explore`."""
+    in_ci = {name: pytest.mark.ci for name in USUAL - QUICK} | dict.fromkeys(QUICK, ())
+    return [pytest.param(name, marks=in_ci.get(name, pytest.mark.explore)) for name in names]
 
 
 def shapes_of(name):
     return SHAPES.get(name, [()])[0]
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize(
+    "name", chosen(DISTRIBUTIONS, lambda name: name in QUICK | {"t", "poisson", "nbinom"}, otherwise=pytest.mark.ci)
+)
 def test_each_method_is_scipys_moved_and_stretched_inside_and_outside(name):
     distribution, row, shapes = getattr(stats, name), DISTRIBUTIONS[name], shapes_of(name)
     tried = 0
@@ -52,7 +61,7 @@ def middle(name):
     return getattr(stats, name).ppf(np.array([0.2, 0.45, 0.8]), *shapes_of(name), LOC, SCALE)
 
 
-@pytest.mark.parametrize("name", chosen(CUMULATIVE, lambda name: name in USUAL))
+@pytest.mark.parametrize("name", usual(CUMULATIVE))
 def test_the_slope_of_each_cdf_is_the_density(name):
     distribution, args = getattr(stats, name), (*shapes_of(name), LOC, SCALE)
     x = middle(name)
@@ -73,7 +82,7 @@ def test_the_slope_of_each_cdf_is_the_density(name):
             assert_gradients_agree(wrong, lambda x: np.sum(distribution.cdf(x, *args)), x)
 
 
-@pytest.mark.parametrize("name", chosen(INVERSES, lambda name: name in USUAL))
+@pytest.mark.parametrize("name", usual(INVERSES))
 def test_the_slope_of_each_quantile_is_one_over_the_density(name):
     distribution, args = getattr(stats, name), (*shapes_of(name), LOC, SCALE)
     q = np.array([0.2, 0.45, 0.8])

@@ -56,6 +56,7 @@ def is_mended(f, at, true):
         return bool(np.isclose(jax.grad(f)(*at), true, rtol=1e-9))
 
 
+@pytest.mark.ci
 def test_betaln_hessian_where_its_arguments_are_equal():
     report = judge_rule(special.betaln, at=[(2.0, 2.0)], order=2)
     if is_mended(jax.grad(special.betaln), (2.0, 2.0), 13 / 36):
@@ -66,6 +67,7 @@ def test_betaln_hessian_where_its_arguments_are_equal():
     assert wrong["∂(∂f/∂b)/∂a"] == ("0.03864", "-0.2838")
 
 
+@pytest.mark.ci
 def test_spence():
     report = judge_rule(special.spence, at=[1.5, 1.0])
     if is_mended(special.spence, (1.0,), -1.0):
