@@ -20,7 +20,7 @@ USUAL = QUICK | {"expon", "beta", "lognorm", "weibull_min", "uniform"}
 
 def usual(names):
     """A few always, the usual ones in CI as well, all of them in `explore`."""
-    in_ci = {name: pytest.mark.ci for name in USUAL - QUICK} | dict.fromkeys(QUICK, ())
+    in_ci = dict.fromkeys(USUAL - QUICK, pytest.mark.ci) | dict.fromkeys(QUICK, ())
     return [pytest.param(name, marks=in_ci.get(name, pytest.mark.explore)) for name in names]
 
 
