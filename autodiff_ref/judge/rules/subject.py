@@ -19,7 +19,7 @@ from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, stops_of
+from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, named_calls, stops_of
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values
 from autodiff_ref.judge.truth import Truth, truth_of
@@ -295,6 +295,7 @@ def subject(
         RaisesError: JAX itself raises an error when it is asked for the derivative.
     """
     notes = list[str]()
+    both: tuple[Plan, bool] | None = None
     shapes = [jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves]
     f = of_order(real_outputs(function, shapes), order, by)
     argnums = tuple(by)
@@ -351,6 +352,8 @@ def subject(
             notes.append(STOPS_INSIDE)
     else:
         value = plan(closed, BALLS)
+    if order == 1 and truth is None and any(True for _ in named_calls(closed.jaxpr)):
+        both = both_values(f, shapes, argnums, forward=not has_cotangent)
     first = next(iter(programs.values()), None)
     return Subject(
         value,
@@ -368,7 +371,7 @@ def subject(
         first is not None and iterates(first.jaxpr),
         first is not None and _ends_a_loop(next(iter(derivatives.values())), first.jaxpr),
         is_identity(closed.jaxpr),
-        both_values(f, shapes, argnums, forward=not has_cotangent) if ruled and order == 1 and truth is None else None,
+        both,
         notes,
     )
 

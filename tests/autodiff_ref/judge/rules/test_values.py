@@ -74,6 +74,16 @@ def test_the_rule_within_is_named_and_a_program_shows_it(capsys):
     assert "while it is differentiated" in capsys.readouterr().out
 
 
+def test_a_rule_in_a_loop_is_seen_by_what_the_whole_returns():
+    inner = with_value("custom_jvp", "sin", lambda f, x: f(x) + 0.25)
+
+    def f(x):
+        return jax.lax.fori_loop(0, 3, lambda _, total: total + inner(x), x)
+
+    finding = next(finding for finding in judge_rule(f, domain=reals(), at=[0.5]).findings if finding.kind == "value")
+    assert float(finding.jax) - float(finding.true) == pytest.approx(0.75)
+
+
 def newton(x, steps):
     return jax.lax.fori_loop(0, steps, lambda _, y: 0.5 * (y + x / y), 0.5 * (1 + x))
 
