@@ -14,7 +14,7 @@ LOC, SCALE = 0.375, 1.75
 IN_BALLS = ("cdf", "sf", "logcdf", "logsf")
 """by ₂F₁, of which JAX's floats are no judge"""
 
-USUAL = {"norm", "expon", "gamma", "beta", "logistic", "lognorm", "weibull_min", "uniform", "truncnorm"}
+USUAL = {"norm", "expon", "gamma", "logistic", "weibull_min", "uniform"}
 
 
 def shapes_of(name):
