@@ -124,7 +124,8 @@ def _method(real: Function, method: str) -> Function:
         if ours is not None:
             ours = _with_infinities(ours, method, args)
         elif level_of((args, keywords)) > DATA:
-            raise NotFollowedError(f"`scipy.stats.{self.name}.{method}` is not known here", WAY_ON)
+            way_on = "compute it outside, and hand its result to the loss" if method in ("ppf", "isf") else WAY_ON
+            raise NotFollowedError(f"`scipy.stats.{self.name}.{method}` is not known here", way_on)
         return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{self.name}.{method}")
 
     return of
