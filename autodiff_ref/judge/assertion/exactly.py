@@ -176,14 +176,20 @@ def floats(balls: Evaluation) -> tuple[Array, Array]:
 
 
 def settled(side: Evaluator) -> Evaluation | None:
-    """The value at the first precision that gives it 64 bits, or no more than the one before; None where it has none."""
-    before, last = None, None
-    for bits in PRECISIONS:
-        at = side(bits, "balls", "exact")
-        if at.unresolved or not all(v.is_finite() for v in at.values):
-            continue
-        accuracy = [v.rel_accuracy_bits() for v in at.values]
-        if all(a >= 64 for a in accuracy) or accuracy == before:
-            return at
-        before, last = accuracy, at
-    return last
+    """The value at the first precision that gives it 64 bits, or no more than the one before; None where it has none.
+
+    Constants are balls, but where that leaves open how reals compare: there they are their doubles, as floats have them.
+    """
+    for reading in ("balls", "exact"):
+        before, last = None, None
+        for bits in PRECISIONS:
+            at = side(bits, reading, "exact")
+            if at.unresolved or not all(v.is_finite() for v in at.values):
+                continue
+            accuracy = [v.rel_accuracy_bits() for v in at.values]
+            if all(a >= 64 for a in accuracy) or accuracy == before:
+                return at
+            before, last = accuracy, at
+        if last is not None or not side.constants:
+            return last
+    return None

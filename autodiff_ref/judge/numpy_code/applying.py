@@ -215,6 +215,19 @@ def _steps(real: Any, f: Any, args: Any, keywords: Any, source: Any, k: int) -> 
     )
 
 
+MOST_DENSE = 4_000_000
+"""entries of a sparse matrix that are written out"""
+
+
+def densely(value: Any) -> Any:
+    """A sparse matrix of SciPy's as an array; other values as they are."""
+    if not type(value).__module__.startswith("scipy.sparse"):
+        return value
+    if np.prod(value.shape) > MOST_DENSE:
+        raise NotFollowedError(f"a sparse matrix of shape {value.shape} is too large to be followed", "try smaller shapes")
+    return value.toarray()
+
+
 def into(target: Any, made: Any, old: Any) -> Any:
     """Writes a result where `out=` says."""
     if not is_standing(target):

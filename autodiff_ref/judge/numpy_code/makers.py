@@ -325,7 +325,7 @@ def replaced(
                 if "float" not in space:
                     back.append((space, "float", _ABSENT))
                     space["float"] = Float
-            with held_exchanged(reached, by_id), scipy_code.distributions_replaced():
+            with held_exchanged(reached, by_id), scipy_code.methods_replaced():
                 yield exchanged(f, by_id)
         finally:
             np.vectorize.__call__ = _VECTORIZED

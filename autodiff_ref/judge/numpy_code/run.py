@@ -87,7 +87,7 @@ class Run:
         """
         while frame is not None and _package(frame) in ("autodiff_ref", "numpy"):
             frame = frame.f_back
-        if frame is None or _package(frame) not in self.followed:
+        if frame is None or is_users(frame) or _package(frame) == "jax":
             return
         path: list[tuple[types.CodeType, int]] = []
         entry = frame

@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.applying import applied
+from autodiff_ref.judge.numpy_code.applying import applied, densely
 from autodiff_ref.judge.numpy_code.distances import DISTANCES
 from autodiff_ref.judge.numpy_code.distributions import METHODS, OF_SEVERAL, at_infinities, method_in_jax
 from autodiff_ref.judge.numpy_code.mapping import held_in, is_standing, level_of, running_now
@@ -25,6 +26,7 @@ FUNCTIONS = {
     "scipy.special": ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "comb"),
     "scipy.linalg": ("inv", "det", "solve", "solve_triangular", "cholesky", "cho_factor", "cho_solve", "expm"),
     "scipy.spatial.distance": tuple(DISTANCES),
+    "scipy.fft": (*("fft", "ifft", "rfft", "irfft", "fft2", "ifft2", "fftn", "ifftn", "rfft2", "irfft2"), "dct", "idct"),
 }
 """by their modules"""
 
@@ -43,12 +45,19 @@ def load(reached: list[Any]) -> None:
 def functions() -> dict[int, tuple[Any, Any]]:
     """Functions of the modules that are loaded, by their ids, and what stands for them."""
     found = [
-        (getattr(sys.modules[module], name), DISTANCES.get(name) if module == "scipy.spatial.distance" else None)
+        (getattr(sys.modules[module], name), _ours(module, name))
         for module, names in FUNCTIONS.items()
         for name in names
         if hasattr(sys.modules.get(module), name)
     ]
     return {id(f): (f, _by_jax(f, ours)) for f, ours in found}
+
+
+def _ours(module: str, name: str) -> Function | None:
+    """What stands for a function that goes by another name in JAX, or has another namesake there."""
+    if module == "scipy.fft":
+        return getattr(jax.scipy.fft if name in ("dct", "idct") else jnp.fft, name)
+    return DISTANCES.get(name) if module == "scipy.spatial.distance" else None
 
 
 def homes() -> list[dict[str, Any]]:
@@ -66,12 +75,12 @@ def _by_jax(real: Function, ours: Function | None) -> Function:
     return of
 
 
-# Distributions
+# Methods of classes
 
 
 @contextmanager
-def distributions_replaced() -> Generator[None]:
-    """Makes the methods of `scipy.stats`' distributions take stand-ins."""
+def methods_replaced() -> Generator[None]:
+    """Makes the methods of `scipy.stats`' distributions, and products with sparse matrices, take stand-ins."""
     back: list[tuple[type, str, Any]] = []
     try:
         for owner, name, replacement in _methods():
@@ -89,8 +98,28 @@ def methods() -> dict[int, tuple[Any, Any]]:
 
 
 def _methods() -> list[tuple[type, str, Any]]:
-    theirs = sys.modules.get("scipy.stats")
-    return [] if theirs is None else _methods_of(theirs)
+    distributions, matrices = sys.modules.get("scipy.stats"), sys.modules.get("scipy.sparse")
+    found = [] if distributions is None else _methods_of(distributions)
+    return found if matrices is None else [*found, *_products_of(matrices)]
+
+
+@functools.cache
+def _products_of(theirs: Any) -> list[tuple[type, str, Any]]:
+    """Products with sparse matrices, and their products with dense ones."""
+    owner = next(c for c in theirs.csr_array.__mro__ if "__matmul__" in c.__dict__)
+    found = [(owner, name, _product(owner.__dict__[name], name)) for name in ("__matmul__", "__rmatmul__", "dot")]
+    return [*found, (theirs.spmatrix, "__mul__", _product(theirs.spmatrix.__dict__["__mul__"], "__matmul__"))]
+
+
+def _product(real: Function, name: str) -> Function:
+    @functools.wraps(real)
+    def of(self: Any, other: Any) -> Any:
+        if current() is None or not is_standing(other) or np.ndim(other.held) == 0:
+            return real(self, other)
+        dense = densely(self)
+        return other @ dense if name == "__rmatmul__" else dense @ other
+
+    return of
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from autodiff_ref.judge.numpy_code.applying import (
     Step,
     applied,
     computed_where,
+    densely,
     in_memory_order,
     into,
     method_of,
@@ -210,7 +211,7 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         target = out[0] if isinstance(out, tuple) else out  # pyright: ignore[reportUnknownVariableType]
         if method == "at":
             return scatter(ufunc, *inputs)
-        where = keywords.pop("where", True)
+        where, inputs = keywords.pop("where", True), tuple(map(densely, inputs))
         f = jax_ufunc(ufunc, method)
         computed = getattr(ufunc, method)
         if where is not True:

@@ -325,6 +325,34 @@ def test_lists_of_numbers_are_joined_with_arrays(join):
         assert_gradients_agree(lambda w: 2 * w * (1 + 1e-5 * (w == 0.5)), loss, w)
 
 
+FEATURES = np.random.default_rng(8).standard_normal((4, 3))
+
+
+def squared_distances(w):
+    """Of all pairs, as ‖a‖² + ‖b‖² − 2 a·b, which is 0 on the diagonal only up to rounding."""
+    x = FEATURES @ w
+    squares = (x**2).sum(axis=1)
+    return x, np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0)
+
+
+def kernel_of_embedding(w):
+    return np.exp(-squared_distances(w)[1]).sum()
+
+
+def kernel_of_embedding_gradient(w):
+    x, distances = squared_distances(w)
+    k = np.exp(-distances)
+    return FEATURES.T @ (4 * (k @ x - k.sum(axis=1)[:, None] * x))
+
+
+def test_what_is_0_for_one_reading_of_the_constants_is_decided_for_that_one():
+    w = np.random.default_rng(9).standard_normal((3, 2))
+    assert_gradients_agree(kernel_of_embedding_gradient, kernel_of_embedding, w)
+    for wrong in (lambda w: kernel_of_embedding_gradient(w) * (1 + 1e-9), lambda w: -kernel_of_embedding_gradient(w)):
+        with pytest.raises(AssertionError, match="is not ∇kernel_of_embedding"):
+            assert_gradients_agree(wrong, kernel_of_embedding, w)
+
+
 def test_the_function_of_another_library_that_stops_the_trace_is_named():
     def loss(w, x):
         return np.sum(signal.fftconvolve(w, x))
