@@ -56,6 +56,9 @@ def staged_nabla(wrt: str | None) -> Nabla:
 
 def _nabla(wrt: str | None, derivative: Callable[[OfOne], OfOne]) -> Nabla:
     def gradient_of(f: Function, wrt: str | None = wrt) -> Function:
+        if not callable(f):
+            raise TypeError("∇ takes a function, and was handed a value: write nabla(f)(w, x), and not nabla(f(w, x))")
+
         def jacobian(*args: PyTree) -> PyTree:
             value, rebuild = split_arguments(f, wrt, with_functions_held(args))
             takes_nabla = "nabla" in _parameters(f)
@@ -74,6 +77,8 @@ def split_arguments(f: Function, wrt: str | None, args: Arguments) -> tuple[PyTr
     first = args[0]
     if wrt is None:
         return first, lambda v: (v, *args[1:])
+    if not isinstance(wrt, str):
+        raise TypeError(f"wrt must be the name of an argument of `{_name(f)}` ({', '.join(_parameters(f))}), got {wrt!r}")
     names, path = _parameters(f), wrt.split(".")
     k = 0
     if _part(first, path[0]) is None:

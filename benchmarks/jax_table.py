@@ -146,7 +146,8 @@ def _kinks(rows: Sequence[Found]) -> Iterator[str]:
     if not found:
         return
     yield "## At kinks\n"
-    yield "Where the derivatives from the left and from the right differ, no value is wrong. JAX takes these:\n"
+    yield "Where the derivatives from the left and from the right differ, no value is wrong. JAX takes these. `between` is a"
+    yield "number between the two, `outside` any other:\n"
     sides = defaultdict[str, list[str]](list)
     for row in found:
         sides[", ".join(sorted(row["conventions"]))].append(_name(row))

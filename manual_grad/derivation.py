@@ -134,10 +134,9 @@ class Derivation:
         fields, arguments = field_names(self.domain[0]), (parameters or [])[: len(self.domain)]
         root, *path = self.wrt.split(".")
         if root not in fields and root not in (parameters or []):
-            raise ValueError(
-                f"{self.name}: wrt={self.wrt!r} is neither a field of the first argument {fields} "
-                f"nor an argument of `{label_of(self.of)}` {parameters}"
-            )
+            own = f"`{label_of(self.of)}` has no argument {root!r}, but {', '.join(parameters or [])}"
+            inside = f"; nor is it a field of the first argument, which has {', '.join(fields)}" if fields else ""
+            raise ValueError(f"{self.name}: wrt={self.wrt!r}: {own}{inside}")
         part: PyTree = self.domain[0] if root in fields else dict(zip(arguments, self.domain, strict=True)).get(root)
         for name in [root, *path] if root in fields else path:
             inside = _parts_by_name(part)

@@ -40,6 +40,8 @@ def _chosen(words: list[str]) -> list[tuple[Derivation, list[str]]]:
         raise targets.TargetError(f"give a TARGET and a LINE, got {' '.join(words)}")
     is_line = len(words) == 2 or (len(words) == 1 and words[0].isidentifier() and not _is_module(words[0]))
     place = targets.NOTES if len(words) - is_line == 0 else words[0]
+    if len(words) == 2 and place.isidentifier() and Path(words[1].partition(":")[0]).is_file():
+        raise targets.TargetError(f"the file comes first, then the line: explain {words[1]} {place}")
     derivations = list(targets.derivations_of(place).values())
     if not is_line:
         return [(derivation, []) for derivation in derivations]

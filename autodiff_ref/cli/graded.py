@@ -73,7 +73,8 @@ def _shares(of: str, options: dict[str, int], timeout: float) -> int:
         if outcome.kind == "error":
             raise UnusableReferenceError(outcome.entry["error"])
     if len(outcomes) > 1:
-        raise UnusableReferenceError(f"{of} defines {len(outcomes)} derivations: name one of them, as in {of}:NAME")
+        targets = [outcome.target for outcome in outcomes]
+        raise UnusableReferenceError(f"{of} defines {len(targets)} derivations: name one of them, as {' or '.join(targets)}")
     entry = outcomes[0].entry
     if not entry["ok"]:
         at = f", wrong first at {entry['first_wrong_line']}" if entry["first_wrong_line"] else ""

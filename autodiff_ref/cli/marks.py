@@ -101,7 +101,8 @@ def _mark(line: Entry, origin: Entry | None) -> Mark:
     label, verdict, reason = line["label"], line["verdict"], line["reason"]
     suspect = line["diagnosis"]
     found = line["counterexample"]
-    refuted = f"does not follow from {line['against']}" + (f"; {suspect['sentence']}" if suspect else "")
+    unequal = "is not the gradient" if line["against"] == "jax.grad" else f"does not follow from {line['against']}"
+    refuted = unequal + (f"; {suspect['sentence']}" if suspect else "")
     refuted = f"{refuted}; at {found['at']}" if found else reason or refuted  # without an input, its shape is wrong
     if origin is not None:
         by = "; ".join(origin["calls"])

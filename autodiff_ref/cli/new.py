@@ -74,7 +74,7 @@ POISSON = Derivation(
 
 
 def new_command(
-    name: Annotated[str, typer.Argument(help="Of the file, without .py.")],
+    name: Annotated[str, typer.Argument(help="The file's name, without .py.")],
     like: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +107,7 @@ def new_command(
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        _fail(f"{path} exists already, and is left as it is")
+        _fail(f"{path} exists already, and is left as it is: choose another name")
     except OSError as error:
         _fail(f"{path} cannot be written: {error.strerror}")
     print(f"{path} written. Judge it: manual-grad verify {path}")

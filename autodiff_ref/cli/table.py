@@ -49,7 +49,7 @@ def read_table(path: Path, label: str) -> TwoClassTable:
     try:
         data = read(path, label)
     except OSError as error:
-        raise TableError(f"{path} cannot be read: {error}") from error
+        raise TableError(str(error)) from error
     except ValueError as error:
         said, _, _ = str(error).partition(", or say `--")  # options of `train` that `verify` has not
         raise TableError(said) from error

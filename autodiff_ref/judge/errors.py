@@ -59,8 +59,8 @@ def check_call(f: Function, label: str, derivation: Derivation, args: Arguments,
         names = argument_names(derivation.of) or []
         own = ", ".join([*names[: len(args)], *["nabla"] * nabla])
         raise LineError(
-            f"{derivation.name}: {label} takes {signature}, and is called with the derivation's {len(args)} "
-            f"argument{'s' * (len(args) != 1)}{' and nabla' * nabla}: ({own})"
+            f"{derivation.name}: {label} takes {signature}, and is called with ({own}), "
+            f"since `domain` has {len(args)} {'entry' if len(args) == 1 else 'entries'}"
         ) from None
 
 

@@ -16,13 +16,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from autodiff_ref.trees import JsonObject, PyTree
+from autodiff_ref.trees import Json, JsonObject, PyTree
 
 KEPT = 2
 """Checkpoints in the folder, at most: the last one, and the one before."""
 
 SHARE = 0.05
 """What writing them may take of the time that training takes. Where epochs are short, not each is followed by one."""
+
+SUMS = ("data", "initial weights")
+"""Of what a training depends on, what is kept as sums of bytes: they say that something differs, not what."""
 
 Arrays = dict[str, list[np.ndarray]]
 
@@ -89,8 +92,9 @@ class Checkpoints:
             ) from None
         differing = [key for key in sorted(self.identity | identity) if self.identity.get(key) != identity.get(key)]
         if differing:
-            told = "; ".join(f"{key} was {identity.get(key)!r}, is {self.identity.get(key)!r}" for key in differing[:3])
-            raise ValueError(f"checkpoint {self.folder}: it is of another training: {told}")
+            chosen = [key for key in differing if key != "initial weights"] or differing
+            told = "; ".join(_change(key, identity.get(key), self.identity.get(key)) for key in chosen[:3])
+            raise ValueError(f"checkpoint {self.folder}: it is of another training: {told}. Give another folder")
         return Saved(number, arrays, history)
 
     def offer(self, number: int, trees: Mapping[str, PyTree], history: Sequence[JsonObject], last: bool) -> None:
@@ -134,6 +138,10 @@ def require_orbax() -> ModuleType:
         return importlib.import_module("orbax.checkpoint")
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError("checkpoints need orbax-checkpoint: pip install 'manual-grad[train]'") from missing
+
+
+def _change(key: str, was: Json, now: Json) -> str:
+    return f"{key} differ" if key in SUMS else f"{key} was {was!r}, is {now!r}"
 
 
 def _synced(folder: Path) -> None:

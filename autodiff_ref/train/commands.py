@@ -20,7 +20,7 @@ from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.costs import gradient_costs
 from autodiff_ref.train.data import kind_of, read
 from autodiff_ref.train.devices import join
-from autodiff_ref.train.encoding import Encoding
+from autodiff_ref.train.encoding import Column, Encoding
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import GRADIENTS, Form
 from autodiff_ref.train.model import Model, load, model_file
@@ -124,7 +124,7 @@ def train(
             told = f"{label} has {count} different numbers, each taken as a class: --output identity predicts the number"
             print(f"note: {told}", file=sys.stderr)
         if output == "identity" and given.labels is not None:
-            given = given._replace(labels=targets_of(given.labels, len(given.x)))
+            given = given._replace(labels=targets_of(given.labels, len(given.x), label))
         given, test = _test_share(given, test_share, compare, seed, classes=output == "classes")
         if save is not None:
             _require_writable(model_file(save), save)
@@ -321,7 +321,8 @@ def _new_examples(trained: Model, data: Path, form: dict[str, Any]) -> np.ndarra
     if trained.encoding is not None:
         return read(data, encoding=trained.encoding, **form).x
     if kind_of(data).startswith((".csv", ".tsv", ".parquet")):
-        return read(data, columns=trained.columns, **form).x
+        plain = None if trained.columns is None else Encoding(tuple(map(Column, trained.columns)))
+        return read(data, encoding=plain, **form).x
     x = read(data).x
     d = len(trained.scaling.mean)
     if data.suffix.lower() == ".npy" and x.shape[1] == d + 1 and trained.columns is not None:

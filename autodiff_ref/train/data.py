@@ -8,6 +8,7 @@ import gzip
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -109,13 +110,15 @@ def read(
         The examples, their labels, the names of their columns.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.
         ValueError: the file is of another kind, empty or damaged, a column is unknown, a value is no finite number.
     """
     path = Path(path)
     asked = Asked(label, columns, leave_out, separator, decimal, missing, categories, encoding)
     if encoding is not None:
         asked = Asked(label, encoding.names, (), separator, decimal, encoding=encoding)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     if path.stat().st_size == 0:
@@ -161,7 +164,8 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                 if not np.isnan(x).any() and (asked.encoding is None or asked.encoding.is_plain):
                     return Dataset(x, labels, tuple(raw), notes=notes)
                 if asked.missing != "refuse" or asked.encoding is not None:
-                    return _encoded(path, raw, None, labels, asked, notes)
+                    with suppress(ValueError):  # it is raised again below, with the line of the file
+                        return _encoded(path, raw, None, labels, asked, notes)
             raw, lines, labels = _cells(path, header, features, label_at, rows, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
@@ -196,7 +200,8 @@ def _cells(
     for chunk in _chunks(rows):
         for line, row in chunk:
             if len(row) != len(header):
-                raise ValueError(f"{path}, row {line}: {len(row)} values, the header has {len(header)}")
+                values = "1 value" if len(row) == 1 else f"{len(row)} values"
+                raise ValueError(f"{path}, row {line}: {values}, where the header has {len(header)}")
             lines.append(line)
             if label_at is not None:
                 labels.append(row[label_at].strip())
@@ -273,11 +278,14 @@ def columns_of(
     if twice:
         raise ValueError(f"{name}: the header names {', '.join(map(repr, twice))} more than once: names must differ")
     wanted = [*([] if label is None else [label]), *(columns or ()), *leave_out]
-    for column in wanted:
-        if column not in header:
-            other = next((mark for mark in SEPARATORS if mark in header[0] and len(header) == 1), None)
-            hint = "" if other is None else f": is it separated by {other!r}? Say so by `--separator`"
-            raise ValueError(f"{name} has no column {column!r}; its columns are {_shown(header, str)}{hint}")
+    absent = [column for column in wanted if column not in header]
+    if absent:
+        other = next((mark for mark in SEPARATORS if mark in header[0] and len(header) == 1), None)
+        hint = "" if other is None else f": is it separated by {other!r}? Say so by `--separator`"
+        if label in absent and not hint:
+            hint = "; `--label` names the one with the labels"
+        s = "s" * (len(absent) > 1)
+        raise ValueError(f"{name} has no column{s} {_shown(absent)}; its columns are {_shown(header, str)}{hint}")
     if columns is None:
         columns = [column for column in header if column not in (label, arrow.UNNAMED, *leave_out)]
     features = [header.index(column) for column in columns]

@@ -136,7 +136,7 @@ def encoded(
         ValueError: there are missing values, text or infinities that are not to be, all of them named; or a column of text
             has too many values.
     """
-    told = _Told(name, rows)
+    told = _Told(name, rows, _OF_TRAINING)
     columns: list[Column] = []
     parts: list[np.ndarray] = []
     for column, cells in raw.items():
@@ -157,7 +157,7 @@ def encoded(
         names = Encoding(tuple(columns)).features
         empty = [names[k] for k in np.flatnonzero(np.all(gaps, axis=0))]
         if empty:
-            raise ValueError(f"{name}: there is no value at all in {_listed(empty)}: leave it out")
+            raise ValueError(f"{name}: there is no value at all in {_listed(empty)}: say `--leave-out COLUMN`")
         means = np.nanmean(x, axis=0)
         x = np.where(gaps, means, x)
         widths = np.cumsum([0, *(len(column.features) for column in columns)])
@@ -176,7 +176,7 @@ def encoded_again(
     Raises:
         ValueError: a value is missing or of a kind that was not there; all of them named.
     """
-    told = _Told(name, rows)
+    told = _Told(name, rows, _OF_NEW_EXAMPLES)
     parts: list[np.ndarray] = []
     for column in encoding.columns:
         part = _applied(column, raw[column.name], told)
@@ -241,11 +241,21 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-class _Told:
-    """What is wrong with a table, all of it, to be said in one line."""
+_OF_TRAINING = (
+    "values are missing in {}: fill them, or say `--missing drop` or `--missing mean`",
+    "columns that are not numeric: {}: encode them, or say `--leave-out COLUMN` or `--categories one-hot`",
+)
+_OF_NEW_EXAMPLES = (
+    "values are missing in {}: fill them, since no value was missing there in training",
+    "columns that are not numeric: {}: they were in training",
+)
 
-    def __init__(self, name: str, rows: Sequence[int] | None) -> None:
-        self.name, self.rows = name, rows
+
+class _Told:
+    """What is wrong with a table, all of it, to be said in one line. `advice`: on gaps, and on text."""
+
+    def __init__(self, name: str, rows: Sequence[int] | None, advice: tuple[str, str]) -> None:
+        self.name, self.rows, self.advice = name, rows, advice
         self.gaps, self.text, self.many, self.unseen, self.infinite = ([] for _ in range(5))
 
     gaps: list[str]
@@ -283,9 +293,9 @@ class _Told:
     def finish(self) -> None:
         """Raises ValueError where anything was taken down."""
         said = [
-            (self.gaps, "values are missing in {}: fill them, or say `--missing drop` or `--missing mean`"),
-            (self.text, "columns that are not numeric: {}: encode them, leave them out, or say `--categories one-hot`"),
-            (self.many, f"columns of text with more than {MOST_VALUES} values: {{}}: leave them out"),
+            (self.gaps, self.advice[0]),
+            (self.text, self.advice[1]),
+            (self.many, f"columns of text with more than {MOST_VALUES} values: {{}}: say `--leave-out COLUMN`"),
             (self.unseen, "values that training has not seen: {}"),
             (self.infinite, "infinities in {}: drop or fill such rows first"),
         ]

@@ -164,7 +164,7 @@ def fit(
     if on_epoch is not None and not callable(on_epoch):
         raise TypeError(f"on_epoch must be a function of an Epoch, got {on_epoch!r}")
     if truth("resume", resume) and checkpoint is None:
-        raise ValueError("resume: from where? Give the folder as checkpoint")
+        raise ValueError("resume needs the folder of the checkpoints: checkpoint=FOLDER, or --checkpoint FOLDER")
     if checkpoint is not None:
         require_orbax()
     if whole("devices", devices, 1) > 1:

@@ -189,6 +189,8 @@ def load(path: str | Path) -> Model:
         FileNotFoundError: there is none.
         ValueError: the file is damaged, foreign, or of a later version.
     """
+    if Path(path).is_file() and Path(path).suffix != ".npz":
+        raise ValueError(f"{path} is no model: give the folder, or the .npz file, that training has saved")
     path = model_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such model; `manual-grad train … --save {path.parent}` makes one")

@@ -92,8 +92,8 @@ def classes_of(labels: object, n: int) -> tuple[Float[np.ndarray, " n"], np.ndar
     return codes_of(codes, len(classes)), classes
 
 
-def targets_of(y: object, n: int) -> Float[np.ndarray, " n"]:
-    """Numbers to be predicted, in float64.
+def targets_of(y: object, n: int, name: str = "y") -> Float[np.ndarray, " n"]:
+    """Numbers to be predicted, in float64; `name` is what messages call them.
 
     Raises:
         TypeError: y is not made of numbers.
@@ -104,12 +104,25 @@ def targets_of(y: object, n: int) -> Float[np.ndarray, " n"]:
         with suppress(ValueError):
             array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"y must be numbers where the output is identity, got dtype {array.dtype}")
+        got = f"text such as {_first_text(array)!r}" if array.dtype.kind == "U" else f"dtype {array.dtype}"
+        raise TypeError(f"{name} must hold numbers where the output is identity, got {got}")
     if array.shape != (n,):
-        raise ValueError(f"y has shape {array.shape}, it must be ({n},): one number for each row of x")
+        raise ValueError(f"{name} has shape {array.shape}, it must be ({n},): one number for each row of x")
     if not np.isfinite(array).all():
-        raise ValueError(f"y must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}")
+        raise ValueError(
+            f"{name} must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
+        )
     return array.astype(np.float64)
+
+
+def _first_text(array: np.ndarray) -> str:
+    """The first entry that is no number."""
+    for entry in array.flat:
+        try:
+            float(entry)
+        except ValueError:
+            return str(entry)[:40]
+    return ""
 
 
 def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:

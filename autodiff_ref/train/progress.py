@@ -94,7 +94,7 @@ def summary_text(summary: Entry) -> Text:
         name: f"{summary[name]:{'.4f' if name == 'accuracy' else '.4g'}} on the examples trained on",
     }
     if summary["convergence"]:
-        rows["converged"] = summary["convergence"]
+        rows["progress"] = summary["convergence"]
     if costs is not None:
         rows["gradient"] = (
             f"{summary['gradient']}; by hand {costs['hand']:.0f} ns an example, by autodiff {costs['autodiff']:.0f}"

@@ -105,9 +105,10 @@ def convergence(lls: Sequence[float]) -> str | None:
     if len(lls) < 2 or not lls[-1]:
         return None
     risen = (lls[-1] - lls[-1 - last]) / abs(lls[-1])
+    over = "over the last epoch" if last == 1 else f"over the last {last} epochs"
     if risen <= 0.01:
-        return f"ll changed by {abs(risen):.1%} over the last {last} epochs"
-    return f"not converged: ll rose by {risen:.1%} over the last {last} epochs; more of them may help"
+        return f"ll changed by {abs(risen):.1%} {over}"
+    return f"not converged: ll rose by {risen:.1%} {over}; more epochs may help"
 
 
 def linear_regression(

@@ -160,8 +160,14 @@ def refused(*arguments):
         (MINE.replace("lines=[line_1, line_2]", "lines=[line_1, line_1]"), "two lines are named 'line_1'"),
         (MINE.replace("return 3 * z", "return [z, z]"), "line_2 returns"),
         (MINE.replace("return 3 * z", "return 'z'"), "line_2 returns the str 'z': a line returns the whole gradient"),
-        (MINE.replace("line_2(z, nabla)", "line_2(nabla)"), "line_2 takes (nabla), and is called with the derivation's 1"),
-        (MINE.replace("square(z)", "square(z, y)"), "`square` takes (z, y), and is called with the derivation's 1 argument"),
+        (
+            MINE.replace("line_2(z, nabla)", "line_2(nabla)"),
+            "line_2 takes (nabla), and is called with (z, nabla), since `domain` has 1 entry",
+        ),
+        (
+            MINE.replace("square(z)", "square(z, y)"),
+            "`square` takes (z, y), and is called with (z), since `domain` has 1 entry",
+        ),
         (MINE.replace("lines=[line_1, line_2]", "lines=line_1"), "`lines` is a list of functions"),
         (MINE.replace("[line_1, line_2])", "[line_1, line_2], where=lambda: True)"), "`where` takes (), and is called with"),
         (
@@ -179,7 +185,7 @@ def refused(*arguments):
         ),
         (MINE.replace("return 3 * z", "raise ValueError('no')"), "line_2 raised ValueError in mine.py:15: no (at z ())"),
         (MINE.replace("return 3 * z", "return z.missing"), "line_2 raised AttributeError in mine.py:15"),
-        (MINE.replace('wrt="z"', 'wrt="v"'), "wrt='v' is neither a field"),
+        (MINE.replace('wrt="z"', 'wrt="v"'), "wrt='v': `square` has no argument 'v', but z"),
     ],
 )
 def test_a_file_that_cannot_be_judged(mine, source, said):
@@ -401,7 +407,7 @@ def table(path, rows):
         ([["a", "y"], ["red", 0], [2, 1]], "columns that are not numeric: 'a' (row 2 holds 'red')"),
         ([["a", "y"], ["nan", 0], [2, 1]], "values are missing in 'a' (row 2): fill them\n"),
         ([["a", "y"], [1, 0], ["inf", 1]], "infinities in 'a' (row 3)"),
-        ([["a", "y"], [1, 0], [2]], "row 3: 1 values, the header has 2"),
+        ([["a", "y"], [1, 0], [2]], "row 3: 1 value, where the header has 2"),
         ([["a", "y"]], "has a header and no rows"),
         ([], "is empty"),
         ([["y"], [0], [1]], "has no column beside 'y'"),
@@ -412,7 +418,7 @@ def test_a_table_that_cannot_be_used(tmp_path, rows, said):
 
 
 def test_a_missing_table_and_missing_options(tmp_path):
-    assert "cannot be read" in refused("--data", tmp_path / "absent.csv", "--label", "y")
+    assert "absent.csv: there is no such file" in refused("--data", tmp_path / "absent.csv", "--label", "y")
     assert "go together" in refused("--data", tmp_path / "absent.csv")
     assert "No such option" in refused("--bogus")
 

@@ -74,6 +74,11 @@ def test_a_function_without_such_an_argument_gets_an_error_that_names_both():
         nabla("w11")(f)(1.0, 2.0)
     with pytest.raises(TypeError, match=r"∇f was called without arguments: pass those of `f`"):
         nabla("z")(f)()
+    with pytest.raises(TypeError, match=r"write nabla\(f\)\(w, x\), and not nabla\(f\(w, x\)\)"):
+        nabla("z")(f(1.0, 2.0))
+    by_number: Any = 0
+    with pytest.raises(TypeError, match=r"wrt must be the name of an argument of `f` \(z, y\), got 0"):
+        nabla(by_number)(f)(1.0, 2.0)
 
 
 def test_a_staged_derivative_of_a_scalar_has_no_axis_of_length_1():

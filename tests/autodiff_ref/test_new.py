@@ -46,7 +46,7 @@ def test_a_file_that_exists_is_left_alone(run, tmp_path):
     (tmp_path / "mine.py").write_text("precious = 1\n")
     done = run("mine")
     assert done.exit_code == 2
-    assert "exists already" in done.stderr
+    assert "exists already, and is left as it is: choose another name" in done.stderr
     assert (tmp_path / "mine.py").read_text() == "precious = 1\n"
 
 

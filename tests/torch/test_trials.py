@@ -117,6 +117,10 @@ def test_options_without_use_are_said_and_those_that_ask_for_more_are_refused():
         gradcheck(Swish.apply, (x_of(2).detach(),))
     with pytest.raises(ValueError, match="within"):
         gradcheck(Swish.apply, (x_of(2),), within=2)
+    with pytest.raises(TypeError, match=r"got the class Swish: pass Swish\.apply"):
+        gradcheck(Swish, (x_of(2),))
+    with pytest.raises(TypeError, match=r"must return a tensor or several, and returns float 1\.0"):
+        gradcheck(lambda _: 1.0, (x_of(2),))
 
 
 def test_the_page_on_pytorch_begins_with_what_runs(capsys):

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -114,7 +115,7 @@ def test_checkpoints_are_not_written_over_unless_asked(examples, tmp_path):
     fit(*examples, epochs=1, checkpoint=tmp_path)
     with pytest.raises(FileExistsError, match="resume from them"):
         fit(*examples, epochs=1, checkpoint=tmp_path)
-    with pytest.raises(ValueError, match="from where"):
+    with pytest.raises(ValueError, match="needs the folder"):
         fit(*examples, epochs=1, resume=True)
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="must be a folder"):
@@ -187,3 +188,15 @@ def test_the_order_of_an_epoch_depends_on_seed_and_number_alone(mode, first):
         for a, b in zip(from_0.epoch(number), from_first.epoch(number), strict=True):
             np.testing.assert_array_equal(a.table[:, : a.n], b.table[:, : b.n])
             np.testing.assert_array_equal(a.order, b.order)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"widths": (3,)}, "training: widths was [2], is [3]. Give"), ({"x": 0}, "training: data differ. Give")],
+)
+def test_what_differs_is_named_without_its_sums_of_bytes(change, said, examples, tmp_path):
+    x, y = examples
+    fit(x, y, epochs=1, checkpoint=tmp_path)
+    x, change = (x**3, {}) if "x" in change else (x, change)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        fit(x, y, epochs=2, checkpoint=tmp_path, resume=True, **change)

@@ -138,8 +138,13 @@ def test_plot_without_matplotlib_says_what_to_install_before_training(data, monk
 
 
 BAD = {
-    "unknown label": (["--label", "color"], "no column 'color'"),
-    "text among the features": (["--label", "kind"], "columns that are not numeric: 'id' (row 2 holds 'n0')"),
+    "unknown label": (["--label", "color"], "no column 'color'; its columns are id, a, b, c, d, kind"),
+    "no label": ([], "no column 'y'; its columns are id, a, b, c, d, kind; `--label` names the one with the labels"),
+    "a number of text": (
+        ["--label", "kind", "--leave-out", "id", "--output", "identity"],
+        "kind must hold numbers where the output is identity, got text such as 'inside'",
+    ),
+    "text among the features": (["--label", "kind"], "'id' (row 2 holds 'n0'): encode them, or say `--leave-out"),
     "unknown column to leave out": (["--label", "kind", "--leave-out", "ids"], "no column 'ids'"),
     "unknown weights": (["--label", "kind", "--leave-out", "id", "--weights", "w"], "no column 'w'"),
     "hidden": (["--label", "kind", "--leave-out", "id", "--hidden", "two"], "--hidden must be"),
@@ -174,13 +179,30 @@ def test_a_missing_file_and_a_missing_model(tmp_path, data):
     refused = run("predict", tmp_path / "none", data)
     assert refused.exit_code == 2
     assert "no such model" in refused.stderr
+    assert "is no model: give the folder" in run("predict", data, data).stderr
+    assert "is a folder: name a file in it" in run("train", tmp_path).stderr
 
 
 def test_predict_needs_all_columns(data, tmp_path, write_csv):
     train(data, "--save", tmp_path)
     refused = run("predict", tmp_path, write_csv([["a", "b"], [1, 2]], "few.csv"))
     assert refused.exit_code == 2
-    assert "no column 'c'" in refused.stderr
+    assert "no columns 'c', 'd'; its columns are a, b" in refused.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--missing", "mean"]])
+def test_predict_says_the_line_of_a_gap_and_no_option_that_it_has_not(data, tmp_path, write_csv, options):
+    rows = list(csv.reader(io.StringIO(data.read_text())))
+    if options:
+        rows[1][1] = ""
+    assert train(write_csv(rows, "with_gap.csv"), "--save", tmp_path, *options).exit_code == 0
+    rows[4][2] = ""
+    said = run("predict", tmp_path, write_csv(rows[:9], "gaps.csv")).stderr
+    assert "'b' (row 5): fill them, since no value was missing there in training" in said
+    assert "--" not in said
+    rows[4][2] = "red"
+    said = run("predict", tmp_path, write_csv(rows[:9], "text.csv")).stderr
+    assert "'b' (row 5 holds 'red'): they were in training" in said
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_before_training(data, tmp_path, monkeypatch):

@@ -59,6 +59,7 @@ class Trap:
 
 BAD_CSV = {
     "unknown label": ([["a", "b"], [1, 2]], "has no column 'y'; its columns are a, b"),
+    "a row too short": ([["a", "b", "y"], [1, 2, "u"], [1]], "row 3: 1 value, where the header has 3"),
     "no examples": ([["a", "y"]], "has a header and no rows"),
     "nothing but the label": ([["y"], ["u"]], "has no column beside 'y'"),
     "twice the same name": ([["a", "a", "y"], [1, 2, 3]], "'a' more than once"),
@@ -69,8 +70,8 @@ BAD_CSV = {
     "NaN": ([["a", "y"], [1, "u"], ["nan", "v"]], r"values are missing in 'a' \(row 3\)"),
     "inf": ([["a", "y"], ["-inf", "u"]], r"infinities in 'a' \(row 2\)"),
     "too large": ([["a", "y"], ["1e999", "u"]], r"infinities in 'a' \(row 2\)"),
-    "too few values": ([["a", "b", "y"], [1, "u"]], r"row 2: 2 values, the header has 3"),
-    "too many values": ([["a", "y"], [1, "u", 7]], r"row 2: 3 values, the header has 2"),
+    "too few values": ([["a", "b", "y"], [1, "u"]], r"row 2: 2 values, where the header has 3"),
+    "too many values": ([["a", "y"], [1, "u", 7]], r"row 2: 3 values, where the header has 2"),
 }
 
 

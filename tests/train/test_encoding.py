@@ -125,7 +125,7 @@ def test_a_missing_label_is_refused_or_its_row_dropped(write_csv):
 
 def test_a_column_of_many_texts_is_no_category(write_csv):
     path = write_csv([["a", "y"], *([f"text {k}", k % 2] for k in range(MOST_VALUES + 1))])
-    with pytest.raises(ValueError, match=r"more than 100 values: 'a' \(101 values\): leave them out"):
+    with pytest.raises(ValueError, match=r"more than 100 values: 'a' \(101 values\): say `--leave-out COLUMN`"):
         read(path, "y", categories="one-hot")
 
 

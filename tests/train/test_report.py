@@ -59,6 +59,7 @@ def test_training_that_is_still_rising_is_told():
     assert "not converged" in convergence([-1.0 + 0.05 * k for k in range(10)])
     assert "changed by 0.0%" in convergence([-0.5] * 30)
     assert convergence([-1.0]) is None
+    assert convergence([-1.0, -0.5]) == "not converged: ll rose by 100.0% over the last epoch; more epochs may help"
 
 
 def test_the_command_says_what_the_model_is_worth_and_compares_it(examples, write_csv, tmp_path):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import jax
-import numpy as np
 
 from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Value
 from autodiff_ref.judge.diagnosis.occurrences import Repair
@@ -34,9 +33,9 @@ def single(derivation: Derivation, args: Arguments) -> Iterator[tuple[str, Argum
     for name in sorted(derivation.dim_names):
         if derivation.sizes.get(name, (1, 1))[0] > 1:
             continue
-        for which, index in (("last", -1), ("first", 0)):
+        for which, only in (("last", slice(-1, None)), ("first", slice(1))):
             cut = [
-                np.take(leaf, [index], axis=domain.dims.index(name)) if name in domain.dims else leaf
+                leaf[tuple(only if dim == name else slice(None) for dim in domain.dims)] if name in domain.dims else leaf
                 for leaf, domain in zip(leaves, domains, strict=True)
             ]
             yield f"only the {which} one along {name} counts", jax.tree.unflatten(structure, cut)

@@ -141,6 +141,8 @@ def _checked(func: Any, inputs: Any, of: Any, within: Any) -> tuple[list[Any], t
     for name, function in (("func", func), ("of", of)):
         if not callable(function) and not (name == "of" and function is None):
             raise TypeError(f"{name} must be a function, got {function!r}: pass Function.apply")
+        if isinstance(function, type) and issubclass(function, torch.autograd.Function):
+            raise TypeError(f"{name} must be a function, got the class {function.__name__}: pass {function.__name__}.apply")
     if within is not None and not (isinstance(within, int | float) and 0 < within < 1):
         raise ValueError(f"within is a share between 0 and 1, as 1e-9, got {within!r}")
     given = [inputs] if isinstance(inputs, torch.Tensor) else list(cast("Sequence[Any]", inputs))

@@ -1,7 +1,7 @@
 """A function of PyTorch and its backward as programs in JAX: written down once for a precision, then evaluated at will."""
 
 import inspect
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +59,9 @@ def _sets_context_apart(owner: Any) -> bool:
 
 def outputs_of(value: Any) -> list[torch.Tensor]:
     """The tensors that a function returned."""
-    given = [value] if isinstance(value, torch.Tensor) else list(value)
+    given = [value] if isinstance(value, torch.Tensor) else value
+    if not isinstance(given, Iterable):
+        raise TypeError(f"the function must return a tensor or several, and returns {type(value).__name__} {value!r:.40}")
     return [each for each in given if isinstance(each, torch.Tensor)]
 
 

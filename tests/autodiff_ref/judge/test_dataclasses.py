@@ -229,7 +229,7 @@ class Unknown:
         (reals, "w", TypeError, "the domain holds <function reals"),
         ({"w": reals}, "w", TypeError, "the domain holds <function reals"),
         (DOMAIN[0], "params.q", ValueError, "there is no 'q' in it, but .'w', 'b', 'link'"),
-        (DOMAIN[0], "q", ValueError, "neither a field"),
+        (DOMAIN[0], "q", ValueError, "nor is it a field"),
     ],
 )
 def test_what_cannot_be_used_is_said_at_once(first, wrt, error, said):

@@ -265,6 +265,35 @@ def test_infinite_values_of_a_wrong_line_are_passed_over_in_silence() -> None:
     assert not any("could not be looked into" in note for note in report.notes), report.notes
 
 
+def energy(x: Any, a: Any) -> Any:
+    return x @ a @ x
+
+
+def taken_for_symmetric(x: Any, a: Any) -> Any:
+    """2 A x"""
+    return 2 * a @ x
+
+
+def scaled(w: Any, k: Any) -> Any:
+    return jnp.sum(w * k)
+
+
+def of_the_last_entry(w: Any, k: Any) -> Any:
+    return k[-1, -1]
+
+
+def test_a_size_may_stand_twice_in_a_shape() -> None:
+    """As in that of a square matrix: the single entry that is left is that of a 1 by 1 matrix."""
+    of = Derivation("∇ xᵀAx", of=energy, wrt="x", domain=(reals("d"), reals("d", "d")), lines=[taken_for_symmetric])
+    report = verify(of, examples=16, prove=False, floats=False)
+    assert report.first_wrong_line == "taken_for_symmetric"
+    assert not any("could not be looked into" in note for note in report.notes), report.notes
+    of = Derivation("∂/∂w Σ w K", of=scaled, wrt="w", domain=(reals(), reals("n", "n")), lines=[of_the_last_entry])
+    found = verify(of, examples=16, prove=False, floats=False).lines[0].diagnosis
+    assert found is not None
+    assert found.sentence == "only the last one along n counts"
+
+
 def test_a_search_that_fails_is_said_and_costs_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: Any) -> None:
         raise RuntimeError("no such thing")

@@ -166,6 +166,7 @@ def test_the_command_explains_a_line_as_json() -> None:
         (("nowhere.py", "line_1"), "nowhere.py"),
         (("manual_grad.notes:NONE", "line_1"), "RESIDUAL"),
         (("a", "b", "c"), "a b c"),
+        (("line_1", __file__), f"the file comes first, then the line: explain {__file__} line_1"),
     ],
 )
 def test_an_unknown_line_or_target_names_the_known_ones(arguments, said) -> None:
