@@ -9,12 +9,14 @@ import multiprocessing
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from autodiff_ref.judge.rules.calls import shown_place
 from autodiff_ref.judge.rules.findings import Finding, RuleReport
 
 Job = tuple[str, str]
@@ -141,6 +143,9 @@ def quieten() -> None:
 def reason_of(error: BaseException) -> str:
     """What an error says, in one line."""
     first = (str(error).strip().splitlines() or [""])[0][:200]
+    if not first and error.__traceback__ is not None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        first = f"raised at {shown_place(f'{frame.filename}:{frame.lineno}')}"
     return f"{type(error).__name__}: {first}"
 
 

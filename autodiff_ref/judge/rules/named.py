@@ -74,7 +74,10 @@ def judge_named(
         domain, _ = found_domain(function)
         if domain is None:
             return not_reached(function, shown) if isinstance(function, RULED) else NOT_CALLED
-        if not always and not every and not meets_a_rule(function, domain):
+        met = meets_a_rule(function, domain)
+        if met is None and not always and not isinstance(function, RULED):
+            return NOT_CALLED
+        if not always and not every and not met:
             return None
     report = judge_rule(function, **options)
     return dataclasses.replace(report, name=shown)
@@ -91,8 +94,9 @@ def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
     count = max(len(names) - len(statics), 1)
     why = f'{NOT_CALLED}: say what each is drawn from, as by --domain "{", ".join(["reals(n)"] * count)}"'
     if statics:
-        call = ", ".join("…" if k in static_places(function) else "reals(n)" for k in range(len(names)))
-        why = f'{NOT_CALLED} ({", ".join(statics)} is no array): write the call, as "{name}({call})"'
+        call = ", ".join("…" if k in static_places(function) else "reals(n)" for k in range(len(names))) or "…, reals(n)"
+        are = f"{statics[0]} is no array" if len(statics) == 1 else f"{', '.join(statics)} are no arrays"
+        why = f'{NOT_CALLED} ({are}): write the call, as "{name}({call})"'
     return RuleReport(
         name,
         "no domain",
@@ -110,7 +114,7 @@ def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport |
     """
     expression = row.expression
     function = expression.function()
-    if not every and not meets_a_rule(function, expression.domain):
+    if not every and meets_a_rule(function, expression.domain) is False:
         return None
     claims: dict[str, Any] = {"within": Relative(row.within)} if row.within else {}
     claims |= {"intent": row.intent} if row.intent else {}
@@ -119,8 +123,8 @@ def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport |
     return dataclasses.replace(report, name=row.text, domain="domain by the call")
 
 
-def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool:
-    """Whether a function's program calls one with a rule of its own."""
+def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool | None:
+    """Whether a function's program calls one with a rule of its own; None where it cannot be traced."""
     if isinstance(function, RULED):
         return True
     sizes = main_sizes(domain, {})[0]
@@ -139,5 +143,5 @@ def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool:
         try:
             closed = jax.make_jaxpr(called)(*[args[k] for k in drawn])
         except Exception:  # said when it is judged
-            return True
+            return None
     return any(True for _ in named_calls(closed.jaxpr))
