@@ -327,7 +327,7 @@ def _left_open_by_constants(
     """Takes back what moving rounded constants by an ulp explains: 1/√(2π) is a float, and digits may cancel.
 
     Those of JAX's derivative, or of the value: a rational approximation is known no better than its coefficients. So is what
-    is less than JAX's derivative is off in float64: a value that is computed to its last digits has a slope no better known.
+    is less than a rule is off in float64: a value that is computed to its last digits has a slope no better known.
     """
     loose, open_ = subject.loose(leaves, mode), subject.left_open(leaves)
     largest = max((abs(value.mid()) for value in loose if value.is_finite()), default=ZERO)
@@ -340,7 +340,7 @@ def _left_open_by_constants(
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
         if _is_in_reach(loose[k], known, largest) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
-        elif old.gap <= ROUNDED and rounded[k].is_finite() and bool(gap <= rounded[k].rad()):
+        elif subject.ruled and old.gap <= ROUNDED and rounded[k].is_finite() and bool(gap <= rounded[k].rad()):
             made[k] = replace(old, kind="accuracy", note="it differs by less than its own rounding in float64")
 
 
