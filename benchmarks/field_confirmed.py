@@ -10,6 +10,7 @@ there is no reverse mode.
 """
 
 import json
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -663,6 +664,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "jax.numpy.power(nonnegatives(), 0.0)": lambda x: power(x, mp.mpf(0)),
     "jax.numpy.power(reals(), 0.)": lambda x: power(x, mp.mpf(0)),
     "jax.numpy.power": power,
+    "jax.numpy.pow": power,
     "jax.numpy.vander": lambda x: [[v**k for k in reversed(range(len(x)))] for v in x],
     "jax.scipy.special.betaln": log_beta,
     "jax.scipy.special.beta": lambda a, b: mp.exp(log_beta(a, b)),
@@ -686,6 +688,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "jax.scipy.cluster.vq.vq": lambda x, codes: [min(mp.norm(mp.matrix(a) - mp.matrix(c)) for c in codes) for a in x],
     "jaxopt.projection.projection_l2_ball": l2_ball,
     "optax.projections.projection_halfspace": halfspace,
+    "optax.bias_correction": lambda moment, decay, count: moment / (1 - power(decay, count)),
     "jaxopt.projection.projection_simplex": simplex,
     "jaxopt.projection.projection_l1_ball": l1_ball,
     "jaxopt.prox.prox_group_lasso": group_lasso,
@@ -774,6 +777,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
 RULES_IN_MPMATH: dict[str, Callable[..., Any]] = {
     "_bessel_iv_ratio_custom_gradient": lambda v, z: mp.besseli(v, z) / mp.besseli(v - 1, z),
     "_betainc_custom_gradient": beta_cdf,
+    "_stdtr_custom_gradient": lambda df, t: student_cdf(df, mp.mpf(0), mp.mpf(1), t),
     "_von_mises_cdf": lambda x, concentration: von_mises_cdf(mp.mpf(0), concentration, x),
     "_log_bessel_ive_custom_gradient": lambda v, z: mp.log(mp.besseli(v, z)) - z,
 }
@@ -846,18 +850,23 @@ def true_slope(f: Callable[..., Any], args: Sequence[Any], argument: int, place:
 
 def by_jax(name: str, args: Sequence[Any], argument: int, note: str) -> np.ndarray:
     """JAX's Jacobian by one argument, flattened to (outputs, entries)."""
-    function = expression_of(name).function()
+    function = expression_of(name).function() if "(" in name else pkgutil.resolve_name(name)
     forward, share = note.startswith("forward"), -2.0 if "cotangent" in note else 1.0
     with jax.enable_x64(True):
         given = [np.asarray(x, dtype=np.float64) for x in args]
 
-        def of(x: Any) -> Any:
-            every = [x if k == argument else value for k, value in enumerate(given)]
+        def out_of(*every: Any) -> Any:
             return jax.numpy.concatenate([jax.numpy.ravel(out) for out in jax.tree.leaves(function(*every))])
 
+        def of(x: Any) -> Any:
+            return out_of(*[x if k == argument else value for k, value in enumerate(given)])
+
         try:
-            wanted = jax.jacfwd(of) if forward else jax.jacrev(lambda x: share * of(x))
-            made = jax.jit(wanted)(given[argument]) / (1.0 if forward else share)
+            if forward:  # by all arguments at once, as it was asked: a tangent of 0 times ∞ is no number
+                by_all = jax.jacfwd(out_of, tuple(range(len(given))))
+                made = jax.jit(by_all)(*given)[argument]
+            else:
+                made = jax.jit(jax.jacrev(lambda x: share * of(x)))(given[argument]) / share
         except Exception:
             made = jax.jacfwd(of)(given[argument])
         return np.asarray(made).reshape(np.shape(made)[0], -1)

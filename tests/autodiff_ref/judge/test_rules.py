@@ -337,9 +337,9 @@ def factored(a):
     kept = min(a.shape)
     q, _ = (np.array(part.tolist()) for part in mpmath.qr(mpmath.matrix(a[:, :kept].tolist())))
     r = np.triu(q.T @ a)
-    wanted = np.sign(np.diagonal(np.linalg.qr(a.astype(float), mode="r")))
-    if not wanted.all():
+    if min(map(abs, np.diagonal(r))) <= mpmath.sqrt(mpmath.eps):
         raise ZeroDivisionError("of a matrix that is not of full rank the factors are not unique")
+    wanted = np.sign(np.diagonal(np.linalg.qr(a.astype(float), mode="r")))
     signs = wanted * np.sign(np.diagonal(r).astype(float))
     return q[:, :kept] * signs, r[:kept] * signs[:, None]
 
