@@ -7,14 +7,25 @@ from typing import Any
 import numpy as np
 import scipy.special as sc
 
+from autodiff_ref import assert_gradients_agree
+from autodiff_ref.judge.assertion.agreement import pair_of
+from autodiff_ref.judge.assertion.sides import Call
+
 
 @dataclass(frozen=True)
 class Pair:
-    """A loss of w and data, its gradient by w, and arguments."""
+    """A loss of w and data, its gradient by w, arguments, and gradients that are wrong."""
 
     loss: Callable[..., Any]
     gradient: Callable[..., Any]
     args: tuple[Any, ...]
+    wrong: tuple[Callable[..., Any], ...] = ()
+
+    def assert_followed_and_right(self) -> None:
+        """Both are traced, not judged by their values, and agree."""
+        traced = pair_of(self.gradient, self.loss, None, Call.of(self.args))
+        assert traced.candidate is not None
+        assert_gradients_agree(self.gradient, self.loss, *self.args)
 
 
 _rng = np.random.default_rng(3)

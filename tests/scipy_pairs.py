@@ -1,7 +1,6 @@
 """Losses and gradients that use SciPy, as people write them, and what they get wrong. All of our own writing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -13,17 +12,9 @@ from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.special import logsumexp, softmax
 from scipy.stats import multivariate_normal, norm
 
+from tests.numpy_pairs import Pair
+
 Function = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A loss, its gradient by the first argument, arguments, and gradients that are wrong."""
-
-    loss: Function
-    gradient: Function
-    args: tuple[Any, ...]
-    wrong: tuple[Function, ...] = field(default=())
 
 
 _rng = np.random.default_rng(5)

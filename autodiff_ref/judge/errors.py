@@ -21,6 +21,11 @@ class LineError(ValueError):
         """the label of the line, where it returns something of another shape than the gradient"""
 
 
+def first_line(error: BaseException, most: int = 160) -> str:
+    """The first line of what an error says, cut short."""
+    return (str(error).strip().splitlines() or [""])[0][:most]
+
+
 _TRACED = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
 _NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argument's own x.__array_namespace__()."
 _LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")

@@ -18,11 +18,19 @@ from autodiff_ref.judge.evaluation import Evaluation, Evaluator
 MARGIN = 4
 """So many times their reach constants are taken to explain: 0.67 · 0.67, worked out in floats, is 2 ulps from 0.4489."""
 
+_TELLING = 2.0**-20
+"""the share of a size that readings may leave open: where they leave more, they say nothing"""
+
 MOST = 8
 """so many constants are moved one by one; of more, the balls c ± ulp(c) say what they reach, wider"""
 
 _NARROW = 2.0**-10
 """beside a difference, what may be left open of it"""
+
+
+def is_in_reach(gap: arb, left_open: arb, size: arb) -> bool:
+    """Whether what rounded constants leave open explains a gap: it does if that is little of a size, and not otherwise."""
+    return bool(left_open < size * arb(_TELLING)) and bool(gap <= MARGIN * left_open)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def many_numbers(labels: object) -> int:
         (30, 0)
     """
     try:
-        count = len(np.unique(np.asarray(labels).astype(np.float64)))
+        count = len(np.unique(np.unique(np.asarray(labels)).astype(np.float64)))  # text is read once for each value
     except (TypeError, ValueError):
         return 0
     return count if count > MANY else 0

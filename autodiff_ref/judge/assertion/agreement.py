@@ -137,7 +137,7 @@ class Pair:
         if work > BALLS_FIRST:
             ours, wanted = of_extended(candidate, own_arrays), of_extended(self.reference, of_arrays)
             if ours is not None and wanted is not None:
-                return (ours.high - wanted.high) + (ours.low - wanted.low)
+                return ours.minus(wanted)
             if work > MOST:
                 return None
         at_ours, at_wanted = settled(candidate.at(own_arrays)), settled(Gradient(self.reference, of_arrays).value())
@@ -251,7 +251,7 @@ class Pair:
         if wanted is None or ours is None:
             return Finding("undecided", WHY["large"])
         with np.errstate(all="ignore"):
-            gaps = np.abs((ours.high - wanted.high) + (ours.low - wanted.low))
+            gaps = np.abs(ours.minus(wanted))
             slack = 4 * (ours.radius + wanted.radius)  # a share of what float64 is off: what these floats may be
             wrong = ~(gaps <= slack) & wanted.matters(gaps, EPS)
             told = (gaps <= TELLING * wanted.size) & (slack <= TELLING * wanted.size)

@@ -51,6 +51,10 @@ class Exact:
         """|exact|, as a float."""
         return np.abs(self.high)
 
+    def minus(self, other: "Exact") -> Array:
+        """The difference of two, as floats."""
+        return ((self.high - other.high) + (self.low - other.low)).astype(np.float64)
+
     def matters(self, gaps: Array, eps: float) -> Array:
         """The components that are not vanishingly small beside the largest, nor off by no more than that."""
         with np.errstate(all="ignore"):

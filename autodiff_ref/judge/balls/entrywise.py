@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects, of_one_entry
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects, on_one_entry
 
 
 def rule_of(f: Callable[..., arb]) -> Rule:
@@ -14,7 +14,7 @@ def rule_of(f: Callable[..., arb]) -> Rule:
 
     def rule(equation: Equation) -> Step:
         if equation.is_of_one_entry:
-            return lambda _, *operands: of_one_entry(f(*[operand.item() for operand in operands]))
+            return on_one_entry(f)
         n = len(equation.operands)
         applied = ufunc.setdefault(n, np.frompyfunc(f, n, 1))
 

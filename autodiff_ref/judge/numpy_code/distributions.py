@@ -320,15 +320,21 @@ def log_normal_of_several(x: Any, mean: Any = None, cov: Any = 1, allow_singular
     """`multivariate_normal.logpdf`, by Cholesky's factor of the covariance."""
     if allow_singular:
         raise NotImplementedError("allow_singular=True")
-    x, cov = _real(x), _real(cov)
-    mean = jnp.zeros(jnp.shape(cov)[:1] or 1) if mean is None else jnp.atleast_1d(_real(mean))
-    d = mean.shape[0]
-    cov = cov * jnp.eye(d) if cov.ndim == 0 else jnp.diag(cov) if cov.ndim == 1 else cov
-    points = _points(x, d) - mean
-    factor = jnp.linalg.cholesky(cov)
+    square, log_root, d = _whitened(x, mean, cov)
+    return jnp.squeeze(-square / 2 - log_root - d * HALF_LOG_2_PI)
+
+
+def _whitened(x: Any, centre: Any, shape: Any) -> tuple[Any, Any, int]:
+    """(x − c)ᵀ S⁻¹ (x − c) of each point, ½ log |S|, and the number of coordinates; S may be one variance, or several."""
+    x, shape = _real(x), _real(shape)
+    centre = jnp.zeros(jnp.shape(shape)[:1] or 1) if centre is None else jnp.atleast_1d(_real(centre))
+    d = centre.shape[0]
+    shape = shape * jnp.eye(d) if shape.ndim == 0 else jnp.diag(shape) if shape.ndim == 1 else shape
+    points = _points(x, d) - centre
+    factor = jnp.linalg.cholesky(shape)
     white = jax.scipy.linalg.solve_triangular(factor, points.reshape(-1, d).T, lower=True)
     square = jnp.sum(white**2, axis=0).reshape(points.shape[:-1])
-    return jnp.squeeze(-square / 2 - jnp.sum(jnp.log(jnp.diagonal(factor))) - d * HALF_LOG_2_PI)
+    return square, jnp.sum(jnp.log(jnp.diagonal(factor))), d
 
 
 def _points(x: Any, d: int) -> Any:
@@ -340,16 +346,10 @@ def _points(x: Any, d: int) -> Any:
 
 def log_t_of_several(x: Any, loc: Any = None, shape: Any = 1, df: Any = 1) -> Any:
     """`multivariate_t.logpdf`"""
-    x, shape, df = _real(x), _real(shape), _real(df)
-    loc = jnp.zeros(jnp.shape(shape)[:1] or 1) if loc is None else jnp.atleast_1d(_real(loc))
-    d = loc.shape[0]
-    shape = shape * jnp.eye(d) if shape.ndim == 0 else jnp.diag(shape) if shape.ndim == 1 else shape
-    points = _points(x, d) - loc
-    factor = jnp.linalg.cholesky(shape)
-    white = jax.scipy.linalg.solve_triangular(factor, points.reshape(-1, d).T, lower=True)
-    square = jnp.sum(white**2, axis=0).reshape(points.shape[:-1])
+    df = _real(df)
+    square, log_root, d = _whitened(x, loc, shape)
     lead = special.gammaln((df + d) / 2) - special.gammaln(df / 2) - d / 2 * jnp.log(df * np.pi)
-    return jnp.squeeze(lead - jnp.sum(jnp.log(jnp.diagonal(factor))) - (df + d) / 2 * jnp.log1p(square / df))
+    return jnp.squeeze(lead - log_root - (df + d) / 2 * jnp.log1p(square / df))
 
 
 def log_dirichlet(x: Any, alpha: Any) -> Any:

@@ -219,12 +219,16 @@ def _drawn(real: Callable[..., Any]) -> Callable[..., Any]:
     return of
 
 
-class _Generator(np.random.Generator):
-    """What `np.random.default_rng` makes, whose draws are constants of a trace."""
+class _Drawing:
+    """What draws random numbers, which are constants of a trace."""
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
         return _drawn(found) if callable(found) and not name.startswith("_") else found
+
+
+class _Generator(_Drawing, np.random.Generator):
+    """What `np.random.default_rng` makes."""
 
 
 _DEFAULT_RNG, _RANDOM_STATE = np.random.default_rng, np.random.RandomState
@@ -239,12 +243,8 @@ class _AnyRandomState(type):
             return super().__call__(*args, **keywords)
 
 
-class _RandomState(_RANDOM_STATE, metaclass=_AnyRandomState):
-    """`np.random.RandomState`, whose draws are constants of a trace."""
-
-    def __getattribute__(self, name: str) -> Any:
-        found = super().__getattribute__(name)
-        return _drawn(found) if callable(found) and not name.startswith("_") else found
+class _RandomState(_Drawing, _RANDOM_STATE, metaclass=_AnyRandomState):
+    """`np.random.RandomState`"""
 
 
 def _default_rng(seed: Any = None) -> Any:

@@ -31,15 +31,16 @@ def _putmask(a: Any, mask: Any, values: Any) -> None:
 
 
 def _place(a: Any, mask: Any, values: Any) -> None:
-    where = np.flatnonzero(mask)
-    taken = np.ravel(values)[np.arange(len(where)) % np.size(real_of(values))]
-    a[np.unravel_index(where, np.shape(a.held))] = taken
+    _write_in_turn(a, np.flatnonzero(mask), values)
 
 
 def _put(a: Any, places: Any, values: Any, mode: str = "raise") -> None:
-    size = np.size(a.held)
-    where = fixed(np.ravel(places))
-    where = where % size if mode != "clip" else np.clip(where, 0, size - 1)
+    size, where = np.size(a.held), fixed(np.ravel(places))
+    _write_in_turn(a, where % size if mode != "clip" else np.clip(where, 0, size - 1), values)
+
+
+def _write_in_turn(a: Any, where: Any, values: Any) -> None:
+    """Writes values to places of the array laid flat; where there are too few values, from the first on again."""
     taken = np.ravel(values)[np.arange(len(where)) % np.size(real_of(values))]
     a[np.unravel_index(where, np.shape(a.held))] = taken
 

@@ -141,14 +141,22 @@ def _methods_of(theirs: Any) -> list[tuple[type, str, Any]]:
     return [*found, *[(frozen, name, _of_frozen(frozen.__dict__[name], name)) for name in ("logpdf", "pdf")]]
 
 
-def _method(real: Function, method: str) -> Function:
+def _of_standing(real: Function, ours: Function) -> Function:
+    """A method that is `ours` of stand-ins while a trace runs, and else as it was."""
+
     @functools.wraps(real)
     def of(self: Any, *args: Any, **keywords: Any) -> Any:
-        run = current()
-        if run is None or not held_in((args, keywords)):
+        if current() is None or not held_in((args, keywords)):
             return real(self, *args, **keywords)
+        return ours(self, *args, **keywords)
+
+    return of
+
+
+def _method(real: Function, method: str) -> Function:
+    def of(self: Any, *args: Any, **keywords: Any) -> Any:
         ours = method_in_jax(self, method)
-        if ours is None and "scipy" in run.followed:
+        if ours is None and "scipy" in running_now().followed:
             return real(self, *args, **keywords)
         if ours is not None:
             ours = _with_infinities(ours, method, args)
@@ -157,7 +165,7 @@ def _method(real: Function, method: str) -> Function:
             raise NotFollowedError(f"`scipy.stats.{self.name}.{method}` is not known here", way_on)
         return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{self.name}.{method}")
 
-    return of
+    return _of_standing(real, of)
 
 
 def _with_infinities(f: Function, method: str, args: tuple[Any, ...]) -> Function:
@@ -170,13 +178,10 @@ def _with_infinities(f: Function, method: str, args: tuple[Any, ...]) -> Functio
 
 
 def _of_several(real: Function, ours: Function) -> Function:
-    @functools.wraps(real)
     def of(self: Any, *args: Any, **keywords: Any) -> Any:
-        if current() is None or not held_in((args, keywords)):
-            return real(self, *args, **keywords)
         return applied(functools.partial(real, self), ours, args, keywords, f"scipy.stats.{type(self).__name__}")
 
-    return of
+    return _of_standing(real, of)
 
 
 class _Frozen:
@@ -191,25 +196,16 @@ class _Frozen:
 
 
 def _freezing(real: Function) -> Function:
-    @functools.wraps(real)
-    def of(self: Any, *args: Any, **keywords: Any) -> Any:
-        if current() is None or not held_in((args, keywords)):
-            return real(self, *args, **keywords)
-        return _Frozen(self, args, keywords)
-
-    return of
+    return _of_standing(real, lambda self, *args, **keywords: _Frozen(self, args, keywords))
 
 
 def _of_frozen(real: Function, name: str) -> Function:
     """A method of a normal distribution of several variables whose parameters are known."""
 
-    @functools.wraps(real)
     def of(self: Any, x: Any) -> Any:
-        if current() is None or not held_in(x):
-            return real(self, x)
         if self.allow_singular:
             raise NotFollowedError("`multivariate_normal` with allow_singular=True is not known here", WAY_ON)
         method = cast("Function", getattr(self._dist, name))
         return method(x, self.mean, self.cov)
 
-    return of
+    return _of_standing(real, of)

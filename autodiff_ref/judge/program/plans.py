@@ -37,11 +37,15 @@ def as_objects(value: object) -> Array:
     return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
 
 
-def of_one_entry(value: object) -> Array:
-    """An array of no axes that holds an object."""
-    array = np.empty((), dtype=object)
-    array[()] = value
-    return array
+def on_one_entry(f: Callable[..., Any]) -> Step:
+    """A step that takes and returns arrays of no axes, which is f of what they hold: a third of the time of a ufunc."""
+
+    def step(_: object, *operands: Array) -> Array:
+        made = np.empty((), dtype=object)
+        made[()] = f(*[operand.item() for operand in operands])
+        return made
+
+    return step
 
 
 CALLS = {
@@ -140,7 +144,7 @@ class Equation:
 
     @property
     def is_of_one_entry(self) -> bool:
-        """Whether no operand has an axis: without NumPy's ufuncs a step then takes a third of the time."""
+        """Whether no operand has an axis."""
         return not any(operand.shape for operand in self.operands)
 
 

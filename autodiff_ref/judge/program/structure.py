@@ -11,7 +11,7 @@ import numpy as np
 
 from autodiff_ref.judge.program.discrete import DISCRETE
 from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, select
-from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step, as_objects, of_one_entry
+from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step, as_objects, on_one_entry
 from autodiff_ref.judge.program.scattering import scatter
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
@@ -132,7 +132,7 @@ def elementwise(f: Callable[..., Any]) -> Rule:
 
     def rule(equation: Equation) -> Step:
         if equation.is_of_one_entry:
-            return lambda _, *operands: of_one_entry(f(*[operand.item() for operand in operands]))
+            return on_one_entry(f)
         return lambda _, *operands: as_objects(f(*operands))
 
     return rule

@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import TINY, ULP, digits, evaluator, share_of
+from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions.enclosing import ZERO
 from autodiff_ref.judge.program.plans import OutOfTimeError
-from autodiff_ref.judge.readings import MARGIN
+from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
 from autodiff_ref.judge.rules.subject import MODERATE, REVERSE, Subject, is_moderate
-from autodiff_ref.judge.rules.values import ROUNDED, other_values
+from autodiff_ref.judge.rules.values import is_rounding, other_values
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
 
@@ -188,7 +188,7 @@ def as_its_rules(
     worst = max((entry.gap for entry in within if entry.kind == "within"), default=0.0)
     if not worst or any(entry.kind not in ("right", "within") for entry in within):
         return list(made)
-    rounded = evaluator(next(iter(subject.derivatives.values())), (*leaves,))(53, "exact", "exact").values
+    rounded = subject.rounded(leaves)
     return [
         replace(entry, kind="within", note=BY_ITS_RULES)
         if is_faint(entry) and bool(abs(arb(entry.jax) - arb(entry.true)) <= rounded[k].rad() * arb(4 * worst / ULP))
@@ -307,7 +307,7 @@ def _is_in_reach(loose: arb, known: arb, largest: arb = ZERO) -> bool:
     Where so much is left open that it says nothing, beside the `largest` entry too, no more than an ulp counts.
     """
     gap, size = abs(loose.mid() - known), abs(loose.mid()).max(largest)
-    return loose.overlaps(known) or bool((loose.rad() * arb(2) ** 20 < size) & (gap <= MARGIN * loose.rad()))
+    return loose.overlaps(known) or is_in_reach(gap, loose.rad(), size)
 
 
 def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> None:
@@ -331,7 +331,7 @@ def _left_open_by_constants(
     """
     loose, open_ = subject.loose(leaves, mode), subject.left_open(leaves)
     largest = max((abs(value.mid()) for value in loose if value.is_finite()), default=ZERO)
-    rounded = evaluator(subject.derivatives[mode], (*leaves,))(53, "exact", "exact").values
+    rounded = subject.rounded(leaves, mode) if subject.ruled else ()
     for k, old in enumerate(made):
         known = truth.entries[k].value if truth.entries else None
         if old.kind != "WRONG" or known is None:
@@ -340,7 +340,7 @@ def _left_open_by_constants(
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
         if _is_in_reach(loose[k], known, largest) or bool(gap * arb(size) <= CLEAR * open_[row]):
             made[k] = replace(old, kind="accuracy", note="its rounded constants leave it open")
-        elif subject.ruled and old.gap <= ROUNDED and rounded[k].is_finite() and bool(gap <= rounded[k].rad()):
+        elif rounded and is_rounding(gap, old.gap, rounded[k].rad()):
             made[k] = replace(old, kind="accuracy", note="it differs by less than its own rounding in float64")
 
 

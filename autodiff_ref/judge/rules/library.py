@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.rules.calls import shown_place
 from autodiff_ref.judge.rules.findings import Finding, RuleReport
 
@@ -142,7 +143,7 @@ def quieten() -> None:
 
 def reason_of(error: BaseException) -> str:
     """What an error says, in one line."""
-    first = (str(error).strip().splitlines() or [""])[0][:200]
+    first = first_line(error, 200)
     if not first and error.__traceback__ is not None:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         first = f"raised at {shown_place(f'{frame.filename}:{frame.lineno}')}"

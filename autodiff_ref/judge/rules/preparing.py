@@ -11,6 +11,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.counterexample import leaf_names
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.findings import Kind, Rule
@@ -217,8 +218,6 @@ def _lack(error: BaseException) -> Kind:
 
 
 def _reason(error: BaseException) -> str:
-    return (
-        str(error)[:200]
-        if isinstance(error, RaisesError | NotImplementedError) and str(error)
-        else f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
-    )
+    if isinstance(error, RaisesError | NotImplementedError) and str(error):
+        return str(error)[:200]
+    return f"{type(error).__name__}: {first_line(error, 200)}"

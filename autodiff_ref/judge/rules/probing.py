@@ -84,12 +84,14 @@ def probed(f: Callable[..., Any]) -> Args | None:
         left = count - len(values)
         of_rest = with_values(f, values, count) if values else f
         for domain in itertools.islice(_candidates(left, along and not values), MOST_TRIES) if left else ():
-            if _takes(of_rest, domain):
+            if not _takes(of_rest, domain):
+                continue
+            has_derivative = _has_derivative(of_rest, domain)
+            if has_derivative or first is None:
                 found = _widened(of_rest, domain)
-                whole = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
-                if _has_derivative(of_rest, domain):
-                    return whole
-                first = first or whole
+                first = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
+            if has_derivative:
+                return first
     return first
 
 

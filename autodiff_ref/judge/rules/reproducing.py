@@ -49,23 +49,18 @@ def reproducer(
     values = ", ".join(_literal(x) for x in args)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f")
     derivative = "jax.hessian" if order > 1 else "jax.jacfwd" if mode == FORWARD else "jax.jacrev"
-    if of_value:
-        return "\n".join(
-            [
-                "import jax, jax.numpy as jnp",
-                'jax.config.update("jax_enable_x64", True)',
-                *opens,
-                f"args = ({values},)",
-                f'print("the value", {name}(*args))',
-                f'print("the value while it is differentiated", jax.vjp({name}, *args)[0])',
-            ]
-        )
     rows = [
         "import jax, jax.numpy as jnp",
         'jax.config.update("jax_enable_x64", True)',
         *opens,
         f"args = ({values},)",
     ]
+    if of_value:
+        rows += [
+            f'print("the value", {name}(*args))',
+            f'print("the value while it is differentiated", jax.vjp({name}, *args)[0])',
+        ]
+        return "\n".join(rows)
     if mode == SCALED and order == 1:
         rows += [
             f"slopes = jax.jacrev(lambda *xs: jax.tree.map(lambda y: {_SCALED_BY} * y, {name}(*xs)), argnums={by})(*args)",

@@ -14,6 +14,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.comparing import ULP, evaluator
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.evaluation import as_balls, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
@@ -179,6 +180,10 @@ class Subject:
         """The same with constants that are not surely meant as written as balls: 2/√π is a float, and so are tables."""
         return evaluator(self.derivatives[mode], (*leaves,))(128, "tables", "exact").values
 
+    def rounded(self, leaves: Sequence[np.ndarray], mode: str = "", bits: int = 53) -> tuple[arb, ...]:
+        """JAX's derivative, by a mode or the first one, with so many bits, as float64 has, and any exponent."""
+        return evaluator(self.derivatives[mode or next(iter(self.derivatives))], (*leaves,))(bits, "exact", "exact").values
+
     def left_open(self, leaves: Sequence[np.ndarray]) -> list[arb]:
         """How far each of its values moves where its rounded constants move by an ulp."""
         if not isinstance(self.value, Plan) or not self.value.constants:
@@ -190,7 +195,7 @@ class Subject:
 
     def is_right_without_range(self, leaves: Sequence[np.ndarray], k: int, true: arb, share: float) -> bool:
         """Whether JAX's derivative is right to a share, with as many bits as it is computed with, and any exponent."""
-        found = evaluator(next(iter(self.derivatives.values())), (*leaves,))(self.bits, "exact", "exact").values[k]
+        found = self.rounded(leaves, bits=self.bits)[k]
         return found.is_finite() and bool(abs(found - true) <= abs(true) * share)
 
     def is_computed(self, leaves: Sequence[np.ndarray], row: int, share: float) -> bool:
@@ -322,7 +327,7 @@ def subject(
             except Exception as error:  # custom_vjp has no forward mode; a rule may be one that raises
                 raised.append(error)
                 if mode != FORWARD or not isinstance(error, TypeError):
-                    notes.append(f"{mode}: {type(error).__name__}: {_first_line(error)}")
+                    notes.append(f"{mode}: {type(error).__name__}: {first_line(error)}")
                 continue
             try:
                 derivatives[mode] = plan(made, BALLS)
@@ -332,7 +337,7 @@ def subject(
     if not derivatives and lacking:
         raise lacking[0]
     if not derivatives:
-        raise RaisesError(f"{type(raised[0]).__name__}: {_first_line(raised[0])}")
+        raise RaisesError(f"{type(raised[0]).__name__}: {first_line(raised[0])}")
     stopped = None
     if truth is not None:
         value = truth
@@ -456,7 +461,3 @@ def is_identity(jaxpr: Any) -> bool:
         within = dict(zip(body.invars, eqn.invars, strict=False))
         known.update({out: known.get(within.get(var)) for out, var in zip(eqn.outvars, body.outvars, strict=False)})
     return bool(jaxpr.outvars) and all(not hasattr(var, "val") and known.get(var) is not None for var in jaxpr.outvars)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:160]

@@ -14,11 +14,11 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, digits, evaluator, share_of
 from autodiff_ref.judge.program.plans import OutOfTimeError, Plan
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.readings import MARGIN
+from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND, iterates
 from autodiff_ref.judge.rules.findings import Entry
 
-ROUNDED = 2.0**10 * ULP
+_ROUNDED = 2.0**10 * ULP
 """so little may be put down to rounding"""
 
 
@@ -95,15 +95,18 @@ def other_values(
     for k in apart:
         value, other = pairs[k]
         gap = abs(value - other)
-        left_open = loose[k].rad() + loose[k + half].rad()
-        if bool(left_open * arb(2) ** 20 < largest) and bool(gap <= MARGIN * left_open):
-            continue
         share = share_of(other, value)
-        off = rounded[k].rad() + rounded[k + half].rad()
-        if share <= ROUNDED and off.is_finite() and bool(gap <= off):
+        if is_in_reach(gap, loose[k].rad() + loose[k + half].rad(), largest):
+            continue
+        if is_rounding(gap, share, rounded[k].rad() + rounded[k + half].rad()):
             continue
         entries.append(Entry("value", rule, names[k], at, digits(other), digits(value), share))
     return entries
+
+
+def is_rounding(gap: arb, share: float, off: arb) -> bool:
+    """Whether a gap, of so small a share, is no more than rounding may take; an infinite bound explains nothing."""
+    return share <= _ROUNDED and off.is_finite() and bool(gap <= off)
 
 
 def _are_apart(value: arb, other: arb, largest: arb, allowed: float) -> bool:

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jax.extend import core
 
 from autodiff_ref.judge.assertion.symmetric import is_read_as_symmetric
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.numpy_code import Assumption
 from autodiff_ref.judge.program import pairs
 from autodiff_ref.judge.torch_code.tracing import tracing
@@ -293,8 +294,8 @@ def _raising_here_alone() -> Generator[None]:
     except NotFollowedError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0][:160]
-        raise NotFollowedError("it raises an error only where it is followed", f"{type(error).__name__}: {line}") from error
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise NotFollowedError("it raises an error only where it is followed", said) from error
 
 
 def together(array: Any, model: torch.Tensor) -> Any:

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.numpy_code.run import MOST_ASSUMED, Assumption, user_place
 from autodiff_ref.judge.torch_code.memory import as_block, block_order, read, written
 from autodiff_ref.judge.torch_code.values import NotFollowedError, apart, as_dtype, dtype_of, in_reals, to_numpy
@@ -163,7 +164,7 @@ class Trace(TorchDispatchMode):
             raise
         except Exception as error:
             if _is_of_rules(error):
-                raise NotFollowedError(name, f"{type(error).__name__}: {_first_line(error)}") from error
+                raise NotFollowedError(name, f"{type(error).__name__}: {first_line(error)}") from error
             raise
 
     def _operation(
@@ -345,10 +346,6 @@ def _is_of_rules(error: BaseException) -> bool:
         last = module if module.startswith("autodiff_ref.judge.torch_code.rules") else last
         at = at.tb_next
     return bool(last)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:160]
 
 
 class Escapes(TorchFunctionMode):

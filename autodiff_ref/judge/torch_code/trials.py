@@ -16,6 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
 from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of, seeded
 from autodiff_ref.judge.torch_code.tracing import id_of_storage
@@ -83,7 +84,7 @@ def _tried(name: str, base: Base, run: Callable[[], list[np.ndarray]], wanted: l
     try:
         found = run()
     except Exception as error:
-        return Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+        return Trial(name, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
     if _same(found, wanted):
         return Trial(name, "right")
     return _of(name, lambda: base.judged_again(subject))
@@ -93,7 +94,7 @@ def _of(name: str, judge: Callable[[], Judged]) -> Trial:
     try:
         judged = judge()
     except Exception as error:
-        return Trial(name, "undecided", f"  {type(error).__name__}: {_first_line(error)}")
+        return Trial(name, "undecided", f"  {type(error).__name__}: {first_line(error, 200)}")
     return Trial(name, judged.verdict, judged.text)
 
 
@@ -131,7 +132,7 @@ def _single_outputs(base: Base) -> Iterator[Trial]:
             found = run()
             wanted = as_arrays(subject.run(base.by, base.data, zeros).grads, base.by)
         except Exception as error:
-            yield Trial(f"only output {k} used", "raises", f"  {type(error).__name__}: {_first_line(error)}")
+            yield Trial(f"only output {k} used", "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
             continue
         same = _same(found, wanted)
         text = "" if same else "  it returns something else than where the other outputs have cotangents of 0"
@@ -200,7 +201,7 @@ def _near(name: str, base: Base, run: Callable[[], list[np.ndarray]], wanted: li
     try:
         found = run()
     except Exception as error:
-        return Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+        return Trial(name, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
     del base
     for a, b in zip(found, wanted, strict=True):
         slack = 2.0**10 * float(np.finfo(b.dtype).eps if b.dtype.kind == "f" else 2.0**-8)
@@ -233,7 +234,7 @@ def _sizes(base: Base) -> Iterator[Trial]:
             try:
                 grads = as_arrays(subject.run(at, data, cotangents).grads, at)
             except Exception as error:
-                yield Trial(name, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+                yield Trial(name, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
                 continue
             if all(out.numel() for out in outs) and all(x.size for x in at):
                 yield _of(name, lambda subject=subject: base.judged_again(subject))
@@ -341,7 +342,7 @@ def double(base: Base) -> Trial:
     except NotFollowedError as error:
         return Trial(DOUBLE, "undecided", f"  {error}")
     except Exception as error:
-        return Trial(DOUBLE, "raises", f"  {type(error).__name__}: {_first_line(error)}")
+        return Trial(DOUBLE, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
     return _of(DOUBLE, lambda: examine(twice, cotangents, base.within))
 
 
@@ -382,7 +383,3 @@ def _shortened(x: Any, length: int, short: int) -> Any:
     for axis, n in enumerate(x.shape):
         made = made.narrow(axis, 0, short) if n == length else made
     return made.clone()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:200]

@@ -23,9 +23,7 @@ MISTAKES = {
 @pytest.mark.parametrize("name", PAIRS)
 def test_right_gradients_pass_and_wrong_ones_fail(name):
     pair = PAIRS[name]
-    traced = pair_of(pair.gradient, pair.loss, None, Call.of(pair.args))
-    assert traced.candidate is not None
-    assert_gradients_agree(pair.gradient, pair.loss, *pair.args)
+    pair.assert_followed_and_right()
     here = pair.gradient(*[a.copy() for a in pair.args])
     k = list(PAIRS).index(name)
     mistakes = list(MISTAKES.values())

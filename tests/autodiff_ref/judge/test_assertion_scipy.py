@@ -12,8 +12,6 @@ from scipy.spatial import distance
 from sklearn.linear_model._huber import _huber_loss_and_gradient  # pyright: ignore[reportPrivateUsage]
 
 from autodiff_ref import assert_gradients_agree
-from autodiff_ref.judge.assertion.agreement import pair_of
-from autodiff_ref.judge.assertion.sides import Call
 from tests.combinations import chosen
 from tests.scipy_pairs import HELD, LAYER, PAIRS, POSITIVE, SEEN, W, X
 
@@ -24,9 +22,7 @@ MISTAKES = {"a factor": lambda g: g * (1 + 1e-9), "a sign": lambda g: -g}
 @pytest.mark.parametrize("name", PAIRS)
 def test_right_gradients_pass_and_wrong_ones_fail(name):
     pair = PAIRS[name]
-    traced = pair_of(pair.gradient, pair.loss, None, Call.of(pair.args))
-    assert traced.candidate is not None
-    assert_gradients_agree(pair.gradient, pair.loss, *pair.args)
+    pair.assert_followed_and_right()
     mistakes = [*pair.wrong, *[lambda *a, m=m: m(pair.gradient(*a)) for m in MISTAKES.values()]]
     for wrong in mistakes:
         with pytest.raises(AssertionError, match=r"is not ∇"):
