@@ -137,7 +137,7 @@ def main() -> None:
         for n, d, units, batch, target in EPOCHS:
             print(f"- an epoch of {n:,} × {d}, {units} units, batch {batch:,}: at least {target} × jax.grad in a scan")
         return
-    results = [full(*case, chosen.repeats) for case in FULL] + [steps(*case, max(3, chosen.repeats // 5)) for case in EPOCHS]
+    results = [full(*case, chosen.repeats) for case in FULL] + [steps(*case, chosen.repeats) for case in EPOCHS]
     about = machine() | {"device": jax.devices()[0].device_kind}
     if chosen.json:
         print(json.dumps({"machine": about, "results": results}, ensure_ascii=False))

@@ -176,6 +176,31 @@ def read_net(net: Layers) -> Chip:
     )
 
 
+def read_with_padding(net: Layers) -> Chip:
+    """The weights by groups, of what a kernel is given of a net as it is: to make it `padded` takes a launch an array."""
+    load = partial(_triton().load, other=0.0)
+    (w, b), (v, v0) = net
+    units, inputs = w.shape
+    column = jnp.arange(_power_of_two(inputs))
+    of_output = None if v0 is None else v0[0]
+    if units <= FEW:
+        one_by_one = range(units)
+        return Chip(
+            tuple(load(w.at[k, column], mask=column < inputs) for k in one_by_one),
+            None if b is None else tuple(b[k] for k in one_by_one),
+            tuple(v[0, k] for k in one_by_one),
+            of_output,
+        )
+    unit = jnp.arange(_with_padding(units))
+    there = unit < units
+    return Chip(
+        (load(w.at[unit[:, None], column[None, :]], mask=there[:, None] & (column < inputs)[None, :]),),
+        None if b is None else (load(b.at[unit], mask=there),),
+        (load(v.at[0, unit], mask=there),),
+        of_output,
+    )
+
+
 def write_net(net: Layers, chip: Chip) -> None:
     """Puts the weights where a kernel leaves them."""
     (w, b), (v, v0) = net
@@ -328,7 +353,7 @@ def one_pass(
     width, size = table.shape[1], launch.columns
     programs = min(launch.programs, -(-width // size))
     rows, room = _with_padding(units), _power_of_two(inputs)
-    flat, shape = jax.tree.flatten(padded(layers))
+    flat, shape = jax.tree.flatten(layers)
     arithmetic = Arithmetic(hidden, launch.lanes, _precision(interpret))
     if interpret:
         table = _with_room(table, room, size)
@@ -336,7 +361,7 @@ def one_pass(
     def program(*refs: Ref) -> None:
         n_ref, table_ref, *rest = refs
         net, (w_out, numbers_out) = jax.tree.unflatten(shape, rest[: len(flat)]), rest[len(flat) :]
-        chip, read = read_net(net), _reader(table_ref, inputs, weighted, size)
+        chip, read = read_with_padding(net), _reader(table_ref, inputs, weighted, size)
         end = jnp.int32(width) if n is None else n_ref[0]
         mine, whole = pl.program_id(0), jax.lax.div(end, jnp.int32(size))
 
@@ -370,10 +395,14 @@ def one_pass(
         interpret=interpret,
         **({} if interpret else {"compiler_params": _triton().CompilerParams(num_warps=launch.warps, num_stages=2)}),
     )(jnp.zeros(1, jnp.int32) if n is None else jnp.asarray(n, jnp.int32)[None], table, *flat)
-    w, numbers = jnp.sum(w, axis=0), jnp.sum(numbers, axis=0)
+
+    def summed(parts: Array) -> Array:
+        return jnp.sum(parts, axis=0)
+
     (_, b), (_, v0) = layers
-    first = Layer(w[:units, :inputs], None if b is None else numbers[2, :units])
-    return numbers[0, 0], (first, Layer(numbers[1:2, :units], None if v0 is None else numbers[0, 1:2]))
+    first = Layer(summed(w[:, :units, :inputs]), None if b is None else summed(numbers[:, 2, :units]))
+    last = Layer(summed(numbers[:, 1:2, :units]), None if v0 is None else summed(numbers[:, 0, 1:2]))
+    return summed(numbers[:, 0, 0]), (first, last)
 
 
 def number_by_number(update: Update) -> bool:

@@ -1,16 +1,19 @@
 """What `fit` is given, made ready to be trained on: the whole of it in one table, or read again for every epoch."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 from zlib import crc32
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from autodiff_ref.train.arguments import checked_weights, split
 from autodiff_ref.train.capacity import least
-from autodiff_ref.train.kernels import Form, Layers, block_of, mean_over
+from autodiff_ref.train.kernels import Form, Layers, accelerated, block_of, mean_over
 from autodiff_ref.train.members import require_memory
 from autodiff_ref.train.prepare import (
     Scaling,
@@ -23,7 +26,7 @@ from autodiff_ref.train.prepare import (
     targets_of,
 )
 from autodiff_ref.train.settings import Settings
-from autodiff_ref.train.shuffle import Segment, Shuffler
+from autodiff_ref.train.shuffle import OnAccelerator, Segment, Shuffler
 
 
 class Passes(Protocol):
@@ -42,8 +45,12 @@ class Examples(Protocol):
         """How many there are."""
         ...
 
-    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, overwrite: bool) -> Passes:
-        """The epochs from `first` on, in batches; `overwrite` where nothing else will be asked for."""
+    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, here: bool) -> Passes:
+        """The epochs from `first` on, in batches
+
+        `here` says that they are for this process's first device, and that nothing else will be asked for: then the table
+        may be overwritten, or kept in the memory of that device.
+        """
         ...
 
     def mean_ll(self, layers: Layers, form: Form) -> float:
@@ -55,20 +62,28 @@ class Examples(Protocol):
         ...
 
 
-class Whole(NamedTuple):
+@dataclass(frozen=True)
+class Whole:
     """Examples in one table."""
 
     table: Float[np.ndarray, "rows room"]
     n: int
     """How many of the table's columns are examples: the first ones."""
 
-    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, overwrite: bool) -> Shuffler:
-        """The epochs from `first` on; `overwrite` lets the table be used for them."""
-        return Shuffler(self.table, batch, seed, shuffle, overwrite=overwrite, n=self.n, first=first)
+    @cached_property
+    def placed(self) -> jax.Array:
+        """The table where JAX computes."""
+        return jax.device_put(self.table)
+
+    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, here: bool) -> Passes:
+        """The epochs from `first` on, in batches."""
+        if here and accelerated():
+            return OnAccelerator(self.table, batch, seed, shuffle, n=self.n, first=first)
+        return Shuffler(self.table, batch, seed, shuffle, overwrite=here, n=self.n, first=first)
 
     def mean_ll(self, layers: Layers, form: Form) -> float:
         """Log-likelihood an example, in nats."""
-        return float(mean_over(layers, self.table, self.n, form=form, block=block_of(layers, self.table, least(self.n))))
+        return float(mean_over(layers, self.placed, self.n, form=form, block=block_of(layers, self.table, least(self.n))))
 
     def checksum(self) -> int:
         """Of all numbers, row by row."""

@@ -61,9 +61,9 @@ RANGE, RANGES = 25_000_000, 64
 """A sum is made of ranges of about this much work, a power of two of them and at most so many, whatever the processors."""
 
 
-def by_hand(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form) -> Sums:
+def by_hand(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form, by_unit: bool = True) -> Sums:
     """What each example adds to ll, and ∇ll, by the δ recursion of `manual_grad.mlp`."""
-    return terms_and_grad_columns(layers, xt, y, c, activation_of(form.hidden), form.output)
+    return terms_and_grad_columns(layers, xt, y, c, activation_of(form.hidden), form.output, by_unit=by_unit)
 
 
 def by_hand_uncut(layers: Layers, columns: Array, form: Form) -> Sums:
@@ -81,8 +81,8 @@ def by_hand_uncut(layers: Layers, columns: Array, form: Form) -> Sums:
     return terms, (of_first._replace(w=of_first.w[:, :d]), *rest)
 
 
-def by_autodiff(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form) -> Sums:
-    """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh."""
+def by_autodiff(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form, by_unit: bool = True) -> Sums:
+    """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh; `by_unit` is for `by_hand`."""
     gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, form)
     return terms, gradient
 
@@ -196,6 +196,13 @@ def add(total: Sums, more: Sums) -> Sums:
     return lanes.at[: few.shape[0]].add(few), jax.tree.map(jnp.add, one, other)
 
 
+def _window(table: Table, first: Count, end: Count, size: int) -> tuple[Array, Array]:
+    """Where `size` columns begin that hold those from `first` to before `end`, and which of them these are."""
+    start = jnp.clip(first, 0, table.shape[1] - size)
+    at = start + jnp.arange(size)
+    return start, (at >= first) & (at < end)
+
+
 def left_over(
     layers: Layers, table: Table, first: Count, end: Count, size: int, form: Form, gradient: str, block: int
 ) -> Sums:
@@ -205,12 +212,22 @@ def left_over(
     they add exactly nothing.
     """
     d = layers[0].w.shape[1]
-    start = jnp.maximum(0, end - size)
-    at = start + jnp.arange(size)
-    inside = (at >= first) & (at < end)
+    start, inside = _window(table, first, end, size)
     columns = jnp.where(inside, jax.lax.dynamic_slice_in_dim(table, start, size, axis=1), 0)
     weighted = columns if table.shape[0] > d + 1 else jnp.concatenate([columns, inside.astype(columns.dtype)[None]])
     return lane_sums(layers, weighted, 0, size, form, gradient, block)
+
+
+def batch_sums(layers: Layers, table: Table, first: Count, end: Count, size: int, form: Form, gradient: str) -> Sums:
+    """As `left_over`, in one block, for an accelerator: what is cut out of the table is small, and each launch counts."""
+    d = layers[0].w.shape[1]
+    start, inside = _window(table, first, end, size)
+
+    def rows(number: int, count: int) -> Array:
+        return jnp.where(inside, jax.lax.dynamic_slice_in_dim(table[number : number + count], start, size, axis=1), 0)
+
+    c = rows(d + 1, 1)[0] if table.shape[0] > d + 1 else inside.astype(table.dtype)
+    return gradient_of(gradient)(layers, rows(0, d), rows(d, 1)[0], c, form, by_unit=False)
 
 
 def span_sums(layers: Layers, table: Table, first: Count, end: Count, *, form: Form, gradient: str, block: int) -> Sums:
@@ -300,10 +317,8 @@ def sum_over(
     form = Form(hidden, output)
     n = table.shape[1] if n is None else n
     if accelerated(table):
-        by_kernel = gradient == "hand" and output == "classes" and block is None and n >= chip.ENOUGH
-        launch = chip.one_pass_launch(layers) if by_kernel else None
-        options = {"form": form, "gradient": gradient, "launch": launch, "full": n == table.shape[1]}
-        ll, total = whole_sums(layers, table, n, **options)
+        launch = None if block is not None else launch_for(layers, n, form, gradient)
+        ll, total = whole_sums(layers, table, n, form=form, gradient=gradient, launch=launch, full=n == table.shape[1])
         return float(ll), jax.tree.map(np.asarray, total)
     block, parts = block or block_of(layers, table, n), ranges_of(layers, n)
     workers = workers or workers_for(layers, table, n)
@@ -322,6 +337,12 @@ def sum_over(
             found = list(pool.map(part, range(parts)))
     ll, total = reduce(lambda one, more: jax.tree.map(np.add, one, more), found)
     return float(ll), total
+
+
+def launch_for(layers: Layers, n: int, form: Form, gradient: str) -> chip.Launch | None:
+    """How an accelerator runs the kernel that reads X once; None where XLA does better, or there is no such kernel."""
+    by_kernel = gradient == "hand" and form.output == "classes" and n >= chip.ENOUGH
+    return chip.one_pass_launch(layers) if by_kernel else None
 
 
 @partial(jax.jit, static_argnames=("form", "gradient", "launch", "full"))

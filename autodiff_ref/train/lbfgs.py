@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import least
@@ -14,7 +14,7 @@ from autodiff_ref.train.loop import Recipe
 
 
 def lbfgs(
-    table: Float[np.ndarray, "rows room"],
+    table: Float[Array, "rows room"],
     n: int,
     layers: Layers,
     recipe: Recipe,
@@ -43,7 +43,6 @@ def lbfgs(
 
     leaves, shape = jax.tree.flatten(layers)
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
-    on_device = jax.device_put(table)
     dtype = table.dtype
     block = None if kernels.accelerated() else block_of(layers, table, least(n))
 
@@ -67,7 +66,7 @@ def lbfgs(
 
     def computed(flat: np.ndarray) -> tuple[float, np.ndarray]:
         current = unflatten(flat)
-        ll, total = sum_over(current, on_device, **recipe.form._asdict(), gradient=recipe.gradient, block=block, n=n)
+        ll, total = sum_over(current, table, **recipe.form._asdict(), gradient=recipe.gradient, block=block, n=n)
         mean = jax.tree.map(lambda g: np.asarray(g, np.float64) / n, total)
         uphill = tuple(g._replace(w=g.w - decay * layer.w) for g, layer in zip(mean, current, strict=True))
         return penalty(current) - ll / n, -np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(uphill)])

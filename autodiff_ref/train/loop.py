@@ -16,19 +16,25 @@ from autodiff_ref.train.kernels import (
     Form,
     Layers,
     Table,
+    batch_sums,
     block_of,
     gradient_of,
     lane_sums,
+    launch_for,
     left_over,
     ranges_of,
     span_sums,
     sum_over,
+    whole_sums,
 )
 from autodiff_ref.train.updates import Update, Values, update_of
 from autodiff_ref.train.values import whole
 from autodiff_ref.trees import PyTree
 from manual_grad.activations import activation_of
 from manual_grad.mlp import OUTPUTS
+
+AT_A_TIME = 4
+"""Steps that an accelerator is given at a time. 64 units, 781 batches of 128: 9.3 ms one by one, 7.2 by 4, 6.9 by 8."""
 
 
 @dataclass(frozen=True)
@@ -187,13 +193,15 @@ def epoch(
     batch = min(n, whole("batch_size", batch_size, 1))
     if order is not None:
         order = _checked_order(order, n // batch, width // batch)
-    plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
-    if kernels.accelerated(table) and plan.gradient == "hand" and plan.block == kernels.WHOLE:
-        launch = chip.epoch_launch(state.layers, batch) if plan.form.output == "classes" else None
+    whole_batches = kernels.accelerated(table) and recipe.block in (None, kernels.WHOLE)
+    if whole_batches and recipe.gradient == "hand" and recipe.output == "classes":
+        launch = chip.epoch_launch(state.layers, batch)
         on_chip = None if launch is None else chip.update_on_chip(recipe.optimizer, state.layers)
         if on_chip is not None and chip.number_by_number(on_chip[0]):
-            return _epoch_on_chip(*on_chip, state, table, decay, n, batch, order, plan.form.hidden, launch)
-    return _epoch(plan, values, state, table, decay, n, batch, order)
+            return _epoch_on_chip(*on_chip, state, table, decay, n, batch, order, recipe.hidden, launch)
+    plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
+    steps = _epoch_by_launches if whole_batches else _epoch
+    return steps(plan, values, state, table, decay, n, batch, order)
 
 
 def _checked_order(order: Array | np.ndarray, batches: int, most: int) -> Array | np.ndarray:
@@ -230,15 +238,41 @@ def _epoch(
         more, total = lane_sums(state.layers, table, first, batch, *settings)
         return along(plan, values, state, total, batch, decay), lanes + more
 
-    def one_if_there_is(k: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
-        return jax.tree.map(partial(jnp.where, k < batches), one(k, carry), carry)
-
     lanes = jnp.zeros(min(batch, plan.block), table.dtype)
-    if plan.block == kernels.WHOLE:  # an accelerator that is told how many steps there are at most asks its host after none
-        state, lanes = jax.lax.fori_loop(0, table.shape[1] // batch, one_if_there_is, (state, lanes))
-    else:
-        state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
+    state, lanes = jax.lax.fori_loop(0, batches, one, (state, lanes))
     return _completed(plan, values, state, jnp.sum(lanes), table, decay, n, batch, order)
+
+
+@partial(jax.jit, static_argnums=(0, 6), donate_argnums=2)
+def _epoch_by_launches(
+    plan: Plan,
+    values: Values,
+    state: State,
+    table: Float[Array, "rows n"],
+    decay: Array | float,
+    n: Count,
+    batch: int,
+    order: Array | None,
+) -> tuple[State, Array]:
+    """As `_epoch`, for an accelerator, which is kept waiting by whatever its host has to be asked
+
+    So there are as many steps as the table has room for, the last one over what is left; those beyond n change nothing.
+    """
+    batches = n // batch
+
+    def one(k: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+        state, lanes = carry
+        number = k if order is None else jnp.where(k < batches, order[jnp.minimum(k, order.shape[0] - 1)], k)
+        first = number * batch
+        count = jnp.minimum(n - first, batch)
+        more, total = batch_sums(state.layers, table, first, first + count, batch, plan.form, plan.gradient)
+        after = along(plan, values, state, total, jnp.maximum(count, 1), decay)
+        return jax.tree.map(partial(jnp.where, count > 0), after, state), lanes + more
+
+    lanes = jnp.zeros(batch, table.dtype)
+    steps = -(-table.shape[1] // batch)
+    state, lanes = jax.lax.fori_loop(0, steps, one, (state, lanes), unroll=AT_A_TIME)
+    return state, _unless_misnumbered(jnp.sum(lanes), order, batches)
 
 
 @partial(jax.jit, static_argnums=(0, 6, 8, 9), donate_argnums=2)
@@ -298,6 +332,22 @@ def _full(plan: Plan, values: Values, state: State, table: Array, decay: Array |
     return along(plan, values, state, total, n, decay), ll
 
 
+@partial(jax.jit, static_argnums=(0, 6, 7), donate_argnums=2)
+def _full_by_launches(
+    plan: Plan,
+    values: Values,
+    state: State,
+    table: Array,
+    decay: Array | float,
+    n: Count,
+    launch: chip.Launch | None,
+    full: bool,
+) -> tuple[State, Array]:
+    """As `_full`, for an accelerator: the step is taken there as well."""
+    ll, total = whole_sums(state.layers, table, n, form=plan.form, gradient=plan.gradient, launch=launch, full=full)
+    return along(plan, values, state, total, n, decay), ll
+
+
 _ascend = jax.jit(along, static_argnums=0, donate_argnums=2)
 
 
@@ -311,9 +361,12 @@ def full_step(
     width = table.shape[1]
     n = width if n is None else n
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
-    if ranges_of(state.layers, n) == 1 and not kernels.accelerated(table):
+    if kernels.accelerated(table) and plan.block == kernels.WHOLE:
+        launch = launch_for(state.layers, n, plan.form, plan.gradient)
+        state, ll = _full_by_launches(plan, values, state, table, decay, n, launch, n == width)
+        return state, float(ll)
+    if ranges_of(state.layers, n) == 1:
         state, ll = _full(plan, values, state, table, decay, n)
         return state, float(ll)
-    block = None if plan.block == kernels.WHOLE else plan.block
-    ll, total = sum_over(state.layers, table, **plan.form._asdict(), gradient=plan.gradient, block=block, n=n)
+    ll, total = sum_over(state.layers, table, **plan.form._asdict(), gradient=plan.gradient, block=plan.block, n=n)
     return _ascend(plan, values, state, total, n, decay), ll

@@ -60,13 +60,13 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
     done = len(watch.history)
     if task.devices > 1:
         batch = -(-batch // task.devices) * task.devices if batch == n else batch
-        examples = task.examples.passes(batch, seed, "none" if batch >= n else shuffle, done, overwrite=False)
+        examples = task.examples.passes(batch, seed, "none" if batch >= n else shuffle, done, here=False)
         numbers = range(done, task.epochs)
         passes = devices.passes(task.recipe, state, examples, numbers, task.decay, batch, devices.mesh_of(task.devices))
     elif batch == n and isinstance(task.examples, Whole):
         passes = _full_batch(task, task.examples, state)
     else:
-        examples = task.examples.passes(batch, seed, shuffle, done, overwrite=True)
+        examples = task.examples.passes(batch, seed, shuffle, done, here=True)
         passes = _minibatches(task, state, examples, batch, done)
     for number in range(done + 1, task.epochs + 1):
         since = time.perf_counter()
@@ -80,9 +80,8 @@ def by_steps(task: Task, layers: Layers, batch_size: int | None, seed: int, shuf
 
 def _full_batch(task: Task, examples: Whole, state: State) -> Iterator[tuple[State, float]]:
     """One step an epoch, on all processors where there is enough work."""
-    table = jax.device_put(examples.table)
     while True:
-        state, ll = full_step(task.recipe, state, table, task.decay, n=examples.n)
+        state, ll = full_step(task.recipe, state, examples.placed, task.decay, n=examples.n)
         yield state, ll
 
 
@@ -127,7 +126,7 @@ def by_lbfgs(task: Task, examples: Whole, layers: Layers) -> tuple[Layers, list[
         since = time.perf_counter()
         return stops
 
-    layers, why = lbfgs(*examples, layers, task.recipe, task.decay, task.epochs, after, evaluations)
+    layers, why = lbfgs(examples.placed, examples.n, layers, task.recipe, task.decay, task.epochs, after, evaluations)
     if not watch.history:
         watch.stops_after(1, examples.mean_ll(layers, task.recipe.form), layers, since)
     if len(watch.history) > done:

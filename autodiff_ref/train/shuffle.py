@@ -11,8 +11,10 @@ lock, and so does XLA train, so that the two share the processors.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -66,8 +68,8 @@ def aligned(rows: int, n: int, dtype: np.dtype) -> Table:
 class Segment(NamedTuple):
     """Some examples, and the order they are to be trained on."""
 
-    table: Table
-    """(rows, room), one example a column, the first n columns."""
+    table: Any
+    """(rows, room), one example a column, the first n columns; NumPy's, or of `OnAccelerator` JAX's."""
     n: int
     """How many examples there are."""
     order: Int[np.ndarray, " batches"] | None
@@ -83,6 +85,35 @@ def one_ahead(items: Iterator[T]) -> Iterator[T]:
         while item := following.result():
             following = pool.submit(lambda: list(islice(items, 1)))
             yield item[0]
+
+
+class Orders(NamedTuple):
+    """What is drawn for each epoch: a function of the seed and the epoch's number alone."""
+
+    n: int
+    batch: int
+    seed: int
+    itemsize: int
+    """Of a number in the table."""
+
+    def random(self, number: int) -> np.random.Generator:
+        """What an epoch draws from."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
+
+    def dealt_before(self, first: int) -> Int[np.ndarray, " n"]:
+        """Where the deals before an epoch have put the examples: each deal shuffles what the one before it has left."""
+        order = np.arange(self.n)
+        for number in range(0, first, REDEAL):
+            order = order[self.random(number).permutation(self.n)]
+        return order
+
+    def of_batches(self, random: np.random.Generator) -> Int[np.ndarray, " batches"]:
+        """The whole batches in runs as they stand, the runs in a random order."""
+        whole = self.n // self.batch
+        run = max(1, min(PAGE // (self.batch * self.itemsize), whole // RUNS))
+        starts = run * random.permutation(-(-whole // run))
+        order = (starts[:, None] + np.arange(run)).ravel()
+        return order[order < whole].astype(np.int32)
 
 
 class Shuffler:
@@ -117,7 +148,7 @@ class Shuffler:
         self.n = width if n is None else n
         self.batch = batch
         self.mode = mode_of(mode, self.n)
-        self.seed = seed
+        self._orders = Orders(self.n, batch, seed, table.dtype.itemsize)
         self._own = overwrite
         # one feature after the other, or a gather takes three times as long
         self._table = np.ascontiguousarray(table)
@@ -128,17 +159,7 @@ class Shuffler:
             self._spare.append(self._empty())
         self._pool = ThreadPoolExecutor(threads())
         if self.mode == "batches" and first:
-            self._deal(self._dealt_before(first))
-
-    def _random(self, number: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(ORDER, number)))
-
-    def _dealt_before(self, first: int) -> np.ndarray:
-        """Where the deals before an epoch have put the examples: each deal shuffles what the one before it has left."""
-        order = np.arange(self.n)
-        for number in range(0, first, REDEAL):
-            order = order[self._random(number).permutation(self.n)]
-        return order
+            self._deal(self._orders.dealt_before(first))
 
     def _empty(self) -> Table:
         return aligned(self.rows, self._room, self._table.dtype)
@@ -149,21 +170,13 @@ class Shuffler:
         A segment's memory is used again for the one after next: whatever is computed from a segment must be complete
         before the second one after it is asked for.
         """
-        random = self._random(number)
+        random = self._orders.random(number)
         if self.mode == "examples":
             yield from self._permuted(random.permutation(self.n))
             return
         if self.mode == "batches" and number % REDEAL == 0:
             self._deal(random.permutation(self.n))
-        yield Segment(self._table, self.n, self._order(random) if self.mode == "batches" else None, True)
-
-    def _order(self, random: np.random.Generator) -> Int[np.ndarray, " batches"]:
-        """The whole batches in runs as they stand, the runs in a random order."""
-        whole = self.n // self.batch
-        run = max(1, min(PAGE // (self.batch * self._table.dtype.itemsize), whole // RUNS))
-        starts = run * random.permutation(-(-whole // run))
-        order = (starts[:, None] + np.arange(run)).ravel()
-        return order[order < whole].astype(np.int32)
+        yield Segment(self._table, self.n, self._orders.of_batches(random) if self.mode == "batches" else None, True)
 
     def _permuted(self, order: np.ndarray) -> Iterator[Segment]:
         for first in range(0, self.n, self._size):
@@ -200,3 +213,42 @@ class Shuffler:
             rows(0, len(table))
         else:
             list(self._pool.map(rows, bounds[:-1], bounds[1:]))
+
+
+class OnAccelerator:
+    """As `Shuffler`, to the same orders, of a table in the memory of an accelerator, which gathers all columns in one call
+
+    The host draws the order and sends it, 4 bytes an example. Args as `Shuffler` has them.
+    """
+
+    def __init__(self, table: Table, batch: int, seed: int, mode: str, *, n: int | None = None, first: int = 0) -> None:
+        self.n = table.shape[1] if n is None else n
+        self.mode = mode_of(mode, self.n)
+        self._orders = Orders(self.n, batch, seed, table.dtype.itemsize)
+        self._wide = table.dtype == np.float64
+        with jax.enable_x64(self._wide):  # a setting of the thread
+            self._table = jax.device_put(table)
+        if self.mode == "batches" and first:
+            self._table = self._gathered(self._orders.dealt_before(first))
+
+    def epoch(self, number: int) -> Iterator[Segment]:
+        """The one segment of an epoch. Epochs are to be asked for in turn, from `first` on."""
+        random = self._orders.random(number)
+        if self.mode == "examples":
+            yield Segment(self._gathered(random.permutation(self.n)), self.n, None, True)
+            return
+        if self.mode == "batches" and number % REDEAL == 0:
+            self._table = self._gathered(random.permutation(self.n))
+        yield Segment(self._table, self.n, self._orders.of_batches(random) if self.mode == "batches" else None, True)
+
+    def _gathered(self, order: Int[np.ndarray, " n"]) -> jax.Array:
+        """The examples in this order, the room after them as it is: so one width is compiled for."""
+        places = np.arange(self._table.shape[1], dtype=np.int32)
+        places[: self.n] = order
+        with jax.enable_x64(self._wide):
+            return _gather(self._table, places)
+
+
+@jax.jit
+def _gather(table: jax.Array, places: Int[jax.Array, " room"]) -> jax.Array:
+    return jnp.take(table, places, axis=1, mode="clip")

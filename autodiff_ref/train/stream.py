@@ -242,9 +242,9 @@ class Stream:
         self.n = sum(self.sizes)
         self.rows = len(scaling.mean) + 1 + (c is not None)
 
-    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, overwrite: bool) -> "Windows":
+    def passes(self, batch: int, seed: int, shuffle: str, first: int, *, here: bool) -> "Windows":
         """The epochs, in batches; each is a function of the seed and its number, so that `first` changes nothing."""
-        del first, overwrite
+        del first, here
         return Windows(self, batch, None if shuffle == "none" else seed)
 
     def mean_ll(self, layers: Layers, form: Form) -> float:

@@ -59,7 +59,7 @@ def update_of(optimizer: Transformation, parameters: PyTree) -> tuple[Update, Va
         TypeError: its update takes something else than (gradient, state, parameters).
     """
     leaves, shape = jax.tree.flatten(parameters)
-    kinds = tuple((np.shape(leaf), np.dtype(leaf.dtype).name) for leaf in leaves)
+    kinds = tuple((np.shape(leaf), np.dtype(leaf.dtype)) for leaf in leaves)
     try:
         hash(optimizer)
     except TypeError:
@@ -73,7 +73,7 @@ def _wide() -> bool:
 
 @lru_cache(maxsize=256)
 def _update_of(
-    optimizer: Transformation, shape: Structure, kinds: tuple[tuple[tuple[int, ...], str], ...], wide: bool
+    optimizer: Transformation, shape: Structure, kinds: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...], wide: bool
 ) -> tuple[Update, Values]:
     parameters = jax.tree.unflatten(shape, [jax.ShapeDtypeStruct(size, dtype) for size, dtype in kinds])
     try:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from autodiff_ref.train import Recipe, chip, epoch, fit, full_step, initial_layers, kernels, loop, sgd, start
+from autodiff_ref.train import Recipe, chip, epoch, fit, full_step, initial_layers, kernels, loop, sgd, shuffle, start
 from autodiff_ref.train.capacity import capacity, least
 from autodiff_ref.train.compiled import folder, kept
-from autodiff_ref.train.kernels import mean_over, whole_sums
+from autodiff_ref.train.kernels import mean_over
 from autodiff_ref.train.updates import update_of
 from tests.once import compiled_once
 
@@ -22,8 +22,9 @@ def layers_of(d, dtype=np.float32):
     return jax.tree.map(lambda p: p.astype(dtype), initial_layers(d, (3,), "sigmoid", True, seed=1))
 
 
-COMPILED = (loop._epoch, loop._epoch_on_chip, loop._full, loop._ascend, mean_over, whole_sums)
+COMPILED = {f for module in (kernels, loop, shuffle) for f in vars(module).values() if hasattr(f, "_cache_size")}
 """what training runs in"""
+assert {loop._epoch, loop._epoch_on_chip, loop._full, kernels.mean_over, kernels.whole_sums} < COMPILED
 
 
 def forget():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autodiff_ref.train import shuffle
-from autodiff_ref.train.shuffle import REDEAL, SMALL, Shuffler, aligned, mode_of, one_ahead
+from autodiff_ref.train.shuffle import REDEAL, SMALL, OnAccelerator, Shuffler, aligned, mode_of, one_ahead
 
 
 def in_order(segment, batch):
@@ -174,3 +174,18 @@ def test_only_the_last_segment_of_an_epoch_says_so():
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mode", ["auto", "examples", "batches", "none"])
+@pytest.mark.parametrize(("n", "room", "batch"), [(569, 600, 32), (100, 100, 100), (5, 7, 2), (1, 1, 1)])
+def test_an_accelerator_takes_the_examples_in_the_same_order(n, room, batch, mode, dtype):
+    table = np.full((2, room), np.nan, dtype)
+    table[:, :n] = np.stack([np.arange(n), -np.arange(n)])
+    first = REDEAL + 3
+    there = OnAccelerator(table, batch, 3, mode, n=n, first=first)
+    here = Shuffler(table, batch, 3, mode, n=n, first=first)
+    for number in range(first, first + REDEAL):
+        ((one,), (other,)) = ([in_order(part, batch) for part in shuffler.epoch(number)] for shuffler in (there, here))
+        assert one.dtype == dtype
+        np.testing.assert_array_equal(one, other)

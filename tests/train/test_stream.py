@@ -62,7 +62,7 @@ def test_an_epoch_is_each_example_once_in_whole_batches(sizes, batch, window, nu
     examples = stream_of(Numbered(sizes, weighted), kept)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "WINDOW", window)
-        passes = examples.passes(batch, 5, "examples", 0, overwrite=True)
+        passes = examples.passes(batch, 5, "examples", 0, here=True)
     seen = []
     segments = 0
     for segment in passes.epoch(number):
@@ -81,7 +81,7 @@ def test_an_epoch_is_each_example_once_in_whole_batches(sizes, batch, window, nu
 
 
 def test_epochs_differ_and_mix_examples_from_all_over():
-    passes = stream_of(Numbered([16] * 64)).passes(32, 0, "examples", 0, overwrite=True)
+    passes = stream_of(Numbered([16] * 64)).passes(32, 0, "examples", 0, here=True)
     one, other = ([x for s in passes.epoch(k) for x in s.table[0, : s.n].tolist()] for k in (0, 1))
     assert one != other
     assert np.std([np.mean(one[k : k + 32]) for k in range(0, 1024, 32)]) < 1024 / np.sqrt(12 * 32) * 1.5
