@@ -2,14 +2,17 @@
 
 Where there is no GPU it prints what it would measure. Both sides compute in float32; XLA's matrix products by JAX's default,
 which on NVIDIA's GPUs is TF32 (`JAX_DEFAULT_MATMUL_PRECISION=highest` for float32 throughout), while the kernels multiply in
-float32, or in three products of TF32 that make up one. Each time is that of one call of many sent off together, as a
-training sends them.
+float32, or in three products of TF32 that make up one.
+
+A time of the full batch is that of one step of a compiled loop of them, without what a call costs; "a call" has that too. A
+time of an epoch is that of one call of many sent off together, as a training sends them. All jobs of a case run in turn.
 """
 
 import argparse
 import json
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gradients import net_of, rows_by_grad, table_of
-from timing import asked, machine
+from timing import Job, asked, in_turn, machine
 
 from autodiff_ref.train import Recipe, chip, epoch, kernels, sgd, start
 from autodiff_ref.train.kernels import Layers
@@ -51,31 +54,53 @@ EPOCHS = [
 RATE = 0.1
 
 
-def once(job: Any, repeats: int) -> float:
-    """Seconds a call, of `repeats` calls that are waited for together: the median of five."""
-    jax.block_until_ready(job())
-    taken = []
-    for _ in range(5):
-        since = time.perf_counter()
-        jax.block_until_ready([job() for _ in range(repeats)])
-        taken.append((time.perf_counter() - since) / repeats)
-    return float(np.median(taken))
+STEPS = 20
+"""Of a full batch, in one compiled loop."""
+
+
+def times_of(jobs: dict[str, tuple[Job, int]], calls: int) -> dict[str, float]:
+    """Seconds of a unit of work by each job, given with how many units a call of it does; many calls go off together."""
+
+    def many(job: Job) -> Job:
+        return lambda: jax.block_until_ready([job() for _ in range(calls)])
+
+    times = in_turn({name: many(job) for name, (job, _) in jobs.items()}, 5)
+    return {name: times[name] / calls / units for name, (_, units) in jobs.items()}
+
+
+@partial(jax.jit, static_argnums=0)
+def climbed(gradient: Callable[..., Any], layers: Layers, *data: Any) -> Any:
+    """Steps along ∇ll, and the sum of ll."""
+
+    def one(_: Any, carry: Any) -> Any:
+        layers, total = carry
+        ll, by_weights = gradient(layers, *data)
+        return jax.tree.map(lambda w, g: w + 1e-9 * g, layers, by_weights), total + ll
+
+    return jax.lax.fori_loop(0, STEPS, one, (layers, jnp.float32(0)))
 
 
 def full(n: int, d: int, units: int, target: float, repeats: int) -> dict[str, Any]:
     """ll and ∇ll over all examples."""
     table, layers = table_of(n, d, np.dtype(np.float32)), jax.tree.map(jnp.asarray, net_of(d, units, np.dtype(np.float32)))
     rows, labels, columns = (jax.device_put(a) for a in (np.ascontiguousarray(table[:d].T), table[d].copy(), table))
-    launch = chip.one_pass_launch(layers) if n >= chip.ENOUGH else None
-    options = {"form": kernels.Form(), "gradient": "hand", "launch": launch, "full": True}
+    launch = kernels.launch_for(layers, n, kernels.Form(), "hand")
+
+    def by(launch: chip.Launch | None) -> Callable[..., Any]:
+        options = {"form": kernels.Form(), "gradient": "hand", "launch": launch, "full": True}
+        return lambda layers, columns: kernels.whole_sums(layers, columns, n, **options)
+
+    by_hand, by_xla, one_call = by(launch), by(None), jax.jit(by(launch))
     jobs = {
-        "by hand": lambda: kernels.whole_sums(layers, columns, n, **options),
-        "by hand, by XLA": lambda: kernels.whole_sums(layers, columns, n, **options | {"launch": None}),
-        "jit(value_and_grad)": lambda: rows_by_grad(layers, rows, labels),
-        "reading X once": lambda: jnp.sum(rows),
+        "by hand": (lambda: climbed(by_hand, layers, columns), STEPS),
+        "by hand, by XLA": (lambda: climbed(by_xla, layers, columns), STEPS),
+        "jit(value_and_grad)": (lambda: climbed(rows_by_grad, layers, rows, labels), STEPS),
+        "by hand, a call": (lambda: one_call(layers, columns), 1),
+        "jit(value_and_grad), a call": (lambda: rows_by_grad(layers, rows, labels), 1),
+        "reading X once, a call": (lambda: jnp.sum(rows), 1),
     }
-    times = {name: once(job, repeats) for name, job in jobs.items()}
-    ours, theirs = jobs["by hand"](), jobs["jit(value_and_grad)"]()
+    times = times_of(jobs, repeats)
+    ours, theirs = one_call(layers, columns), rows_by_grad(layers, rows, labels)
     off = max(
         float(jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(b)))
         for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
@@ -111,8 +136,7 @@ def steps(n: int, d: int, units: int, batch: int, target: float, repeats: int) -
         state, ll = epoch(recipe, state, columns, batch_size=batch)
         return ll
 
-    jobs = {"by hand": by_hand, "jax.grad in a scan": lambda: scan(layers, *blocks)}
-    times = {name: once(job, repeats) for name, job in jobs.items()}
+    times = times_of({"by hand": (by_hand, 1), "jax.grad in a scan": (lambda: scan(layers, *blocks), 1)}, repeats)
     ours, theirs = epoch(recipe, start(recipe, layers), columns, batch_size=batch)[0].layers, scan(layers, *blocks)[0]
     off = max(float(jnp.max(jnp.abs(a - b))) for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True))
     return {

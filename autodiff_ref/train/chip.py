@@ -116,8 +116,7 @@ def one_pass_launch(layers: Layers) -> Launch | None:
         columns = 128 if inputs <= 32 else 64
         return Launch(columns, 1, 16 * PROCESSORS, columns // 4)
     if units <= 64 and inputs <= 32:
-        columns, warps, programs = (32, 1, 16) if units <= 8 else (64, 2, 8) if units <= 16 else (64, 4, 4)
-        return Launch(columns, warps, programs * PROCESSORS)
+        return Launch(64, 4, (8 if units <= 16 else 4) * PROCESSORS)
     return None
 
 
