@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -161,19 +162,23 @@ def main() -> None:
         for n, d, units, batch, target in EPOCHS:
             print(f"- an epoch of {n:,} × {d}, {units} units, batch {batch:,}: at least {target} × jax.grad in a scan")
         return
-    results = [full(*case, chosen.repeats) for case in FULL] + [steps(*case, chosen.repeats) for case in EPOCHS]
     about = machine() | {"device": jax.devices()[0].device_kind}
+    results = chain(
+        (full(*case, chosen.repeats) for case in FULL),
+        (steps(*case, chosen.repeats) for case in EPOCHS),
+    )
     if chosen.json:
-        print(json.dumps({"machine": about, "results": results}, ensure_ascii=False))
+        print(json.dumps({"machine": about, "results": list(results)}, ensure_ascii=False))
         return
-    print("## On a GPU\n\n" + ", ".join(f"{key} {value}" for key, value in about.items()))
+    print("## On a GPU\n\n" + ", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     for result in results:
         print(f"\n{result['case']}\n\n| | ms |\n|---|---:|")
         for name, seconds in result["times"].items():
             print(f"| {name} | {1e3 * seconds:.3f} |")
         for ratio in result["asked"]:
             verdict = "met" if ratio["ratio"] >= ratio["target"] else "MISSED"
-            print(f"\n{ratio['fast']}: {ratio['ratio']:.2f} × {ratio['slow']}; asked {ratio['target']}: {verdict}")
+            asked_for = f"{ratio['fast']}: {ratio['ratio']:.2f} × {ratio['slow']}; asked {ratio['target']}: {verdict}"
+            print(f"\n{asked_for}", flush=True)
 
 
 if __name__ == "__main__":

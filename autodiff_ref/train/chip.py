@@ -33,7 +33,7 @@ TRITON = find_spec("jax.experimental.pallas.triton") is not None
 """Whether this JAX still has what the kernels are written for; jax 0.11 says that it will go."""
 PROCESSORS = 132
 """Of an H100 or H200."""
-ENOUGH = 200_000
+ENOUGH = 100_000
 """Examples from which on one pass is worth a launch of so many programs."""
 FEW = 2
 """Up to so many units, each is worked on by itself, by sums of products; more are multiplied as one matrix."""

@@ -253,6 +253,6 @@ def _identity(settings: Settings, task: Task, layers: Layers) -> JsonObject:
     about = settings.about() | {"hidden": settings.hidden, "bias": settings.bias, "standardise": settings.standardise}
     if settings.method is not None:
         update, values = update_of(settings.method, layers)
-        about["optimizer"] = [about["optimizer"], checksum_of(*values), len(repr(update.key))]
+        about["optimizer"] = [about["optimizer"], checksum_of(*map(np.asarray, values)), len(repr(update.key))]
     data = [part.checksum() for part in (task.examples, task.validation) if part is not None]
     return about | {"data": data, "initial weights": checksum_of(*jax.tree.leaves(layers)), "examples": task.examples.n}

@@ -1,12 +1,13 @@
 """The plain pieces of training: `start`, `step`, `epoch`. For people who write their own loop; `fit` is made of them."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from autodiff_ref.train import chip, kernels
@@ -198,10 +199,42 @@ def epoch(
         launch = chip.epoch_launch(state.layers, batch)
         on_chip = None if launch is None else chip.update_on_chip(recipe.optimizer, state.layers)
         if on_chip is not None and chip.number_by_number(on_chip[0]):
-            return _epoch_on_chip(*on_chip, state, table, decay, n, batch, order, recipe.hidden, launch)
+            update, values = on_chip
+            sent = _sent(values, decay, n, table)
+            return _epoch_on_chip(update, sent, state, table, batch, order, recipe.hidden, launch)
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
-    steps = _epoch_by_launches if whole_batches else _epoch
-    return steps(plan, values, state, table, decay, n, batch, order)
+    if whole_batches:
+        return _epoch_by_launches(plan, _sent(values, decay, n, table), state, table, batch, order)
+    return _epoch(plan, values, state, table, decay, n, batch, order)
+
+
+class Numbers(NamedTuple):
+    """What a step takes beside examples and weights."""
+
+    values: Values
+    """Of the optimiser."""
+    decay: Array | float
+    n: Count
+
+
+def _sent(values: Values, decay: Array | float, n: Count, table: Table) -> Numbers:
+    """Numbers in the memory of an accelerator, each sent there once: a call waits for every one that it brings along
+
+    An epoch of 25 steps took 0.25 ms on an H200, and 0.37 where it brought them.
+    """
+    return Numbers(tuple(map(_there, values)), _there(decay, table.dtype), _there(n, np.dtype(np.int32)))
+
+
+def _there(number: ArrayLike, dtype: np.dtype[Any] | None = None) -> Array:
+    if isinstance(number, jax.Array):
+        return number
+    array = np.asarray(number, dtype)
+    return _kept_there(array.tobytes(), array.dtype)
+
+
+@lru_cache(maxsize=256)
+def _kept_there(written: bytes, dtype: np.dtype[Any]) -> Array:
+    return jnp.asarray(np.frombuffer(written, dtype)[0])
 
 
 def _checked_order(order: Array | np.ndarray, batches: int, most: int) -> Array | np.ndarray:
@@ -243,21 +276,15 @@ def _epoch(
     return _completed(plan, values, state, jnp.sum(lanes), table, decay, n, batch, order)
 
 
-@partial(jax.jit, static_argnums=(0, 6), donate_argnums=2)
+@partial(jax.jit, static_argnums=(0, 4), donate_argnums=2)
 def _epoch_by_launches(
-    plan: Plan,
-    values: Values,
-    state: State,
-    table: Float[Array, "rows n"],
-    decay: Array | float,
-    n: Count,
-    batch: int,
-    order: Array | None,
+    plan: Plan, numbers: Numbers, state: State, table: Float[Array, "rows n"], batch: int, order: Array | None
 ) -> tuple[State, Array]:
     """As `_epoch`, for an accelerator, which is kept waiting by whatever its host has to be asked
 
     So there are as many steps as the table has room for, the last one over what is left; those beyond n change nothing.
     """
+    values, decay, n = numbers
     batches = n // batch
 
     def one(k: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
@@ -275,21 +302,20 @@ def _epoch_by_launches(
     return state, _unless_misnumbered(jnp.sum(lanes), order, batches)
 
 
-@partial(jax.jit, static_argnums=(0, 6, 8, 9), donate_argnums=2)
+@partial(jax.jit, static_argnums=(0, 4, 6, 7), donate_argnums=2)
 def _epoch_on_chip(
     update: Update,
-    numbers: Values,
+    numbers: Numbers,
     state: State,
     table: Array,
-    decay: Array | float,
-    n: Count,
     batch: int,
     order: Array | None,
     hidden: str,
     launch: chip.Launch,
 ) -> tuple[State, Array]:
+    values, decay, n = numbers
     options: dict[str, Any] = {"batch": batch, "hidden": hidden, "launch": launch, "interpret": chip.INTERPRET}
-    layers, optimizer, ll = chip.epoch(update, numbers, *state, table, decay, n, order, **options)
+    layers, optimizer, ll = chip.epoch(update, values, *state, table, decay, n, order, **options)
     return State(layers, optimizer), _unless_misnumbered(ll, order, n // batch)
 
 
@@ -332,18 +358,12 @@ def _full(plan: Plan, values: Values, state: State, table: Array, decay: Array |
     return along(plan, values, state, total, n, decay), ll
 
 
-@partial(jax.jit, static_argnums=(0, 6, 7), donate_argnums=2)
+@partial(jax.jit, static_argnums=(0, 4, 5), donate_argnums=2)
 def _full_by_launches(
-    plan: Plan,
-    values: Values,
-    state: State,
-    table: Array,
-    decay: Array | float,
-    n: Count,
-    launch: chip.Launch | None,
-    full: bool,
+    plan: Plan, numbers: Numbers, state: State, table: Array, launch: chip.Launch | None, full: bool
 ) -> tuple[State, Array]:
     """As `_full`, for an accelerator: the step is taken there as well."""
+    values, decay, n = numbers
     ll, total = whole_sums(state.layers, table, n, form=plan.form, gradient=plan.gradient, launch=launch, full=full)
     return along(plan, values, state, total, n, decay), ll
 
@@ -363,7 +383,7 @@ def full_step(
     plan, values = plan_of(recipe, state.layers, table, n if n == width else least(n))
     if kernels.accelerated(table) and plan.block == kernels.WHOLE:
         launch = launch_for(state.layers, n, plan.form, plan.gradient)
-        state, ll = _full_by_launches(plan, values, state, table, decay, n, launch, n == width)
+        state, ll = _full_by_launches(plan, _sent(values, decay, n, table), state, table, launch, n == width)
         return state, float(ll)
     if ranges_of(state.layers, n) == 1:
         state, ll = _full(plan, values, state, table, decay, n)

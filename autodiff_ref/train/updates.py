@@ -19,7 +19,8 @@ from jax.typing import ArrayLike
 from autodiff_ref.train.optimizers import Transformation
 from autodiff_ref.trees import PyTree, Structure
 
-Values = tuple[np.ndarray, ...]
+Value = np.ndarray | jax.Array
+Values = tuple[Value, ...]
 """The constants of an optimiser, in the order in which its trace meets them."""
 
 
@@ -176,7 +177,7 @@ def _detail(value: Any) -> Hashable:
     raise Opaque
 
 
-def _evaluated(jaxpr: core.Jaxpr, arguments: Sequence[ArrayLike], values: Iterator[np.ndarray]) -> list[ArrayLike]:
+def _evaluated(jaxpr: core.Jaxpr, arguments: Sequence[ArrayLike], values: Iterator[Value]) -> list[ArrayLike]:
     """The trace on these arguments, its floating constants taken from `values`, in the order of `_written`."""
     known: dict[Atom, ArrayLike] = dict(zip([*jaxpr.constvars, *jaxpr.invars], arguments, strict=True))
 

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autodiff_ref.train import Recipe, chip, epoch, fit, initial_layers, kernels, loop, sgd, start, sum_over
 from tests.combinations import chosen, combinations, listed
@@ -246,6 +248,14 @@ def test_an_accelerator_is_told_how_many_steps_there_are_at_most():
     recipe = Recipe(sgd(0.1), hidden, block=kernels.WHOLE)
     plan, values = loop.plan_of(recipe, layers, table)
     state = start(recipe, layers)
-    compiled = loop._epoch_by_launches.lower(plan, values, state, table, 0.0, 500, 16, None).compile().as_text()
+    numbers = loop.Numbers(values, 0.0, 500)
+    compiled = loop._epoch_by_launches.lower(plan, numbers, state, table, 16, None).compile().as_text()
     assert re.search(rf'known_trip_count"?:\{{"n":"{32 // loop.AT_A_TIME}"', compiled)
     assert " conditional(" not in compiled
+
+
+@given(st.lists(st.floats(width=32), max_size=3), st.floats(width=32), st.integers(0, 2**31 - 1))
+def test_numbers_that_are_kept_on_an_accelerator_are_those_given(values, decay, n):
+    numbers = [*map(np.float32, values), np.float32(decay), np.int32(n)]
+    sent = loop._sent(tuple(numbers[:-2]), decay, n, np.zeros((2, 1), np.float32))
+    assert [np.asarray(number).tobytes() for number in jax.tree.leaves(sent)] == [number.tobytes() for number in numbers]
