@@ -15,6 +15,7 @@ from manual_grad import (
     positives,
     reals,
     sigmoid,
+    signs,
 )
 from tests.derivations._planted import planted
 
@@ -122,6 +123,42 @@ def lost_the_second_logarithm(p: Number, nabla: Nabla) -> Number:
     return -jnp.log(p)
 
 
+# Focal loss: a power of 1 − p whose exponent is an argument
+
+
+def focal(z: Values, y: Values, gamma: Number) -> Number:
+    """Σ_i (1 − p)^γ log p, p = σ(yz)"""
+    p = sigmoid(y * z)
+    return jnp.sum((1 - p) ** gamma * jnp.log(p))
+
+
+def focal_1(z: Values, y: Values, gamma: Number, nabla: Nabla) -> Values:
+    """y (1 − p)^γ (1 − p − γ p log p)"""
+    p = sigmoid(y * z)
+    return y * (1 - p) ** gamma * (1 - p - gamma * p * jnp.log(p))
+
+
+def focal_2(z: Values, y: Values, gamma: Number, nabla: Nabla) -> Values:
+    """y e^{γ log σ(−yz)} (σ(−yz) + γ σ(yz) log(1 + e^{−yz}))"""
+    m = y * z
+    return y * jnp.exp(gamma * log_sigmoid(-m)) * (sigmoid(-m) + gamma * sigmoid(m) * jnp.log(1 + jnp.exp(-m)))
+
+
+FOCAL = Derivation(
+    "∇_z Σ (1 − p)^γ log p",
+    of=focal,
+    wrt="z",
+    domain=(reals("n"), signs("n"), positives()),
+    lines=[focal_1, focal_2],
+)
+
+
+def lost_a_probability(z: Values, y: Values, gamma: Number, nabla: Nabla) -> Values:
+    """y (1 − p)^γ (1 − p − γ log p)"""
+    p = sigmoid(y * z)
+    return y * (1 - p) ** gamma * (1 - p - gamma * jnp.log(p))
+
+
 # Probit: the cumulative normal distribution where the notes have σ
 
 
@@ -222,6 +259,7 @@ def counted_psi_once(shape: Number, x: Values, nabla: Nabla) -> Number:
 BROKEN = [
     planted(BITS, "bits_2", took_bits_for_signs),
     planted(ENTROPY, "entropy_3", lost_the_second_logarithm),
+    planted(FOCAL, "focal_1", lost_a_probability),
     planted(PROBIT, "probit_2", lost_the_half),
     planted(GAMMA, "gamma_2", counted_psi_once),
 ]

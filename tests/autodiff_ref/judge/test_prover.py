@@ -56,6 +56,7 @@ PROVED = {
     "class numbers": softmax.PICKED,
     "entropy": likelihoods.ENTROPY,
     "Huber's loss": small.HUBER,
+    "focal loss": likelihoods.FOCAL,
     "a line for x > 0": small.CUBED_SIZE,
     "gamma": likelihoods.GAMMA,
     "recurrent": recurrent.RECURRENT,
@@ -256,7 +257,7 @@ def test_a_power_that_would_never_end_is_given_up_soon() -> None:
 # Random expressions: a normal form has the value of the expression
 
 UNARY = ("neg", "exp", "log", "log1p", "logistic", "tanh", "abs", "sign", "sinh", "cosh")
-BINARY = ("add", "sub", "mul", "div", "max", "min", "gt", "le")
+BINARY = ("add", "sub", "mul", "div", "max", "min", "gt", "le", "power")
 
 
 @st.composite
@@ -302,6 +303,7 @@ DIRECT = {
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "sign": sign,
+    "power": lambda x, y: x**y,
     "gt": lambda x, y: truth(x - y),
     "le": lambda x, y: truth(y - x),
 }

@@ -217,7 +217,7 @@ def _power(ring: Functions, p: Poly, q: Poly) -> Poly:
     def in_case(p: Poly, q: Poly) -> Poly:
         if not q or list(q) == [()]:
             return ring.power(p, fraction(q[()]) if q else Fraction(0))
-        if ring.is_positive(p):
+        if ring.is_above(p) == constant(1):
             return ring.exp(ring.multiply(q, ring.log(p)))
         raise UnprovableError("no symbolic rule for a power whose base may be negative and whose exponent varies")
 
