@@ -101,8 +101,8 @@ def _value(f: Callable[..., Any], place: int, given: Any) -> Any:
     """The Python value of a static argument."""
     if not isinstance(given, Constants | int | float | str):
         raise ValueError(
-            f"{shown_name(f)}: argument {place} is no array, by its rule (nondiff_argnums): write constants(2) in its place, "
-            f"or judge a function that holds it, lambda x: {shown_name(f)}(…, x)"
+            f"{shown_name(f)}: argument {place} is no array, by its rule (nondiff_argnums): write constants(2) in its "
+            f"place, or judge a function that holds it, lambda x: {shown_name(f)}(…, x)"
         )
     value = given.value if isinstance(given, Constants) else given
     return np.asarray(value).item() if np.ndim(value) == 0 else value

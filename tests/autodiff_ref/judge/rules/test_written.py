@@ -340,9 +340,7 @@ def layer(x):
 """
 
 
-@pytest.mark.parametrize(
-    ("target", "rule"), [("held", "held"), ("pair", "pair"), ("renamed", "_cube"), ("layer", "held")]
-)
+@pytest.mark.parametrize(("target", "rule"), [("held", "held"), ("pair", "pair"), ("renamed", "_cube"), ("layer", "held")])
 def test_a_function_without_a_name_of_its_own_has_that_of_its_module(tmp_path, target, rule):
     path = tmp_path / "mine.py"
     path.write_text(LAMBDAS)
