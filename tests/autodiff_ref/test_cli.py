@@ -450,8 +450,8 @@ def test_help_says_what_running_a_file_means():
     ("command", "option", "unit"),
     [
         ("grade", "--points", "points"),
-        ("grade", "--workers", "submissions"),
-        ("verify", "--mutants", "mistakes"),
+        ("grade", "--workers", "at the same time"),
+        ("verify", "--mutants", "0 plants none"),
         ("train", "--compare", "regression"),
     ],
 )

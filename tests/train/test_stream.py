@@ -301,7 +301,7 @@ def test_a_parquet_file_with_gaps_or_text_is_refused(files, tmp_path):
     parquet.write_table(arrow.table({"a": [1.0, None], "y": [0, 1], "z": [None, 1]}), tmp_path / "gaps.parquet")
     with pytest.raises(ValueError, match=r"missing in 'a' \(first in row 2\)"):
         fit(source_of(tmp_path / "gaps.parquet", "y", leave_out=["z"]), **OPTIONS)
-    with pytest.raises(ValueError, match="missing in z"):
+    with pytest.raises(ValueError, match=r"missing in 'z' \(first in row 1\)"):
         fit(source_of(tmp_path / "gaps.parquet", "z", leave_out=["a"]), **OPTIONS)
 
 
