@@ -121,7 +121,7 @@ def verify(
             entry.reason = f"not judged: {over}"
             continue
         judged.judge(entry, line)
-        if entry.verdict not in RIGHT:
+        if entry.verdict in ("refuted", "partial"):
             require_the_same_again(bench.traces, [None, *derivation.lines[: k + 1]], tried[0].args)
         if suspects and entry.verdict == "refuted":
             entry.diagnosis, failure = judged.suspect(line)
