@@ -24,6 +24,9 @@ L = TypeVar("L", bound=Line)
 CLAIMS = ("valid", "within")
 """the attributes in which a line carries its claims"""
 
+_WAITS = "waits_with"
+"""the attribute of a decorator that holds what it was made with, for as long as it has marked no line"""
+
 LONGEST = 80
 """characters of a condition's source text beyond which the rest is left out"""
 
@@ -76,15 +79,18 @@ def holds_when(condition: Function) -> Callable[[L], L]:
         (True, False)
     """
     if not callable(condition):
-        raise TypeError(f"holds_when takes a function of the derivation's arguments, got {condition!r}")
+        raise TypeError(
+            f"holds_when takes a function of the derivation's arguments, got {condition!r}: write @holds_when(lambda x: …)"
+        )
 
     def mark(line: L) -> L:
         return _marked(line, "valid", condition)
 
+    setattr(mark, _WAITS, condition)
     return mark
 
 
-def within(*, ulps: float | None = None, relative: float | None = None) -> Callable[[L], L]:
+def within(*_unnamed: object, ulps: float | None = None, relative: float | None = None) -> Callable[[L], L]:
     """Marks a line as claiming to equal the gradient only nearly: a series that is cut off, a table, a rounded constant.
 
     Args:
@@ -95,6 +101,7 @@ def within(*, ulps: float | None = None, relative: float | None = None) -> Calla
         A decorator. It returns a copy of the line whose attribute `within` holds the claim; the line itself is not marked.
 
     Raises:
+        TypeError: it is given a line or a number that does not say which of the two it is.
         ValueError: neither or both are given, or the number is not above 0.
 
     Example:
@@ -105,6 +112,11 @@ def within(*, ulps: float | None = None, relative: float | None = None) -> Calla
         >>> str(line_2.within)
         'within a relative error of 0.001'
     """
+    for given in _unnamed:
+        got, place = (f"`{label_of(given)}`", " above it") if callable(given) else (repr(given), "")
+        raise TypeError(
+            f"within takes ulps=… or relative=…, got {got} alone: write @within(ulps=4) or @within(relative=1e-3){place}"
+        )
     claim = Within(ulps, relative)
 
     def mark(line: L) -> L:
@@ -119,6 +131,19 @@ def _marked(line: L, name: str, claim: object) -> L:
     marked: Any = _copied(line)
     setattr(marked, name, claim)
     return marked
+
+
+def taken_for_condition(line: Line) -> Function | None:
+    """The line that a bare `@holds_when` has taken for a condition, so that its decorator stands in the line's place.
+
+    Example:
+        >>> @holds_when
+        ... def line_2(x, nabla):
+        ...     return 1 / x
+        >>> label_of(taken_for_condition(line_2))
+        'line_2'
+    """
+    return getattr(line, _WAITS, None)
 
 
 def without_claims(line: Line) -> Line:

@@ -21,6 +21,7 @@ from manual_grad.claims import condition_text as condition_text
 from manual_grad.claims import holds_when as holds_when
 from manual_grad.claims import label_of as label_of
 from manual_grad.claims import original_of as original_of
+from manual_grad.claims import taken_for_condition
 from manual_grad.claims import within as within
 from manual_grad.domains import Domain
 
@@ -111,17 +112,41 @@ class Derivation:
         for line in self.lines:
             if not callable(line):
                 raise TypeError(f"{self.name}: a line must be a function, got {line!r}")
+            if (bare := taken_for_condition(line)) is not None:
+                raise TypeError(
+                    f"{self.name}: `{label_of(bare)}` stands under a bare @holds_when: "
+                    f"write @holds_when({self._example_of_a_condition}) above it"
+                )
         for label in self.labels:
             if not self.is_gradient and label == self.reference:
                 raise ValueError(f"{self.name}: a line is named {label!r}, like what it is to equal; rename the line")
             if self.labels.count(label) > 1:
                 raise ValueError(f"{self.name}: two lines are named {label!r}; a line's name is its label, so rename one")
         self._check_wrt()
+        self._check_sizes()
+        if self.where is not None and not callable(self.where):
+            raise TypeError(
+                f"{self.name}: `where` must be a function of the arguments, got {self.where!r}: "
+                f"write where={self._example_of_a_condition}"
+            )
+
+    @property
+    def _example_of_a_condition(self) -> str:
+        """How a condition on the arguments begins."""
+        return f"lambda {', '.join(argument_names(self.of) or ['w', 'x'])}: …"
+
+    def _check_sizes(self) -> None:
+        if not isinstance(self.sizes, Mapping):
+            raise TypeError(f'{self.name}: `sizes` must be a dict, as sizes={{"n": (2, 5)}}, got {self.sizes!r}')
         for dim, bounds in self.sizes.items():
             if dim not in self.dim_names:
                 raise ValueError(f"{self.name}: sizes names {dim!r}, the domain has {sorted(self.dim_names)}")
-            if not (len(bounds) == 2 and 1 <= bounds[0] <= bounds[1]):
-                raise ValueError(f"{self.name}: sizes[{dim!r}] must be (smallest, largest) from 1 on, got {bounds!r}")
+            if not _is_range(bounds):
+                meant = f"({bounds}, {bounds})" if isinstance(bounds, int) else "(2, 5)"
+                raise ValueError(
+                    f"{self.name}: sizes[{dim!r}] must be (smallest, largest) from 1 on, got {bounds!r}: "
+                    f'write sizes={{"{dim}": {meant}}}'
+                )
 
     def _check_wrt(self) -> None:
         parameters = argument_names(self.of)
@@ -171,6 +196,14 @@ class Derivation:
     def with_function(self, of: Function) -> "Derivation":
         """The same claim of another function, as of the same one written for another library."""
         return replace(self, of=of, equals=None if self.is_gradient else of)
+
+
+def _is_range(bounds: object) -> bool:
+    """Whether it is (smallest, largest), two whole numbers from 1 on."""
+    if not isinstance(bounds, Sequence) or len(bounds) != 2 or not all(hasattr(size, "__index__") for size in bounds):
+        return False
+    smallest, largest = bounds
+    return 1 <= smallest <= largest
 
 
 def with_functions_held(domain: PyTree) -> PyTree:

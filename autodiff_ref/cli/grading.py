@@ -11,10 +11,17 @@ def grade_command(
     of: Annotated[str, typer.Option(metavar="REFERENCE", help="The solution: a file, with :NAME for one of several.")],
     points: Annotated[
         float | None,
-        typer.Option(min=0.001, help="For a right derivation; one a closed line of the reference.", show_default=False),
+        typer.Option(
+            min=0.001,
+            help="How many points a right derivation is worth; by default as many as the reference has lines without ∇.",
+            show_default=False,
+        ),
     ] = None,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds for each submission, after which it is killed.")] = 60.0,
-    workers: Annotated[int, typer.Option(min=1, help="So many submissions are judged at once.")] = 2,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="How many submissions are judged at the same time: more take less time and more memory."),
+    ] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs; the same seed gives the same points.")] = 0,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print the feedback for each student as well.")] = False,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as CSV.", show_default=False)] = None,

@@ -73,7 +73,12 @@ def train_command(
         float, typer.Option(help="Share of the examples kept apart, of every class alike, to say what the model is worth.")
     ] = 0.0,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Train scikit-learn's LogisticRegression on the same split; extra sklearn.")
+        bool,
+        typer.Option(
+            "--compare",
+            help="Fit scikit-learn's logistic (or linear) regression too, and report it beside the net on what --test-share "
+            "keeps apart; off by default; extra sklearn.",
+        ),
     ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also what each gradient costs an example.")] = False,
     stream: Annotated[

@@ -27,7 +27,11 @@ def verify_command(
         typer.Option(min=0, help="Seconds for each derivation, judged in a process that is killed when they are over."),
     ] = None,
     mutants: Annotated[
-        int, typer.Option(min=0, help="Plant so many mistakes in each line as well, and say how many were found.")
+        int,
+        typer.Option(
+            min=0,
+            help="How many mistakes to plant in each line, to see whether they are found: each takes time, 0 plants none.",
+        ),
     ] = 0,
     workers: Annotated[
         int | None,

@@ -14,6 +14,7 @@ from autodiff_ref.judge.compared import compared_inputs
 from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
+from autodiff_ref.judge.lines.again import require_the_same_again
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.proving.proofs import Proofs
 from autodiff_ref.judge.report import Claimed, LineReport, Report
@@ -75,7 +76,7 @@ def verify(
         A report, with `ok`, `first_wrong_line` and a verdict for each line. It prints as a table.
 
     Raises:
-        LineError: a line raises, or returns something of another shape than the gradient.
+        LineError: a line raises, or returns something of another shape than the gradient, or is random.
         TypeError: it is no Derivation.
 
     Example:
@@ -120,6 +121,8 @@ def verify(
             entry.reason = f"not judged: {over}"
             continue
         judged.judge(entry, line)
+        if entry.verdict in ("refuted", "partial"):
+            require_the_same_again(bench.traces, [None, *derivation.lines[: k + 1]], tried[0].args)
         if suspects and entry.verdict == "refuted":
             entry.diagnosis, failure = judged.suspect(line)
             report.notes += failure

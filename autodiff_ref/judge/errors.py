@@ -76,10 +76,18 @@ def fulfils(condition: Function, said: str, derivation: Derivation, args: Argume
         LineError: it raises, or says neither yes nor no.
     """
     try:
-        return bool(condition(*args))
+        answer = condition(*args)
+        if answer is not None and np.size(answer) == 1:
+            return bool(answer)
     except Exception as error:
         check_call(condition, said, derivation, args, nabla=False)
         raise line_error(error, said, derivation, args) from error
+    returned, way_on = "nothing", "let it return a bool"
+    if answer is not None:
+        returned, way_on = f"shape {np.shape(answer)}", "write (…).all() or (…).any()"
+    raise placed(
+        LineError(f"{derivation.name}: {said} returns {returned}, and a condition is one yes or no: {way_on}"), condition
+    )
 
 
 def is_admitted(derivation: Derivation, args: Arguments) -> bool:

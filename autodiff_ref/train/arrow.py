@@ -2,15 +2,17 @@
 
 import gzip
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from autodiff_ref.train.encoding import MISSING, Raw, text_of
+from autodiff_ref.train.encoding import MISSING, Raw, Rows, text_of
 from autodiff_ref.train.members import require_memory
+
+ROWS = Rows()
 
 UNNAMED = "(the first column, without a name)"
 """What a first column is called that has no name."""
@@ -106,8 +108,10 @@ class Parquet:
         Raises:
             ValueError: columns are no numbers or have gaps, all of them named; or the file is damaged.
         """
+        done = 0
         for part in self._parts(group, names, rows):
-            yield self._matrix(part, names)
+            yield self._matrix(part, names, group, done)
+            done += part.num_rows
 
     def labels(self, group: int, name: str) -> np.ndarray:
         """A column of a row group as it stands.
@@ -115,10 +119,16 @@ class Parquet:
         Raises:
             ValueError: it has gaps, or the file is damaged.
         """
-        parts = list(self._parts(group, [name], 1 << 20))
-        if any(part.column(0).null_count for part in parts):
-            raise ValueError(f"{self.path}: values are missing in {name}: fill them or drop the rows")
-        return np.array([value for part in parts for value in part.column(0).to_pylist()])
+        values = [value for part in self._parts(group, [name], 1 << 20) for value in part.column(0).to_pylist()]
+        if None in values:
+            raise self._lacks(group, {name: values.index(None)})
+        return np.array(values)
+
+    def _lacks(self, group: int, gaps: Mapping[str, int]) -> ValueError:
+        """What is said of columns with gaps, each with the first row of the group that has one."""
+        before = sum(self.sizes[:group])
+        said = ", ".join(f"{name!r} (first in {ROWS.place(before + k)})" for name, k in gaps.items())
+        return ValueError(f"{self.path}: values are missing in {said}: fill them or drop the rows; {ROWS}")
 
     def _parts(self, group: int, names: Sequence[str], rows: int) -> Iterator[Any]:
         try:  # a reader of its own: one reader's cache does not serve two reads at a time
@@ -154,15 +164,16 @@ class Parquet:
             return raw, np.array(["" if value is None else str(value) for value in values])
         return raw, np.array(values)
 
-    def _matrix(self, part: Any, names: Sequence[str]) -> np.ndarray:
-        """(rows, columns of these names) of a part of the file, in float64."""
+    def _matrix(self, part: Any, names: Sequence[str], group: int, done: int) -> np.ndarray:
+        """(rows, columns of these names) of a part of a row group, behind so many of its rows, in float64."""
         odd = [name for name in names if not _is_number(part.column(name).type)]
         if odd:
             raise ValueError(f"{self.path}: columns that are not numeric: {', '.join(odd)}: encode them, or leave them out")
-        gaps = {name: part.column(name).null_count for name in names if part.column(name).null_count}
+        gaps = {
+            name: done + part.column(name).is_null().index(True).as_py() for name in names if part.column(name).null_count
+        }
         if gaps:
-            told = ", ".join(f"{name} ({count})" for name, count in gaps.items())
-            raise ValueError(f"{self.path}: values are missing in {told}: fill them or drop the rows")
+            raise self._lacks(group, gaps)
         return np.column_stack([_numbers(part.column(name)) for name in names])
 
 

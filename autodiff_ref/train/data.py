@@ -23,6 +23,7 @@ from autodiff_ref.train.encoding import (
     MISSING_MODES,
     Encoding,
     Raw,
+    Rows,
     encoded,
     encoded_again,
     number_of,
@@ -165,14 +166,15 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                     return Dataset(x, labels, tuple(raw), notes=notes)
                 if asked.missing != "refuse" or asked.encoding is not None:
                     with suppress(ValueError):  # it is raised again below, with the line of the file
-                        return _encoded(path, raw, None, labels, asked, notes)
+                        return _encoded(path, raw, Rows(), labels, asked, notes)
             raw, lines, labels = _cells(path, header, features, label_at, rows, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
             raw |= _text_again(path, delimiter, header, text)
     except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: not a {kind_of(path)[1:]} file in UTF-8: {error}") from None
-    return _encoded(path, {header[k]: raw[header[k]] for k in features}, lines, labels, asked, notes)
+    rows_of_file = Rows(lines, "the header")
+    return _encoded(path, {header[k]: raw[header[k]] for k in features}, rows_of_file, labels, asked, notes)
 
 
 def _opened(path: Path) -> IO[str]:
@@ -231,7 +233,7 @@ def _text_again(path: Path, delimiter: str, header: list[str], columns: list[int
 def _encoded(
     path: Path,
     raw: dict[str, Raw],
-    rows: Sequence[int] | None,
+    rows: Rows,
     labels: np.ndarray | None,
     asked: Asked,
     notes: tuple[str, ...] = (),
@@ -240,8 +242,7 @@ def _encoded(
     without = np.zeros(0, bool) if labels is None or labels.dtype.kind != "U" else labels == ""
     if without.any() and asked.missing != "drop":
         row = int(np.argmax(without))
-        place = f", row {rows[row]}" if rows is not None else ""
-        raise ValueError(f"{path}{place}: the label {asked.label!r} is missing")
+        raise ValueError(f"{path}, {rows.place(row)}: the label {asked.label!r} is missing; {rows}")
     if asked.encoding is not None:
         x = encoded_again(str(path), raw, rows, asked.encoding)
         return Dataset(x, labels, asked.encoding.features, asked.encoding, notes)
@@ -251,7 +252,7 @@ def _encoded(
             name: column[keep] if isinstance(column, np.ndarray) else [column[k] for k in keep]
             for name, column in raw.items()
         }
-        labels, rows = labels[keep], None if rows is None else [rows[k] for k in keep]
+        labels, rows = labels[keep], rows.kept(keep)
     x, kept, encoding = encoded(str(path), raw, rows, asked.missing, asked.categories)
     dropped = int((~kept).sum()) + int(without.sum())
     if dropped:
@@ -320,7 +321,7 @@ def _of_matrix(path: Path, x: np.ndarray, labels: np.ndarray | None, names: tupl
     if asked.missing == "refuse" and asked.encoding is None:
         return Dataset(x, labels, names)
     raw: dict[str, Raw] = {name: np.asarray(x[:, k], np.float64) for k, name in enumerate(names)}
-    return _encoded(path, raw, None, labels, asked)
+    return _encoded(path, raw, Rows(), labels, asked)
 
 
 def mapped_matrix(
@@ -378,7 +379,7 @@ def _read_parquet(path: Path, asked: Asked) -> Dataset:
     raw, labels = file.read([file.header[k] for k in features], asked.label if label_at is not None else None)
     if not all(map(len, raw.values())):
         raise ValueError(f"{path} has columns and no rows: at least one row of values is needed")
-    return _encoded(path, raw, None, labels, asked)
+    return _encoded(path, raw, Rows(), labels, asked)
 
 
 def _require_matrix(name: str, array: np.ndarray) -> None:

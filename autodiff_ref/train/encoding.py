@@ -20,6 +20,32 @@ Raw = Float[np.ndarray, " n"] | Sequence[str]
 
 
 @dataclass(frozen=True)
+class Rows:
+    """How messages number the rows of a table: from 1 on.
+
+    Example:
+        >>> Rows().place(0), Rows([2, 4], "the header").place(1)
+        ('row 1', 'row 4')
+    """
+
+    numbers: Sequence[int] | None = None
+    """Of the rows that there are, where these are not all from 1 on."""
+    first: str = "the first example"
+    """What row 1 is."""
+
+    def place(self, k: int) -> str:
+        """Where the k-th of the rows that there are stands, from 0."""
+        return f"row {k + 1 if self.numbers is None else self.numbers[k]}"
+
+    def kept(self, keep: Sequence[int]) -> "Rows":
+        """The same, where only some of the rows are left."""
+        return Rows([k + 1 if self.numbers is None else self.numbers[k] for k in keep], self.first)
+
+    def __str__(self) -> str:
+        return f"row 1 is {self.first}"
+
+
+@dataclass(frozen=True)
 class Column:
     """How a column becomes features."""
 
@@ -121,14 +147,14 @@ def number_of(cell: str, decimal: str = ".") -> float:
 
 
 def encoded(
-    name: str, raw: Mapping[str, Raw], rows: Sequence[int] | None, missing: str, categories: str
+    name: str, raw: Mapping[str, Raw], rows: Rows, missing: str, categories: str
 ) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"], Encoding]:
     """(features, which rows are kept, how it was done) of a table's columns.
 
     Args:
         name: the table's, for messages.
         raw: its columns.
-        rows: the number that each row has in its file.
+        rows: how its rows are numbered.
         missing: "refuse", "drop" for rows with a missing value, or "mean" to fill them.
         categories: "refuse" or "one-hot", for columns of text.
 
@@ -168,9 +194,7 @@ def encoded(
     return x[kept], kept, Encoding(tuple(columns))
 
 
-def encoded_again(
-    name: str, raw: Mapping[str, Raw], rows: Sequence[int] | None, encoding: Encoding
-) -> Float[np.ndarray, "n d"]:
+def encoded_again(name: str, raw: Mapping[str, Raw], rows: Rows, encoding: Encoding) -> Float[np.ndarray, "n d"]:
     """The features of new examples, by an encoding that was made of others.
 
     Raises:
@@ -216,7 +240,7 @@ def _applied(column: Column, cells: Raw, told: "_Told") -> np.ndarray:
         cells = ["" if np.isnan(number) else f"{number:g}" for number in cells]
     for row, cell in enumerate(cells):
         if cell and cell not in column.values:
-            told.unseen.append(f"{column.name!r} ({told.place(row)} holds {cell!r})")
+            told.unseen.append(f"{column.name!r} ({told.rows.place(row)} holds {cell!r})")
             break
     return _one_hot(column, cells)
 
@@ -254,7 +278,7 @@ _OF_NEW_EXAMPLES = (
 class _Told:
     """What is wrong with a table, all of it, to be said in one line. `advice`: on gaps, and on text."""
 
-    def __init__(self, name: str, rows: Sequence[int] | None, advice: tuple[str, str]) -> None:
+    def __init__(self, name: str, rows: Rows, advice: tuple[str, str]) -> None:
         self.name, self.rows, self.advice = name, rows, advice
         self.gaps, self.text, self.many, self.unseen, self.infinite = ([] for _ in range(5))
 
@@ -264,31 +288,27 @@ class _Told:
     unseen: list[str]
     infinite: list[str]
 
-    def place(self, row: int) -> str:
-        """Where a row stands in its file."""
-        return f"row {row if self.rows is None else self.rows[row]}"
-
     def look_at_text(self, name: str, cells: Sequence[str]) -> None:
         """Takes down the first cell of a column that is no number."""
         there = [row for row, cell in enumerate(cells) if cell]
         row = next((row for row in there if not _is_number(cells[row])), there[0] if there else 0)
         cell = cells[row][:40]
         decimal = ": a decimal comma? Say `--decimal ,`" if "," in cell and _is_number(cell.replace(",", ".")) else ""
-        self.text.append(f"{name!r} ({self.place(row)} holds {cell!r}{decimal})")
+        self.text.append(f"{name!r} ({self.rows.place(row)} holds {cell!r}{decimal})")
 
     def look_for_gaps(self, name: str, part: np.ndarray) -> None:
         """Takes down how many values of a column are missing."""
         missing = np.isnan(part).any(axis=1)
         if missing.any():
             count = int(missing.sum())
-            first = self.place(int(np.argmax(missing)))
+            first = self.rows.place(int(np.argmax(missing)))
             self.gaps.append(f"{name!r} ({first})" if count == 1 else f"{name!r} ({count:,} times, first in {first})")
 
     def look_for_infinities(self, name: str, part: np.ndarray) -> None:
         """Takes down the first infinity of a column."""
         bad = np.isinf(part)
         if bad.any():
-            self.infinite.append(f"{name!r} ({self.place(int(np.argmax(bad)))})")
+            self.infinite.append(f"{name!r} ({self.rows.place(int(np.argmax(bad)))})")
 
     def finish(self) -> None:
         """Raises ValueError where anything was taken down."""
@@ -301,7 +321,8 @@ class _Told:
         ]
         wrong = [text.format(_listed(names)) for names, text in said if names]
         if wrong:
-            raise ValueError(f"{self.name}: {'; '.join(wrong)}")
+            placed = [str(self.rows)] * bool(self.gaps or self.text or self.unseen or self.infinite)
+            raise ValueError(f"{self.name}: {'; '.join([*wrong, *placed])}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,8 +10,10 @@ from jaxtyping import Float
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
+from autodiff_ref.train.encoding import Rows
 from autodiff_ref.train.shuffle import aligned
 
+ROWS = Rows()
 MANY = 20
 """More different labels than this are refused where they are no whole numbers, and remarked on where they are."""
 
@@ -74,9 +76,7 @@ def classes_of(labels: object, n: int) -> tuple[Float[np.ndarray, " n"], np.ndar
     if array.shape != (n,):
         raise ValueError(f"y has shape {array.shape}, it must be ({n},): one label for each row of x")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            f"labels must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
-        )
+        raise ValueError(f"labels must be finite, {_first_infinite(array)}")
     classes, codes = np.unique(array, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"labels must have at least two different values, got {len(classes)} ({_named(classes)})")
@@ -109,10 +109,14 @@ def targets_of(y: object, n: int, name: str = "y") -> Float[np.ndarray, " n"]:
     if array.shape != (n,):
         raise ValueError(f"{name} has shape {array.shape}, it must be ({n},): one number for each row of x")
     if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be finite, row {int(np.argmin(np.isfinite(array)))} has {array[~np.isfinite(array)][0]}"
-        )
+        raise ValueError(f"{name} must be finite, {_first_infinite(array)}")
     return array.astype(np.float64)
+
+
+def _first_infinite(array: np.ndarray) -> str:
+    """The first entry that is not finite, and where it stands."""
+    k = int(np.argmin(np.isfinite(array)))
+    return f"{ROWS.place(k)} has {array[k]}; {ROWS}"
 
 
 def _first_text(array: np.ndarray) -> str:
@@ -148,14 +152,17 @@ def _named(classes: np.ndarray) -> str:
     return ", ".join(str(c) for c in classes[:6]) + (", …" if len(classes) > 6 else "")
 
 
-def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None) -> None:
-    """Raises ValueError at the first NaN or infinity, by row and column."""
+def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None, before: int = 0) -> None:
+    """Raises ValueError at the first NaN or infinity, by row and column; `before`: how many rows come before those of x."""
     for first in range(0, len(x), CHUNK):
         bad = ~np.isfinite(x[first : first + CHUNK])
         if bad.any():
-            row, column = (int(k) for k in np.argwhere(bad)[0])
-            name = repr(columns[column]) if columns else f"column {column}"
-            raise ValueError(f"x: row {first + row}, {name} is {x[first + row, column]}: drop or fill such entries first")
+            k, column = (int(k) for k in np.argwhere(bad)[0])
+            row, found = before + first + k, x[first + k, column]
+            place, more = (
+                (f"x: {ROWS.place(row)}, {columns[column]!r}", f"; {ROWS}") if columns else (f"x[{row}, {column}]", "")
+            )
+            raise ValueError(f"{place} is {found}: drop or fill such entries first{more}")
 
 
 def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool, c: np.ndarray | None = None) -> Scaling:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from autodiff_ref.train.arguments import stratified
 from autodiff_ref.train.examples import Prepared, checksum_of
 from autodiff_ref.train.kernels import Form, Layers, block_of, mean_over
-from autodiff_ref.train.prepare import Scaling, classes_of, codes_of, scaling_of, targets_of
+from autodiff_ref.train.prepare import Scaling, classes_of, codes_of, require_finite_rows, scaling_of, targets_of
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import ORDER, SPLIT, Segment, aligned
 from autodiff_ref.train.sources import Source
@@ -182,11 +182,7 @@ def _moments(data: Streamed, kept: np.ndarray | None, names: tuple[str, ...] | N
     d = data.d
     found = _Moments(0.0, np.zeros(d), np.zeros(d), np.full(d, np.inf), np.full(d, -np.inf))
     for rows, x in _matrices(data.source, d):
-        bad = ~np.isfinite(x)
-        if bad.any():
-            row, column = (int(k) for k in np.argwhere(bad)[0])
-            name = repr(names[column]) if names else f"column {column}"
-            raise ValueError(f"x: row {rows.start + row}, {name} is {x[row, column]}: drop or fill such entries first")
+        require_finite_rows(x, names, rows.start)
         c = None if data.c is None else data.c[rows]
         found.add(*_chosen(x, c, None if kept is None else kept[rows]))
     return found

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 import textwrap
 
@@ -443,6 +444,22 @@ def test_standardising_leaves_a_constant_column_at_zero(tmp_path):
 def test_help_says_what_running_a_file_means():
     result = run("verify", "--help")
     assert "executes it with your rights" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "unit"),
+    [
+        ("grade", "--points", "points"),
+        ("grade", "--workers", "at the same time"),
+        ("verify", "--mutants", "0 plants none"),
+        ("train", "--compare", "regression"),
+    ],
+)
+def test_the_help_of_an_option_says_of_what_it_is_and_its_default(command, option, unit):
+    said = " ".join(run(command, "--help").stdout.split("Options:")[1].split())
+    own = re.split(r" -(?=[a-z]\b|-[a-z])", said.partition(f"{option} ")[2].replace(" --test-share", " test-share"))[0]
+    assert unit in own
+    assert "default" in own
 
 
 @pytest.mark.parametrize("command", ["verify", "explain", "train", "predict", "plot", "plot stability", ""])

@@ -143,13 +143,24 @@ def test_within_refuses_what_is_no_number_above_0(name: str, bad: float) -> None
         within(**{name: True})
 
 
+def test_within_without_a_name_is_told_how_it_is_written() -> None:
+    spelled = r"write @within\(ulps=4\) or @within\(relative=1e-3\)"
+    with pytest.raises(TypeError, match=rf"^within takes ulps=… or relative=…, got `line_2` alone: {spelled} above it$"):
+        within(line_2)
+    for given_alone in (4, Within(ulps=4), "4"):
+        with pytest.raises(TypeError, match=rf", got .*4.* alone: {spelled}$"):
+            within(given_alone)
+
+
 def test_within_reads_well() -> None:
     assert str(Within(ulps=4)) == "within 4 ulps"
     assert str(Within(relative=1e-9)) == "within a relative error of 1e-09"
 
 
 def test_marks_refuse_what_is_no_function() -> None:
-    with pytest.raises(TypeError, match="holds_when takes a function of the derivation's arguments, got 3"):
+    with pytest.raises(
+        TypeError, match="holds_when takes a function of the derivation's arguments, got 3: write @holds_when"
+    ):
         holds_when(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="a line must be a function, got '2 z'"):
         holds_when(bool)("2 z")  # pyright: ignore[reportArgumentType]

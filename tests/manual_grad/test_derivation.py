@@ -16,12 +16,14 @@ from manual_grad import (
     classes,
     constants,
     contract,
+    holds_when,
     intervals,
     notes,
     one_hot,
     positives,
     reals,
     signs,
+    within,
 )
 from manual_grad.derivation import argument_names, field_names, formula_of, label_of
 
@@ -83,6 +85,13 @@ def test_the_notes_hold_every_line_of_the_table_in_order():
     ({"domain": (reals("n"),), "sizes": {"n": (0, 2)}}, ValueError, r"must be \(smallest, largest\) from 1 on"),
     ({"domain": (reals("n"),), "sizes": {"n": (3, 2)}}, ValueError, r"must be \(smallest, largest\) from 1 on"),
     ({"domain": (reals("n"),), "sizes": {"n": (3,)}}, ValueError, r"must be \(smallest, largest\) from 1 on"),
+    ({"domain": (reals("n"),), "sizes": {"n": 5}}, ValueError, r'from 1 on, got 5: write sizes=\{"n": \(5, 5\)\}$'),
+    ({"domain": (reals("n"),), "sizes": {"n": (2.5, 3)}}, ValueError, r'3\): write sizes=\{"n": \(2, 5\)\}$'),
+    ({"domain": (reals("n"),), "sizes": {"n": "25"}}, ValueError, r"got '25': write sizes="),
+    ({"domain": (reals("n"),), "sizes": ["n"]}, TypeError, r"`sizes` must be a dict, as sizes=.*, got \['n'\]$"),
+    ({"where": "z > 0"}, TypeError, r"`where` must be a function .*, got 'z > 0': write where=lambda z: …$"),
+    ({"lines": [line_1, holds_when(line_2)]}, TypeError, r"`line_2` stands under a bare @holds_when: .*lambda z: …\) above"),
+    ({"lines": [within(ulps=2)(holds_when(line_2))]}, TypeError, r"`line_2` stands under a bare @holds_when"),
 ])  # fmt: skip
 def test_an_unusable_derivation_is_refused_by_name(changes: dict[str, Any], error: type[Exception], message: str):
     with pytest.raises(error, match=f"d z².*{message}"):

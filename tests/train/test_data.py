@@ -156,7 +156,7 @@ def test_any_two_values_become_signs(labels, y, classes):
         ([1, 1, 1], ValueError, r"at least two different values, got 1 \(1\)"),
         ([0, 1, 2], ValueError, r"got 3 \(0, 1, 2\)"),
         ([0, 1], ValueError, "one label for each row"),
-        ([0.0, 1.0, np.nan], ValueError, "row 2 has nan"),
+        ([0.0, 1.0, np.nan], ValueError, "row 3 has nan; row 1 is the first example$"),
         (np.array([0, None, 1], dtype=object), TypeError, "numbers or text"),
         ([1j, 0, 1], TypeError, "numbers or text"),
     ],

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
 from autodiff_ref.train import arrow, data, fit, load, read
-from autodiff_ref.train.encoding import MOST_VALUES, Encoding, encoded, encoded_again
+from autodiff_ref.train.encoding import MOST_VALUES, Encoding, Rows, encoded, encoded_again
 
 HEADER = ["", "age", "city", "income"]
 ROWS = [
@@ -163,15 +163,15 @@ def test_an_encoding_does_to_its_own_table_what_was_done(rows):
     raw = {"a": np.array(numbers), "b": texts, "c": np.array(others)}
     if np.isnan(raw["a"]).all() or not any(texts):
         return
-    x, kept, encoding = encoded("t", raw, None, "mean", "one-hot")
+    x, kept, encoding = encoded("t", raw, Rows(), "mean", "one-hot")
     assert kept.all()
     assert not np.isnan(x).any()
     again = Encoding.from_json(encoding.to_json())
     assert again == encoding
-    np.testing.assert_array_equal(encoded_again("t", raw, None, again), x)
+    np.testing.assert_array_equal(encoded_again("t", raw, Rows(), again), x)
     for row in range(len(rows)):  # by itself as among others
         alone = {name: column[row : row + 1] for name, column in raw.items()}
-        np.testing.assert_array_equal(encoded_again("t", alone, None, encoding)[0], x[row])
+        np.testing.assert_array_equal(encoded_again("t", alone, Rows(), encoding)[0], x[row])
 
 
 def test_a_model_remembers_how_its_columns_were_encoded(people, tmp_path, write_csv):
@@ -265,3 +265,52 @@ def test_a_table_is_read_in_chunks_as_whole(write_csv, monkeypatch):
     found = read(write_csv([["a", "b", "y"], *rows]), "y", categories="one-hot")
     assert found.columns == ("a", *(f"b={v}" for v in ["0", "1", "2", "3", "4", "5", "late"]))
     np.testing.assert_array_equal(found.x[:, 1:], np.eye(7))
+
+
+@pytest.mark.parametrize("where", [0, 4, 9])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["csv", "npy", "npz", "parquet"])
+def test_the_place_of_a_value_is_its_row_from_1_in_a_file_of_any_kind(tmp_path, kind, wrong, where):
+    """The 1st row of a text file is its header, that of another file its first example."""
+    x, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+    x[where, 1] = wrong
+    path, label = tmp_path / f"data.{kind}", "y"
+    if kind == "csv":
+        rows = [f"{a},{'' if np.isnan(b) else b},{label}" for (a, b), label in zip(x, y, strict=True)]
+        path.write_text("\n".join(["a,b,y", *rows]))
+    elif kind == "npz":
+        np.savez(path, x=x, y=y)
+    elif kind == "npy":
+        np.save(path, np.column_stack([x, y]))
+        label = "-1"
+    else:
+        table = pytest.importorskip("pyarrow").table(
+            {"a": x[:, 0], "b": [None if np.isnan(b) else b for b in x[:, 1]], "y": y}
+        )
+        pytest.importorskip("pyarrow.parquet").write_table(table, path, row_group_size=4)
+    row, first = (where + 2, "the header") if kind == "csv" else (where + 1, "the first example")
+    ways = [[], ["--stream"]] if kind in ("npy", "parquet") else [[]]
+    for way in ways:
+        found = CliRunner().invoke(app, ["train", str(path), "--label", label, "--epochs", "1", *way])
+        assert found.exit_code == 2, found.output
+        assert f"row {row}" in found.stderr
+        assert found.stderr.endswith(f"; row 1 is {first}\n")
+
+
+@pytest.mark.parametrize("where", [0, 4, 9])
+@pytest.mark.parametrize("way", [[], ["--stream"]])
+def test_a_label_that_is_missing_in_parquet_is_told_by_its_row(tmp_path, where, way):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    labels = [None if k == where else "uv"[k % 2] for k in range(10)]
+    parquet.write_table(arrow.table({"a": np.arange(10.0), "y": labels}), tmp_path / "data.parquet", row_group_size=4)
+    found = CliRunner().invoke(app, ["train", str(tmp_path / "data.parquet"), "--epochs", "1", *way])
+    assert found.exit_code == 2
+    assert f"row {where + 1}" in found.stderr
+    assert found.stderr.endswith("; row 1 is the first example\n")
+
+
+def test_rows_left_out_leave_the_others_their_places(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"a": [1.0, 2.0, np.inf], "y": ["u", None, "v"]}), tmp_path / "data.parquet")
+    with pytest.raises(ValueError, match=r"infinities in 'a' \(row 3\)"):
+        read(tmp_path / "data.parquet", "y", missing="drop")

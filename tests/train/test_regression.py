@@ -107,7 +107,7 @@ def test_a_source_of_numbers(curve):
     ("y", "error", "said"),
     [
         (["a", "b"] * 100, TypeError, "must hold numbers .* got text such as 'a'"),
-        ([1.0] * 199 + [np.nan], ValueError, "row 199 has nan"),
+        ([1.0] * 199 + [np.nan], ValueError, "row 200 has nan; row 1 is the first example$"),
         ([1.0] * 3, ValueError, "one number for each row"),
     ],
 )

@@ -261,7 +261,7 @@ class Odd(Numbered):
 ODD = {
     "rows": "piece 0 of the source has 3 rows, and says 6",
     "columns": "features of shape",
-    "NaN": "row 10, column 0 is nan",
+    "NaN": r"^x\[10, 0\] is nan",
     "labels": "labels of shape",
     "one class": "at least two different values",
     "no label": "finite",
@@ -299,9 +299,9 @@ def test_a_parquet_file_with_gaps_or_text_is_refused(files, tmp_path):
     with pytest.raises(ValueError, match="not numeric: id"):
         fit(source_of(files[1], "label"), **OPTIONS)
     parquet.write_table(arrow.table({"a": [1.0, None], "y": [0, 1], "z": [None, 1]}), tmp_path / "gaps.parquet")
-    with pytest.raises(ValueError, match=r"missing in a \(1\)"):
+    with pytest.raises(ValueError, match=r"missing in 'a' \(first in row 2\)"):
         fit(source_of(tmp_path / "gaps.parquet", "y", leave_out=["z"]), **OPTIONS)
-    with pytest.raises(ValueError, match="missing in z"):
+    with pytest.raises(ValueError, match=r"missing in 'z' \(first in row 1\)"):
         fit(source_of(tmp_path / "gaps.parquet", "z", leave_out=["a"]), **OPTIONS)
 
 

@@ -17,13 +17,14 @@ from autodiff_ref.judge.assertion.agreement import Pair, pair_of
 from autodiff_ref.judge.assertion.calling import Shapes, check_keywords, first_of, second_of, value_of, variable_of
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
-from autodiff_ref.judge.assertion.finding import WHY, Finding
+from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.symmetric import of_symmetric
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
+from autodiff_ref.judge.numpy_code.drawing import why_it_changes
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, PyTree
@@ -152,7 +153,10 @@ def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt:
     with kept_as_it_was(of):
         loss = first_of(_called(of, call, wrt), pair.reference.variable)
     if not pair.follows(loss):
-        undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {WHY['not followed']}")
+        undecided(
+            f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: the loss returns something else "
+            f"than what was traced of it: {why_it_changes(of)}. Make it a function of its arguments, with its seed as one"
+        )
 
 
 def _changes(candidate: Function, call: Call, wrt: str | None, value: PyTree, variable: Shapes) -> bool:

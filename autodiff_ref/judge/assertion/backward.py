@@ -13,9 +13,10 @@ import numpy as np
 
 from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
 from autodiff_ref.judge.assertion.complex_arguments import has_complex
+from autodiff_ref.judge.assertion.message import keeps_state
 from autodiff_ref.judge.assertion.sides import Call
-from autodiff_ref.judge.assertion.undecided import UndecidedError
-from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.judge.assertion.undecided import UndecidedError, undecided
+from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree
 from manual_grad.derivation import argument_names, label_of
 
@@ -32,15 +33,15 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     Args:
         forward: returns (out, cache), or several outputs and a cache, or only an output.
         backward: takes the upstream gradient of each output, and the cache (or the arguments, if there is no cache). It
-            returns the gradients by the arguments that are arrays of floats, in order; it may leave out the last ones.
-            Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does not compute.
-        *args: forward's arguments. Gradients are by arrays of floats, and not by integers or other things.
+            returns the gradients by all arguments that are floats or arrays of floats, in order. Or it returns a dict by
+            name: `w` or `dw`. None stands for a gradient that it does not compute.
+        *args: forward's arguments. Gradients are by floats, and not by integers or other things.
         **keywords: further arguments of forward: settings that are not differentiated by.
 
     Raises:
-        AssertionError: a gradient is wrong, which is named with the argument, or has another shape.
+        AssertionError: a gradient is wrong, which is named with the argument, or has another shape, or is missing.
         UndecidedError: nothing can be said at this input.
-        TypeError: the two cannot be called so.
+        TypeError: the two cannot be called so, as where they are swapped.
 
     Example:
         >>> import numpy as np
@@ -56,9 +57,16 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
     wide = jax.enable_x64(True) if Call.of(args, keywords).wide else nullcontext()
     with kept_as_it_was(forward), kept_as_it_was(backward), wide:
-        outs, cached = _outputs(forward(*_copies(args), **keywords))
-        ones = [np.ones_like(np.asarray(out), dtype=np.result_type(np.asarray(out).dtype, np.float32)) for out in outs]
-        returned = backward(*ones, *([cached[0]] if cached else _copies(args)))
+        try:
+            outs, ones, returned = _called(forward, backward, args, keywords)
+        except Exception as error:
+            if not _are_swapped(forward, backward, args, keywords):
+                raise
+            first, second = label_of(forward), label_of(backward)
+            raise TypeError(
+                f"`{first}` stands first and looks like the backward pass, and `{second}` like the forward pass: "
+                f"write assert_backward_agrees({second}, {first}, …)"
+            ) from error
     if has_complex(args, outs):
         raise TypeError("complex arguments and outputs are not judged here: hand in and return real and imaginary part")
     names = _names(forward, len(args))
@@ -67,6 +75,24 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     for _ in range(UPSTREAM):
         upstream = [rng.standard_normal(np.shape(out)).astype(one.dtype) for out, one in zip(outs, ones, strict=True)]
         _assert_at(forward, backward, args, keywords, upstream, chosen, names)
+
+
+def _called(
+    forward: Function, backward: Function, args: Arguments, keywords: Keywords
+) -> tuple[list[PyTree], list[np.ndarray], PyTree]:
+    """(outputs of forward, ones of their shapes, what backward returns for these as upstream gradients)."""
+    outs, cached = _outputs(forward(*_copies(args), **keywords))
+    ones = [np.ones_like(np.asarray(out), dtype=np.result_type(np.asarray(out).dtype, np.float32)) for out in outs]
+    return outs, ones, backward(*ones, *([cached[0]] if cached else _copies(args)))
+
+
+def _are_swapped(forward: Function, backward: Function, args: Arguments, keywords: Keywords) -> bool:
+    """Whether two functions that cannot be called as they stand can be called the other way round."""
+    try:
+        _called(backward, forward, args, keywords)
+    except Exception:
+        return False
+    return True
 
 
 GradientKey = str | int | None
@@ -104,6 +130,10 @@ def _assert_at(
     try:
         assert_gradients_agree(gradients, of, by, upstream, others)
     except (AssertionError, UndecidedError, TypeError) as error:
+        with kept_as_it_was(forward):
+            first, second = (_outputs(forward(*_copies(args), **keywords))[0] for _ in range(2))
+        if differ(first, second):
+            undecided(f"nothing can be said of {label_of(backward)} at this input: {keeps_state(forward)}")
         raise type(error)(renamed(str(error))) from None
 
 
@@ -139,32 +169,43 @@ def _chosen(returned: PyTree, args: Arguments, names: list[str], backward: Funct
     """Which argument each gradient is by: its place, and its key in what backward returns.
 
     Raises:
-        AssertionError: there are more gradients than arguments, or one is by no argument.
+        AssertionError: there are more gradients than arguments, or fewer, or one is by no argument.
     """
     floats = [k for k, arg in enumerate(args) if _is_float(arg)]
+    label, has = label_of(backward), f"forward has {_so_many(len(floats), 'argument')} of floats"
+    has += ": " * bool(floats) + ", ".join(names[k] for k in floats)
     if isinstance(returned, dict):
         found: dict[int, GradientKey] = {}
         for key in cast("dict[str, PyTree]", returned):
             plain = key if key in names else key.removeprefix("d").removeprefix("_")
             if plain not in names:
                 raise AssertionError(
-                    f"{label_of(backward)} returns a gradient {key!r}, and forward has the arguments {', '.join(names)}: "
+                    f"{label} returns a gradient {key!r}, and forward has the arguments {', '.join(names)}: "
                     "name it after one of them, as it is or with a d in front"
                 )
             found[names.index(plain)] = key
-        return dict(sorted(found.items()))
-    several = isinstance(returned, tuple | list)
-    gradients = list(cast("list[PyTree]", returned)) if several else [returned]
-    if len(gradients) > len(floats):
+    else:
+        several = isinstance(returned, tuple | list)
+        count = len(cast("list[PyTree]", returned)) if several else 1
+        if count > len(floats):
+            whole = [names[k] for k, arg in enumerate(args) if k not in floats and isinstance(arg, np.ndarray | jax.Array)]
+            hint = f". An array of whole numbers has no gradient: hand in {whole[0]}.astype(float)" if whole else ""
+            raise AssertionError(f"{label} returns {_so_many(count, 'gradient')}, and {has}{hint}")
+        found = {place: k if several else None for k, place in enumerate(floats[:count])}
+    missing = [names[k] for k in floats if k not in found]
+    if missing:
         raise AssertionError(
-            f"{label_of(backward)} returns {len(gradients)} gradients, and forward has {len(floats)} arguments of floats: "
-            f"{', '.join(names[k] for k in floats)}"
+            f"{label} returns {_so_many(len(found), 'gradient')}, and {has}. There is none by {', '.join(missing)}: "
+            f"return it, or None in its place where it is not to be judged. A setting is handed in by name: {missing[-1]}=…"
         )
-    return {
-        place: k if several else None
-        for k, (place, gradient) in enumerate(zip(floats, gradients, strict=False))
-        if gradient is not None
-    }
+    chosen = {place: key for place, key in sorted(found.items()) if _picked(returned, key) is not None}
+    if not chosen:
+        raise AssertionError(f"{label} returns None alone, and {has}: nothing is left to be judged")
+    return chosen
+
+
+def _so_many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _picked(returned: PyTree, key: GradientKey) -> PyTree:

@@ -58,8 +58,6 @@ WHY = {
     "unbounded": "nothing bounds the rounding errors of what was returned. "
     "Choose an input with smaller arguments, or write the gradient in NumPy or JAX, so that it can be traced",
     "large": "rounding bounds leave a doubt, and the shapes are too large for balls. Try smaller ones",
-    "not followed": "the loss returns something else than what was traced of it: it is random, or reads what changes. "
-    "Make it a function of its arguments, with its seed as one of them",
 }
 """why nothing can be said, and what to do"""
 

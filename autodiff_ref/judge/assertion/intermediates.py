@@ -23,8 +23,8 @@ from autodiff_ref.judge.assertion.by_value import twice_the_bound
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
-from autodiff_ref.judge.assertion.message import of_another_shape
-from autodiff_ref.judge.assertion.refused import not_traced
+from autodiff_ref.judge.assertion.message import entries, keeps_state, of_another_shape, others
+from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, undecided
 from autodiff_ref.judge.balls import BALLS
@@ -35,7 +35,7 @@ from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
-from autodiff_ref.judge.state import kept_as_it_was, names_in
+from autodiff_ref.judge.state import differ, kept_as_it_was, names_in
 from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import label_of
 
@@ -81,6 +81,7 @@ class _Judged:
 
     key: str
     name: str
+    shape: tuple[int, ...]
     given: Array
     truth: Exact | None
     wrong: list[int]
@@ -118,7 +119,10 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
     """
     __tracebackhide__ = True
     if not callable(forward):
-        raise TypeError(f"`forward` must be a function, got {forward!r}: pass the function, not its value")
+        way_on = "the function comes before the gradients" if callable(gradients) else "pass the function, not its value"
+        raise TypeError(f"`forward` must be a function, got {type(forward).__name__}: {way_on}")
+    if not isinstance(gradients, dict):
+        raise TypeError(f'`gradients` must be a dict of arrays, as {{"dz": dz}}, got {type(gradients).__name__}')
     call = Call.of(args, keywords)
     program = _traced(forward, call, list(gradients))
     names = [_variable(key, program.names) for key in gradients]
@@ -130,6 +134,7 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
         judged.append(found)
     first = next((each for each in judged if each.wrong), None)
     if first is not None:
+        _require_the_same_again(program, _traced(forward, call, list(gradients)), forward)
         decided()
         raise AssertionError(_message(first, judged, label_of(forward)))
     unknown = [each.key for each in judged if not each.told]
@@ -139,6 +144,18 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
             "than the rounding errors of its computation. Choose another input"
         )
     decided()
+
+
+def _require_the_same_again(before: _Program, after: _Program, forward: Function) -> None:
+    """Nothing can be said of a function that computes something else when it is run again.
+
+    Raises:
+        UndecidedError: it does.
+    """
+    with jax.enable_x64(True):
+        first, second = (program.run(list(map(jnp.asarray, program.arrays)), {}) for program in (before, after))
+    if differ(first, second):
+        undecided(f"nothing can be said of the gradients at this input: {keeps_state(forward)}")
 
 
 def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
@@ -248,8 +265,11 @@ def _variable(key: str, names: list[str]) -> str:
 
 
 def _judge(program: _Program, key: str, name: str, earlier: list[str], value: ArrayLike, given: list[ArrayLike]) -> _Judged:
-    if np.dtype(aval_of(program.closed.jaxpr.outvars[1 + program.names.index(name)]).dtype).kind == "c":
+    by = aval_of(program.closed.jaxpr.outvars[1 + program.names.index(name)])
+    if np.dtype(by.dtype).kind == "c":
         raise TypeError(f"`{name}` is complex, and {key} is not judged: give the gradients by its real and imaginary part")
+    if not jnp.issubdtype(by.dtype, np.floating):
+        raise TypeError(no_floats(name, np.dtype(by.dtype), by.shape))
     count, places = len(program.arrays), [1 + program.names.index(each) for each in (*earlier, name)]
 
     def gradient(*leaves: jax.Array) -> jax.Array:
@@ -282,7 +302,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Ar
         array = array.reshape(out.shape)
     computed, truth = Computed.of(array), exact_at(side, arrays)
     if truth is None:
-        return _Judged(key, name, computed.values, None, [], np.zeros(0), told=False)
+        return _Judged(key, name, array.shape, computed.values, None, [], np.zeros(0), told=False)
     eps = float(jax.numpy.finfo(computed.dtype).eps)
     allowed = twice_the_bound(side, arrays, np.float64, wide=True) * max(1.0, eps * 2.0**52)
     outside, gaps = computed.outside(truth.high, truth.radius, [lambda: allowed]), computed.gaps(truth)
@@ -293,7 +313,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Ar
         # what cancels exactly, as the gradient by a shift of the scores of a softmax, is measured by what it is made of
         most = max((float(np.max(np.abs(each), initial=0.0)) for each in upstream), default=0.0)
         told |= np.maximum(truth.size, gaps) <= NEGLIGIBLE * eps * most
-    return _Judged(key, name, computed.values, truth, wrong, allowed, told=bool(np.all(told)))
+    return _Judged(key, name, array.shape, computed.values, truth, wrong, allowed, told=bool(np.all(told)))
 
 
 def _wrong_from_scratch_too(program: _Program, found: _Judged, value: PyTree) -> list[int]:
@@ -312,13 +332,14 @@ def _message(first: _Judged, judged: list[_Judged], loss: str) -> str:
     ours, theirs = first.key, f"∂{loss}/∂{first.name}"
     width = max(len(ours), len(theirs), 10)
     computed, expected = float(first.given[k]), float(first.truth.high[k])
-    others = len(first.wrong) - 1
+    names = entries(ours, first.shape)
     rows = [
         f"{ours} is not {theirs}" + (", given those before it" if place else ""),
-        f"  in component {k} of {len(first.given)}" + (f", and in {others} more" if others else ""),
+        f"  in {names[k]}",
         f"    {ours:{width}}  {computed!r}",
         f"    {theirs:{width}}  {expected!r}",
         f"    {'difference':{width}}  {abs(computed - expected):.3g}, where {first.allowed[k]:.3g} is allowed",
+        *others(first.wrong[1:], names),
     ]
     factor = _factor(first)
     if factor is not None:

@@ -1,5 +1,6 @@
 """What a failed assertion says: the component by name, both values, what rounding explains, the input, what to do next."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import jax
@@ -8,13 +9,15 @@ from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.agreement import Pair
 from autodiff_ref.judge.assertion.by_value import Again
+from autodiff_ref.judge.assertion.calling import shapes_of
 from autodiff_ref.judge.assertion.epsilon import left_out
 from autodiff_ref.judge.assertion.factor import Comparisons
 from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call, Side
-from autodiff_ref.judge.counterexample import leaf_names, readable
+from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.errors import is_no_sum
+from autodiff_ref.judge.numpy_code.drawing import why_it_changes
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import argument_names, label_of
@@ -36,6 +39,12 @@ def returned_wrongly(
     name, by = name_of(candidate), f"by {wrt}" if wrt else "by the first argument"
     ours, wanted = jax.tree.flatten(value), jax.tree.flatten(shapes)
     single = len(ours[0]) == len(wanted[0]) == 1
+    number = shapes_of(0.0)
+    if shapes_of(value) == number != reference.variable == shapes_of(reference.value):
+        return (
+            f"`{name}`, the candidate, returns one number, and `{name_of(of)}` what looks like a gradient: "
+            f"if they are swapped, write assert_gradients_agree({label_of(of)}, {label_of(candidate)}, …)"
+        )
     if ours[1] != wanted[1] and not single:
         return f"{name} returns {_form(value)}; the gradient {by} is {_form(shapes)}: return it in the same structure"
     stems = _stems(shapes, wrt, of)
@@ -103,11 +112,11 @@ def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
     return jax.tree.unflatten(structure, made), "; it ".join(said)
 
 
-def keeps_state(candidate: Function) -> str:
-    """What is said of a gradient that returns something else when it is called again."""
+def keeps_state(f: Function) -> str:
+    """What is said of a function that returns something else when it is called again."""
     return (
-        f"{name_of(candidate)} returns something else when it is called again with the same arguments: it keeps state, or "
-        "is random. Make the gradient a function of its arguments: start from what is new at each call, and pass the seed"
+        f"{name_of(f)} returns something else when it is called again with the same arguments: {why_it_changes(f)}. "
+        "Make it a function of its arguments: start from what is new at each call, and pass the seed"
     )
 
 
@@ -136,7 +145,7 @@ def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: 
         f"    {ours:{width}}  {computed!r}",
         f"    {theirs:{width}}  {expected!r}",
         f"    {_difference(computed, expected, found, ours, width)}",
-        *_others(found, names),
+        *others(found.components[1:], names),
         f"  at {_input(pair.call, of)}",
         *_hints(found, pair, wrt, of, again),
         '  next: check_intermediates(loss, {"dz": dz, …}, …) names the first step of it that is wrong'
@@ -185,11 +194,13 @@ def _allowance(found: Finding, ours: str) -> str:
 
 def component_names(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     """A name for every entry of a gradient: w11[0], w.b[2, 1]."""
-    names: list[str] = []
-    for stem, leaf in zip(_stems(shapes, wrt, of), jax.tree.leaves(shapes), strict=True):
-        indices = np.ndindex(*leaf.shape) if leaf.shape else [()]
-        names += [stem + (f"[{', '.join(map(str, index))}]" if index else "") for index in indices]
-    return names
+    stems = _stems(shapes, wrt, of)
+    return [name for stem, leaf in zip(stems, jax.tree.leaves(shapes), strict=True) for name in entries(stem, leaf.shape)]
+
+
+def entries(stem: str, shape: tuple[int, ...]) -> list[str]:
+    """The names of an array's entries: b[2, 1]."""
+    return [stem + (f"[{', '.join(map(str, index))}]" if index else "") for index in np.ndindex(*shape)]
 
 
 def _stems(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
@@ -199,27 +210,17 @@ def _stems(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     return [by + jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
 
 
-def _others(found: Finding, names: list[str]) -> list[str]:
-    others, total = found.components[1:], len(names)
-    if not others:
+def others(wrong: Sequence[int], names: list[str]) -> list[str]:
+    """Which components are wrong besides the first, by their places among all."""
+    total = len(names)
+    if not wrong:
         return [f"  the other {total - 1} of {total} components agree"] if total > 1 else []
-    shown = ", ".join(names[k] for k in others[:5]) + (", …" if len(others) > 5 else "")
-    return [f"  and in {len(others)} more of {total} components: {shown}"]
+    shown = ", ".join(names[k] for k in wrong[:5]) + (", …" if len(wrong) > 5 else "")
+    return [f"  and in {len(wrong)} more of {total} components: {shown}"]
 
 
 def _input(call: Call, of: Function) -> str:
-    names = argument_names(of) or []
-    every = [names[k] if k < len(names) else f"argument {k}" for k in range(len(call.args))]
-    described = [_described(leaf) for leaf in call.leaves]
-    args, keywords = jax.tree.unflatten(call.structure, [_Leaf(text) for text in described])
-    labels = leaf_names((*args, *keywords.values()), [*every, *keywords])
-    return "  ".join(f"{name}={text}" for name, text in zip(labels, described, strict=True))
-
-
-class _Leaf(str):
-    """A leaf's description where the leaf stood."""
-
-    __slots__ = ()
+    return "  ".join(f"{name}={_described(leaf)}" for name, leaf in zip(call.names(of), call.leaves, strict=True))
 
 
 def _described(leaf: ArrayLike) -> str:

@@ -3,10 +3,18 @@
 import re
 
 import jax
+import numpy as np
 
 from autodiff_ref.judge.numpy_code.run import NotFollowedError, place_of
 
 _WAY_ON = "write that step with functions of NumPy's or jax.numpy's arrays"
+
+
+def no_floats(name: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> str:
+    """What is said of an array, or a number, that is differentiated by and is not made of real floating numbers."""
+    holds = f"whole numbers ({dtype})" if dtype.kind in "iu" else str(dtype)
+    floats = f"{name}.astype(float)" if shape else f"float({name})"
+    return f"`{name}` holds {holds}, and what is differentiated by holds real floating numbers: make it {floats}"
 
 
 def not_traced(name: str, error: Exception) -> str:

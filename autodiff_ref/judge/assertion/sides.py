@@ -21,9 +21,10 @@ from autodiff_ref.judge.assertion.calling import (
 )
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.extended import extended
-from autodiff_ref.judge.assertion.refused import not_traced
+from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
+from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
@@ -32,7 +33,7 @@ from autodiff_ref.judge.program.plans import Array, Plan, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree, Structure
-from manual_grad.derivation import label_of
+from manual_grad.derivation import argument_names, label_of
 
 _Traced = tuple[core.ClosedJaxpr, tuple[PyTree, ...], list[Assumption]]
 """(jaxpr, shapes of what it returns, what was taken for granted)"""
@@ -107,6 +108,13 @@ class Call:
         if any(not np.array_equal(x.astype(np.float64), y.astype(np.float64)) for x, y in zip(arrays, made, strict=True)):
             return None
         return Call.of(*self.rebuilt(made))
+
+    def names(self, f: Function) -> tuple[str, ...]:
+        """Of each leaf, with f's names of its arguments."""
+        known = argument_names(f) or []
+        every = [known[k] if k < len(known) else f"argument {k}" for k in range(len(self.args))]
+        args, keywords = jax.tree.unflatten(self.structure, [0.0] * len(self.leaves))
+        return leaf_names((*args, *keywords.values()), [*every, *keywords])
 
     @property
     def key(self) -> Hashable:
@@ -305,9 +313,9 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
     args, keywords = jax.tree.unflatten(call.structure, list(range(len(call.leaves))))
     variables = set(jax.tree.leaves(variable_of(of, wrt, args, keywords)))
     for k in variables:
-        kind = np.asarray(call.leaves[k]).dtype
-        if not jax.numpy.issubdtype(kind, np.floating):
-            raise TypeError(f"what is differentiated by must be real floating numbers, got {kind}: {call.leaves[k]!r}")
+        array = np.asarray(call.leaves[k])
+        if not jax.numpy.issubdtype(array.dtype, np.floating):
+            raise TypeError(no_floats(call.names(of)[k], array.dtype, array.shape))
 
     def gradient_and_value(f: Function, args: Arguments, keywords: Keywords) -> tuple[PyTree, PyTree]:
         shapes = shapes_of(variable_of(f, wrt, args, keywords))

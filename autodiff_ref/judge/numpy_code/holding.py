@@ -103,7 +103,8 @@ def spaces_of(reached: list[Any]) -> list[dict[str, Any]]:
 def visited(f: Any, *, into_libraries: bool = False) -> list[Any]:
     """What a function reaches: functions, methods, classes, and what holds them; each once.
 
-    Those of libraries, and what they reach, only where that is asked for.
+    Those of libraries, and what they reach, only where that is asked for. The function itself may be the judge's own,
+    around a user's.
     """
     found: list[Any] = []
     waiting, seen = [f], set[int]()
@@ -112,12 +113,11 @@ def visited(f: Any, *, into_libraries: bool = False) -> list[Any]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, types.FunctionType | type) and _is_of(
-            value.__module__, NEVER_FOLLOWED if into_libraries else LIBRARIES
-        ):
-            continue
-        found.append(value)
-        waiting += _reached(value, into_libraries)
+        passed_over = NEVER_FOLLOWED if into_libraries else LIBRARIES
+        is_users = not (isinstance(value, types.FunctionType | type) and _is_of(value.__module__, passed_over))
+        found += [value] * is_users
+        if is_users or value is f:
+            waiting += _reached(value, into_libraries)
     return found
 
 

@@ -13,6 +13,7 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.program.control import scan_widths
 from autodiff_ref.judge.program.plans import Plan, aval_of
 from autodiff_ref.judge.program.walk import CALLS, Planner
+from autodiff_ref.judge.rules.naming import name_at
 
 CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
 """primitives that call a function with a rule of its own, and the parameter that holds the function"""
@@ -49,7 +50,7 @@ def name_of(eqn: Any) -> Named:
     inner = eqn.params[CUSTOM[eqn.primitive.name]]
     info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
     function, place = _split(getattr(info, "func_src_info", "") or "")
-    rule = ""
+    function, rule = name_at(function, place), ""
     for key in _RULES:
         found, where = _split(getattr(getattr(eqn.params.get(key), "debug_info", None), "func_src_info", "") or "")
         if where:

@@ -1,5 +1,6 @@
 """`judge_rule` and `assert_rule`: is the derivative that JAX gets by a rule the derivative of the function itself?"""
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ import numpy as np
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.findings import RuleReport
+from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.reporting import report_of
 from autodiff_ref.judge.rules.running import Run
 from autodiff_ref.judge.rules.statics import bound
 from manual_grad.claims import Within
-from manual_grad.derivation import label_of
+from manual_grad.derivation import argument_names
 from manual_grad.domains import Domain
 from manual_grad.domains.labels import Constants
 
@@ -73,12 +75,17 @@ def judge_rule(
     start = time.monotonic()
     _check(f, order, within)
     leaves_of = _as_domain(f, domain)
+    if leaves_of is not None:
+        _check_count(f, leaves_of, f"the domain has {len(leaves_of)}: {said(leaves_of)}")
+    for each in at or () if leaves_of is None else ():
+        given = each if isinstance(each, tuple) else (each,)
+        _check_count(f, given, f"an input in at has {len(given)}: {each!r}")
     chosen, how = leaves_of, "domain given"
     if chosen is None and at is None:
         chosen, how = found_domain(f)
         if chosen is None:
             raise ValueError(
-                f"{label_of(f)}: no arguments were found that it takes: pass domain=, as domain=(reals('n'),), or at=[…]"
+                f"{shown_name(f)}: no arguments were found that it takes: pass domain=, as domain=(reals('n'),), or at=[…]"
             )
     elif chosen is None:
         how = "inputs given"
@@ -147,11 +154,22 @@ def _check(f: Any, order: Any, within: Any) -> None:
         raise TypeError(f"within is Relative(1e-9) or Within(ulps=4), got {within!r}")
 
 
+def _check_count(f: Callable[..., Any], given: tuple[Any, ...], came: str) -> None:
+    """Raises ValueError where a function takes more arguments than are given for it, or fewer."""
+    names = argument_names(f)
+    if names is None:
+        return
+    needed = [name for name in names if inspect.signature(f).parameters[name].default is inspect.Parameter.empty]
+    if not len(needed) <= len(given) <= len(names):
+        many = f"{len(names)} argument{'s' * (len(names) != 1)} ({', '.join(names)})"
+        raise ValueError(f"{shown_name(f)} takes {many}, and {came}. Give one for each argument")
+
+
 def _as_domain(f: Callable[..., Any], domain: Any) -> Args | None:
     if domain is None:
         return None
     made = cast("Args", domain if isinstance(domain, tuple) and not hasattr(domain, "_fields") else (domain,))
     wrong = [leaf for leaf in jax.tree.leaves(made) if not isinstance(leaf, Domain)]
     if wrong:
-        raise TypeError(f"{label_of(f)}: domain holds domains, as reals('n') and positives(), got {wrong[0]!r}")
+        raise TypeError(f"{shown_name(f)}: domain holds domains, as reals('n') and positives(), got {wrong[0]!r}")
     return made

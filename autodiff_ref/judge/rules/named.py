@@ -17,8 +17,9 @@ from autodiff_ref.judge.rules.calls import named_calls, shown_place
 from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
+from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.statics import RULED, static_places
-from manual_grad.derivation import argument_names, label_of
+from manual_grad.derivation import argument_names
 from manual_grad.domains.labels import Constants
 
 NOT_CALLED = "no arguments were found that it takes"
@@ -101,8 +102,8 @@ def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
         name,
         "no domain",
         0,
-        rules=(Rule(label_of(function), place, kind, judged=False, why=NOT_CALLED),),
-        findings=(Finding("undecided", label_of(function), place, "", "", "", "", 0.0, why, 0),),
+        rules=(Rule(shown_name(function), place, kind, judged=False, why=NOT_CALLED),),
+        findings=(Finding("undecided", shown_name(function), place, "", "", "", "", 0.0, why, 0),),
     )
 
 

@@ -15,8 +15,9 @@ from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.findings import Kind, Rule
+from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.subject import RaisesError, Subject, subject
-from manual_grad.derivation import argument_names, label_of
+from manual_grad.derivation import argument_names
 from manual_grad.domains import Domain
 from manual_grad.domains.labels import Constants
 
@@ -126,13 +127,13 @@ class Preparation:
         held = self.constant_leaves(args)
         by = [k for k in range(len(leaves)) if k not in held]
         if not by:
-            raise ValueError(f"{label_of(self.f)}: none of its arguments is a real number to differentiate by")
+            raise ValueError(f"{shown_name(self.f)}: none of its arguments is a real number to differentiate by")
 
         with jax.enable_x64(True):
             closed = jax.make_jaxpr(self.flat(args))(*leaves)
         traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
         made = Prepared(structure, names, None, None, [], [], closed.jaxpr)
-        whose = label_of(self.f)
+        whose = shown_name(self.f)
         judged, others = set[tuple[str, str]](), dict[tuple[str, str], str]()
         raising = list[tuple[Named, str]]()
         if self.solves is None:

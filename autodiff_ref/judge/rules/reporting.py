@@ -11,12 +11,12 @@ from autodiff_ref.judge.program.plans import ending_by
 from autodiff_ref.judge.rules.calls import iterates
 from autodiff_ref.judge.rules.examining import CLOSE
 from autodiff_ref.judge.rules.findings import FAILS, ORDER, Entry, Finding, Kind, RuleReport
+from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.reproducing import in_floats, reproducer
 from autodiff_ref.judge.rules.residuals import residual_mistake
 from autodiff_ref.judge.rules.running import WHOLE, Judged, Run
 from autodiff_ref.judge.rules.shrinking import simpler_inputs
-from manual_grad.derivation import label_of
 
 SHRINKING = 5.0
 """seconds beyond the limit that may be spent on that"""
@@ -48,7 +48,7 @@ def report_of(run: Run, how: str, seconds: float) -> RuleReport:
     """
     entries = [judged.entry for judged in run.judged]
     return RuleReport(
-        label_of(run.f),
+        shown_name(run.f),
         how,
         run.inputs,
         tuple(run.rules.values()),
@@ -87,7 +87,7 @@ def _findings(run: Run) -> list[Finding]:
             follows = (entry.kind, entry.order) in within
             notes += ["see the rule within"] if follows else []
         else:
-            notes.append(f"in {label_of(run.f)} at {readable(worst.args, names)}")
+            notes.append(f"in {shown_name(run.f)} at {readable(worst.args, names)}")
             notes += [_CANCELS] if entry.kind == "WRONG" and _whole_is_right(run, entry.order) else []
         if fails and not follows:
             snippet = reproducer(run.f, shown.get((entry.kind, entry.order), worst.args), names, entry.order,
@@ -104,7 +104,7 @@ def _not_judged(run: Run) -> Iterator[Finding]:
     for kind, rule, place, why in run.missing:
         yield Finding(kind, rule, place, "", "", "", "", 0.0, why, 0)
     if not run.judged and not run.missing:
-        yield Finding("undecided", label_of(run.f), "", "", "", "", "", 0.0, _EMPTY if run.inputs else _LATE, 0)
+        yield Finding("undecided", shown_name(run.f), "", "", "", "", "", 0.0, _EMPTY if run.inputs else _LATE, 0)
 
 
 def _whole_is_right(run: Run, order: int) -> bool:

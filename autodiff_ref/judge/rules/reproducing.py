@@ -12,6 +12,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.walk import CALLS
+from autodiff_ref.judge.rules.naming import attribute_of
 from manual_grad.derivation import label_of
 
 MOST_LINES = 60
@@ -116,6 +117,8 @@ def source_of(f: Callable[..., Any]) -> tuple[list[str], str]:
         if getattr(sys.modules.get(public), name, None) is f:
             return [f"from {public} import {name}"], name
     held = getattr(module, name, None)
+    if held is not f and (alias := attribute_of(module, lambda value: value is f)):
+        held, name = f, alias
     if held is None or (held is not f and getattr(held, "__wrapped__", None) is not f):
         return [f"# … and `{name}`, to be pasted in: it is defined inside another function"], name
     if not place.startswith(("_manual_grad_target_", "__main__")):

@@ -21,9 +21,9 @@ from autodiff_ref.judge.rules.calls import Call
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
 from autodiff_ref.judge.rules.examining import as_its_rules, examine, is_faint
 from autodiff_ref.judge.rules.findings import Entry, Kind, Rule
+from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.preparing import Args, Preparation, Prepared
 from autodiff_ref.judge.rules.solving import examine_solution
-from manual_grad.derivation import label_of
 
 WHOLE = -1
 """stands for f as a whole, where the rules within have numbers"""
@@ -93,7 +93,7 @@ class Run:
             return jax.tree.map(_array, args)
         if len(args) != len(self.domain):
             raise ValueError(
-                f"{label_of(self.f)}: at holds {len(args)} arguments in {each!r}, and the domain has {len(self.domain)}"
+                f"{shown_name(self.f)}: at holds {len(args)} arguments in {each!r}, and the domain has {len(self.domain)}"
             )
         leaves, structure = jax.tree.flatten(self.domain)
         made = [_array(x) for x in jax.tree.leaves(args)]
@@ -154,7 +154,7 @@ class Run:
             return
         floats = True
         if made.whole is not None and self._is_open(WHOLE, order, only):
-            name = made.whole_named.name if made.whole_named else label_of(self.f)
+            name = made.whole_named.name if made.whole_named else shown_name(self.f)
             entries = examine(made.whole, leaves, name, order=order, allowed=self.allowed)
             if made.whole_named is None and any(is_faint(entry) for entry in entries):
                 within = [e for k in range(len(made.calls)) for e in self._rule_alone(made, k, leaves, order, floats=True)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.rules.findings import Entry, Kind
-from manual_grad.derivation import label_of
+from autodiff_ref.judge.rules.naming import shown_name
 
 ITERATED = 1e-6
 """A value that is found by iteration is off, and so is the derivative there: relative to the largest entry."""
@@ -27,7 +27,7 @@ def examine_solution(
     """One entry for each of the Jacobian, in float64: by JAX, and by the equation; `compiled` keeps programs by shape."""
     leaves, structure = jax.tree.flatten(args)
     by = tuple(k for k in range(len(leaves)) if k not in held)
-    at, rule = readable(args, names), label_of(f)
+    at, rule = readable(args, names), shown_name(f)
     limit = ITERATED if allowed is None else allowed
 
     def flat(*xs: Any) -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.reproducing import source_of
-from manual_grad.derivation import argument_names, label_of
+from manual_grad.derivation import argument_names
 from manual_grad.domains.labels import Constants
 
 RULED = (jax.custom_jvp, jax.custom_vjp)
@@ -83,7 +84,7 @@ def bound(
     inputs = list[Any]()
     for each in at:
         if not isinstance(each, tuple) or len(each) != len(first) or any(each[k] != values[k] for k in places):
-            raise ValueError(f"{label_of(f)}: every input in at is to hold {_said(values)}, got {each!r}")
+            raise ValueError(f"{shown_name(f)}: every input in at is to hold {_said(values)}, got {each!r}")
         inputs.append(_without(each, places))
     return with_values(f, values, len(first)), None if domain is None else _without(domain, places), inputs
 
@@ -100,8 +101,8 @@ def _value(f: Callable[..., Any], place: int, given: Any) -> Any:
     """The Python value of a static argument."""
     if not isinstance(given, Constants | int | float | str):
         raise ValueError(
-            f"{label_of(f)}: argument {place} is no array, by its rule (nondiff_argnums): write constants(2) in its place, "
-            f"or judge a function that holds it, lambda x: {label_of(f)}(…, x)"
+            f"{shown_name(f)}: argument {place} is no array, by its rule (nondiff_argnums): write constants(2) in its "
+            f"place, or judge a function that holds it, lambda x: {shown_name(f)}(…, x)"
         )
     value = given.value if isinstance(given, Constants) else given
     return np.asarray(value).item() if np.ndim(value) == 0 else value

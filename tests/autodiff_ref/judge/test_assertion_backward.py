@@ -1,9 +1,13 @@
 """`assert_backward_agrees`: backward passes in the style of courses; the wrong argument is named."""
 
+from functools import partial
+from itertools import combinations
+
 import numpy as np
 import pytest
+from numpy import zeros
 
-from autodiff_ref import assert_backward_agrees
+from autodiff_ref import UndecidedError, assert_backward_agrees
 from autodiff_ref.judge.assertion import backward
 
 _rng = np.random.default_rng(2)
@@ -157,7 +161,82 @@ def test_wrong_forms_are_said():
         assert_backward_agrees(affine_forward, lambda d, c: {"dv": d}, X, W, B)
     with pytest.raises(TypeError, match="`backward` must be a function"):
         assert_backward_agrees(affine_forward, 3, X, W, B)  # pyright: ignore
-    assert_backward_agrees(affine_forward, lambda d, c: (None, affine_backward(d, c)[1]), X, W, B)
+    with pytest.raises(
+        TypeError, match=r"^`affine_backward` stands first .*write assert_backward_agrees\(affine_forward, aff"
+    ):
+        assert_backward_agrees(affine_backward, affine_forward, X, W, B)
+    with pytest.raises(TypeError, match=r"^`sine_backward` stands first and looks like the backward pass, and `sine` like"):
+        assert_backward_agrees(sine_backward, sine, X)
+    with pytest.raises(ZeroDivisionError):  # a mistake of another kind stays what it is
+        assert_backward_agrees(affine_forward, lambda d, c: 1 / 0, X, W, B)
+    whole = np.arange(12).reshape(4, 3)
+    with pytest.raises(
+        AssertionError, match=r"has 2 arguments of floats: w, b\. An array of whole .*in x\.astype\(float\)$"
+    ):
+        assert_backward_agrees(affine_forward, affine_backward, whole, W, B)
+
+
+KEPT = [kept for count in range(3) for kept in combinations("xwb", count)]
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_gradient_that_is_missing_is_named_and_none_in_its_place_is_not_judged(kept, by_name):
+    def backward(dout, cache, *, fills):
+        by_all = dict(zip("xwb", affine_backward(dout, cache), strict=True))
+        parts = {name: part if name in kept else None for name, part in by_all.items() if fills or name in kept}
+        return parts if by_name else tuple(parts.values())
+
+    missing = [name for name in "xwb" if name not in kept] if by_name else list("xwb"[len(kept) :])
+    came = f"returns {len(kept)} gradient{'s' * (len(kept) != 1)}, and forward has 3 arguments of floats: x, w, b"
+    with pytest.raises(AssertionError, match=rf"{came}\. There is none by {', '.join(missing)}: return it, or None"):
+        assert_backward_agrees(affine_forward, partial(backward, fills=False), X, W, B)
+    if kept:
+        assert_backward_agrees(affine_forward, partial(backward, fills=True), X, W, B)
+    else:
+        with pytest.raises(AssertionError, match=r"returns None alone, .*nothing is left to be judged"):
+            assert_backward_agrees(affine_forward, partial(backward, fills=True), X, W, B)
+
+
+def test_a_setting_is_handed_in_by_its_name():
+    def forward(x, slope):
+        return np.where(x > 0, x, slope * x), (x, slope)
+
+    def backward(dout, cache):
+        x, slope = cache
+        return np.where(x > 0, dout, slope * dout)
+
+    with pytest.raises(AssertionError, match=r"There is none by slope: .*slope=…$"):
+        assert_backward_agrees(forward, backward, X, 0.25)
+    assert_backward_agrees(forward, backward, X, slope=0.25)
+
+
+def test_a_forward_that_draws_is_told_from_a_backward_that_is_wrong():
+    def drops(x):
+        mask = np.random.uniform(size=x.shape) < 0.5  # noqa: NPY002 (as users write it)
+        return x * mask, mask
+
+    def adds(dout, x):
+        return dout * np.cos(x) + np.random.normal(size=x.shape)  # noqa: NPY002
+
+    with pytest.raises(
+        UndecidedError, match=r"drops returns something else .* draws numbers at test_assertion_backward\.py:\d+"
+    ):
+        assert_backward_agrees(drops, lambda dout, mask: dout * mask, X)
+    with pytest.raises(
+        AssertionError, match=r"adds returns something else .* draws numbers at test_assertion_backward\.py:\d+"
+    ):
+        assert_backward_agrees(sine, adds, X)
+
+
+def test_what_makes_arrays_may_be_imported_by_its_name():
+    def forward(x):
+        out = zeros(x.shape)
+        for k, row in enumerate(x):
+            out[k] = row**2
+        return out, x
+
+    assert_backward_agrees(forward, lambda dout, x: 2 * x * dout, X)
 
 
 def test_upstream_gradients_are_no_argument_of_a_test(monkeypatch):

@@ -275,8 +275,13 @@ def test_wrong_uses_are_said():
         assert_gradients_agree(W, square, W, X)
     with pytest.raises(TypeError, match="has no argument of that name"):
         assert_gradients_agree(gradient_of_square, square, W, X, wrt="v")
-    with pytest.raises(TypeError, match="must be real floating numbers, got int64"):
-        assert_gradients_agree(gradient_of_square, square, np.array([1, 2]), X)
+    for whole, made in ((np.array([1, 2]), r"w\.astype\(float\)"), (3, r"float\(w\)")):
+        with pytest.raises(TypeError, match=rf"^`w` holds whole numbers \(int64\), .*floating numbers: make it {made}$"):
+            assert_gradients_agree(gradient_of_square, square, whole, X)
+    with pytest.raises(TypeError, match=r"^`x` holds whole numbers"):
+        assert_gradients_agree(gradient_of_square, square, W, np.ones((3, 2), int), wrt="x")
+    with pytest.raises(AssertionError, match=r"swapped, write assert_gradients_agree\(gradient_of_square, square, …\)$"):
+        assert_gradients_agree(square, gradient_of_square, W, X)
 
 
 # assert_derivation

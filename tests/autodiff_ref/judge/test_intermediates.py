@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from autodiff_ref import check_intermediates
+from autodiff_ref import UndecidedError, check_intermediates
 
 _rng = np.random.default_rng(4)
 N, VOCABULARY, HIDDEN = 6, 4, 5
@@ -165,6 +165,33 @@ def test_wrong_uses_are_said():
         check_intermediates(forward, {"dlogits": GIVEN["dlogits"], "db2": GIVEN["dlogits"]}, *PARAMETERS)
     with pytest.raises(TypeError, match="a loss is one number"):
         check_intermediates(lambda w: w * 2, {"dw": B2}, B2)
+    with pytest.raises(TypeError, match=r"^`forward` must be a function, got dict: the function comes before"):
+        check_intermediates({"db2": B2}, forward, *PARAMETERS)
+    with pytest.raises(TypeError, match=r"^`gradients` must be a dict of arrays, as .* got ndarray$"):
+        check_intermediates(forward, B2, *PARAMETERS)
+    with pytest.raises(TypeError, match=r"^`w` holds whole numbers \(int64\), .*make it w\.astype\(float\)$"):
+        check_intermediates(lambda w: np.sum(w**2), {"dw": np.zeros(3)}, np.arange(3))
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3), (2, 1, 3)])
+def test_an_entry_is_named_by_its_index_in_the_array(shape):
+    w = np.random.default_rng(0).uniform(1, 2, shape)
+    for index in np.ndindex(*shape):
+        wrong = np.array(2 * w)
+        wrong[index] += 0.5
+        with pytest.raises(AssertionError) as failed:
+            check_intermediates(lambda w: np.sum(w**2), {"dw": wrong}, w)
+        entry = f"dw[{', '.join(map(str, index))}]" if index else "dw"
+        assert f"\n  in {entry}\n" in str(failed.value)
+
+
+def test_a_loss_that_draws_cannot_be_judged():
+    def loss(w):
+        z = w + np.random.normal(size=w.shape)  # noqa: NPY002 (as users write it)
+        return np.sum(z**2)
+
+    with pytest.raises(UndecidedError, match=r"loss returns something else .* draws numbers at test_intermediates\.py:\d+"):
+        check_intermediates(loss, {"dz": 2 * GAIN}, GAIN)
 
 
 def scores_loss(z, y):

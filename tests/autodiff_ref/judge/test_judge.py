@@ -2,6 +2,7 @@
 
 import functools
 import json
+import random
 
 import jax
 import jax.numpy as jnp
@@ -282,6 +283,62 @@ def test_a_line_that_raises_says_where():
 
     with pytest.raises(LineError, match=r"branches raised TracerBoolConversionError in test_judge.py:\d+: .*use `where`"):
         verify(notes.W11.with_lines(branches))
+
+
+GENERATOR = np.random.default_rng(0)
+
+DRAWS = {
+    "NumPy's": lambda: np.random.uniform(1, 2),  # noqa: NPY002 (as users write it)
+    "a generator": lambda: GENERATOR.uniform(1, 2),
+    "unseeded": lambda: np.random.default_rng().uniform(1, 2),
+    "Python's": lambda: random.uniform(1, 2),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("which", ["first", "second", "of"])
+def test_a_function_that_draws_is_named_with_the_place_and_is_not_refuted(draw, which):
+    functions = {
+        "of": lambda z: z * z,
+        "first": lambda z: 2 * z,
+        "second": lambda z: z + z,
+    }
+    functions[which] = lambda z, plain=functions[which], factor=DRAWS[draw]: plain(z) * factor()
+    for name, function in functions.items():
+        function.__name__ = name
+    derivation = Derivation("d", functions["of"], "z", (reals(),), [functions["first"], functions["second"]])
+    place = rf"test_judge\.py:{DRAWS[draw].__code__.co_firstlineno}"
+    with pytest.raises(LineError, match=rf"^d: `{which}` returns something else .*is random, and draws numbers at {place}"):
+        verify(derivation, floats=False, suspects=False, prove=False)
+
+
+def test_what_is_drawn_from_a_fixed_seed_is_a_constant():
+    def line(z):
+        return 2 * z * np.random.default_rng(7).uniform(1, 2)
+
+    def of(z):
+        return z * z * np.random.default_rng(7).uniform(1, 2)
+
+    def refuted(z):
+        return line(z) + z
+
+    derivation = Derivation("d", of, "z", (reals(),), [line, refuted])
+    report = verify(derivation, floats=False, suspects=False, prove=False)
+    assert [entry.verdict for entry in report.lines] == ["agrees", "refuted"]
+
+
+def test_a_condition_says_yes_or_no_of_all_arguments():
+    def line(w):
+        return 2 * w
+
+    of, domain = (lambda w: (w * w).sum()), (reals("d"),)
+    for answer, said in ((lambda w: w > 0, r"shape \(\d,\), .*write \(…\)\.all\(\)"), (lambda w: None, "nothing, .*a bool")):
+        with pytest.raises(LineError, match=rf"^d: `where` returns {said}.*\(test_judge\.py:\d+\)$"):
+            verify(Derivation("d", of, "w", domain, [line], where=answer))
+        with pytest.raises(LineError, match=rf"^d: `valid` of line returns {said}"):
+            verify(Derivation("d", of, "w", domain, [holds_when(answer)(line)]))
+    for answer in (lambda w: (w > 0).all(), lambda w: w[:1] > 0):
+        assert verify(Derivation("d", of, "w", domain, [line], where=answer), examples=8).ok
 
 
 # Reports

@@ -107,9 +107,9 @@ def test_a_recurrent_net_without_what_later_steps_hand_back():
     cache = recurrent(x, one, one, one)[1]
     assert recurrent_backward(upstream, cache).ravel().tolist() == [1, 1]
     assert recurrent_backward_of_each_step(upstream, cache).ravel().tolist() == [0, 1]
-    assert_backward_agrees(recurrent, recurrent_backward, x, one, one, one)
-    with pytest.raises(AssertionError):
-        assert_backward_agrees(recurrent, recurrent_backward_of_each_step, x, one, one, one)
+    assert_backward_agrees(recurrent, recurrent_backward, x, u=one, v=one, w=one)
+    with pytest.raises(AssertionError, match="is not ∇recurrent"):
+        assert_backward_agrees(recurrent, recurrent_backward_of_each_step, x, u=one, v=one, w=one)
 
 
 # a penalty with the wrong sign

@@ -315,3 +315,71 @@ def test_a_mistake_at_the_end_of_a_domain_that_is_found_by_trying():
     report = judge_rule(f)
     assert report.verdict == "WRONG"
     assert report.domain == "domain by probing: nonnegatives()"
+
+
+LAMBDAS = """
+import jax, jax.numpy as jnp
+
+held = jax.custom_jvp(lambda x: x**3)
+held.defjvp(lambda primals, tangents: (held(*primals), primals[0] * tangents[0]))
+
+pair = jax.custom_vjp(lambda x, y: x * y)
+pair.defvjp(lambda x, y: (x * y, (x, y)), lambda kept, d: (d * kept[1], 2 * d * kept[0]))
+
+
+def _cube(x):
+    return x**3
+
+
+renamed = jax.custom_jvp(_cube)
+renamed.defjvp(lambda primals, tangents: (renamed(*primals), primals[0] * tangents[0]))
+
+
+def layer(x):
+    return held(x) + x
+"""
+
+
+@pytest.mark.parametrize(("target", "rule"), [("held", "held"), ("pair", "pair"), ("renamed", "_cube"), ("layer", "held")])
+def test_a_function_without_a_name_of_its_own_has_that_of_its_module(tmp_path, target, rule):
+    path = tmp_path / "mine.py"
+    path.write_text(LAMBDAS)
+    found = CliRunner().invoke(app, ["rules", f"{path}:{target}", "--json"])
+    (report,) = json.loads(found.stdout)["functions"]
+    assert (report["name"], report["verdict"]) == (target, "WRONG")
+    assert [each["name"] for each in report["rules"]] == [rule]
+    assert {each["rule"] for each in report["findings"]} <= {rule, target}
+    program = report["findings"][0]["snippet"]
+    assert "pasted in" not in program
+    with jax.enable_x64(True):
+        exec(program.replace('jax.config.update("jax_enable_x64", True)', ""), {})
+
+
+@pytest.mark.parametrize("takes", [1, 2, 3])
+@pytest.mark.parametrize("given", [1, 2, 3, 4])
+def test_as_many_domains_as_arguments(tmp_path, takes, given):
+    names = "xyz"[:takes]
+    path = tmp_path / "mine.py"
+    path.write_text(f"def product({', '.join(names)}):\n    return {' * '.join(names)}\n")
+    found = CliRunner().invoke(app, ["rules", f"{path}:product", "--domain", ", ".join(["reals()"] * given)])
+    if takes == given:
+        assert found.exit_code == 0, found.output
+        return
+    assert found.exit_code == 2
+    many = f"{takes} argument{'s' * (takes > 1)} ({', '.join(names)})"
+    said = f"error: product takes {many}, and the domain has {given}: {', '.join(['reals()'] * given)}. Give one for each"
+    assert said in found.stderr
+    space = {}
+    exec(path.read_text(), space)
+    with pytest.raises(ValueError, match=rf"takes {takes} arguments? .*, and an input in at has {given}: \(1\.0,"):
+        judge_rule(space["product"], at=[(1.0,) * given])
+
+
+def test_an_argument_with_a_default_needs_no_domain():
+    def scaled(x, scale=2.0, shift=0.0):
+        return scale * x + shift
+
+    for given in (1, 2, 3):
+        assert judge_rule(scaled, domain=(reals(),) * given).ok
+    with pytest.raises(ValueError, match=r"takes 3 arguments \(x, scale, shift\), and the domain has 4"):
+        judge_rule(scaled, domain=(reals(),) * 4)
