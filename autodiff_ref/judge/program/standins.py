@@ -65,7 +65,21 @@ def looked_up(eqn: core.JaxprEqn, calls: Mapping[tuple[str, str], Calls]) -> Cal
     if found is None:
         return None
     file = sys.modules[type(made).__module__].__file__ if info is None else info.func_filename
-    return found if _LIBRARY in Path(file or "").parents else None
+    return found if _is_of_jax(file) else None
+
+
+def _is_of_jax(file: str | None) -> bool:
+    return _LIBRARY in Path(file or "").parents
+
+
+def solves_by_lu(eqn: core.JaxprEqn) -> bool:
+    """Whether a `custom_linear_solve` is JAX's own by LU, so that it solves the system that its product is of.
+
+    In that of someone else the two may be anything, and a method that iterates stops somewhere.
+    """
+    product, solve = eqn.params["jaxprs"].matvec.jaxpr, eqn.params["jaxprs"].solve.jaxpr
+    by_lu = len(solve.eqns) == 1 and looked_up(solve.eqns[0], {("jit", "_lu_solve"): True})
+    return bool(by_lu) and _is_of_jax(product.debug_info.func_filename)
 
 
 def is_program_of(eqn: core.JaxprEqn, function: Function) -> bool:

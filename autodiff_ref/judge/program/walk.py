@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from autodiff_ref.judge.program import recognised as meanings
 from autodiff_ref.judge.program.comparisons import Site, Watched, sites_of
 from autodiff_ref.judge.program.freezing import frozen_jaxpr
+from autodiff_ref.judge.program.matrices import LINEAR_SYSTEM, system_of
 from autodiff_ref.judge.program.pairs import in_reals
 from autodiff_ref.judge.program.plans import (
     CALLS,
@@ -188,6 +189,10 @@ class Planner:
         if name == "custom_linear_solve":
             lengths, solve = eqn.params["const_lengths"], eqn.params["jaxprs"].solve
             start, b = lengths.matvec + lengths.vecmat, sum(lengths)
+            system = system_of(eqn) if LINEAR_SYSTEM.name in self.table.rules else None
+            if system is not None:
+                rows = self.inline(system.jaxpr, system.consts, sources[: lengths.matvec])
+                return self.new_equation(eqn.replace(primitive=LINEAR_SYSTEM, params={}), [*rows, *sources[b:]])
             return self.inline(solve.jaxpr, solve.consts, [*sources[start : start + lengths.solve], *sources[b:]])
         spelled = spelled_out(eqn)
         if spelled is not None:

@@ -18,6 +18,7 @@ from autodiff_ref.judge.program.structure import DISCRETE as EXACT
 from autodiff_ref.judge.symbols.discrete import DISCRETE, exactly_or_refused
 from autodiff_ref.judge.symbols.expressions import Context, Node
 from autodiff_ref.judge.symbols.limits import absolute, exponential, is_finite, without_limits
+from autodiff_ref.judge.symbols.matrices import MATRICES
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS
 from autodiff_ref.judge.symbols.places import PLACES
 from autodiff_ref.judge.symbols.primitives import (
@@ -164,6 +165,7 @@ class SymbolTable:
         self.rules = {
             **ALGEBRA,
             **PLACES,
+            **MATRICES,
             **{name: comparison(name) for name in COMPARISONS},
             **{name: _function(name) for name in ("floor", "ceil")},
             **{row.name: rule for row in FUNCTIONS.values() if (rule := _rule_of(row)) is not None},
