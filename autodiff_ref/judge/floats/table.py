@@ -19,6 +19,7 @@ from autodiff_ref.judge.floats.discrete import DISCRETE, fallback
 from autodiff_ref.judge.floats.functions import OF_FUNCTIONS, rule_of
 from autodiff_ref.judge.floats.indexed import BY_INDEX, SCATTER
 from autodiff_ref.judge.floats.jumps import JUMPS
+from autodiff_ref.judge.floats.matrices import MATRICES
 from autodiff_ref.judge.floats.moves import MOVES
 from autodiff_ref.judge.floats.order import ORDER
 from autodiff_ref.judge.floats.sums import SUMS
@@ -61,6 +62,7 @@ class FloatTable:
             **CHOICES,
             **ORDER,
             **JUMPS,
+            **MATRICES,
             **BY_INDEX,
             **SCATTER,
             **WINDOWS,
@@ -129,9 +131,6 @@ def _lifting(rule: Rule) -> Rule:
 FLOATS = FloatTable()
 
 WITHOUT_BOUNDS = (
-    "cholesky",
-    "lu",
-    "triangular_solve",
     "igamma",
     "igammac",
     "igamma_grad_a",
