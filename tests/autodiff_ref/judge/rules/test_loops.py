@@ -84,7 +84,7 @@ def test_a_loop_that_has_ended_is_not_run_on(turns):
         closed = jax.make_jaxpr(lambda x: runs_on(x, turns))(0.75)
     made, bodies = plan(closed, BALLS), []
     (scan,) = [step for step, *_, name in made.steps if name == "scan"]
-    body = next(cell.cell_contents for cell in scan.__closure__ if hasattr(cell.cell_contents, "body")).body
+    body = next(cell.cell_contents for cell in scan.step.__closure__ if hasattr(cell.cell_contents, "body")).body
     run = body.run
     body.run = lambda *given: bodies.append(1) or run(*given)
     with precision(128), jax.enable_x64(True):
