@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import jax
@@ -286,7 +286,20 @@ class Plan:
         Raises:
             OutOfTimeError: the time is up that `ending_by` allows.
         """
+        return self.results(self.values(context, *args))
+
+    def results(self, values: Sequence[Value]) -> list[Value]:
+        """The outputs among all values."""
+        return [values[slot] for slot in self.outputs]
+
+    def values(self, context: object, *args: Value, before: Sequence[Value] = ()) -> list[Value]:
+        """All values of a run at one input. `before` are those of the plan that this one goes on from: see `after`."""
         values = self.template(context)
+        if before:
+            known = [(slot, values[slot]) for slot in self.known]
+            values[: len(before)] = before
+            for slot, value in known:
+                values[slot] = value
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
         place, deadline = 0, _DEADLINE.get()
@@ -306,7 +319,14 @@ class Plan:
         except Exception as error:
             error.add_note(f"in the rule for the primitive `{self.steps[place].name}`")
             raise
-        return [values[slot] for slot in self.outputs]
+        return values
+
+    def after(self, other: "Plan") -> "Plan":
+        """The same without the steps of another one that was planned together with it, from whose values it goes on."""
+        made = {slot for step in other.steps for slot in step.targets}
+        rest = [step for step in self.steps if not made.issuperset(step.targets)]
+        known = {slot: array for slot, array in self.known.items() if slot not in other.known}
+        return replace(self, steps=rest, known=known, _templates={})
 
     def template(self, context: object) -> list[Value]:
         """A place for each value, with the known ones in it."""
