@@ -345,10 +345,12 @@ def _ready(planned: PlannedStep) -> tuple[bool, Callable[..., Any], Callable[[li
     """(whether it takes no context, the step, what takes its operands out of all values, where its only result goes)"""
     step, sources, targets, _ = planned
     step = step.step if isinstance(step, WithEntries) else step
-    is_plain = isinstance(step, OnOneEntry) and not step.asks
     # of one index alone it would return no tuple
     taken = operator.itemgetter(*sources) if len(sources) > 1 else operator.itemgetter(_slice_of(sources))
-    return is_plain, step.f if is_plain else step, taken, targets[0] if targets else -1
+    target = targets[0] if targets else -1
+    if isinstance(step, OnOneEntry) and not step.asks:
+        return True, step.f, taken, target
+    return False, step, taken, target
 
 
 def _slice_of(sources: Sequence[int]) -> slice:
