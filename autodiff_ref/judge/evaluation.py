@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -21,6 +22,14 @@ class Evaluation:
     values: tuple[arb, ...]
     tied: bool
     unresolved: bool
+    decided: int = 0
+    """pairs of equal reals that it decided to one side"""
+
+
+_IN_TURNS: dict[Ties, Ties] = {"mixed": "left", "mixed back": "right"}
+
+_Way = tuple[int, Reading, Ties]
+"""a precision, how constants are read, and how ties are decided"""
 
 
 class Evaluator:
@@ -32,7 +41,7 @@ class Evaluator:
         for k in np.flatnonzero(rounded):
             self._balls[k] = entrywise(lambda x: arb(float(x), float(np.spacing(abs(x)))), leaves[k])
         self._plan = plan
-        self._made: dict[tuple[int, Reading, Ties], Evaluation] = {}
+        self._made: dict[_Way, Evaluation] = {}
 
     @property
     def constants(self) -> frozenset[Constant]:
@@ -44,12 +53,54 @@ class Evaluator:
         if not self.constants or (isinstance(constants, Moved) and constants.constant not in self.constants):
             constants = "exact"
         key = bits, constants, ties
+        if key not in self._made and ties in _IN_TURNS:  # the first pair in turn goes to the side that all go to
+            alike = self(bits, constants, _IN_TURNS[ties])
+            if alike.decided <= 1:
+                self._made[key] = alike
         if key not in self._made:
             context = Context(constants=constants, ties=ties, met=self._plan.met if ties == "exact" else None)
             with precision(bits):
-                outputs = self._plan.run(context, *self._balls)
-            self._made[key] = Evaluation(tuple(numbers_of(outputs)), context.tied, context.unresolved)
+                outputs = self._run(key, context)
+            values, decided = tuple(numbers_of(outputs)), len(context.decisions)
+            self._made[key] = Evaluation(values, context.tied, context.unresolved, decided)
         return self._made[key]
+
+    def _run(self, way: _Way, context: Context) -> list[Any]:
+        """The outputs; `way` is how they are computed, as the context says it."""
+        del way
+        return self._plan.run(context, *self._balls)
+
+
+class FirstEvaluator(Evaluator):
+    """A line at one input, from whose values others go on that were planned together with it."""
+
+    def __init__(self, plan: Plan, args: Arguments) -> None:
+        super().__init__(plan, args)
+        self._values: dict[_Way, list[Any]] = {}
+
+    def _run(self, way: _Way, context: Context) -> list[Any]:
+        self._values[way] = self._plan.values(context, *self._balls)
+        return self._plan.results(self._values[way])
+
+    def values(self, way: _Way) -> tuple[list[Any], bool]:
+        """All that it computed so, and whether compared reals were equal; nothing where it was not asked, or undecided."""
+        found = self._made.get(way)
+        return ([], False) if found is None or found.unresolved else (self._values[way], found.tied)
+
+
+class NextEvaluator(Evaluator):
+    """A line at one input that goes on from what another one computed there."""
+
+    def __init__(self, plan: Plan, args: Arguments, first: FirstEvaluator, rest: Plan) -> None:
+        """`rest` is its plan without the steps of the first one: see `Plan.after`."""
+        super().__init__(plan, args)
+        self._first, self._rest = first, rest
+
+    def _run(self, way: _Way, context: Context) -> list[Any]:
+        before, context.tied = self._first.values(way)
+        if not before:
+            return super()._run(way, context)
+        return self._rest.results(self._rest.values(context, *self._balls, before=before))
 
 
 def evaluator(plan: Plan, args: Arguments, rounded: Sequence[bool] = ()) -> Evaluator:

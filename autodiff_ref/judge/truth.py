@@ -11,7 +11,7 @@ A quotient is evidence, not a certificate: its truncation error is estimated fro
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -41,6 +41,12 @@ _BITS = 2400
 
 _CONSTANTS = 1e-6
 """JAX's constants are rounded (2/√π is a float). They explain a difference only while they leave so much of a value open."""
+
+_FEW_BITS = 512
+"""Enough for a careful quotient where the gradient is not far smaller than the function."""
+
+_NARROW = 128
+"""A quotient of so many bits says what one of all `_BITS` would."""
 
 _LARGE_EXPONENT = 40
 """Up to here no step of a quotient is seen by what a program compares"""
@@ -171,11 +177,14 @@ class _Search:
     def _evaluations(self) -> dict[int, Evaluation]:
         """JAX's gradient by the precision, up to the first one that gives it digits, or to the last one.
 
-        Where the function has no value there is no gradient, and the first precision will do.
+        Without large or tiny numbers to keep apart, it has no more bits than a quotient. Where the function has no value
+        there is no gradient, and the first precision will do.
         """
         found = dict[int, Evaluation]()
         for bits in PRECISIONS if self.gradient is not None else ():
             assert self.gradient is not None
+            if found and bits > _BITS and not self.more:
+                break
             at = found[bits] = self.gradient(bits, "exact", "exact")
             if (not at.unresolved and all(_has_digits(value) for value in at.values)) or not self._has_value:
                 break
@@ -190,6 +199,12 @@ class _Search:
         """The least precision that tells as much of JAX's gradient as all of them."""
         *_, last = self._evaluations.values()
         return next(bits for bits, at in self._evaluations.items() if _told(at) == _told(last))
+
+    @cached_property
+    def _loose(self) -> tuple[arb, ...]:
+        """JAX's gradient with constants that are not surely meant as written as balls."""
+        assert self.gradient is not None
+        return self.gradient(self._bits, "balls", "exact").values
 
     @cached_property
     def _has_value(self) -> bool:
@@ -252,13 +267,35 @@ class _Search:
 
     def _limits(self, direction: Sequence[float]) -> list[_Limit | None]:
         """The derivative of each output along a direction, from the side that it points to; None where there is none."""
+        with precision(_FEW_BITS + self.more):
+            quotients = self._quotients(direction, self._decided_centre, self._decided)
+            if quotients and all(_is_narrow(quotient) for pair in quotients for quotient in pair):
+                return [_limit(*pair) for pair in quotients]
         with precision(_BITS + self.more):
-            quotients: list[list[arb]] = []
-            for bits in _STEPS:
-                step = self.unit * arb(2) ** -bits
-                moved = self._value(direction, step)
-                quotients.append([(there - here) / step for there, here in zip(moved, self._centre, strict=True)])
-            return [_limit(coarse, fine) for coarse, fine in zip(*quotients, strict=True)]
+            return [_limit(*pair) for pair in self._quotients(direction, self._centre, self._value)]
+
+    def _quotients(
+        self, direction: Sequence[float], centre: Sequence[arb], value: Callable[[Sequence[float], arb], list[arb]]
+    ) -> list[tuple[arb, arb]]:
+        """The quotients of each output over both steps; none where the function has no value in the middle or at a step."""
+        found = list[list[arb]]()
+        for bits in _STEPS if centre else ():
+            step = self.unit * arb(2) ** -bits
+            moved = value(direction, step)
+            if not moved:
+                return []
+            found.append([(there - here) / step for there, here in zip(moved, centre, strict=True)])
+        return list(zip(*found, strict=True))
+
+    def _decided(self, direction: Sequence[float], step: arb) -> list[arb]:
+        """The function's values; none where a comparison cannot be resolved."""
+        values, unresolved = self._run(self._moved(direction, step), "exact")
+        return [] if unresolved else values
+
+    @cached_property
+    def _decided_centre(self) -> list[arb]:
+        with precision(_FEW_BITS + self.more):
+            return self._decided([0.0] * self.n_in, arb(0))
 
     # The truth
 
@@ -478,14 +515,13 @@ class _Search:
         if at is None or self.gradient is None:
             return (), ()
         wrong, missing = list[int](), list[int]()
-        loose = self.gradient(self._bits, "balls", "exact").values if self.gradient.constants else at.values
-        for k, (entry, value, wide) in enumerate(zip(flat, at.values, loose, strict=True)):
+        for k, (entry, value) in enumerate(zip(flat, at.values, strict=True)):
             if entry.kind != "known" or not settled[k]:
                 continue
             if not value.is_finite():
                 if not entry.is_partial:
                     missing.append(k)
-            elif not same(value, entry, wide):
+            elif not (same(value, entry) or (self.gradient.constants and same(value, entry, self._loose[k]))):
                 wrong.append(k)
         return tuple(wrong), tuple(missing)
 
@@ -514,6 +550,10 @@ def same(value: arb, entry: Entry, loose: arb | None = None) -> bool:
 def _has_digits(value: arb) -> bool:
     """Whether a ball is known to 30 digits, or is as good as 0."""
     return value.is_finite() and (value.rel_accuracy_bits() >= 102 or bool(abs(value) < arb(2) ** -1024))
+
+
+def _is_narrow(quotient: arb) -> bool:
+    return quotient.is_finite() and quotient.rel_accuracy_bits() >= _NARROW
 
 
 def _told(at: Evaluation) -> tuple[bool, bool, list[bool], list[bool]]:

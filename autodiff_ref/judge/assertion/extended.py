@@ -172,6 +172,7 @@ class ExtendedTable:
 
     name = "extended floats"
     watches = False
+    has_bare = False
     control = CONTROL
     fallback = staticmethod(by_jax)
     movement: dict[str, Rule] = MOVEMENT

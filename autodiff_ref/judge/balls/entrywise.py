@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects, on_one_entry
+from autodiff_ref.judge.program.plans import Array, Equation, OnOneEntry, Rule, Step, as_objects
 
 
 def rule_of(f: Callable[..., arb]) -> Rule:
@@ -13,8 +13,8 @@ def rule_of(f: Callable[..., arb]) -> Rule:
     ufunc: dict[int, np.ufunc] = {}
 
     def rule(equation: Equation) -> Step:
-        if equation.is_of_one_entry:
-            return on_one_entry(f)
+        if equation.is_of_one_entry and all(operand.is_real for operand in equation.operands):
+            return OnOneEntry(f)
         n = len(equation.operands)
         applied = ufunc.setdefault(n, np.frompyfunc(f, n, 1))
 

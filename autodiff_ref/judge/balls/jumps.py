@@ -9,7 +9,7 @@ from flint import arb
 from autodiff_ref.judge.balls.context import Context, entrywise, exact
 from autodiff_ref.judge.balls.entrywise import rule_of
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, OnOneEntry, Rule, Step
 
 OUTCOMES: dict[str, Callable[[int], bool]] = {
     "eq": lambda c: c == 0,
@@ -29,13 +29,14 @@ def _comparison(name: str) -> Rule:
     outcome = OUTCOMES[name]
 
     def rule(equation: Equation) -> Step:
-        label, is_of_one_entry = equation.label, equation.is_of_one_entry
+        label = equation.label
+        if equation.is_of_one_entry:
+            no, yes = (np.full(equation.results[0].shape, value) for value in (False, True))
+            return OnOneEntry(lambda context, a, b: yes if outcome(context.compare(a, b, label=label)) else no, asks=True)
 
         def step(context: Context, a: Array, b: Array) -> Array:
             if a is b:  # NaN is what `x != x` asks for, and no real is
                 return np.full(np.shape(a), outcome(0))
-            if is_of_one_entry:
-                return np.asarray(outcome(context.compare(a.item(), b.item(), label=label)))
             decided = np.frompyfunc(lambda u, v: outcome(context.compare(u, v, label=label)), 2, 1)(a, b)
             return np.asarray(decided, dtype=bool)
 
@@ -64,9 +65,9 @@ def _atan2(equation: Equation) -> Step:
 def _convert(equation: Equation) -> Step:
     source, target = equation.operands[0], equation.results[0]
     if not source.is_real:
-        return lambda _, x: exact(x)
+        return OnOneEntry(lambda x: arb(int(x.item()))) if equation.is_of_one_entry else lambda _, x: exact(x)
     if target.is_real:
-        return lambda _, x: x
+        return OnOneEntry(lambda x: x) if equation.is_of_one_entry else lambda _, x: x
     label = equation.label
     if target.dtype == np.bool_:
         return lambda context, x: np.asarray(entrywise(lambda u: context.compare(u, ZERO, label=label) != 0, x), dtype=bool)
@@ -156,6 +157,8 @@ def _remainder(equation: Equation) -> Step:
 
 def _divide(equation: Equation) -> Step:
     """A quotient. Where it is asked whether a loop goes on, x/0 is infinite as it is in floats: "while |term / sum| > ε"."""
+    if equation.is_of_one_entry:
+        return OnOneEntry(lambda context, x, y: _quotient(x, y) if context.is_deciding else x / y, asks=True)
     plain = rule_of(arb.__truediv__)(equation)
 
     def step(context: Context, x: Array, y: Array) -> Array:

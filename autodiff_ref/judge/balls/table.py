@@ -44,6 +44,7 @@ class BallTable:
 
     name = "balls"
     watches = True
+    has_bare = True
     movement = MOVEMENT
     discrete = DISCRETE
     control = CONTROL

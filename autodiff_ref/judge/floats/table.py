@@ -48,6 +48,7 @@ class FloatTable:
 
     name = "rounding bounds"
     watches = False
+    has_bare = False
     control = CONTROL
     fallback = staticmethod(fallback)
     movement: dict[str, Rule] = MOVES

@@ -231,7 +231,10 @@ def compared(site: Site, operands: Sequence[T]) -> tuple[T, T | float]:
 
 def outcomes_of(site: Site, operands: Sequence[Array]) -> int:
     """How the operands of a comparison compare, over all entries, as far as balls can tell."""
-    return sum({_order(u, v) for u, v in np.broadcast(*compared(site, operands))})
+    u, v = compared(site, operands)
+    if not isinstance(u, np.ndarray):  # it stands in no array
+        return _order(u, v)
+    return sum({_order(x, y) for x, y in np.broadcast(u, v)})
 
 
 def possible_outcomes(site: Site, operands: Sequence[Array], bounds: Mapping[int, tuple[float, float]]) -> int:

@@ -8,7 +8,19 @@ from typing import TypeVar, cast
 import numpy as np
 from jax.extend import core
 
-from autodiff_ref.judge.program.plans import Array, Control, Equation, Operand, Params, Plan, RunContext, Step, Subplan
+from autodiff_ref.judge.program.plans import (
+    Array,
+    Control,
+    Equation,
+    Operand,
+    Params,
+    Plan,
+    RunContext,
+    Step,
+    Subplan,
+    Value,
+    WithEntries,
+)
 
 T = TypeVar("T")
 
@@ -138,10 +150,10 @@ def _cond(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
 
     made = Branches.of(attempted, equation)
 
-    def step(context: RunContext, index: Array, *operands: Array) -> list[Array]:
+    def step(context: RunContext, index: Array, *operands: Value) -> list[Value]:
         return made.plans[min(max(int(index), 0), len(made.plans) - 1)].run(context, *operands)
 
-    return step, made.labels
+    return WithEntries(step, len(equation.operands), len(equation.results)), made.labels
 
 
 def _where(more: Array, new: Array, old: Array) -> Array:
@@ -149,15 +161,17 @@ def _where(more: Array, new: Array, old: Array) -> Array:
     return np.where(more.reshape(more.shape + (1,) * (np.ndim(new) - more.ndim)), new, old)
 
 
-def _unknown(context: RunContext, value: Array) -> Array:
+def _unknown(context: RunContext, value: Value) -> Value:
     """What is said of a value that is not known; of one that is no real nothing can be."""
+    if not isinstance(value, np.ndarray):
+        return context.undefined
     return np.full_like(value, context.undefined) if np.asarray(value).dtype == object else value
 
 
 def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = While.of(subplan, equation)
 
-    def step(context: RunContext, *operands: Array) -> list[Array]:
+    def step(context: RunContext, *operands: Value) -> list[Value]:
         for_cond, for_body, start = made.split(operands)
         carry = list(start)
         for _ in range(LOOP_LIMIT):
@@ -171,27 +185,38 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
             carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]
         raise RuntimeError(f"a while loop did not end in {LOOP_LIMIT} iterations")
 
-    return step, made.labels
+    return WithEntries(step, len(equation.operands), len(equation.results)), made.labels
 
 
-def _is_same(a: Array, b: Array) -> bool:
+def _is_same(a: Value, b: Value) -> bool:
     """Whether two arrays hold the very same reals, or equal integers."""
-    if a is b:
-        return True
+    if a is b or not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        return a is b
     if a.dtype != object or b.dtype != object:
         return np.array_equal(a, b)
     return a.shape == b.shape and all(map(operator.is_, a.flat, b.flat))
 
 
+def _row(rows: Array, i: int) -> Array:
+    return np.asarray(rows[i])
+
+
+def _bare_row(rows: Array, i: int) -> Value:
+    """The only entry of a row."""
+    row = rows[i]
+    return row.item() if isinstance(row, np.ndarray) else row
+
+
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Scan.of(subplan, equation)
+    taken = [_bare_row if slot in made.body.bare else _row for slot in made.body.inputs[made.n_consts + made.n_carry :]]
 
-    def step(context: RunContext, *operands: Array) -> list[Array]:
+    def step(context: RunContext, *operands: Value) -> list[Value]:
         consts, start, rows = made.split(operands)
-        carry, given, results = list(start), list[Array](), list[Array]()
+        carry, given, results = list(start), list[Value](), list[Value]()
         stacked = [np.empty(stack.shape, dtype=object if stack.is_real else stack.dtype) for stack in made.stacks]
         for turn, i in enumerate(made.order):
-            before, given = given, [*carry, *[np.asarray(row[i]) for row in rows]]
+            before, given = given, [*carry, *[take(row, i) for take, row in zip(taken, rows, strict=True)]]
             is_as_before = bool(results) and all(map(_is_same, before, given))
             if not is_as_before:
                 results = made.body.run(context, *consts, *given)
@@ -199,12 +224,12 @@ def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
             has_ended = is_as_before and not rows  # it runs on, and changes nothing
             places = list(made.order[turn:]) if has_ended else i
             for stack, result in zip(stacked, results[made.n_carry :], strict=True):
-                stack[places] = result if stack.ndim > 1 else result[()]
+                stack[places] = result[()] if stack.ndim == 1 and isinstance(result, np.ndarray) else result
             if has_ended:
                 break
         return [*carry, *stacked]
 
-    return step, made.labels
+    return WithEntries(step, made.n_consts + made.n_carry, made.n_carry), made.labels
 
 
 CONTROL: dict[str, Control] = {"cond": _cond, "while": _while, "scan": _scan}

@@ -1,11 +1,12 @@
 """What the walker's parts share: a rule, what it is told of an equation, the table it stands in, and the finished plan."""
 
 import math
+import operator
 import time
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import jax
@@ -37,12 +38,47 @@ def as_objects(value: object) -> Array:
     return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
 
 
-def on_one_entry(f: Callable[..., Any]) -> Step:
-    """A step that takes and returns arrays of no axes, which is f of what they hold: a third of the time of a ufunc."""
+class OnOneEntry:
+    """A step on operands of one entry each, which takes and returns reals as they are, in no array.
 
-    def step(_: object, *operands: Array) -> Array:
-        made = np.empty((), dtype=object)
-        made[()] = f(*[operand.item() for operand in operands])
+    A plan takes them out of their arrays before it, and puts them back where another step wants an array: as loops work on
+    one number after the other, that takes a fourth of the time.
+    """
+
+    def __init__(self, f: Callable[..., Any], *, asks: bool = False) -> None:
+        """Args:
+        f: of the entries; what is no real, as the condition of a choice, is an array all the same.
+        asks: whether it takes the run's context first.
+        """
+        self.f, self.asks = f, asks
+
+    def __call__(self, context: object, *operands: Any) -> Any:
+        """f of the entries."""
+        return self.f(context, *operands) if self.asks else self.f(*operands)
+
+
+class WithEntries:
+    """A step whose first operands and results are in no array, those of them that are reals of one entry."""
+
+    def __init__(self, step: Step, operands: int, results: int) -> None:
+        self.step, self.operands, self.results = step, operands, results
+
+    def __call__(self, context: object, *operands: Any) -> Any:
+        """What the step returns."""
+        return self.step(context, *operands)
+
+
+def out_of_array(_: object, x: Array) -> Number:
+    """What an array of one entry holds."""
+    return x.item()
+
+
+def in_array(shape: tuple[int, ...]) -> Step:
+    """A step that puts a number into an array of one entry."""
+
+    def step(_: object, number: Number) -> Array:
+        made = np.empty(shape, dtype=object)
+        made.fill(number)
         return made
 
     return step
@@ -144,8 +180,8 @@ class Equation:
 
     @property
     def is_of_one_entry(self) -> bool:
-        """Whether no operand has an axis."""
-        return not any(operand.shape for operand in self.operands)
+        """Whether its operands and results hold one entry each."""
+        return all(math.prod(value.shape) == 1 for value in (*self.operands, *self.results))
 
 
 Rule = Callable[[Equation], Step]
@@ -194,6 +230,8 @@ class Arithmetic(Protocol):
     """branches and loops"""
     watches: bool
     """whether its runs note how reals compare"""
+    has_bare: bool
+    """whether a real of one entry may travel in no array, as the object that the table makes of it"""
 
     def fallback(self, equation: Equation) -> Step:
         """The rule for an equation of discrete values that `discrete` has none for."""
@@ -235,7 +273,12 @@ class Plan:
     """functions that it takes at their meaning, and not as the series that JAX computes"""
     met: dict["Site", int] = field(default_factory=dict["Site", int])
     """for each site, the outcomes that its runs have met"""
+    bare: frozenset[int] = frozenset()
+    """the places of values that are in no array: see `OnOneEntry`"""
     _templates: dict[Hashable, list[Value]] = field(default_factory=dict[Hashable, list[Value]])
+
+    def __post_init__(self) -> None:
+        self._ready = [_ready(planned) for planned in self.steps]
 
     def run(self, context: object, *args: Value) -> list[Value]:
         """The outputs at one input; where a rule fails, a note on its exception names the primitive.
@@ -243,24 +286,47 @@ class Plan:
         Raises:
             OutOfTimeError: the time is up that `ending_by` allows.
         """
+        return self.results(self.values(context, *args))
+
+    def results(self, values: Sequence[Value]) -> list[Value]:
+        """The outputs among all values."""
+        return [values[slot] for slot in self.outputs]
+
+    def values(self, context: object, *args: Value, before: Sequence[Value] = ()) -> list[Value]:
+        """All values of a run at one input. `before` are those of the plan that this one goes on from: see `after`."""
         values = self.template(context)
+        if before:
+            known = [(slot, values[slot]) for slot in self.known]
+            values[: len(before)] = before
+            for slot, value in known:
+                values[slot] = value
         for slot, arg in zip(self.inputs, args, strict=True):
             values[slot] = arg
-        name, deadline = "", _DEADLINE.get()
+        place, deadline = 0, _DEADLINE.get()
         try:
-            for step, sources, targets, name in self.steps:  # noqa: B007 (the name is for the handler)
+            for place, (is_plain, step, taken, target) in enumerate(self._ready):
+                if is_plain:
+                    values[target] = step(*taken(values))
+                    continue
                 if deadline is not None and time.monotonic() > deadline.looks_again and deadline.is_over():
                     raise OutOfTimeError
-                result = step(context, *[values[s] for s in sources])
-                if len(targets) == 1 and not isinstance(result, list):
-                    values[targets[0]] = result
+                result = step(context, *taken(values))
+                if isinstance(result, list):
+                    for slot, part in zip(self.steps[place].targets, result, strict=True):
+                        values[slot] = part
                 else:
-                    for target, part in zip(targets, result, strict=True):
-                        values[target] = part
+                    values[target] = result
         except Exception as error:
-            error.add_note(f"in the rule for the primitive `{name}`")
+            error.add_note(f"in the rule for the primitive `{self.steps[place].name}`")
             raise
-        return [values[slot] for slot in self.outputs]
+        return values
+
+    def after(self, other: "Plan") -> "Plan":
+        """The same without the steps of another one that was planned together with it, from whose values it goes on."""
+        made = {slot for step in other.steps for slot in step.targets}
+        rest = [step for step in self.steps if not made.issuperset(step.targets)]
+        known = {slot: array for slot, array in self.known.items() if slot not in other.known}
+        return replace(self, steps=rest, known=known, _templates={})
 
     def template(self, context: object) -> list[Value]:
         """A place for each value, with the known ones in it."""
@@ -269,9 +335,26 @@ class Plan:
             values: list[Value] = [None] * self.size
             for slot, array in self.known.items():
                 is_float = np.issubdtype(array.dtype, np.floating)
-                values[slot] = self.table.constant(array, context) if is_float else array
+                made = self.table.constant(array, context) if is_float else array
+                values[slot] = made.item() if slot in self.bare else made
             self._templates[key] = values
         return self._templates[key].copy()
+
+
+def _ready(planned: PlannedStep) -> tuple[bool, Callable[..., Any], Callable[[list[Value]], Sequence[Value]], int]:
+    """(whether it takes no context, the step, what takes its operands out of all values, where its only result goes)"""
+    step, sources, targets, _ = planned
+    step = step.step if isinstance(step, WithEntries) else step
+    # of one index alone it would return no tuple
+    taken = operator.itemgetter(*sources) if len(sources) > 1 else operator.itemgetter(_slice_of(sources))
+    target = targets[0] if targets else -1
+    if isinstance(step, OnOneEntry) and not step.asks:
+        return True, step.f, taken, target
+    return False, step, taken, target
+
+
+def _slice_of(sources: Sequence[int]) -> slice:
+    return slice(sources[0], sources[0] + 1) if sources else slice(0, 0)
 
 
 def significant_bits(dtype: np.dtype) -> tuple[int, int]:

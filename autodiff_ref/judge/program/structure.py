@@ -11,7 +11,7 @@ import numpy as np
 
 from autodiff_ref.judge.program.discrete import DISCRETE
 from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT, select
-from autodiff_ref.judge.program.plans import Array, Equation, Number, Rule, RunContext, Step, as_objects, on_one_entry
+from autodiff_ref.judge.program.plans import Array, Equation, Number, OnOneEntry, Rule, RunContext, Step, as_objects
 from autodiff_ref.judge.program.scattering import scatter
 
 __all__ = ["ALGEBRA", "DISCRETE", "MOVEMENT", "axes_last", "cumulative", "elementwise", "reduction", "scatter"]
@@ -132,7 +132,7 @@ def elementwise(f: Callable[..., Any]) -> Rule:
 
     def rule(equation: Equation) -> Step:
         if equation.is_of_one_entry:
-            return on_one_entry(f)
+            return OnOneEntry(f)
         return lambda _, *operands: as_objects(f(*operands))
 
     return rule
@@ -140,7 +140,7 @@ def elementwise(f: Callable[..., Any]) -> Rule:
 
 def _select(equation: Equation) -> Step:
     if equation.is_of_one_entry:
-        return lambda _, which, *cases: cases[int(which)]
+        return OnOneEntry(lambda which, *cases: cases[which.item()])
     return lambda _, which, *cases: as_objects(select(which, *cases))
 
 
@@ -148,16 +148,16 @@ def _integer_pow(equation: Equation) -> Step:
     """By squaring: Arb's own power takes a logarithm where a ball is centred on 0, and has no value there."""
     exponent = int(equation.params["y"])
 
-    def step(_: object, x: Array) -> Array:
+    def power(x: Number) -> Number:
         made, square, left = None, x, abs(exponent)
         while left:
             if left % 2:
                 made = square if made is None else made * square
             left //= 2
             square = square * square if left else square
-        return as_objects(x**exponent if made is None else made if exponent > 0 else 1 / made)
+        return x**exponent if made is None else made if exponent > 0 else 1 / made
 
-    return step
+    return elementwise(power)(equation)
 
 
 ALGEBRA: dict[str, Rule] = {

@@ -11,6 +11,8 @@ asked once for a step with its index maps ready. The plan is then run on many in
 import dataclasses
 import enum
 import itertools
+import math
+import sys
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,13 +35,18 @@ from autodiff_ref.judge.program.plans import (
     Constant,
     Equation,
     NoRuleError,
+    OnOneEntry,
     Operand,
     Plan,
     PlannedStep,
     RuleError,
+    Step,
+    WithEntries,
     aval_of,
+    in_array,
     loose,
     operand_of,
+    out_of_array,
 )
 from autodiff_ref.judge.program.recognised import with_meanings
 from autodiff_ref.judge.program.standins import implementation_of, meant_by, spelled_out
@@ -48,7 +55,12 @@ __all__ = ["CALLS", "Array", "NoRuleError", "Plan", "RuleError", "plan", "plan_p
 
 
 def plan(
-    closed: core.ClosedJaxpr, table: Arithmetic, *, labels: Sequence[bool] = (), calls: tuple[core.JaxprEqn, ...] = ()
+    closed: core.ClosedJaxpr,
+    table: Arithmetic,
+    *,
+    labels: Sequence[bool] = (),
+    calls: tuple[core.JaxprEqn, ...] = (),
+    bare: bool = False,
 ) -> Plan:
     """Plans a closed jaxpr for a table.
 
@@ -57,12 +69,13 @@ def plan(
         table: the arithmetic.
         labels: for each input, whether it holds labels or other exactly known values; none does where this is empty.
         calls: the equations that called what it is a loop's or branch's body in, the outermost first.
+        bare: whether its inputs and outputs are in no array, those of them that are reals of one entry.
 
     Raises:
         NoRuleError: an output needs a primitive that the table has no rule for.
         RuleError: a rule failed on the equation, or holds numbers that the judge has none for, as complex ones.
     """
-    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels, calls=calls)[0]
+    return plan_parts(closed, table, [len(closed.jaxpr.outvars)], labels=labels, calls=calls, bare=bare)[0]
 
 
 def plan_parts(
@@ -72,9 +85,10 @@ def plan_parts(
     *,
     labels: Sequence[bool] = (),
     calls: tuple[core.JaxprEqn, ...] = (),
+    bare: bool = False,
 ) -> list[Plan]:
     """Plans, of one jaxpr, the first outputs, the next ones and so on, each without what only the others need."""
-    planner = Planner(table, calls)
+    planner = Planner(table, calls, bare=bare)
     inputs = planner.inputs(closed, labels)
     closed = in_reals(closed)
     outputs = iter(planner.inline(closed.jaxpr, closed.consts, inputs))
@@ -118,8 +132,10 @@ class _Missing:
 class Planner:
     """Builds a plan, one equation after the other."""
 
-    def __init__(self, table: Arithmetic, calls: tuple[core.JaxprEqn, ...] = ()) -> None:
+    def __init__(self, table: Arithmetic, calls: tuple[core.JaxprEqn, ...] = (), *, bare: bool = False) -> None:
         self.table = table
+        self.bare = bare
+        """whether inputs and outputs are in no array, those of them that are reals of one entry"""
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
         self.steps: list[PlannedStep] = []
@@ -130,6 +146,8 @@ class Planner:
         """the comparisons of the bodies of loops and branches"""
         self.meanings = frozenset[str]()
         """what the bodies of loops and branches mean"""
+        self.moves: dict[tuple[int, bool], PlannedStep] = {}
+        """by the place of a real of one entry: the step that takes it out of its array (True), or puts it into one"""
         self.calls = calls
         """the equations that called what is planned now, the outermost first"""
 
@@ -250,13 +268,15 @@ class Planner:
         if self.table.watches and len(set(sources)) == len(sources):
             sites = sites_of(eqn, operands, [self.known.get(slot) for slot in sources], self.calls)
             step = Watched(step, sites) if sites else step
+        if self.table.has_bare and name in self.table.movement and len(sources) == 1 and equation.is_of_one_entry:
+            step = OnOneEntry(lambda x: x) if operands[0].is_real else step
         targets = [self.new_slot(result) for result in results]
         self.steps.append(PlannedStep(step, sources, targets, name))
         return targets
 
     def subplan(self, closed: core.ClosedJaxpr, labels: Sequence[bool]) -> Plan:
         """A plan for the body of a loop or branch."""
-        made = plan(closed, self.table, labels=labels, calls=self.calls)
+        made = plan(closed, self.table, labels=labels, calls=self.calls, bare=self.table.has_bare)
         self.constants |= made.constants
         self.sites |= made.sites
         self.meanings |= made.meanings
@@ -274,13 +294,61 @@ class Planner:
             if isinstance(planned.step, _Missing):
                 raise planned.step.error
         known = {slot: array for slot, array in self.known.items() if slot in needed}
+        steps, results, bare = self._with_bare_entries(inputs, kept[::-1], outputs, known)
         constants = self.constants.union(*(loose(array) for array in known.values()))
         used = frozenset(k for k, slot in enumerate(inputs) if slot in needed)
         labels = [self.operands[slot].label for slot in outputs]
         sites = self.sites.union(*(step.sites for step, *_ in kept if isinstance(step, Watched)))
         meant = self.meanings | {name for *_, name in kept if name in meanings.NAMES}
-        steps, size = kept[::-1], len(self.operands)
-        return Plan(self.table, inputs, outputs, steps, known, size, constants, used, labels, sites, meant)
+        size = len(self.operands)
+        return Plan(self.table, inputs, results, steps, known, size, constants, used, labels, sites, meant, bare=bare)
+
+    def _with_bare_entries(
+        self, inputs: Sequence[int], steps: Sequence[PlannedStep], outputs: Sequence[int], known: dict[int, Array]
+    ) -> tuple[list[PlannedStep], list[int], frozenset[int]]:
+        """(steps, places of the outputs, places of reals in no array), with what takes these out of arrays and puts them in.
+
+        What is known is put there beforehand.
+        """
+        if not self.table.has_bare:
+            return list(steps), list(outputs), frozenset()
+        bare = {slot for step, _, targets, _ in self.steps for slot in targets[: _bare_widths(step)[1]]}
+        bare = {slot for slot in (*bare, *(inputs if self.bare else ())) if self._is_of_one_entry(slot)}
+        made, moved = list[PlannedStep](), set[tuple[int, bool]]()
+
+        def place(slot: int, *, as_bare: bool) -> int:
+            if (slot in bare) == as_bare or not self._is_of_one_entry(slot):
+                return slot
+            key = slot, as_bare
+            if key not in self.moves:
+                step = out_of_array if as_bare else in_array(self.operands[slot].shape)
+                self.moves[key] = PlannedStep(step, [slot], [self.new_slot(self.operands[slot])], "copy")
+            (there,) = self.moves[key].targets
+            if slot in known:
+                known[there] = known[slot]
+            elif key not in moved:
+                made.append(self.moves[key])
+            moved.add(key)
+            return there
+
+        for step, sources, targets, name in steps:
+            width, _ = _bare_widths(step)
+            taken = [place(slot, as_bare=k < width) for k, slot in enumerate(sources)]
+            made.append(PlannedStep(step, taken, targets, name))
+        results = [place(slot, as_bare=self.bare) for slot in outputs]
+        taken_out = {slot for key in moved if key[1] for slot in self.moves[key].targets}
+        return made, results, frozenset(bare | taken_out)
+
+    def _is_of_one_entry(self, slot: int) -> bool:
+        return self.operands[slot].is_real and math.prod(self.operands[slot].shape) == 1
+
+
+def _bare_widths(step: Step) -> tuple[int, int]:
+    """How many of a step's operands and results, the first ones, are in no array."""
+    step = step.step if isinstance(step, Watched) else step
+    if isinstance(step, WithEntries):
+        return step.operands, step.results
+    return (sys.maxsize, sys.maxsize) if isinstance(step, OnOneEntry) else (0, 0)
 
 
 def _as_known(value: ArrayLike) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import TINY, ULP, digits, share_of
+from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digits, share_of
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions.enclosing import ZERO
@@ -16,7 +16,7 @@ from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
-from autodiff_ref.judge.rules.subject import MODERATE, REVERSE, Subject, is_moderate
+from autodiff_ref.judge.rules.subject import MODERATE, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
@@ -87,10 +87,9 @@ def _examined(
     subject: Subject, leaves: Sequence[np.ndarray], rule: str, at: str, order: int, allowed: float, floats: bool
 ) -> list[Entry]:
     allowed = subject.granted if allowed == ULP else allowed
-    modes = list(subject.derivatives)
-    main = REVERSE if REVERSE in modes else modes[0]
+    modes, main = subject.modes(leaves), subject.main
     try:
-        truth = subject.truth(leaves, main)
+        truth = subject.truth(leaves, modes[main])
     except OutOfTimeError:
         raise
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
@@ -113,9 +112,9 @@ def _examined(
         np.all(np.abs(leaf) <= MODERATE) for leaf in leaves
     ):
         _settled_beyond_guards(subject, truth, leaves, made)
-    for mode in modes:
+    for mode, by_mode in modes.items():
         if mode != main:
-            _beside(subject, truth, leaves, mode, made, allowed)
+            _beside(subject, truth, leaves, mode, by_mode, made, allowed)
     if floats:
         _in_floats(subject, truth, leaves, made)
     if subject.both is not None:
@@ -258,12 +257,24 @@ def _convention(by_jax: arb, known: Known) -> str:
     return f"{sides}; JAX takes {by_jax.str(8, radius=False)}, {'between them' if inside else OUTSIDE}"
 
 
+def _resolved(by_mode: Evaluator) -> tuple[arb, ...]:
+    """A derivative in balls; empty where a comparison ties or is not resolved."""
+    found = (at for bits in PRECISIONS[:3] if not (at := by_mode(bits, "exact", "exact")).unresolved)
+    return next((at.values for at in found), ())
+
+
 def _beside(
-    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mode: str, made: list[Entry], allowed: float
+    subject: Subject,
+    truth: Truth,
+    leaves: Sequence[np.ndarray],
+    mode: str,
+    by_mode: Evaluator,
+    made: list[Entry],
+    allowed: float,
 ) -> None:
     """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone."""
     try:
-        values = subject.values(leaves, mode)
+        values = _resolved(by_mode)
     except OutOfTimeError:
         raise
     except Exception:  # said where the first mode is judged
@@ -273,7 +284,7 @@ def _beside(
         computed = subject.floats(leaves, mode)
         return computed is None or bool(np.isfinite(computed[k]))
 
-    for k, value in enumerate(values or ()):
+    for k, value in enumerate(values):
         known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
         if made[k].kind not in ("right", "within") and not is_faint(made[k]):
             continue

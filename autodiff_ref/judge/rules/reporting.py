@@ -13,7 +13,7 @@ from autodiff_ref.judge.rules.examining import CLOSE
 from autodiff_ref.judge.rules.findings import FAILS, ORDER, Entry, Finding, Kind, RuleReport
 from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.preparing import Args
-from autodiff_ref.judge.rules.reproducing import in_floats, reproducer
+from autodiff_ref.judge.rules.reproducing import in_single, reproducer
 from autodiff_ref.judge.rules.residuals import residual_mistake
 from autodiff_ref.judge.rules.running import WHOLE, Judged, Run
 from autodiff_ref.judge.rules.shrinking import simpler_inputs
@@ -120,7 +120,11 @@ def _in_floats(run: Run, found: Judged) -> str:
         return ""
     if whole.loops or iterates(found.prepared.program):  # a tolerance of 1e-12 is never reached in float32
         return ""
-    return in_floats(run.f, found.args, whole.by, whole.entries.index(entry.name), entry.note)
+    k, leaves = whole.entries.index(entry.name), [np.asarray(leaf) for leaf in jax.tree.leaves(found.args)]
+    double = whole.floats(leaves, entry.note if entry.note in whole.programs else whole.main)
+    single = in_single(run.f, found.args, whole.by, k, entry.note)
+    said = {"float64": None if double is None else double[k], "float32": single}
+    return ", ".join(f"{value} in {dtype}" for dtype, value in said.items() if value is not None)
 
 
 def _keeps(run: Run) -> Iterator[Finding]:

@@ -13,13 +13,13 @@ from flint import arb
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS, Context, precision
-from autodiff_ref.judge.comparing import ULP, evaluator
+from autodiff_ref.judge.comparing import ULP, Evaluator, evaluator
 from autodiff_ref.judge.errors import first_line
-from autodiff_ref.judge.evaluation import as_balls, numbers_of
+from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
-from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.program.walk import plan, plan_together
 from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, named_calls, stops_of
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values
@@ -150,11 +150,26 @@ class Subject:
             position += rows * sum(columns)
         return order
 
-    def truth(self, leaves: Sequence[np.ndarray], mode: str) -> Truth:
-        """What is known of the derivative at one input, and JAX's by one mode."""
+    @property
+    def main(self) -> str:
+        """The mode that is judged first."""
+        return REVERSE if REVERSE in self.derivatives else next(iter(self.derivatives))
+
+    def modes(self, leaves: Sequence[np.ndarray]) -> dict[str, Evaluator]:
+        """JAX's derivative at one input by each mode; what the first one has computed the others do not compute again."""
+        first = FirstEvaluator(self.derivatives[self.main], (*leaves,))
+        others = {mode: NextEvaluator(self.derivatives[mode], (*leaves,), first, rest) for mode, rest in self._rest.items()}
+        return {self.main: first, **others}
+
+    @cached_property
+    def _rest(self) -> dict[str, Plan]:
+        first = self.derivatives[self.main]
+        return {mode: made.after(first) for mode, made in self.derivatives.items() if mode != self.main}
+
+    def truth(self, leaves: Sequence[np.ndarray], by_jax: Evaluator) -> Truth:
+        """What is known of the derivative at one input, beside JAX's by one mode."""
         with precision(_BITS):
             at = [*leaves, *self._held(leaves)]
-        by_jax = evaluator(self.derivatives[mode], (*leaves,)) if mode in self.derivatives else None
         return truth_of(self.value, at, self.by, by_jax, self.out_sizes)
 
     def run(self, leaves: Sequence[np.ndarray], at: Sequence[np.ndarray]) -> tuple[list[arb], bool]:
@@ -166,15 +181,6 @@ class Subject:
     def _held(self, at: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What `stop_gradient` holds still, as it is at an input."""
         return [] if self.stopped is None else self.stopped.run(Context(constants="exact"), *map(as_balls, at))
-
-    def values(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...] | None:
-        """JAX's derivative by another mode, in balls; None where a comparison ties or is not resolved."""
-        at = evaluator(self.derivatives[mode], (*leaves,))
-        for bits in (128, 512, 2048):
-            found = at(bits, "exact", "exact")
-            if not found.unresolved:
-                return found.values
-        return None
 
     def loose(self, leaves: Sequence[np.ndarray], mode: str) -> tuple[arb, ...]:
         """The same with constants that are not surely meant as written as balls: 2/√π is a float, and so are tables."""
@@ -316,7 +322,7 @@ def subject(
         if has_symbolic_zeros(closed.jaxpr) and (len(argnums) > 1 or len(closed.out_avals) > 1):
             asked[ALONE] = _apart(f, argnums, len(closed.out_avals))
         out_shapes = tuple(tuple(a.shape) for a in closed.out_avals)
-        derivatives, programs = dict[str, Plan](), dict[str, Any]()
+        traced, derivatives, programs = dict[str, Any](), dict[str, Plan](), dict[str, Any]()
         raised, lacking = list[Exception](), list[NotImplementedError]()
         for mode, derivative in asked.items():
             try:
@@ -329,11 +335,12 @@ def subject(
                 if mode != FORWARD or not isinstance(error, TypeError):
                     notes.append(f"{mode}: {type(error).__name__}: {first_line(error)}")
                 continue
-            try:
-                derivatives[mode] = plan(made, BALLS)
-                programs[mode] = made
-            except NotImplementedError as error:
-                lacking.append(error)
+            traced[mode] = made
+        for (mode, made), planned in zip(traced.items(), _plans(list(traced.values())), strict=True):
+            if isinstance(planned, NotImplementedError):
+                lacking.append(planned)
+            else:
+                derivatives[mode], programs[mode] = planned, made
     if not derivatives and lacking:
         raise lacking[0]
     if not derivatives:
@@ -379,6 +386,14 @@ def subject(
         both,
         notes,
     )
+
+
+def _plans(traced: Sequence[Any]) -> Sequence[Plan | NotImplementedError]:
+    """Plans for balls of programs of the same inputs, or why there is none."""
+    try:
+        return plan_together(traced, BALLS, [len(made.jaxpr.outvars) for made in traced])[0] if traced else []
+    except NotImplementedError as error:
+        return [error] * len(traced)
 
 
 def floats_in(jaxpr: Any) -> set[np.dtype]:

@@ -155,6 +155,7 @@ class SymbolTable:
 
     name = "symbols"
     watches = True
+    has_bare = True
     movement = MOVEMENT
     control = CONTROL
     discrete = DISCRETE

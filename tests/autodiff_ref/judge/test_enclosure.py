@@ -23,7 +23,7 @@ from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.balls.table import REFUSED
 from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.functions.row import AROUND, BELOW_0_TOO
-from autodiff_ref.judge.program.plans import Equation, Operand
+from autodiff_ref.judge.program.plans import Equation, OnOneEntry, Operand
 from autodiff_ref.judge.program.walk import plan
 from tests.autodiff_ref.judge.test_rules import RULES, numbers
 from tests.combinations import few_or_many
@@ -183,6 +183,8 @@ def over(name: str, drawn: Any, bits: int) -> tuple[Any, bool]:
         operands = [np.asarray(arb(c, r) if r else arb(c), dtype=object) for c, r in drawn]
         if name == "select_n":
             operands[0] = np.asarray(False)
+        if isinstance(step, OnOneEntry):
+            operands = [x.item() if x.dtype == object else x for x in operands]
         made = step(context, *operands)
     value = np.asarray(made if ENTRYWISE[name].result is None else made[ENTRYWISE[name].result])[()]
     return value, not context.unresolved

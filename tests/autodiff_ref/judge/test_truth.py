@@ -1,5 +1,6 @@
 """The truth at one input: what difference quotients say where a function is smooth, tied, kinked, or JAX is wrong."""
 
+import flint
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from autodiff_ref import verify
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import evaluator
+from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.truth import Truth, truth_of
 from manual_grad import Derivation, nonnegatives, reals
@@ -34,6 +36,39 @@ def kinds(truth: Truth) -> list[str]:
 def values(truth: Truth) -> list[float]:
     known = [entry.value for entry in truth.entries if entry.value is not None]
     return [float(value) for value in (known if truth.entries else truth.by_jax)]
+
+
+# No more bits than decide
+
+
+def bits_of(monkeypatch, f, *args):
+    """The precisions in which plans are run."""
+    found, run = set(), Plan.run
+
+    def noted(self, context, *given):
+        found.add(flint.ctx.prec)
+        return run(self, context, *given)
+
+    monkeypatch.setattr(Plan, "run", noted)
+    return truth_at(f, *args), found
+
+
+@pytest.mark.parametrize("x", [0.5, 1.0, 2.0, 3.0])
+def test_a_quotient_of_a_smooth_function_takes_few_bits_at_a_tie_too(monkeypatch, x):
+    truth, bits = bits_of(monkeypatch, lambda v, y: jnp.where(v == x, y * jnp.sin(v), jnp.sin(v) * y) + y, x, 1.0)
+    assert truth.tied
+    assert kinds(truth) == ["known", "known"]
+    assert not truth.wrong
+    assert max(bits - {2400}) <= 512  # the values at the input itself, whatever is asked there, have all bits
+    assert sum(1 for each in bits if each == 2400) <= 1
+
+
+@pytest.mark.parametrize("x", [1.0, 2.0])
+def test_a_value_that_jax_lacks_at_ordinary_numbers_is_not_looked_for_in_more_bits_than_quotients_have(monkeypatch, x):
+    truth, bits = bits_of(monkeypatch, lambda v: jnp.sqrt((v - x) ** 2 * (v - x) ** 2), x)
+    assert kinds(truth) == ["known"]
+    assert truth.missing == (0,)
+    assert max(bits) <= 2400
 
 
 # Smooth functions: JAX is confirmed, whatever its form

@@ -6,15 +6,18 @@ import time
 import jax
 import jax.numpy as jnp
 import jax.scipy.special as special
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_ref import judge_rule
 from autodiff_ref.judge.balls import BALLS, Context, precision
-from autodiff_ref.judge.evaluation import as_balls, numbers_of
+from autodiff_ref.judge.evaluation import as_balls, evaluator, numbers_of
+from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.rules import running
+from autodiff_ref.judge.rules.subject import subject
 from manual_grad import intervals, positives
 from tests.combinations import few_or_many
 
@@ -84,7 +87,7 @@ def test_a_loop_that_has_ended_is_not_run_on(turns):
         closed = jax.make_jaxpr(lambda x: runs_on(x, turns))(0.75)
     made, bodies = plan(closed, BALLS), []
     (scan,) = [step for step, *_, name in made.steps if name == "scan"]
-    body = next(cell.cell_contents for cell in scan.__closure__ if hasattr(cell.cell_contents, "body")).body
+    body = next(cell.cell_contents for cell in scan.step.__closure__ if hasattr(cell.cell_contents, "body")).body
     run = body.run
     body.run = lambda *given: bodies.append(1) or run(*given)
     with precision(128), jax.enable_x64(True):
@@ -92,6 +95,42 @@ def test_a_loop_that_has_ended_is_not_run_on(turns):
         wanted = [float(value) for leaf in jax.tree.leaves(runs_on(0.75, turns)) for value in jnp.ravel(leaf)]
     assert [float(x) for x in found] == wanted
     assert len(bodies) <= min(turns + 2, 40)
+
+
+def by_modes(x, y):
+    """Of what its derivatives share, a loop and a tie at 0."""
+    return exp_by(1.0)(x) * jnp.maximum(x, 0.0) * y + jnp.sin(y)
+
+
+def turns_of(modes, monkeypatch):
+    """How often plans are run, those of loops each turn, while the derivative by each mode is evaluated."""
+    runs, whole = [], Plan.values
+
+    def values(self, *given, **more):
+        runs.append(self)
+        return whole(self, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Plan, "values", values)
+        found = [mode(bits, "exact", "exact") for mode in modes for bits in (128, 512)]
+    return len(runs), found
+
+
+@settings(max_examples=few_or_many(4, 40), deadline=None)
+@given(st.sampled_from([0.0, 0.5, -1.5, 2.0]), st.floats(-3.0, 3.0))
+def test_what_modes_share_is_computed_once_and_each_has_its_own_values(x, y):
+    leaves = [np.asarray(x), np.asarray(y)]
+    made = subject(lambda x, y: [by_modes(x, y)], leaves, (0, 1), ("x", "y"))
+    together = made.modes(leaves)
+    alone = {mode: evaluator(planned, (*leaves,)) for mode, planned in made.derivatives.items()}
+    assert len(alone) == 3
+    with pytest.MonkeyPatch.context() as patch:
+        few, found = turns_of(together.values(), patch)
+        many, wanted = turns_of([alone[mode] for mode in together], patch)
+    for at, true in zip(found, wanted, strict=True):
+        assert at.unresolved == true.unresolved
+        assert [str(v) for v in at.values] == [str(v) for v in true.values]
+    assert found[0].unresolved or few < many
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0])
