@@ -93,8 +93,7 @@ def _examined(
     except OutOfTimeError:
         raise
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
-        note = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
-        return [Entry("undecided", rule, "all entries", at, note=note, order=order)]
+        return [Entry("undecided", rule, "all entries", at, note=_said(error), order=order)]
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
     if truth.entries and truth.by_jax:
         _lacking_by_argument(subject, truth, made)
@@ -120,6 +119,10 @@ def _examined(
     if subject.both is not None:
         made += other_values(subject.both, leaves, subject.out_sizes, rule, at, allowed=allowed)
     return made
+
+
+def _said(error: Exception) -> str:
+    return " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:200]
 
 
 def _readable(leaves: Sequence[np.ndarray], names: Sequence[str]) -> str:
@@ -277,7 +280,10 @@ def _beside(
         values = _resolved(by_mode)
     except OutOfTimeError:
         raise
-    except Exception:  # said where the first mode is judged
+    except Exception as error:  # as where the first mode is judged
+        made[:] = [
+            replace(old, kind="undecided", note=f"{mode}: {_said(error)}") if old.kind == "right" else old for old in made
+        ]
         return
 
     def in_floats(k: int) -> bool:

@@ -71,7 +71,7 @@ PRODUCT = Derivation(
 
 def test_a_newton_step_is_right_and_one_of_the_wrong_sign_is_refuted_at_its_line():
     report = verify(NEWTON.with_lines(closed, forgot_the_sign))
-    assert [line.verdict for line in report.lines] == ["agrees", "refuted"]
+    assert [line.verdict for line in report.lines] == ["proved", "refuted"]
     assert report.first_wrong_line == "forgot_the_sign"
     assert report.lines[0].against == "newton_step"
     assert "∇ of gradient, log_posterior checked by difference quotients" in report.reference
