@@ -14,7 +14,7 @@ from autodiff_ref.judge.compared import compared_inputs
 from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import Input, NoInputError, draw_inputs, further
-from autodiff_ref.judge.lines.again import require_the_same_again
+from autodiff_ref.judge.lines.again import Again
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.proving.proofs import Proofs
 from autodiff_ref.judge.report import Claimed, LineReport, Report
@@ -113,6 +113,7 @@ def verify(
     tell(0, len(report.lines) + 1, "the reference")
     check_reference(bench)
     floated = Sweep(bench, seed=seed) if floats and inputs is None else None
+    again = Again(bench.traces, tried[0].args)
     judged = _Judged(bench, branches if inputs is None else None, floated, examples if inputs is None else 1)
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
@@ -122,7 +123,7 @@ def verify(
             continue
         judged.judge(entry, line)
         if entry.verdict in ("refuted", "partial"):
-            require_the_same_again(bench.traces, [None, *derivation.lines[: k + 1]], tried[0].args)
+            again.require(derivation.lines[k - 1] if k else None, line)
         if suspects and entry.verdict == "refuted":
             entry.diagnosis, failure = judged.suspect(line)
             report.notes += failure

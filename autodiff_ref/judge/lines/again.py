@@ -1,7 +1,5 @@
 """Whether lines are functions of their arguments: one that is random, or keeps state, cannot be judged."""
 
-from collections.abc import Sequence
-
 from autodiff_ref.judge.comparing import evaluator
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
@@ -10,24 +8,38 @@ from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Line, label_of
 
 
-def require_the_same_again(traces: Traces, lines: Sequence[Line | None], args: Arguments) -> None:
-    """Evaluates lines once more at an input, from code that is run again; None is the reference.
+class Again:
+    """Evaluates lines once more at an input, from code that is run again; each line once."""
 
-    Raises:
-        LineError: one returns something else.
-    """
-    again = Traces(traces.derivation)
-    for line in lines:
-        before, after = (each.line(line, args).plan for each in (traces, again))
-        if before is None or after is None:
-            continue
-        try:
-            first, second = (evaluator(plan, args)(128, "exact", "exact").values for plan in (before, after))
-        except Exception:  # the judge's own, or flint's: never said of the line
-            continue
-        if any(not a.overlaps(b) for a, b in zip(first, second, strict=True)):
-            f = traces.derivation.of if line is None else line
-            raise LineError(
-                f"{traces.derivation.name}: `{label_of(f)}` returns something else when it is evaluated again at the same "
-                f"input: {why_it_changes(f)}. Make it a function of its arguments: hand in what is drawn, or fix the seed"
-            )
+    def __init__(self, traces: Traces, args: Arguments) -> None:
+        self._before, self._again = traces, Traces(traces.derivation)
+        self._args = args
+        self._same = set[Line | None]()
+
+    def require(self, *lines: Line | None) -> None:
+        """Requires the same values as before; None is the reference.
+
+        Raises:
+            LineError: one returns something else.
+        """
+        for line in lines:
+            if line in self._same:
+                continue
+            self._same.add(line)
+            before, after = (each.line(line, self._args).plan for each in (self._before, self._again))
+            if before is None or after is None:
+                continue
+            try:
+                first, second = (evaluator(plan, self._args)(128, "exact", "exact").values for plan in (before, after))
+            except Exception:  # the judge's own, or flint's: never said of the line
+                continue
+            if any(not a.overlaps(b) for a, b in zip(first, second, strict=True)):
+                raise self._changes(line)
+
+    def _changes(self, line: Line | None) -> LineError:
+        derivation = self._before.derivation
+        f = derivation.of if line is None else line
+        return LineError(
+            f"{derivation.name}: `{label_of(f)}` returns something else when it is evaluated again at the same "
+            f"input: {why_it_changes(f)}. Make it a function of its arguments: hand in what is drawn, or fix the seed"
+        )
