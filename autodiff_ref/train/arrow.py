@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autodiff_ref.train.encoding import MISSING, Raw, Rows, text_of
+from autodiff_ref.train.encoding import MISSING, ROWS, Raw, text_of
 from autodiff_ref.train.members import require_memory
-
-ROWS = Rows()
 
 UNNAMED = "(the first column, without a name)"
 """What a first column is called that has no name."""

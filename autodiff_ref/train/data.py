@@ -21,6 +21,7 @@ from autodiff_ref.train import arrow
 from autodiff_ref.train.encoding import (
     CATEGORY_MODES,
     MISSING_MODES,
+    ROWS,
     Encoding,
     Raw,
     Rows,
@@ -166,7 +167,7 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                     return Dataset(x, labels, tuple(raw), notes=notes)
                 if asked.missing != "refuse" or asked.encoding is not None:
                     with suppress(ValueError):  # it is raised again below, with the line of the file
-                        return _encoded(path, raw, Rows(), labels, asked, notes)
+                        return _encoded(path, raw, ROWS, labels, asked, notes)
             raw, lines, labels = _cells(path, header, features, label_at, rows, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
@@ -321,7 +322,7 @@ def _of_matrix(path: Path, x: np.ndarray, labels: np.ndarray | None, names: tupl
     if asked.missing == "refuse" and asked.encoding is None:
         return Dataset(x, labels, names)
     raw: dict[str, Raw] = {name: np.asarray(x[:, k], np.float64) for k, name in enumerate(names)}
-    return _encoded(path, raw, Rows(), labels, asked)
+    return _encoded(path, raw, ROWS, labels, asked)
 
 
 def mapped_matrix(
@@ -379,7 +380,7 @@ def _read_parquet(path: Path, asked: Asked) -> Dataset:
     raw, labels = file.read([file.header[k] for k in features], asked.label if label_at is not None else None)
     if not all(map(len, raw.values())):
         raise ValueError(f"{path} has columns and no rows: at least one row of values is needed")
-    return _encoded(path, raw, Rows(), labels, asked)
+    return _encoded(path, raw, ROWS, labels, asked)
 
 
 def _require_matrix(name: str, array: np.ndarray) -> None:

@@ -45,6 +45,10 @@ class Rows:
         return f"row 1 is {self.first}"
 
 
+ROWS = Rows()
+"""Of a table of which every row is an example."""
+
+
 @dataclass(frozen=True)
 class Column:
     """How a column becomes features."""

@@ -81,8 +81,8 @@ def by_hand_uncut(layers: Layers, columns: Array, form: Form) -> Sums:
     return terms, (of_first._replace(w=of_first.w[:, :d]), *rest)
 
 
-def by_autodiff(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form, by_unit: bool = True) -> Sums:
-    """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh; `by_unit` is for `by_hand`."""
+def by_autodiff(layers: Layers, xt: Array, y: Array, c: Array | None, form: Form) -> Sums:
+    """What each example adds to ll, and ∇ll, by `jax.grad` of the net, written afresh."""
     gradient, terms = jax.grad(_log_likelihood, has_aux=True)(layers, xt, y, c, form)
     return terms, gradient
 
@@ -227,7 +227,8 @@ def batch_sums(layers: Layers, table: Table, first: Count, end: Count, size: int
         return jnp.where(inside, jax.lax.dynamic_slice_in_dim(table[number : number + count], start, size, axis=1), 0)
 
     c = rows(d + 1, 1)[0] if table.shape[0] > d + 1 else inside.astype(table.dtype)
-    return gradient_of(gradient)(layers, rows(0, d), rows(d, 1)[0], c, form, by_unit=False)
+    compute = partial(by_hand, by_unit=False) if gradient == "hand" else gradient_of(gradient)
+    return compute(layers, rows(0, d), rows(d, 1)[0], c, form)
 
 
 def span_sums(layers: Layers, table: Table, first: Count, end: Count, *, form: Form, gradient: str, block: int) -> Sums:

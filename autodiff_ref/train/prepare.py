@@ -10,10 +10,9 @@ from jaxtyping import Float
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
-from autodiff_ref.train.encoding import Rows
+from autodiff_ref.train.encoding import ROWS
 from autodiff_ref.train.shuffle import aligned
 
-ROWS = Rows()
 MANY = 20
 """More different labels than this are refused where they are no whole numbers, and remarked on where they are."""
 

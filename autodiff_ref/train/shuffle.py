@@ -116,7 +116,38 @@ class Orders(NamedTuple):
         return order[order < whole].astype(np.int32)
 
 
-class Shuffler:
+class _Epochs:
+    """Asks for the examples in the order of each epoch; where they are, and how they are moved, is what a class adds."""
+
+    mode: str
+    n: int
+    _orders: Orders
+    _table: Any
+
+    def epoch(self, number: int) -> Iterator[Segment]:
+        """The segments of one epoch, in order. Epochs are to be asked for in turn, from `first` on.
+
+        A segment's memory is used again for the one after next: whatever is computed from a segment must be complete
+        before the second one after it is asked for.
+        """
+        random = self._orders.random(number)
+        if self.mode == "examples":
+            yield from self._permuted(random.permutation(self.n))
+            return
+        if self.mode == "batches" and number % REDEAL == 0:
+            self._deal(random.permutation(self.n))
+        yield Segment(self._table, self.n, self._orders.of_batches(random) if self.mode == "batches" else None, True)
+
+    def _permuted(self, order: np.ndarray) -> Iterator[Segment]:
+        """The examples in this order."""
+        raise NotImplementedError
+
+    def _deal(self, order: np.ndarray) -> None:
+        """All examples in a new order, from now on."""
+        raise NotImplementedError
+
+
+class Shuffler(_Epochs):
     """Puts the columns of a table in a new order for every epoch.
 
     Args:
@@ -164,20 +195,6 @@ class Shuffler:
     def _empty(self) -> Table:
         return aligned(self.rows, self._room, self._table.dtype)
 
-    def epoch(self, number: int) -> Iterator[Segment]:
-        """The segments of one epoch, in order. Epochs are to be asked for in turn, from `first` on.
-
-        A segment's memory is used again for the one after next: whatever is computed from a segment must be complete
-        before the second one after it is asked for.
-        """
-        random = self._orders.random(number)
-        if self.mode == "examples":
-            yield from self._permuted(random.permutation(self.n))
-            return
-        if self.mode == "batches" and number % REDEAL == 0:
-            self._deal(random.permutation(self.n))
-        yield Segment(self._table, self.n, self._orders.of_batches(random) if self.mode == "batches" else None, True)
-
     def _permuted(self, order: np.ndarray) -> Iterator[Segment]:
         for first in range(0, self.n, self._size):
             last = min(self.n, first + self._size)
@@ -215,7 +232,7 @@ class Shuffler:
             list(self._pool.map(rows, bounds[:-1], bounds[1:]))
 
 
-class OnAccelerator:
+class OnAccelerator(_Epochs):
     """As `Shuffler`, to the same orders, of a table in the memory of an accelerator, which gathers all columns in one call
 
     The host draws the order and sends it, 4 bytes an example. Args as `Shuffler` has them.
@@ -229,17 +246,13 @@ class OnAccelerator:
         with jax.enable_x64(self._wide):  # a setting of the thread
             self._table = jax.device_put(table)
         if self.mode == "batches" and first:
-            self._table = self._gathered(self._orders.dealt_before(first))
+            self._deal(self._orders.dealt_before(first))
 
-    def epoch(self, number: int) -> Iterator[Segment]:
-        """The one segment of an epoch. Epochs are to be asked for in turn, from `first` on."""
-        random = self._orders.random(number)
-        if self.mode == "examples":
-            yield Segment(self._gathered(random.permutation(self.n)), self.n, None, True)
-            return
-        if self.mode == "batches" and number % REDEAL == 0:
-            self._table = self._gathered(random.permutation(self.n))
-        yield Segment(self._table, self.n, self._orders.of_batches(random) if self.mode == "batches" else None, True)
+    def _permuted(self, order: np.ndarray) -> Iterator[Segment]:
+        yield Segment(self._gathered(order), self.n, None, True)
+
+    def _deal(self, order: np.ndarray) -> None:
+        self._table = self._gathered(order)
 
     def _gathered(self, order: Int[np.ndarray, " n"]) -> jax.Array:
         """The examples in this order, the room after them as it is: so one width is compiled for."""

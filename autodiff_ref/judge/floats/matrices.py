@@ -9,12 +9,15 @@ Algorithms*, 2nd ed., §§8.1, 9.3 and 10.1.
 from typing import NamedTuple
 
 import numpy as np
+from jax import lax
 from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.floats.arithmetic import product, quotient
+from autodiff_ref.judge.floats.context import Context
+from autodiff_ref.judge.floats.functions import OF_FUNCTIONS
 from autodiff_ref.judge.floats.sums import total
-from autodiff_ref.judge.floats.values import UPWARDS, Bounded, Discrete, format_of, rounded, without_error
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.floats.values import Bounded, Discrete, format_of, without_error
+from autodiff_ref.judge.program.plans import Array, Equation, Operand, Rule, Step
 
 
 class _Grid(NamedTuple):
@@ -37,17 +40,20 @@ def _grid(shape: tuple[int, ...], dtype: DTypeLike) -> _Grid:
     return _Grid(np.zeros(shape, dtype), np.zeros(shape))
 
 
-def _copied(x: Bounded) -> _Grid:
-    return _Grid(np.array(x.value), np.array(np.broadcast_to(x.error, x.value.shape)))
+def _read(x: Bounded) -> _Grid:
+    return _Grid(x.value, np.broadcast_to(x.error, x.value.shape))
 
 
-def _less_products(start: Bounded, factors: Bounded, rows: Bounded, dtype: DTypeLike) -> Bounded:
-    """start_m − Σ_k u_k R_km, in any order"""
+def _minus(x: Bounded) -> Bounded:
+    return Bounded(-x.value, x.error)
+
+
+def _plus_products(start: Bounded, factors: Bounded, rows: Bounded, dtype: DTypeLike) -> Bounded:
+    """start_m + Σ_k u_k R_km, in any order"""
     count = factors.value.shape[-1]
     if not count:
         return start
-    minus = Bounded(-factors.value[..., None], factors.error[..., None])
-    products = product(minus, rows, dtype)
+    products = product(_along(factors), rows, dtype)
     shape = np.broadcast_shapes(start.value[..., None, :].shape[:-2], products.value.shape[:-2])
     parts = [(start.value[..., None, :], products.value), (start.error[..., None, :], products.error)]
     value, error = (
@@ -56,13 +62,9 @@ def _less_products(start: Bounded, factors: Bounded, rows: Bounded, dtype: DType
     return total(Bounded(value, error), (value.ndim - 2,), count, dtype)
 
 
-def _root(x: Bounded) -> Bounded:
-    """√x: P = e / (2 √(x̂ − 2e)), and nothing is known where that is of no positive number"""
-    least = x.value.astype(np.float64) - 2 * x.error
-    known = least > 0
-    slope = 0.5 / np.sqrt(np.where(known, least, 1.0))
-    made = rounded(np.sqrt(np.where(known, x.value, x.value.dtype.type(1))), x.error * slope * UPWARDS)
-    return Bounded(np.where(known, made.value, np.sqrt(x.value)), np.where(known, made.error, np.inf))
+def _along(x: Bounded) -> Bounded:
+    """One number for all entries of a row or column."""
+    return Bounded(x.value[..., None], x.error[..., None])
 
 
 def _cholesky(equation: Equation) -> Step:
@@ -70,24 +72,25 @@ def _cholesky(equation: Equation) -> Step:
     dtype, n = equation.results[0].dtype, equation.results[0].shape[-1]
     format_of(dtype)
 
-    def step(_: object, x: Bounded) -> Bounded:
-        a, lower = _copied(x), _grid(x.value.shape, dtype)
+    entry = Operand((), dtype, False)
+    root = OF_FUNCTIONS["sqrt"](Equation(lax.sqrt_p, {"accuracy": None}, (entry,), (entry,)))
+
+    def step(context: Context, x: Bounded) -> Bounded:
+        a, lower = _read(x), _grid(x.value.shape, dtype)
+        may_fail = np.zeros(x.value.shape[:-2], dtype=bool)  # then all of it is NaN
         for j in range(n):
             before, below = slice(0, j), slice(j, n)
-            left = _less_products(a.at(below, j), lower.at(j, before), lower.turned().at(before, below), dtype)
-            lower.put(below, j, left)
-            lower.put(j, j, _root(lower.at(j, j)))
+            rows = lower.turned().at(before, below)
+            lower.put(below, j, _plus_products(a.at(below, j), _minus(lower.at(j, before)), rows, dtype))
+            pivot = lower.at(j, j)
+            may_fail |= ~(pivot.value.astype(np.float64) - 2 * pivot.error > 0)
+            lower.put(j, j, root(context, pivot))
             below = slice(j + 1, n)
             lower.put(below, j, quotient(lower.at(below, j), _along(lower.at(j, j)), dtype, by_reciprocal=True))
-        may_fail = ~(lower.error < np.inf).all(axis=(-2, -1), keepdims=True)  # then all of it is NaN
-        return Bounded(lower.value, np.where(may_fail, np.inf, lower.error))
+        may_fail |= ~(lower.error < np.inf).all(axis=(-2, -1))
+        return Bounded(lower.value, np.where(may_fail[..., None, None], np.inf, lower.error))
 
     return step
-
-
-def _along(x: Bounded) -> Bounded:
-    """One number for all entries of a row or column."""
-    return Bounded(x.value[..., None], x.error[..., None])
 
 
 def _triangular_solve(equation: Equation) -> Step:
@@ -98,14 +101,14 @@ def _triangular_solve(equation: Equation) -> Step:
     lower, unit_diagonal = params["lower"] != transposed, params["unit_diagonal"]
 
     def turned(x: Bounded, turn: bool) -> _Grid:
-        return _copied(x).turned() if turn else _copied(x)
+        return _read(x).turned() if turn else _read(x)
 
     def solved(a: _Grid, b: _Grid) -> _Grid:
         n = b.value.shape[-2]
         x = _grid((*np.broadcast_shapes(a.value.shape[:-2], b.value.shape[:-2]), *b.value.shape[-2:]), dtype)
         for i in range(n) if lower else range(n - 1, -1, -1):
             known = slice(0, i) if lower else slice(i + 1, n)
-            left = _less_products(b.at(i, slice(None)), a.at(i, known), x.at(known, slice(None)), dtype)
+            left = _plus_products(b.at(i, slice(None)), _minus(a.at(i, known)), x.at(known, slice(None)), dtype)
             x.put(i, slice(None), left if unit_diagonal else quotient(left, _along(a.at(i, i)), dtype, by_reciprocal=True))
         return x
 
@@ -113,13 +116,12 @@ def _triangular_solve(equation: Equation) -> Step:
         """The inverse is that of a triangle whose rows were divided by its diagonal first: two roundings more an entry."""
         n, every = b.value.shape[-2], slice(None)
         divided = _Grid(a.value, a.error + 4 * format_of(dtype).u * (np.abs(a.value).astype(np.float64) + 2 * a.error))
-        inverse = solved(divided, _copied(without_error(np.broadcast_to(np.eye(n, dtype=dtype), a.value.shape))))
+        inverse = solved(divided, _read(without_error(np.broadcast_to(np.eye(n, dtype=dtype), a.value.shape))))
         x = _grid((*np.broadcast_shapes(a.value.shape[:-2], b.value.shape[:-2]), *b.value.shape[-2:]), dtype)
         none = without_error(np.zeros(x.value[..., 0, :].shape, dtype))
-        minus = _Grid(-inverse.value, inverse.error)
         for i in range(n):
             used = slice(0, i + 1) if lower else slice(i, n)
-            x.put(i, every, _less_products(none, minus.at(i, used), b.at(used, every), dtype))
+            x.put(i, every, _plus_products(none, inverse.at(i, used), b.at(used, every), dtype))
         return x
 
     def step(_: object, first: Bounded, second: Bounded) -> Bounded:
@@ -139,13 +141,13 @@ def _lu(equation: Equation) -> Step:
     format_of(dtype)
 
     def step(_: object, x: Bounded) -> list[Bounded | Discrete]:
-        a = _copied(x)
+        a = _Grid(np.array(x.value), np.array(_read(x).error))
         sure = np.ones(a.value.shape[:-2], dtype=bool)
         order = np.broadcast_to(np.arange(rows), a.value.shape[:-1]).copy()
         chosen = np.zeros((*a.value.shape[:-2], min(rows, columns)), dtype=np.int64)
         for k in range(min(rows, columns)):
             before, below, after = slice(0, k), slice(k, rows), slice(k + 1, columns)
-            a.put(below, k, _less_products(a.at(below, k), a.at(before, k), a.turned().at(before, below), dtype))
+            a.put(below, k, _plus_products(a.at(below, k), _minus(a.at(before, k)), a.turned().at(before, below), dtype))
             pivot, clear = _largest(Bounded(a.value[..., k:, k], a.error[..., k:, k]))
             sure &= clear
             chosen[..., k] = pivot + k
@@ -155,7 +157,7 @@ def _lu(equation: Equation) -> Step:
             for array in a:
                 array[...] = np.take_along_axis(array, swapped[..., None], -2)
             order = np.take_along_axis(order, swapped, -1)
-            a.put(k, after, _less_products(a.at(k, after), a.at(k, before), a.at(before, after), dtype))
+            a.put(k, after, _plus_products(a.at(k, after), _minus(a.at(k, before)), a.at(before, after), dtype))
             below = slice(k + 1, rows)
             a.put(below, k, quotient(a.at(below, k), _along(a.at(k, k)), dtype, by_reciprocal=True))
         error = np.where(sure[..., None, None], a.error, np.inf)
