@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from timing import PAUSE, Job, asked, exponent, in_turn, report
 
 from autodiff_ref.train import initial_layers, sum_over
-from autodiff_ref.train.kernels import Layers, block_of, sums
+from autodiff_ref.train.kernels import Form, Layers, block_of, sums
 from manual_grad import mlp
 from manual_grad.activations import ACTIVATIONS
 
@@ -91,7 +91,7 @@ def case(n: int, d: int, units: int, dtype: np.dtype, rounds: int) -> dict[str, 
 
 def temporary_bytes(layers: Layers, table: Any) -> int:
     """What the compiled sum needs beyond its arguments, by XLA's own account."""
-    compute = jax.jit(partial(sums, hidden="sigmoid", gradient="hand"))
+    compute = jax.jit(partial(sums, form=Form(), gradient="hand"))
     return int(compute.lower(layers, table).compile().memory_analysis().temp_size_in_bytes)
 
 
@@ -173,7 +173,7 @@ def formulations(rounds: int) -> list[dict[str, Any]]:
         jobs: dict[str, Job] = {}
         for name, (narrow, short) in {"unit by unit": (8, 10_000), "one matrix product": (0, 0)}.items():
             mlp.NARROW, mlp.SHORT = narrow, short
-            compiled = jax.jit(partial(sums, hidden="sigmoid", gradient="hand")).lower(layers, table).compile()
+            compiled = jax.jit(partial(sums, form=Form(), gradient="hand")).lower(layers, table).compile()
             jobs[name] = lambda compiled=compiled, layers=layers, table=table: jax.block_until_ready(compiled(layers, table))
         mlp.NARROW, mlp.SHORT = rule
         taken = "unit by unit" if units <= rule[0] and d <= rule[1] else "one matrix product"
