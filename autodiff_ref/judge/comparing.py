@@ -25,7 +25,7 @@ ULP = 2.0**-52
 """an ulp of float64, relative"""
 
 TINY = arb(2) ** -1022
-"""the smallest normal float64: no float tells smaller differences"""
+"""the smallest normal float64: XLA takes smaller numbers for 0"""
 
 COARSE = 1e-6
 """Lines that readings of constants make equal agree to what these change; more than this share is no evidence."""
@@ -139,8 +139,8 @@ def _judged(
     a: Evaluator, b: Evaluator, pairs: list[tuple[arb, arb]], apart: list[int], bits: int, allowed: float
 ) -> Comparison | None:
     """Of lines that differ as written: whether they do in every reading of constants; None where more digits must say."""
-    ulps = max(share_of(*pairs[k]) for k in apart) / ULP
-    far = [k for k in apart if share_of(*pairs[k]) > allowed and abs(pairs[k][0] - pairs[k][1]).abs_upper() > TINY]
+    ulps = max(ulps_between(*pairs[k]) for k in apart)
+    far = [k for k in apart if ulps_between(*pairs[k]) > allowed / ULP]
     gap = max(float(abs(pairs[k][0] - pairs[k][1]).abs_upper()) for k in apart)
     if not far:
         return _equal(pairs, bits, 0.0, gap, ulps=ulps)
@@ -160,6 +160,12 @@ def share_of(u: arb, v: arb) -> float:
     """How far two values are apart, relative to the larger."""
     size = abs(u).abs_upper().max(abs(v).abs_upper())
     return float((abs(u - v).abs_upper() / size).mid()) if size > 0 else 0.0
+
+
+def ulps_between(u: arb, v: arb) -> float:
+    """By how many ulps of the larger two values are apart at most; below the smallest normal number that number is an ulp."""
+    below_normal = abs(u) < TINY and abs(v) < TINY
+    return float(abs(u - v).abs_upper() / TINY) if below_normal else share_of(u, v) / ULP
 
 
 def _agree(u: arb, v: arb) -> bool:

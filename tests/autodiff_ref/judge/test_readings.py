@@ -77,6 +77,14 @@ def test_what_constants_leave_is_said_with_how_far_apart_the_lines_are_as_writte
     assert (same.outcome, same.gap, same.ulps) == ("equal", 0, 0)
 
 
+@pytest.mark.parametrize(("times", "outcome"), [(1, "equal"), (27, "different")])
+def test_below_the_smallest_normal_number_that_number_is_an_ulp(times, outcome):
+    """e^−750 is cut off at 1e-308, half the smallest normal number, and 27 of it are above it."""
+    found = compared(lambda x: times * jnp.exp(jnp.maximum(-x, -709)), lambda x: times * jnp.exp(-x), np.array([750.0]))
+    assert found.outcome == outcome
+    assert found.ulps < 1
+
+
 def test_a_branch_that_hangs_on_the_reading_is_a_kink():
     def three_times(x):
         return jnp.where(3 * x > 0.3, 1.0, 2.0)
