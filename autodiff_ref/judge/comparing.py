@@ -163,7 +163,7 @@ def share_of(u: arb, v: arb) -> float:
 
 
 def ulps_between(u: arb, v: arb) -> float:
-    """By how many ulps of the larger two values are apart at most; below the smallest normal number that number is an ulp."""
+    """By how many ulps of the larger two values are apart; below the smallest normal number that number is an ulp."""
     below_normal = abs(u) < TINY and abs(v) < TINY
     return float(abs(u - v).abs_upper() / TINY) if below_normal else share_of(u, v) / ULP
 

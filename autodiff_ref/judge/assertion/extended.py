@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.discrete import by_jax
+from autodiff_ref.judge.program.places import scattered
 from autodiff_ref.judge.program.plans import Array, Equation, Plan, Rule, Step
-from autodiff_ref.judge.program.scattering import places
 from autodiff_ref.judge.program.structure import ALGEBRA, DISCRETE, MOVEMENT
 from autodiff_ref.judge.program.walk import plan_parts
 
@@ -88,7 +88,7 @@ def _scattering(ufunc: np.ufunc | None) -> Rule:
         target, _, update = equation.operands
         if ufunc is None and equation.params["update_jaxpr"] is not None:
             raise NotImplementedError("x.at[i].apply(f)")
-        find = partial(places, target=target.shape, update=update.shape)
+        find = partial(scattered, target=target.shape, update=update.shape)
 
         def step(_: object, x: Array, indices: Array, updates: Array) -> Array:
             where = find(indices, dimensions=equation.params["dimension_numbers"], mode=equation.params["mode"]).ravel()

@@ -10,8 +10,8 @@ from autodiff_ref.judge.floats.choices import chosen
 from autodiff_ref.judge.floats.indexed import BY_INDEX, all_sure_rows, rows_of
 from autodiff_ref.judge.floats.moves import MOVES, planned, together
 from autodiff_ref.judge.floats.values import Discrete, Held, aligned, is_sure, lifted, surely
+from autodiff_ref.judge.program.discrete import ALONG_AXES, by_jax
 from autodiff_ref.judge.program.discrete import DISCRETE as PLAIN
-from autodiff_ref.judge.program.discrete import by_jax
 from autodiff_ref.judge.program.movement import MOVEMENT
 from autodiff_ref.judge.program.plans import Equation, Rule, Step
 
@@ -60,6 +60,23 @@ def _entrywise(plain: Rule) -> Rule:
     return rule
 
 
+def _along_axes(plain: Rule) -> Rule:
+    """Discrete work that makes one entry of several: an input's are sure where all of its operand's are."""
+
+    def rule(equation: Equation) -> Step:
+        work = plain(equation)
+
+        def step(_: object, x: Discrete) -> Discrete:
+            value = work(None, x.value)
+            if is_sure(x):
+                return surely(value)
+            return Discrete(value, np.broadcast_to(rows_of(all_sure_rows([x]), value.ndim), value.shape))
+
+        return planned(work, step)
+
+    return rule
+
+
 def _decided_by_one(plain: Rule, deciding: bool) -> Rule:
     """`and` and `or` of booleans: a sure False decides the one, a sure True the other, whatever the rest is."""
 
@@ -82,7 +99,8 @@ def _decided_by_one(plain: Rule, deciding: bool) -> Rule:
 
 
 DISCRETE: dict[str, Rule] = {
-    **{name: _entrywise(rule) for name, rule in PLAIN.items() if name not in MOVEMENT and name != "iota"},
+    **{name: _entrywise(rule) for name, rule in PLAIN.items() if name not in {*MOVEMENT, *ALONG_AXES, "iota"}},
+    **{name: _along_axes(rule) for name, rule in ALONG_AXES.items()},
     **MOVES,
     **BY_INDEX,
     "iota": PLAIN["iota"],

@@ -3,38 +3,28 @@
 from collections.abc import Callable, Iterable
 from functools import reduce
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from autodiff_ref.judge.floats.arithmetic import product
 from autodiff_ref.judge.floats.choices import greatest, least
 from autodiff_ref.judge.floats.moves import moved, planned, together
 from autodiff_ref.judge.floats.sums import extremes, in_any_order, scattered_sum
 from autodiff_ref.judge.floats.values import Bounded, Discrete, Held, format_of
-from autodiff_ref.judge.program.movement import INDEXED, numbered
+from autodiff_ref.judge.program.movement import INDEXED
+from autodiff_ref.judge.program.places import POINTED_AT, scattered
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, Value
 
 
-def _by_index(name: str, data: int) -> Rule:
-    """gather and the like: JAX runs them on the numbers of the places, once for each choice of integers."""
+def _by_index(name: str) -> Rule:
+    """gather and the like."""
+    data, places_of = POINTED_AT[name]
 
     def rule(equation: Equation) -> Step:
-        params = dict(equation.params)
-        fill = params.get("fill_value")
-        if "fill_value" in params:
-            params["fill_value"] = -1
-        places = numbered(equation.operands[:data])
-
-        @jax.jit
-        def places_of(*indices: jax.Array) -> jax.Array:
-            return jax.vmap(lambda *each: equation.primitive.bind(*map(jnp.asarray, places), *each, **params))(*indices)
+        fill, places = equation.params.get("fill_value"), places_of(equation)
 
         def step(_: object, *operands: Value) -> Held:
             indices = together(*[index.value for index in operands[data:]])
-            with jax.enable_x64(True):
-                taken = np.asarray(places_of(*map(jnp.asarray, indices)))
+            taken = places(*indices)
             batch = taken.shape[0]
             outside = taken < 0
 
@@ -83,9 +73,9 @@ def _multiplied(old: Bounded, new: Bounded) -> Bounded:
 
 
 def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative: bool = False) -> Rule:
-    """Scatter: updates are put where JAX's transpose of scatter-add, a gather, finds their places.
+    """Scatter.
 
-    One after the other is combined with what stands there; where there is no `combine`, they are summed, in any order.
+    One update after the other is combined with what stands there; without `combine` they are summed, in any order.
     """
 
     def rule(equation: Equation) -> Step:
@@ -95,18 +85,8 @@ def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative:
             raise NotImplementedError("no rounding bounds for `x.at[i].apply(f)`: write x.at[i].set(f(x[i]))")
         format_of(target.dtype)
 
-        @jax.jit
-        @jax.vmap
-        def places_of(indices: jax.Array) -> jax.Array:
-            def scatter_add(updates: jax.Array) -> jax.Array:
-                return lax.scatter_add(jnp.zeros(target.shape), indices, updates, dimensions, mode=mode)
-
-            numbers = jnp.arange(1.0, 1.0 + np.prod(target.shape)).reshape(target.shape)
-            return jax.vjp(scatter_add, jnp.zeros(update.shape))[1](numbers)[0]
-
         def step(_: object, x: Bounded, indices: Discrete, updates: Bounded) -> Bounded:
-            with jax.enable_x64(True):
-                places = np.asarray(places_of(jnp.asarray(indices.value))).astype(np.int64) - 1
+            places = scattered(indices.value, target.shape, update.shape, dimensions, mode)
             places = places.reshape(places.shape[0], -1)
             batch = max(x.value.shape[0], indices.value.shape[0], updates.value.shape[0])
             if combine is None:
@@ -140,11 +120,7 @@ def _scatter(combine: Callable[[Bounded, Bounded], Bounded] | None, *, negative:
     return rule
 
 
-BY_INDEX: dict[str, Rule] = {
-    "gather": _by_index("gather", 1),
-    "dynamic_slice": _by_index("dynamic_slice", 1),
-    "dynamic_update_slice": _by_index("dynamic_update_slice", 2),
-}
+BY_INDEX: dict[str, Rule] = {name: _by_index(name) for name in POINTED_AT}
 """rules for arrays of any kind by the names of primitives"""
 
 SCATTER: dict[str, Rule] = {

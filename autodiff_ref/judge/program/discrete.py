@@ -1,6 +1,6 @@
 """Work on integers and booleans, and rules that only move data: exact, in NumPy where it does as JAX would, else in JAX."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import numpy as np
@@ -10,9 +10,7 @@ from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 
 def by_jax(equation: Equation) -> Step:
-    """Discrete work of a kind that has no rule: JAX itself does it, or NumPy where it does the same and is faster."""
-    if equation.primitive.name in ALONG_AN_AXIS:
-        return ALONG_AN_AXIS[equation.primitive.name](equation)
+    """Discrete work of a kind that has no rule: JAX itself does it."""
 
     def step(_: object, *operands: Array) -> Array | list[Array]:
         with jax.enable_x64(True):
@@ -44,18 +42,24 @@ def _iota(equation: Equation) -> Step:
     return lambda _: values
 
 
+def _from_the_last(equation: Equation, axes: Iterable[int]) -> tuple[int, ...]:
+    """Axes counted from the last, so that arrays may have others before their own, as those of a batch do."""
+    return tuple(int(axis) - len(equation.operands[0].shape) for axis in axes)
+
+
 def _first(argextreme: Callable[..., Array]) -> Rule:
     """The place of the first greatest or least entry."""
 
     def rule(equation: Equation) -> Step:
-        (axis,), dtype = equation.params["axes"], equation.results[0].dtype
+        (axis,), dtype = _from_the_last(equation, equation.params["axes"]), equation.results[0].dtype
         return lambda _, values: np.asarray(argextreme(values, axis=axis)).astype(dtype)
 
     return rule
 
 
 def _cumsum(equation: Equation) -> Step:
-    axis, backwards, dtype = equation.params["axis"], equation.params["reverse"], equation.results[0].dtype
+    (axis,) = _from_the_last(equation, [equation.params["axis"]])
+    backwards, dtype = equation.params["reverse"], equation.results[0].dtype
 
     def step(_: object, values: Array) -> Array:
         turned = np.flip(values, axis) if backwards else values
@@ -69,14 +73,25 @@ def _reduced(f: np.ufunc) -> Rule:
     """All entries along some axes as one; as in `while jnp.any(…)`."""
 
     def rule(equation: Equation) -> Step:
-        axes, dtype = tuple(equation.params["axes"]), equation.results[0].dtype
+        axes, dtype = _from_the_last(equation, equation.params["axes"]), equation.results[0].dtype
         return lambda _, values: np.asarray(f.reduce(np.asarray(values, dtype=dtype), axis=axes)).astype(dtype, copy=False)
 
     return rule
 
 
+ALONG_AXES: dict[str, Rule] = {
+    "argmax": _first(np.argmax),
+    "argmin": _first(np.argmin),
+    "cumsum": _cumsum,
+    "reduce_or": _reduced(np.bitwise_or),
+    "reduce_and": _reduced(np.bitwise_and),
+    "reduce_sum": _reduced(np.add),
+}
+"""what makes one entry of several: for a batch of inputs as for one"""
+
 DISCRETE: dict[str, Rule] = {
     **MOVEMENT,
+    **ALONG_AXES,
     "iota": _iota,
     "add": _numpy(np.add),
     "sub": _numpy(np.subtract),
@@ -98,14 +113,4 @@ DISCRETE: dict[str, Rule] = {
     "convert_element_type": _numpy(lambda x: x),
     "select_n": _numpy(lambda which, *cases: select(which, *cases)),
 }
-"""what works entry by entry, or only moves data: for a batch of inputs as for one"""
-
-ALONG_AN_AXIS: dict[str, Rule] = {
-    "argmax": _first(np.argmax),
-    "argmin": _first(np.argmin),
-    "cumsum": _cumsum,
-    "reduce_or": _reduced(np.bitwise_or),
-    "reduce_and": _reduced(np.bitwise_and),
-    "reduce_sum": _reduced(np.add),
-}
-"""for one input alone: a batch has its own axis"""
+"""what NumPy does: for a batch of inputs as for one"""

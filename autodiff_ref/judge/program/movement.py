@@ -4,10 +4,9 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from autodiff_ref.judge.program.places import POINTED_AT
 from autodiff_ref.judge.program.plans import Array, Equation, Operand, Params, Rule, RunContext, Step
 
 
@@ -132,26 +131,18 @@ def maps_of(equation: Equation) -> dict[bytes, Array]:
 _MAPS: dict[tuple[str, tuple[tuple[int, ...], ...], str], dict[bytes, Array]] = {}
 
 
-def _by_index_map(data: int) -> Rule:
-    """A primitive whose first `data` operands are data, and the others integers that say what goes where.
-
-    JAX runs it once on the data's positions; the result says which entry each output entry is.
-    """
+def _by_index_map(name: str) -> Rule:
+    """A primitive whose first operands are data, and the others integers that point at them."""
+    data, places_of = POINTED_AT[name]
 
     def rule(equation: Equation) -> Step:
-        params = dict(equation.params)
-        fill = params.get("fill_value")
-        if "fill_value" in params:
-            params["fill_value"] = -1
-        positions = numbered(equation.operands[:data])
-        maps = maps_of(equation)
+        fill = equation.params.get("fill_value")
+        places, maps = places_of(equation), maps_of(equation)
 
         def step(context: RunContext, *operands: Array) -> Array:
             key = b"|".join(np.ascontiguousarray(index).tobytes() for index in operands[data:])
             if key not in maps:
-                with jax.enable_x64(True):
-                    arrays = [jnp.asarray(array) for array in (*positions, *operands[data:])]
-                    maps[key] = np.asarray(equation.primitive.bind(*arrays, **params))
+                maps[key] = places(*operands[data:])
             flat = np.concatenate([np.ravel(operand) for operand in operands[:data]])
             picked = np.asarray(flat[maps[key]])
             if np.any(maps[key] < 0):
@@ -186,8 +177,4 @@ MOVEMENT: dict[str, Rule] = {
     "device_put": _mover(lambda _: lambda *parts: list(parts)),
 }
 
-INDEXED: dict[str, Rule] = {
-    "gather": _by_index_map(1),
-    "dynamic_slice": _by_index_map(1),
-    "dynamic_update_slice": _by_index_map(2),
-}
+INDEXED: dict[str, Rule] = {name: _by_index_map(name) for name in POINTED_AT}

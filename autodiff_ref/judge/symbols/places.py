@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autodiff_ref.judge.program.places import scattered
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
-from autodiff_ref.judge.program.scattering import places
 from autodiff_ref.judge.program.structure import ALGEBRA
 from autodiff_ref.judge.symbols.expressions import Context, Node, NotSymbolicError
 from autodiff_ref.judge.symbols.outcomes import integers_of
@@ -106,7 +106,7 @@ def _scatter(name: str, combine: Callable[[Node, Node], Node]) -> Rule:
                 return step(context, x, indices, updates)
             rows = _Indices(nodes_of(context, indices))
             where = [
-                places(rows.at(c, indexed.dtype), target.shape, update.shape, dimensions, mode).ravel()
+                scattered(rows.at(c, indexed.dtype), target.shape, update.shape, dimensions, mode).ravel()
                 for c in range(rows.most)
             ]
             result: Any = np.array(x).ravel()

@@ -12,8 +12,10 @@ from autodiff_ref import verify
 from autodiff_ref.judge.balls import BALLS, Context, exact
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.branches import Branches
-from autodiff_ref.judge.floats import control
+from autodiff_ref.judge.floats import context, control
+from autodiff_ref.judge.floats.table import FLOATS
 from autodiff_ref.judge.floats.together import Together
+from autodiff_ref.judge.floats.values import surely
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.judge.program.walk import plan
 from manual_grad import Derivation, intervals, nonnegatives, positives, reals
@@ -215,6 +217,7 @@ WHOLE = {
     "cumsum": lambda a: jnp.cumsum(a, axis=1),
     "cumsum backwards": lambda a: jax.lax.cumsum(a, 0, reverse=True),
     "clamp": lambda a: jax.lax.clamp(-1, a, 2),
+    "any and all": lambda a: (jnp.any(a > 0, axis=0), jnp.all(a > -3), jnp.sum(a, axis=1)),
     "of truth values": lambda a: (jnp.argmax(a > 0, axis=1), jnp.cumsum(a > 0, axis=0)),
 }
 
@@ -227,9 +230,13 @@ def test_whole_numbers_are_what_jax_makes_of_them(name, a):
         closed = jax.make_jaxpr(WHOLE[name])(a)
         wanted = core.jaxpr_as_fun(closed)(a)
     found = plan(closed, BALLS, labels=[True]).run(Context(), a)
-    for ours, theirs in zip(found, wanted, strict=True):
+    in_floats = plan(closed, FLOATS, labels=[True]).run(context.Context(), surely(np.stack([a, a + 1])))
+    for ours, in_batch, theirs in zip(found, in_floats, wanted, strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(in_batch.value[0], theirs)
+        assert in_batch.value.dtype == theirs.dtype
+        assert np.all(in_batch.sure)
 
 
 # A batch in floats: inputs that take another branch are not waited for
