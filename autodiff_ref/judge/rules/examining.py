@@ -16,7 +16,7 @@ from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
-from autodiff_ref.judge.rules.subject import MODERATE, Subject, is_moderate
+from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
@@ -35,6 +35,9 @@ FAINT = 1e-30
 
 OF_RANGE = "in float64: a number on the way overflows or underflows, though the value of the function does not"
 """a derivative that is lost, where the function itself is computed right"""
+
+NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
+"""JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
@@ -299,7 +302,7 @@ def _beside(
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
         # 0 · ∞ of another entry, that has no derivative, is no mistake
-        excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves)
+        excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves, RESOLVED)
         if not value.is_finite() and (excused or in_floats(k)):
             continue
         kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
@@ -362,7 +365,10 @@ def _left_open_by_constants(
 
 
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
-    """Balls have no value for 0 · exp(1e200). That JAX has none counts where it has none in floats."""
+    """Balls have no value for 0 · exp(1e200). That JAX has none counts where it has none in floats.
+
+    So it does where balls are no excuse: at arguments that they resolve, and where float64 has the value of the function.
+    """
     values = subject.floats(leaves)
     if values is None or len(values) != len(made):
         return
@@ -371,9 +377,9 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         if value is None:
             continue
         if not math.isfinite(float(values[k])):
-            if not is_moderate(leaves) or not math.isfinite(float(value)):
-                made[k] = replace(old, kind="accuracy", note="in float64")
-                made[k] = _lost_to_range(subject, leaves, k, value, math.nan, made[k])
+            is_due = is_moderate(leaves, RESOLVED) or _is_beside_its_value(subject, leaves, k, value)
+            if not is_due or not math.isfinite(float(value)):
+                made[k] = replace(old, kind="accuracy", note=NOR_IN_BALLS)
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
@@ -457,8 +463,12 @@ def _lost_to_range(subject: Subject, leaves: Sequence[np.ndarray], k: int, true:
     With as many bits and any exponent JAX's derivative is right, and it is of ordinary size; the value is computed right.
     What an expression loses along with its value, as √(x² + y²) does at 1e200, and what rounding takes, is accuracy.
     """
-    row, *_ = subject.place(k)
-    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT
-    if is_ordinary and subject.is_right_without_range(leaves, k, true, LOST) and subject.is_computed(leaves, row, LOST):
+    if subject.is_right_without_range(leaves, k, true, LOST) and _is_beside_its_value(subject, leaves, k, true):
         return replace(old, kind="WRONG" if math.isfinite(got) else "NaN", note=OF_RANGE)
     return old
+
+
+def _is_beside_its_value(subject: Subject, leaves: Sequence[np.ndarray], k: int, true: arb) -> bool:
+    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of."""
+    row, *_ = subject.place(k)
+    return FAINT <= abs(float(true)) <= 1 / FAINT and subject.is_computed(leaves, row, LOST)
