@@ -98,6 +98,8 @@ class Truth:
     missing: tuple[int, ...] = ()
     """the entries that exist and for which JAX has none (NaN or ∞)"""
     by_jax: tuple[arb, ...] = ()
+    measured: tuple[Entry, ...] = ()
+    """what quotients say where JAX's own values are confirmed as far as rounded constants tell"""
 
     @property
     def confirmed(self) -> bool:
@@ -355,7 +357,9 @@ class _Search:
                         "known", (value / self.scale[j]).mid(), float((error / self.scale[j]).abs_upper())
                     )
             wrong, missing = self._beside_jax(at, flat, np.ones(flat.size, dtype=bool))
-        return Truth(tuple(flat), False, wrong, missing, at.values) if wrong or missing else Truth(by_jax=at.values)
+        if wrong or missing:
+            return Truth(tuple(flat), False, wrong, missing, at.values)
+        return Truth(by_jax=at.values, measured=tuple(flat))
 
     def _central(self, direction: Sequence[float], step: arb, here: Sequence[arb]) -> list[tuple[arb, arb]] | None:
         """(value, error) of each output's derivative along a direction; None where it is not as smooth as it is to be."""
@@ -415,7 +419,7 @@ class _Search:
         wrong, missing = self._beside_jax(at, flat, settled)
         values = () if at is None else at.values
         if not wrong and not missing and at is not None and all(entry.kind == "known" for entry in flat):
-            return Truth(tied=tied, by_jax=values)
+            return Truth(tied=tied, by_jax=values, measured=tuple(flat))
         return Truth(tuple(flat), tied, wrong, missing, values)
 
     def _confirm_rows(self, at: Evaluation, stable: np.ndarray, entries: np.ndarray) -> None:

@@ -36,6 +36,13 @@ FAINT = 1e-30
 OF_RANGE = "in float64: a number on the way overflows or underflows, though the value of the function does not"
 """a derivative that is lost, where the function itself is computed right"""
 
+BESIDE = 1e-6
+"""a step that float64 tells, as a share; no power of 2, so that little is exact there"""
+
+NO_BALL = (
+    "balls have no value here or beside it, and float64 has: a number may be at the edge of what a function takes, as 0 of √"
+)
+
 NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
 """JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
@@ -98,6 +105,8 @@ def _examined(
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
         return [Entry("undecided", rule, "all entries", at, note=_said(error), order=order)]
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
+    if any(entry.kind == "not differentiable" for entry in made):
+        _without_a_ball(subject, leaves, made)
     if truth.entries and truth.by_jax:
         _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
@@ -159,6 +168,43 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("not differentiable", rule, name, at, shown, order=order)
         case _:
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
+
+
+def _without_a_ball(subject: Subject, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Takes back that there is no derivative where balls alone have no value: √ of a ball around 0 may be √0 at all inputs.
+
+    They may have one at the input itself, where a difference is exactly 0, and none beside it.
+    """
+    lacks = dict[tuple[int, int, float], np.ndarray]()
+
+    def is_lacking(row: int, leaf: int, place: int) -> bool:
+        for share in (0.0, -BESIDE, BESIDE):
+            key = (leaf, place, share) if share else (0, 0, share)
+            if key not in lacks:
+                lacks[key] = _lacks(subject, _moved(leaves, leaf, place, share))
+            if lacks[key][row]:
+                return True
+        return False
+
+    for k, old in enumerate(made):
+        if old.kind == "not differentiable" and is_lacking(*subject.place(k)):
+            made[k] = replace(old, kind="undecided", note=NO_BALL)
+
+
+def _lacks(subject: Subject, leaves: Sequence[np.ndarray]) -> np.ndarray:
+    """Which values of a function float64 has, and balls have not."""
+    in_floats = np.isfinite(subject.in_floats(leaves))
+    if not in_floats.any():
+        return in_floats
+    return in_floats & ~np.array([value.is_finite() for value in subject.in_balls(leaves)], dtype=bool)
+
+
+def _moved(leaves: Sequence[np.ndarray], leaf: int, place: int, share: float) -> list[np.ndarray]:
+    """The arguments with one entry moved by a share of it, or of 1 where it is smaller."""
+    made = list(leaves)
+    made[leaf] = np.array(made[leaf], dtype=np.float64)
+    made[leaf].flat[place] += share * max(abs(made[leaf].flat[place]), 1.0)
+    return made
 
 
 def _iterated(old: Entry, *, is_meant_for: bool) -> Entry:
@@ -293,8 +339,9 @@ def _beside(
         computed = subject.floats(leaves, mode)
         return computed is None or bool(np.isfinite(computed[k]))
 
+    entries = truth.entries or truth.measured
     for k, value in enumerate(values):
-        known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
+        known = entries[k] if entries else Known("known", truth.by_jax[k])
         if made[k].kind not in ("right", "within") and not is_faint(made[k]):
             continue
         if known.kind != "known" or known.value is None:

@@ -161,7 +161,8 @@ class RuleReport:
         for kind in ("accuracy", "within"):
             if kind in found:
                 return kind
-        return "right" if self.counts.get("right") else "kink" if self.counts.get("kink") else "not differentiable"
+        best: tuple[Kind, ...] = ("right", "undecided", "kink")
+        return next((kind for kind in best if self.counts.get(kind)), "not differentiable")
 
     @property
     def ok(self) -> bool:

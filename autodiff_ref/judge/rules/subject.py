@@ -209,16 +209,22 @@ class Subject:
 
     def is_computed(self, leaves: Sequence[np.ndarray], row: int, share: float) -> bool:
         """Whether one of its values is right to a share in float64, as XLA compiles it."""
+        true, got = self.in_balls(leaves)[row], self.in_floats(leaves)[row]
+        return true.is_finite() and math.isfinite(got) and bool(abs(true - float(got)) <= abs(true) * share)
+
+    def in_balls(self, leaves: Sequence[np.ndarray]) -> list[arb]:
+        """Its values."""
         with precision(_BITS):
-            true = self.run(leaves, leaves)[0][row]
+            return self.run(leaves, leaves)[0]
+
+    def in_floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
+        """Its values in float64, as XLA compiles it; NaN where it raises."""
         with jax.enable_x64(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                outs = self._program(*leaves)
+                return np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in self._program(*leaves)])
             except Exception:  # as in `floats`
-                return False
-        got = float(np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in outs])[row])
-        return true.is_finite() and math.isfinite(got) and bool(abs(true - got) <= abs(true) * share)
+                return np.full(sum(self.out_sizes), np.nan)
 
     @cached_property
     def _program(self) -> Callable[..., list[Any]]:

@@ -468,6 +468,39 @@ def test_what_overflows_at_huge_arguments_along_with_its_value_is_accuracy():
     assert all("huge" in f.note or "in float64" in f.note for f in report.findings if f.kind == "accuracy")
 
 
+@pytest.mark.parametrize("n", [3, 5, 6, 7])
+def test_modes_that_differ_by_a_rounded_constant_are_both_right(n):
+    """The transpose of an inverse Fourier transform is scaled by 1/n, which is rounded; then digits cancel."""
+    report = judge_rule(lambda x: (jnp.fft.irfft(jnp.fft.rfft(x), n) - (1 - 2.0**-10) * x)[0], domain=(reals(n),))
+    assert report.verdict == "right"
+    assert set(report.counts) == {"right"}
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_where_balls_alone_have_no_value_nothing_is_said_of_the_derivative(factor):
+    """|z|² has a gradient, also where z is 0 for all x, as that of the mean of what is left when the mean is taken away."""
+
+    def power(x):
+        return jnp.sum(jnp.abs(jnp.fft.rfft(x - jnp.mean(x))) ** 2)
+
+    @jax.custom_jvp
+    def f(x):
+        return power(x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        value, slope = jax.jvp(power, primals, tangents)
+        return value, factor * slope
+
+    report = judge_rule(f, domain=(reals(3),))
+    assert report.verdict in ("undecided", "right" if factor == 1 else "WRONG")
+    assert not report.counts.keys() & {"WRONG"} or factor == 2
+
+
+def test_what_has_no_value_in_floats_either_has_no_derivative():
+    assert judge_rule(lambda x: jnp.log(-1 - x * x) + x, domain=(reals(),)).verdict == "not differentiable"
+
+
 OF_THREE = {
     "cross": lambda x: jnp.sum(jnp.cross(x, jnp.array([1.0, 2.0, 4.0]))),
     "a product": lambda x: jnp.sum(jnp.ones((2, 3)) @ jnp.sin(x)),
