@@ -80,6 +80,8 @@ class Entry:
     right: arb | None = None
     is_partial: bool = False
     """whether another derivative of the same output, or of another one by the same entry, does not exist here"""
+    has_no_value: bool = False
+    """whether there is no derivative because balls have no value of the function, here or on either side"""
 
 
 UNKNOWN = Entry("unknown")
@@ -394,7 +396,7 @@ class _Search:
             self._confirm_rows(at, stable, entries)
         for i, value in enumerate(self._centre):
             if not value.is_finite() and i not in self.open:
-                entries[i] = Entry("none")
+                entries[i] = Entry("none", has_no_value=True)
         open_ = [j for j in range(self.n_in) if any(entries[i, j].kind == "unknown" for i in range(self.n_out))]
         for j in open_[:MOST_ENTRIES]:
             unit = np.zeros(self.n_in, dtype=bool)
@@ -452,7 +454,7 @@ class _Search:
             return UNKNOWN
         diverges = any(side is not None and not side.exists for side in (left, right))
         if diverges or (left is None and right is None):
-            return Entry("none")
+            return Entry("none", has_no_value=not diverges)
         sides = [(side.value * sign / scale, side.error / scale) for side, sign in ((left, -1), (right, 1)) if side]
         size = max((abs(value) for value, _ in sides), key=lambda v: float(v.mid()))
         error = max((error for _, error in sides), key=lambda e: float(e.mid()))

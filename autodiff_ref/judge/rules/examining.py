@@ -105,8 +105,8 @@ def _examined(
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
         return [Entry("undecided", rule, "all entries", at, note=_said(error), order=order)]
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
-    if any(entry.kind == "not differentiable" for entry in made):
-        _without_a_ball(subject, leaves, made)
+    if any(known.has_no_value for known in truth.entries):
+        _without_a_ball(subject, truth, leaves, made)
     if truth.entries and truth.by_jax:
         _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
@@ -170,7 +170,7 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
 
 
-def _without_a_ball(subject: Subject, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+def _without_a_ball(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
     """Takes back that there is no derivative where balls alone have no value: √ of a ball around 0 may be √0 at all inputs.
 
     They may have one at the input itself, where a difference is exactly 0, and none beside it.
@@ -186,9 +186,9 @@ def _without_a_ball(subject: Subject, leaves: Sequence[np.ndarray], made: list[E
                 return True
         return False
 
-    for k, old in enumerate(made):
-        if old.kind == "not differentiable" and is_lacking(*subject.place(k)):
-            made[k] = replace(old, kind="undecided", note=NO_BALL)
+    for k, known in enumerate(truth.entries):
+        if known.has_no_value and is_lacking(*subject.place(k)):
+            made[k] = replace(made[k], kind="undecided", note=NO_BALL)
 
 
 def _lacks(subject: Subject, leaves: Sequence[np.ndarray]) -> np.ndarray:

@@ -161,8 +161,8 @@ class RuleReport:
         for kind in ("accuracy", "within"):
             if kind in found:
                 return kind
-        best: tuple[Kind, ...] = ("right", "undecided", "kink")
-        return next((kind for kind in best if self.counts.get(kind)), "not differentiable")
+        best: tuple[Kind, ...] = ("right", "undecided", "kink", "not differentiable")
+        return next(kind for kind in best if self.counts.get(kind) or kind == best[-1])
 
     @property
     def ok(self) -> bool:
