@@ -412,6 +412,24 @@ def test_a_function_whose_derivative_raises_is_not_right_because_a_rule_within_i
     assert "the structure of primals" in report.row
 
 
+@pytest.mark.parametrize("within", [lambda x: x, jax.nn.softplus])
+def test_a_function_of_which_nothing_is_known_is_not_right_because_a_rule_within_is(within):
+    def called(x):
+        return jax.pure_callback(lambda y: np.asarray(np.sin(y)), jax.ShapeDtypeStruct((), jnp.float64), x)
+
+    @jax.custom_jvp
+    def f(x):
+        return jax.lax.cond(x > -jnp.inf, called, jnp.sin, x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        return f(*primals), -jnp.cos(primals[0]) * tangents[0]
+
+    report = judge_rule(lambda x: 2 * f(x) + within(x), domain=reals())
+    assert report.verdict in ("undecided", "WRONG")
+    assert not report.ok
+
+
 def test_a_second_derivative_that_raises_is_told_as_that():
     f = with_rule(jnp.sin, with_rule(jnp.cos, jnp.cos), "sine")
     assert judge_rule(f, domain=reals()).verdict == "right"
