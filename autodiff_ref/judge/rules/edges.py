@@ -5,6 +5,7 @@ program compares with.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -53,11 +54,14 @@ def constants_of(plans: Iterable[Any]) -> list[float]:
 
 
 def around(constants: Sequence[float]) -> list[float]:
-    """Numbers at which something happens, and a little beside them."""
+    """Numbers at which something happens, and those of a program with a little beside them.
+
+    First what is beyond each of these, the largest first: near the small ones there are plain numbers.
+    """
     found = dict.fromkeys(EDGES)
-    for c in constants:
-        beside = max(abs(c), 1.0) / 8
-        found.update(dict.fromkeys((c, c + beside, c - beside, -c)))
+    for sign, outwards in ((1, 1), (-1, 1), (1, 0), (1, -1), (-1, 0)):  # of its negative too: −x may be what is compared
+        for c in sorted(constants, key=abs, reverse=True):
+            found[sign * (c + outwards * math.copysign(max(abs(c), 1.0) / 8, c))] = None
     return list(found)
 
 

@@ -474,6 +474,25 @@ def test_a_mistake_beyond_a_number_is_found_where_both_arguments_at_that_number_
     assert report.verdict == ("NaN" if how == "as there is no value" else "WRONG")
 
 
+@pytest.mark.parametrize("limit", [-100.0, 100.0, 1e4])
+@pytest.mark.parametrize("numbers", [(), (3.0, 4.0, 5.0), (0.25, -7.0, 11.0, 20.0, 31.0)])
+def test_a_mistake_beyond_one_of_several_numbers_is_found(numbers, limit):
+    def decibels(x, y):
+        ratio = jnp.var(x) / jnp.var(y - x)
+        return 10.0 * jnp.log10(ratio) + sum(jnp.sum(jnp.where(x > number, x - number, 0.0) ** 2) for number in numbers)
+
+    @jax.custom_vjp
+    def ruled(x, y):
+        return decibels(x, y)
+
+    def backward(kept, bar):
+        by_x, by_y = jax.vjp(decibels, *kept)[1](bar)
+        return jnp.where(kept[0] * np.sign(limit) > abs(limit), -by_x, by_x), by_y
+
+    ruled.defvjp(lambda x, y: (decibels(x, y), (x, y)), backward)
+    assert judge_rule(ruled, domain=(reals(4), reals(4))).verdict == "WRONG"
+
+
 @pytest.mark.parametrize("limit", [100.0, 1e6])
 def test_a_rule_without_a_value_beyond_a_number_is_no_matter_of_accuracy(limit):
     report = judge_rule(with_rule(jnp.sin, lambda x: jnp.where(jnp.abs(x) > limit, jnp.nan, jnp.cos(x))), domain=reals())
