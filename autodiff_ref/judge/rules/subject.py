@@ -218,7 +218,9 @@ class Subject:
             return self.run(leaves, leaves)[0]
 
     def in_floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
-        """Its values in float64, as XLA compiles it; NaN where it raises."""
+        """Its values in float64, as XLA compiles it; NaN where it raises, and at arguments at which a loop might not end."""
+        if not is_moderate(leaves) and (self.loops or iterates(self.closed.jaxpr)):
+            return np.full(sum(self.out_sizes), np.nan)
         with jax.enable_x64(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

@@ -10,6 +10,7 @@ from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 from autodiff_ref import Relative, assert_rule, judge_rule
+from autodiff_ref.judge.rules.subject import subject
 from manual_grad import intervals, positives, reals, symmetric
 
 
@@ -532,6 +533,17 @@ def test_where_balls_alone_have_no_value_nothing_is_said_of_the_derivative(facto
     report = judge_rule(f, domain=(reals(3),))
     assert report.verdict in ("undecided", "right" if factor == 1 else "WRONG")
     assert not report.counts.keys() & {"WRONG"} or factor == 2
+
+
+@pytest.mark.parametrize("size", [1e200, -1e200, 1e12])
+def test_a_loop_that_floats_might_not_end_is_not_run_in_floats(size):
+    def root(x):
+        _, value = jax.lax.while_loop(lambda s: s[0] < jnp.abs(x), lambda s: (s[0] + 1, s[1] / 2), (0.0, x))
+        return value
+
+    alone = subject(lambda x: [root(x)], [np.array(3.0)], [0], ["x"])
+    assert np.isnan(alone.in_floats([np.array(size)])).all()
+    assert np.isfinite(alone.in_floats([np.array(3.0)])).all()
 
 
 def test_what_has_no_value_in_floats_either_has_no_derivative():
