@@ -158,7 +158,7 @@ class Subject:
     def modes(self, leaves: Sequence[np.ndarray]) -> dict[str, Evaluator]:
         """JAX's derivative at one input by each mode; what the first one has computed the others do not compute again."""
         first = FirstEvaluator(self.derivatives[self.main], (*leaves,))
-        others = {mode: NextEvaluator(self.derivatives[mode], (*leaves,), first, rest) for mode, rest in self._rest.items()}
+        others = {mode: NextEvaluator(self.derivatives[mode], first, rest) for mode, rest in self._rest.items()}
         return {self.main: first, **others}
 
     @cached_property
