@@ -80,6 +80,8 @@ class Entry:
     right: arb | None = None
     is_partial: bool = False
     """whether another derivative of the same output, or of another one by the same entry, does not exist here"""
+    has_no_value: bool = False
+    """whether there is no derivative because balls have no value of the function, here or on either side"""
 
 
 UNKNOWN = Entry("unknown")
@@ -98,6 +100,8 @@ class Truth:
     missing: tuple[int, ...] = ()
     """the entries that exist and for which JAX has none (NaN or ∞)"""
     by_jax: tuple[arb, ...] = ()
+    measured: tuple[Entry, ...] = ()
+    """what quotients say where JAX's own values are confirmed as far as rounded constants tell"""
 
     @property
     def confirmed(self) -> bool:
@@ -367,7 +371,9 @@ class _Search:
                         "known", (value / self.scale[j]).mid(), float((error / self.scale[j]).abs_upper())
                     )
             wrong, missing = self._beside_jax(at, flat, np.ones(flat.size, dtype=bool))
-        return Truth(tuple(flat), False, wrong, missing, at.values) if wrong or missing else Truth(by_jax=at.values)
+        if wrong or missing:
+            return Truth(tuple(flat), False, wrong, missing, at.values)
+        return Truth(by_jax=at.values, measured=tuple(flat))
 
     def _central(self, direction: Sequence[float], step: arb, here: Sequence[arb]) -> list[tuple[arb, arb]] | None:
         """(value, error) of each output's derivative along a direction; None where it is not as smooth as it is to be."""
@@ -399,7 +405,7 @@ class _Search:
             self._confirm_rows(at, stable, entries)
         for i, value in enumerate(self._centre):
             if not value.is_finite() and i not in self.open:
-                entries[i] = Entry("none")
+                entries[i] = Entry("none", has_no_value=True)
         open_ = [j for j in range(self.n_in) if any(entries[i, j].kind == "unknown" for i in range(self.n_out))]
         for j in open_[:MOST_ENTRIES]:
             unit = np.zeros(self.n_in, dtype=bool)
@@ -424,7 +430,7 @@ class _Search:
         wrong, missing = self._beside_jax(at, flat, settled)
         values = () if at is None else at.values
         if not wrong and not missing and at is not None and all(entry.kind == "known" for entry in flat):
-            return Truth(tied=tied, by_jax=values)
+            return Truth(tied=tied, by_jax=values, measured=tuple(flat))
         return Truth(tuple(flat), tied, wrong, missing, values)
 
     def _confirm_rows(self, at: Evaluation, stable: np.ndarray, entries: np.ndarray) -> None:
@@ -457,7 +463,7 @@ class _Search:
             return UNKNOWN
         diverges = any(side is not None and not side.exists for side in (left, right))
         if diverges or (left is None and right is None):
-            return Entry("none")
+            return Entry("none", has_no_value=not diverges)
         sides = [(side.value * sign / scale, side.error / scale) for side, sign in ((left, -1), (right, 1)) if side]
         size = max((abs(value) for value, _ in sides), key=lambda v: float(v.mid()))
         error = max((error for _, error in sides), key=lambda e: float(e.mid()))

@@ -20,7 +20,9 @@ from manual_grad.domains.numbers import Intervals
 
 DRAWN = ("ordinary", "ordinary", "small", "saturated", "far", SOME_ZEROS, ONE_ZERO)
 
-EDGES = (0.0, 1.0, 2.0, -1.0, 0.5, -2.0, -0.5, 1.5, 3.0, 10.0, -10.0, 1e200, -1e200, 1e-200)
+PLAIN_EDGES = (0.0, 1.0, 2.0, -1.0, 0.5, -2.0, -0.5, 1.5, 3.0, 10.0, -10.0)
+HUGE_AND_TINY = (1e200, -1e200, 1e-200)
+EDGES = (*PLAIN_EDGES, *HUGE_AND_TINY)
 """every entry of an argument, or of all arguments, is set to these"""
 
 PAIRED = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5)
@@ -30,6 +32,9 @@ PLAIN = (0.0, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, -1.0, -2.0)
 PLAIN_INPUTS = 40
 
 MOST_INPUTS = 140
+MORE_INPUTS = 8
+"""for each number that the program compares with"""
+
 MOST_CONSTANTS = 10
 
 Args = tuple[Any, ...]
@@ -56,10 +61,21 @@ def around(constants: Sequence[float]) -> list[float]:
     return list(found)
 
 
+def alternating(numbers: Sequence[float]) -> list[float]:
+    """The numbers of `around`, those of the program and the huge and tiny ones in turn with the plain ones.
+
+    What is set alone is cut off after a while, and what a program does beyond a number shows at no plain one.
+    """
+    plain = [number for number in numbers if number in PLAIN_EDGES]
+    special = [number for number in (*numbers[len(EDGES) :], *HUGE_AND_TINY) if number not in PLAIN_EDGES]
+    return [x for pair in itertools.zip_longest(plain, special) for x in pair if x is not None]
+
+
 def edge_inputs(domain: Args, sizes: Any, constants: Sequence[float], seed: int) -> Iterator[tuple[str, Args]]:
     """(where it comes from, the arguments), each once, the ordinary ones first."""
     seen: set[Any] = set()
-    for stratum, args in itertools.islice(_all(domain, sizes, constants, seed), MOST_INPUTS):
+    most = MOST_INPUTS + MORE_INPUTS * len(constants)
+    for stratum, args in itertools.islice(_all(domain, sizes, constants, seed), most):
         key = tuple(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(args))
         if key not in seen:
             seen.add(key)
@@ -151,7 +167,7 @@ class _Edges:
                 flat.flat[1] = flat.flat[0]
                 if self.leaves[k].contains(flat):
                     yield from self._made("equal entries", {k: flat})
-        for number in self.everything:
+        for number in alternating(self.everything):
             for k in self.free:
                 if len(self.free) > 1:
                     yield from self._made("edge", {k: self._put(k, None, number)})

@@ -16,7 +16,7 @@ from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
-from autodiff_ref.judge.rules.subject import MODERATE, Subject, is_moderate
+from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
 from autodiff_ref.judge.truth import Entry as Known
 from autodiff_ref.judge.truth import Truth, same
@@ -35,6 +35,16 @@ FAINT = 1e-30
 
 OF_RANGE = "in float64: a number on the way overflows or underflows, though the value of the function does not"
 """a derivative that is lost, where the function itself is computed right"""
+
+BESIDE = 1e-6
+"""a step that float64 tells, as a share; no power of 2, so that little is exact there"""
+
+NO_BALL = (
+    "balls have no value here or beside it, and float64 has: a number may be at the edge of what a function takes, as 0 of √"
+)
+
+NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
+"""JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
 ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
@@ -95,6 +105,8 @@ def _examined(
     except Exception as error:  # numbers so large that balls refuse them, or a case that a rule does not serve
         return [Entry("undecided", rule, "all entries", at, note=_said(error), order=order)]
     made = [_entry(subject, truth, k, rule, at, main, order, allowed) for k in range(len(subject.entries))]
+    if any(known.has_no_value for known in truth.entries):
+        _without_a_ball(subject, truth, leaves, made)
     if truth.entries and truth.by_jax:
         _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
@@ -156,6 +168,43 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
             return Entry("not differentiable", rule, name, at, shown, order=order)
         case _:
             return Entry("undecided", rule, name, at, shown, note="a comparison that no precision resolves", order=order)
+
+
+def _without_a_ball(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Takes back that there is no derivative where balls alone have no value: √ of a ball around 0 may be √0 at all inputs.
+
+    They may have one at the input itself, where a difference is exactly 0, and none beside it.
+    """
+    lacks = dict[tuple[int, int, float], np.ndarray]()
+
+    def is_lacking(row: int, leaf: int, place: int) -> bool:
+        for share in (0.0, -BESIDE, BESIDE):
+            key = (leaf, place, share) if share else (0, 0, share)
+            if key not in lacks:
+                lacks[key] = _lacks(subject, _moved(leaves, leaf, place, share))
+            if lacks[key][row]:
+                return True
+        return False
+
+    for k, known in enumerate(truth.entries):
+        if known.has_no_value and is_lacking(*subject.place(k)):
+            made[k] = replace(made[k], kind="undecided", note=NO_BALL)
+
+
+def _lacks(subject: Subject, leaves: Sequence[np.ndarray]) -> np.ndarray:
+    """Which values of a function float64 has, and balls have not."""
+    in_floats = np.isfinite(subject.in_floats(leaves))
+    if not in_floats.any():
+        return in_floats
+    return in_floats & ~np.array([value.is_finite() for value in subject.in_balls(leaves)], dtype=bool)
+
+
+def _moved(leaves: Sequence[np.ndarray], leaf: int, place: int, share: float) -> list[np.ndarray]:
+    """The arguments with one entry moved by a share of it, or of 1 where it is smaller."""
+    made = list(leaves)
+    made[leaf] = np.array(made[leaf], dtype=np.float64)
+    made[leaf].flat[place] += share * max(abs(made[leaf].flat[place]), 1.0)
+    return made
 
 
 def _iterated(old: Entry, *, is_meant_for: bool) -> Entry:
@@ -290,8 +339,9 @@ def _beside(
         computed = subject.floats(leaves, mode)
         return computed is None or bool(np.isfinite(computed[k]))
 
+    entries = truth.entries or truth.measured
     for k, value in enumerate(values):
-        known = truth.entries[k] if truth.entries else Known("known", truth.by_jax[k])
+        known = entries[k] if entries else Known("known", truth.by_jax[k])
         if made[k].kind not in ("right", "within") and not is_faint(made[k]):
             continue
         if known.kind != "known" or known.value is None:
@@ -299,7 +349,7 @@ def _beside(
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
         # 0 · ∞ of another entry, that has no derivative, is no mistake
-        excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves)
+        excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves, RESOLVED)
         if not value.is_finite() and (excused or in_floats(k)):
             continue
         kind, gap = judged(value, known.value, allowed) if value.is_finite() else ("NaN", math.inf)
@@ -362,7 +412,10 @@ def _left_open_by_constants(
 
 
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
-    """Balls have no value for 0 · exp(1e200). That JAX has none counts where it has none in floats."""
+    """Balls have no value for 0 · exp(1e200). That JAX has none counts where it has none in floats.
+
+    So it does where balls are no excuse: at arguments that they resolve, and where float64 has the value of the function.
+    """
     values = subject.floats(leaves)
     if values is None or len(values) != len(made):
         return
@@ -371,9 +424,9 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
         if value is None:
             continue
         if not math.isfinite(float(values[k])):
-            if not is_moderate(leaves) or not math.isfinite(float(value)):
-                made[k] = replace(old, kind="accuracy", note="in float64")
-                made[k] = _lost_to_range(subject, leaves, k, value, math.nan, made[k])
+            is_due = is_moderate(leaves, RESOLVED) or _is_beside_its_value(subject, leaves, k, value)
+            if not is_due or not math.isfinite(float(value)):
+                made[k] = replace(old, kind="accuracy", note=NOR_IN_BALLS)
             continue
         got, wanted = float(values[k]), float(value)
         gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
@@ -457,8 +510,12 @@ def _lost_to_range(subject: Subject, leaves: Sequence[np.ndarray], k: int, true:
     With as many bits and any exponent JAX's derivative is right, and it is of ordinary size; the value is computed right.
     What an expression loses along with its value, as √(x² + y²) does at 1e200, and what rounding takes, is accuracy.
     """
-    row, *_ = subject.place(k)
-    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT
-    if is_ordinary and subject.is_right_without_range(leaves, k, true, LOST) and subject.is_computed(leaves, row, LOST):
+    if subject.is_right_without_range(leaves, k, true, LOST) and _is_beside_its_value(subject, leaves, k, true):
         return replace(old, kind="WRONG" if math.isfinite(got) else "NaN", note=OF_RANGE)
     return old
+
+
+def _is_beside_its_value(subject: Subject, leaves: Sequence[np.ndarray], k: int, true: arb) -> bool:
+    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of."""
+    row, *_ = subject.place(k)
+    return FAINT <= abs(float(true)) <= 1 / FAINT and subject.is_computed(leaves, row, LOST)

@@ -30,8 +30,8 @@ ORDER: tuple[Kind, ...] = (
     "residuals",
     "accuracy",
     "within",
-    "meant so",
     "raises",
+    "meant so",
     "undecided",
     "kink",
     "not differentiable",
@@ -147,20 +147,27 @@ class RuleReport:
 
     @property
     def verdict(self) -> Kind:
-        """The worst that was found; undecided where no entry is decided."""
+        """The worst that was found; undecided where no entry is decided of the function, or of a rule within.
+
+        That the rules within are right is no comfort where nothing is known of the function, or where JAX raises there.
+        """
         found = {finding.kind for finding in self.findings}
-        for kind in (*FAILS, "meant so"):
+        for kind in (*FAILS, "raises", "meant so"):
             if kind in found:
                 return kind
-        decided = sum(count for kind, count in self.counts.items() if kind != "undecided")
-        if not decided and "raises" in found:
-            return "raises"
-        if not decided or any(finding.kind == "undecided" and not finding.at for finding in self.findings):
+        if self._is_open or any(finding.kind == "undecided" and not finding.at for finding in self.findings):
             return "undecided"
         for kind in ("accuracy", "within"):
             if kind in found:
                 return kind
-        return "right" if self.counts.get("right") else "kink" if self.counts.get("kink") else "not differentiable"
+        best: tuple[Kind, ...] = ("right", "undecided", "kink", "not differentiable")
+        return next(kind for kind in best if self.counts.get(kind) or kind == best[-1])
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether no entry at all is decided, or none of the function as a whole, or of one of the rules."""
+        decided = {(entry.rule, entry.order) for entry in self.entries if entry.kind != "undecided"}
+        return not decided or any((entry.rule, entry.order) not in decided for entry in self.entries)
 
     @property
     def ok(self) -> bool:

@@ -109,7 +109,16 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
         vectors += [(Reals(("n",)), Classes(("n",), 4), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "m")), Classes(("n",), 3), *(Reals(()),) * (count - 2))]
+    small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
+    matrices += [*small, *((Reals((size, size)),) * count for size in (2, 4))]
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])
+
+
+def _small_sizes(count: int) -> Iterator[tuple[int, ...]]:
+    """Sizes of vectors other than 3 throughout: points of the plane, quaternions, and quaternions beside points of space."""
+    yield from ((4,) * count, (2,) * count)
+    if count > 1:
+        yield from ((4,) + (3,) * (count - 1), (3,) * (count - 1) + (4,))
 
 
 def _widened(f: Callable[..., Any], domain: Args) -> Args:

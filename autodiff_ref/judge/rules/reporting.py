@@ -176,7 +176,10 @@ def _shrunk(run: Run, worst: Judged) -> Judged:
 def _there(run: Run, found: Judged, args: Args) -> Judged | None:
     """The same finding at another input; None where it is not found."""
     order, which = found.entry.order, found.which
-    made = run.preparation.prepare(args, order)
+    try:
+        made = run.preparation.prepare(args, order)
+    except Exception:  # as a cross product, f may take arrays of some sizes alone
+        return None
     if which >= len(made.calls):
         return None
     with ending_by(run.end(SHRINKING)):

@@ -396,6 +396,154 @@ def test_a_rule_that_raises_is_told_as_that():
     assert "no derivative by design" in str(report)
 
 
+@pytest.mark.parametrize("within", [lambda x: x, jax.nn.softplus, with_rule(jnp.round, jnp.ones_like, "straight")])
+def test_a_function_whose_derivative_raises_is_not_right_because_a_rule_within_is(within):
+    @jax.custom_jvp
+    def f(x):
+        return jnp.sin(x) + within(x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        raise TypeError("tangents must have the structure of primals")
+
+    report = judge_rule(lambda x: 2 * f(x), domain=reals())
+    assert report.verdict == "raises"
+    assert report.exit_code == 3
+    assert "the structure of primals" in report.row
+
+
+@pytest.mark.parametrize("within", [lambda x: x, jax.nn.softplus])
+def test_a_function_of_which_nothing_is_known_is_not_right_because_a_rule_within_is(within):
+    def called(x):
+        return jax.pure_callback(lambda y: np.asarray(np.sin(y)), jax.ShapeDtypeStruct((), jnp.float64), x)
+
+    @jax.custom_jvp
+    def f(x):
+        return jax.lax.cond(x > -jnp.inf, called, jnp.sin, x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        return f(*primals), -jnp.cos(primals[0]) * tangents[0]
+
+    report = judge_rule(lambda x: 2 * f(x) + within(x), domain=reals())
+    assert report.verdict in ("undecided", "WRONG")
+    assert not report.ok
+
+
+def test_a_second_derivative_that_raises_is_told_as_that():
+    f = with_rule(jnp.sin, with_rule(jnp.cos, jnp.cos), "sine")
+    assert judge_rule(f, domain=reals()).verdict == "right"
+
+    @jax.custom_jvp
+    def cosine(x):
+        return jnp.cos(x)
+
+    @cosine.defjvp
+    def rule(primals, tangents):
+        raise NotImplementedError("first order only")
+
+    assert judge_rule(with_rule(jnp.sin, cosine), domain=reals()).verdict == "right"
+    assert judge_rule(with_rule(jnp.sin, cosine), domain=reals(), order=2).verdict == "raises"
+
+
+BEYOND = {"by its sign": -1.0, "by a millionth": 1.000001, "as there is no value": jnp.nan}
+
+
+def of_two(f, factor, limit, place):
+    """f of two arrays with a custom_vjp, whose gradient by one of them has a factor beyond a number."""
+
+    @jax.custom_vjp
+    def ruled(x, y):
+        return f(x, y)
+
+    def backward(kept, bar):
+        slopes = list(jax.vjp(f, *kept)[1](bar))
+        slopes[place] *= jnp.where(jnp.abs(kept[place]) > limit, factor, 1.0)
+        return tuple(slopes)
+
+    ruled.defvjp(lambda x, y: (f(x, y), (x, y)), backward)
+    return ruled
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("limit", [30.0, 100.0, 700.0])
+@pytest.mark.parametrize("how", BEYOND)
+def test_a_mistake_beyond_a_number_is_found_where_both_arguments_at_that_number_hide_it(how, limit, place):
+    of_difference = of_two(lambda x, y: jnp.mean((x - y) ** 2), BEYOND[how], limit, place)
+    report = judge_rule(of_difference, domain=(reals(3), reals(3)))
+    assert report.verdict == ("NaN" if how == "as there is no value" else "WRONG")
+
+
+@pytest.mark.parametrize("limit", [100.0, 1e6])
+def test_a_rule_without_a_value_beyond_a_number_is_no_matter_of_accuracy(limit):
+    report = judge_rule(with_rule(jnp.sin, lambda x: jnp.where(jnp.abs(x) > limit, jnp.nan, jnp.cos(x))), domain=reals())
+    assert report.verdict == "NaN"
+
+
+def test_what_overflows_at_huge_arguments_along_with_its_value_is_accuracy():
+    report = judge_rule(lambda x: jnp.exp(x) / jnp.exp(x), domain=reals())
+    assert report.verdict == "accuracy"
+    assert all("huge" in f.note or "in float64" in f.note for f in report.findings if f.kind == "accuracy")
+
+
+@pytest.mark.parametrize("n", [3, 5, 6, 7])
+def test_modes_that_differ_by_a_rounded_constant_are_both_right(n):
+    """The transpose of an inverse Fourier transform is scaled by 1/n, which is rounded; then digits cancel."""
+    report = judge_rule(lambda x: (jnp.fft.irfft(jnp.fft.rfft(x), n) - (1 - 2.0**-10) * x)[0], domain=(reals(n),))
+    assert report.verdict == "right"
+    assert set(report.counts) == {"right"}
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_where_balls_alone_have_no_value_nothing_is_said_of_the_derivative(factor):
+    """|z|² has a gradient, also where z is 0 for all x, as that of the mean of what is left when the mean is taken away."""
+
+    def power(x):
+        return jnp.sum(jnp.abs(jnp.fft.rfft(x - jnp.mean(x))) ** 2)
+
+    @jax.custom_jvp
+    def f(x):
+        return power(x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        value, slope = jax.jvp(power, primals, tangents)
+        return value, factor * slope
+
+    report = judge_rule(f, domain=(reals(3),))
+    assert report.verdict in ("undecided", "right" if factor == 1 else "WRONG")
+    assert not report.counts.keys() & {"WRONG"} or factor == 2
+
+
+def test_what_has_no_value_in_floats_either_has_no_derivative():
+    assert judge_rule(lambda x: jnp.log(-1 - x * x) + x, domain=(reals(),)).verdict == "not differentiable"
+
+
+OF_THREE = {
+    "cross": lambda x: jnp.sum(jnp.cross(x, jnp.array([1.0, 2.0, 4.0]))),
+    "a product": lambda x: jnp.sum(jnp.ones((2, 3)) @ jnp.sin(x)),
+    "unpacked": lambda x: (lambda a, b, c: a * b + c)(*x),
+}
+
+
+@pytest.mark.parametrize("name", OF_THREE)
+def test_a_mistake_in_a_function_of_three_numbers_alone_is_told(name):
+    f = OF_THREE[name]
+
+    @jax.custom_jvp
+    def ruled(x):
+        return f(x)
+
+    @ruled.defjvp
+    def rule(primals, tangents):
+        value, slope = jax.jvp(f, primals, tangents)
+        return value, 2 * slope
+
+    report = judge_rule(ruled, domain=(reals("n"),))
+    assert report.verdict == "WRONG"
+    assert report.findings[0].rule == "ruled"
+
+
 def bisected(f, low, high):
     """The root of an increasing function between two numbers."""
 

@@ -74,6 +74,28 @@ def test_what_a_row_claims():
         list(rows_of("f.g(reals())  exactly"))
 
 
+def turned(q, v):
+    """A vector turned by a quaternion."""
+    w, x, y, z = q
+    axis = jnp.stack([x, y, z])
+    return v + 2 * jnp.cross(axis, jnp.cross(axis, v) + w * v)
+
+
+OF_SOME_SIZES = {
+    "a point of the plane": (lambda p: (lambda x, y: x * y)(*p), (2,)),
+    "a quaternion": (lambda q: (lambda w, x, y, z: w * x + y * z)(*q), (4,)),
+    "two quaternions": (lambda p, q: (lambda w, x, y, z: jnp.stack([w, x, y, z]) @ q)(*p), (4, 4)),
+    "a quaternion and a vector": (turned, (4, 3)),
+    "a vector and a quaternion": (lambda v, q: turned(q, v), (3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", OF_SOME_SIZES)
+def test_small_vectors_of_fixed_sizes_are_found_by_trying(name):
+    f, sizes = OF_SOME_SIZES[name]
+    assert probed(f) == tuple(reals(size) for size in sizes)
+
+
 def test_domains_by_annotations_and_by_probing():
     def annotated_one(w: Float[Array, "n d"], x: Float[Array, " d"]):
         return w @ x
