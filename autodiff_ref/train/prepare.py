@@ -202,15 +202,13 @@ def scaling_of(
     total = (counts if rows is None else counts[rows]).sum()
 
     def moments(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each column in units 2^e of it"""
+
         def average(f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-            parts = zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True)
-            return sum(
-                (
-                    (np.where(often > 0, f(in_units(chunk, exponents)), 0) * often).sum(axis=0) / total
-                    for chunk, often in parts
-                ),
-                np.zeros(d),
-            )
+            found = np.zeros(d)
+            for chunk, often in zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True):
+                found = found + (np.where(often > 0, f(in_units(chunk, exponents)), 0) * often).sum(axis=0) / total
+            return found
 
         with np.errstate(over="ignore", invalid="ignore"):
             mean = average(lambda chunk: chunk)
@@ -218,9 +216,8 @@ def scaling_of(
 
     exponents = np.zeros(d, int)
     mean, variance = moments(exponents)
-    underflown = (variance < UNDERFLOWN) & (
-        np.abs(mean) < UNDERFLOWN ** (3 / 8)
-    )  # beside a larger mean there is no deviation
+    # beside a larger mean there is no deviation that squares could have lost
+    underflown = (variance < UNDERFLOWN) & (np.abs(mean) < UNDERFLOWN ** (3 / 8))
     if (underflown | ~np.isfinite(variance)).any():
         exponents = exponents_of(_largest(x, rows, counts))
         mean, variance = moments(exponents)
