@@ -36,6 +36,7 @@ class Evaluator:
     """The line behind a plan, at one input."""
 
     def __init__(self, plan: Plan, args: Arguments, rounded: Sequence[bool] = ()) -> None:
+        """The leaves that are `rounded` stand for numbers within an ulp of theirs."""
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
         self._balls = list(map(as_balls, leaves))
         for k in np.flatnonzero(rounded):
@@ -91,9 +92,9 @@ class FirstEvaluator(Evaluator):
 class NextEvaluator(Evaluator):
     """A line at one input that goes on from what another one computed there."""
 
-    def __init__(self, plan: Plan, args: Arguments, first: FirstEvaluator, rest: Plan) -> None:
+    def __init__(self, plan: Plan, first: FirstEvaluator, rest: Plan) -> None:
         """`rest` is its plan without the steps of the first one: see `Plan.after`."""
-        super().__init__(plan, args)
+        self._plan, self._balls, self._made = plan, first._balls, {}
         self._first, self._rest = first, rest
 
     def _run(self, way: _Way, context: Context) -> list[Any]:

@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -149,6 +149,13 @@ def truth_of(
     return _Search(function, args, by, gradient, out_sizes).truth()
 
 
+@lru_cache(maxsize=256)
+def _generic(seed: int, size: int) -> list[float]:
+    """Numbers between ½ and 1 of either sign, always the same ones."""
+    random = np.random.default_rng(seed)
+    return (random.integers(2**15, 2**16, size) / 2**16 * random.choice([-1, 1], size)).tolist()
+
+
 class _Search:
     """The search for the truth at one input."""
 
@@ -233,7 +240,7 @@ class _Search:
 
     def _moved(self, direction: Sequence[float], step: arb) -> list[Array]:
         """The arguments, in balls, moved by a multiple of a direction."""
-        balls = list(map(as_balls, self.leaves))
+        balls = list(self._balls)
         start = 0
         for k, size in zip(self.by, self.sizes, strict=True):
             flat = balls[k].ravel().copy()
@@ -243,6 +250,11 @@ class _Search:
             balls[k] = flat.reshape(balls[k].shape)
             start += size
         return balls
+
+    @cached_property
+    def _balls(self) -> list[Array]:
+        """The arguments."""
+        return list(map(as_balls, self.leaves))
 
     def _value(self, direction: Sequence[float], step: arb) -> list[arb]:
         """The function's values; outputs that hang on a comparison which cannot be resolved are noted as open, and NaN."""
@@ -378,11 +390,8 @@ class _Search:
 
     def _direction(self, seed: int, among: np.ndarray, sign: int = 1) -> list[float]:
         """A direction in which no chosen entry stands still, always the same one."""
-        random = np.random.default_rng(seed)
-        steps = random.integers(2**15, 2**16, self.n_in) / 2**16 * random.choice([-1, 1], self.n_in)
-        return [
-            sign * float(s) * scale if chosen else 0.0 for s, scale, chosen in zip(steps, self.scale, among, strict=True)
-        ]
+        steps = zip(_generic(seed, self.n_in), self.scale, among, strict=True)
+        return [sign * step * scale if chosen else 0.0 for step, scale, chosen in steps]
 
     def _along(self, values: Sequence[arb], i: int, direction: Sequence[float]) -> tuple[arb, arb]:
         """(Σ_j J_ij d_j, Σ_j |J_ij d_j|)"""

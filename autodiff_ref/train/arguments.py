@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autodiff_ref.train.encoding import ROWS
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import INITIAL, SPLIT
@@ -76,8 +77,12 @@ def checked_weights(c: ArrayLike | None, n: int) -> np.ndarray | None:
     if weights.shape != (n,):
         raise ValueError(f"example_weights has shape {weights.shape}, it must be ({n},): one weight for each row of x")
     weights = weights.astype(np.float64)
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError("example_weights must be finite and at least 0, and not all 0")
+    good = np.isfinite(weights) & (weights >= 0)
+    if not good.all():
+        k = int(np.argmin(good))
+        raise ValueError(f"example_weights must be finite and at least 0, {ROWS.place(k)} has {weights[k]:g}; {ROWS}")
+    if not weights.any():
+        raise ValueError("example_weights must not all be 0: no example would count")
     return weights
 
 

@@ -290,8 +290,20 @@ def _test_share(given: Given, share: float, compare: bool, seed: int, *, classes
         )
     labels = np.asarray(given.labels)
     stay, apart = share_of(labels if classes else np.zeros(len(labels)), share, seed)
+    if classes:
+        _require_known(labels[stay], labels[apart], share)
     c = None if given.weights is None else given.weights[stay]
     return given._replace(x=given.x[stay], labels=labels[stay], weights=c), (np.asarray(given.x[apart]), labels[apart])
+
+
+def _require_known(trained: np.ndarray, apart: np.ndarray, share: float) -> None:
+    """Raises ValueError where all examples of a label are kept apart."""
+    alone = np.setdiff1d(apart, trained)
+    if len(alone):
+        raise ValueError(
+            f"--test-share {share:g}: the label {str(alone[0])!r} is among the examples kept apart alone, and none is left "
+            "to train on: take a smaller share, or leave out labels that are so rare"
+        )
 
 
 def _judged(model: Model, given: Given, test: Test, compare: bool) -> JsonObject:
@@ -304,9 +316,6 @@ def _judged(model: Model, given: Given, test: Test, compare: bool) -> JsonObject
             by_lr = linear_regression(given.x, given.labels, x, given.weights)
             found["linear_regression"] = evaluated_numbers(by_lr, labels)
         return found
-    known = np.isin(labels, model.classes)
-    if not known.all():
-        raise ValueError(f"--test-share: the label {labels[~known][0]!r} is among the examples kept apart alone")
     names = [str(name) for name in model.classes]
     codes = np.argmax(labels[:, None] == model.classes, axis=1)
     found = {"test": evaluated(model.probabilities(x), codes, names)}

@@ -173,7 +173,8 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
         if text:
             raw |= _text_again(path, delimiter, header, text)
     except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: not a {kind_of(path)[1:]} file in UTF-8: {error}") from None
+        todo = ": save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise ValueError(f"{path}: not a {kind_of(path)[1:]} file in UTF-8: {error}{todo}") from None
     rows_of_file = Rows(lines, "the header")
     return _encoded(path, {header[k]: raw[header[k]] for k in features}, rows_of_file, labels, asked, notes)
 
@@ -243,7 +244,9 @@ def _encoded(
     without = np.zeros(0, bool) if labels is None or labels.dtype.kind != "U" else labels == ""
     if without.any() and asked.missing != "drop":
         row = int(np.argmax(without))
-        raise ValueError(f"{path}, {rows.place(row)}: the label {asked.label!r} is missing; {rows}")
+        raise ValueError(
+            f"{path}, {rows.place(row)}: the label {asked.label!r} is missing: fill it, or say `--missing drop`; {rows}"
+        )
     if asked.encoding is not None:
         x = encoded_again(str(path), raw, rows, asked.encoding)
         return Dataset(x, labels, asked.encoding.features, asked.encoding, notes)

@@ -134,14 +134,14 @@ class InMemory:
         x, c, dtype = self.x, self.c, np.dtype(settings.dtype)
         training, held_out = split(self.y, c, settings.validation, settings.seed, classes=self.classes is not None)
         require_finite_rows(x, names)
-        scaling = scaling_of(x, training, settings.standardise, c)
+        scaling = scaling_of(x, training, settings.standardise, c, names)
         y, target = self.y, None
         if self.classes is None:
-            target = scaling_of(self.y[:, None], training, settings.standardise, c)
+            target = scaling_of(self.y[:, None], training, settings.standardise, c, ["y"])
             y = (self.y - target.mean[0]) / target.scale[0]
 
         def whole(rows: np.ndarray | None) -> Whole:
-            return Whole(table_of(x, y, c, rows, scaling, dtype), len(x) if rows is None else len(rows))
+            return Whole(table_of(x, y, c, rows, scaling, dtype, names), len(x) if rows is None else len(rows))
 
         require_memory(len(x) * (self.d + 1 + (c is not None)) * dtype.itemsize)
         ours = whole(training)

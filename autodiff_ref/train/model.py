@@ -14,7 +14,7 @@ from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.encoding import Encoding
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.members import Archive, Damaged
-from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows
+from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows, require_within
 from autodiff_ref.trees import Entry, Json, JsonObject
 from manual_grad import mlp
 from manual_grad.activations import activation_of
@@ -67,8 +67,11 @@ class Model:
         dtype = self.layers[0].w.dtype
         parts = []
         for first in range(0, len(x), CHUNK):
-            chunk = (np.asarray(x[first : first + CHUNK], np.float64) - self.scaling.mean) / self.scaling.scale
-            parts.append(mlp.score(self.layers, chunk.astype(dtype), self.hidden))
+            with np.errstate(over="ignore"):
+                chunk = (np.asarray(x[first : first + CHUNK], np.float64) - self.scaling.mean) / self.scaling.scale
+                chunk = chunk.astype(dtype)
+            require_within(chunk, self.columns, first)
+            parts.append(mlp.score(self.layers, chunk, self.hidden))
         return np.concatenate(parts)
 
     def predict_probability(self, x: ArrayLike) -> Float[np.ndarray, "..."]:

@@ -1,11 +1,11 @@
 """From examples to the table that training runs on: labels to ±1, features standardised, one example a column."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
@@ -164,10 +164,36 @@ def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None, b
             raise ValueError(f"{place} is {found}: drop or fill such entries first{more}")
 
 
-def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool, c: np.ndarray | None = None) -> Scaling:
+UNDERFLOWN = 2.0**-800
+"""Of a variance below this, squares may have been lost to underflow."""
+
+LARGEST = 1022
+"""Numbers below 2^1022 have differences below 2^1023, which are finite."""
+
+
+def require_within(standardised: np.ndarray, columns: Sequence[str] | None, before: int) -> None:
+    """Raises ValueError at the first number of new examples that is beyond its dtype once it is standardised."""
+    bad = ~np.isfinite(standardised)
+    if bad.any():
+        k, column = (int(k) for k in np.argwhere(bad)[0])
+        name = f"column {column}" if columns is None else repr(columns[column])
+        raise ValueError(
+            f"x: {ROWS.place(before + k)}, {name}: so far from the numbers trained on that, standardised, it is beyond "
+            f"{standardised.dtype}: correct or drop such entries first; {ROWS}"
+        )
+
+
+def scaling_of(
+    x: np.ndarray,
+    rows: np.ndarray | None,
+    standardise: bool,
+    c: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> Scaling:
     """Mean and standard deviation of every column over the given rows; a constant column is centred and not scaled.
 
-    With weights c (n,) each row counts as often as its weight says, as it does in the log-likelihood.
+    With weights c (n,) each row counts as often as its weight says, as it does in the log-likelihood. `names`: what messages
+    call the columns.
     """
     d = x.shape[1]
     if not standardise:
@@ -175,19 +201,66 @@ def scaling_of(x: np.ndarray, rows: np.ndarray | None, standardise: bool, c: np.
     counts = np.ones(len(x)) if c is None else c
     total = (counts if rows is None else counts[rows]).sum()
 
-    def average(f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        parts = zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True)
-        return sum(((np.where(often > 0, f(chunk), 0) * often).sum(axis=0) / total for chunk, often in parts), np.zeros(d))
+    def moments(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each column in units 2^e of it"""
 
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = average(lambda chunk: chunk)
-        scale = np.sqrt(average(lambda chunk: (chunk - mean) ** 2))
-    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-        column = int(np.argmin(np.isfinite(mean) & np.isfinite(scale)))
-        raise ValueError(f"x: column {column} is too large to standardise in float64: rescale it first")
+        def average(f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+            found = np.zeros(d)
+            for chunk, often in zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True):
+                found = found + (np.where(often > 0, f(in_units(chunk, exponents)), 0) * often).sum(axis=0) / total
+            return found
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = average(lambda chunk: chunk)
+            return mean, average(lambda chunk: (chunk - mean) ** 2)
+
+    exponents = np.zeros(d, int)
+    mean, variance = moments(exponents)
+    # beside a larger mean there is no deviation that squares could have lost
+    underflown = (variance < UNDERFLOWN) & (np.abs(mean) < UNDERFLOWN ** (3 / 8))
+    if (underflown | ~np.isfinite(variance)).any():
+        exponents = exponents_of(_largest(x, rows, counts))
+        mean, variance = moments(exponents)
+    return scaled_by(mean, np.sqrt(variance), exponents, names)
+
+
+def exponents_of(largest: Float[np.ndarray, " d"]) -> Int[np.ndarray, " d"]:
+    """The e of units 2^e in which squares of such numbers neither overflow nor vanish; 0 where they do not as they are
+
+    Example:
+        >>> exponents_of(np.array([0.0, 3.0, 2.0**999, 2.0**-1000])).tolist()
+        [0, 0, 1000, -999]
+    """
+    exponents = np.frexp(largest)[1]
+    return np.where(np.abs(exponents) > 400, exponents, 0)
+
+
+def in_units(x: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+    """x / 2^e, column by column, which rounds nothing."""
+    return np.ldexp(x, -exponents) if exponents.any() else x
+
+
+def scaled_by(mean: np.ndarray, deviation: np.ndarray, exponents: np.ndarray, names: Sequence[str] | None) -> Scaling:
+    """The scaling by a mean and a deviation in units 2^e; ValueError where numbers less their mean are beyond float64."""
+    if (exponents > LARGEST).any():
+        column = int(np.argmax(exponents > LARGEST))
+        raise ValueError(f"{_column(column, names)} is too large to standardise in float64: divide it by 1e10, say, first")
     # a standard deviation that rounding alone would give is none
-    constant = scale <= 8 * np.finfo(np.float64).eps * np.abs(mean)
-    return Scaling(np.asarray(mean), np.where(constant, 1.0, scale))
+    constant = deviation <= 8 * np.finfo(np.float64).eps * np.abs(mean)
+    scale = np.ldexp(deviation, exponents)
+    return Scaling(np.ldexp(mean, exponents), np.where(constant | (scale < np.finfo(np.float64).tiny), 1.0, scale))
+
+
+def _column(k: int, names: Sequence[str] | None) -> str:
+    return f"x: column {k}" if names is None else repr(names[k])
+
+
+def _largest(x: np.ndarray, rows: np.ndarray | None, counts: np.ndarray) -> Float[np.ndarray, " d"]:
+    """max |x| of every column, over rows of some weight."""
+    found = np.zeros(x.shape[1])
+    for chunk, often in zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True):
+        found = np.maximum(found, np.where(often > 0, np.abs(chunk), 0).max(axis=0))
+    return found
 
 
 def constant_columns(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | None = None) -> list[int]:
@@ -202,7 +275,13 @@ def constant_columns(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | Non
 
 
 def table_of(
-    x: np.ndarray, y: np.ndarray, c: np.ndarray | None, rows: np.ndarray | None, scaling: Scaling, dtype: np.dtype
+    x: np.ndarray,
+    y: np.ndarray,
+    c: np.ndarray | None,
+    rows: np.ndarray | None,
+    scaling: Scaling,
+    dtype: np.dtype,
+    names: Sequence[str] | None = None,
 ) -> Float[np.ndarray, "rows n"]:
     """(d + 1, room) or (d + 2, room): standardised features, label, weight relative to the mean weight
 
@@ -220,7 +299,7 @@ def table_of(
     bad = [k for k, row in enumerate(table[:d]) if not np.isfinite(row[:n]).all()]
     if bad:
         column = bad[0]
-        raise ValueError(f"x: column {column} does not fit into {dtype}: standardise, or use dtype float64")
+        raise ValueError(f"{_column(column, names)} does not fit into {dtype}: standardise, or use dtype float64")
     table[d, :n] = y if rows is None else y[rows]
     if c is not None:
         own = c if rows is None else c[rows]

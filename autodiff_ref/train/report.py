@@ -100,12 +100,14 @@ def calibration(p: Float[np.ndarray, " n"], positive: np.ndarray) -> list[dict[s
 
 
 def convergence(lls: Sequence[float]) -> str | None:
-    """Says where ll was still rising by more than a hundredth of itself over the last tenth of the epochs."""
+    """Says where ll still rose or fell by more than a hundredth of itself over the last tenth of the epochs."""
     last = max(1, len(lls) // 10)
     if len(lls) < 2 or not lls[-1]:
         return None
     risen = (lls[-1] - lls[-1 - last]) / abs(lls[-1])
     over = "over the last epoch" if last == 1 else f"over the last {last} epochs"
+    if risen < -0.01:
+        return f"not converged: ll fell by {-risen:.1%} {over}; a smaller learning rate may help"
     if risen <= 0.01:
         return f"ll changed by {abs(risen):.1%} {over}"
     return f"not converged: ll rose by {risen:.1%} {over}; more epochs may help"

@@ -173,7 +173,7 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
         x, y = self._examples(X, y, reset=True)
         classes, codes = _encoded(y)
         if len(classes) < 2:
-            raise ValueError(f"y has one class alone, {classes[0]!r}: there must be at least two classes")
+            raise ValueError(f"y has one class alone, {str(classes[0])!r}: there must be at least two classes")
         again = self.warm_start and hasattr(self, "model_") and np.array_equal(classes, self.classes_)
         result = fit(
             x,
@@ -213,7 +213,7 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
             raise ValueError(f"classes must be those of the first call, {list(self.classes_)}, got {list(classes)}")
         codes = _encoded(y, self.classes_)[1]
         if len(self.classes_) < 2:
-            raise ValueError(f"there is one class alone, {self.classes_[0]!r}: name all classes in the first call")
+            raise ValueError(f"there is one class alone, {str(self.classes_[0])!r}: name all classes in the first call")
         if isinstance(self.class_weight, str):
             raise ValueError("class_weight='balanced' needs all examples at once: give partial_fit a dict of weights")
         c = self._weights(x, codes, self.classes_, sample_weight)

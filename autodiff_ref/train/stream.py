@@ -14,7 +14,17 @@ from jaxtyping import Bool, Float
 from autodiff_ref.train.arguments import stratified
 from autodiff_ref.train.examples import Prepared, checksum_of
 from autodiff_ref.train.kernels import Form, Layers, block_of, mean_over
-from autodiff_ref.train.prepare import Scaling, classes_of, codes_of, require_finite_rows, scaling_of, targets_of
+from autodiff_ref.train.prepare import (
+    Scaling,
+    classes_of,
+    codes_of,
+    exponents_of,
+    in_units,
+    require_finite_rows,
+    scaled_by,
+    scaling_of,
+    targets_of,
+)
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import ORDER, SPLIT, Segment, aligned
 from autodiff_ref.train.sources import Source
@@ -64,7 +74,7 @@ class Streamed:
         if self.classes is not None:
             self._require_two_classes(kept)
         moments = _moments(self, kept, names)
-        scaling, constant = moments.scaling(settings.standardise), moments.constant()
+        scaling, constant = moments.scaling(settings.standardise, names), moments.constant()
         dtype = np.dtype(settings.dtype)
         c = None
         if self.c is not None:  # relative to the mean weight, of the training share
@@ -72,7 +82,7 @@ class Streamed:
         y, k, target = self.y, 0, None
         if self.classes is None:
             rows = None if kept is None else np.flatnonzero(kept)
-            target = scaling_of(y[:, None], rows, settings.standardise, self.c)
+            target = scaling_of(y[:, None], rows, settings.standardise, self.c, ["y"])
             y = (y - target.mean[0]) / target.scale[0]
         else:
             k = len(self.classes)
@@ -135,7 +145,7 @@ def _held_out(y: np.ndarray, sizes: Sequence[int], share: float, seed: int) -> B
 
 @dataclass
 class _Moments:
-    """Sums over the columns of examples, merged part by part (Chan, Golub and LeVeque 1983)."""
+    """Sums over the columns of examples, merged part by part (Chan, Golub and LeVeque 1983), in units 2^e of each column."""
 
     count: float
     mean: np.ndarray
@@ -143,7 +153,15 @@ class _Moments:
     """Σ c (x − mean)²"""
     low: np.ndarray
     high: np.ndarray
+    exponents: np.ndarray
+    """The e"""
     n: int = 0
+
+    @classmethod
+    def none_yet(cls, d: int) -> "_Moments":
+        """Of no examples"""
+        zeros = np.zeros(d)
+        return cls(0.0, zeros, zeros, np.full(d, np.inf), np.full(d, -np.inf), np.zeros(d, int))
 
     def add(self, x: Float[np.ndarray, "m d"], c: Float[np.ndarray, " m"] | None) -> None:
         """Takes further examples in."""
@@ -154,7 +172,9 @@ class _Moments:
             return
         counted = x[often > 0]
         self.low, self.high = np.minimum(self.low, counted.min(axis=0)), np.maximum(self.high, counted.max(axis=0))
+        self._take_units(exponents_of(np.maximum(np.abs(self.low), np.abs(self.high))))
         with np.errstate(over="ignore", invalid="ignore"):
+            x = in_units(x, self.exponents)
             mean = often @ x / total
             apart = mean - self.mean
             both = self.count + total
@@ -162,16 +182,19 @@ class _Moments:
             self.mean = self.mean + apart * (total / both)
         self.count = both
 
-    def scaling(self, standardise: bool) -> Scaling:
+    def _take_units(self, exponents: np.ndarray) -> None:
+        """Has what was summed so far in these units."""
+        if (exponents != self.exponents).any():
+            smaller = self.exponents - exponents
+            self.mean, self.squares = np.ldexp(self.mean, smaller), np.ldexp(self.squares, 2 * smaller)
+            self.exponents = exponents
+
+    def scaling(self, standardise: bool, names: Sequence[str] | None = None) -> Scaling:
         """Mean and standard deviation; a constant column is not scaled."""
         if not standardise:
             return Scaling(np.zeros(len(self.mean)), np.ones(len(self.mean)))
-        scale = np.sqrt(self.squares / self.count)
-        if not (np.isfinite(self.mean).all() and np.isfinite(scale).all()):
-            column = int(np.argmin(np.isfinite(self.mean) & np.isfinite(scale)))
-            raise ValueError(f"x: column {column} is too large to standardise in float64: rescale it first")
-        flat = (self.low == self.high) | (scale <= 8 * np.finfo(np.float64).eps * np.abs(self.mean))
-        return Scaling(self.mean, np.where(flat, 1.0, scale))
+        found = scaled_by(self.mean, np.sqrt(self.squares / self.count), self.exponents, names)
+        return Scaling(found.mean, np.where(self.low == self.high, 1.0, found.scale))
 
     def constant(self) -> list[int]:
         """Columns with one value."""
@@ -180,7 +203,7 @@ class _Moments:
 
 def _moments(data: Streamed, kept: np.ndarray | None, names: tuple[str, ...] | None) -> _Moments:
     d = data.d
-    found = _Moments(0.0, np.zeros(d), np.zeros(d), np.full(d, np.inf), np.full(d, -np.inf))
+    found = _Moments.none_yet(d)
     for rows, x in _matrices(data.source, d):
         require_finite_rows(x, names, rows.start)
         c = None if data.c is None else data.c[rows]

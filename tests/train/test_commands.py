@@ -230,3 +230,14 @@ def test_progress_is_shown_on_a_terminal(examples):
 def test_a_table_with_semicolons_is_recognised(write_csv):
     done = run("train", write_csv([["a;b;y"], ["1;2;0"]]))
     assert "is it separated by ';'?" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("labels", ["ab", "aaaaaaaaab", "aaaabbbbcd"])
+@pytest.mark.parametrize("share", ["0.5", "0.9"])
+def test_a_label_that_is_kept_apart_alone_is_named_before_training(labels, share, write_csv, monkeypatch):
+    monkeypatch.setattr("autodiff_ref.train.commands.fit", None)  # the first work; it would fail with another error
+    path = write_csv([["a", "y"], *([k, label] for k, label in enumerate(labels))])
+    result = run("train", path, "--label", "y", "--test-share", share)
+    assert result.exit_code == 2
+    assert f"--test-share {share}: the label " in result.stderr
+    assert "take a smaller share" in result.stderr

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from autodiff_ref.train import read
+from autodiff_ref.train import fit, read
 from autodiff_ref.train.prepare import Scaling, constant_columns, scaling_of, signs_of, table_of
+from autodiff_ref.train.stream import _Moments
 
 
 def test_csv_is_read_by_column_names(write_csv):
@@ -66,7 +67,7 @@ BAD_CSV = {
     "no header": ([["1", "2"], [3, 4]], "must name the columns"),
     "text": ([["a", "y"], [1, "u"], ["red", "v"]], r"columns that are not numeric: 'a' \(row 3 holds 'red'\)"),
     "missing value": ([["a", "y"], ["", "u"]], r"values are missing in 'a' \(row 2\)"),
-    "missing label": ([["a", "y"], [1, ""]], r"row 2: the label 'y' is missing"),
+    "missing label": ([["a", "y"], [1, ""]], r"row 2: the label 'y' is missing: fill it, or say `--missing drop`"),
     "NaN": ([["a", "y"], [1, "u"], ["nan", "v"]], r"values are missing in 'a' \(row 3\)"),
     "inf": ([["a", "y"], ["-inf", "u"]], r"infinities in 'a' \(row 2\)"),
     "too large": ([["a", "y"], ["1e999", "u"]], r"infinities in 'a' \(row 2\)"),
@@ -89,7 +90,7 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         read(tmp_path / "none.csv")
     for name, content, message in (
         ("empty.csv", b"", "empty"),
-        ("latin.csv", "a,y\n1,é\n".encode("latin-1"), "UTF-8"),
+        ("latin.csv", "a,y\n1,é\n".encode("latin-1"), "UTF-8.*: save it as UTF-8"),
         ("quote.csv", b'a,y\n1,"u\n', "not a csv file"),
         ("data.pkl", b"x", ".csv, .tsv, .csv.gz, .tsv.gz, .npy, .npz"),
         ("noise.npy", b"noise", "not a .npy file"),
@@ -199,10 +200,30 @@ def test_a_constant_column_is_centred_and_not_scaled():
     assert abs((0.1 - scaling.mean[0]) / scaling.scale[0]) < 1e-15
 
 
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 1.0, 0.5]])
+@pytest.mark.parametrize("exponent", [-1020, -900, -500, 500, 900, 1020])
+def test_standardising_does_not_ask_how_large_the_unit_of_a_column_is(exponent, weights):
+    """Squares of 1e-200 vanish and those of 1e200 overflow, and a float holds both"""
+    x = np.array([[1.0, 1.0], [-1.5, 1.0], [0.75, 1.0], [1.25, 1.0]])
+    c = None if weights is None else np.array(weights)
+    want = scaling_of(x, None, True, c)
+    moments = _Moments.none_yet(2)
+    moments.add(np.ldexp(x[:2], exponent), None if c is None else c[:2])
+    moments.add(np.ldexp(x[2:], exponent), None if c is None else c[2:])
+    for got in (scaling_of(np.ldexp(x, exponent), None, True, c), moments.scaling(True)):
+        np.testing.assert_allclose(np.ldexp(got.mean, -exponent), want.mean, rtol=1e-15)
+        np.testing.assert_allclose(np.ldexp(got.scale[0], -exponent), want.scale[0], rtol=1e-15)
+        assert got.scale[1] == 1
+
+
 def test_numbers_that_do_not_fit_are_refused():
-    x = np.array([[1e308], [-1e308]])
-    with pytest.raises(ValueError, match="too large to standardise"):
+    x = np.array([[1.0, 1e308], [2.0, -1e308]])
+    with pytest.raises(ValueError, match="x: column 1 is too large to standardise"):
         scaling_of(x, None, True)
-    none = Scaling(np.zeros(1), np.ones(1))
-    with pytest.raises(ValueError, match="column 0 does not fit into float32"):
+    with pytest.raises(ValueError, match="'age' is too large to standardise"):
+        scaling_of(x, None, True, names=("name", "age"))
+    with pytest.raises(ValueError, match=r"^'y' is too large"):
+        fit(np.eye(2), [1e308, -1e308], output="identity")
+    none = Scaling(np.zeros(2), np.ones(2))
+    with pytest.raises(ValueError, match="column 1 does not fit into float32"):
         table_of(x, np.ones(2), None, None, none, np.dtype(np.float32))

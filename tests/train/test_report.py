@@ -62,6 +62,14 @@ def test_training_that_is_still_rising_is_told():
     assert convergence([-1.0, -0.5]) == "not converged: ll rose by 100.0% over the last epoch; more epochs may help"
 
 
+def test_training_that_falls_is_told():
+    """A step length that is too large makes ll worse; that is no convergence"""
+    assert (
+        convergence([-1.0, -4.0]) == "not converged: ll fell by 75.0% over the last epoch; a smaller learning rate may help"
+    )
+    assert convergence([-0.5, -0.501]) == "ll changed by 0.2% over the last epoch"
+
+
 def test_the_command_says_what_the_model_is_worth_and_compares_it(examples, write_csv, tmp_path):
     pytest.importorskip("sklearn")
     x, y = examples

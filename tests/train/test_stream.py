@@ -100,7 +100,7 @@ def test_moments_merged_part_by_part_are_those_of_all(sizes, offset, weighted, s
     c = random.integers(0, 3, n).astype(float) if weighted else None
     if c is not None:
         c[0] = 1
-    found = stream._Moments(0.0, np.zeros(3), np.zeros(3), np.full(3, np.inf), np.full(3, -np.inf))
+    found = stream._Moments.none_yet(3)
     first = 0
     for size in sizes:
         rows = slice(first, first + size)

@@ -211,7 +211,7 @@ class Pair:
                     k = outside.wrong[0]
                     most = max(float(bound[k]) for allowed in own if np.isfinite((bound := allowed())[k]))
                     return different(outside.wrong, computed, of_balls(at_wanted), most + float(radii[k]))
-                return self._by_value(computed, again) if outside.open else None
+                return _unless_unbounded(self._by_value(computed, again)) if outside.open else None
             case _:  # it does something else when it is traced, or its value exists in floats only
                 return self._by_value(computed, again)
 
@@ -317,6 +317,12 @@ class Pair:
             return bool(np.all(close | ~np.isfinite(traced)))
         # floats may overflow, and JAX's are wrong where a library's function means another than they compute; balls know
         return bool(np.all(close)) or not self.of_has_changed(value)
+
+
+def _unless_unbounded(found: Finding | None) -> Finding | None:
+    """What the value says against a gradient that is right as a real function, where nothing bounds its rounding."""
+    is_rounding = found is not None and found.outcome == "different" and found.how in ("assumed", "unbounded")
+    return Finding("undecided", WHY["lossy"]) if is_rounding else found
 
 
 def _unless_it_ties(line: Evaluator, found: Comparison) -> Comparison:

@@ -57,6 +57,8 @@ WHY = {
     "Let the kernel take float32 as well, or choose smaller shapes and arguments, of which less is lost",
     "unbounded": "nothing bounds the rounding errors of what was returned. "
     "Choose an input with smaller arguments, or write the gradient in NumPy or JAX, so that it can be traced",
+    "lossy": "as functions of real numbers the two are equal there, and nothing bounds the rounding errors of what was "
+    "returned, as where a matrix is singular but for rounding. Choose an input at which fewer digits are lost",
     "large": "rounding bounds leave a doubt, and the shapes are too large for balls. Try smaller ones",
 }
 """why nothing can be said, and what to do"""

@@ -117,8 +117,11 @@ def exact(values: Array) -> Array:
     """Numbers as balls of radius 0, integers beyond 2^53 too."""
     array = np.asarray(values)
     if np.issubdtype(array.dtype, np.floating):
-        return entrywise(lambda value: arb(float(value)), array)
+        return as_objects(_BALL(array))
     return entrywise(lambda value: arb(int(value)), array)
+
+
+_BALL = np.frompyfunc(arb, 1, 1)
 
 
 def entrywise(f: Callable[..., arb | float], *arrays: Array) -> Array:

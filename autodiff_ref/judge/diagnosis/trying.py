@@ -236,10 +236,22 @@ def _scaled(site: Site, t: float, sizes: Mapping[str, int]) -> Iterator[Repair]:
     if not simple:
         yield site.repair(
             "constant",
-            f"{site.text} is {1 / t:.12g} times too large",
+            f"{site.text} {_off(t)}",
             1.55,
             lambda b: b.f("mul", b.slot(WRONG, site.slot), b.number(t)),
         )
+
+
+def _off(t: float) -> str:
+    """How far a value is off that should be t times as large, by a number above 1
+
+    Example:
+        >>> _off(0.8), _off(4.0), _off(-1.5)
+        ('is 1.25 times too large', 'is 4 times too small', 'should be −1.5 times as large')
+    """
+    if t < 0:
+        return f"should be −{-t:.12g} times as large"
+    return f"is {1 / t:.12g} times too large" if t < 1 else f"is {t:.12g} times too small"
 
 
 def _other_constant(site: Site, texts: Texts, j: int, t: float, sizes: Mapping[str, int]) -> Iterator[Repair]:

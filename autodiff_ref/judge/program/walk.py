@@ -380,9 +380,15 @@ def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> tuple[Hashable, ...] |
     return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)
 
 
+_HASHABLE = {type(None), bool, int, str}
+"""types whose values are equal only where they are the same"""
+
+
 def _frozen(value: object) -> Hashable:
     """Equal for equal parameters; None for functions, jaxprs and whatever else does not say what it is."""
-    if value is None or isinstance(value, bool | int | str | float | np.number | np.dtype | enum.Enum):
+    if type(value) in _HASHABLE:
+        return type(value), value
+    if isinstance(value, bool | int | str | float | np.number | np.dtype | enum.Enum):
         return type(value).__name__, repr(value)
     if isinstance(value, dict):
         value = [part for item in sorted(value.items(), key=lambda item: str(item[0])) for part in item]

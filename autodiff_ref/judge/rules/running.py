@@ -114,7 +114,7 @@ class Run:
     def judge(self, order: int) -> None:
         """Judges the derivative of one order at all inputs."""
         for args in self._inputs(order):
-            if time.process_time() > self.until:
+            if self.until < math.inf and time.process_time() > self.until:
                 self.notes.setdefault("the time was up before all inputs were judged")
                 return
             made = self.preparation.prepare(args, order)

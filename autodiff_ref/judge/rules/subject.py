@@ -161,7 +161,7 @@ class Subject:
     def modes(self, leaves: Sequence[np.ndarray]) -> dict[str, Evaluator]:
         """JAX's derivative at one input by each mode; what the first one has computed the others do not compute again."""
         first = FirstEvaluator(self.derivatives[self.main], (*leaves,))
-        others = {mode: NextEvaluator(self.derivatives[mode], (*leaves,), first, rest) for mode, rest in self._rest.items()}
+        others = {mode: NextEvaluator(self.derivatives[mode], first, rest) for mode, rest in self._rest.items()}
         return {self.main: first, **others}
 
     @cached_property
@@ -219,14 +219,15 @@ class Subject:
 
     def in_floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
         """Its values in float64, as XLA compiles it; NaN where it raises, and at arguments at which a loop might not end."""
+        unknown = np.full(sum(self.out_sizes), np.nan)
         if not is_moderate(leaves) and (self.loops or iterates(self.closed.jaxpr)):
-            return np.full(sum(self.out_sizes), np.nan)
+            return unknown
         with jax.enable_x64(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 return np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in self._program(*leaves)])
             except Exception:  # as in `floats`
-                return np.full(sum(self.out_sizes), np.nan)
+                return unknown
 
     @cached_property
     def _program(self) -> Callable[..., list[Any]]:

@@ -358,3 +358,35 @@ def test_the_function_of_another_library_that_stops_the_trace_is_named():
     x = np.arange(6.0)
     with pytest.raises(TypeError, match=r"`loss` cannot be traced: scipy\.signal\._signaltools\.fftconvolve asks for the"):
         assert_gradients_agree(lambda w, x: w, loss, x + 0.5, x)
+
+
+def nearly_singular(seed):
+    """A matrix whose last row is its first up to one part in 10⁹ to 10¹⁶."""
+    random = np.random.default_rng(seed)
+    n = random.integers(2, 6)
+    a = random.standard_normal((n, n))
+    a[-1] = a[0] + 10.0 ** random.integers(-16, -8) * a[-1]
+    return a
+
+
+def times_log_determinant(t, a):
+    return t * np.linalg.slogdet(a)[1]
+
+
+def log_determinant(t, a):
+    return np.linalg.slogdet(a)[1]
+
+
+def test_a_right_gradient_is_not_called_wrong_where_a_matrix_is_singular_but_for_rounding():
+    """Nothing bounds what rounding does to it there, and that is said of the two equal functions."""
+    why = set()
+    for seed in range(few_or_many(12, 400)):
+        try:
+            assert_gradients_agree(log_determinant, times_log_determinant, 0.75, nearly_singular(seed), wrt="t")
+        except UndecidedError as error:
+            why.add("the two are equal there, and nothing bounds the rounding errors" in str(error))
+    assert why == {True}
+    with pytest.raises(AssertionError, match="is not ∇times_log_determinant"):
+        assert_gradients_agree(
+            lambda t, a: log_determinant(t, a) * (1 + 1e-9), times_log_determinant, 0.75, nearly_singular(0), wrt="t"
+        )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -324,3 +325,23 @@ def test_a_line_that_sorts_as_numpy_does_is_diagnosed():
     report = verify(sorting, prove=False, floats=False, examples=8)
     assert report.lines[0].verdict == "agrees"
     assert "the term 1 is one too many" in str(report.lines[1].diagnosis)
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(1.7, "is 1.7 times too small"), (1 / 1.7, "is 1.7 times too large"), (-1.7, "should be −1.7 times as large")],
+)
+def test_a_factor_without_a_name_is_told_by_a_number_above_1(factor, said):
+    def line_1(x):
+        s = jax.nn.sigmoid(x)
+        return 0.625 * factor * s * (1 - s) - 0.5 * jax.nn.sigmoid(-x)
+
+    def line_2(x):
+        s = jax.nn.sigmoid(x)
+        return 0.625 * s * (1 - s) - 0.5 * jax.nn.sigmoid(-x)
+
+    def loss(x):
+        return jnp.sum(0.625 * factor * jax.nn.sigmoid(x) + 0.5 * jnp.log1p(jnp.exp(-x)))
+
+    report = verify(Derivation("two terms", of=loss, wrt="x", domain=(reals("d"),), lines=[line_1, line_2]))
+    assert f"0.625 * s * (1 - s) {said}" in str(report)
