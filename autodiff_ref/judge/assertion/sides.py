@@ -424,10 +424,10 @@ def _jaxpr(
     return where_followed(closed), shapes, taken
 
 
-def _real(leaf: ArrayLike, own: bool) -> np.ndarray | np.generic:
-    """A real array as a trace computes with it: in float64, unless in its own precision."""
-    if isinstance(leaf, float):
-        return np.float64(leaf)
+def _real(leaf: ArrayLike, own: bool) -> np.ndarray | np.generic | float:
+    """A real array as a trace computes with it: in float64, unless in its own precision; a number of Python's as it is."""
+    if isinstance(leaf, int | float) and type(leaf) in (int, float):
+        return leaf
     array = np.asarray(leaf)
     made = array if own else array.astype(_widened(leaf).dtype)
     return made[()] if isinstance(leaf, np.generic) else made
