@@ -17,7 +17,7 @@ import numpy as np
 
 from autodiff_ref.judge.assertion.by_value import Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
-from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
+from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse, coarse_of
 from autodiff_ref.judge.assertion.exactly import (
     BALLS_FIRST,
     MOST,
@@ -199,6 +199,7 @@ class Pair:
         own = [compiled, lambda: bound_of(candidate, self.own_arrays, compiled)]
         if candidate.work > QUICK / 2:  # either will do: the quicker first
             own.reverse()
+        own.append(lambda: coarse_of(ours, candidate.bits)())
         match outcome:
             case "different" if at_ours is not None and _computes(computed, at_ours, at_wanted, own):
                 return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
@@ -298,7 +299,8 @@ class Pair:
             return not self.follows(value)
         traced = evaluator(self.reference.of, tuple(self.of_arrays))
         at = settled(traced)
-        return at is None or bool(computed.outside(*floats(at), [coarse(traced, computed.dtype)]))
+        allowed = [coarse(traced, computed.dtype), lambda: coarse_of(traced, self.reference.bits)()]
+        return at is None or bool(computed.outside(*floats(at), allowed))
 
     def follows(self, value: PyTree) -> bool:
         """Whether the differentiated function's `value` is what was traced of it, as far as rounding bounds tell."""

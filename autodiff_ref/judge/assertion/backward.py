@@ -187,11 +187,18 @@ def _chosen(returned: PyTree, args: Arguments, names: list[str], backward: Funct
     else:
         several = isinstance(returned, tuple | list)
         count = len(cast("list[PyTree]", returned)) if several else 1
-        if count > len(floats):
+        if several and count == len(args) and all(k in floats or returned[k] is None for k in range(count)):
+            found = {k: k for k in floats}
+        elif count > len(floats):
             whole = [names[k] for k, arg in enumerate(args) if k not in floats and isinstance(arg, np.ndarray | jax.Array)]
-            hint = f". An array of whole numbers has no gradient: hand in {whole[0]}.astype(float)" if whole else ""
+            hint = (
+                f". An array of whole numbers has no gradient: return None in its place, or hand in {whole[0]}.astype(float)"
+                if whole
+                else ""
+            )
             raise AssertionError(f"{label} returns {_so_many(count, 'gradient')}, and {has}{hint}")
-        found = {place: k if several else None for k, place in enumerate(floats[:count])}
+        else:
+            found = {place: k if several else None for k, place in enumerate(floats[:count])}
     missing = [names[k] for k in floats if k not in found]
     if missing:
         raise AssertionError(

@@ -85,7 +85,12 @@ COARSE = {53: 40, 24: 15, 11: 6, 8: 4}
 
 def coarse(side: Evaluator, dtype: DTypeLike) -> Allowed:
     """The radii of balls of few bits: what compiled code may be off, which does not keep to the operations as written."""
-    bits = COARSE.get(jax.numpy.finfo(dtype).nmant + 1, 40)
+    return coarse_of(side, jax.numpy.finfo(dtype).nmant + 1)
+
+
+def coarse_of(side: Evaluator, significant: int) -> Allowed:
+    """The same for floats of so many bits."""
+    bits = COARSE.get(significant, 40)
 
     def radii() -> Array:
         at = side(bits, "balls", "exact")

@@ -29,6 +29,7 @@ from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.lines.jaxprs import Atom
+from autodiff_ref.judge.lines.reference import significant_bits
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
@@ -49,6 +50,8 @@ class _Program:
     names: list[str]
     arrays: list[Array]
     """its inputs"""
+    eps: float
+    """of the coarsest floats that it is handed or computes with: what is made of float32 is not exact to float64"""
 
     def run(self, inputs: Sequence[jax.Array], instead: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
         """(the loss, the arrays by their names), with others used in the place of some of these."""
@@ -166,6 +169,7 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
     code = _code_of(forward)
     globals_ = _global_arrays(forward)
     given = [np.asarray(x) for x in (*inputs, *globals_.values())]
+    eps = max([2.0**-52, *[float(np.finfo(x.dtype).eps) for x in given if x.dtype.kind == "f"]])
     given = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in given]
 
     def flat(numpy_code: bool, *leaves: jax.Array) -> tuple[jax.Array, ...]:
@@ -204,7 +208,7 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
             continue
         if not names and wanted:
             break
-        return _Program(closed, list(names), given)
+        return _Program(closed, list(names), given, max(eps, 2.0 ** (1 - significant_bits(closed.jaxpr))))
     error = errors[0] if errors else ValueError("it computes with no array that it is handed, or finds in its module")
     raise TypeError(not_traced(label_of(forward), error)) from error
 
@@ -303,7 +307,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Ar
     computed, truth = Computed.of(array), exact_at(side, arrays)
     if truth is None:
         return _Judged(key, name, array.shape, computed.values, None, [], np.zeros(0), told=False)
-    eps = float(jax.numpy.finfo(computed.dtype).eps)
+    eps = max(program.eps, *[float(jax.numpy.finfo(Computed.of(each).dtype).eps) for each in (array, *given)])
     allowed = twice_the_bound(side, arrays, np.float64, wide=True) * max(1.0, eps * 2.0**52)
     outside, gaps = computed.outside(truth.high, truth.radius, [lambda: allowed]), computed.gaps(truth)
     with np.errstate(all="ignore"):
@@ -342,7 +346,7 @@ def _message(first: _Judged, judged: list[_Judged], loss: str) -> str:
         *others(first.wrong[1:], names),
     ]
     factor = _factor(first)
-    if factor is not None:
+    if factor is not None and f"{factor:.7g}" != "1":
         rows.append(f"  it is {factor:.7g} times what it should be")
     if place:
         rows.append(f"  right before it: {', '.join(each.key for each in judged[:place])}")

@@ -26,6 +26,7 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
+from autodiff_ref.judge.lines.reference import significant_bits
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.pairs import where_followed
@@ -291,6 +292,11 @@ class Side:
         alike = [aval.dtype for aval in closed.in_avals] == [aval.dtype for aval in self.wide.in_avals]
         return self._bounded_wide if alike else self._prepared(closed)
 
+    @cached_property
+    def bits(self) -> int:
+        """Of the coarsest floats on the way, in the precision that it is called in: float64 may be made of float32."""
+        return significant_bits(self._bounded_own[0].jaxpr)
+
     def _prepared(self, closed: core.ClosedJaxpr) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         count = self.count
         gradient = core.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[:count]), closed.consts)
@@ -424,10 +430,10 @@ def _jaxpr(
     return where_followed(closed), shapes, taken
 
 
-def _real(leaf: ArrayLike, own: bool) -> np.ndarray | np.generic:
-    """A real array as a trace computes with it: in float64, unless in its own precision."""
-    if isinstance(leaf, float):
-        return np.float64(leaf)
+def _real(leaf: ArrayLike, own: bool) -> np.ndarray | np.generic | float:
+    """A real array as a trace computes with it: in float64, unless in its own precision; a number of Python's as it is."""
+    if isinstance(leaf, int | float) and type(leaf) in (int, float):
+        return leaf
     array = np.asarray(leaf)
     made = array if own else array.astype(_widened(leaf).dtype)
     return made[()] if isinstance(leaf, np.generic) else made

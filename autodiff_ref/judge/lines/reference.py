@@ -207,7 +207,7 @@ def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: Arguments, name: 
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     balls = list(map(as_balls, leaves))
     context = Context()
-    bits = COARSE_BITS.get(_significant_bits(closed.jaxpr), 40)
+    bits = COARSE_BITS.get(significant_bits(closed.jaxpr), 40)
     with precision(bits):
         wanted = [ball for output in made.run(context, *balls) for ball in np.ravel(output)]
     if context.tied or context.unresolved or not all(isinstance(b, arb) and b.is_finite() for b in wanted):
@@ -230,7 +230,7 @@ def primitives_of(jaxpr: core.Jaxpr) -> Iterator[str]:
             yield from primitives_of(body)
 
 
-def _significant_bits(jaxpr: core.Jaxpr) -> int:
+def significant_bits(jaxpr: core.Jaxpr) -> int:
     """Of the coarsest floats that a program computes with: a cast to float32 is part of what is computed."""
     bits = 53
     for eqn in jaxpr.eqns:
@@ -238,5 +238,5 @@ def _significant_bits(jaxpr: core.Jaxpr) -> int:
             dtype = getattr(atom.aval, "dtype", None)
             if dtype is not None and jax.numpy.issubdtype(dtype, np.floating):
                 bits = min(bits, int(jax.numpy.finfo(dtype).nmant) + 1)
-        bits = min([bits, *[_significant_bits(body) for body in core.jaxprs_in_params(eqn.params)]])
+        bits = min([bits, *[significant_bits(body) for body in core.jaxprs_in_params(eqn.params)]])
     return bits

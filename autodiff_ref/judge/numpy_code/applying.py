@@ -9,7 +9,9 @@ import numpy as np
 
 from autodiff_ref.judge.numpy_code.mapping import (
     Standing,
+    as_handed,
     bare,
+    bare_beside,
     canonical,
     fixed,
     has_masks,
@@ -56,9 +58,8 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     """What a function returns: NumPy's value, and JAX's array."""
     convert = _with_arrays if name in OF_LISTS else _as_array
     args = tuple(args) if name == "block" else tuple(convert(arg) for arg in args)
-    plain_args, plain_keywords = real_of(args), real_of(keywords)
     with np.errstate(all="ignore"), running(None):
-        value = real(*plain_args, **plain_keywords)
+        value = real(*as_handed(args), **as_handed(keywords))
     level = max(level_of(args), level_of(keywords))
     if value is None and level > CONSTANT:
         raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
@@ -75,7 +76,7 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     try:
         if f is None:
             raise LookupError(name)
-        arrays = _by_jax(f, args, keywords)
+        arrays = _by_jax(f, args, keywords, leaves)
         if [np.shape(array) for array in arrays] != [np.shape(leaf) for leaf in leaves]:
             raise LookupError(name)
     except NotFollowedError:
@@ -90,6 +91,7 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
             return jax.tree.unflatten(structure, [Standing.made(leaf, None, CONSTANT) for leaf in leaves])
         why = _why(error)
         raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error
+    is_number = name in OF_NUMBERS and all(_is_number(arg) for arg in args)
     made: list[Any] = []
     for k, (leaf, array) in enumerate(zip(leaves, arrays, strict=True)):
         if not isinstance(leaf, np.ndarray | np.generic):
@@ -101,8 +103,27 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         elif source is not None and shares(leaf, source.held):
             made.append(Standing.made(leaf, None, level, parent=source, steps=_steps(real, f, args, keywords, source, k)))
         else:
-            made.append(Standing.made(leaf, jnp.asarray(array).astype(canonical(leaf.dtype)), level))
+            made.append(Standing.made(leaf, jnp.asarray(array).astype(canonical(leaf.dtype)), level, is_number=is_number))
     return jax.tree.unflatten(structure, made)
+
+
+OF_NUMBERS = {
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "true_divide",
+    "floor_divide",
+    "remainder",
+    "power",
+    "negative",
+    "positive",
+}
+"""the operators by which numbers of Python's give numbers of Python's"""
+
+
+def _is_number(arg: Any) -> bool:
+    return arg.is_number if is_standing(arg) else type(arg) in (int, float, complex)
 
 
 def _why(error: Exception) -> str:
@@ -119,8 +140,9 @@ def _is_of_nothing(leaves: list[Any], given: list[Standing]) -> bool:
     return all(np.size(leaf) == 0 for leaf in leaves) or all(np.size(each.held) == 0 for each in given)
 
 
-def _by_jax(f: Any, args: Any, keywords: Any) -> list[Any]:
-    plain, named = bare(args), _of_jax(bare(keywords))
+def _by_jax(f: Any, args: Any, keywords: Any, leaves: list[Any]) -> list[Any]:
+    dtype = np.asarray(leaves[0]).dtype
+    plain, named = bare_beside(args, dtype), _of_jax(bare_beside(keywords, dtype))
     try:
         return jax.tree.leaves(f(*plain, **named))
     except TypeError:  # JAX takes no lists of numbers

@@ -107,12 +107,16 @@ def _of_numbers(real: Callable[..., Any], name: str) -> Callable[..., Any]:
         if not any(type(arg) is StandIn for arg in args) or current() is None:
             return real(*args)
         if name == "log" and len(args) == 2:
-            return np.log(args[0]) / np.log(args[1])
+            return _as_number(np.log(args[0]) / np.log(args[1]))
         if ufunc is not None:
-            return ufunc(*args)
-        return applied(lambda *plain: np.float64(real(*plain)), OF_MATH_IN_JAX[name], args, {}, name)
+            return _as_number(ufunc(*args))
+        return _as_number(applied(lambda *plain: np.float64(real(*plain)), OF_MATH_IN_JAX[name], args, {}, name))
 
     return of
+
+
+def _as_number(value: Any) -> Any:
+    return value.as_number() if type(value) is StandIn else value
 
 
 def _any_held(value: Any) -> bool:
@@ -259,7 +263,7 @@ class _IsNumber(type):
 
     def __call__(cls, x: Any = 0.0) -> Any:
         if type(x) is StandIn and current() is not None:
-            return x.astype(np.float64).reshape(())[()]
+            return _as_number(x.astype(np.float64).reshape(())[()])
         return builtins.float(x)
 
 

@@ -21,6 +21,8 @@ class Standing:
 
     held: Any
     """NumPy's array, or number"""
+    is_number: bool
+    """whether it is a number of Python's: beside an array, NumPy takes it in the dtype of that (NEP 50)"""
     written: int
     """how often a root was written to"""
 
@@ -68,6 +70,21 @@ def bare(value: Any) -> Any:
 def real_of(value: Any) -> Any:
     """NumPy's arrays in the places of stand-ins."""
     return mapped(value, lambda s: s.held)
+
+
+def as_handed(value: Any) -> Any:
+    """What NumPy is handed in the places of stand-ins: arrays, and numbers of NumPy or of Python, whichever they are."""
+    return mapped(value, lambda s: s.held.item() if s.is_number else s.held)
+
+
+def bare_beside(value: Any, dtype: np.dtype) -> Any:
+    """JAX's arrays in the places of stand-ins, where NumPy's result has this dtype: a number of Python's takes it on."""
+
+    def array(s: Standing) -> Any:
+        takes = s.is_number and dtype.kind in "fc" and s.held.dtype.kind in "iuf"
+        return s.array.astype(canonical(dtype)) if takes else s.array
+
+    return mapped(value, array)
 
 
 def fixed(index: Any) -> Any:

@@ -59,9 +59,11 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         parent: "StandIn | None" = None,
         steps: tuple[Step, Step] | None = None,
         is_outside: bool = False,
+        is_number: bool = False,
     ) -> None:
         self.held, self._array, self._level = value, array, level
         self._parent, self._steps, self._is_outside = parent, steps, is_outside
+        self.is_number = is_number
         self.written, self._seen = 0, None
         """how often a root was written to; and of a view, what it was when it was last read"""
 
@@ -206,6 +208,14 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         return self._in_place(operator.matmul, np.matmul, other)
 
     # Functions of it
+
+    def as_number(self) -> "StandIn":
+        """The number of Python's that `float` or `math` makes of it."""
+        return StandIn(self.held, self.array, self.level, is_number=True)
+
+    def __abs__(self) -> Any:
+        made: Any = np.absolute(self)
+        return made.as_number() if self.is_number and is_standing(made) else made
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
         target = out[0] if isinstance(out, tuple) else out  # pyright: ignore[reportUnknownVariableType]

@@ -79,7 +79,9 @@ def _standing(value: Any, real: Any, data: Any) -> Any:
     leaves, structure = jax.tree.flatten(value)
     reals, flags = jax.tree.leaves(real), jax.tree.leaves(data)
     made = [
-        StandIn(_own(r), leaf, DATA if flag else VARIES) if isinstance(leaf, jax.Array) else leaf
+        StandIn(_own(r), leaf, DATA if flag else VARIES, is_number=type(r) in (int, float, complex))
+        if isinstance(leaf, jax.Array)
+        else leaf
         for leaf, r, flag in zip(leaves, reals, flags, strict=True)
     ]
     return jax.tree.unflatten(structure, made)

@@ -251,3 +251,54 @@ def test_upstream_gradients_are_no_argument_of_a_test(monkeypatch):
     for seed in range(3):
         with pytest.raises(AssertionError, match="is not ∇relu_forward"):
             assert_backward_agrees(relu_forward, by_the_wrong_mask, np.random.default_rng(seed).standard_normal((4, 3)))
+
+
+def embedding(table, ids):
+    return table[ids], (table.shape, ids)
+
+
+def test_none_may_stand_for_the_gradient_by_whole_numbers():
+    """As PyTorch's Functions return it"""
+
+    def by_table(dout, cache):
+        gradient = np.zeros(cache[0])
+        np.add.at(gradient, cache[1], dout)
+        return gradient, None
+
+    ids = np.array([1, 1, 3])
+    assert_backward_agrees(embedding, by_table, X, ids)
+    with pytest.raises(AssertionError, match=r"is not ∇embedding"):
+        assert_backward_agrees(embedding, lambda dout, cache: (2 * by_table(dout, cache)[0], None), X, ids)
+
+
+def test_a_gradient_by_whole_numbers_is_refused_and_none_is_what_to_return():
+    with pytest.raises(AssertionError, match="return None in its place"):
+        assert_backward_agrees(embedding, lambda dout, cache: (np.zeros(cache[0]), np.zeros(3)), X, np.array([1, 1, 3]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_float64_at_the_end_may_be_made_of_float32(dtype, masked):
+    """q kᵀ is rounded to float32; NumPy's √d is an np.float64, so the rest is in float64; and −∞ has no rounding bound"""
+
+    def attention(q, k, v):
+        scores = q @ k.T / np.sqrt(q.shape[1])
+        if masked:
+            scores = np.where(np.tri(len(q)) > 0, scores, -np.inf)
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        return p @ v, (q, k, v, p)
+
+    def back(dout, cache):
+        q, k, v, p = cache
+        dp = dout @ v.T
+        ds = p * (dp - (dp * p).sum(axis=1, keepdims=True)) / np.sqrt(q.shape[1])
+        return ds @ k, ds.T @ q, p.T @ dout
+
+    given = [np.random.default_rng(k).standard_normal((3, 4)).astype(dtype) for k in range(3)]
+    assert_backward_agrees(attention, back, *given)
+    for k in range(3):
+        with pytest.raises(AssertionError, match="is not ∇attention"):
+            assert_backward_agrees(
+                attention, lambda d, c, k=k: [g * (1 + 1e-9 * (i == k)) for i, g in enumerate(back(d, c))], *given
+            )

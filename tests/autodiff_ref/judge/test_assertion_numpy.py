@@ -1,5 +1,8 @@
 """Gradients in plain NumPy, of losses in plain NumPy: the right ones pass, each mistake fails and is named."""
 
+import math
+
+import jax
 import numpy as np
 import pytest
 from scipy import linalg, signal, special
@@ -9,6 +12,7 @@ from autodiff_ref.judge.assertion import agreement
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.sides import Call
+from autodiff_ref.judge.numpy_code import Levels, through_numpy
 from tests.combinations import exploring, few_or_many
 from tests.numpy_pairs import PAIRS, W, X, Y
 
@@ -390,3 +394,54 @@ def test_a_right_gradient_is_not_called_wrong_where_a_matrix_is_singular_but_for
         assert_gradients_agree(
             lambda t, a: log_determinant(t, a) * (1 + 1e-9), times_log_determinant, 0.75, nearly_singular(0), wrt="t"
         )
+
+
+NUMBERS_BESIDE_ARRAYS = {
+    "a product of two numbers": lambda w, c: 2 * c * w,
+    "a negative one": lambda w, c: -c * w,
+    "abs": lambda w, c: abs(c - 1) * w,
+    "np.abs is NumPy's": lambda w, c: np.abs(c - 1) * w,
+    "math": lambda w, c: math.sqrt(c) * w,
+    "math.log to a base": lambda w, c: math.log(c + 2, 2) * w,
+    "np.sqrt is NumPy's": lambda w, c: np.sqrt(c) * w,
+    "float": lambda w, c: float(np.sqrt(c)) * w,
+    "np.float64 is NumPy's": lambda w, c: np.asarray(c) * w,
+    "a quotient": lambda w, c: w / (1 + c / 3),
+    "a power": lambda w, c: (w * w) ** c,
+    "where": lambda w, c: np.where(w > 0, w, c * w[0]),
+    "a bound": lambda w, c: w * np.maximum(w, c),
+    "clip": lambda w, c: w * np.clip(w, -c, c),
+    "a sum of floats": lambda w, c: float(w.sum()) * c * w,
+    "an array of float64 is wider": lambda w, c: c * w + np.ones(len(w)),
+}
+
+
+@pytest.mark.parametrize("number", [0.1, 3, np.float64(0.1), np.float32(0.1)], ids=repr)
+@pytest.mark.parametrize("name", NUMBERS_BESIDE_ARRAYS)
+def test_a_number_of_pythons_takes_on_the_dtype_of_the_array_beside_it(name, number):
+    """As NumPy has it (NEP 50): 2 * 0.1 * w is float32 where w is, and float64 where the number is an np.float64"""
+    f, w = NUMBERS_BESIDE_ARRAYS[name], np.array([0.5, -1.25, 3.0], np.float32)
+    numbers = {"w": w, "c": number}
+    levels = Levels((), numbers, (), {"w": False, "c": False})
+    function, _ = through_numpy(f, [], levels, lambda _: f)
+    with jax.enable_x64(True):
+        made = jax.make_jaxpr(function)(**numbers)
+    assert made.out_avals[0].dtype == f(w, number).dtype
+
+
+@pytest.mark.parametrize("number", [0.1, 3])
+def test_a_setting_that_is_a_number_of_pythons_rounds_with_the_array_it_is_multiplied_with(number):
+    """reg * W is rounded to float32 where W is float32, whatever else is added in float64"""
+
+    def loss(w, reg):
+        return np.maximum(w, 0).sum() + reg * (w * w).sum()
+
+    def gradient(w, reg):
+        mask = np.zeros(w.shape)
+        mask[w > 0] = 1
+        return mask + 2 * reg * w
+
+    w = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    assert_gradients_agree(gradient, loss, w, number)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda w, reg: gradient(w, reg) * (1 + 1e-7), loss, w, number)

@@ -221,3 +221,26 @@ def test_what_cancels_but_for_the_rounding_of_those_before_it_is_no_mistake(seed
     planted = {**d, "dz": d["dshifted"] * (1 + 1e-9)}
     with pytest.raises(AssertionError, match=r"(?s)dz is not .*right before it: dprobs, dover, dcounts, dshifted"):
         check_intermediates(scores_loss, planted, z, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_in_float64_may_be_made_of_float32(dtype):
+    """The product is rounded to float32; NumPy's square root is an np.float64, and so is all that follows"""
+    rng = np.random.default_rng(0)
+    x, w, t = (rng.standard_normal(shape).astype(dtype) for shape in [(5, 3), (3, 4), (5, 4)])
+
+    def loss(w):
+        z = x @ w / np.sqrt(3)
+        e = np.exp(z)
+        p = e / e.sum(axis=1, keepdims=True)
+        return (p * t).sum()
+
+    z = x @ w / np.sqrt(3)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    dz = p * (t - (t * p).sum(axis=1, keepdims=True))
+    assert dz.dtype == np.float64
+    check_intermediates(loss, {"dp": t, "dz": dz, "dw": x.T @ dz / np.sqrt(3)}, w)
+    with pytest.raises(AssertionError, match="dz is not"):
+        check_intermediates(loss, {"dp": t, "dz": 1.001 * dz}, w)
+    with pytest.raises(AssertionError, match=r"dw is not (?s:.*)it is 1\.732051 times what it should be"):
+        check_intermediates(loss, {"dp": t, "dz": dz, "dw": x.T @ dz}, w)
