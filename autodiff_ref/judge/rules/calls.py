@@ -230,6 +230,18 @@ def iterates(jaxpr: core.Jaxpr) -> bool:
     )
 
 
+ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "regularized_incomplete_beta"}
+"""primitives that XLA computes by series which it adds up until a term is small"""
+
+
+def might_not_end(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program may run for ever at huge arguments: at 1e200 a counter does not count any more."""
+    return iterates(jaxpr) or any(
+        eqn.primitive.name in ADDED_UP_BY_XLA or any(might_not_end(body) for body in core.jaxprs_in_params(eqn.params))
+        for eqn in jaxpr.eqns
+    )
+
+
 def _keeps_or_replaces(scan: core.JaxprEqn) -> bool:
     """Whether a loop's body hands on a real of its state as it is, or another one in its place, by a condition."""
     body: core.Jaxpr = scan.params["jaxpr"].jaxpr

@@ -20,7 +20,7 @@ from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan, plan_together
-from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, named_calls, stops_of
+from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, might_not_end, named_calls, stops_of
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values
 from autodiff_ref.judge.truth import Truth, truth_of
@@ -218,9 +218,9 @@ class Subject:
             return self.run(leaves, leaves)[0]
 
     def in_floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
-        """Its values in float64, as XLA compiles it; NaN where it raises, and at arguments at which a loop might not end."""
+        """Its values in float64, as XLA compiles it; NaN where it raises, and at arguments at which it might not end."""
         unknown = np.full(sum(self.out_sizes), np.nan)
-        if not is_moderate(leaves) and (self.loops or iterates(self.closed.jaxpr)):
+        if not is_moderate(leaves) and might_not_end(self.closed.jaxpr):
             return unknown
         with jax.enable_x64(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
