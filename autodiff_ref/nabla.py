@@ -56,8 +56,7 @@ def staged_nabla(wrt: str | None) -> Nabla:
 
 def _nabla(wrt: str | None, derivative: Callable[[OfOne], OfOne]) -> Nabla:
     def gradient_of(f: Function, wrt: str | None = wrt) -> Function:
-        if not callable(f):
-            raise TypeError("∇ takes a function, and was handed a value: write nabla(f)(w, x), and not nabla(f(w, x))")
+        require_function(f)
 
         def jacobian(*args: PyTree) -> PyTree:
             value, rebuild = split_arguments(f, wrt, with_functions_held(args))
@@ -68,6 +67,12 @@ def _nabla(wrt: str | None, derivative: Callable[[OfOne], OfOne]) -> Nabla:
         return jacobian
 
     return gradient_of
+
+
+def require_function(f: object) -> None:
+    """Raises TypeError where ∇ is handed a value."""
+    if not callable(f):
+        raise TypeError("∇ takes a function, and was handed a value: write nabla(f)(w, x), and not nabla(f(w, x))")
 
 
 def split_arguments(f: Function, wrt: str | None, args: Arguments) -> tuple[PyTree, Callable[[PyTree], Arguments]]:

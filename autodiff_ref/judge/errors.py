@@ -38,6 +38,8 @@ def line_error(error: Exception, label: str, derivation: Derivation, args: Argum
         hint = _NUMPY
     elif isinstance(error, jax.errors.ConcretizationTypeError):
         hint = _TRACED
+    elif isinstance(error, NameError) and error.name == "nabla":
+        hint = f": give it the argument, {label}({', '.join([*(argument_names(derivation.of) or ['…']), 'nabla'])})"
     elif isinstance(error, TypeError | ValueError | IndexError) and args:
         hint = f" (at {_shapes(derivation, args)})"
     first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""

@@ -28,7 +28,7 @@ from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
 from autodiff_ref.train.prepare import codes_of, many_numbers, table_of, targets_of
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
-from autodiff_ref.train.report import evaluated, evaluated_numbers, linear_regression, logistic_regression
+from autodiff_ref.train.report import evaluated, evaluated_numbers, linear_regression, logistic_regression, root_mean_square
 from autodiff_ref.train.shuffle import MODES
 from autodiff_ref.train.sources import source_of
 from autodiff_ref.train.values import whole
@@ -381,12 +381,12 @@ def _summary(result: Fit, given: Given, batch_size: int | None, saved: str | Non
     if model.target is None:
         each = np.concatenate([model.predict(x) == labels for x, labels in given.parts()])
     else:
-        each = np.concatenate([(model.predict(x) - labels.astype(float)) ** 2 for x, labels in given.parts()])
+        each = np.concatenate([model.predict(x) - labels.astype(float) for x, labels in given.parts()])
     held_out = np.zeros(len(each), dtype=bool)
     if result.held_out is not None:
         held_out[result.held_out] = True
-    mean = float(each[~held_out].mean()), float(each[held_out].mean()) if held_out.any() else None
-    worth = mean if model.target is None else (mean[0] ** 0.5, None if mean[1] is None else mean[1] ** 0.5)
+    mean = root_mean_square if model.target is not None else np.mean
+    worth = float(mean(each[~held_out])), float(mean(each[held_out])) if held_out.any() else None
     costs: dict[str, float] | None = None
     if batch_size != 0:
         x, labels = (part[:MOST_SHOWN] for part in given.some(MOST_SHOWN))

@@ -51,6 +51,17 @@ def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes
     return found
 
 
+def root_mean_square(x: Float[np.ndarray, " n"]) -> float:
+    """√(Σ x²/n), in units of the largest, since squares of 1e200 overflow
+
+    Example:
+        >>> root_mean_square(np.array([3.0, -4.0, 0.0, 0.0])), root_mean_square(np.zeros(2))
+        (2.5, 0.0)
+    """
+    largest = float(np.max(np.abs(x)))
+    return largest * float(np.sqrt(np.mean((x / largest) ** 2))) if largest else 0.0
+
+
 def evaluated_numbers(predicted: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> JsonObject:
     """How well numbers are predicted.
 
@@ -63,7 +74,8 @@ def evaluated_numbers(predicted: Float[np.ndarray, " n"], y: Float[np.ndarray, "
         predicting the mean, and R², the share of the variance that is explained; None where y has one value alone.
     """
     off = predicted - y
-    rmse, deviation = float(np.sqrt(np.mean(off**2))), float(np.std(y))
+    largest = np.max(np.abs(y)) or 1.0
+    rmse, deviation = root_mean_square(off), root_mean_square(y - np.mean(y / largest) * largest)
     return {
         "examples": len(y),
         "rmse": rmse,

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
 from autodiff_ref.train.arguments import share_of
-from autodiff_ref.train.report import auc, convergence, evaluated, told
+from autodiff_ref.train.report import auc, convergence, evaluated, evaluated_numbers, told
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -68,6 +68,17 @@ def test_training_that_falls_is_told():
         convergence([-1.0, -4.0]) == "not converged: ll fell by 75.0% over the last epoch; a smaller learning rate may help"
     )
     assert convergence([-0.5, -0.501]) == "ll changed by 0.2% over the last epoch"
+
+
+@pytest.mark.parametrize("unit", [1e-250, 1.0, 1e250])
+def test_numbers_of_any_unit_are_evaluated(unit):
+    y, predicted = np.array([1.0, 2.0, 4.0, 5.0]), np.array([1.5, 2.0, 3.0, 5.0])
+    want, got = evaluated_numbers(predicted, y), evaluated_numbers(unit * predicted, unit * y)
+    assert got["r2"] == pytest.approx(want["r2"])
+    for name in ("rmse", "mae", "deviation"):
+        assert got[name] / unit == pytest.approx(want[name])
+    assert want["deviation"] == pytest.approx(np.std(y))
+    assert evaluated_numbers(predicted, np.full(4, 0.1 * unit))["r2"] is None
 
 
 def test_the_command_says_what_the_model_is_worth_and_compares_it(examples, write_csv, tmp_path):

@@ -14,7 +14,7 @@ from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, fulfils, is_no_sum, line_error, placed
 from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
-from autodiff_ref.nabla import Nabla, with_functions_held
+from autodiff_ref.nabla import Nabla, require_function, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Arguments, Function, PyTree, Structure
 from manual_grad.derivation import REFERENCE as REFERENCE
@@ -283,6 +283,8 @@ def _recording(wrt: str | None, nabla: MakeNabla, calls: list[Call]) -> Nabla:
     gradient_of = nabla(wrt)
 
     def recording(f: Function, wrt: str | None = wrt) -> Function:
+        require_function(f)
+
         def jacobian(*args: PyTree) -> PyTree:
             calls.append(Call(f, wrt, with_functions_held(args)))
             return gradient_of(f, wrt)(*args)

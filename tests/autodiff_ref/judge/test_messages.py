@@ -101,6 +101,22 @@ def test_a_line_whose_numbers_leave_its_arrays_is_told_where_and_what_to_do():
         verify(derivation)
 
 
+def test_a_line_that_has_no_nabla_or_hands_it_a_value_is_told_what_to_write():
+    def without(w, x, y):
+        return jnp.ones(len(y)) @ nabla(losses)(w, x, y)  # noqa: F821 (which is the mistake)
+
+    def of_a_value(w, x, y, nabla):
+        return jnp.ones(len(y)) @ nabla(x @ w)
+
+    for line, said in (
+        (without, r"without raised NameError.*: give it the argument, without\(w, x, y, nabla\)"),
+        (of_a_value, r"of_a_value raised TypeError in test_messages\.py:\d+: .*write nabla\(f\)\(w, x\), and not"),
+    ):
+        domain = reals("d"), reals("n", "d"), signs("n")
+        with pytest.raises(LineError, match=said):
+            verify(Derivation("mine", of=loss, wrt="w", domain=domain, lines=[line]))
+
+
 def test_a_loss_that_cannot_be_traced_is_named_with_one_error():
     def untraced(w):
         return np.sum(compiled(w))
