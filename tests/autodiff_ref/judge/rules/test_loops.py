@@ -175,7 +175,7 @@ def counted(x):
     return jax.lax.while_loop(lambda k: k < x, lambda k: k + 1, 0.0 * x)
 
 
-@pytest.mark.parametrize(("f", "value"), [(counted, 3.0), (lambda x: special.gammainc(x, x), special.gammainc(3.0, 3.0))])
+@pytest.mark.parametrize(("f", "value"), [(counted, 3.0), (lambda x: special.gammainc(x, x), 0.5768099188731565)])
 def test_what_may_not_end_in_floats_is_not_run(f, value):
     """1e200 + 1 is 1e200: a loop would count for ever, and XLA adds up Γ's series; no limit of time breaks it off there."""
     made = subject(lambda x: [f(x)], [np.float64(1e200)], (0,), ("x",))
