@@ -234,10 +234,10 @@ ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "r
 """primitives that XLA computes by series which it adds up until a term is small"""
 
 
-def might_not_end(jaxpr: core.Jaxpr) -> bool:
-    """Whether a program may run for ever at huge arguments: at 1e200 a counter does not count any more."""
-    return iterates(jaxpr) or any(
-        eqn.primitive.name in ADDED_UP_BY_XLA or any(might_not_end(body) for body in core.jaxprs_in_params(eqn.params))
+def is_added_up(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program holds a series of XLA's own."""
+    return any(
+        eqn.primitive.name in ADDED_UP_BY_XLA or any(is_added_up(body) for body in core.jaxprs_in_params(eqn.params))
         for eqn in jaxpr.eqns
     )
 

@@ -33,7 +33,7 @@ PLAIN = (0.0, 0.5, 1.0, 1.0, 2.0, 2.0, 3.0, -1.0, -2.0)
 PLAIN_INPUTS = 40
 
 MOST_INPUTS = 140
-MORE_INPUTS = 8
+MORE_INPUTS = 10
 """for each number that the program compares with"""
 
 MOST_CONSTANTS = 10
@@ -66,12 +66,13 @@ def around(constants: Sequence[float]) -> list[float]:
 
 
 def alternating(numbers: Sequence[float]) -> list[float]:
-    """The numbers of `around`, those of the program and the huge and tiny ones in turn with the plain ones.
+    """The numbers of `around`, a huge one and those of the program in turn with the plain ones.
 
     What is set alone is cut off after a while, and what a program does beyond a number shows at no plain one.
     """
     plain = [number for number in numbers if number in PLAIN_EDGES]
-    special = [number for number in (*numbers[len(EDGES) :], *HUGE_AND_TINY) if number not in PLAIN_EDGES]
+    huge, *rest = HUGE_AND_TINY
+    special = [number for number in (huge, *numbers[len(EDGES) :], *rest) if number not in PLAIN_EDGES]
     return [x for pair in itertools.zip_longest(plain, special) for x in pair if x is not None]
 
 

@@ -20,7 +20,7 @@ from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan, plan_together
-from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, iterates, might_not_end, named_calls, stops_of
+from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, is_added_up, iterates, named_calls, stops_of
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values
 from autodiff_ref.judge.truth import Truth, truth_of
@@ -44,6 +44,9 @@ MODERATE = 100.0
 
 RESOLVED = 1000.0
 """where arguments are no larger, balls have a value of what people compute of them: 1 − σ(1000) needs 1,443 bits"""
+
+COUNTED = 2.0**53
+"""beyond, 1 more is the same float, and what counts does not come any further"""
 
 FINEST = 1e-100
 """and where they are 0 or no smaller than this: below, their squares and cubes underflow"""
@@ -220,7 +223,7 @@ class Subject:
     def in_floats(self, leaves: Sequence[np.ndarray]) -> np.ndarray:
         """Its values in float64, as XLA compiles it; NaN where it raises, and at arguments at which it might not end."""
         unknown = np.full(sum(self.out_sizes), np.nan)
-        if not is_moderate(leaves) and might_not_end(self.closed.jaxpr):
+        if self._might_not_end(leaves):
             return unknown
         with jax.enable_x64(True), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -228,6 +231,11 @@ class Subject:
                 return np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in self._program(*leaves)])
             except Exception:  # as in `floats`
                 return unknown
+
+    def _might_not_end(self, leaves: Sequence[np.ndarray]) -> bool:
+        """Whether a loop might run for ever: no tolerance is met at huge and tiny numbers, no series ends at huge ones."""
+        is_huge = any(np.any(np.abs(leaf) > COUNTED) for leaf in leaves)
+        return (is_huge and is_added_up(self.closed.jaxpr)) or (not is_moderate(leaves) and iterates(self.closed.jaxpr))
 
     @cached_property
     def _program(self) -> Callable[..., list[Any]]:

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodiff_ref import judge_rule
+from autodiff_ref.judge.rules.edges import edge_inputs
 from autodiff_ref.judge.rules.examining import OF_RANGE
+from manual_grad import reals
 from tests.combinations import few_or_many
 
 
@@ -149,3 +151,11 @@ def test_what_a_program_that_casts_to_fewer_bits_rounds_away_is_accuracy(x, dtyp
 
     report = judge_rule(ruled(lambda x: x * x / 2, narrow), at=[x])
     assert report.verdict == "accuracy", report
+
+
+def test_each_argument_alone_is_huge_once_beside_the_numbers_of_a_program():
+    """As in a density by five arguments whose program compares with ten numbers."""
+    constants = [0.5 * 3**k for k in range(10)]
+    inputs = [args for _, args in edge_inputs((reals(),) * 5, {}, constants, 0)]
+    alone = [k for args in inputs for k in range(5) if [abs(x) > 1e100 for x in args] == [j == k for j in range(5)]]
+    assert set(alone) == set(range(5))
