@@ -161,6 +161,21 @@ def blocks(rounds: int) -> list[dict[str, Any]]:
     return found
 
 
+def wide(rounds: int) -> list[dict[str, Any]]:
+    """One thread at 64 units, by hand and by autodiff over the same blocks: the least of all times."""
+    found = []
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        for d in (4, 30, 300):
+            with jax.enable_x64(dtype == np.float64):
+                table, layers = jax.device_put(table_of(6_000_000 // (d + 30), d, dtype)), net_of(d, 64, dtype)
+                once = partial(sum_over, layers, table, workers=1)
+                jobs = {"by hand": once, "by jax.grad over the same blocks": partial(once, gradient="autodiff")}
+                times = in_turn(jobs, rounds, least=True)
+            case = f"{table.shape[1]:,} × {d}, 64 units, {dtype}: one thread"
+            found.append({"case": case, "baseline": "by hand", "times": times})
+    return found
+
+
 def formulations(rounds: int) -> list[dict[str, Any]]:
     """Unit by unit against one matrix product, whatever the rule says."""
     rule = mlp.NARROW, mlp.SHORT
@@ -191,6 +206,7 @@ def main() -> None:
     options.add_argument("--growth", action="store_true", help="time and memory over n, d and H")
     options.add_argument("--largest", type=int, default=10**7, help="largest n for --growth")
     options.add_argument("--blocks", action="store_true", help="the measurement behind block_of")
+    options.add_argument("--wide", action="store_true", help="64 units on one thread, beside jax.grad; --rounds 40 or more")
     options.add_argument("--formulations", action="store_true", help="the measurement behind manual_grad.mlp.NARROW")
     chosen = options.parse_args()
     if chosen.growth:
@@ -198,6 +214,8 @@ def main() -> None:
         print(json.dumps(found)) if chosen.json else show_growth(found)
     elif chosen.blocks:
         report("Blocks", blocks(chosen.rounds), chosen.json)
+    elif chosen.wide:
+        report("64 units", wide(chosen.rounds), chosen.json)
     elif chosen.formulations:
         report("Formulations", formulations(chosen.rounds), chosen.json)
     else:

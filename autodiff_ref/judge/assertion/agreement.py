@@ -323,8 +323,9 @@ class Pair:
 
 def _unless_unbounded(found: Finding | None) -> Finding | None:
     """What the value says against a gradient that is right as a real function, where nothing bounds its rounding."""
-    is_rounding = found is not None and found.outcome == "different" and found.how in ("assumed", "unbounded")
-    return Finding("undecided", WHY["lossy"]) if is_rounding else found
+    if found is None or found.outcome != "different" or found.how != "unbounded":
+        return found
+    return replace(found, outcome="undecided", reason=WHY["lossy"])
 
 
 def _unless_it_ties(line: Evaluator, found: Comparison) -> Comparison:

@@ -295,7 +295,7 @@ class Side:
     @cached_property
     def bits(self) -> int:
         """Of the coarsest floats on the way, in the precision that it is called in: float64 may be made of float32."""
-        return significant_bits(self._bounded_own[0].jaxpr)
+        return significant_bits((self.wide if self.own is None else self.own()[0]).jaxpr)
 
     def _prepared(self, closed: core.ClosedJaxpr) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         count = self.count

@@ -126,7 +126,8 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
     if found is None:
         return Judged("right", "", pair, value)
     if found.outcome == "undecided":
-        return Judged("undecided", found.reason, pair, value)
+        iterative = _is_iterative(subject, pair, found) if found.components else None
+        return Judged(*(iterative or ("undecided", found.reason)), pair, value)
     excuse = _meant_so(subject, pair, found) or _is_iterative(subject, pair, found)
     if excuse:
         return Judged(excuse[0], excuse[1], pair, value)
