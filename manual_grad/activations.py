@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from manual_grad._arrays import Array, floats
+from manual_grad._arrays import Array, floats, namespace
 from manual_grad.sigmoid import sigmoid, sigmoid_derivative
 
 
@@ -29,8 +29,7 @@ def sigmoid_and_derivative(a: Float[Array, "*shape"]) -> tuple[Float[Array, "*sh
         (0.5, 0.25)
     """
     xp, a = floats(a)
-    t = xp.exp(xp.where(a < 0, a, -a))
-    q = t / (1 + t)
+    q = _lesser(a)
     return xp.where(a < 0, q, 1 - q), q * (1 - q)
 
 
@@ -48,10 +47,16 @@ def log_sigmoid_and_derivative(m: Float[Array, "*shape"]) -> tuple[Float[Array, 
         (-0.693147, 0.5)
     """
     xp, m = floats(m)
-    t = xp.exp(xp.where(m < 0, m, -m))
-    q = t / (1 + t)
+    q = _lesser(m)
     p = 1 - q
     return xp.where(m < 0, m, 0) + (xp.log(p) + ((1 - p) - q)), xp.where(m < 0, p, q)
+
+
+def _lesser(a: Array) -> Array:
+    """q = σ(−|a|), the lesser of σ(a) and σ(−a)"""
+    xp = namespace(a)
+    t = xp.exp(xp.where(a < 0, a, -a))
+    return t / (1 + t)
 
 
 def tanh(a: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -1,5 +1,6 @@
 """Integers and booleans for a batch: sure where all that they are computed from is."""
 
+from collections.abc import Sequence
 from functools import reduce
 
 import jax
@@ -13,7 +14,7 @@ from autodiff_ref.judge.floats.values import Discrete, Held, aligned, is_sure, l
 from autodiff_ref.judge.program.discrete import ALONG_AXES, by_jax
 from autodiff_ref.judge.program.discrete import DISCRETE as PLAIN
 from autodiff_ref.judge.program.movement import MOVEMENT
-from autodiff_ref.judge.program.plans import Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 
 def fallback(equation: Equation) -> Step:
@@ -31,15 +32,18 @@ def fallback(equation: Equation) -> Step:
         arrays = together(*[operand.value for operand in operands])
         with jax.enable_x64(True):
             made = mapped(*[jnp.asarray(x, dtype=o.dtype) for x, o in zip(arrays, equation.operands, strict=True)])
-        sure = None if all(map(is_sure, operands)) else all_sure_rows(operands)
-        results: list[Held] = []
-        for part in made if isinstance(made, list | tuple) else [made]:
-            value = np.asarray(part)
-            certain = sure is None or np.broadcast_to(rows_of(sure, value.ndim), value.shape)
-            results.append(surely(value) if certain is True else Discrete(value, certain))
+        parts = made if isinstance(made, list | tuple) else [made]
+        results: list[Held] = [_as_sure_as(operands, np.asarray(part)) for part in parts]
         return results if equation.primitive.multiple_results else results[0]
 
     return planned(plain, step)
+
+
+def _as_sure_as(operands: Sequence[Discrete], value: Array) -> Discrete:
+    """A value made of operands: all of an input's entries are sure where all of theirs are."""
+    if all(map(is_sure, operands)):
+        return surely(value)
+    return Discrete(value, np.broadcast_to(rows_of(all_sure_rows(operands), value.ndim), value.shape))
 
 
 def _entrywise(plain: Rule) -> Rule:
@@ -66,13 +70,7 @@ def _along_axes(plain: Rule) -> Rule:
     def rule(equation: Equation) -> Step:
         work = plain(equation)
 
-        def step(_: object, x: Discrete) -> Discrete:
-            value = work(None, x.value)
-            if is_sure(x):
-                return surely(value)
-            return Discrete(value, np.broadcast_to(rows_of(all_sure_rows([x]), value.ndim), value.shape))
-
-        return planned(work, step)
+        return planned(work, lambda _, x: _as_sure_as([x], work(None, x.value)))
 
     return rule
 

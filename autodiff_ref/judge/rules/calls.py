@@ -10,6 +10,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.lines.reference import primitives_of
 from autodiff_ref.judge.program.control import scan_widths
 from autodiff_ref.judge.program.plans import Plan, aval_of
 from autodiff_ref.judge.program.walk import CALLS, Planner
@@ -236,10 +237,7 @@ ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "r
 
 def is_added_up(jaxpr: core.Jaxpr) -> bool:
     """Whether a program holds a series of XLA's own."""
-    return any(
-        eqn.primitive.name in ADDED_UP_BY_XLA or any(is_added_up(body) for body in core.jaxprs_in_params(eqn.params))
-        for eqn in jaxpr.eqns
-    )
+    return not ADDED_UP_BY_XLA.isdisjoint(primitives_of(jaxpr))
 
 
 def _keeps_or_replaces(scan: core.JaxprEqn) -> bool:

@@ -175,9 +175,22 @@ def counted(x):
     return jax.lax.while_loop(lambda k: k < x, lambda k: k + 1, 0.0 * x)
 
 
-@pytest.mark.parametrize(("f", "value"), [(counted, 3.0), (lambda x: special.gammainc(x, x), 0.5768099188731565)])
-def test_what_may_not_end_in_floats_is_not_run(f, value):
+def halved(x):
+    return jax.lax.while_loop(lambda s: s[0] < jnp.abs(x), lambda s: (s[0] + 1, s[1] / 2), (0.0, x))[1]
+
+
+@pytest.mark.parametrize(
+    ("f", "value", "sizes"),
+    [
+        (counted, 3.0, (1e200,)),
+        (halved, 0.375, (1e200, -1e200, 1e12)),
+        (lambda x: special.gammainc(x, x), 0.5768099188731565, (1e200,)),
+    ],
+    ids=["counted", "halved", "by XLA's series"],
+)
+def test_what_may_not_end_in_floats_is_not_run(f, value, sizes):
     """1e200 + 1 is 1e200: a loop would count for ever, and XLA adds up Γ's series; no limit of time breaks it off there."""
-    made = subject(lambda x: [f(x)], [np.float64(1e200)], (0,), ("x",))
-    assert np.isnan(made.in_floats([np.float64(1e200)])).all()
+    made = subject(lambda x: [f(x)], [np.float64(3.0)], (0,), ("x",))
+    for size in sizes:
+        assert np.isnan(made.in_floats([np.float64(size)])).all()
     assert made.in_floats([np.float64(3.0)]) == pytest.approx(value, rel=1e-6)
