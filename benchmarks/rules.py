@@ -2,6 +2,7 @@
 
     python benchmarks/rules.py --resume rows.jsonl                  judge all libraries, then write docs/field.md and .json
     python benchmarks/rules.py --resume rows.jsonl --page           write the page of what is there
+    python benchmarks/rules.py --resume rows.jsonl --changes        print what differs from docs/field.json, write nothing
     python benchmarks/rules.py --time                               what `assert_rule` costs after its first call
 
 A run that is ended goes on where it was. The libraries: pip install numpyro rlax jaxopt lineax distrax optax tfp-nightly
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from autodiff_ref.judge.rules.examining import OF_RANGE  # noqa: E402
+from autodiff_ref.judge.rules.judging import SECONDS  # noqa: E402
 
 TARGETS = ("optax", "jaxopt", "rlax", "lineax", "distrax", "numpyro",
            "jax.nn", "jax.numpy", "jax.scipy", "jax.lax", "jax.random", "tfp")  # fmt: skip
@@ -58,22 +60,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resume", type=Path)
     parser.add_argument("--page", action="store_true", help="judge nothing")
+    parser.add_argument("--changes", action="store_true", help="judge nothing, write nothing")
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--workers", default="2")
-    parser.add_argument("--seconds", default="4")
+    parser.add_argument(
+        "--seconds", default=f"{SECONDS:g}", help="for one function; unless told as many as the command gives"
+    )
     options = parser.parse_args(arguments)
     if options.time:
         measure()
         return
     if options.resume is None:
         parser.error("--resume FILE keeps the rows")
-    if not options.page:
+    if not (options.page or options.changes):
         told = ["--all", "--resume", options.resume, "--workers", options.workers, "--seconds", options.seconds]
         command = [sys.executable, "-W", "ignore", "-m", "autodiff_ref", "rules", *TARGETS, *told]
         subprocess.run(command, cwd=ROOT, check=False)
     rows = rows_of(options.resume)
     about = {"versions": versions(), "python": platform.python_version(), "rows": [brief(row) for row in rows]}
-    (ROOT / "docs/field.json").write_text(json.dumps(about, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    kept = ROOT / "docs/field.json"
+    print("\n".join(changes(json.loads(kept.read_text(encoding="utf-8"))["rows"], about["rows"])))
+    if options.changes:
+        return
+    kept.write_text(json.dumps(about, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     (ROOT / "docs/field.md").write_text(page(about), encoding="utf-8")
 
 
@@ -120,6 +129,27 @@ def brief(report: dict[str, Any]) -> dict[str, Any]:
     kept = ("kind", "rule", "place", "name", "at", "jax", "true", "gap", "note")
     findings = [{key: each[key] for key in kept} for each in report["findings"] if each["kind"] in kinds]
     return {**{key: report[key] for key in ("name", "verdict", "inputs", "seconds", "counts")}, "findings": findings}
+
+
+def changes(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> list[str]:
+    """What one run says otherwise than another: a verdict, or which rules within a function are wrong or have no value."""
+    old, new = ({row["name"]: row for row in rows} for rows in (before, after))
+    said = [f"no longer judged: {name}" for name in old if name not in new]
+    said += [f"judged for the first time, {new[name]['verdict']}: {name}" for name in new if name not in old]
+    both = [(old[name], new[name]) for name in new if name in old]
+    for was, now in both:
+        if was["verdict"] != now["verdict"]:
+            said.append(f"{was['verdict']} -> {now['verdict']}: {was['name']}")
+            continue
+        for word, one, other in (("lost", was, now), ("found", now, was)):
+            said += [f"{word}: {kind} of {rule}: {one['name']}" for kind, rule in sorted(faults(one) - faults(other))]
+    same = sum(was["verdict"] == now["verdict"] for was, now in both)
+    return [*said, f"{len(both)} functions are in both runs; {same} have the verdict that they had"]
+
+
+def faults(row: dict[str, Any]) -> set[tuple[str, str]]:
+    """(kind, rule) of what is wrong, or has no value, in a function and the rules within it."""
+    return {(each["kind"], each["rule"]) for each in row["findings"] if each["kind"] in ("WRONG", "NaN", "value")}
 
 
 def versions() -> dict[str, str]:

@@ -64,9 +64,10 @@ def judge_rule(
         solves: the equation that the value of f solves, `lambda y, a: y * y - a`. It is differentiated in place of f.
         intent: what the rule is for, if it is meant to be no derivative. The report says so.
         seed: of the inputs.
-        seconds: of processor time, from when f is traced; those of the first input, for which programs are compiled, are not
-            counted, but it may take no longer either. An evaluation in balls that is not done by then is broken off after
-            the operation that it is at, and what it was to decide is `undecided`. None for no limit.
+        seconds: of processor time, from when f is traced. Those of the first input, and of the first that a rule within
+            receives, for which programs are compiled, are not counted, but may be no more either. An evaluation in balls
+            that is not done by then is broken off after the operation that it is at, and what it was to decide is
+            `undecided`. None for no limit.
 
     Raises:
         TypeError: an argument is of the wrong kind.

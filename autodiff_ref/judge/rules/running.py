@@ -70,7 +70,7 @@ class Run:
         self.preparation = Preparation(f, domain, truth, solves)
         self.seed, self.seconds = seed, seconds
         self.until = math.inf
-        """processor time of this process; counted from when the first input is judged, and all programs are made"""
+        """processor time of this process; that of the first input of f and of each rule within, which compiles, is added"""
         self.sizes = main_sizes(domain, {})[0] if domain is not None else {}
         self.at = [self._given(each) for each in at]
         self.judged = list[Judged]()
@@ -83,6 +83,8 @@ class Run:
         self.compiled: dict[Any, Any] = {}
         self.handed: dict[tuple[int, int, bool, tuple[bytes, ...]], list[Entry]] = {}
         """what was found of a rule within, by the arguments that it received: at several inputs of f these are the same"""
+        self.begun = set[tuple[int, int]]()
+        """the rules within, by order, of which programs are made"""
         self.wrong = Counter[tuple[int, int]]()
         """inputs at which the whole or a rule within is wrong, by order"""
 
@@ -176,7 +178,11 @@ class Run:
             return []
         handed = k, order, floats, tuple(x.tobytes() for x in received)
         if handed not in self.handed:
+            start = time.process_time()
             self.handed[handed] = examine(alone, received, call.named.name, order=order, allowed=self.allowed, floats=floats)
+            if (k, order) not in self.begun:
+                self.begun.add((k, order))
+                self.until += time.process_time() - start
         return self.handed[handed]
 
     def _with_intents(self, made: Prepared, examined: list[tuple[int, list[Entry]]]) -> Iterator[tuple[int, list[Entry]]]:
