@@ -79,11 +79,17 @@ def probed(f: Callable[..., Any]) -> Args | None:
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
+    numbers = [k for k, (name, _) in enumerate(parameters) if name in _said_to_be_numbers(f)]
     first: Args | None = None
     for values in static_values(f, count):
-        left = count - len(values)
+        left = [k for k in range(count) if k not in values]
         of_rest = with_values(f, values, count) if values else f
-        for domain in itertools.islice(_candidates(left, along and not values), MOST_TRIES) if left else ():
+        fitting = (
+            domain
+            for domain in _candidates(len(left), along and not values)
+            if not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
+        )
+        for domain in itertools.islice(fitting, MOST_TRIES) if left else ():
             if not _takes(of_rest, domain):
                 continue
             has_derivative = _has_derivative(of_rest, domain)
@@ -93,6 +99,11 @@ def probed(f: Callable[..., Any]) -> Args | None:
             if has_derivative:
                 return first
     return first
+
+
+def _said_to_be_numbers(f: Callable[..., Any]) -> list[str]:
+    """The arguments that the annotations call a number: no vector is meant there, though a function may take one."""
+    return [name for name, hint in getattr(f, "__annotations__", {}).items() if hint in (float, int, "float", "int")]
 
 
 def _candidates(count: int, along: bool) -> Iterator[Args]:

@@ -115,6 +115,20 @@ def test_domains_by_annotations_and_by_probing():
         judge_rule(lambda x: "no number")
 
 
+@pytest.mark.parametrize("hint", [float, "float"])
+def test_an_argument_that_is_said_to_be_a_number_is_tried_as_one(hint):
+    """The rule is right for one temperature, and was never meant for a vector of them."""
+
+    def softmin(x, temperature, axis=None):
+        return -temperature * jax.nn.logsumexp(-x / temperature, axis=axis)
+
+    assert probed(softmin) == (reals("n"), reals("n"))
+    softmin.__annotations__ = {"x": jax.Array, "temperature": hint}
+    assert probed(softmin) == (reals("n"), reals())
+    softmin.__annotations__ = {"x": hint, "temperature": hint}
+    assert probed(softmin) == (reals(), reals())
+
+
 def test_a_constant_argument_is_no_tracer():
     def scaled(x, scale):
         return x * 2 if scale == 1 else x
