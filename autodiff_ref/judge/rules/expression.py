@@ -195,13 +195,18 @@ def _roots(node: ast.AST) -> Iterator[str]:
 
 
 def _module_of(name: str) -> tuple[ModuleType, list[str]]:
-    """The longest module that a dotted name begins with, and what is left of the name."""
+    """The longest module that a dotted name begins with, and what is left of the name.
+
+    A function that a package holds under the name of one of its modules hides the module, as it does in Python.
+    """
     first, _, rest = name.partition(".")
     parts = f"{SHORT.get(first, first)}.{rest}".rstrip(".").split(".")
     found: ModuleType | None = None
     with jax.enable_x64(True):
         for k in range(1, len(parts) + 1):
             module = ".".join(parts[:k])
+            if found is not None and not isinstance(getattr(found, parts[k - 1], found), ModuleType):
+                return found, parts[k - 1 :]
             try:
                 found = importlib.import_module(module)
             except ModuleNotFoundError as error:

@@ -82,3 +82,12 @@ def test_the_program_of_a_finding_writes_the_call():
         program = finding.snippet.replace('jax.config.update("jax_enable_x64", True)', "")
         exec(program, {"print": lambda *words: printed.append(" ".join(map(str, words)))})
     assert "nan" in printed[0]
+
+
+def test_a_function_hides_the_module_of_its_name(tmp_path, monkeypatch):
+    package = tmp_path / "cubes_as_a_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from cubes_as_a_package.cube import cube\n")
+    (package / "cube.py").write_text("def cube(x):\n    return x**3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert expression_of("cubes_as_a_package.cube(reals())").function()(2.0) == 8.0

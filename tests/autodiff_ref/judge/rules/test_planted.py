@@ -1,5 +1,7 @@
 """Right rules are right, and wrong ones that are planted are found, with the rule named."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,6 +171,14 @@ def test_a_kink_tells_the_convention():
     report = judge_rule(with_rule(*RIGHT["relu"]), domain=reals())
     assert report.counts["kink"] == 1
     assert any("JAX takes the left one" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("step", [1e-6, 1e-10, 1e-14])
+def test_the_slopes_beside_a_kink_are_shown_with_the_digits_in_which_they_differ(step):
+    bent = with_rule(lambda x: jnp.where(x > 0, x * (1 + step), x), lambda x: jnp.where(x > 0, 1 + step, 1.0))
+    (note,) = judge_rule(bent, domain=(reals(),)).notes
+    left, right = re.findall(r"from the (?:left|right) ([\d.]+)", note)
+    assert float(left) == 1 < float(right)
 
 
 def test_stop_gradient_in_a_function_is_its_authors_statement():
