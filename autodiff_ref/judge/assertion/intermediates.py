@@ -29,11 +29,11 @@ from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.lines.jaxprs import Atom
-from autodiff_ref.judge.lines.reference import significant_bits
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
+from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import differ, kept_as_it_was, names_in
@@ -208,7 +208,7 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
             continue
         if not names and wanted:
             break
-        return _Program(closed, list(names), given, max(eps, 2.0 ** (1 - significant_bits(closed.jaxpr))))
+        return _Program(closed, list(names), given, max(eps, 2.0 ** (1 - bits_in(closed.jaxpr))))
     error = errors[0] if errors else ValueError("it computes with no array that it is handed, or finds in its module")
     raise TypeError(not_traced(label_of(forward), error)) from error
 

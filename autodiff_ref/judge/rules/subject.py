@@ -18,6 +18,7 @@ from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
+from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan, plan_together
 from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, is_added_up, iterates, named_calls, stops_of
@@ -124,7 +125,7 @@ class Subject:
     def bits(self) -> int:
         """The bits of the narrowest floats that JAX computes its derivative with: some programs cast to float32."""
         program = next(iter(self.programs.values()), None)
-        return 53 if program is None else min(map(_bits_of, floats_in(program.jaxpr)), default=53)
+        return 53 if program is None else bits_in(program.jaxpr)
 
     @cached_property
     def primitives(self) -> frozenset[str]:
@@ -414,17 +415,6 @@ def _plans(traced: Sequence[Any]) -> Sequence[Plan | NotImplementedError]:
         return plan_together(traced, BALLS, [len(made.jaxpr.outvars) for made in traced])[0] if traced else []
     except NotImplementedError as error:
         return [error] * len(traced)
-
-
-def floats_in(jaxpr: Any) -> set[np.dtype]:
-    """The kinds of floats that a program computes, those of its loops and calls too."""
-    found = {var.aval.dtype for eqn in jaxpr.eqns for var in eqn.outvars if hasattr(var.aval, "dtype")}
-    kinds = {np.dtype(dtype) for dtype in found if jax.numpy.issubdtype(dtype, np.floating)}
-    return kinds.union(*(floats_in(body) for eqn in jaxpr.eqns for body in core.jaxprs_in_params(eqn.params)))
-
-
-def _bits_of(dtype: np.dtype) -> int:
-    return int(jax.numpy.finfo(dtype).nmant) + 1
 
 
 def _apart(f: Function, by: tuple[int, ...], outputs: int) -> Function:
