@@ -9,7 +9,7 @@ from jaxtyping import Float
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
-from autodiff_ref.train.encoding import ROWS
+from autodiff_ref.train.encoding import ROWS, is_number, number_of
 from autodiff_ref.train.moments import Moments, Scaling, wrong_in
 from autodiff_ref.train.shuffle import aligned
 
@@ -94,9 +94,10 @@ def targets_of(y: object, n: int, name: str = "y") -> Float[np.ndarray, " n"]:
     array = np.asarray(y)
     if array.dtype.kind == "U":
         with suppress(ValueError):
-            array = array.astype(np.float64)
+            array = np.array([number_of(cell) for cell in array.flat]).reshape(array.shape)
     if array.dtype.kind not in "fiub":
-        got = f"text such as {_first_text(array)!r}" if array.dtype.kind == "U" else f"dtype {array.dtype}"
+        text = next((str(cell)[:40] for cell in array.flat if not is_number(str(cell))), "")
+        got = f"text such as {text!r}" if array.dtype.kind == "U" else f"dtype {array.dtype}"
         raise TypeError(f"{name} must hold numbers where the output is identity, got {got}")
     if array.shape != (n,):
         raise ValueError(f"{name} has shape {array.shape}, it must be ({n},): one number for each row of x")
@@ -109,16 +110,6 @@ def _first_infinite(array: np.ndarray) -> str:
     """The first entry that is not finite, and where it stands."""
     k = int(np.argmin(np.isfinite(array)))
     return f"{ROWS.place(k)} has {array[k]}; {ROWS}"
-
-
-def _first_text(array: np.ndarray) -> str:
-    """The first entry that is no number."""
-    for entry in array.flat:
-        try:
-            float(entry)
-        except ValueError:
-            return str(entry)[:40]
-    return ""
 
 
 def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:

@@ -344,7 +344,7 @@ class SigmoidNetworkRegressor(RegressorMixin, _Network):
         return self.model_.predict(validate_data(self, X, dtype=DTYPES, reset=False))
 
 
-def _sample_weight(given: ArrayLike | None, x: np.ndarray) -> np.ndarray | None:
+def _sample_weight(given: ArrayLike | None, x: Examples) -> np.ndarray | None:
     c = None if given is None else _check_sample_weight(given, x, dtype=np.float64)
     return checked_weights(c, len(x), "sample_weight")
 
