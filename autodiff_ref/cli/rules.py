@@ -21,7 +21,7 @@ from autodiff_ref.cli.html import write_page
 from autodiff_ref.cli.judging import exit_code
 from autodiff_ref.judge.html import of_rule
 from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
-from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport
+from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport, exit_code_of
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten, reason_of
 from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
@@ -51,11 +51,6 @@ class Done:
     def verdict(self) -> str:
         """The worst that was found."""
         return self.report["verdict"] if self.report else ""
-
-    @property
-    def exit_code(self) -> int:
-        """As that of a report."""
-        return 1 if self.verdict in FAILS else 3 if self.verdict in ("raises", "undecided") else 0
 
     @property
     def name(self) -> str:
@@ -112,7 +107,8 @@ def run(
         print(json.dumps(told, ensure_ascii=False, indent=1))
     elif jobs:
         _summary(jobs, judged, left, every=every)
-    codes = [each.exit_code for each in judged] or [3 if left else 0]  # what could not be called has not been judged
+    not_judged = [3 if left else 0]
+    codes = [exit_code_of(each.verdict) for each in judged] or not_judged
     return exit_code([*codes, *[2 for _ in lacking]])
 
 

@@ -26,6 +26,14 @@ class Evaluation:
     """pairs of equal reals that it decided to one side"""
 
 
+def coarse_bits(significant: int) -> int:
+    """The bits of balls that hold what XLA compiles in floats of so many bits, in whatever order and form it computes.
+
+    With 40 bits each operation may err by 2^-40, some 10^4 ulps of a float64: only what computes something else leaves them.
+    """
+    return {24: 15, 11: 6, 8: 4}.get(significant, 40)
+
+
 _IN_TURNS: dict[Ties, Ties] = {"mixed": "left", "mixed back": "right"}
 
 _Way = tuple[int, Reading, Ties]

@@ -60,30 +60,38 @@ def split(
                 f"validation={share} of {n} examples leaves none or one class alone to train on: hold out fewer"
             )
         if not counts[held_out].any():
-            raise ValueError("example_weights are 0 on every example held out: at least one must be above 0")
+            raise ValueError("the weights are 0 on every example held out: at least one must be above 0")
     weighed = counts if training is None else training[counts[training]]
     if len(np.unique(y[weighed])) < 1 + classes:
-        raise ValueError("example_weights leave none or one class alone to train on: both need a weight above 0")
+        raise ValueError("the weights leave none or one class alone to train on: two need a weight above 0")
     return training, held_out
 
 
-def checked_weights(c: ArrayLike | None, n: int) -> np.ndarray | None:
-    """The weights as (n,) float64, None where all are 1; TypeError or ValueError where they cannot be weights."""
+def checked_weights(c: ArrayLike | None, n: int, name: str = "example_weights") -> np.ndarray | None:
+    """The weights as (n,) float64, None where all are 1; TypeError or ValueError where they cannot be weights.
+
+    `name`: what messages call them.
+    """
     if c is None:
         return None
     weights = np.asarray(c)
     if weights.dtype.kind not in "fiub":
-        raise TypeError(f"example_weights must be numbers, got dtype {weights.dtype}")
+        raise TypeError(f"{name} must be numbers, got dtype {weights.dtype}")
     if weights.shape != (n,):
-        raise ValueError(f"example_weights has shape {weights.shape}, it must be ({n},): one weight for each row of x")
+        raise ValueError(f"{name} has shape {weights.shape}, it must be ({n},): one weight for each row of x")
     weights = weights.astype(np.float64)
-    good = np.isfinite(weights) & (weights >= 0)
+    require_weights(weights, name)
+    return weights
+
+
+def require_weights(c: np.ndarray, name: str) -> None:
+    """Raises ValueError unless all weights are finite and at least 0, and one is above."""
+    good = np.isfinite(c) & (c >= 0)
     if not good.all():
         k = int(np.argmin(good))
-        raise ValueError(f"example_weights must be finite and at least 0, {ROWS.place(k)} has {weights[k]:g}; {ROWS}")
-    if not weights.any():
-        raise ValueError("example_weights must not all be 0: no example would count")
-    return weights
+        raise ValueError(f"{name} must be finite and at least 0, {ROWS.place(k)} has {c[k]:g}; {ROWS}")
+    if not c.any():
+        raise ValueError(f"{name} must not all be 0: no example would count")
 
 
 def checked_names(columns: Iterable[str] | None, label: str | None, d: int) -> tuple[tuple[str, ...] | None, str | None]:

@@ -120,7 +120,7 @@ class Parquet:
         values = [value for part in self._parts(group, [name], 1 << 20) for value in part.column(0).to_pylist()]
         if None in values:
             raise self._lacks(group, {name: values.index(None)})
-        return np.array(values)
+        return _labels(values)
 
     def _lacks(self, group: int, gaps: Mapping[str, int]) -> ValueError:
         """What is said of columns with gaps, each with the first row of the group that has one."""
@@ -157,10 +157,7 @@ class Parquet:
                 raise ValueError(f"{self.path}: column {name!r} holds {column.type}, neither numbers nor text: leave it out")
         if label is None:
             return raw, None
-        values = table.column(label).to_pylist()
-        if any(value is None for value in values):
-            return raw, np.array(["" if value is None else str(value) for value in values])
-        return raw, np.array(values)
+        return raw, _labels(table.column(label).to_pylist())
 
     def _matrix(self, part: Any, names: Sequence[str], group: int, done: int) -> np.ndarray:
         """(rows, columns of these names) of a part of a row group, behind so many of its rows, in float64."""
@@ -183,3 +180,9 @@ def _is_number(kind: Any) -> bool:
 def _numbers(column: Any) -> np.ndarray:
     """A column in float64, NaN where it has gaps."""
     return np.asarray(column.cast("float64").to_numpy(zero_copy_only=False), np.float64)
+
+
+def _labels(values: list[Any]) -> np.ndarray:
+    """Labels as they stand, without spaces around text; all of them text, "" for one that is missing, where one is."""
+    labels = np.array(["" if value is None else str(value) for value in values] if None in values else values)
+    return np.char.strip(labels) if labels.dtype.kind == "U" else labels

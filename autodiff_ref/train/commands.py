@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from autodiff_ref.train.arguments import share_of
+from autodiff_ref.train.arguments import checked_weights, share_of
 from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.costs import gradient_costs
 from autodiff_ref.train.data import kind_of, read
@@ -250,8 +250,8 @@ def _given(
             raise ValueError("--stream: --missing and --categories need the whole table; fill and encode it beforehand")
         source = source_of(data, label, leave_out=leave_out, weights=weights)
         return Given(source, None, None, source.columns or ())
-    if weights is not None and weights not in leave_out:
-        return _weighted(data, label, weights, leave_out, form)
+    if weights is not None:
+        return _weighted(data, label, weights, [name for name in leave_out if name != weights], form)
     dataset = read(data, label, leave_out=leave_out, **form)
     return Given(dataset.x, dataset.labels, None, dataset.columns, dataset.encoding, dataset.notes)
 
@@ -270,7 +270,8 @@ def _weighted(data: Path, label: str, weights: str, leave_out: list[str], form: 
         encoding = Encoding(tuple(column for column in encoding.columns if column.name != weights))
         encoding = None if encoding.is_plain else encoding
     names = tuple(dataset.columns[k] for k in others)
-    return Given(dataset.x[:, others], dataset.labels, np.asarray(dataset.x[:, at]), names, encoding, dataset.notes)
+    c = checked_weights(dataset.x[:, at], len(dataset.x), f"--weights {weights}")
+    return Given(dataset.x[:, others], dataset.labels, c, names, encoding, dataset.notes)
 
 
 Test = tuple[np.ndarray, np.ndarray]

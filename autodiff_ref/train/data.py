@@ -27,7 +27,7 @@ from autodiff_ref.train.encoding import (
     Rows,
     encoded,
     encoded_again,
-    number_of,
+    is_number,
     numbers_of,
     text_of,
 )
@@ -154,14 +154,14 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
             header = [name.strip() for name in next(rows, [])]
             if not any(header):
                 raise ValueError(f"{path}: the first line is blank: it must name the columns")
-            if header and all(_is_number(column, asked.decimal) for column in header):
+            if header and all(is_number(column, asked.decimal) for column in header):
                 raise ValueError(
                     f"{path}: the first line holds numbers, {', '.join(header[:3])}, …: it must name the columns"
                 )
             notes = _without_a_name(path, header)
             features, label_at = columns_of(str(path), header, asked.label, asked.columns, asked.leave_out)
             if (quick := arrow.text(path, delimiter, asked.decimal, header, features, label_at)) is not None:
-                x, labels = quick
+                x, labels = quick[0], _with_a_point(quick[1], asked.decimal)
                 raw: dict[str, Raw] = {header[k]: x[:, at] for at, k in enumerate(features)}
                 if not np.isnan(x).any() and (asked.encoding is None or asked.encoding.is_plain):
                     return Dataset(x, labels, tuple(raw), notes=notes)
@@ -169,6 +169,7 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                     with suppress(ValueError):  # it is raised again below, with the line of the file
                         return _encoded(path, raw, ROWS, labels, asked, notes)
             raw, lines, labels = _cells(path, header, features, label_at, rows, asked.decimal)
+            labels = _with_a_point(labels, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
             raw |= _text_again(path, delimiter, header, text)
@@ -218,6 +219,13 @@ def _cells(
         raise ValueError(f"{path} has a header and no rows: at least one row of values is needed")
     raw: dict[str, Raw] = {header[k]: np.concatenate(numbers) for k, numbers in parts.items()}
     return raw, lines, None if label_at is None else np.array(labels)
+
+
+def _with_a_point(labels: np.ndarray | None, decimal: str) -> np.ndarray | None:
+    """Labels that are numbers, 1,5 as 1.5; others as they are."""
+    if labels is None or decimal == "." or not all(is_number(label, decimal) for label in np.unique(labels) if label):
+        return labels
+    return np.char.replace(labels, decimal, ".")
 
 
 def _text_again(path: Path, delimiter: str, header: list[str], columns: list[int]) -> dict[str, Raw]:
@@ -304,14 +312,6 @@ def _chunks(rows: Iterator[list[str]]) -> Iterator[list[tuple[int, list[str]]]]:
     numbered = ((rows.line_num, row) for row in rows if row)  # pyright: ignore[reportAttributeAccessIssue]
     while chunk := list(islice(numbered, CHUNK)):
         yield chunk
-
-
-def _is_number(text: str, decimal: str) -> bool:
-    try:
-        number_of(text, decimal)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_npy(path: Path, asked: Asked) -> Dataset:

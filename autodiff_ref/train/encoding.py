@@ -12,6 +12,8 @@ MISSING = frozenset(("", "?", "n/a", "na", "nan", "none", "null"))
 """What stands for a missing number, in small letters; and for missing text, but for "none", which is often a value."""
 MOST_VALUES = 100
 """More different values than this in a column of text are no categories."""
+TRUTHS = {"true": 1.0, "false": 0.0}
+"""What a truth value is as a number, in small letters."""
 MISSING_MODES = ("refuse", "drop", "mean")
 CATEGORY_MODES = ("refuse", "one-hot")
 
@@ -142,12 +144,26 @@ def numbers_of(cells: Sequence[str], decimal: str = ".") -> Float[np.ndarray, " 
 
 
 def number_of(cell: str, decimal: str = ".") -> float:
-    """The number that a cell holds.
+    """The number that a cell holds; True is 1 and False is 0, as in a Parquet file.
 
     Raises:
         ValueError: it holds none.
+
+    Example:
+        >>> number_of("1,5", decimal=","), number_of("TRUE"), number_of(" false")
+        (1.5, 1.0, 0.0)
     """
-    return float(cell if decimal == "." else cell.replace(decimal, "."))
+    truth = TRUTHS.get(cell.strip().lower())
+    return float(cell if decimal == "." else cell.replace(decimal, ".")) if truth is None else truth
+
+
+def is_number(cell: str, decimal: str = ".") -> bool:
+    """Whether a cell holds a number."""
+    try:
+        number_of(cell, decimal)
+    except ValueError:
+        return False
+    return True
 
 
 def encoded(
@@ -261,14 +277,6 @@ def _one_hot(column: Column, cells: Sequence[str]) -> Float[np.ndarray, "n k"]:
     return part
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        number_of(cell)
-    except ValueError:
-        return False
-    return True
-
-
 _OF_TRAINING = (
     "values are missing in {}: fill them, or say `--missing drop` or `--missing mean`",
     "columns that are not numeric: {}: encode them, or say `--leave-out COLUMN` or `--categories one-hot`",
@@ -295,9 +303,9 @@ class _Told:
     def look_at_text(self, name: str, cells: Sequence[str]) -> None:
         """Takes down the first cell of a column that is no number."""
         there = [row for row, cell in enumerate(cells) if cell]
-        row = next((row for row in there if not _is_number(cells[row])), there[0] if there else 0)
+        row = next((row for row in there if not is_number(cells[row])), there[0] if there else 0)
         cell = cells[row][:40]
-        decimal = ": a decimal comma? Say `--decimal ,`" if "," in cell and _is_number(cell.replace(",", ".")) else ""
+        decimal = ": a decimal comma? Say `--decimal ,`" if "," in cell and is_number(cell, ",") else ""
         self.text.append(f"{name!r} ({self.rows.place(row)} holds {cell!r}{decimal})")
 
     def look_for_gaps(self, name: str, part: np.ndarray) -> None:

@@ -15,13 +15,12 @@ from autodiff_ref.train.arguments import checked_weights, split
 from autodiff_ref.train.capacity import least
 from autodiff_ref.train.kernels import Form, Layers, accelerated, block_of, mean_over
 from autodiff_ref.train.members import require_memory
+from autodiff_ref.train.moments import Scaling
 from autodiff_ref.train.prepare import (
-    Scaling,
     as_matrix,
     classes_of,
-    constant_columns,
+    moments_of,
     require_finite_rows,
-    scaling_of,
     table_of,
     targets_of,
 )
@@ -106,7 +105,7 @@ class Prepared(NamedTuple):
     rows_held_out: Int[np.ndarray, " m"] | None
     scaling: Scaling
     constant: list[int]
-    """Columns with one value in all training examples."""
+    """Columns with one value in all training examples, up to rounding."""
     total_weight: float
     """The sum of the weights of training examples, or their number."""
     target: Scaling | None = None
@@ -134,10 +133,11 @@ class InMemory:
         x, c, dtype = self.x, self.c, np.dtype(settings.dtype)
         training, held_out = split(self.y, c, settings.validation, settings.seed, classes=self.classes is not None)
         require_finite_rows(x, names)
-        scaling = scaling_of(x, training, settings.standardise, c, names)
+        moments = moments_of(x, training, c)
+        scaling = moments.scaling(settings.standardise, names)
         y, target = self.y, None
         if self.classes is None:
-            target = scaling_of(self.y[:, None], training, settings.standardise, c, ["y"])
+            target = moments_of(self.y[:, None], training, c).scaling(settings.standardise, ["y"])
             y = (self.y - target.mean[0]) / target.scale[0]
 
         def whole(rows: np.ndarray | None) -> Whole:
@@ -147,4 +147,4 @@ class InMemory:
         ours = whole(training)
         total = ours.n if c is None else float((c if training is None else c[training]).sum())
         apart = None if held_out is None else whole(held_out)
-        return Prepared(ours, apart, held_out, scaling, constant_columns(x, training, c), total, target)
+        return Prepared(ours, apart, held_out, scaling, moments.constant(), total, target)

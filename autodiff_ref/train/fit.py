@@ -40,7 +40,7 @@ class Fit:
     stopped: str
     """Why training ended."""
     constant: list[str] = field(default_factory=list[str])
-    """Columns with one value in all training examples: centred to 0, so they add nothing."""
+    """Columns with one value in all training examples, up to rounding: nothing can be learned from them."""
     held_out: Int[np.ndarray, " m"] | None = None
     """The rows that were held out to decide when to stop; None where none were."""
 

@@ -14,7 +14,8 @@ from autodiff_ref.train.data import CHUNK
 from autodiff_ref.train.encoding import Encoding
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.members import Archive, Damaged
-from autodiff_ref.train.prepare import Scaling, as_matrix, require_finite_rows, require_within
+from autodiff_ref.train.moments import Scaling
+from autodiff_ref.train.prepare import as_matrix, require_finite_rows, require_within
 from autodiff_ref.trees import Entry, Json, JsonObject
 from manual_grad import mlp
 from manual_grad.activations import activation_of

@@ -1,27 +1,20 @@
 """From examples to the table that training runs on: labels to ±1, features standardised, one example a column."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
-from autodiff_ref.train.encoding import ROWS
+from autodiff_ref.train.encoding import ROWS, is_number, number_of
+from autodiff_ref.train.moments import Moments, Scaling, wrong_in
 from autodiff_ref.train.shuffle import aligned
 
 MANY = 20
 """More different labels than this are refused where they are no whole numbers, and remarked on where they are."""
-
-
-class Scaling(NamedTuple):
-    """(x − mean) / scale, column by column."""
-
-    mean: Float[np.ndarray, " d"]
-    scale: Float[np.ndarray, " d"]
 
 
 def as_matrix(x: object, name: str = "x") -> np.ndarray:
@@ -101,9 +94,10 @@ def targets_of(y: object, n: int, name: str = "y") -> Float[np.ndarray, " n"]:
     array = np.asarray(y)
     if array.dtype.kind == "U":
         with suppress(ValueError):
-            array = array.astype(np.float64)
+            array = np.array([number_of(cell) for cell in array.flat]).reshape(array.shape)
     if array.dtype.kind not in "fiub":
-        got = f"text such as {_first_text(array)!r}" if array.dtype.kind == "U" else f"dtype {array.dtype}"
+        text = next((str(cell)[:40] for cell in array.flat if not is_number(str(cell))), "")
+        got = f"text such as {text!r}" if array.dtype.kind == "U" else f"dtype {array.dtype}"
         raise TypeError(f"{name} must hold numbers where the output is identity, got {got}")
     if array.shape != (n,):
         raise ValueError(f"{name} has shape {array.shape}, it must be ({n},): one number for each row of x")
@@ -116,16 +110,6 @@ def _first_infinite(array: np.ndarray) -> str:
     """The first entry that is not finite, and where it stands."""
     k = int(np.argmin(np.isfinite(array)))
     return f"{ROWS.place(k)} has {array[k]}; {ROWS}"
-
-
-def _first_text(array: np.ndarray) -> str:
-    """The first entry that is no number."""
-    for entry in array.flat:
-        try:
-            float(entry)
-        except ValueError:
-            return str(entry)[:40]
-    return ""
 
 
 def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:
@@ -157,18 +141,8 @@ def require_finite_rows(x: np.ndarray, columns: tuple[str, ...] | None = None, b
         bad = ~np.isfinite(x[first : first + CHUNK])
         if bad.any():
             k, column = (int(k) for k in np.argwhere(bad)[0])
-            row, found = before + first + k, x[first + k, column]
-            place, more = (
-                (f"x: {ROWS.place(row)}, {columns[column]!r}", f"; {ROWS}") if columns else (f"x[{row}, {column}]", "")
-            )
-            raise ValueError(f"{place} is {found}: drop or fill such entries first{more}")
-
-
-UNDERFLOWN = 2.0**-800
-"""Of a variance below this, squares may have been lost to underflow."""
-
-LARGEST = 1022
-"""Numbers below 2^1022 have differences below 2^1023, which are finite."""
+            found = f"is {x[first + k, column]}: drop or fill such entries first"
+            raise wrong_in(column, columns, found, before + first + k)
 
 
 def require_within(standardised: np.ndarray, columns: Sequence[str] | None, before: int) -> None:
@@ -176,102 +150,25 @@ def require_within(standardised: np.ndarray, columns: Sequence[str] | None, befo
     bad = ~np.isfinite(standardised)
     if bad.any():
         k, column = (int(k) for k in np.argwhere(bad)[0])
-        name = f"column {column}" if columns is None else repr(columns[column])
-        raise ValueError(
-            f"x: {ROWS.place(before + k)}, {name}: so far from the numbers trained on that, standardised, it is beyond "
-            f"{standardised.dtype}: correct or drop such entries first; {ROWS}"
-        )
+        what = f"is so far from the numbers trained on that, standardised, it is beyond {standardised.dtype}"
+        raise wrong_in(column, columns, f"{what}: correct or drop such entries first", before + k)
 
 
-def scaling_of(
-    x: np.ndarray,
-    rows: np.ndarray | None,
-    standardise: bool,
-    c: np.ndarray | None = None,
-    names: Sequence[str] | None = None,
-) -> Scaling:
-    """Mean and standard deviation of every column over the given rows; a constant column is centred and not scaled.
-
-    With weights c (n,) each row counts as often as its weight says, as it does in the log-likelihood. `names`: what messages
-    call the columns.
-    """
-    d = x.shape[1]
-    if not standardise:
-        return Scaling(np.zeros(d), np.ones(d))
-    counts = np.ones(len(x)) if c is None else c
-    total = (counts if rows is None else counts[rows]).sum()
-
-    def moments(exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each column in units 2^e of it"""
-
-        def average(f: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-            found = np.zeros(d)
-            for chunk, often in zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True):
-                found = found + (np.where(often > 0, f(in_units(chunk, exponents)), 0) * often).sum(axis=0) / total
-            return found
-
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = average(lambda chunk: chunk)
-            return mean, average(lambda chunk: (chunk - mean) ** 2)
-
-    exponents = np.zeros(d, int)
-    mean, variance = moments(exponents)
-    # beside a larger mean there is no deviation that squares could have lost
-    underflown = (variance < UNDERFLOWN) & (np.abs(mean) < UNDERFLOWN ** (3 / 8))
-    if (underflown | ~np.isfinite(variance)).any():
-        exponents = exponents_of(_largest(x, rows, counts))
-        mean, variance = moments(exponents)
-    return scaled_by(mean, np.sqrt(variance), exponents, names)
+def require_fit(table: np.ndarray, names: Sequence[str] | None) -> None:
+    """Raises ValueError at the first column of which a number is beyond the dtype of a table of features."""
+    beyond = ~np.isfinite(table).all(axis=1)
+    if beyond.any():
+        what = f"does not fit into {table.dtype}: standardise, or use dtype float64"
+        raise wrong_in(int(np.argmax(beyond)), names, what)
 
 
-def exponents_of(largest: Float[np.ndarray, " d"]) -> Int[np.ndarray, " d"]:
-    """The e of units 2^e in which squares of such numbers neither overflow nor vanish; 0 where they do not as they are
-
-    Example:
-        >>> exponents_of(np.array([0.0, 3.0, 2.0**999, 2.0**-1000])).tolist()
-        [0, 0, 1000, -999]
-    """
-    exponents = np.frexp(largest)[1]
-    return np.where(np.abs(exponents) > 400, exponents, 0)
-
-
-def in_units(x: np.ndarray, exponents: np.ndarray) -> np.ndarray:
-    """x / 2^e, column by column, which rounds nothing."""
-    return np.ldexp(x, -exponents) if exponents.any() else x
-
-
-def scaled_by(mean: np.ndarray, deviation: np.ndarray, exponents: np.ndarray, names: Sequence[str] | None) -> Scaling:
-    """The scaling by a mean and a deviation in units 2^e; ValueError where numbers less their mean are beyond float64."""
-    if (exponents > LARGEST).any():
-        column = int(np.argmax(exponents > LARGEST))
-        raise ValueError(f"{_column(column, names)} is too large to standardise in float64: divide it by 1e10, say, first")
-    # a standard deviation that rounding alone would give is none
-    constant = deviation <= 8 * np.finfo(np.float64).eps * np.abs(mean)
-    scale = np.ldexp(deviation, exponents)
-    return Scaling(np.ldexp(mean, exponents), np.where(constant | (scale < np.finfo(np.float64).tiny), 1.0, scale))
-
-
-def _column(k: int, names: Sequence[str] | None) -> str:
-    return f"x: column {k}" if names is None else repr(names[k])
-
-
-def _largest(x: np.ndarray, rows: np.ndarray | None, counts: np.ndarray) -> Float[np.ndarray, " d"]:
-    """max |x| of every column, over rows of some weight."""
-    found = np.zeros(x.shape[1])
-    for chunk, often in zip(_chunks(x, rows), _chunks(counts[:, None], rows), strict=True):
-        found = np.maximum(found, np.where(often > 0, np.abs(chunk), 0).max(axis=0))
-    return found
-
-
-def constant_columns(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | None = None) -> list[int]:
-    """The columns that have one value in all of the given rows whose weight is not 0."""
-    if c is not None:
-        rows = np.flatnonzero(c) if rows is None else rows[c[rows] > 0]
-    first = x[0 if rows is None else rows[0]]
-    varies = np.zeros(x.shape[1], bool)
+def moments_of(x: np.ndarray, rows: np.ndarray | None, c: np.ndarray | None = None) -> Moments:
+    """Mean and deviation of every column over the given rows, each as often as its weight c (n,) says."""
+    found = Moments.none_yet(x.shape[1])
+    weights = None if c is None else _chunks(c[:, None], rows)
     for chunk in _chunks(x, rows):
-        varies |= (chunk != first).any(axis=0)
-    return [int(k) for k in np.flatnonzero(~varies)]
+        found.add(chunk, None if weights is None else next(weights)[:, 0])
+    return found
 
 
 def table_of(
@@ -296,10 +193,7 @@ def table_of(
         for chunk in _chunks(x, rows):
             table[:d, first : first + len(chunk)] = ((chunk - scaling.mean) / scaling.scale).T
             first += len(chunk)
-    bad = [k for k, row in enumerate(table[:d]) if not np.isfinite(row[:n]).all()]
-    if bad:
-        column = bad[0]
-        raise ValueError(f"{_column(column, names)} does not fit into {dtype}: standardise, or use dtype float64")
+    require_fit(table[:d, :n], names)
     table[d, :n] = y if rows is None else y[rows]
     if c is not None:
         own = c if rows is None else c[rows]

@@ -110,7 +110,8 @@ def summary_text(summary: Entry) -> Text:
             f"{summary[f'validation_{name}']:.4g}: the best of all epochs, whose weights are kept"
         )
     if summary["constant_columns"]:
-        rows["constant"] = f"{', '.join(summary['constant_columns'])}: one value in all examples, so without effect"
+        names = ", ".join(summary["constant_columns"])
+        rows["constant"] = f"{names}: one value in all examples, up to rounding, so that nothing is learned from it"
     if summary["saved"]:
         rows["saved"] = summary["saved"]
     return Text("\n".join(f"{name:11}{text}" for name, text in rows.items()))

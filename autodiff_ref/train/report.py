@@ -1,14 +1,14 @@
-"""What a model is worth on examples that it has not seen: NumPy alone; and the same of a logistic regression, to compare."""
+"""What a model is worth on examples that it has not seen; and the same of a linear model, to compare."""
 
 import importlib
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from autodiff_ref.train.prepare import moments_of
 from autodiff_ref.trees import Entry, JsonObject
 
 BINS = 10
@@ -28,19 +28,21 @@ def evaluated(p: Float[np.ndarray, "n k"], codes: Int[np.ndarray, " n"], classes
 
     Returns:
         JSON: accuracy, the share of the most frequent class, balanced accuracy (the mean over classes of the share of each
-        that is found), log loss in nats an example, AUC for two classes, the confusion matrix (a row a true class), and for
-        two classes the calibration curve: of the examples in each of ten bins of p, their number, mean p and share.
+        that is found; None where there is one class alone), log loss in nats an example, AUC for two classes, the confusion
+        matrix (a row a true class), and for two classes the calibration curve: of the examples in each of ten bins of p,
+        their number, mean p and share.
     """
     n, k = p.shape
     predicted = (p[:, 1] >= 0.5).astype(int) if k == 2 else np.argmax(p, axis=1)
     confusion = np.zeros((k, k), int)
     np.add.at(confusion, (codes, predicted), 1)
     there = confusion.sum(axis=1)
+    balanced = np.mean(np.diag(confusion)[there > 0] / there[there > 0])
     found: JsonObject = {
         "examples": n,
         "accuracy": float(np.mean(predicted == codes)),
         "majority": float(there.max() / n),
-        "balanced_accuracy": float(np.mean(np.diag(confusion)[there > 0] / there[there > 0])),
+        "balanced_accuracy": float(balanced) if np.count_nonzero(there) > 1 else None,
         "log_loss": float(-np.mean(np.log(np.maximum(p[np.arange(n), codes], np.finfo(np.float64).tiny)))),
         "confusion": confusion.tolist(),
         "classes": [str(name) for name in classes],
@@ -128,16 +130,15 @@ def convergence(lls: Sequence[float]) -> str | None:
 def linear_regression(
     x: np.ndarray, y: np.ndarray, test_x: np.ndarray, c: np.ndarray | None = None
 ) -> Float[np.ndarray, " n"]:
-    """The predictions of scikit-learn's LinearRegression.
+    """The predictions of scikit-learn's LinearRegression on standardised columns.
 
     Raises:
         ModuleNotFoundError: scikit-learn is not installed.
     """
-    try:
-        linear: ModuleType = importlib.import_module("sklearn.linear_model")
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
-    return np.asarray(linear.LinearRegression().fit(x, y, sample_weight=c).predict(test_x))
+    linear, of_y = _linear_models(), moments_of(y[:, None], None).scaling(True)
+    standardised, tested = _standardised(x, test_x)
+    model = linear.LinearRegression().fit(standardised, (y - of_y.mean[0]) / of_y.scale[0], sample_weight=c)
+    return np.asarray(model.predict(tested)) * of_y.scale[0] + of_y.mean[0]
 
 
 def logistic_regression(
@@ -148,15 +149,25 @@ def logistic_regression(
     Raises:
         ModuleNotFoundError: scikit-learn is not installed.
     """
-    try:
-        linear: ModuleType = importlib.import_module("sklearn.linear_model")
-        scaler: Any = importlib.import_module("sklearn.preprocessing").StandardScaler()
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
+    linear = _linear_models()
+    standardised, tested = _standardised(x, test_x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has not converged, which its numbers show
-        model = linear.LogisticRegression(max_iter=1000).fit(scaler.fit_transform(x), codes, sample_weight=c)
-    return np.asarray(model.predict_proba(scaler.transform(test_x)))
+        model = linear.LogisticRegression(max_iter=1000).fit(standardised, codes, sample_weight=c)
+    return np.asarray(model.predict_proba(tested))
+
+
+def _linear_models() -> ModuleType:
+    try:
+        return importlib.import_module("sklearn.linear_model")
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("--compare needs scikit-learn: pip install 'manual-grad[sklearn]'") from missing
+
+
+def _standardised(x: np.ndarray, test_x: np.ndarray) -> list[np.ndarray]:
+    """Both by the mean and deviation of x: of numbers as 1e300 scikit-learn's own squares overflow."""
+    scaling = moments_of(x, None).scaling(True)
+    return [(each - scaling.mean) / scaling.scale for each in (x, test_x)]
 
 
 def told(test: Entry) -> list[str]:
@@ -167,10 +178,17 @@ def told(test: Entry) -> list[str]:
             f"root mean squared error {test['rmse']:.6g} over {test['examples']:,} examples kept apart (always the mean: "
             f"{test['deviation']:.6g}), mean absolute error {test['mae']:.6g}{explained}"
         ]
+    balanced, there = test["balanced_accuracy"], np.flatnonzero(np.sum(test["confusion"], axis=1))
+    beside = (
+        f"all of class {test['classes'][there[0]]}, so that nothing is told of any other"
+        if balanced is None
+        else f"always the most frequent class: {test['majority']:.4f}"
+    )
     lines = [
-        f"accuracy {test['accuracy']:.4f} of {test['examples']:,} examples kept apart (always the most frequent class: "
-        f"{test['majority']:.4f}), balanced {test['balanced_accuracy']:.4f}; log loss {test['log_loss']:.4f}"
-        + (f"; AUC {test['auc']:.4f}" if test.get("auc") is not None else "")
+        f"accuracy {test['accuracy']:.4f} of {test['examples']:,} examples kept apart ({beside})"
+        + ("" if balanced is None else f", balanced {balanced:.4f}")
+        + f"; log loss {test['log_loss']:.4f}"
+        + ("" if test.get("auc") is None else f"; AUC {test['auc']:.4f}")
     ]
     return lines + (_confusion(test) if len(test["classes"]) <= MOST_CLASSES else _mistaken(test))
 

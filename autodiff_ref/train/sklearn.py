@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from autodiff_ref.train.arguments import starting_layers
+from autodiff_ref.train.arguments import checked_weights, require_weights, starting_layers
 from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.loop import Recipe, State, epoch, start
 from autodiff_ref.train.model import Model
 from autodiff_ref.train.optimizers import Transformation
-from autodiff_ref.train.prepare import codes_of, scaling_of, table_of
+from autodiff_ref.train.prepare import codes_of, moments_of, table_of
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import Shuffler
 from autodiff_ref.trees import Keywords
@@ -228,7 +228,7 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
             if self._taken is None:
                 outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
                 layers = starting_layers(None, x.shape[1], outputs, chosen)
-                scaling = scaling_of(x, None, chosen.standardise, c)
+                scaling = moments_of(x, None, c).scaling(chosen.standardise)
                 state, number, seed = start(recipe, layers), 0, chosen.seed
                 kept_classes = self.classes_ if self.classes_.dtype != object else np.arange(len(self.classes_))
                 self.model_ = Model(layers, chosen.hidden, kept_classes, scaling, training=chosen.about())
@@ -287,7 +287,7 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
     def _weights(
         self, x: np.ndarray, codes: np.ndarray, classes: np.ndarray, sample_weight: ArrayLike | None
     ) -> np.ndarray | None:
-        c = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
+        c = _sample_weight(sample_weight, x)
         if self.class_weight is None:
             return c
         if isinstance(self.class_weight, dict):
@@ -299,7 +299,11 @@ class SigmoidNetworkClassifier(ClassifierMixin, _Network):
             by_class = compute_class_weight(
                 self.class_weight, classes=np.arange(len(classes)), y=codes, sample_weight=sample_weight
             )
-        return by_class[codes] * (1.0 if c is None else c)
+        of_both, name = (
+            (by_class[codes], "class_weight") if c is None else (by_class[codes] * c, "class_weight · sample_weight")
+        )
+        require_weights(of_both, name)
+        return of_both
 
 
 class SigmoidNetworkRegressor(RegressorMixin, _Network):
@@ -325,7 +329,7 @@ class SigmoidNetworkRegressor(RegressorMixin, _Network):
     def fit(self, X: Examples, y: Any, sample_weight: ArrayLike | None = None) -> "SigmoidNetworkRegressor":  # noqa: N803 as there
         """Trains on (n, d) examples with (n,) numbers."""
         x, y = validate_data(self, X, y, dtype=DTYPES, y_numeric=True)
-        c = None if sample_weight is None else _check_sample_weight(sample_weight, x, dtype=np.float64)
+        c = _sample_weight(sample_weight, x)
         again = self.warm_start and hasattr(self, "model_")
         initial = self.model_.layers if again else None
         numbers = column_or_1d(y, warn=True)
@@ -338,6 +342,11 @@ class SigmoidNetworkRegressor(RegressorMixin, _Network):
         """The number predicted for each row."""
         check_is_fitted(self)
         return self.model_.predict(validate_data(self, X, dtype=DTYPES, reset=False))
+
+
+def _sample_weight(given: ArrayLike | None, x: Examples) -> np.ndarray | None:
+    c = None if given is None else _check_sample_weight(given, x, dtype=np.float64)
+    return checked_weights(c, len(x), "sample_weight")
 
 
 def _encoded(y: np.ndarray, classes: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -6,23 +6,20 @@ the other is filled, and of a label for each example.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-from autodiff_ref.train.arguments import stratified
+from autodiff_ref.train.arguments import require_weights, stratified
 from autodiff_ref.train.examples import Prepared, checksum_of
 from autodiff_ref.train.kernels import Form, Layers, block_of, mean_over
+from autodiff_ref.train.moments import Moments, Scaling
 from autodiff_ref.train.prepare import (
-    Scaling,
     classes_of,
     codes_of,
-    exponents_of,
-    in_units,
+    moments_of,
     require_finite_rows,
-    scaled_by,
-    scaling_of,
+    require_fit,
     targets_of,
 )
 from autodiff_ref.train.settings import Settings
@@ -63,8 +60,7 @@ class Streamed:
                     for c, y in zip(weights, _split(self.y, source.sizes), strict=True)
                 ]
             )
-            if not (np.isfinite(self.c).all() and (self.c >= 0).all()):
-                raise ValueError("the source has weights that are not finite or below 0")
+            require_weights(self.c, "the weights of the source")
 
     def prepared(self, settings: Settings, names: tuple[str, ...] | None) -> Prepared:
         """Mean and scale of each column, in one pass over the features; and what is held out."""
@@ -82,12 +78,12 @@ class Streamed:
         y, k, target = self.y, 0, None
         if self.classes is None:
             rows = None if kept is None else np.flatnonzero(kept)
-            target = scaling_of(y[:, None], rows, settings.standardise, self.c, ["y"])
+            target = moments_of(y[:, None], rows, self.c).scaling(settings.standardise, ["y"])
             y = (y - target.mean[0]) / target.scale[0]
         else:
             k = len(self.classes)
-        ours = Stream(self.source, y, k, c, kept, scaling, dtype)
-        apart = None if held_out is None else Stream(self.source, y, k, c, held_out, scaling, dtype)
+        ours = Stream(self.source, y, k, c, kept, scaling, dtype, names)
+        apart = None if held_out is None else Stream(self.source, y, k, c, held_out, scaling, dtype, names)
         rows = None if held_out is None else np.flatnonzero(held_out)
         return Prepared(ours, apart, rows, scaling, constant, moments.count, target)
 
@@ -143,67 +139,9 @@ def _held_out(y: np.ndarray, sizes: Sequence[int], share: float, seed: int) -> B
     return held_out
 
 
-@dataclass
-class _Moments:
-    """Sums over the columns of examples, merged part by part (Chan, Golub and LeVeque 1983), in units 2^e of each column."""
-
-    count: float
-    mean: np.ndarray
-    squares: np.ndarray
-    """Σ c (x − mean)²"""
-    low: np.ndarray
-    high: np.ndarray
-    exponents: np.ndarray
-    """The e"""
-    n: int = 0
-
-    @classmethod
-    def none_yet(cls, d: int) -> "_Moments":
-        """Of no examples"""
-        zeros = np.zeros(d)
-        return cls(0.0, zeros, zeros, np.full(d, np.inf), np.full(d, -np.inf), np.zeros(d, int))
-
-    def add(self, x: Float[np.ndarray, "m d"], c: Float[np.ndarray, " m"] | None) -> None:
-        """Takes further examples in."""
-        often = np.ones(len(x)) if c is None else c.astype(np.float64)
-        self.n += len(x)
-        total = float(often.sum())
-        if not total:
-            return
-        counted = x[often > 0]
-        self.low, self.high = np.minimum(self.low, counted.min(axis=0)), np.maximum(self.high, counted.max(axis=0))
-        self._take_units(exponents_of(np.maximum(np.abs(self.low), np.abs(self.high))))
-        with np.errstate(over="ignore", invalid="ignore"):
-            x = in_units(x, self.exponents)
-            mean = often @ x / total
-            apart = mean - self.mean
-            both = self.count + total
-            self.squares = self.squares + often @ (x - mean) ** 2 + apart**2 * (self.count * total / both)
-            self.mean = self.mean + apart * (total / both)
-        self.count = both
-
-    def _take_units(self, exponents: np.ndarray) -> None:
-        """Has what was summed so far in these units."""
-        if (exponents != self.exponents).any():
-            smaller = self.exponents - exponents
-            self.mean, self.squares = np.ldexp(self.mean, smaller), np.ldexp(self.squares, 2 * smaller)
-            self.exponents = exponents
-
-    def scaling(self, standardise: bool, names: Sequence[str] | None = None) -> Scaling:
-        """Mean and standard deviation; a constant column is not scaled."""
-        if not standardise:
-            return Scaling(np.zeros(len(self.mean)), np.ones(len(self.mean)))
-        found = scaled_by(self.mean, np.sqrt(self.squares / self.count), self.exponents, names)
-        return Scaling(found.mean, np.where(self.low == self.high, 1.0, found.scale))
-
-    def constant(self) -> list[int]:
-        """Columns with one value."""
-        return [int(k) for k in np.flatnonzero(self.low == self.high)]
-
-
-def _moments(data: Streamed, kept: np.ndarray | None, names: tuple[str, ...] | None) -> _Moments:
+def _moments(data: Streamed, kept: np.ndarray | None, names: tuple[str, ...] | None) -> Moments:
     d = data.d
-    found = _Moments.none_yet(d)
+    found = Moments.none_yet(d)
     for rows, x in _matrices(data.source, d):
         require_finite_rows(x, names, rows.start)
         c = None if data.c is None else data.c[rows]
@@ -243,6 +181,7 @@ class Stream:
         kept: (n,), which of them are meant; None for all.
         scaling: of the columns.
         dtype: to train in.
+        names: of the columns, for messages.
     """
 
     def __init__(
@@ -254,9 +193,10 @@ class Stream:
         kept: np.ndarray | None,
         scaling: Scaling,
         dtype: np.dtype,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.source, self.y, self.k, self.c, self.kept = source, y, k, c, kept
-        self.scaling, self.dtype = scaling, dtype
+        self.scaling, self.dtype, self.names = scaling, dtype, names
         self.sizes = [int(part.sum()) for part in _split(kept, source.sizes)] if kept is not None else [*source.sizes]
         self.n = sum(self.sizes)
         self.rows = len(scaling.mean) + 1 + (c is not None)
@@ -342,7 +282,5 @@ class Windows:
             if c is not None:
                 table[d + 1, at] = c
             done += len(x)
-        if not np.isfinite(table[:d, :n]).all():
-            column = int(np.argmin(np.isfinite(table[:d, :n]).all(axis=1)))
-            raise ValueError(f"x: column {column} does not fit into {stream.dtype}: standardise, or use dtype float64")
+        require_fit(table[:d, :n], stream.names)
         return n

@@ -115,6 +115,29 @@ def test_a_column_of_weights_is_no_feature(data, tmp_path, examples, write_csv):
     done = run("train", weighted, "--label", "kind", "--weights", "times", "--epochs", 1, "--save", tmp_path)
     assert done.exit_code == 0, done.output
     assert load(tmp_path).columns == ("a", "b", "c", "d")
+    first = load(tmp_path).layers[0]
+    done = run(
+        *(
+            "train",
+            weighted,
+            "--label",
+            "kind",
+            "--weights",
+            "times",
+            "--leave-out",
+            "times",
+            "--epochs",
+            1,
+            "--save",
+            tmp_path,
+        )
+    )
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(load(tmp_path).layers[0].w, first.w, "weights count, whether left out as a feature or not")
+    refused = run(
+        "train", write_csv([["a", "times", "kind"], [1, 1, "x"], [2, -1, "y"]]), "--label", "kind", "--weights", "times"
+    )
+    assert "error: --weights times must be finite and at least 0, row 2 has -1" in refused.stderr
 
 
 @pytest.mark.parametrize("planar", [pytest.param(False, marks=pytest.mark.explore), True])

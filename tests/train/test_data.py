@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from autodiff_ref.train import fit, read
-from autodiff_ref.train.prepare import Scaling, constant_columns, scaling_of, signs_of, table_of
-from autodiff_ref.train.stream import _Moments
+from autodiff_ref.train.moments import Moments, Scaling
+from autodiff_ref.train.prepare import moments_of, signs_of, table_of
 
 
 def test_csv_is_read_by_column_names(write_csv):
@@ -171,7 +171,7 @@ def test_standardising_gives_mean_0_and_variance_1_over_the_training_rows():
     random = np.random.default_rng(0)
     x = 1e6 + random.standard_normal((500, 3)) * [1e-3, 1, 1e3]
     rows = np.arange(0, 500, 2)
-    scaling = scaling_of(x, rows, True)
+    scaling = moments_of(x, rows).scaling(True)
     y = np.ones(500)
     table = table_of(x, y, None, rows, scaling, np.dtype(np.float64))[:, :250]
     np.testing.assert_allclose(table[:3].mean(axis=1), 0, atol=1e-6)
@@ -186,18 +186,29 @@ def test_a_row_of_integer_weight_scales_as_so_many_rows_and_of_none_as_none():
     x[c == 0] = 1e300
     assert (c == 0).any()
     repeated = np.repeat(x, c.astype(int), axis=0)
-    for got, want in zip(scaling_of(x, None, True, c), scaling_of(repeated, None, True), strict=True):
+    for got, want in zip(moments_of(x, None, c).scaling(True), moments_of(repeated, None).scaling(True), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-12)
-    assert constant_columns(np.array([[1.0, 2.0], [1.0, 3.0], [5.0, 4.0]]), None, np.array([1.0, 2.0, 0.0])) == [0]
+    assert moments_of(np.array([[1.0, 2.0], [1.0, 3.0], [5.0, 4.0]]), None, np.array([1.0, 2.0, 0.0])).constant() == [0]
 
 
 def test_a_constant_column_is_centred_and_not_scaled():
     x = np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]])
-    scaling = scaling_of(x, None, True)
+    scaling = moments_of(x, None).scaling(True)
     assert scaling.scale[0] == 1
-    assert constant_columns(x, None) == [0]
-    assert constant_columns(x, np.array([1])) == [0, 1]
+    assert moments_of(x, None).constant() == [0]
+    assert moments_of(x, np.array([1])).constant() == [0, 1]
     assert abs((0.1 - scaling.mean[0]) / scaling.scale[0]) < 1e-15
+
+
+@pytest.mark.parametrize("mean", [1e-300, 0.1, 1e20, -1e300])
+def test_a_column_of_rounding_alone_is_named_and_has_no_effect(mean):
+    """Four ulps of 1e20 are 65,536: as they are, they would saturate every unit."""
+    x = mean * (1 + np.finfo(float).eps * np.array([[0.0], [4.0], [1.0], [3.0]]))
+    names = ("noise", "number")
+    for each in (x, np.full((4, 1), mean)):
+        result = fit(np.hstack([each, [[0.0], [1.0], [2.0], [4.0]]]), [0, 1, 0, 1], epochs=1, columns=names)
+        assert result.constant == ["noise"]
+        assert np.all(np.abs(each - result.model.scaling.mean[0]) <= 1e-15 * result.model.scaling.scale[0])
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 2.0, 1.0, 0.5]])
@@ -206,11 +217,11 @@ def test_standardising_does_not_ask_how_large_the_unit_of_a_column_is(exponent, 
     """Squares of 1e-200 vanish and those of 1e200 overflow, and a float holds both"""
     x = np.array([[1.0, 1.0], [-1.5, 1.0], [0.75, 1.0], [1.25, 1.0]])
     c = None if weights is None else np.array(weights)
-    want = scaling_of(x, None, True, c)
-    moments = _Moments.none_yet(2)
+    want = moments_of(x, None, c).scaling(True)
+    moments = Moments.none_yet(2)
     moments.add(np.ldexp(x[:2], exponent), None if c is None else c[:2])
     moments.add(np.ldexp(x[2:], exponent), None if c is None else c[2:])
-    for got in (scaling_of(np.ldexp(x, exponent), None, True, c), moments.scaling(True)):
+    for got in (moments_of(np.ldexp(x, exponent), None, c).scaling(True), moments.scaling(True)):
         np.testing.assert_allclose(np.ldexp(got.mean, -exponent), want.mean, rtol=1e-15)
         np.testing.assert_allclose(np.ldexp(got.scale[0], -exponent), want.scale[0], rtol=1e-15)
         assert got.scale[1] == 1
@@ -218,12 +229,12 @@ def test_standardising_does_not_ask_how_large_the_unit_of_a_column_is(exponent, 
 
 def test_numbers_that_do_not_fit_are_refused():
     x = np.array([[1.0, 1e308], [2.0, -1e308]])
-    with pytest.raises(ValueError, match="x: column 1 is too large to standardise"):
-        scaling_of(x, None, True)
+    with pytest.raises(ValueError, match=r"^x\[:, 1\] is too large to standardise"):
+        moments_of(x, None).scaling(True)
     with pytest.raises(ValueError, match="'age' is too large to standardise"):
-        scaling_of(x, None, True, names=("name", "age"))
+        moments_of(x, None).scaling(True, ("name", "age"))
     with pytest.raises(ValueError, match=r"^'y' is too large"):
         fit(np.eye(2), [1e308, -1e308], output="identity")
     none = Scaling(np.zeros(2), np.ones(2))
-    with pytest.raises(ValueError, match="column 1 does not fit into float32"):
+    with pytest.raises(ValueError, match=r"^x\[:, 1\] does not fit into float32"):
         table_of(x, np.ones(2), None, None, none, np.dtype(np.float32))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from autodiff_ref.cli.app import app
 from autodiff_ref.train import arrow, data, fit, load, read
 from autodiff_ref.train.encoding import MOST_VALUES, Encoding, Rows, encoded, encoded_again
+from autodiff_ref.train.prepare import targets_of
 
 HEADER = ["", "age", "city", "income"]
 ROWS = [
@@ -231,6 +232,50 @@ def test_other_files_with_gaps(kind, tmp_path):
     assert dropped.labels.tolist() == ([1.0] if kind == "parquet" else [1.0, 1.0])
     if kind == "parquet":
         np.testing.assert_allclose(filled.x[:, 2:], [[1, 0], [0.5, 0.5], [0, 1]])
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("gap", ["", "late"])
+def test_a_label_may_have_a_decimal_comma(write_csv, gap):
+    rows = [["a", "b", "y"], ["1", "2", "0,25"], ["1,5", gap, "-3"], ["4", "5", "1e2"]]
+    form = {"separator": ";", "decimal": ",", "missing": "mean", "categories": "one-hot"}
+    text = write_csv(rows, delimiter=";")
+    assert targets_of(read(text, "y", **form).labels, 3).tolist() == [0.25, -3, 100]
+    rows[2][2] = "no, none"
+    assert read(write_csv(rows, delimiter=";"), "y", **form).labels.tolist() == ["0,25", "no, none", "1e2"]
+
+
+CELLS = {
+    "truth": [True, False, None, True],
+    "number": [1.5, None, -2.0, 0.0],
+    "text": ["late", "True", None, " soon"],
+}
+
+
+@pytest.mark.parametrize("spelled", [str, str.upper, str.lower])
+@pytest.mark.parametrize("label", ["truth", "number", "text"])
+def test_a_table_is_read_alike_from_csv_and_from_parquet(label, spelled, write_csv, tmp_path):
+    """But for how labels are spelled, which are text in CSV"""
+    arrow = pytest.importorskip("pyarrow")
+
+    def cell(value):
+        return "" if value is None else spelled(str(value)) if isinstance(value, bool) else value
+
+    rows = [[cell(value) for value in row] for row in zip(*CELLS.values(), strict=True)]
+    text, binary = write_csv([[*CELLS], *rows]), tmp_path / "data.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(arrow.table(CELLS), binary)
+    for missing, wanted in (("mean", None), ("drop", label)):
+        one, other = (read(path, wanted, missing=missing, categories="one-hot") for path in (text, binary))
+        assert one.columns == other.columns
+        np.testing.assert_array_equal(one.x, other.x)
+    np.testing.assert_array_equal(*(number_or_text(each.labels) for each in (one, other)))
+
+
+def number_or_text(labels):
+    try:
+        return targets_of(labels, len(labels))
+    except TypeError:
+        return labels
 
 
 class Frame:

@@ -8,7 +8,15 @@ from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
 from autodiff_ref.train.arguments import share_of
-from autodiff_ref.train.report import auc, convergence, evaluated, evaluated_numbers, told
+from autodiff_ref.train.report import (
+    auc,
+    convergence,
+    evaluated,
+    evaluated_numbers,
+    linear_regression,
+    logistic_regression,
+    told,
+)
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -42,6 +50,26 @@ def test_a_few_classes_are_a_table_and_of_many_the_mistakes_are_told():
 
 def test_one_class_alone_has_no_auc():
     assert auc(np.array([0.1, 0.2]), np.array([True, True])) is None
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_one_class_alone_is_told_and_has_no_balanced_accuracy(k):
+    found = evaluated(np.full((4, k), 1 / k), np.full(4, 1), ["a", "b", "c"][:k])
+    assert found["balanced_accuracy"] is None
+    assert "(all of class b, so that nothing is told of any other)" in told(found)[0]
+    assert "balanced" not in told(found)[0]
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_a_comparison_does_not_ask_how_large_units_are(unit):
+    """Squares of 1e300 overflow, and those of 1e-300 vanish."""
+    pytest.importorskip("sklearn")
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((20, 2)), random.standard_normal(20)
+    by_numbers = linear_regression(x[:15] * unit, y[:15] * unit, x[15:] * unit) / unit
+    np.testing.assert_allclose(by_numbers, linear_regression(x[:15], y[:15], x[15:]), rtol=1e-9)
+    p = logistic_regression(x[:15] * unit, (y[:15] > 0).astype(int), x[15:] * unit)
+    np.testing.assert_allclose(p, logistic_regression(x[:15], (y[:15] > 0).astype(int), x[15:]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])

@@ -205,3 +205,15 @@ def test_a_regressor_in_a_grid_search_and_from_where_it_was():
     net = clone(search.best_estimator_).set_params(warm_start=True, epochs=3).fit(x, y)
     first = net.score(x, y)
     assert net.fit(x, y).score(x, y) > first
+
+
+@pytest.mark.parametrize("estimator", [SigmoidNetworkClassifier, SigmoidNetworkRegressor])
+@pytest.mark.parametrize("weights", [[1.0, -1.0, 1.0], [0.0, 0.0, 0.0]])
+def test_what_is_wrong_with_weights_is_said_of_the_argument_that_was_given(estimator, weights):
+    x, y = np.array([[0.0], [1.0], [2.0]]), [0, 1, 0]
+    with pytest.raises(ValueError, match=r"^(sample_weight|Sample weights) must "):
+        estimator().fit(x, y, sample_weight=weights)
+    if estimator is SigmoidNetworkClassifier:
+        for given in (None, np.ones(3)):
+            with pytest.raises(ValueError, match=r"^class_weight (· sample_weight )?must "):
+                estimator(class_weight={0: weights[0], 1: weights[1]}).fit(x, y, sample_weight=given)

@@ -12,7 +12,7 @@ from autodiff_ref.cli.app import app
 from autodiff_ref.train import Arrays, Source, fit, members, source_of, sources, stream
 from autodiff_ref.train.arrow import Parquet
 from autodiff_ref.train.members import available
-from autodiff_ref.train.prepare import Scaling, scaling_of
+from autodiff_ref.train.moments import Moments, Scaling
 
 EPS32 = np.finfo(np.float32).eps
 
@@ -100,18 +100,30 @@ def test_moments_merged_part_by_part_are_those_of_all(sizes, offset, weighted, s
     c = random.integers(0, 3, n).astype(float) if weighted else None
     if c is not None:
         c[0] = 1
-    found = stream._Moments.none_yet(3)
+    found = Moments.none_yet(3)
     first = 0
     for size in sizes:
         rows = slice(first, first + size)
         found.add(x[rows], None if c is None else c[rows])
         first += size
-    got, want = found.scaling(True), scaling_of(x, None, True, c)
+    got, mean = found.scaling(True), np.average(x, axis=0, weights=c)
+    deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=c))
     # what a mean of this size may be off, and what that makes of a deviation
     off = 32 * np.finfo(float).eps * np.abs(x).max()
-    np.testing.assert_allclose(got.mean, want.mean, rtol=0, atol=off)
-    np.testing.assert_allclose(got.scale, want.scale, rtol=1e-9, atol=2 * off)
+    np.testing.assert_allclose(got.mean, mean, rtol=0, atol=off)
+    varies = [k for k in range(3) if k not in found.constant()]
+    np.testing.assert_allclose(got.scale[varies], deviation[varies], rtol=1e-9, atol=2 * off)
+    assert all(deviation[k] <= off for k in found.constant())
     assert 2 in found.constant()
+    assert got.mean[2] == offset
+
+
+def test_a_number_that_does_not_fit_is_named_by_its_column(examples):
+    x, y = examples
+    x = np.hstack([x[:, :1], 1e300 * x[:, 1:2]])
+    for names, said in ((None, r"^x\[:, 1\] does not fit"), (("small", "huge"), "^'huge' does not fit")):
+        with pytest.raises(ValueError, match=said):
+            fit(Arrays(x, y, columns=names), epochs=1, standardise=False)
 
 
 @pytest.fixture
@@ -265,7 +277,7 @@ ODD = {
     "labels": "labels of shape",
     "one class": "at least two different values",
     "no label": "finite",
-    "weights": "below 0",
+    "weights": "weights of the source must be finite and at least 0",
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from autodiff_ref.judge.assertion.by_value import Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
-from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse, coarse_of
+from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
 from autodiff_ref.judge.assertion.exactly import (
     BALLS_FIRST,
     MOST,
@@ -39,6 +39,7 @@ from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trac
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
 from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
+from autodiff_ref.judge.program.equations import bits_of
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import Function, PyTree
 
@@ -195,11 +196,11 @@ class Pair:
         at_ours, at_wanted = settled(ours), settled(wanted)
         if outcome == "kink" or at_wanted is None:
             return Finding("undecided", WHY.get(outcome, WHY["undefined"]))
-        compiled = coarse(ours, computed.dtype)
+        compiled = coarse(ours, bits_of(computed.dtype))
         own = [compiled, lambda: bound_of(candidate, self.own_arrays, compiled)]
         if candidate.work > QUICK / 2:  # either will do: the quicker first
             own.reverse()
-        own.append(lambda: coarse_of(ours, candidate.bits)())
+        own.append(lambda: coarse(ours, candidate.bits)())
         match outcome:
             case "different" if at_ours is not None and _computes(computed, at_ours, at_wanted, own):
                 return _certified(computed, at_ours, at_wanted, compared.component, compared.difference)
@@ -299,7 +300,7 @@ class Pair:
             return not self.follows(value)
         traced = evaluator(self.reference.of, tuple(self.of_arrays))
         at = settled(traced)
-        allowed = [coarse(traced, computed.dtype), lambda: coarse_of(traced, self.reference.bits)()]
+        allowed = [coarse(traced, bits_of(computed.dtype)), lambda: coarse(traced, self.reference.bits)()]
         return at is None or bool(computed.outside(*floats(at), allowed))
 
     def follows(self, value: PyTree) -> bool:

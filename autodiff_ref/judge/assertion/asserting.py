@@ -18,13 +18,13 @@ from autodiff_ref.judge.assertion.calling import Shapes, check_keywords, first_o
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import Finding
-from autodiff_ref.judge.assertion.message import failure, keeps_state, returned_wrongly, without_ones
+from autodiff_ref.judge.assertion.message import failure, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.symmetric import of_symmetric
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
-from autodiff_ref.judge.numpy_code.drawing import why_it_changes
+from autodiff_ref.judge.numpy_code.drawing import changes, why_it_changes
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, PyTree
@@ -105,7 +105,7 @@ def assert_gradients_agree(
     if found.outcome == "different":
         decided()
         if not pair.fresh and _changes(candidate, call, wrt, value, pair.reference.variable):
-            raise AssertionError(keeps_state(candidate))
+            raise AssertionError(changes(candidate, name_of(candidate)))
         both = of_symmetric(candidate, of, pair.reference, wrt, args, keywords)
         if both is not None and _agree(*both, args, wrt, keywords):
             return
@@ -147,7 +147,7 @@ def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt:
     """
     __tracebackhide__ = True
     if _changes(candidate, call, wrt, value, pair.reference.variable):
-        raise AssertionError(keeps_state(candidate))
+        raise AssertionError(changes(candidate, name_of(candidate)))
     if pair.reference.work > EAGER and not pair.reference.numpy_code:  # JAX compiles each step of it for that
         return
     with kept_as_it_was(of):

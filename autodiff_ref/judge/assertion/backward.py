@@ -13,10 +13,9 @@ import numpy as np
 
 from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
 from autodiff_ref.judge.assertion.complex_arguments import has_complex
-from autodiff_ref.judge.assertion.message import keeps_state
 from autodiff_ref.judge.assertion.sides import Call
-from autodiff_ref.judge.assertion.undecided import UndecidedError, undecided
-from autodiff_ref.judge.state import differ, kept_as_it_was
+from autodiff_ref.judge.assertion.undecided import UndecidedError, require_the_same_again
+from autodiff_ref.judge.state import kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree
 from manual_grad.derivation import argument_names, label_of
 
@@ -132,8 +131,7 @@ def _assert_at(
     except (AssertionError, UndecidedError, TypeError) as error:
         with kept_as_it_was(forward):
             first, second = (_outputs(forward(*_copies(args), **keywords))[0] for _ in range(2))
-        if differ(first, second):
-            undecided(f"nothing can be said of {label_of(backward)} at this input: {keeps_state(forward)}")
+        require_the_same_again(first, second, forward, label_of(backward))
         raise type(error)(renamed(str(error))) from None
 
 

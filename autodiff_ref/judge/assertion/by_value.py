@@ -28,6 +28,7 @@ from autodiff_ref.judge.assertion.exactly import MOST, TELLING, Exact, Gradient,
 from autodiff_ref.judge.assertion.finding import WHY, Finding, bound_of, different
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.assertion.steering import steer
+from autodiff_ref.judge.program.equations import bits_of
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import PyTree
 
@@ -130,7 +131,7 @@ def twice_the_bound(reference: Side, arrays: list[Array], dtype: DTypeLike, *, w
     def otherwise() -> Array:
         if reference.work > MOST:
             return np.full(sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.shapes)), np.inf)
-        return coarse(Gradient(reference, arrays).value(), dtype)() / units
+        return coarse(Gradient(reference, arrays).value(), bits_of(dtype))() / units
 
     allowed = 2 * units * bound_of(reference, arrays, otherwise, wide=wide or units > 1)
     return allowed if np.all(np.isfinite(allowed)) else np.where(np.isfinite(allowed), allowed, 2 * units * otherwise())

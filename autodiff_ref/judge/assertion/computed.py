@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.assertion.exactly import Exact
-from autodiff_ref.judge.comparing import Evaluator
+from autodiff_ref.judge.evaluation import Evaluator, coarse_bits
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import PyTree
 
@@ -79,21 +78,11 @@ class Computed:
         return Outside([k for k in order if bounded[k]], [k for k in order if not bounded[k]])
 
 
-COARSE = {53: 40, 24: 15, 11: 6, 8: 4}
-"""Bits of balls that hold what floats of so many bits compute, in whatever order and form a compiler chooses."""
-
-
-def coarse(side: Evaluator, dtype: DTypeLike) -> Allowed:
-    """The radii of balls of few bits: what compiled code may be off, which does not keep to the operations as written."""
-    return coarse_of(side, jax.numpy.finfo(dtype).nmant + 1)
-
-
-def coarse_of(side: Evaluator, significant: int) -> Allowed:
-    """The same for floats of so many bits."""
-    bits = COARSE.get(significant, 40)
+def coarse(side: Evaluator, bits: int) -> Allowed:
+    """The radii of coarse balls: what compiled code may be off in floats of so many bits."""
 
     def radii() -> Array:
-        at = side(bits, "balls", "exact")
+        at = side(coarse_bits(bits), "balls", "exact")
         return np.array([float(v.rad()) if v.is_finite() and not at.unresolved else np.inf for v in at.values])
 
     return radii

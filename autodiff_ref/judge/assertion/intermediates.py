@@ -23,20 +23,20 @@ from autodiff_ref.judge.assertion.by_value import twice_the_bound
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
-from autodiff_ref.judge.assertion.message import entries, keeps_state, of_another_shape, others
+from autodiff_ref.judge.assertion.message import entries, of_another_shape, others
 from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
-from autodiff_ref.judge.assertion.undecided import decided, undecided
+from autodiff_ref.judge.assertion.undecided import decided, require_the_same_again, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.lines.jaxprs import Atom
-from autodiff_ref.judge.lines.reference import significant_bits
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
+from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
-from autodiff_ref.judge.state import differ, kept_as_it_was, names_in
+from autodiff_ref.judge.state import kept_as_it_was, names_in
 from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import label_of
 
@@ -137,7 +137,10 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
         judged.append(found)
     first = next((each for each in judged if each.wrong), None)
     if first is not None:
-        _require_the_same_again(program, _traced(forward, call, list(gradients)), forward)
+        both = program, _traced(forward, call, list(gradients))
+        with jax.enable_x64(True):
+            before, again = (each.run(list(map(jnp.asarray, each.arrays)), {}) for each in both)
+        require_the_same_again(before, again, forward, "the gradients")
         decided()
         raise AssertionError(_message(first, judged, label_of(forward)))
     unknown = [each.key for each in judged if not each.told]
@@ -147,18 +150,6 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
             "than the rounding errors of its computation. Choose another input"
         )
     decided()
-
-
-def _require_the_same_again(before: _Program, after: _Program, forward: Function) -> None:
-    """Nothing can be said of a function that computes something else when it is run again.
-
-    Raises:
-        UndecidedError: it does.
-    """
-    with jax.enable_x64(True):
-        first, second = (program.run(list(map(jnp.asarray, program.arrays)), {}) for program in (before, after))
-    if differ(first, second):
-        undecided(f"nothing can be said of the gradients at this input: {keeps_state(forward)}")
 
 
 def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
@@ -208,7 +199,7 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
             continue
         if not names and wanted:
             break
-        return _Program(closed, list(names), given, max(eps, 2.0 ** (1 - significant_bits(closed.jaxpr))))
+        return _Program(closed, list(names), given, max(eps, 2.0 ** (1 - bits_in(closed.jaxpr))))
     error = errors[0] if errors else ValueError("it computes with no array that it is handed, or finds in its module")
     raise TypeError(not_traced(label_of(forward), error)) from error
 

@@ -17,7 +17,6 @@ from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call, Side
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.errors import is_no_sum
-from autodiff_ref.judge.numpy_code.drawing import why_it_changes
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import Function, PyTree
 from manual_grad.derivation import argument_names, label_of
@@ -110,14 +109,6 @@ def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
         made.append(np.reshape(leaf, want.shape))
         said.append(f"returns shape {shape}, and the gradient has shape {want.shape}")
     return jax.tree.unflatten(structure, made), "; it ".join(said)
-
-
-def keeps_state(f: Function) -> str:
-    """What is said of a function that returns something else when it is called again."""
-    return (
-        f"{name_of(f)} returns something else when it is called again with the same arguments: {why_it_changes(f)}. "
-        "Make it a function of its arguments: start from what is new at each call, and pass the seed"
-    )
 
 
 def _form(value: PyTree) -> str:

@@ -26,9 +26,9 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator
 from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
-from autodiff_ref.judge.lines.reference import significant_bits
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
+from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.plans import Array, Plan, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
@@ -295,7 +295,7 @@ class Side:
     @cached_property
     def bits(self) -> int:
         """Of the coarsest floats on the way, in the precision that it is called in: float64 may be made of float32."""
-        return significant_bits((self.wide if self.own is None else self.own()[0]).jaxpr)
+        return bits_in((self.wide if self.own is None else self.own()[0]).jaxpr)
 
     def _prepared(self, closed: core.ClosedJaxpr) -> tuple[core.ClosedJaxpr, BoundedProgram]:
         count = self.count

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.calling import first_of, second_of, value_of
 from autodiff_ref.judge.assertion.sides import Side
-from autodiff_ref.judge.lines.reference import primitives_of
+from autodiff_ref.judge.program.equations import primitives_in
 from autodiff_ref.nabla import split_arguments
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import label_of
@@ -27,7 +27,7 @@ def of_symmetric(
     if (
         wrt in keywords
         or getattr(candidate, "by_symmetric", False)
-        or OF_A_TRIANGLE.isdisjoint(primitives_of(reference.wide.jaxpr))
+        or OF_A_TRIANGLE.isdisjoint(primitives_in(reference.wide.jaxpr))
     ):
         return None
     variable, arguments_of = split_arguments(of, wrt, args)

@@ -12,6 +12,9 @@ from weakref import WeakKeyDictionary
 
 from hypothesis import Phase, currently_in_test_context, reject, settings
 
+from autodiff_ref.judge.assertion.naming import name_of
+from autodiff_ref.judge.numpy_code.drawing import changes
+from autodiff_ref.judge.state import differ
 from autodiff_ref.trees import Function, PyTree
 
 PATIENCE = 20
@@ -47,6 +50,17 @@ def decided() -> None:
     tally.decided += 1
     if tally.test is not None:
         run.test, tally.test = tally.test, None
+
+
+def require_the_same_again(first: PyTree, second: PyTree, f: Function, judged: str) -> None:
+    """Nothing can be said of what is judged if two calls of f at one input gave other values.
+
+    Raises:
+        UndecidedError: they did.
+    """
+    __tracebackhide__ = True
+    if differ(first, second):
+        undecided(f"nothing can be said of {judged} at this input: {changes(f, name_of(f))}")
 
 
 def undecided(message: str) -> None:

@@ -3,7 +3,7 @@
 from autodiff_ref.judge.comparing import evaluator
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.traces import Traces
-from autodiff_ref.judge.numpy_code.drawing import why_it_changes
+from autodiff_ref.judge.numpy_code.drawing import changes
 from autodiff_ref.trees import Arguments
 from manual_grad.derivation import Line, label_of
 
@@ -39,7 +39,4 @@ class Again:
     def _changes(self, line: Line | None) -> LineError:
         derivation = self._before.derivation
         f = derivation.of if line is None else line
-        return LineError(
-            f"{derivation.name}: `{label_of(f)}` returns something else when it is evaluated again at the same "
-            f"input: {why_it_changes(f)}. Make it a function of its arguments: hand in what is drawn, or fix the seed"
-        )
+        return LineError(f"{derivation.name}: {changes(f, f'`{label_of(f)}`')}")

@@ -13,19 +13,15 @@ from jax.extend import core
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.comparing import digits, evaluator
 from autodiff_ref.judge.counterexample import leaf_names, readable
-from autodiff_ref.judge.evaluation import as_balls
+from autodiff_ref.judge.evaluation import as_balls, coarse_bits
 from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
+from autodiff_ref.judge.program.equations import bits_in, equations_in, primitives_in
 from autodiff_ref.judge.program.walk import Plan, plan
 from autodiff_ref.judge.truth import Truth, truth_of
 from autodiff_ref.nabla import Nabla, split_arguments
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import argument_names
-
-COARSE_BITS = {53: 40, 24: 15, 11: 6, 8: 4}
-"""In balls of so few bits each operation may err by 2^-40, some 10^4 ulps of a float64: what XLA compiles, in whatever order
-it sums, stays inside them unless it computes something else. By the bits of the coarsest float in the program."""
-
 
 _LEAVE_A_CHOICE = frozenset({"eigh", "eig", "svd", "qr", "geqrf", "householder_product", "schur"})
 """Primitives with more than one right result: LAPACK chooses the signs of vectors otherwise than balls do."""
@@ -152,13 +148,11 @@ def differentiated_leaves(f: Function, wrt: str | None, args: Arguments) -> tupl
 def own_rules(jaxpr: core.Jaxpr) -> Iterator[str]:
     """The names of the functions within a jaxpr that have a derivative rule of their own."""
     found: dict[str, None] = {}
-    for eqn in jaxpr.eqns:
+    for eqn in equations_in(jaxpr):
         if eqn.primitive.name.startswith(("custom_jvp_call", "custom_vjp_call")):
             inner = eqn.params.get("call_jaxpr") or eqn.params.get("fun_jaxpr")
             info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
             found.setdefault(getattr(info, "func_name", "?"))
-        for body in core.jaxprs_in_params(eqn.params):
-            found.update(dict.fromkeys(own_rules(body)))
     yield from found
 
 
@@ -202,12 +196,12 @@ def eager_values(closed: core.ClosedJaxpr, args: Arguments) -> list[np.ndarray]:
 
 def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: Arguments, name: str) -> Miscompiled | None:
     """Compares a compiled gradient with coarse balls at one input; None where it is inside, or nothing can be said."""
-    if not _LEAVE_A_CHOICE.isdisjoint(primitives_of(closed.jaxpr)):
+    if not _LEAVE_A_CHOICE.isdisjoint(primitives_in(closed.jaxpr)):
         return None
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(args)]
     balls = list(map(as_balls, leaves))
     context = Context()
-    bits = COARSE_BITS.get(significant_bits(closed.jaxpr), 40)
+    bits = coarse_bits(bits_in(closed.jaxpr))
     with precision(bits):
         wanted = [ball for output in made.run(context, *balls) for ball in np.ravel(output)]
     if context.tied or context.unresolved or not all(isinstance(b, arb) and b.is_finite() for b in wanted):
@@ -220,23 +214,3 @@ def check_compiled(closed: core.ClosedJaxpr, made: Plan, args: Arguments, name: 
             eager = np.concatenate([np.ravel(x) for x in eager_values(closed, args)])
             return Miscompiled(name, float(value), float(eager[k]), ball.str(10, radius=False))
     return None
-
-
-def primitives_of(jaxpr: core.Jaxpr) -> Iterator[str]:
-    """The names of the primitives in a jaxpr, and in all within it."""
-    for eqn in jaxpr.eqns:
-        yield eqn.primitive.name
-        for body in core.jaxprs_in_params(eqn.params):
-            yield from primitives_of(body)
-
-
-def significant_bits(jaxpr: core.Jaxpr) -> int:
-    """Of the coarsest floats that a program computes with: a cast to float32 is part of what is computed."""
-    bits = 53
-    for eqn in jaxpr.eqns:
-        for atom in (*eqn.invars, *eqn.outvars):
-            dtype = getattr(atom.aval, "dtype", None)
-            if dtype is not None and jax.numpy.issubdtype(dtype, np.floating):
-                bits = min(bits, int(jax.numpy.finfo(dtype).nmant) + 1)
-        bits = min([bits, *[significant_bits(body) for body in core.jaxprs_in_params(eqn.params)]])
-    return bits

@@ -11,6 +11,14 @@ from autodiff_ref.judge.numpy_code.holding import visited
 from autodiff_ref.judge.state import is_filled
 
 
+def changes(f: Any, name: str) -> str:
+    """What is said of a function that returns something else when it is called again."""
+    return (
+        f"{name} returns something else when it is called again with the same arguments: {why_it_changes(f)}. "
+        "Make it a function of its arguments: start from what is new at each call, and pass the seed"
+    )
+
+
 def why_it_changes(f: Any) -> str:
     """The place in a user's code where a function draws random numbers; where none is seen, what it may be."""
     places = [place for value in visited(f) if isinstance(value, types.FunctionType) and (place := _place_in(value))]

@@ -14,6 +14,7 @@ from jax.extend import core
 from autodiff_ref.judge.program.complex_pairs import Pair
 from autodiff_ref.judge.program.complex_rules import EACH_PART, RULES, of_parts
 from autodiff_ref.judge.program.control import scan_widths
+from autodiff_ref.judge.program.equations import equations_in
 from autodiff_ref.judge.program.plans import CALLS
 
 Atom = Any
@@ -45,9 +46,8 @@ def _is_complex(atom: Atom) -> bool:
 
 
 def _is_complex_inside(jaxpr: core.Jaxpr) -> bool:
-    return any(map(_is_complex, (*jaxpr.invars, *jaxpr.constvars))) or any(
-        any(map(_is_complex, (*eqn.invars, *eqn.outvars))) or _has_complex_body(eqn) for eqn in jaxpr.eqns
-    )
+    within = (atom for eqn in equations_in(jaxpr) for atom in (*eqn.invars, *eqn.outvars))
+    return any(map(_is_complex, (*jaxpr.invars, *jaxpr.constvars, *within)))
 
 
 def _has_complex_body(eqn: core.JaxprEqn) -> bool:

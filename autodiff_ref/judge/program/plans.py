@@ -14,6 +14,8 @@ import numpy as np
 from jax.extend import core
 from numpy.typing import ArrayLike
 
+from autodiff_ref.judge.program.equations import bits_of
+
 if TYPE_CHECKING:
     from autodiff_ref.judge.program.comparisons import Site
 
@@ -357,14 +359,11 @@ def _slice_of(sources: Sequence[int]) -> slice:
     return slice(sources[0], sources[0] + 1) if sources else slice(0, 0)
 
 
-def significant_bits(dtype: np.dtype) -> tuple[int, int]:
-    """How many bits a float has, and how many a short one has: 1.5 is surely meant as written, 0.1 is not."""
-    bits = np.finfo(dtype).nmant + 1
-    return bits, 24 if bits == 53 else bits // 2
-
-
 def is_short(values: ArrayLike) -> bool:
-    """Whether all floats have so few significant bits that they are surely meant as written: 24 in float64."""
+    """Whether all floats have so few significant bits that they are surely meant as written: 24 of a float64's 53.
+
+    So 1.5 is surely meant as written, and 0.1 is not.
+    """
     return bool(np.all(short_ones(values)))
 
 
@@ -373,7 +372,8 @@ def short_ones(values: ArrayLike) -> Array:
     array = np.asarray(values)
     if not np.issubdtype(array.dtype, np.floating):
         return np.ones(array.shape, dtype=bool)
-    mantissas = np.frexp(array.astype(np.float64))[0] * 2.0 ** significant_bits(array.dtype)[1]
+    bits = bits_of(array.dtype)
+    mantissas = np.frexp(array.astype(np.float64))[0] * 2.0 ** (24 if bits == 53 else bits // 2)
     return ~np.isfinite(array) | (mantissas == np.floor(mantissas))
 
 

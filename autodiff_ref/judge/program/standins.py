@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.judge.program.equations import equations_in
 from autodiff_ref.judge.program.plans import aval_of
 from autodiff_ref.trees import Function
 
@@ -152,15 +153,8 @@ def implementation_of(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
             made = jax.make_jaxpr(lambda *operands: eqn.primitive.impl(*operands, **eqn.params))(*shapes)
     except Exception:  # it has no implementation, or one that is no program
         return None
-    return None if _applies(made.jaxpr, eqn.primitive) else made
-
-
-def _applies(jaxpr: core.Jaxpr, primitive: core.Primitive) -> bool:
-    """Whether a program applies a primitive, as JAX's own implementations do."""
-    return any(
-        eqn.primitive is primitive or any(_applies(body, primitive) for body in core.jaxprs_in_params(eqn.params))
-        for eqn in jaxpr.eqns
-    )
+    applies_itself = any(each.primitive is eqn.primitive for each in equations_in(made.jaxpr))
+    return None if applies_itself else made
 
 
 def _cast(eqn: core.JaxprEqn, dtypes: Sequence[np.dtype]) -> Function:

@@ -10,8 +10,8 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
-from autodiff_ref.judge.lines.reference import primitives_of
 from autodiff_ref.judge.program.control import scan_widths
+from autodiff_ref.judge.program.equations import equations_in, primitives_in
 from autodiff_ref.judge.program.plans import Plan, aval_of
 from autodiff_ref.judge.program.walk import CALLS, Planner
 from autodiff_ref.judge.rules.naming import name_at
@@ -224,10 +224,8 @@ def iterates(jaxpr: core.Jaxpr) -> bool:
     So do an iteration to a tolerance, and a bisection of so many steps.
     """
     return any(
-        eqn.primitive.name == "while"
-        or (eqn.primitive.name == "scan" and _keeps_or_replaces(eqn))
-        or any(iterates(body) for body in core.jaxprs_in_params(eqn.params))
-        for eqn in jaxpr.eqns
+        eqn.primitive.name == "while" or (eqn.primitive.name == "scan" and _keeps_or_replaces(eqn))
+        for eqn in equations_in(jaxpr)
     )
 
 
@@ -237,7 +235,7 @@ ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "r
 
 def is_added_up(jaxpr: core.Jaxpr) -> bool:
     """Whether a program holds a series of XLA's own."""
-    return not ADDED_UP_BY_XLA.isdisjoint(primitives_of(jaxpr))
+    return not ADDED_UP_BY_XLA.isdisjoint(primitives_in(jaxpr))
 
 
 def _keeps_or_replaces(scan: core.JaxprEqn) -> bool:
@@ -272,10 +270,7 @@ def _choices(jaxpr: core.Jaxpr, result: core.Var | core.Literal) -> Sequence[cor
 
 def has_symbolic_zeros(jaxpr: Any) -> bool:
     """Whether a program calls a rule that is told which tangents and cotangents are zeros."""
-    return any(
-        bool(eqn.params.get("symbolic_zeros")) or any(has_symbolic_zeros(body) for body in core.jaxprs_in_params(eqn.params))
-        for eqn in jaxpr.eqns
-    )
+    return any(eqn.params.get("symbolic_zeros") for eqn in equations_in(jaxpr))
 
 
 # What the author holds still

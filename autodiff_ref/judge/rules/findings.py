@@ -125,6 +125,11 @@ class Rule:
     """why it was not judged alone"""
 
 
+def exit_code_of(verdict: str) -> int:
+    """1 for WRONG and NaN, 3 for what raises and what is undecided, else 0."""
+    return 1 if verdict in FAILS else 3 if verdict in ("raises", "undecided") else 0
+
+
 @dataclass(frozen=True)
 class RuleReport:
     """What `judge_rule` found."""
@@ -172,12 +177,12 @@ class RuleReport:
     @property
     def ok(self) -> bool:
         """Whether nothing is WRONG or NaN, and something was decided."""
-        return self.verdict not in (*FAILS, "raises", "undecided")
+        return self.exit_code == 0
 
     @property
     def exit_code(self) -> int:
         """1 for WRONG and NaN, 3 for what raises and what is undecided, else 0."""
-        return 1 if self.verdict in FAILS else 3 if self.verdict in ("raises", "undecided") else 0
+        return exit_code_of(self.verdict)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: all but the single entries."""

@@ -18,6 +18,7 @@ from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
+from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan, plan_together
 from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, is_added_up, iterates, named_calls, stops_of
@@ -123,8 +124,7 @@ class Subject:
     @cached_property
     def bits(self) -> int:
         """The bits of the narrowest floats that JAX computes its derivative with: some programs cast to float32."""
-        program = next(iter(self.programs.values()), None)
-        return 53 if program is None else min(map(_bits_of, floats_in(program.jaxpr)), default=53)
+        return bits_in(self.programs[self.main].jaxpr)
 
     @cached_property
     def primitives(self) -> frozenset[str]:
@@ -158,8 +158,8 @@ class Subject:
 
     @property
     def main(self) -> str:
-        """The mode that is judged first."""
-        return REVERSE if REVERSE in self.derivatives else next(iter(self.derivatives))
+        """The mode that is judged first: reverse mode where there is one."""
+        return next(iter(self.derivatives))
 
     def modes(self, leaves: Sequence[np.ndarray]) -> dict[str, Evaluator]:
         """JAX's derivative at one input by each mode; what the first one has computed the others do not compute again."""
@@ -194,7 +194,7 @@ class Subject:
 
     def rounded(self, leaves: Sequence[np.ndarray], mode: str = "", bits: int = 53) -> tuple[arb, ...]:
         """JAX's derivative, by a mode or the first one, with so many bits, as float64 has, and any exponent."""
-        return evaluator(self.derivatives[mode or next(iter(self.derivatives))], (*leaves,))(bits, "exact", "exact").values
+        return evaluator(self.derivatives[mode or self.main], (*leaves,))(bits, "exact", "exact").values
 
     def left_open(self, leaves: Sequence[np.ndarray]) -> list[arb]:
         """How far each of its values moves where its rounded constants move by an ulp."""
@@ -247,7 +247,7 @@ class Subject:
 
     def floats(self, leaves: Sequence[np.ndarray], mode: str = "") -> np.ndarray | None:
         """JAX's derivative in float64, by a mode or the first one, as XLA compiles it; None where there is none."""
-        mode = mode or next(iter(self.programs), "")
+        mode = mode or self.main
         if mode not in self.programs or (self.loops and not is_moderate(leaves)):
             return None
         if mode not in self._compiled:
@@ -386,7 +386,7 @@ def subject(
         value = plan(closed, BALLS)
     if order == 1 and truth is None and any(True for _ in named_calls(closed.jaxpr)):
         both = both_values(f, shapes, argnums, forward=not has_cotangent)
-    first = next(iter(programs.values()), None)
+    first = next(iter(programs.values())).jaxpr
     return Subject(
         value,
         derivatives,
@@ -400,8 +400,8 @@ def subject(
         closed,
         truth is None and _ends_a_loop(value, _primal(function, shapes, closed, order)),
         ruled,
-        first is not None and iterates(first.jaxpr),
-        first is not None and _ends_a_loop(next(iter(derivatives.values())), first.jaxpr),
+        iterates(first),
+        _ends_a_loop(next(iter(derivatives.values())), first),
         is_identity(closed.jaxpr),
         both,
         notes,
@@ -414,17 +414,6 @@ def _plans(traced: Sequence[Any]) -> Sequence[Plan | NotImplementedError]:
         return plan_together(traced, BALLS, [len(made.jaxpr.outvars) for made in traced])[0] if traced else []
     except NotImplementedError as error:
         return [error] * len(traced)
-
-
-def floats_in(jaxpr: Any) -> set[np.dtype]:
-    """The kinds of floats that a program computes, those of its loops and calls too."""
-    found = {var.aval.dtype for eqn in jaxpr.eqns for var in eqn.outvars if hasattr(var.aval, "dtype")}
-    kinds = {np.dtype(dtype) for dtype in found if jax.numpy.issubdtype(dtype, np.floating)}
-    return kinds.union(*(floats_in(body) for eqn in jaxpr.eqns for body in core.jaxprs_in_params(eqn.params)))
-
-
-def _bits_of(dtype: np.dtype) -> int:
-    return int(jax.numpy.finfo(dtype).nmant) + 1
 
 
 def _apart(f: Function, by: tuple[int, ...], outputs: int) -> Function:

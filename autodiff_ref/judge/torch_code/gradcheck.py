@@ -115,7 +115,7 @@ def judge(
     notes += said
     found: list[Trial] = []
     if judged.verdict == "right" and beside:
-        base = Base(subject, cotangents, judged, within)
+        base = Base(subject, cotangents, within)
         found = list(trials(base))
         found += [double(base)] if of is None else []
     if judged.verdict == "right":
@@ -245,7 +245,7 @@ def gradgradcheck(
     subject, first, _ = examine_either(subject, cotangents, within)
     if first.verdict != "right":
         return _concluded(name, first.verdict, first.text, raise_exception)
-    second = double(Base(subject, cotangents, first, within))
+    second = double(Base(subject, cotangents, within))
     verdict = second.verdict if second.verdict in ("right", "WRONG") else "undecided"
     return _concluded(f"{name}, {DOUBLE}", verdict, second.text.strip(), raise_exception)  # pyright: ignore[reportArgumentType]
 

@@ -157,6 +157,11 @@ class Subject:
         with seeded():
             return self.run_at(self.given(by, data), cotangents, **how)
 
+    def gradients(self, cotangents: Sequence[Any]) -> list[np.ndarray]:
+        """What its backward returns at its own input, as arrays."""
+        by, data = self.arrays
+        return as_arrays(self.run(by, data, cotangents).grads, by)
+
     def run_at(self, given: list[Any], cotangents: Sequence[Any] | None, between: Callable[[], None] | None = None) -> Run:
         """Runs it on these arguments, and its backward; `between` is called after the first."""
         outs = outputs_of(self.func(*given))

@@ -50,7 +50,6 @@ class Base:
 
     subject: Subject
     cotangents: list[np.ndarray]
-    judged: Judged
     within: float | None
 
     def __post_init__(self) -> None:
@@ -79,22 +78,26 @@ def trials(base: Base) -> Iterator[Trial]:
         yield from make(base)
 
 
-def _tried(name: str, base: Base, run: Callable[[], list[np.ndarray]], wanted: list[np.ndarray], subject: Subject) -> Trial:
-    """Runs it, and judges what it returned unless that is what is wanted, bit by bit."""
+def _tried(name: str, base: Base, wanted: list[np.ndarray], subject: Subject) -> Trial:
+    """Runs a subject, and judges what it returned unless that is what is wanted, bit by bit."""
     try:
-        found = run()
+        found = subject.gradients(base.cotangents)
     except Exception as error:
-        return Trial(name, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
+        return _failed(name, "raises", error)
     if _same(found, wanted):
         return Trial(name, "right")
     return _of(name, lambda: base.judged_again(subject))
+
+
+def _failed(name: str, verdict: str, error: Exception) -> Trial:
+    return Trial(name, verdict, f"  {type(error).__name__}: {first_line(error, 200)}")
 
 
 def _of(name: str, judge: Callable[[], Judged]) -> Trial:
     try:
         judged = judge()
     except Exception as error:
-        return Trial(name, "undecided", f"  {type(error).__name__}: {first_line(error, 200)}")
+        return _failed(name, "undecided", error)
     return Trial(name, judged.verdict, judged.text)
 
 
@@ -106,16 +109,11 @@ def _patterns(base: Base) -> Iterator[Trial]:
     every = [chosen for length in lengths for chosen in combinations(range(count), length)]
     for chosen in every[:MOST_PATTERNS] if count > 1 else []:
         subject = base.other(by=[by[k] for k in chosen])
-        at, data = subject.arrays
         name = f"only {', '.join(base.names[k] for k in chosen)} asked for"
-        if not subject.run(at, data, None).outs:
+        if not subject.run(*subject.arrays, None).outs:
             yield Trial(name, "raises", "  no output requires a gradient then")
             continue
-
-        def run(subject: Subject = subject, at: Any = at, data: Any = data) -> list[np.ndarray]:
-            return as_arrays(subject.run(at, data, base.cotangents).grads, at)
-
-        yield _tried(name, base, run, [base.grads[k] for k in chosen], subject)
+        yield _tried(name, base, [base.grads[k] for k in chosen], subject)
 
 
 def _single_outputs(base: Base) -> Iterator[Trial]:
@@ -124,15 +122,10 @@ def _single_outputs(base: Base) -> Iterator[Trial]:
     for k in range(count) if count > 1 else []:
         zeros = [c if j == k else np.zeros_like(c) for j, c in enumerate(base.cotangents)]
         alone = [c if j == k else None for j, c in enumerate(base.cotangents)]
-
-        def run(alone: Any = alone) -> list[np.ndarray]:
-            return as_arrays(subject.run(base.by, base.data, alone).grads, base.by)
-
         try:
-            found = run()
-            wanted = as_arrays(subject.run(base.by, base.data, zeros).grads, base.by)
+            found, wanted = subject.gradients(alone), subject.gradients(zeros)
         except Exception as error:
-            yield Trial(f"only output {k} used", "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
+            yield _failed(f"only output {k} used", "raises", error)
             continue
         same = _same(found, wanted)
         text = "" if same else "  it returns something else than where the other outputs have cotangents of 0"
@@ -150,19 +143,11 @@ def _layouts(base: Base) -> Iterator[Trial]:
         if not changed:
             continue
         subject = base.other(inputs)
-
-        def run(subject: Subject = subject) -> list[np.ndarray]:
-            return as_arrays(subject.run(base.by, base.data, base.cotangents).grads, base.by)
-
-        yield _tried(f"arguments {name}", base, run, base.grads, subject)
+        yield _tried(f"arguments {name}", base, base.grads, subject)
         cotangents = [laid(to_torch(c, out)) for c, out in zip(base.cotangents, base.outs, strict=True)]
         if all(c.is_contiguous() for c in cotangents):
             continue
-
-        def upstream(cotangents: Any = cotangents) -> list[np.ndarray]:
-            return as_arrays(base.subject.run(base.by, base.data, cotangents).grads, base.by)
-
-        yield _near(f"cotangent {name}", base, upstream, base.grads)
+        yield _near(f"cotangent {name}", base.subject, cotangents, base.grads)
 
 
 def _expanded(base: Base) -> Iterator[Trial]:
@@ -176,33 +161,23 @@ def _expanded(base: Base) -> Iterator[Trial]:
         repeated = x.narrow(axis, 0, 1).expand(x.shape)
         plain, thin = ([given if j == k else x for j, x in enumerate(subject.inputs)]
                        for given in (repeated.contiguous(), repeated))  # fmt: skip
-        there, other = base.other(plain), base.other(thin)
-        at, data = there.arrays
         try:
-            wanted = as_arrays(there.run(at, data, base.cotangents).grads, at)
+            wanted = base.other(plain).gradients(base.cotangents)
         except Exception:  # equal entries are not its domain
             continue
-
-        def run(other: Subject = other, at: Any = at, data: Any = data) -> list[np.ndarray]:
-            return as_arrays(other.run(at, data, base.cotangents).grads, at)
-
-        yield _tried(f"{name} expanded", base, run, wanted, other)
+        yield _tried(f"{name} expanded", base, wanted, base.other(thin))
     numbers = [np.full_like(c, 1.25) for c in base.cotangents]
     if any(c.size > 1 for c in numbers):
         thin = [to_torch(c.reshape(-1)[:1]).reshape(()).expand(c.shape) if c.size else to_torch(c) for c in numbers]
-        wanted = as_arrays(subject.run(base.by, base.data, numbers).grads, base.by)
-        yield _near(
-            "cotangent expanded", base, lambda: as_arrays(subject.run(base.by, base.data, thin).grads, base.by), wanted
-        )
+        yield _near("cotangent expanded", subject, thin, subject.gradients(numbers))
 
 
-def _near(name: str, base: Base, run: Callable[[], list[np.ndarray]], wanted: list[np.ndarray]) -> Trial:
+def _near(name: str, subject: Subject, cotangents: list[torch.Tensor], wanted: list[np.ndarray]) -> Trial:
     """A cotangent in another layout: the same gradient, up to the order of sums."""
     try:
-        found = run()
+        found = subject.gradients(cotangents)
     except Exception as error:
-        return Trial(name, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
-    del base
+        return _failed(name, "raises", error)
     for a, b in zip(found, wanted, strict=True):
         slack = 2.0**10 * float(np.finfo(b.dtype).eps if b.dtype.kind == "f" else 2.0**-8)
         if not np.all(np.abs(a - b) <= slack * np.max(np.abs(b), initial=0.0)):
@@ -230,11 +205,10 @@ def _sizes(base: Base) -> Iterator[Trial]:
                 continue  # its own check of shapes, or PyTorch's
             if not outs or not all(np.all(np.isfinite(value)) for value in values):
                 continue
-            cotangents = cotangents_for(outs)
             try:
-                grads = as_arrays(subject.run(at, data, cotangents).grads, at)
+                grads = subject.gradients(cotangents_for(outs))
             except Exception as error:
-                yield Trial(name, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
+                yield _failed(name, "raises", error)
                 continue
             if all(out.numel() for out in outs) and all(x.size for x in at):
                 yield _of(name, lambda subject=subject: base.judged_again(subject))
@@ -342,7 +316,7 @@ def double(base: Base) -> Trial:
     except NotFollowedError as error:
         return Trial(DOUBLE, "undecided", f"  {error}")
     except Exception as error:
-        return Trial(DOUBLE, "raises", f"  {type(error).__name__}: {first_line(error, 200)}")
+        return _failed(DOUBLE, "raises", error)
     return _of(DOUBLE, lambda: examine(twice, cotangents, base.within))
 
 
