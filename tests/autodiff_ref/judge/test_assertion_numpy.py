@@ -355,6 +355,23 @@ def test_what_is_0_for_one_reading_of_the_constants_is_decided_for_that_one():
             assert_gradients_agree(wrong, kernel_of_embedding, w)
 
 
+@pytest.mark.parametrize("p", [0.5, 0.25])
+def test_a_gradient_that_is_0_where_the_gradient_of_the_loss_is_rounding_of_a_constant_is_right(p):
+    """cos(πp) at ½ is the rounding of π, sin(π(p − ½)) is 0, and tan has no value at ½ for all of π's readings."""
+
+    def slope(p):
+        cotangent = -1 / np.tan(np.pi * p)
+        return np.sum(np.pi * (1 + cotangent**2))
+
+    def curvature(p):
+        angle = np.pi * (p - 0.5)
+        return 2 * np.pi**2 * np.sin(angle) / np.cos(angle) ** 3
+
+    assert_gradients_agree(curvature, slope, np.array([p, 0.3]))
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda p: curvature(p) + 1e-12, slope, np.array([p, 0.3]))
+
+
 def test_the_function_of_another_library_that_stops_the_trace_is_named():
     def loss(w, x):
         return np.sum(signal.fftconvolve(w, x))
