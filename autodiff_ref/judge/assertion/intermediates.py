@@ -20,6 +20,7 @@ from jax.extend import core
 from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.by_value import twice_the_bound
+from autodiff_ref.judge.assertion.calling import check_arrays
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
@@ -126,6 +127,7 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
         raise TypeError(f"`forward` must be a function, got {type(forward).__name__}: {way_on}")
     if not isinstance(gradients, dict):
         raise TypeError(f'`gradients` must be a dict of arrays, as {{"dz": dz}}, got {type(gradients).__name__}')
+    check_arrays(forward, args, keywords)
     call = Call.of(args, keywords)
     program = _traced(forward, call, list(gradients))
     names = [_variable(key, program.names) for key in gradients]

@@ -349,10 +349,12 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             if is_writing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
                 raise NotFollowedError(*WRITTEN_OUTSIDE)
             who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
-            raise NotFollowedError(
-                f"{who} asks for the numbers of an array that is differentiated by",
-                "use NumPy's functions there, or `scipy.special`",
+            way_on = (
+                "make an array of it before, by `.to_numpy()`"
+                if who.startswith("pandas.")
+                else "use NumPy's functions there, or `scipy.special`"
             )
+            raise NotFollowedError(f"{who} asks for the numbers of an array that is differentiated by", way_on)
         if self.level > CONSTANT:  # whole numbers and masks are taken for granted, whatever they depend on
             running_now().assume(self.array, self.held, self.level)
         made = np.array(self.held)
