@@ -62,7 +62,7 @@ def check_arrays(f: Function, args: Arguments, keywords: Keywords) -> None:
 
 def _unless_an_array(value: object, name: str) -> str:
     if isinstance(value, np.ndarray | np.generic) and value.dtype.itemsize > {"f": 8, "c": 16}.get(value.dtype.kind, np.inf):
-        return f"`{name}` holds {value.dtype}, and what is judged computes in float64 at most: hand in {name}.astype(np.float64)"
+        return f"`{name}` holds {value.dtype}, and float64 is the most that is judged: hand in {name}.astype(np.float64)"
     if hasattr(value, "to_numpy"):
         way = f"{name}.to_numpy()"
     elif isinstance(value, np.ma.MaskedArray):

@@ -270,10 +270,10 @@ def test_a_list_of_numbers_is_a_gradient_by_an_array(factor):
         if factor == 1:
             assert_gradients_agree(candidate, weighed, WEIGHTS, TABLE, wrt=wrt)
         else:
-            with pytest.raises(AssertionError, match="certified|1 times"):
+            with pytest.raises(AssertionError, match=r"certified|1 times"):
                 assert_gradients_agree(candidate, weighed, WEIGHTS, TABLE, wrt=wrt)
 
 
 def test_an_array_that_is_returned_for_a_list_of_numbers_is_said_to_be_one():
-    with pytest.raises(AssertionError, match="the first argument is a list of numbers: hand in np.array of it"):
+    with pytest.raises(AssertionError, match=r"the first argument is a list of numbers: hand in np\.array of it"):
         assert_gradients_agree(by_w, weighed, WEIGHTS.tolist(), TABLE)
