@@ -23,6 +23,7 @@ from autodiff_ref.judge.comparing import (
     share_of,
 )
 from autodiff_ref.judge.evaluation import Evaluation, Evaluator
+from autodiff_ref.judge.readings import in_any_reading
 from autodiff_ref.judge.truth import Entry, Truth, same
 
 
@@ -132,7 +133,7 @@ def against_truth(line: Evaluator, other: Evaluator | None, truth: Truth, *, all
     """
     ours, open_ours = _values_as_written(line)
     theirs, open_theirs = (None, frozenset[int]()) if other is None else _values_as_written(other)
-    loose = line(PRECISIONS[0], "balls", "exact").values if line.constants else ours.values
+    loose = in_any_reading(line, PRECISIONS[0]) if line.constants else ours.values
     counts, conventions = Counter[Found](), list[str]()
     worst: Comparison | None = None
     ulps, vanishes = 0.0, True

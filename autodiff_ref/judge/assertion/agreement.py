@@ -209,6 +209,9 @@ class Pair:
                 if self.allowed > ULP:
                     radii = radii + self.allowed * np.abs(middles)
                 outside = computed.outside(middles, radii, own)
+                if outside.wrong and at_ours is not None:  # rounded constants may explain what is between the two
+                    to_ours = computed.outside(*floats(at_ours), own)
+                    outside = outside if to_ours.wrong else to_ours
                 if outside.wrong:
                     k = outside.wrong[0]
                     most = max(float(bound[k]) for allowed in own if np.isfinite((bound := allowed())[k]))

@@ -14,7 +14,15 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.agreement import Pair, pair_of
-from autodiff_ref.judge.assertion.calling import Shapes, check_keywords, first_of, second_of, value_of, variable_of
+from autodiff_ref.judge.assertion.calling import (
+    Shapes,
+    check_arrays,
+    check_keywords,
+    first_of,
+    second_of,
+    value_of,
+    variable_of,
+)
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import Finding
@@ -76,6 +84,7 @@ def assert_gradients_agree(
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
     if keywords:
         check_keywords(candidate, of, keywords)
+    check_arrays(of, args, keywords)
     if has_complex(args, keywords):
         _in_parts(candidate, of, args, wrt, keywords)
         return

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.assertion.asserting import assert_gradients_agree
+from autodiff_ref.judge.assertion.calling import check_arrays
 from autodiff_ref.judge.assertion.complex_arguments import has_complex
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError, require_the_same_again
@@ -54,6 +55,7 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     for name, function in (("forward", forward), ("backward", backward)):
         if not callable(function):
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
+    check_arrays(forward, args, keywords)
     wide = jax.enable_x64(True) if Call.of(args, keywords).wide else nullcontext()
     with kept_as_it_was(forward), kept_as_it_was(backward), wide:
         try:

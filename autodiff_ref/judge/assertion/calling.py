@@ -11,7 +11,7 @@ import numpy as np
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.nabla import split_arguments, staged_nabla
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree, Structure
-from manual_grad.derivation import label_of
+from manual_grad.derivation import argument_names, label_of
 
 Shapes = tuple[Structure, list[tuple[int, ...]]]
 """the structure of a tree, and the shapes of its leaves"""
@@ -42,6 +42,36 @@ def check_keywords(candidate: Function, of: Function, keywords: Keywords) -> Non
     for name in keywords:
         if not (_takes(candidate, name) or _takes(of, name)):
             raise TypeError(f"neither `{label_of(candidate)}` nor `{label_of(of)}` takes an argument {name!r}")
+
+
+def check_arrays(f: Function, args: Arguments, keywords: Keywords) -> None:
+    """Arguments are arrays as NumPy has them: a DataFrame, a masked array and a matrix do other things in its functions.
+
+    Raises:
+        TypeError: one is not.
+    """
+    if not any(_unless_an_array(leaf, "") for leaf in jax.tree.leaves((args, keywords))):
+        return
+    known = argument_names(f) or []
+    names = [known[k] if k < len(known) else f"argument {k}" for k in range(len(args))]
+    for name, value in (*zip(names, args, strict=True), *keywords.items()):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(value):
+            if said := _unless_an_array(leaf, name + jax.tree_util.keystr(path)):
+                raise TypeError(said)
+
+
+def _unless_an_array(value: object, name: str) -> str:
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.itemsize > {"f": 8, "c": 16}.get(value.dtype.kind, np.inf):
+        return f"`{name}` holds {value.dtype}, and float64 is the most that is judged: hand in {name}.astype(np.float64)"
+    if hasattr(value, "to_numpy"):
+        way = f"{name}.to_numpy()"
+    elif isinstance(value, np.ma.MaskedArray):
+        way = f"{name}.data, and its mask as an argument of its own"
+    elif isinstance(value, np.matrix):
+        way = f"np.asarray({name}), and write @ for a product of matrices"
+    else:
+        return ""
+    return f"`{name}` is a {type(value).__name__}: hand in {way}"
 
 
 def with_keywords(f: Function, keywords: Keywords) -> Function:
@@ -128,7 +158,7 @@ def first_of(value: PyTree, shapes: Shapes) -> PyTree:
 
 def second_of(value: PyTree, shapes: Shapes) -> PyTree:
     """The gradients, of a function that returns (loss, gradients); else what it returns."""
-    return value[1] if returns_both(value, shapes) else value
+    return _of_numbers(value[1] if returns_both(value, shapes) else value, shapes)
 
 
 def returns_both(value: PyTree, shapes: Shapes) -> bool:
@@ -138,5 +168,17 @@ def returns_both(value: PyTree, shapes: Shapes) -> bool:
     loss, gradients = value  # pyright: ignore[reportUnknownVariableType]
     if isinstance(loss, tuple | list) or np.shape(loss) != ():
         return False
-    found = shapes_of(gradients)
+    found = shapes_of(_of_numbers(gradients, shapes))
     return found == shapes or (found[1] == shapes[1] and shapes[1] != [()])
+
+
+def _of_numbers(gradient: PyTree, shapes: Shapes) -> PyTree:
+    """An array for a list of numbers, where an array is differentiated by."""
+    structure, (shape, *others) = shapes[0], shapes[1] or [()]
+    if others or structure != jax.tree.structure(0) or not isinstance(gradient, list):
+        return gradient
+    leaves, form = jax.tree.flatten(gradient)
+    if form != jax.tree.structure(np.zeros(shape).tolist()) or any(map(np.ndim, leaves)):
+        return gradient
+    module = jax.numpy if any(isinstance(leaf, jax.Array) for leaf in leaves) else np
+    return module.array(leaves).reshape(shape)

@@ -20,10 +20,12 @@ from jax.extend import core
 from numpy.typing import ArrayLike
 
 from autodiff_ref.judge.assertion.by_value import twice_the_bound
+from autodiff_ref.judge.assertion.calling import check_arrays
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
 from autodiff_ref.judge.assertion.message import entries, of_another_shape, others
+from autodiff_ref.judge.assertion.precision import coarsest, eps_of
 from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, require_the_same_again, undecided
@@ -52,6 +54,8 @@ class _Program:
     """its inputs"""
     eps: float
     """of the coarsest floats that it is handed or computes with: what is made of float32 is not exact to float64"""
+    own: "_Program | None" = None
+    """the same in its own precision, where that is coarser than float64; else, or where it cannot be traced so, None"""
 
     def run(self, inputs: Sequence[jax.Array], instead: dict[str, jax.Array]) -> tuple[jax.Array, dict[str, jax.Array]]:
         """(the loss, the arrays by their names), with others used in the place of some of these."""
@@ -77,6 +81,39 @@ class _Program:
         named = {name: var.val if isinstance(var, core.Literal) else made[var] for name, var in own.items()}
         return read(jaxpr.outvars[0]), named
 
+    def gradient(
+        self, name: str, earlier: list[str], upstream: Sequence[ArrayLike]
+    ) -> tuple[core.ClosedJaxpr, jax.ShapeDtypeStruct, list[Array]]:
+        """(the gradient by a name, given those by earlier ones, as a jaxpr; its shape; the arrays that the jaxpr takes)."""
+        count, places = len(self.arrays), [1 + self.names.index(each) for each in earlier]
+        shapes = [self.closed.out_avals[place].shape for place in places]
+        arrays = [*self.arrays, *[np.asarray(d).reshape(shape) for d, shape in zip(upstream, shapes, strict=True)]]
+
+        def gradient(*leaves: jax.Array) -> jax.Array:
+            inputs, given = leaves[:count], leaves[count:]
+            _, before = self.run(inputs, {})
+
+            def loss(own: jax.Array) -> jax.Array:
+                value, made = self.run(inputs, {**{each: before[each] for each in earlier}, name: own})
+                return value + sum(jnp.sum(d * made[each]) for d, each in zip(given, earlier, strict=True))
+
+            return jax.grad(loss)(before[name])
+
+        with jax.enable_x64(True):
+            closed, out = jax.make_jaxpr(gradient, return_shape=True)(*arrays)
+        return closed, out, arrays
+
+    def computed_in(self, name: str, earlier: list[str], given: Sequence[ArrayLike], computed: Sequence[float]) -> float:
+        """eps of the coarsest floats in which the gradient by a name is computed: data in float32 are exact.
+
+        `computed` is the same of the gradients given.
+        """
+        if self.own is None or name not in self.own.names:
+            return self.eps
+        closed, _, _ = self.own.gradient(name, earlier, given)
+        inputs = [*[0.0] * len(self.arrays), *computed]
+        return max(coarsest(closed.jaxpr, inputs)[0], 2.0 ** (1 - bits_in(self.closed.jaxpr)))
+
 
 @dataclass(frozen=True)
 class _Judged:
@@ -90,6 +127,10 @@ class _Judged:
     wrong: list[int]
     allowed: Array
     told: bool
+    eps: float = 0.0
+    """of the coarsest floats that it is computed in"""
+    is_coarse: bool = False
+    """whether it is off by more than the floats that it is computed in explain, and coarser ones among the data would"""
 
 
 def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *args: PyTree, **keywords: PyTree) -> None:
@@ -126,12 +167,13 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
         raise TypeError(f"`forward` must be a function, got {type(forward).__name__}: {way_on}")
     if not isinstance(gradients, dict):
         raise TypeError(f'`gradients` must be a dict of arrays, as {{"dz": dz}}, got {type(gradients).__name__}')
+    check_arrays(forward, args, keywords)
     call = Call.of(args, keywords)
     program = _traced(forward, call, list(gradients))
     names = [_variable(key, program.names) for key in gradients]
     judged: list[_Judged] = []
     for k, (key, value) in enumerate(gradients.items()):
-        found = _judge(program, key, names[k], names[:k], value, list(gradients.values())[:k])
+        found = _judge(program, key, names[k], value, judged)
         if found.wrong and k and not any(each.wrong for each in judged):
             found = replace(found, wrong=_wrong_from_scratch_too(program, found, value))
         judged.append(found)
@@ -143,6 +185,12 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
         require_the_same_again(before, again, forward, "the gradients")
         decided()
         raise AssertionError(_message(first, judged, label_of(forward)))
+    coarse = [each.key for each in judged if each.is_coarse]
+    if coarse:
+        undecided(
+            f"nothing can be said of {', '.join(coarse)} at this input: it is off by more than rounding in its own floats, "
+            "and by no more than if it were computed in those of the coarsest data. Hand in all data in float64"
+        )
     unknown = [each.key for each in judged if not each.told]
     if unknown:
         undecided(
@@ -152,7 +200,7 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
     decided()
 
 
-def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
+def _traced(forward: Function, call: Call, wanted: list[str], *, own: bool = False) -> _Program:
     held = captured(forward)[1]
     inputs = [*call.values, *held]
     errors: list[Exception] = []
@@ -160,8 +208,9 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
     code = _code_of(forward)
     globals_ = _global_arrays(forward)
     given = [np.asarray(x) for x in (*inputs, *globals_.values())]
-    eps = max([2.0**-52, *[float(np.finfo(x.dtype).eps) for x in given if x.dtype.kind == "f"]])
-    given = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in given]
+    eps = max([2.0**-52, *[eps_of(x.dtype) for x in given]])
+    if not own:
+        given = [x.astype(np.float64) if jnp.issubdtype(x.dtype, np.floating) else x for x in given]
 
     def flat(numpy_code: bool, *leaves: jax.Array) -> tuple[jax.Array, ...]:
         names.clear()
@@ -199,9 +248,17 @@ def _traced(forward: Function, call: Call, wanted: list[str]) -> _Program:
             continue
         if not names and wanted:
             break
-        return _Program(closed, list(names), given, max(eps, 2.0 ** (1 - bits_in(closed.jaxpr))))
+        program = _Program(closed, list(names), given, max(eps, 2.0 ** (1 - bits_in(closed.jaxpr))))
+        return program if own or eps == 2.0**-52 else replace(program, own=_in_its_own_precision(forward, call, wanted))
     error = errors[0] if errors else ValueError("it computes with no array that it is handed, or finds in its module")
     raise TypeError(not_traced(label_of(forward), error)) from error
+
+
+def _in_its_own_precision(forward: Function, call: Call, wanted: list[str]) -> _Program | None:
+    try:
+        return _traced(forward, call, wanted, own=True)
+    except TypeError:
+        return None
 
 
 @contextmanager
@@ -259,29 +316,14 @@ def _variable(key: str, names: list[str]) -> str:
     return found
 
 
-def _judge(program: _Program, key: str, name: str, earlier: list[str], value: ArrayLike, given: list[ArrayLike]) -> _Judged:
+def _judge(program: _Program, key: str, name: str, value: ArrayLike, before: Sequence[_Judged]) -> _Judged:
     by = aval_of(program.closed.jaxpr.outvars[1 + program.names.index(name)])
     if np.dtype(by.dtype).kind == "c":
         raise TypeError(f"`{name}` is complex, and {key} is not judged: give the gradients by its real and imaginary part")
     if not jnp.issubdtype(by.dtype, np.floating):
         raise TypeError(no_floats(name, np.dtype(by.dtype), by.shape))
-    count, places = len(program.arrays), [1 + program.names.index(each) for each in (*earlier, name)]
-
-    def gradient(*leaves: jax.Array) -> jax.Array:
-        inputs, upstream = leaves[:count], leaves[count:]
-        _, before = program.run(inputs, {})
-
-        def loss(own: jax.Array) -> jax.Array:
-            value, made = program.run(inputs, {**{each: before[each] for each in earlier}, name: own})
-            return value + sum(jnp.sum(d * made[each]) for d, each in zip(upstream, earlier, strict=True))
-
-        return jax.grad(loss)(before[name])
-
-    shapes = [program.closed.out_avals[place].shape for place in places]
-    upstream = [np.asarray(each, dtype=np.float64) for each in given]
-    arrays = [*program.arrays, *[each.reshape(shape) for each, shape in zip(upstream, shapes, strict=False)]]
-    with jax.enable_x64(True):
-        closed, out = jax.make_jaxpr(gradient, return_shape=True)(*arrays)
+    earlier, upstream = [each.name for each in before], [each.given.astype(np.float64) for each in before]
+    closed, out, arrays = program.gradient(name, earlier, upstream)
     flags = [x.dtype.kind != "f" for x in program.arrays] + [True] * len(upstream)
     side = Side(flags, out, work=work_of(closed.jaxpr), wide=closed, flags=flags)
     side.own = lambda: (closed, (), [])
@@ -298,8 +340,24 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Ar
     computed, truth = Computed.of(array), exact_at(side, arrays)
     if truth is None:
         return _Judged(key, name, array.shape, computed.values, None, [], np.zeros(0), told=False)
-    eps = max(program.eps, *[float(jax.numpy.finfo(Computed.of(each).dtype).eps) for each in (array, *given)])
-    allowed = twice_the_bound(side, arrays, np.float64, wide=True) * max(1.0, eps * 2.0**52)
+    bound, outside_of = twice_the_bound(side, arrays, np.float64, wide=True), partial(_outside, computed, truth)
+    own = max(eps_of(computed.dtype), 2.0**-52)
+    fine = max(own, program.computed_in(name, earlier, upstream, [each.eps for each in before]))
+    eps = max(own, program.eps, *[each.eps for each in before])
+    wrong, told = outside_of(bound, upstream, fine)
+    is_coarse = bool(wrong or not told) and eps > fine
+    if is_coarse:
+        wrong, told = outside_of(bound, upstream, eps)
+    allowed = bound * eps * 2.0**52
+    is_coarse = is_coarse and told and not wrong
+    return _Judged(key, name, array.shape, computed.values, truth, wrong, allowed, told, fine, is_coarse)
+
+
+def _outside(
+    computed: Computed, truth: Exact, bound: Array, upstream: Sequence[Array], eps: float
+) -> tuple[list[int], bool]:
+    """(the entries further off than such floats explain, whether the others show that they are right)."""
+    allowed = bound * eps * 2.0**52
     outside, gaps = computed.outside(truth.high, truth.radius, [lambda: allowed]), computed.gaps(truth)
     with np.errstate(all="ignore"):
         loose = max(TELLING, eps * 2.0**13) * truth.size
@@ -308,7 +366,7 @@ def _judge(program: _Program, key: str, name: str, earlier: list[str], value: Ar
         # what cancels exactly, as the gradient by a shift of the scores of a softmax, is measured by what it is made of
         most = max((float(np.max(np.abs(each), initial=0.0)) for each in upstream), default=0.0)
         told |= np.maximum(truth.size, gaps) <= NEGLIGIBLE * eps * most
-    return _Judged(key, name, array.shape, computed.values, truth, wrong, allowed, told=bool(np.all(told)))
+    return wrong, bool(np.all(told))
 
 
 def _wrong_from_scratch_too(program: _Program, found: _Judged, value: PyTree) -> list[int]:
@@ -317,7 +375,7 @@ def _wrong_from_scratch_too(program: _Program, found: _Judged, value: PyTree) ->
     The gradient by a shift of the scores of a softmax is 0; what was given for the scores sums to 0 up to rounding alone,
     which is larger than the rounding of a step that takes it as given. Where nothing was wrong before it, both are right.
     """
-    alone = _judge(program, found.key, found.name, [], value, [])
+    alone = _judge(program, found.key, found.name, value, [])
     return [k for k in found.wrong if k in alone.wrong or alone.truth is None]
 
 

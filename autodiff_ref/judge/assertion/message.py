@@ -45,6 +45,15 @@ def returned_wrongly(
             f"if they are swapped, write assert_gradients_agree({label_of(of)}, {label_of(candidate)}, …)"
         )
     if ours[1] != wanted[1] and not single:
+        kind = (wanted[1].node_data() or (None,))[0]
+        if (
+            kind in (list, tuple)
+            and all(leaf.shape == () for leaf in wanted[0])
+            and np.shape(ours[0][-1]) == (len(wanted[0]),)
+        ):
+            return (
+                f"{name} returns an array; {by.removeprefix('by ')} is a {kind.__name__} of numbers: hand in np.array of it"
+            )
         return f"{name} returns {_form(value)}; the gradient {by} is {_form(shapes)}: return it in the same structure"
     stems = _stems(shapes, wrt, of)
     for (path, leaf), want, stem in zip(jax.tree_util.tree_leaves_with_path(value), wanted[0], stems, strict=True):

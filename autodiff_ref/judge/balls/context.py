@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Literal
 
 import flint
@@ -21,8 +22,24 @@ class Moved:
     constant: Constant
     ulps: int
 
+    def ulps_of(self, number: np.floating) -> int:
+        """By how many ulps a number is moved."""
+        return self.ulps if self.constant in loose(number) else 0
 
-Reading = Literal["balls", "tables", "exact"] | Moved
+
+@dataclass(frozen=True)
+class AllMoved:
+    """A reading of the constants: each is moved by an ulp, up or down as this pattern has it."""
+
+    pattern: int
+
+    def ulps_of(self, number: np.floating) -> int:
+        """By how many ulps a number is moved."""
+        (constant,) = loose(number)
+        return 1 if blake2b(repr((self.pattern, constant)).encode(), digest_size=1).digest()[0] % 2 else -1
+
+
+Reading = Literal["balls", "tables", "exact"] | Moved | AllMoved
 """A float constant of more than 24 bits is c ± ulp(c), or exactly its double, or that moved.
 
 For "tables", each of n numbers of an array is off by n ulps of the largest: nodes and weights of a quadrature, and
@@ -143,8 +160,7 @@ def constant(value: float, context: Context | None, dtype: np.dtype[np.floating]
     ulp = _ulp(np.abs(number))
     if isinstance(context.constants, str):
         return arb(double, ulp)
-    moves = context.constants.constant in loose(number)
-    return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps if moves else arb(double)
+    return arb(double) + arb(np.copysign(ulp, double)) * context.constants.ulps_of(number)
 
 
 def constants(values: Array, context: Context | None) -> Array:

@@ -145,8 +145,14 @@ def _by_jax(f: Any, args: Any, keywords: Any, leaves: list[Any]) -> list[Any]:
     plain, named = bare_beside(args, dtype), _of_jax(bare_beside(keywords, dtype))
     try:
         return jax.tree.leaves(f(*plain, **named))
-    except TypeError:  # JAX takes no lists of numbers
-        return jax.tree.leaves(f(*[np.asarray(arg) if isinstance(arg, list) else arg for arg in plain], **named))
+    except TypeError:
+        return jax.tree.leaves(f(*map(_as_jax_takes_it, plain), **named))
+
+
+def _as_jax_takes_it(value: Any) -> Any:
+    """An array for a list of numbers, or for what NumPy alone takes for an array, as `a.flat`."""
+    is_array = isinstance(value, jax.Array | np.ndarray | np.generic)
+    return np.asarray(value) if isinstance(value, list) or (hasattr(value, "__array__") and not is_array) else value
 
 
 def _gathered(real: Any, args: Any, keywords: Any, source: Any, leaves: list[Any]) -> list[Any]:

@@ -58,6 +58,13 @@ def _compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     return np.take(a, np.flatnonzero(condition), axis=axis)
 
 
+def of_any_sign(f: Any, x: Any, *more: Any) -> Any:
+    """A function of `np.emath`: of complex numbers, where one of the real ones has no real value."""
+    has_none = np.abs(x) > 1 if f.__name__ in ("arccos", "arcsin", "arctanh") else np.real(x) < 0
+    is_wider = real_of(x).dtype.kind != "c" and bool(np.any(has_none))
+    return getattr(np, f.__name__)(x.astype(complex) if is_wider else x, *more)
+
+
 def _extract(condition: Any, a: Any) -> Any:
     return np.take(np.ravel(a), np.flatnonzero(condition))
 
@@ -126,6 +133,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "tolist": _tolist,
     "astype": _astype,
     "copy": lambda a, *_, **__: copied(a),
+    "setflags": lambda a, *args, **keywords: a.held.setflags(*args, **keywords),
     "flatten": lambda a, *_, **__: copied(a).reshape(-1),
 }
 

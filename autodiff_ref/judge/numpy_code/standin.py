@@ -42,7 +42,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
     running_now,
     shares,
 )
-from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount
+from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount, of_any_sign
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
 from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user, is_writing
 
@@ -240,6 +240,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return getattr(args[0], name)
         if name in ORDERED and is_standing(args[0]) and order_of(args[1:], keywords) != "C":
             return in_memory_order(f, args[0], args[1:], keywords)
+        if f.__module__ == "numpy.lib.scimath" and hasattr(np, name):
+            return of_any_sign(f, *args)
         if name in REWRITTEN and "out" not in keywords:
             return REWRITTEN[name](*args, **keywords)
         if name == "bincount" and (len(args) > 1 or "weights" in keywords):
@@ -347,10 +349,12 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             if is_writing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
                 raise NotFollowedError(*WRITTEN_OUTSIDE)
             who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
-            raise NotFollowedError(
-                f"{who} asks for the numbers of an array that is differentiated by",
-                "use NumPy's functions there, or `scipy.special`",
+            way_on = (
+                "make an array of it before, by `.to_numpy()`"
+                if who.startswith("pandas.")
+                else "use NumPy's functions there, or `scipy.special`"
             )
+            raise NotFollowedError(f"{who} asks for the numbers of an array that is differentiated by", way_on)
         if self.level > CONSTANT:  # whole numbers and masks are taken for granted, whatever they depend on
             running_now().assume(self.array, self.held, self.level)
         made = np.array(self.held)

@@ -63,6 +63,8 @@ def _log(z: Pair) -> Pair:
 def _sqrt(z: Pair) -> Pair:
     """The root on the right, and on the imaginary axis the one of the side that z is on."""
     real, imag = z.both
+    if z.imag is None:
+        return pair_of(jnp.sqrt(jnp.maximum(real, 0)), jnp.sqrt(jnp.maximum(-real, 0)))
     size = _size(pair_of(real, imag))
     side = jnp.where(imag < 0, -1.0, 1.0).astype(z.dtype)
     return pair_of(jnp.sqrt((size + real) / 2), side * jnp.sqrt((size - real) / 2))

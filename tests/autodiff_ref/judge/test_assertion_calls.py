@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import errors as hypothesis_errors
 from hypothesis import strategies as st
 
-from autodiff_ref import UndecidedError, assert_gradients_agree
+from autodiff_ref import UndecidedError, assert_backward_agrees, assert_gradients_agree, check_intermediates
 from tests.compiled import compiled
 
 W, X = np.array([1.0, -0.5]), np.array([[1.0, 2.0], [0.25, -1.0], [3.0, 0.5]])
@@ -199,3 +199,81 @@ def test_a_wrong_gradient_among_undecided_examples_is_found():
 
     with pytest.raises(AssertionError, match="is not ∇"):
         check()
+
+
+class Frame:
+    """A table with the method by which those of pandas, polars and xarray become arrays."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+    def to_numpy(self):
+        return self.values
+
+
+def weighed(w, x):
+    return np.sum((np.asarray(x) @ w) ** 2)
+
+
+def by_w(w, x):
+    return 2 * np.asarray(x).T @ (np.asarray(x) @ w)
+
+
+TABLE, WEIGHTS = np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.25]]), np.array([0.5, -0.75])
+NO_ARRAYS = {
+    "a frame": (Frame(TABLE), r"`x` is a Frame: hand in x\.to_numpy\(\)"),
+    "a masked array": (np.ma.masked_array(TABLE, TABLE > 2), r"`x` is a MaskedArray: hand in x\.data"),
+    "a matrix": (TABLE.view(np.matrix), r"`x` is a matrix: hand in np\.asarray\(x\)"),
+    "more digits": (TABLE.astype(np.longdouble), r"`x` holds \w+, .*: hand in x\.astype\(np\.float64\)"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ARRAYS)
+def test_what_is_no_array_of_numpys_is_said_with_how_to_make_it_one(name):
+    x, said = NO_ARRAYS[name]
+    if name == "more digits" and x.dtype.itemsize == 8:
+        pytest.skip("no floats of more digits here")
+    for call in (
+        lambda: assert_gradients_agree(by_w, weighed, WEIGHTS, x),
+        lambda: assert_gradients_agree(by_w, weighed, WEIGHTS, x=x),
+        lambda: assert_backward_agrees(lambda x, w: x @ w, lambda d, x, w: (np.outer(d, w), x.T @ d), x, WEIGHTS),
+        lambda: check_intermediates(weighed, {"dw": by_w(WEIGHTS, TABLE)}, WEIGHTS, x),
+    ):
+        with pytest.raises(TypeError, match=said):
+            call()
+    with pytest.raises(TypeError, match=said.replace("`x`", r"`x\['table'\]`").split(":")[0]):
+        assert_gradients_agree(by_w, weighed, WEIGHTS, {"table": x})
+
+
+def test_a_frame_that_a_function_reads_from_its_closure_is_said_to_be_none():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(TABLE)
+    with pytest.raises(TypeError, match=r"by `\.to_numpy\(\)`"):
+        assert_gradients_agree(lambda w: by_w(w, TABLE), lambda w: ((frame @ w) ** 2).sum(), WEIGHTS)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1 + 1e-9])
+def test_a_list_of_numbers_is_a_gradient_by_an_array(factor):
+    def as_list(w, x):
+        return [factor * d for d in by_w(w, x)]
+
+    def both(w, x):
+        return weighed(w, x), as_list(w, x)
+
+    def rows(w, x):
+        return (factor * 2 * np.outer(x @ w, w)).tolist()
+
+    for candidate, wrt in ((as_list, None), (both, None), (rows, "x")):
+        if factor == 1:
+            assert_gradients_agree(candidate, weighed, WEIGHTS, TABLE, wrt=wrt)
+        else:
+            with pytest.raises(AssertionError, match=r"certified|1 times"):
+                assert_gradients_agree(candidate, weighed, WEIGHTS, TABLE, wrt=wrt)
+
+
+def test_an_array_that_is_returned_for_a_list_of_numbers_is_said_to_be_one():
+    with pytest.raises(AssertionError, match=r"the first argument is a list of numbers: hand in np\.array of it"):
+        assert_gradients_agree(by_w, weighed, WEIGHTS.tolist(), TABLE)

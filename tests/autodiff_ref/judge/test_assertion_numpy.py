@@ -5,6 +5,8 @@ import math
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import linalg, signal, special
 
 from autodiff_ref import UndecidedError, assert_gradients_agree
@@ -14,7 +16,7 @@ from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.numpy_code import Levels, through_numpy
 from tests.combinations import exploring, few_or_many
-from tests.numpy_pairs import PAIRS, W, X, Y
+from tests.numpy_pairs import PAIRS, V, W, X, Y
 
 MISTAKES = {
     "sign": lambda g: -g,
@@ -353,6 +355,60 @@ def test_what_is_0_for_one_reading_of_the_constants_is_decided_for_that_one():
     for wrong in (lambda w: kernel_of_embedding_gradient(w) * (1 + 1e-9), lambda w: -kernel_of_embedding_gradient(w)):
         with pytest.raises(AssertionError, match="is not ∇kernel_of_embedding"):
             assert_gradients_agree(wrong, kernel_of_embedding, w)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.25])
+def test_a_gradient_that_is_0_where_the_gradient_of_the_loss_is_rounding_of_a_constant_is_right(p):
+    """cos(πp) at ½ is the rounding of π, sin(π(p − ½)) is 0, and tan has no value at ½ for all of π's readings."""
+
+    def slope(p):
+        cotangent = -1 / np.tan(np.pi * p)
+        return np.sum(np.pi * (1 + cotangent**2))
+
+    def curvature(p):
+        angle = np.pi * (p - 0.5)
+        return 2 * np.pi**2 * np.sin(angle) / np.cos(angle) ** 3
+
+    assert_gradients_agree(curvature, slope, np.array([p, 0.3]))
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda p: curvature(p) + 1e-12, slope, np.array([p, 0.3]))
+
+
+def test_an_array_that_is_made_read_only_is_followed_and_not_written_into():
+    def loss(w, write=False):
+        copied = np.array(w, dtype=float)
+        copied.setflags(write=False)
+        if write:
+            copied[0] = 1.0
+        return np.sum(copied**3)
+
+    assert_gradients_agree(lambda w: 3 * w**2, loss, V)
+    with pytest.raises(TypeError, match="read-only"):
+        assert_gradients_agree(lambda w: 3 * w**2, loss, V, write=True)
+
+
+def test_the_iterator_over_all_entries_of_an_array_is_taken_for_an_array():
+    entries = X[0].flat
+    assert_gradients_agree(lambda w: np.array(entries), lambda w: np.dot(entries, w), V)
+
+
+@pytest.mark.parametrize("root", [np.emath.sqrt, lambda x: np.sqrt(x + 0j)])
+@pytest.mark.parametrize("part", [np.real, np.imag])
+@given(t=st.floats(-4, 4).filter(lambda t: abs(t) > 1e-3))
+@settings(deadline=None, max_examples=few_or_many(10, 200))
+def test_roots_of_negative_numbers_are_imaginary(root, part, t):
+    """As in a damped oscillation."""
+
+    def loss(t):
+        return np.sum(part(np.exp(root(t / 3))))
+
+    def gradient(t):
+        return part(np.exp(root(t / 3)) / (6 * root(t / 3)))
+
+    assert_gradients_agree(gradient, loss, np.array([t, 2.0]))
+    if gradient(np.array([t]))[0] != 0:
+        with pytest.raises(AssertionError):
+            assert_gradients_agree(lambda t: 1.000001 * gradient(t), loss, np.array([t]))
 
 
 def test_the_function_of_another_library_that_stops_the_trace_is_named():

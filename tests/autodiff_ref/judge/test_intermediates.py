@@ -244,3 +244,44 @@ def test_gradients_in_float64_may_be_made_of_float32(dtype):
         check_intermediates(loss, {"dp": t, "dz": 1.001 * dz}, w)
     with pytest.raises(AssertionError, match=r"dw is not (?s:.*)it is 1\.732051 times what it should be"):
         check_intermediates(loss, {"dp": t, "dz": dz, "dw": x.T @ dz}, w)
+
+
+@pytest.mark.parametrize(
+    ("of_data", "of_weights"), [(np.float32, np.float64), (np.float64, np.float32), (np.float16, np.float64)]
+)
+def test_what_is_computed_in_float64_is_held_to_it_whatever_the_data_are(of_data, of_weights):
+    rng = np.random.default_rng(1)
+    x, w, t = rng.standard_normal((6, 3)).astype(of_data), rng.standard_normal(3).astype(of_weights), rng.standard_normal(6)
+
+    def loss(w):
+        z = x @ w
+        r = z - t
+        return np.mean(r**2)
+
+    r = x @ w - t
+    dr = 2 * r / 6
+    given = {"dr": dr, "dz": dr, "dw": x.T @ dr}
+    check_intermediates(loss, given, w)
+    for key in given:
+        with pytest.raises(UndecidedError, match=rf"^nothing can be said of {key}\b.*Hand in all data in float64"):
+            check_intermediates(loss, {**given, key: given[key] * (1 + 1e-10)}, w)
+        with pytest.raises(AssertionError, match=rf"^{key} is not "):
+            check_intermediates(loss, {**given, key: given[key] * 2}, w)
+    by_normal_equations = 2 / 6 * (x.T @ x @ w - x.T @ t)  # a right gradient, of which a step is rounded as the data are
+    if of_data == np.float64:
+        check_intermediates(loss, {"dw": by_normal_equations}, w)
+    else:
+        with pytest.raises(UndecidedError, match=r"^nothing can be said of dw "):
+            check_intermediates(loss, {"dw": by_normal_equations}, w)
+
+
+def test_what_is_computed_in_float32_is_held_to_that():
+    x, w = np.random.default_rng(2).standard_normal((6, 3)).astype(np.float32), np.array([0.3, -0.7, 0.2], dtype=np.float32)
+
+    def loss(w):
+        z = x @ w
+        wide = z.astype(np.float64)
+        return np.sum(wide**2)
+
+    dwide = 2 * (x @ w).astype(np.float64)
+    check_intermediates(loss, {"dwide": dwide, "dz": dwide, "dw": x.T @ dwide}, w)

@@ -1,6 +1,7 @@
 """Constants stand for real numbers within an ulp: the same one wherever they stand, and no mistake hides behind that."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autodiff_ref import assert_gradients_agree
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.mutation import mistakes
@@ -118,6 +120,27 @@ def test_constants_worked_out_beforehand_are_never_refuted_and_a_part_in_a_thous
     for f, g in ((folded, written), (written, integers), (folded, integers)):
         assert compared(f, g, point).outcome == "equal"
         assert compared(f, lambda x, g=g: (1 + 1e-9) * g(x), point).outcome == "different" or abs(g(x)) < 1e-3
+
+
+@pytest.mark.parametrize("n", [2, 30])
+@pytest.mark.parametrize(("back", "forth"), [(0, 1e-3), (0, 1e-8), (1e-5, 1e-5)])
+def test_no_difference_quotient_is_a_derivative_however_many_constants_its_function_has(n, back, forth):
+    """In f(x + h) − f(x) a constant of f is the same number in both terms."""
+    model = SimpleNamespace(constants=np.random.default_rng(n).uniform(0.5, 2.0, n))
+
+    def function(x):
+        return np.sum(np.log1p(np.exp(x * model.constants)))
+
+    def quotient(x):
+        return (function(x + forth) - function(x - back)) / (back + forth)
+
+    def derivative(x):
+        return np.sum(model.constants / (1 + np.exp(-x * model.constants)))
+
+    x = np.float64(0.75)
+    assert_gradients_agree(derivative, function, x)
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(quotient, function, x)
 
 
 def test_a_mutant_within_an_ulp_of_constants_is_counted_apart(monkeypatch):
