@@ -358,6 +358,8 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     held = captured(f)[1]
     errors: list[tuple[bool, Exception]] = []
     for numpy_code, own, thoroughly in _ways(f):
+        if not numpy_code and any(isinstance(error, jax.errors.TracerArrayConversionError) for _, error in errors):
+            continue  # a function of NumPy's is one in its own precision too
         traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, thoroughly=thoroughly)
         try:
             closed, (shapes, others, _), assumptions = traced(own=own)
