@@ -25,7 +25,7 @@ MOST_HELD = 50
 Exchange = dict[int, tuple[Any, Any]]
 """functions by their ids, and what stands for them"""
 
-_AROUND = (types.MethodType, staticmethod, functools.partial, tuple)
+AROUND = (types.MethodType, staticmethod, functools.partial, tuple)
 """types of what holds a function that is handed on with it"""
 
 
@@ -34,7 +34,7 @@ def exchanged(value: Any, by_id: Exchange) -> Any:
     found = by_id.get(id(value))
     if found is not None and found[0] is value:
         return found[1]
-    if not isinstance(value, _AROUND):
+    if not isinstance(value, AROUND):
         return value
     if isinstance(value, types.MethodType):
         function = exchanged(value.__func__, by_id)
