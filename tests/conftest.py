@@ -7,6 +7,7 @@ Tests marked `explore` take long and show more of what others show in short: the
 that profile and where CI is set.
 """
 
+import functools
 import gc
 import os
 from pathlib import Path
@@ -19,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
+from jax.interpreters import mlir
 
 # A function-scoped fixture is no issue here, a slow first example is a compilation
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -34,6 +36,9 @@ if not jax.config.jax_compilation_cache_dir:
     jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+# A third of what lowering a small program takes is making a context for it, which serves as many as come
+jax._src.interpreters.mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
 if jax.default_backend() != "cpu":
