@@ -16,11 +16,17 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # XLA doubts in red letters whether it may read what it has itself compiled and kept on this machine
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What one process has compiled, others, those that tests start, and the next run read: it takes half the time. In JAX's own
+# variables, so that training, which keeps 512 programs in a folder of its own, neither adds to these nor takes away from them
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
-from jax.interpreters import mlir
+from jax._src.interpreters import mlir
 
 # A function-scoped fixture is no issue here, a slow first example is a compilation
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -31,14 +37,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time
 gc.set_threshold(50_000, 20, 100)
 
-# What one process has compiled, others and the next run read: a run with everything kept takes half the time
-if not jax.config.jax_compilation_cache_dir:
-    jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
 # A third of what lowering a small program takes is making a context for it, which serves as many as come
-jax._src.interpreters.mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
 if jax.default_backend() != "cpu":
