@@ -10,14 +10,15 @@ that profile and where CI is set.
 import functools
 import gc
 import os
+import time
 from pathlib import Path
 
 # Before NumPy is imported: its threads wait for each other busily, beside other workers half of what L-BFGS takes in all
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # XLA doubts in red letters whether it may read what it has itself compiled and kept on this machine
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# What one process has compiled, others, those that tests start, and the next run read: it takes half the time. In JAX's own
-# variables, so that training, which keeps 512 programs in a folder of its own, neither adds to these nor takes away from them
+# What one process has compiled, others, those that tests start, and the next run read: it takes half the time. Where JAX has
+# a folder of its own, training uses it too; in one that it is told of by MANUAL_GRAD_CACHE it keeps only the newest programs
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
@@ -67,3 +68,13 @@ def pytest_sessionfinish() -> None:
     """
     gc.collect()
     gc.freeze()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _forget_what_nobody_reads()
+
+
+def _forget_what_nobody_reads() -> None:
+    """Deletes the compiled programs that no run has read for a month."""
+    month = time.time() - 30 * 24 * 3600
+    for path in (Path(__file__).parents[1] / ".pytest_cache" / "compiled").glob("*"):
+        if path.stat().st_atime < month:
+            path.unlink(missing_ok=True)
