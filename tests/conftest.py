@@ -7,18 +7,27 @@ Tests marked `explore` take long and show more of what others show in short: the
 that profile and where CI is set.
 """
 
+import functools
 import gc
 import os
+import time
 from pathlib import Path
 
 # Before NumPy is imported: its threads wait for each other busily, beside other workers half of what L-BFGS takes in all
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # XLA doubts in red letters whether it may read what it has itself compiled and kept on this machine
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What one process has compiled, others, those that tests start, and the next run read: it takes half the time. Where JAX has
+# a folder of its own, training uses it too; in one that it is told of by MANUAL_GRAD_CACHE it keeps only the newest programs
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "compiled")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
+from jax._src.interpreters import mlir
 
 # A function-scoped fixture is no issue here, a slow first example is a compilation
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -29,11 +38,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time
 gc.set_threshold(50_000, 20, 100)
 
-# What one process has compiled, others and the next run read: a run with everything kept takes half the time
-if not jax.config.jax_compilation_cache_dir:
-    jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+# A third of what lowering a small program takes is making a context for it, which serves as many as come
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 # A GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
 if jax.default_backend() != "cpu":
@@ -62,3 +68,13 @@ def pytest_sessionfinish() -> None:
     """
     gc.collect()
     gc.freeze()
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        _forget_what_nobody_reads()
+
+
+def _forget_what_nobody_reads() -> None:
+    """Deletes the compiled programs that no run has read for a month."""
+    month = time.time() - 30 * 24 * 3600
+    for path in (Path(__file__).parents[1] / ".pytest_cache" / "compiled").glob("*"):
+        if path.stat().st_atime < month:
+            path.unlink(missing_ok=True)

@@ -297,24 +297,26 @@ JAX = Derivation("a loop of JAX", of=square, wrt="z", domain=(reals(),), lines=[
 )
 
 
-def test_lines_that_never_end_are_killed_and_named(mine):
-    mine.write_text(LOOPS)
+def test_files_that_never_end_are_killed_and_named(mine, monkeypatch):
     hangs, gone = mine.parent / "hangs.py", mine.parent / "gone.py"
     hangs.write_text("import time\nwhile True:\n    time.sleep(1)\n")
     gone.write_text("import os\nos._exit(7)\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(apart, "LOADING", 6.0)
-        targets = [hangs, gone, f"{mine}:PYTHON", f"{mine}:JAX", f"{mine}:RIGHT"]
-        found = entries("--timeout", 4, *targets, code=2)
-    importing, exited, in_python, in_jax, right = found
-    assert importing["error"] == f"{hangs}: the time limit of 6 s was over while it was imported"
+    monkeypatch.setattr(apart, "LOADING", 1.5)
+    importing, exited = entries("--timeout", 1, hangs, gone, code=2)
+    assert importing["error"] == f"{hangs}: the time limit of 1.5 s was over while it was imported"
     assert exited["error"] == f"{gone}: its process ended by itself (exit code 7) while it was imported"
+
+
+def test_lines_that_never_end_are_killed_and_named(mine):
+    mine.write_text(LOOPS)
+    targets = [f"{mine}:PYTHON", f"{mine}:JAX", f"{mine}:RIGHT"]
+    in_python, in_jax, right = entries("--timeout", 3, *targets, code=3)
     assert [line["verdict"] for line in in_python["lines"]] == ["agrees", "undecided", "undecided"]
-    assert in_python["lines"][1]["reason"] == "the time limit of 4 s was over while judging traced_forever"
+    assert in_python["lines"][1]["reason"] == "the time limit of 3 s was over while judging traced_forever"
     assert in_python["lines"][2]["reason"] == "not judged: traced_forever took all the time"
     assert [line["verdict"] for line in in_jax["lines"]] == ["agrees", "undecided"]
     reason = in_jax["lines"][1]["reason"]  # balls give up a loop after so many iterations
-    assert reason == "the time limit of 4 s was over while judging run_forever" or "did not end" in reason
+    assert reason == "the time limit of 3 s was over while judging run_forever" or "did not end" in reason
     assert right["ok"]
 
 

@@ -1,15 +1,10 @@
 """Data that the tests of training share."""
 
 import csv
-import os
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-
-# Tests leave the user's folder alone, and read in one process, and in the next run, what another has compiled
-os.environ["MANUAL_GRAD_CACHE"] = str(Path(__file__).parents[2] / ".pytest_cache" / "compiled")
 
 
 @pytest.fixture(autouse=True)

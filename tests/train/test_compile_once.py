@@ -198,8 +198,9 @@ def test_room_grows_in_few_steps_and_fits():
 
 
 @pytest.fixture
-def given_no_folder():
+def given_no_folder(monkeypatch):
     """JAX as users have it, without the folder that the tests of this project give it."""
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     given = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     yield

@@ -71,11 +71,12 @@ def flat(case):
 @pytest.mark.parametrize("fits", ["1", pytest.param("0123", marks=pytest.mark.explore)])
 def test_four_devices_and_two_processes_equal_one_device_within_rounding_and_a_process_that_dies_stops_the_other(fits):
     """Batches in another order in float64; then minibatches, the whole table at once, and weights with Adam."""
-    one = output(started("one", fits=fits)) if kernels.accelerated() else fitted(1, fits)
-    four = output(started("four", fits=fits))
     port = free_port()
     both = [started("two processes", k, port, fits) for k in (0, 1)]
     try:
+        shares = started("four", fits=fits)
+        one = output(started("one", fits=fits)) if kernels.accelerated() else fitted(1, fits)
+        four = output(shares)
         two = [json.loads(said_by(process, "[[")) for process in both]
         assert said_by(both[0], "1"), "it trains on, without an end"
         both[1].kill()

@@ -358,6 +358,8 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     held = captured(f)[1]
     errors: list[tuple[bool, Exception]] = []
     for numpy_code, own, thoroughly in _ways(f):
+        if not numpy_code and any(isinstance(error, jax.errors.TracerArrayConversionError) for _, error in errors):
+            continue  # a function of NumPy's is one in its own precision too
         traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, thoroughly=thoroughly)
         try:
             closed, (shapes, others, _), assumptions = traced(own=own)
@@ -409,10 +411,15 @@ def _jaxpr(
 ) -> _Traced:
     """(jaxpr, shapes of what it returns, what was taken for granted, which the last outputs compute)."""
     taken: list[Assumption] = []
+    refused: list[Exception] = []
 
     def flat(values: list[jax.Array], traced_held: list[jax.Array]) -> tuple[PyTree, PyTree, list[jax.Array]]:
         if not numpy_code:
-            gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
+            try:
+                gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
+            except jax.errors.TracerArrayConversionError as error:  # JAX takes long to shorten its traceback
+                refused.append(error)
+                return None, None, []
             # code of another library, written down elsewhere, says itself what it has taken for granted
             taken[:] = getattr(f, "assumed", ())
             return gradient, value, [assumption.array for assumption in taken]
@@ -427,6 +434,8 @@ def _jaxpr(
     with jax.enable_x64(call.wide if own else True), kept_as_it_was(f):
         given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
         closed, shapes = jax.make_jaxpr(flat, return_shape=True)(*given)
+    if refused:
+        raise refused[0]
     return where_followed(closed), shapes, taken
 
 

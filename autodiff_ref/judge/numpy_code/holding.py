@@ -25,12 +25,17 @@ MOST_HELD = 50
 Exchange = dict[int, tuple[Any, Any]]
 """functions by their ids, and what stands for them"""
 
+AROUND = (types.MethodType, staticmethod, functools.partial, tuple)
+"""types of what holds a function that is handed on with it"""
+
 
 def exchanged(value: Any, by_id: Exchange) -> Any:
     """What stands for a function, or for a method or a partial of one, or for a tuple with one; else the value itself."""
     found = by_id.get(id(value))
     if found is not None and found[0] is value:
         return found[1]
+    if not isinstance(value, AROUND):
+        return value
     if isinstance(value, types.MethodType):
         function = exchanged(value.__func__, by_id)
         return value if function is value.__func__ else types.MethodType(function, value.__self__)

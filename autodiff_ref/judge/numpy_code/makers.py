@@ -18,7 +18,7 @@ import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
 from autodiff_ref.judge.numpy_code.applying import applied
-from autodiff_ref.judge.numpy_code.holding import exchanged, held_exchanged, spaces_of, visited
+from autodiff_ref.judge.numpy_code.holding import AROUND, exchanged, held_exchanged, spaces_of, visited
 from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
 from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_followed, running
@@ -317,7 +317,8 @@ def replaced(
                 *scipy_code.homes(),
             ]
             for space in [*homes, *spaces_of(reached)]:
-                for name, value in list(space.items()):
+                among = [(name, value) for name, value in space.items() if id(value) in by_id or isinstance(value, AROUND)]
+                for name, value in among:
                     other = exchanged(value, by_id)
                     if other is not value:
                         back.append((space, name, value))

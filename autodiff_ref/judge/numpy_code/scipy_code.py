@@ -44,13 +44,12 @@ def load(reached: list[Any]) -> None:
 
 def functions() -> dict[int, tuple[Any, Any]]:
     """Functions of the modules that are loaded, by their ids, and what stands for them."""
-    found = [
-        (getattr(sys.modules[module], name), _ours(module, name))
+    return {
+        id(f): (f, _by_jax(f, _ours(module, name)))
         for module, names in FUNCTIONS.items()
         for name in names
-        if hasattr(sys.modules.get(module), name)
-    ]
-    return {id(f): (f, _by_jax(f, ours)) for f, ours in found}
+        if (f := getattr(sys.modules.get(module), name, None)) is not None
+    }
 
 
 def _ours(module: str, name: str) -> Function | None:
@@ -65,6 +64,7 @@ def homes() -> list[dict[str, Any]]:
     return [sys.modules[module].__dict__ for module in FUNCTIONS if module in sys.modules]
 
 
+@functools.cache
 def _by_jax(real: Function, ours: Function | None) -> Function:
     @functools.wraps(real)
     def of(*args: Any, **keywords: Any) -> Any:

@@ -164,11 +164,11 @@ class NeverAnswers:
 def test_nobody_waits_for_proofs_beyond_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "PROVER", prover := NeverAnswers())
     began = time.monotonic()
-    report = verify(notes.RESIDUAL, floats=False, timeout=4)
+    report = verify(notes.RESIDUAL, floats=False, timeout=3)
     assert time.monotonic() - began < 9
     assert prover.questions == 5
     assert [line.verdict for line in report.lines] == ["agrees"] * 5, str(report)
-    assert "claim_e: not proved: the time limit of 4 s was over" in str(report).replace("\n  ", " ")
+    assert "claim_e: not proved: the time limit of 3 s was over" in str(report).replace("\n  ", " ")
 
 
 def test_after_the_time_limit_the_prover_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
