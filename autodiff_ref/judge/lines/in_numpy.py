@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from autodiff_ref.judge.numpy_code import Levels, NotFollowedError, through_numpy
+from autodiff_ref.judge.numpy_code import Levels, NotFollowedError, standing, through_numpy
 from autodiff_ref.judge.numpy_code.mapping import bare
+from autodiff_ref.nabla import Nabla
 from autodiff_ref.trees import Function, PyTree
 
 
@@ -28,8 +29,9 @@ def in_numpy(f: Function) -> Function:
         if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
             return f(*args, **keywords)
         numbers = jax.tree.map(_some_numbers, args)
-        data = jax.tree.map(lambda leaf: not np.issubdtype(leaf.dtype, np.floating), numbers)
-        function, assumptions = through_numpy(f, [], Levels(numbers, {}, data, {}), lambda held: f)
+        function, assumptions = through_numpy(f, [], Levels(numbers, {}, _is_data(numbers), {}), lambda held: f)
+        if "nabla" in keywords:
+            keywords["nabla"] = _for_numpy(keywords["nabla"])
         value = function(*jax.tree.map(jax.numpy.asarray, args), **keywords)
         if assumptions:
             raise NotFollowedError(
@@ -39,6 +41,27 @@ def in_numpy(f: Function) -> Function:
         return value
 
     return traced
+
+
+def _for_numpy(nabla: Nabla) -> Nabla:
+    """The same ∇, the derivatives of which NumPy code can compute with."""
+
+    @functools.wraps(nabla)
+    def gradient_of(f: Function, *by: str | None, **named: str | None) -> Function:
+        jacobian = nabla(f, *by, **named)
+
+        def followed(*args: PyTree) -> PyTree:
+            value = jacobian(*bare(args))
+            numbers = jax.tree.map(_some_numbers, value)
+            return standing(value, numbers, _is_data(numbers))
+
+        return followed
+
+    return gradient_of
+
+
+def _is_data(numbers: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: not np.issubdtype(leaf.dtype, np.floating), numbers)
 
 
 def _some_numbers(leaf: PyTree) -> PyTree:

@@ -12,7 +12,6 @@ from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
-from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
 from autodiff_ref.nabla import Nabla, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
@@ -129,7 +128,7 @@ class Traces:
                 return self._gradients[id(f), wrt](*args)
 
             def jacobian(*args: PyTree) -> PyTree:
-                return self._read(f, lambda f: at(f, with_functions_held(bare(args))))
+                return self._read(f, lambda f: at(f, with_functions_held(args)))
 
             return jacobian
 

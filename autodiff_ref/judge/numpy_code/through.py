@@ -54,9 +54,9 @@ def through_numpy(
 
     def traced(*args: Any, **keywords: Any) -> Any:
         nabla = {"nabla": keywords.pop("nabla")} if "nabla" in keywords else {}
-        stand_in = [_standing(*each) for each in zip(args, levels.args, levels.data, strict=True)]
+        stand_in = [standing(*each) for each in zip(args, levels.args, levels.data, strict=True)]
         named = {
-            name: _standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
+            name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
         }
         function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
         reached = visited(function, into_libraries=thoroughly)
@@ -75,7 +75,8 @@ def through_numpy(
     return traced, assumptions
 
 
-def _standing(value: Any, real: Any, data: Any) -> Any:
+def standing(value: Any, real: Any, data: Any) -> Any:
+    """JAX's arrays as NumPy code can compute with them, given real ones for each, and which of them are data alone."""
     leaves, structure = jax.tree.flatten(value)
     reals, flags = jax.tree.leaves(real), jax.tree.leaves(data)
     made = [

@@ -137,3 +137,18 @@ def test_tiles_are_copies():
     report = verify(tiled, examples=16)
     assert report.lines[0].verdict == "proved", str(report)
     assert report.first_wrong_line == "counted_once", str(report)
+
+
+def test_derivatives_are_arrays_to_numpy_code():
+    def by_ufunc(x, w, nabla):
+        """Σ h ∇h, with a function of NumPy's and one that writes"""
+        h = np.maximum(x @ w, 0)
+        out = np.zeros((3, *np.shape(x)))
+        out[1] = np.tensordot(h, nabla(relu)(x, w), axes=1)
+        return np.sum(out, axis=0)
+
+    def relu(x, w):
+        return np.maximum(x @ w, 0)
+
+    derivation = Derivation("∇_x", relu_loss, "x", (reals("n", "d"), reals("d")), [by_ufunc])
+    assert verify(derivation, prove=False, floats=False, inputs=few_inputs(derivation)).ok
