@@ -7,8 +7,8 @@ readings change that by at most Σ_k |d(c_k ± ulp) − d₀|, their reach, with
 is far beyond.
 
 Of many constants, the balls c ± ulp(c) say what they reach at most. They forget that a constant is the same number wherever
-it stands, so in (f(x + h) − f(x))/h they reach far. There all n constants are moved at once, up and down at random: as often
-as not that changes d₀ by Σ_k / √n.
+it stands, so in (f(x + h) − f(x))/h they reach far. There all n constants are moved at once, each by a random share of an
+ulp: that changes d₀ by Σ_k / √(3n) at least, in the mean of the squares.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ def explained(a: Evaluator, b: Evaluator, apart: Sequence[int], bits: int) -> Ex
         return Explained(beyond, max(map(float, widths.values())))
     reaches, settled = list[float](), True
     count = len(a.constants | b.constants)
-    share = arb(1 if count <= MOST else _share(count))
+    share = arb(1 if count <= MOST else share_at_once(count))
     for k, gap in gaps.items():
         changes = [[abs(_difference(*at, k) - gap) for at in ends] for ends in moved]
         reach = sum((max(up.abs_upper() for up in ends) for ends in changes), start=arb(0)) * share
@@ -90,7 +90,7 @@ def in_any_reading(line: Evaluator, bits: int) -> tuple[arb, ...]:
     moved = [line(bits, AllMoved(k), "exact") for k in range(PATTERNS)]
     if any(at.unresolved for at in moved):
         return loose.values
-    share = arb(MARGIN * _share(len(line.constants)))
+    share = arb(MARGIN * share_at_once(len(line.constants)))
     reaches = [sum((abs(at.values[k] - v).upper() for at in moved), start=v.rad()) for k, v in enumerate(plain.values)]
     return tuple(
         arb(value.mid(), ball.rad().min(reach * share)) if reach.is_finite() else ball
@@ -102,9 +102,9 @@ def _is_fine(width: arb, value: arb) -> bool:
     return bool(width < arb(_FINE) * abs(value).abs_lower())
 
 
-def _share(count: int) -> float:
+def share_at_once(count: int) -> float:
     """What changes when all of `count` constants are moved at random, added up, say of their reach: this share of them."""
-    return count**0.5 / PATTERNS
+    return (3 * count) ** 0.5 / PATTERNS
 
 
 def _beyond_each(

@@ -22,21 +22,24 @@ class Moved:
     constant: Constant
     ulps: int
 
-    def ulps_of(self, number: np.floating) -> int:
+    def ulps_of(self, number: np.floating) -> float:
         """By how many ulps a number is moved."""
         return self.ulps if self.constant in loose(number) else 0
 
 
 @dataclass(frozen=True)
 class AllMoved:
-    """A reading of the constants: each is moved by an ulp, up or down as this pattern has it."""
+    """A reading of the constants: each is moved by up to an ulp, by how much is drawn by this pattern.
+
+    By any share of an ulp, not by one up or down: of two constants that matter alike, one in two signs would hide both.
+    """
 
     pattern: int
 
-    def ulps_of(self, number: np.floating) -> int:
-        """By how many ulps a number is moved."""
+    def ulps_of(self, number: np.floating) -> float:
+        """By how many ulps a number is moved: -1 to 1."""
         (constant,) = loose(number)
-        return 1 if blake2b(repr((self.pattern, constant)).encode(), digest_size=1).digest()[0] % 2 else -1
+        return blake2b(repr((self.pattern, constant)).encode(), digest_size=1).digest()[0] / 127.5 - 1
 
 
 Reading = Literal["balls", "tables", "exact"] | Moved | AllMoved

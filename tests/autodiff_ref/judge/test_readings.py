@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from autodiff_ref import assert_gradients_agree
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.balls.context import AllMoved
 from autodiff_ref.judge.comparing import compare, evaluator
 from autodiff_ref.judge.mutation import mistakes
 from autodiff_ref.judge.program.walk import plan
+from autodiff_ref.judge.readings import MARGIN, MOST, PATTERNS, share_at_once
 from autodiff_ref.judge.trial.trial import trial
 from manual_grad import Derivation, reals
 
@@ -120,6 +122,13 @@ def test_constants_worked_out_beforehand_are_never_refuted_and_a_part_in_a_thous
     for f, g in ((folded, written), (written, integers), (folded, integers)):
         assert compared(f, g, point).outcome == "equal"
         assert compared(f, lambda x, g=g: (1 + 1e-9) * g(x), point).outcome == "different" or abs(g(x)) < 1e-3
+
+
+def test_two_constants_that_matter_among_many_hide_each_other_in_no_pattern():
+    """c₁ x − c₂ x is moved by up to two ulps."""
+    for numbers in np.random.default_rng(0).uniform(0.5, 1.0, (1000, 2)):
+        moved = [[AllMoved(pattern).ulps_of(c) for c in numbers] for pattern in range(PATTERNS)]
+        assert MARGIN * share_at_once(MOST + 1) * sum(abs(a - b) for a, b in moved) > 2
 
 
 @pytest.mark.parametrize("n", [2, 30])
