@@ -7,9 +7,9 @@ Tests marked `explore` take long and show more of what others show in short: the
 that profile and where CI is set.
 """
 
-import functools
 import gc
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -38,8 +38,17 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time
 gc.set_threshold(50_000, 20, 100)
 
-# A third of what lowering a small program takes is making a context for it, which serves as many as come
-mlir.make_ir_context = functools.cache(mlir.make_ir_context)
+# A third of what lowering a small program takes is making a context for it. jax 0.12 itself uses each ten times in a thread
+if not hasattr(mlir, "_thread_local_context"):
+    of_thread, make_ir_context = threading.local(), mlir.make_ir_context
+
+    def context_used_ten_times() -> object:
+        if getattr(of_thread, "left", 0) == 0:
+            of_thread.context, of_thread.left = make_ir_context(), 10
+        of_thread.left -= 1
+        return of_thread.context
+
+    mlir.make_ir_context = context_used_ten_times
 
 # A GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
 if jax.default_backend() != "cpu":
