@@ -92,11 +92,18 @@ def alone(eqn: Any, jaxpr: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
     return variables, core.jaxpr_as_fun(core.ClosedJaxpr(made, []))
 
 
+Constant = tuple[int, str, np.ndarray]
+"""an argument that is a number written in the program: (how many that vary stand before it, its name, the number)"""
+
+
 @dataclass(frozen=True)
 class Call:
     """A function with a rule, alone, and how the arguments of one of its calls are computed."""
 
     named: Named
+    names: tuple[str, ...]
+    """of its arguments that vary"""
+    constants: tuple[Constant, ...]
     function: Callable[..., list[Any]]
     """of the leaves of its arguments"""
     avals: tuple[Any, ...]
@@ -159,8 +166,35 @@ def calls_of(closed: Any) -> list[Call]:
         held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
         inner = eqn.params[CUSTOM[eqn.primitive.name]]
         is_iteration = iterates(getattr(inner, "jaxpr", inner))
-        calls.append(Call(named, function, avals, held, arguments, is_iteration, direct, eqn is lone, used))
+        names, constants = _arguments(eqn)
+        calls.append(
+            Call(named, names, constants, function, avals, held, arguments, is_iteration, direct, eqn is lone, used)
+        )
     return calls
+
+
+def _arguments(eqn: core.JaxprEqn) -> tuple[tuple[str, ...], tuple[Constant, ...]]:
+    """The names of the arguments that vary, and the constants among the others."""
+    names: dict[core.Var, str] = {}
+    constants = list[Constant]()
+    for name, atom in zip(_written_names(eqn), eqn.invars, strict=True):
+        if isinstance(atom, core.Literal):
+            constants.append((len(names), name, np.asarray(atom.val)))
+        else:
+            names.setdefault(atom, name)
+    return tuple(names.values()), tuple(constants)
+
+
+def _written_names(eqn: core.JaxprEqn) -> list[str]:
+    """The names of all arguments: those in the code, where each is one array and JAX kept its name, else numbers."""
+    captured = eqn.params.get("num_consts", 0)
+    count = len(eqn.invars) - captured
+    keeps = eqn.params.get("fwd_jaxpr_thunk") or eqn.params["call_jaxpr"].jaxpr
+    kept = keeps.debug_info.arg_names or ()
+    names = list(kept[len(kept) - count :])
+    if len(set(names)) < count or not all(map(str.isidentifier, names)):
+        names = [f"argument {k}" for k in range(count)] if count > 1 else ["x"] * count
+    return [*(f"captured value {k}" for k in range(captured)), *names]
 
 
 def _text(eqn: Any) -> str:

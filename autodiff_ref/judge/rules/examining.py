@@ -86,7 +86,7 @@ def examine(
         allowed: the relative difference up to which the rule may be off; an ulp stands for what the functions in it are.
         floats: whether float64 values are compared as well.
     """
-    at = _readable(leaves, subject.names)
+    at = _readable(*subject.shown(leaves))
     try:
         return _examined(subject, leaves, rule, at, order, allowed, floats)
     except OutOfTimeError as error:

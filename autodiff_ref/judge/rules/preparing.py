@@ -206,11 +206,10 @@ class Preparation:
         floats = [k for k, a in enumerate(call.avals) if jax.numpy.issubdtype(a.dtype, np.floating) and k not in call.held]
         if not floats:
             raise _NoRealError("it takes no real number")
-        names = [f"argument {k}" if len(call.avals) > 1 else "x" for k in range(len(call.avals))]
         function = call.judged
         return subject(
-            lambda *xs: list(function(*xs)), call.avals, floats, names, order=order,
-            has_cotangent=call.named.kind == "custom_vjp", ruled=True,
+            lambda *xs: list(function(*xs)), call.avals, floats, call.names, order=order,
+            has_cotangent=call.named.kind == "custom_vjp", ruled=True, constants=call.constants,
         )  # fmt: skip
 
 

@@ -21,7 +21,15 @@ from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan, plan_together
-from autodiff_ref.judge.rules.calls import has_stops, has_symbolic_zeros, is_added_up, iterates, named_calls, stops_of
+from autodiff_ref.judge.rules.calls import (
+    Constant,
+    has_stops,
+    has_symbolic_zeros,
+    is_added_up,
+    iterates,
+    named_calls,
+    stops_of,
+)
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values
 from autodiff_ref.judge.truth import Truth, truth_of
@@ -78,6 +86,8 @@ class Subject:
     out_shapes: tuple[tuple[int, ...], ...]
     names: tuple[str, ...]
     """of the leaves"""
+    constants: tuple[Constant, ...] = ()
+    """its other arguments"""
     stopped: Plan | None = None
     """computes what `stop_gradient` holds still"""
     order: int = 1
@@ -108,6 +118,14 @@ class Subject:
         """By what share JAX's own functions in it may be off in float64: of their derivatives no more is asked."""
         ulps = [FUNCTIONS[name].ulps for name in self.primitives & FUNCTIONS.keys()]
         return max([ULP, *(of.double.units * ULP / 2 for of in ulps if of is not None)])
+
+    def shown(self, leaves: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[str]]:
+        """All arguments, and what they are called."""
+        values, names = list(leaves), list(self.names)
+        for inserted, (before, name, value) in enumerate(self.constants):
+            values.insert(before + inserted, value)
+            names.insert(before + inserted, name)
+        return values, names
 
     def place(self, k: int) -> tuple[int, int, int]:
         """Of an entry of the Jacobian: the output, the leaf, and the entry of that."""
@@ -308,6 +326,7 @@ def subject(
     truth: Any = None,
     has_cotangent: bool = True,
     ruled: bool = False,
+    constants: tuple[Constant, ...] = (),
 ) -> Subject:
     """Traces a function and its derivatives at the shapes of `leaves`.
 
@@ -320,6 +339,7 @@ def subject(
         truth: stands for its value, where that is not what its program computes.
         has_cotangent: whether its rule is handed a cotangent, so that another one than 1 is tried.
         ruled: whether it is one function with a rule of its own.
+        constants: its other arguments, which are shown.
 
     Raises:
         NotImplementedError: balls have no rule for a primitive; what it is called says the error.
@@ -395,6 +415,7 @@ def subject(
         tuple(tuple(s.shape) for s in shapes),
         out_shapes,
         tuple(names),
+        constants,
         stopped,
         order,
         closed,

@@ -174,6 +174,29 @@ def test_a_kink_tells_the_convention():
     assert any("JAX takes the left one" in note for note in report.notes)
 
 
+def test_a_rule_within_is_shown_with_its_own_names_and_the_constants_it_is_handed():
+    @jax.custom_jvp
+    def power(a, t, b):
+        return a * t**2 + b
+
+    @power.defjvp
+    def its_rule(primals, tangents):
+        (a, t, b), (da, dt, db) = primals, tangents
+        return power(a, t, b), da * t**2 + 3 * a * t * dt + db
+
+    @jax.custom_vjp
+    def scaled(factor, t):
+        return factor * t
+
+    scaled.defvjp(lambda factor, t: (factor * t, (factor, t)), lambda kept, c: (c * kept[1], c * kept[0] * 2))
+    for f, at, name in (
+        (lambda x: power(0.5, x, 3.0) + x, "a=0.5  t=1  b=3", "∂f/∂t"),
+        (lambda x: scaled(x, 3.0) + scaled(0.25, x), "factor=0.25  t=0", "∂f/∂t"),
+    ):
+        found = judge_rule(f, domain=(reals(),)).findings[0]
+        assert (found.at, found.name) == (at, name)
+
+
 @pytest.mark.parametrize("step", [1e-6, 1e-10, 1e-14])
 def test_the_slopes_beside_a_kink_are_shown_with_the_digits_in_which_they_differ(step):
     bent = with_rule(lambda x: jnp.where(x > 0, x * (1 + step), x), lambda x: jnp.where(x > 0, 1 + step, 1.0))
