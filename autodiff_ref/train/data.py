@@ -7,7 +7,7 @@ import csv
 import gzip
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,6 +28,7 @@ from autodiff_ref.train.encoding import (
     encoded,
     encoded_again,
     is_number,
+    listed,
     numbers_of,
     text_of,
 )
@@ -298,7 +299,9 @@ def columns_of(
         if label in absent and not hint:
             hint = "; `--label` names the one with the labels"
         s = "s" * (len(absent) > 1)
-        raise ValueError(f"{name} has no column{s} {_shown(absent)}; its columns are {_shown(header, str)}{hint}")
+        raise ValueError(
+            f"{name} has no column{s} {', '.join(map(repr, absent))}; its columns are {listed(header, 12)}{hint}"
+        )
     if columns is None:
         columns = [column for column in header if column not in (label, arrow.UNNAMED, *leave_out)]
     features = [header.index(column) for column in columns]
@@ -367,9 +370,9 @@ def _read_npz(path: Path, asked: Asked) -> Dataset:
             f"{path}: not a .npz file, damaged, or made of pickled objects, which are not read: {error}"
         ) from None
     if "x" not in arrays:
-        raise ValueError(f"{path}: a .npz data file has an array x, this one has {_shown(names)}")
+        raise ValueError(f"{path}: a .npz data file has an array x, this one has {listed([*map(repr, names)], 12)}")
     if label is not None and label not in arrays:
-        raise ValueError(f"{path}: there is no array {label!r} for the labels; there are {_shown(names)}")
+        raise ValueError(f"{path}: there is no array {label!r} for the labels; there are {listed([*map(repr, names)], 12)}")
     x, labels = arrays["x"], None if label is None else arrays[label]
     _require_matrix(f"{path}: x", x)
     header = [str(k) for k in range(x.shape[1])]
@@ -391,7 +394,3 @@ def _require_matrix(name: str, array: np.ndarray) -> None:
         raise ValueError(f"{name} holds {array.dtype}, it must hold numbers")
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}: it must be (n, d), at least one example, one a row")
-
-
-def _shown(names: Sequence[str], quote: Callable[[str], str] = repr) -> str:
-    return ", ".join(map(quote, names[:12])) + (f", … ({len(names)} in all)" if len(names) > 12 else "") if names else "none"

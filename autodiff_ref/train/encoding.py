@@ -203,7 +203,7 @@ def encoded(
         names = Encoding(tuple(columns)).features
         empty = [names[k] for k in np.flatnonzero(np.all(gaps, axis=0))]
         if empty:
-            raise ValueError(f"{name}: there is no value at all in {_listed(empty)}: say `--leave-out COLUMN`")
+            raise ValueError(f"{name}: there is no value at all in {listed(empty)}: say `--leave-out COLUMN`")
         means = np.nanmean(x, axis=0)
         x = np.where(gaps, means, x)
         widths = np.cumsum([0, *(len(column.features) for column in columns)])
@@ -331,11 +331,17 @@ class _Told:
             (self.unseen, "values that training has not seen: {}"),
             (self.infinite, "infinities in {}: drop or fill such rows first"),
         ]
-        wrong = [text.format(_listed(names)) for names, text in said if names]
+        wrong = [text.format(listed(names)) for names, text in said if names]
         if wrong:
             placed = [str(self.rows)] * bool(self.gaps or self.text or self.unseen or self.infinite)
             raise ValueError(f"{self.name}: {'; '.join([*wrong, *placed])}")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names for a message, with how many there are where these are many.
+
+    Example:
+        >>> listed("abcd", 3), listed([])
+        ('a, b, c, … (4 in all)', 'none')
+    """
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "") or "none"
