@@ -298,10 +298,8 @@ def columns_of(
         hint = "" if other is None else f": is it separated by {other!r}? Say so by `--separator`"
         if label in absent and not hint:
             hint = "; `--label` names the one with the labels"
-        s = "s" * (len(absent) > 1)
-        raise ValueError(
-            f"{name} has no column{s} {', '.join(map(repr, absent))}; its columns are {listed(header, 12)}{hint}"
-        )
+        lacking = f"no column{'s' * (len(absent) > 1)} {listed([*map(repr, absent)], 12)}"
+        raise ValueError(f"{name} has {lacking}; its columns are {listed(header, 12)}{hint}")
     if columns is None:
         columns = [column for column in header if column not in (label, arrow.UNNAMED, *leave_out)]
     features = [header.index(column) for column in columns]
