@@ -80,6 +80,11 @@ class Asked:
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '\r\n"' + self.decimal):
             raise ValueError(f"separator must be one character other than the decimal point, got {self.separator!r}")
 
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns that are known to be text."""
+        return frozenset() if self.encoding is None else self.encoding.texts
+
 
 def read(
     path: str | Path,
@@ -161,7 +166,8 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                 )
             notes = _without_a_name(path, header)
             features, label_at = columns_of(str(path), header, asked.label, asked.columns, asked.leave_out)
-            if (quick := arrow.text(path, delimiter, asked.decimal, header, features, label_at)) is not None:
+            quick = None if asked.texts else arrow.text(path, delimiter, asked.decimal, header, features, label_at)
+            if quick is not None:
                 x, labels = quick[0], _with_a_point(quick[1], asked.decimal)
                 raw: dict[str, Raw] = {header[k]: x[:, at] for at, k in enumerate(features)}
                 if not np.isnan(x).any() and (asked.encoding is None or asked.encoding.is_plain):
@@ -169,7 +175,8 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                 if asked.missing != "refuse" or asked.encoding is not None:
                     with suppress(ValueError):  # it is raised again below, with the line of the file
                         return _encoded(path, raw, ROWS, labels, asked, notes)
-            raw, lines, labels = _cells(path, header, features, label_at, rows, asked.decimal)
+            numeric = [k for k in features if header[k] not in asked.texts]
+            raw, lines, labels = _cells(path, header, numeric, label_at, rows, asked.decimal)
             labels = _with_a_point(labels, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
@@ -381,7 +388,7 @@ def _read_npz(path: Path, asked: Asked) -> Dataset:
 def _read_parquet(path: Path, asked: Asked) -> Dataset:
     file = arrow.Parquet(path)
     features, label_at = columns_of(str(path), file.header, asked.label, asked.columns, asked.leave_out)
-    raw, labels = file.read([file.header[k] for k in features], asked.label if label_at is not None else None)
+    raw, labels = file.read([file.header[k] for k in features], asked.label if label_at is not None else None, asked.texts)
     if not all(map(len, raw.values())):
         raise ValueError(f"{path} has columns and no rows: at least one row of values is needed")
     return _encoded(path, raw, ROWS, labels, asked)
