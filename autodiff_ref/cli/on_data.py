@@ -72,17 +72,15 @@ def verify_on_data(table: TwoClassTable, *, seed: int = 0, progress: Progress | 
     return OnData(log, reports)
 
 
-def gradient_ascent(
-    w: Weights[np.ndarray], x: np.ndarray, y: np.ndarray, *, steps: int = STEPS, rate: float = RATE
-) -> Weights[np.ndarray]:
-    """`steps` steps of w ← w + rate/n ∇ll by the hand gradient over all rows, in one compiled loop, in float64."""
+def gradient_ascent(w: Weights[np.ndarray], x: np.ndarray, y: np.ndarray) -> Weights[np.ndarray]:
+    """`STEPS` steps of w ← w + RATE/n ∇ll by the hand gradient over all rows, in one compiled loop, in float64."""
 
     def step(w: Weights[jax.Array], _: None) -> tuple[Weights[jax.Array], None]:
         _, gradient = value_and_grad(w, x, y)
-        return jax.tree.map(lambda a, g: a + rate / len(x) * g, w, gradient), None
+        return jax.tree.map(lambda a, g: a + RATE / len(x) * g, w, gradient), None
 
     with jax.enable_x64(True):
-        ascent = jax.jit(lambda w: jax.lax.scan(step, w, None, length=steps)[0])
+        ascent = jax.jit(lambda w: jax.lax.scan(step, w, None, length=STEPS)[0])
         return jax.tree.map(np.asarray, ascent(jax.tree.map(jnp.asarray, w)))
 
 

@@ -24,6 +24,7 @@ from autodiff_ref.judge.evaluation import as_balls, note_comparisons
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key
 from autodiff_ref.judge.program.comparisons import ALL, EQUAL, GREATER, Site, compared, spot_of
+from autodiff_ref.judge.program.equations import alone
 from autodiff_ref.judge.program.walk import CALLS, plan
 from autodiff_ref.trees import Arguments, Function
 from manual_grad.derivation import Line
@@ -343,8 +344,5 @@ def captured(
             inner = eqn.params[CALLS[eqn.primitive.name]]
             body, body_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             yield from captured(body, body_consts, operands, site, (*calls, eqn))
-        variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
-        unnamed = jaxpr.debug_info.with_unknown_names()
-        alone = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=unnamed)
-        made = core.jaxpr_as_fun(core.ClosedJaxpr(alone, []))(*map(read, variables))
-        env.update(zip(eqn.outvars, made, strict=True))
+        variables, function = alone(eqn, jaxpr)
+        env.update(zip(eqn.outvars, function(*map(read, variables)), strict=True))

@@ -57,11 +57,6 @@ def inexact_flags(domain: Domains, args: Arguments) -> list[bool]:
     return [not replace(leaf, dims=np.shape(x)).is_exact() for leaf, x in pairs]
 
 
-def arguments_at(domain: Domains, leaves: Sequence[Values], k: int) -> Arguments:
-    """One of the inputs of a draw, in the structure of the domain."""
-    return jax.tree.unflatten(jax.tree.structure(domain), [np.asarray(leaf[k]) for leaf in leaves])
-
-
 def draw(domain: Domains, sizes: Sizes, strata: Sequence[str], source: Source) -> list[Values]:
     """Inputs of one shape, one for each stratum named: the leaves of the arguments, each with the inputs as its first axis.
 

@@ -9,9 +9,9 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.judge.balls import Context, exact, precision
-from autodiff_ref.judge.balls.context import Moved, Reading, Ties, entrywise
+from autodiff_ref.judge.balls.context import Moved, Reading, Ties
 from autodiff_ref.judge.program.comparisons import Site
-from autodiff_ref.judge.program.plans import Array, Constant, Number, Plan
+from autodiff_ref.judge.program.plans import Array, Constant, Number, Plan, entrywise
 from autodiff_ref.trees import Arguments
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from autodiff_ref.judge.domains import ONE_ZERO, SOME_ZEROS, Sizes, arguments_at, draw, is_label, twins
+from autodiff_ref.judge.domains import ONE_ZERO, SOME_ZEROS, Sizes, draw, is_label, twins
 from autodiff_ref.judge.domains import RandomSource as RandomSource
 from autodiff_ref.judge.errors import fulfils
 from autodiff_ref.trees import Arguments, Domains
@@ -49,7 +49,8 @@ class NoInputError(Exception):
 
 def draw_arguments(domain: Domains, sizes: Sizes, stratum: str, source: Source) -> Arguments:
     """One input of a stratum: NumPy arrays in the structure of the domain."""
-    return arguments_at(domain, draw(domain, sizes, [stratum], source), 0)
+    structure, leaves = jax.tree.structure(domain), draw(domain, sizes, [stratum], source)
+    return jax.tree.unflatten(structure, [np.asarray(leaf[0]) for leaf in leaves])
 
 
 def is_exact(domain: Domains, sizes: Sizes) -> bool:
@@ -157,13 +158,13 @@ def draw_inputs(derivation: Derivation, *, seed: int, at_least: int = 64) -> Dra
     plan = _plan(derivation, at_least)
     inputs, drawn, hopeful = list[Input](), 0, list[_Planned]()
     for planned in plan:
-        found, tries = _draw_where(derivation, planned, source, TRIES)
+        found, tries = _draw_where(derivation, planned, source)
         inputs, drawn, hopeful = [*inputs, *found], drawn + tries, [*hopeful, *[planned] * (planned.main and bool(found))]
     wanted, most = at_least - len(hopeful), drawn + TRIES * len(plan)
     for planned in itertools.cycle(hopeful):  # where some strata do not fulfil it, those that did are drawn again
         if wanted <= 0 or drawn >= most:
             break
-        found, tries = _draw_where(derivation, planned, source, TRIES)
+        found, tries = _draw_where(derivation, planned, source)
         inputs, drawn, wanted = [*inputs, *found], drawn + tries, wanted - len(found)
     if not inputs:
         raise NoInputError(f"none of {drawn:,} inputs drawn from the domain fulfils `where`")
@@ -176,7 +177,7 @@ def further(derivation: Derivation, *, seed: int) -> Iterator[Input]:
     main = main_sizes(derivation.domain, derivation.sizes)
     refused = k = 0
     while refused < 5:
-        found, _ = _draw_where(derivation, _Planned("ordinary", "ordinary", main[k % len(main)], True), source, TRIES)
+        found, _ = _draw_where(derivation, _Planned("ordinary", "ordinary", main[k % len(main)], True), source)
         refused, k = (0 if found else refused + 1), k + 1
         yield from found
 
@@ -192,13 +193,13 @@ class _Planned:
     main: bool
 
 
-def _draw_where(derivation: Derivation, planned: _Planned, source: Source, tries: int) -> tuple[list[Input], int]:
+def _draw_where(derivation: Derivation, planned: _Planned, source: Source) -> tuple[list[Input], int]:
     """One input that fulfils the derivation's `where`, or none; and how many were drawn."""
-    for k in range(tries):
+    for k in range(TRIES):
         args = draw_arguments(derivation.domain, planned.sizes, planned.stratum, source)
         if derivation.where is None or fulfils(derivation.where, "`where`", derivation, args):
             return [Input(planned.name, args, planned.main, is_exact(derivation.domain, planned.sizes))], k + 1
-    return [], tries
+    return [], TRIES
 
 
 def _plan(derivation: Derivation, at_least: int) -> list[_Planned]:

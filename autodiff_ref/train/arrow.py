@@ -2,14 +2,14 @@
 
 import gzip
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from autodiff_ref.train.encoding import MISSING, ROWS, Raw, text_of
+from autodiff_ref.train.encoding import MISSING, ROWS, Raw, spelled, text_of
 from autodiff_ref.train.members import require_memory
 
 UNNAMED = "(the first column, without a name)"
@@ -135,8 +135,10 @@ class Parquet:
         except Exception as error:  # of arrow, many kinds
             raise ValueError(f"{self.path}: a damaged Parquet file ({type(error).__name__})") from None
 
-    def read(self, names: Sequence[str], label: str | None) -> tuple[dict[str, Raw], np.ndarray | None]:
-        """The columns of these names, and the labels.
+    def read(
+        self, names: Sequence[str], label: str | None, texts: Collection[str] = ()
+    ) -> tuple[dict[str, Raw], np.ndarray | None]:
+        """The columns of these names, those of `texts` as text, and the labels.
 
         Raises:
             ValueError: a column is neither of numbers nor of text; or the file is damaged.
@@ -149,10 +151,11 @@ class Parquet:
         raw: dict[str, Raw] = {}
         for name in names:
             column = table.column(name)
-            if _is_number(column.type):
+            is_text = kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_dictionary(column.type)
+            if is_text or (name in texts and _is_number(column.type)):
+                raw[name] = ["" if value is None else text_of(spelled(value)) for value in column.to_pylist()]
+            elif _is_number(column.type):
                 raw[name] = _numbers(column)
-            elif kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_dictionary(column.type):
-                raw[name] = ["" if value is None else text_of(str(value)) for value in column.to_pylist()]
             else:
                 raise ValueError(f"{self.path}: column {name!r} holds {column.type}, neither numbers nor text: leave it out")
         if label is None:

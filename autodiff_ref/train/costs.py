@@ -15,16 +15,15 @@ SAMPLE = 16_384
 
 
 def gradient_costs(
-    layers: Layers, table: Float[np.ndarray, "rows n"], form: Form, batch_size: int | None, repeats: int = 7
+    layers: Layers, table: Float[np.ndarray, "rows n"], form: Form, batch_size: int | None
 ) -> dict[str, float]:
-    """Nanoseconds an example for an epoch by each gradient: the median of `repeats`, taken in turn.
+    """Nanoseconds an example for an epoch by each gradient: the median of seven, taken in turn.
 
     Args:
         layers: the net.
         table: (d + 1, n) or (d + 2, n), one example a column; the first 16,384 are used.
         form: the functions of the net.
         batch_size: examples a step; None for all of them.
-        repeats: how often each is timed.
 
     Returns:
         {"hand": …, "autodiff": …}
@@ -34,7 +33,7 @@ def gradient_costs(
     times: dict[str, list[float]] = {name: [] for name in GRADIENTS}
     with jax.enable_x64(table.dtype == np.float64):
         some = jax.device_put(np.ascontiguousarray(table[:, :n]))
-        for turn in range(repeats + 1):
+        for turn in range(8):
             for name, taken in times.items():
                 recipe = Recipe(sgd(1e-3), form.hidden, name, output=form.output)
                 state = start(recipe, layers)

@@ -7,7 +7,7 @@ import csv
 import gzip
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -28,6 +28,7 @@ from autodiff_ref.train.encoding import (
     encoded,
     encoded_again,
     is_number,
+    listed,
     numbers_of,
     text_of,
 )
@@ -78,6 +79,11 @@ class Asked:
                 raise ValueError(f"{name} must be one of {' '.join(known)}, got {value!r}")
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '\r\n"' + self.decimal):
             raise ValueError(f"separator must be one character other than the decimal point, got {self.separator!r}")
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns that are known to be text."""
+        return frozenset() if self.encoding is None else self.encoding.texts
 
 
 def read(
@@ -160,7 +166,8 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                 )
             notes = _without_a_name(path, header)
             features, label_at = columns_of(str(path), header, asked.label, asked.columns, asked.leave_out)
-            if (quick := arrow.text(path, delimiter, asked.decimal, header, features, label_at)) is not None:
+            quick = None if asked.texts else arrow.text(path, delimiter, asked.decimal, header, features, label_at)
+            if quick is not None:
                 x, labels = quick[0], _with_a_point(quick[1], asked.decimal)
                 raw: dict[str, Raw] = {header[k]: x[:, at] for at, k in enumerate(features)}
                 if not np.isnan(x).any() and (asked.encoding is None or asked.encoding.is_plain):
@@ -168,7 +175,8 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
                 if asked.missing != "refuse" or asked.encoding is not None:
                     with suppress(ValueError):  # it is raised again below, with the line of the file
                         return _encoded(path, raw, ROWS, labels, asked, notes)
-            raw, lines, labels = _cells(path, header, features, label_at, rows, asked.decimal)
+            numeric = [k for k in features if header[k] not in asked.texts]
+            raw, lines, labels = _cells(path, header, numeric, label_at, rows, asked.decimal)
             labels = _with_a_point(labels, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
@@ -297,8 +305,8 @@ def columns_of(
         hint = "" if other is None else f": is it separated by {other!r}? Say so by `--separator`"
         if label in absent and not hint:
             hint = "; `--label` names the one with the labels"
-        s = "s" * (len(absent) > 1)
-        raise ValueError(f"{name} has no column{s} {_shown(absent)}; its columns are {_shown(header, str)}{hint}")
+        lacking = f"no column{'s' * (len(absent) > 1)} {listed([*map(repr, absent)], 12)}"
+        raise ValueError(f"{name} has {lacking}; its columns are {listed(header, 12)}{hint}")
     if columns is None:
         columns = [column for column in header if column not in (label, arrow.UNNAMED, *leave_out)]
     features = [header.index(column) for column in columns]
@@ -367,9 +375,9 @@ def _read_npz(path: Path, asked: Asked) -> Dataset:
             f"{path}: not a .npz file, damaged, or made of pickled objects, which are not read: {error}"
         ) from None
     if "x" not in arrays:
-        raise ValueError(f"{path}: a .npz data file has an array x, this one has {_shown(names)}")
+        raise ValueError(f"{path}: a .npz data file has an array x, this one has {listed([*map(repr, names)], 12)}")
     if label is not None and label not in arrays:
-        raise ValueError(f"{path}: there is no array {label!r} for the labels; there are {_shown(names)}")
+        raise ValueError(f"{path}: there is no array {label!r} for the labels; there are {listed([*map(repr, names)], 12)}")
     x, labels = arrays["x"], None if label is None else arrays[label]
     _require_matrix(f"{path}: x", x)
     header = [str(k) for k in range(x.shape[1])]
@@ -380,7 +388,7 @@ def _read_npz(path: Path, asked: Asked) -> Dataset:
 def _read_parquet(path: Path, asked: Asked) -> Dataset:
     file = arrow.Parquet(path)
     features, label_at = columns_of(str(path), file.header, asked.label, asked.columns, asked.leave_out)
-    raw, labels = file.read([file.header[k] for k in features], asked.label if label_at is not None else None)
+    raw, labels = file.read([file.header[k] for k in features], asked.label if label_at is not None else None, asked.texts)
     if not all(map(len, raw.values())):
         raise ValueError(f"{path} has columns and no rows: at least one row of values is needed")
     return _encoded(path, raw, ROWS, labels, asked)
@@ -391,7 +399,3 @@ def _require_matrix(name: str, array: np.ndarray) -> None:
         raise ValueError(f"{name} holds {array.dtype}, it must hold numbers")
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}: it must be (n, d), at least one example, one a row")
-
-
-def _shown(names: Sequence[str], quote: Callable[[str], str] = repr) -> str:
-    return ", ".join(map(quote, names[:12])) + (f", … ({len(names)} in all)" if len(names) > 12 else "") if names else "none"

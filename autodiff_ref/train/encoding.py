@@ -79,6 +79,11 @@ class Encoding:
         return tuple(column.name for column in self.columns)
 
     @property
+    def texts(self) -> frozenset[str]:
+        """The names of the columns of text, which new examples are read as text in, whatever it looks like."""
+        return frozenset(column.name for column in self.columns if column.values is not None)
+
+    @property
     def features(self) -> tuple[str, ...]:
         """The names of all features."""
         return tuple(name for column in self.columns for name in column.features)
@@ -128,6 +133,16 @@ def text_of(cell: str) -> str:
     """
     cell = cell.strip()
     return "" if is_missing(cell) and cell.lower() != "none" else cell
+
+
+def spelled(value: object) -> str:
+    """A value of a table of numbers as a cell of text.
+
+    Example:
+        >>> spelled(1234567.0), spelled(1.5), spelled(True)
+        ('1234567', '1.5', 'True')
+    """
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def numbers_of(cells: Sequence[str], decimal: str = ".") -> Float[np.ndarray, " n"]:
@@ -203,7 +218,7 @@ def encoded(
         names = Encoding(tuple(columns)).features
         empty = [names[k] for k in np.flatnonzero(np.all(gaps, axis=0))]
         if empty:
-            raise ValueError(f"{name}: there is no value at all in {_listed(empty)}: say `--leave-out COLUMN`")
+            raise ValueError(f"{name}: there is no value at all in {listed(empty)}: say `--leave-out COLUMN`")
         means = np.nanmean(x, axis=0)
         x = np.where(gaps, means, x)
         widths = np.cumsum([0, *(len(column.features) for column in columns)])
@@ -257,7 +272,7 @@ def _applied(column: Column, cells: Raw, told: "_Told") -> np.ndarray:
         told.look_at_text(column.name, cells)
         return np.zeros((len(cells), 1))
     if isinstance(cells, np.ndarray):
-        cells = ["" if np.isnan(number) else f"{number:g}" for number in cells]
+        cells = ["" if np.isnan(number) else spelled(float(number)) for number in cells]
     for row, cell in enumerate(cells):
         if cell and cell not in column.values:
             told.unseen.append(f"{column.name!r} ({told.rows.place(row)} holds {cell!r})")
@@ -331,11 +346,17 @@ class _Told:
             (self.unseen, "values that training has not seen: {}"),
             (self.infinite, "infinities in {}: drop or fill such rows first"),
         ]
-        wrong = [text.format(_listed(names)) for names, text in said if names]
+        wrong = [text.format(listed(names)) for names, text in said if names]
         if wrong:
             placed = [str(self.rows)] * bool(self.gaps or self.text or self.unseen or self.infinite)
             raise ValueError(f"{self.name}: {'; '.join([*wrong, *placed])}")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names for a message, with how many there are where these are many.
+
+    Example:
+        >>> listed("abcd", 3), listed([])
+        ('a, b, c, … (4 in all)', 'none')
+    """
+    return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "") or "none"

@@ -59,19 +59,22 @@ class Moments:
     def add(self, x: Float[np.ndarray, "m d"], c: Float[np.ndarray, " m"] | None) -> None:
         """Takes further examples in; each counts as often as its weight says, as it does in the log-likelihood."""
         self.n += len(x)
-        often = np.ones(len(x)) if c is None else c.astype(np.float64)
         if c is not None:
-            x, often = x[often > 0], often[often > 0]
+            x, c = x[c > 0], c[c > 0].astype(np.float64)[:, None]
         if not len(x):
             return
+
+        def summed(values: np.ndarray) -> np.ndarray:
+            return (values if c is None else values * c).sum(axis=0)
+
         self.low, self.high = np.minimum(self.low, x.min(axis=0)), np.maximum(self.high, x.max(axis=0))
         self._take_units(exponents_of(np.maximum(np.abs(self.low), np.abs(self.high))))
-        x, often = np.ldexp(x, -self.exponents) if self.exponents.any() else x, often[:, None]
-        total = float(often.sum())
-        mean = (x * often).sum(axis=0) / total
+        x = np.ldexp(x, -self.exponents) if self.exponents.any() else x
+        total = float(len(x) if c is None else c.sum())
+        mean = summed(x) / total
         apart = mean - self.mean
         both = self.count + total
-        self.squares = self.squares + ((x - mean) ** 2 * often).sum(axis=0) + apart**2 * (self.count * total / both)
+        self.squares = self.squares + summed((x - mean) ** 2) + apart**2 * (self.count * total / both)
         self.mean = self.mean + apart * (total / both)
         self.count = both
 

@@ -17,13 +17,13 @@ MANY = 20
 """More different labels than this are refused where they are no whole numbers, and remarked on where they are."""
 
 
-def as_matrix(x: object, name: str = "x") -> np.ndarray:
+def as_matrix(x: object) -> np.ndarray:
     """x as a NumPy matrix of numbers, not copied where it is one already (memory-mapped ones stay so)."""
     array = x if isinstance(x, np.ndarray) else np.asarray(x)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be a matrix of real numbers, got dtype {array.dtype}: encode or drop such columns")
+        raise TypeError(f"x must be a matrix of real numbers, got dtype {array.dtype}: encode or drop such columns")
     if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{name} has shape {array.shape}: it must be (n, d), at least one example, one a row")
+        raise ValueError(f"x has shape {array.shape}: it must be (n, d), at least one example, one a row")
     return array
 
 

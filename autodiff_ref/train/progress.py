@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from autodiff_ref.train.encoding import listed
 from autodiff_ref.train.fit import Fit
 from autodiff_ref.train.report import better, convergence, told
 from autodiff_ref.train.run import Epoch
@@ -120,4 +121,4 @@ def summary_text(summary: Entry) -> Text:
 def _classes(names: list[str]) -> str:
     if len(names) == 2:
         return f"{names[0]} (−1) and {names[1]} (+1)"
-    return ", ".join(names[:8]) + (f", … ({len(names)} in all)" if len(names) > 8 else "")
+    return listed(names, 8)

@@ -21,14 +21,30 @@ EXACT_FROM = 5
 four, one is ±1 or all are ±1/2. (Times 2^m they are whole, and their squares sum to 4^m: modulo 8, all of them are even.)"""
 
 
+class _Reflected(Domain):
+    """What reflections make of each other: exact from 5 entries on, and a single one."""
+
+    least = EXACT_FROM
+
+    def is_exact(self) -> bool:
+        """From 5 entries on, and a single one."""
+        return not 1 < self.shape[-1] < EXACT_FROM
+
+    def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
+        """Half of them reflected, while that leaves them short."""
+        return moved_by_reflections(x, rng)
+
+    def simpler_arrays(self, x: Values) -> Iterable[Values]:
+        """Those at the boundary: basis vectors, or the identity and the like."""
+        return self.boundary()
+
+
 @dataclass(frozen=True)
-class UnitVectors(Domain):
+class UnitVectors(_Reflected):
     """Vectors whose squares sum to 1: exactly from 5 entries on, and up to rounding where only few are exact.
 
     The prover takes them for any real numbers.
     """
-
-    least = EXACT_FROM
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,10 +73,6 @@ class UnitVectors(Domain):
         with np.errstate(over="ignore"):
             return bool(np.all(np.abs(np.sum(np.square(x), axis=-1) - 1) <= 4 * np.shape(x)[-1] * np.finfo(float).eps))
 
-    def is_exact(self) -> bool:
-        """From 5 entries on, and a single one."""
-        return not 1 < self.shape[-1] < EXACT_FROM
-
     def boundary(self) -> list[Values]:
         """Basis vectors, and the one with equal entries where these are dyadic."""
         n = self.shape[-1]
@@ -68,10 +80,6 @@ class UnitVectors(Domain):
         if n > 1 and np.log2(n) % 2 == 0:
             rows.append(np.full(n, n**-0.5))
         return [np.array(np.broadcast_to(row, self.shape)) for row in rows]
-
-    def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
-        """Half of them reflected, while that leaves them short."""
-        return moved_by_reflections(x, rng)
 
     def simple(self, simple: Simple) -> Values:
         """Basis vectors, and such with four entries ±1/2."""
@@ -84,10 +92,6 @@ class UnitVectors(Domain):
             halves = np.take_along_axis(halves, (np.arange(n) - first[..., None]) % n, axis=-1)
             x = np.where(simple.choice((0.0, 1.0), (*lead, 1)) == 1, halves, x)
         return x
-
-    def simpler_arrays(self, x: Values) -> Iterable[Values]:
-        """Basis vectors."""
-        return self.boundary()
 
     def tied(self) -> set[Dim]:
         """The last."""
@@ -112,13 +116,11 @@ def unit_vectors(*dims: Dim) -> UnitVectors:
 
 
 @dataclass(frozen=True)
-class Orthogonal(Domain):
+class Orthogonal(_Reflected):
     """Matrices whose transpose is their inverse: exactly from 5 rows on, and up to rounding where only few are exact.
 
     The prover takes them for any matrices.
     """
-
-    least = EXACT_FROM
 
     @classmethod
     def examples(cls) -> tuple[Self, ...]:
@@ -145,18 +147,10 @@ class Orthogonal(Domain):
         d = np.shape(x)[-1]
         return bool(np.all(np.abs(x @ np.swapaxes(x, -1, -2) - np.eye(d)) <= 16 * d * np.finfo(float).eps))
 
-    def is_exact(self) -> bool:
-        """From 5 entries on, and a single one."""
-        return not 1 < self.shape[-1] < EXACT_FROM
-
     def boundary(self) -> list[Values]:
         """The identity, its opposite, a reflection, a permutation."""
         d = self.shape[0]
         return [np.eye(d), -np.eye(d), np.diag([-1.0, *np.ones(d - 1)]), np.eye(d)[::-1].copy()]
-
-    def moved(self, x: Values, step: Values, along: Values, rng: np.random.Generator) -> Values:
-        """Half of them reflected, while that leaves them short."""
-        return moved_by_reflections(x, rng)
 
     def simple(self, simple: Simple) -> Values:
         """Permutations with signs, and such reflected once."""
@@ -169,10 +163,6 @@ class Orthogonal(Domain):
             v = np.array([1.0] * 4 + [0.0] * (d - 4))
             x = x - np.outer(x @ v, v) / 2
         return x
-
-    def simpler_arrays(self, x: Values) -> Iterable[Values]:
-        """The identity and the like."""
-        return self.boundary()
 
     def said(self, name: str) -> str:
         """Q orthogonal"""

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from autodiff_ref.cli import apart, judging
 from autodiff_ref.cli.app import app
 from autodiff_ref.cli.graded import names_of
 from autodiff_ref.cli.marks import grade
+from tests.autodiff_ref.judge.test_html import Tags
 
 CLASS = Path(__file__).parents[2] / "examples" / "class"
 
@@ -239,20 +239,6 @@ def test_points_are_within_bounds_and_full_for_right_lines_alone(lines, shares):
         assert found.points == 10
 
 
-class _Tags(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.open, self.rows = [], 0
-
-    def handle_starttag(self, tag, attrs):
-        self.rows += tag == "tr"
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
 def test_the_command_kills_what_never_ends_and_writes_csv_html_and_feedback(reference):
     loops = handed_in(reference, "import time\ndef a(z):\n    while True:\n        time.sleep(1)\nlines = [a]\n", "=loops")
     wrong = handed_in(reference, 'def a(z):\n    "<b>"\n    return 3 * z\nlines = [a]\n', "wrong")
@@ -266,11 +252,11 @@ def test_the_command_kills_what_never_ends_and_writes_csv_html_and_feedback(refe
     assert (second["points"], second["most"], second["first_wrong_line"]) == (0, 0, "a")
     rows = list(csv.DictReader((out / "p.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["name"] for row in rows] == ["'=loops", "wrong"]
-    tags = _Tags()
+    tags = Tags()
     page = (out / "p.html").read_text(encoding="utf-8")
     tags.feed(page)
     assert tags.open == []
-    assert tags.rows == 3
+    assert tags.seen.count("tr") == 3
     assert "<b>" not in page
     assert "smallest input found   z=" in (out / "said" / "wrong.txt").read_text(encoding="utf-8")
 

@@ -140,6 +140,13 @@ def test_a_column_of_weights_is_no_feature(data, tmp_path, examples, write_csv):
     assert "error: --weights times must be finite and at least 0, row 2 has -1" in refused.stderr
 
 
+def test_columns_that_nothing_is_learned_from_are_named(write_csv):
+    noise = ["0.3", "0.30000000000000004"]
+    rows = [["flat", "a", "noise", "kind"], *([7, k, noise[k % 2], k % 3 == 0] for k in range(12))]
+    done = run("train", write_csv(rows), "--label", "kind", "--epochs", 1)
+    assert "constant   flat, noise: one value in all examples, up to rounding" in done.stdout
+
+
 @pytest.mark.parametrize("planar", [pytest.param(False, marks=pytest.mark.explore), True])
 def test_plot_draws_a_picture(data, tmp_path, planar):
     pytest.importorskip("matplotlib")

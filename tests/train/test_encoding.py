@@ -245,6 +245,17 @@ def test_a_label_may_have_a_decimal_comma(write_csv, gap):
     assert read(write_csv(rows, delimiter=";"), "y", **form).labels.tolist() == ["0,25", "no, none", "1e2"]
 
 
+@pytest.mark.usefixtures("reader")
+def test_each_row_alone_is_read_as_it_is_among_others(write_csv):
+    """A column of text stays one where all of its cells look like numbers."""
+    header = ["size", "flag", "place", "n"]
+    rows = [["1.50", "True", "1", "1"], ["2", "false", "1234567", "2"], ["late", "maybe", "x", "3"], ["", "", "", "4"]]
+    whole = read(write_csv([header, *rows]), missing="mean", categories="one-hot")
+    for k, row in enumerate(rows):
+        alone = write_csv([header, row], "alone.csv")
+        np.testing.assert_array_equal(read(alone, encoding=whole.encoding).x, whole.x[k : k + 1])
+
+
 CELLS = {
     "truth": [True, False, None, True],
     "number": [1.5, None, -2.0, 0.0],

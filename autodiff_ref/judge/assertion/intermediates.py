@@ -35,7 +35,7 @@ from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
-from autodiff_ref.judge.program.equations import bits_in
+from autodiff_ref.judge.program.equations import alone, bits_in
 from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was, names_in
@@ -73,10 +73,8 @@ class _Program:
         for var, array in zip((*jaxpr.constvars, *jaxpr.invars), (*self.closed.consts, *inputs), strict=True):
             write(var, array)
         for eqn in jaxpr.eqns:
-            bound = eqn.primitive.get_bind_params(eqn.params)
-            functions, params = ([], bound) if isinstance(bound, dict) else bound  # as older JAX has it
-            out = eqn.primitive.bind(*functions, *map(read, eqn.invars), **params)
-            for var, array in zip(eqn.outvars, out if eqn.primitive.multiple_results else [out], strict=True):
+            variables, function = alone(eqn, jaxpr)
+            for var, array in zip(eqn.outvars, function(*map(read, variables)), strict=True):
                 write(var, array)
         named = {name: var.val if isinstance(var, core.Literal) else made[var] for name, var in own.items()}
         return read(jaxpr.outvars[0]), named

@@ -12,7 +12,7 @@ from flint import arb
 
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.comparisons import Site
-from autodiff_ref.judge.program.plans import Array, Constant, as_objects, is_short, loose
+from autodiff_ref.judge.program.plans import Array, Constant, as_objects, entrywise, is_short, loose
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,6 @@ def exact(values: Array) -> Array:
 
 
 _BALL = np.frompyfunc(arb, 1, 1)
-
-
-def entrywise(f: Callable[..., arb | float], *arrays: Array) -> Array:
-    """f of each entry of arrays of one shape."""
-    return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
 
 
 def constant(value: float, context: Context | None, dtype: np.dtype[np.floating] | type[np.floating] = np.float64) -> arb:

@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.context import Context, entrywise, exact
+from autodiff_ref.judge.balls.context import Context, exact
 from autodiff_ref.judge.balls.entrywise import rule_of
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
-from autodiff_ref.judge.program.plans import Array, Equation, OnOneEntry, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, OnOneEntry, Rule, Step, entrywise
 
 OUTCOMES: dict[str, Callable[[int], bool]] = {
     "eq": lambda c: c == 0,

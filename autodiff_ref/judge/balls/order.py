@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.context import Context, entrywise
+from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.functions.elementary import greatest, least
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, entrywise
 from autodiff_ref.judge.program.structure import axes_last, cumulative, reduction, scatter
 
 

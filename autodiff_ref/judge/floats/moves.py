@@ -21,7 +21,7 @@ from autodiff_ref.judge.floats.values import (
     surely,
     without_error,
 )
-from autodiff_ref.judge.program.movement import MOVEMENT, numbered, reshaped_from
+from autodiff_ref.judge.program.movement import MOVEMENT, broadcast_of, numbered, reshaped_from, slices_of
 from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step
 
 Move = Callable[..., Array]
@@ -58,11 +58,8 @@ SMALL = 10_000
 
 
 def _broadcast(equation: Equation) -> Move:
-    shape, kept = equation.params["shape"], equation.params["broadcast_dimensions"]
-    between = [1] * len(shape)
-    for axis, size in zip(kept, equation.operands[0].shape, strict=True):
-        between[int(axis)] = size
-    if tuple(between) == tuple(shape):
+    shape, between = broadcast_of(equation)
+    if between == shape:
         return lambda x: x.reshape(x.shape[0], *shape)
     size = int(np.prod(shape))
 
@@ -90,15 +87,7 @@ def _transpose(equation: Equation) -> Move:
 
 
 def _slice(equation: Equation) -> Move:
-    starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
-    strides = equation.params["strides"] or [1] * len(starts)
-    window = tuple(slice(int(a), int(b), int(s)) for a, b, s in zip(starts, limits, strides, strict=True))
-    return lambda x: x[:, *window]
-
-
-def _reverse(equation: Equation) -> Move:
-    turned = equation.params["dimensions"]
-    window = tuple(slice(None, None, -1 if axis in turned else 1) for axis in range(len(equation.operands[0].shape)))
+    window = slices_of(equation)
     return lambda x: x[:, *window]
 
 
@@ -119,7 +108,7 @@ _DIRECT: dict[str, Callable[[Equation], Move]] = {
     "expand_dims": _reshape,
     "transpose": _transpose,
     "slice": _slice,
-    "rev": _reverse,
+    "rev": _slice,
     "concatenate": _concatenate,
     "stack": _stack,
     "stop_gradient": lambda _: lambda x: x,

@@ -1,6 +1,7 @@
-"""What the equations of a jaxpr say, together with those of the loops, branches and calls within it."""
+"""The equations of a jaxpr: one alone; and what all of them say, those of loops, branches and calls within it too."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +15,14 @@ def equations_in(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
         yield eqn
         for body in core.jaxprs_in_params(eqn.params):
             yield from equations_in(body)
+
+
+def alone(eqn: core.JaxprEqn, jaxpr: core.Jaxpr) -> tuple[list[core.Var], Callable[..., list[Any]]]:
+    """The variables that are the arguments of an equation of a jaxpr, and the equation as a function of them."""
+    variables = list(dict.fromkeys(atom for atom in eqn.invars if isinstance(atom, core.Var)))
+    nameless = jaxpr.debug_info.with_unknown_names()
+    made = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=nameless)
+    return variables, core.jaxpr_as_fun(core.ClosedJaxpr(made, []))
 
 
 def primitives_in(jaxpr: core.Jaxpr) -> set[str]:

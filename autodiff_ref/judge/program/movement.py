@@ -35,12 +35,16 @@ def _mover(move: Callable[[Equation], Callable[..., Array | list[Array]]]) -> Ru
     return rule
 
 
-def _broadcast(equation: Equation) -> Callable[..., Array]:
+def broadcast_of(equation: Equation) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape that `broadcast_in_dim` makes, and the operand's with axes of 1 where that has others."""
     shape, kept = equation.params["shape"], equation.params["broadcast_dimensions"]
-    between = [1] * len(shape)
-    for axis, size in zip(kept, equation.operands[0].shape, strict=True):
-        between[int(axis)] = size
-    if not shape or tuple(between) == tuple(shape):
+    sizes = dict(zip(kept, equation.operands[0].shape, strict=True))
+    return tuple(shape), tuple(sizes.get(axis, 1) for axis in range(len(shape)))
+
+
+def _broadcast(equation: Equation) -> Callable[..., Array]:
+    shape, between = broadcast_of(equation)
+    if not shape or between == shape:
         return lambda x, *_: x.reshape(shape)
     if math.prod(shape) > LARGE:
         return lambda x, *_: np.broadcast_to(x.reshape(between), shape)
@@ -60,16 +64,19 @@ def reshaped_from(name: str, params: Params) -> list[int] | None:
     return None if order is None else [int(axis) for axis in order]
 
 
+def slices_of(equation: Equation) -> tuple[slice, ...]:
+    """What `slice` or `rev` takes of each axis."""
+    params = equation.params
+    if equation.primitive.name == "rev":
+        turned = params["dimensions"]
+        return tuple(slice(None, None, -1 if axis in turned else 1) for axis in range(len(equation.operands[0].shape)))
+    starts, limits = params["start_indices"], params["limit_indices"]
+    strides = params["strides"] or [1] * len(starts)
+    return tuple(slice(int(a), int(b), int(s)) for a, b, s in zip(starts, limits, strides, strict=True))
+
+
 def _slice(equation: Equation) -> Callable[..., Array]:
-    starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
-    strides = equation.params["strides"] or [1] * len(starts)
-    window = tuple(slice(int(a), int(b), int(s)) for a, b, s in zip(starts, limits, strides, strict=True))
-    return lambda x: x[window] if window else x
-
-
-def _reverse(equation: Equation) -> Callable[..., Array]:
-    turned = equation.params["dimensions"]
-    window = tuple(slice(None, None, -1 if axis in turned else 1) for axis in range(len(equation.operands[0].shape)))
+    window = slices_of(equation)
     return lambda x: x[window] if window else x
 
 
@@ -166,7 +173,7 @@ MOVEMENT: dict[str, Rule] = {
     "unstack": _mover(_unstack),
     "stack": _mover(lambda eqn: lambda *parts: np.stack(parts, eqn.params["axis"])),
     "concatenate": _mover(lambda eqn: lambda *parts: np.concatenate(parts, eqn.params["dimension"])),
-    "rev": _mover(_reverse),
+    "rev": _mover(_slice),
     "pad": _mover(_pad),
     "stop_gradient": _mover(lambda _: lambda x: x),
     "copy": _mover(lambda _: lambda x: x),

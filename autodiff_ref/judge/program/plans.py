@@ -40,6 +40,11 @@ def as_objects(value: object) -> Array:
     return value if isinstance(value, np.ndarray) else np.asarray(value, dtype=object)
 
 
+def entrywise(f: Callable[..., Number], *arrays: Array) -> Array:
+    """f of each entry of arrays of one shape, as an array of objects."""
+    return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
+
+
 class OnOneEntry:
     """A step on operands of one entry each, which takes and returns reals as they are, in no array.
 

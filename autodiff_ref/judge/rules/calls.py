@@ -11,7 +11,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.program.control import scan_widths
-from autodiff_ref.judge.program.equations import equations_in, primitives_in
+from autodiff_ref.judge.program.equations import alone, equations_in, primitives_in
 from autodiff_ref.judge.program.plans import Plan, aval_of
 from autodiff_ref.judge.program.walk import CALLS, Planner
 from autodiff_ref.judge.rules.naming import name_at
@@ -82,14 +82,6 @@ def named_calls(jaxpr: Any) -> Iterator[tuple[Named, bool]]:
         for body in core.jaxprs_in_params(eqn.params):
             for named, inside in named_calls(body):
                 yield named, inside or not entered
-
-
-def alone(eqn: Any, jaxpr: Any) -> tuple[list[Any], Callable[..., list[Any]]]:
-    """An equation as a function, and the variables that are its arguments."""
-    variables = list(dict.fromkeys(atom for atom in eqn.invars if not isinstance(atom, core.Literal)))
-    nameless = jaxpr.debug_info.with_unknown_names()
-    made = jaxpr.replace(constvars=[], invars=variables, outvars=eqn.outvars, eqns=[eqn], debug_info=nameless)
-    return variables, core.jaxpr_as_fun(core.ClosedJaxpr(made, []))
 
 
 Constant = tuple[int, str, np.ndarray]

@@ -412,6 +412,11 @@ def _left_open_by_constants(
             made[k] = replace(old, kind="accuracy", note="it differs by less than its own rounding in float64")
 
 
+def _share_off(got: float, wanted: float) -> float:
+    """The error relative to what is wanted; where that is 0, the error."""
+    return abs(got - wanted) / (abs(wanted) or 1.0)
+
+
 def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
     """Balls have no value for 0 · exp(1e200). That JAX has none counts where it has none in floats.
 
@@ -430,7 +435,7 @@ def _none_in_floats_either(subject: Subject, truth: Truth, leaves: Sequence[np.n
                 made[k] = replace(old, kind="accuracy", note=NOR_IN_BALLS)
             continue
         got, wanted = float(values[k]), float(value)
-        gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
+        gap = _share_off(got, wanted)
         gap = 0.0 if same(arb(got), truth.entries[k]) else gap
         kind: Kind = "right" if gap <= LOST else "WRONG" if is_moderate(leaves) else "accuracy"
         made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), old.true, gap, "in float64", old.order)
@@ -449,7 +454,7 @@ def _settled_by_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarr
         value = truth.entries[k].value if truth.entries else None
         if old.kind == "WRONG" and value is not None and old.gap > SETTLED:
             got, wanted = float(values[k]), float(value)
-            gap = abs(got - wanted) / abs(wanted) if wanted else abs(got)
+            gap = _share_off(got, wanted)
             if math.isfinite(gap) and gap < old.gap * SETTLED:
                 made[k] = replace(old, kind="right" if gap < FINE else "accuracy", jax=repr(got), gap=gap, note="in float64")
 

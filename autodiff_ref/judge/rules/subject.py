@@ -31,7 +31,7 @@ from autodiff_ref.judge.rules.calls import (
     stops_of,
 )
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
-from autodiff_ref.judge.rules.values import both_values
+from autodiff_ref.judge.rules.values import both_values, by_some
 from autodiff_ref.judge.truth import Truth, truth_of
 
 Function = Callable[..., Any]
@@ -464,14 +464,7 @@ def _one_by_one(f: Function, by: tuple[int, ...], mode: str) -> Function:
 
     def jacobian(*xs: Any) -> list[Any]:
         jnp = jax.numpy
-
-        def of(*moved: Any) -> Any:
-            given = list(xs)
-            for k, x in zip(by, moved, strict=True):
-                given[k] = x
-            return f(*given)
-
-        at = [xs[k] for k in by]
+        of, at = by_some(f, xs, by)
         values, pull = jax.vjp(of, *at) if mode != FORWARD else (of(*at), None)
         scale = -2.0 if mode == SCALED else 1.0
         rows: list[Any] = []

@@ -22,6 +22,18 @@ _ROUNDED = 2.0**10 * ULP
 """so little may be put down to rounding"""
 
 
+def by_some(f: Callable[..., list[Any]], xs: Sequence[Any], by: Sequence[int]) -> tuple[Callable[..., list[Any]], list[Any]]:
+    """A function as one of some of its leaves alone, and these leaves."""
+
+    def of(*moved: Any) -> list[Any]:
+        given = list(xs)
+        for k, x in zip(by, moved, strict=True):
+            given[k] = x
+        return f(*given)
+
+    return of, [xs[k] for k in by]
+
+
 def both_values(
     f: Callable[..., list[Any]], shapes: Sequence[Any], by: Sequence[int], *, forward: bool
 ) -> tuple[Plan, bool] | None:
@@ -37,13 +49,7 @@ def both_values(
     """
 
     def differentiated(xs: Sequence[Any]) -> list[Any]:
-        def of(*moved: Any) -> list[Any]:
-            given = list(xs)
-            for k, x in zip(by, moved, strict=True):
-                given[k] = x
-            return f(*given)
-
-        at = [xs[k] for k in by]
+        of, at = by_some(f, xs, by)
         if forward:
             return list(jax.jvp(of, at, [jax.numpy.ones_like(x) for x in at])[0])
         return list(jax.vjp(of, *at)[0])

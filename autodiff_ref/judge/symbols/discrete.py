@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from autodiff_ref.judge.program.discrete import by_jax
-from autodiff_ref.judge.program.plans import Array, Equation, NoRuleError, Rule, Step, as_objects
+from autodiff_ref.judge.program.plans import Array, Equation, NoRuleError, Rule, Step, as_objects, entrywise
 from autodiff_ref.judge.program.structure import DISCRETE as EXACT
 from autodiff_ref.judge.program.structure import MOVEMENT, axes_last
 from autodiff_ref.judge.symbols.expressions import Context, Node
@@ -16,7 +16,6 @@ from autodiff_ref.judge.symbols.primitives import (
     LEAST,
     comparison,
     convert,
-    map_nodes,
     nodes_of,
     select_n,
     settled,
@@ -49,7 +48,7 @@ def _logical(made: Callable[..., Node]) -> Rule:
         def step(context: Context, *operands: Array) -> Array:
             if equation.operands[0].dtype != np.bool_:
                 raise NoRuleError(equation.primitive.name, "symbols")
-            return settled(map_nodes(made, *[nodes_of(context, operand) for operand in operands]), bool)
+            return settled(entrywise(made, *[nodes_of(context, operand) for operand in operands]), bool)
 
         return step
 
@@ -59,7 +58,7 @@ def _logical(made: Callable[..., Node]) -> Rule:
 def _integers(made: Callable[..., Node]) -> Rule:
     def rule(equation: Equation) -> Step:
         def step(context: Context, *operands: Array) -> Array:
-            return settled(map_nodes(made, *[nodes_of(context, operand) for operand in operands]), equation.results[0].dtype)
+            return settled(entrywise(made, *[nodes_of(context, operand) for operand in operands]), equation.results[0].dtype)
 
         return step
 

@@ -6,21 +6,16 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, entrywise
 from autodiff_ref.judge.symbols.expressions import Context, Node
 from autodiff_ref.judge.symbols.limits import compared_to_limit, without_limits
 from autodiff_ref.judge.symbols.outcomes import COMPARISONS, require_in_range
 
 
-def map_nodes(f: Callable[..., Node | bool], *arrays: Array) -> Array:
-    """f of each entry of arrays of one shape, as an array of objects."""
-    return as_objects(np.frompyfunc(f, len(arrays), 1)(*arrays))
-
-
 def nodes_of(context: Context, values: Array) -> Array:
     """Discrete values as nodes: numbers where they are known, be it beside nodes in one array."""
     number = context.expressions.number
-    return map_nodes(lambda value: value if isinstance(value, Node) else number(int(value)), np.asarray(values))
+    return entrywise(lambda value: value if isinstance(value, Node) else number(int(value)), np.asarray(values))
 
 
 def settled(values: Array, dtype: DTypeLike) -> Array:
@@ -65,7 +60,7 @@ def comparison(name: str) -> Rule:
 
     def rule(equation: Equation) -> Step:
         def step(context: Context, a: Array, b: Array) -> Array:
-            made = map_nodes(lambda u, v: compared(name, u, v), nodes_of(context, a), nodes_of(context, b))
+            made = entrywise(lambda u, v: compared(name, u, v), nodes_of(context, a), nodes_of(context, b))
             return settled(made, bool)
 
         return step
@@ -90,8 +85,8 @@ def select_n(equation: Equation) -> Step:
         which = nodes_of(context, which)
         picked = nodes_of(context, cases[0])
         for k, case in enumerate(cases[1:], start=1):
-            here = which if is_bool else map_nodes(lambda u, k=k: compared("eq", u, u.expressions.number(k)), which)
-            picked = map_nodes(chosen, np.broadcast_to(here, np.shape(case)), picked, nodes_of(context, case))
+            here = which if is_bool else entrywise(lambda u, k=k: compared("eq", u, u.expressions.number(k)), which)
+            picked = entrywise(chosen, np.broadcast_to(here, np.shape(case)), picked, nodes_of(context, case))
         return picked if equation.results[0].is_real else settled(picked, equation.results[0].dtype)
 
     return step
@@ -106,8 +101,8 @@ def convert(equation: Equation) -> Step:
         if target.is_real or (target.dtype.kind in "iu" and not source.is_real):
             return nodes if target.is_real else settled(nodes, target.dtype)
         if target.dtype == np.bool_:
-            return settled(map_nodes(lambda u: compared("ne", u, u.expressions.zero), nodes), bool)
-        return settled(map_nodes(applied("trunc", exact=int), nodes), target.dtype)
+            return settled(entrywise(lambda u: compared("ne", u, u.expressions.zero), nodes), bool)
+        return settled(entrywise(applied("trunc", exact=int), nodes), target.dtype)
 
     return step
 

@@ -12,7 +12,7 @@ import numpy as np
 from autodiff_ref.judge.functions import FUNCTIONS, Function
 from autodiff_ref.judge.program.comparisons import WATCHED
 from autodiff_ref.judge.program.control import CONTROL
-from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects
+from autodiff_ref.judge.program.plans import Array, Equation, Rule, Step, as_objects, entrywise
 from autodiff_ref.judge.program.structure import ALGEBRA, MOVEMENT, axes_last, cumulative
 from autodiff_ref.judge.program.structure import DISCRETE as EXACT
 from autodiff_ref.judge.symbols.discrete import DISCRETE, exactly_or_refused
@@ -27,7 +27,6 @@ from autodiff_ref.judge.symbols.primitives import (
     applied,
     comparison,
     convert,
-    map_nodes,
     nodes_of,
     select_n,
     settled,
@@ -36,7 +35,7 @@ from autodiff_ref.judge.symbols.primitives import (
 
 def _function(name: str, operation: str = "", exact: Callable[..., Fraction | int] | None = None) -> Rule:
     made = applied(operation or name, exact=exact)
-    return lambda _: lambda _, *operands: map_nodes(made, *operands)
+    return lambda _: lambda _, *operands: entrywise(made, *operands)
 
 
 def _opaque(row: Function) -> Rule:
@@ -51,8 +50,8 @@ def _opaque(row: Function) -> Rule:
             return operands[0].expressions.node("call", name, row.known_symmetry, *[operand.id for operand in operands])
 
         if all(reals):
-            return lambda _, *operands: map_nodes(made, *operands)
-        return lambda context, *operands: map_nodes(
+            return lambda _, *operands: entrywise(made, *operands)
+        return lambda context, *operands: entrywise(
             made, *[x if is_real else nodes_of(context, x) for x, is_real in zip(operands, reals, strict=True)]
         )
 
@@ -65,7 +64,7 @@ def _rule_of(row: Function) -> Rule | None:
 
 
 def _fractional(exponent: str) -> Rule:
-    return lambda _: lambda _, x: map_nodes(lambda u: u.expressions.node("pow", u.id, exponent), x)
+    return lambda _: lambda _, x: entrywise(lambda u: u.expressions.node("pow", u.id, exponent), x)
 
 
 def _power(equation: Equation) -> Step:
@@ -75,7 +74,7 @@ def _power(equation: Equation) -> Step:
             return base.expressions.node("power", base.id, exponent.id)
         return base ** int(known) if known.denominator == 1 else base.expressions.node("pow", base.id, str(known))
 
-    return lambda context, x, y: map_nodes(made, x, nodes_of(context, y))
+    return lambda context, x, y: entrywise(made, x, nodes_of(context, y))
 
 
 def _greatest(context: Context, rows: Array) -> Array:
@@ -117,7 +116,7 @@ def _place(sign: int) -> Rule:
 
 
 def _clamp(_: Equation) -> Step:
-    return lambda _, low, x, high: map_nodes(lambda a, u, b: LEAST(GREATEST(a, u), b), low, x, high)
+    return lambda _, low, x, high: entrywise(lambda a, u, b: LEAST(GREATEST(a, u), b), low, x, high)
 
 
 def _summed(context: Context, rows: Array) -> Array:
@@ -175,15 +174,15 @@ class SymbolTable:
             "integer_pow": lambda eqn: lambda _, x: as_objects(x ** int(eqn.params["y"])),
             "sqrt": _fractional("1/2"),
             "rsqrt": _fractional("-1/2"),
-            "abs": lambda _: lambda _, x: map_nodes(absolute, x),
+            "abs": lambda _: lambda _, x: entrywise(absolute, x),
             "sign": _function("sign", exact=lambda value: (value > 0) - (value < 0)),
-            "max": lambda _: lambda _, *operands: map_nodes(GREATEST, *operands),
-            "min": lambda _: lambda _, *operands: map_nodes(LEAST, *operands),
-            "exp": lambda _: lambda _, x: map_nodes(exponential, x),
+            "max": lambda _: lambda _, *operands: entrywise(GREATEST, *operands),
+            "min": lambda _: lambda _, *operands: entrywise(LEAST, *operands),
+            "exp": lambda _: lambda _, x: entrywise(exponential, x),
             "clamp": _clamp,
             "select_n": select_n,
             "convert_element_type": convert,
-            "is_finite": lambda _: lambda _, x: np.asarray(map_nodes(is_finite, x), dtype=bool),
+            "is_finite": lambda _: lambda _, x: np.asarray(entrywise(is_finite, x), dtype=bool),
             "reduce_sum": _reduction(_summed),
             "reduce_prod": _reduction(
                 lambda context, rows: np.multiply.reduce(rows, axis=-1, initial=context.expressions.one)
@@ -206,7 +205,7 @@ class SymbolTable:
 
     def constant(self, values: Array, context: Context) -> Array:
         """Float constants as the rationals of their shortest decimals."""
-        return map_nodes(lambda value: context.number(value), _scalars(values))
+        return entrywise(lambda value: context.number(value), _scalars(values))
 
 
 def _scalars(values: Array) -> Array:

@@ -195,7 +195,7 @@ def _judged(label: str, variants: Variants, mutant: Mutant) -> Finding:
 
 def _called_right(label: str, variants: Variants, mutant: Mutant) -> Finding:
     """A mutant that the judge's inputs do not tell from its line: equal, or missed?"""
-    further = variants.agree_further([mutant.edit], ENOUGH, 4 * ENOUGH)  # at some shapes there is none
+    further = variants.agree_further([mutant.edit], ENOUGH)
     equal = further.equal.total()
     if further.differences:
         why = f"it differs at the {equal + 1:,}th input tried"

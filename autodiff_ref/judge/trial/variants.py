@@ -51,10 +51,10 @@ class Variants:
                 break
         return found
 
-    def agree_further(self, edits: Sequence[Edit], enough: int, most: int) -> Relation:
-        """What so many inputs say: those of the judge and more."""
+    def agree_further(self, edits: Sequence[Edit], enough: int) -> Relation:
+        """What so many inputs say: those of the judge and more, at some of whose shapes there may be nothing to edit."""
         found, plans = Relation(), dict[Hashable, Plan | None]()
-        for k in range(most):
+        for k in range(4 * enough):
             self._add(found, edits, k, plans)
             if found.differences or found.no_rule or found.equal.total() >= enough:
                 break
