@@ -79,6 +79,21 @@ def test_a_branch_taken_where_reals_tie_is_a_kink():
         assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, 1.0), absolute, w + 0.5)
 
 
+@pytest.mark.parametrize("w", [0.75, 1.0, 2.5])
+def test_a_guard_whose_rounding_nothing_bounds_hides_no_mistake(w):
+    """JAX's Γ compares numbers on the way, some of which are equal; what the guard compares is far apart."""
+
+    def loss(w):
+        return 1 / max(1e-15, special.gamma(w) / special.gamma(w / 2))
+
+    def gradient(w):
+        return loss(w) * (special.digamma(w / 2) / 2 - special.digamma(w))
+
+    assert_gradients_agree(gradient, loss, np.float64(w))
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: gradient(w) * (1 + 1e-9), loss, np.float64(w))
+
+
 def test_a_sum_of_no_entries_depends_on_nothing_and_is_no_kink():
     def loss(w, x):
         chosen = x[x[:, 0] > 10] @ w
