@@ -21,7 +21,7 @@ from autodiff_ref.judge.assertion.calling import (
 )
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.extended import extended
-from autodiff_ref.judge.assertion.refused import no_floats, not_traced
+from autodiff_ref.judge.assertion.refused import no_array, no_floats, not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.counterexample import leaf_names
@@ -327,8 +327,12 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
     """
     args, keywords = jax.tree.unflatten(call.structure, list(range(len(call.leaves))))
     variables = set(jax.tree.leaves(variable_of(of, wrt, args, keywords)))
+    if not variables:
+        raise TypeError(f"{f'`{wrt}`' if wrt else 'the first argument'} is what is differentiated by, and holds no numbers")
     for k in variables:
         array = np.asarray(call.leaves[k])
+        if k not in call.arrays and array.dtype.kind not in "biu":
+            raise TypeError(no_array(call.names(of)[k], call.leaves[k]))
         if not jax.numpy.issubdtype(array.dtype, np.floating):
             raise TypeError(no_floats(call.names(of)[k], array.dtype, array.shape))
 
