@@ -15,8 +15,8 @@ from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.trees import Function, PyTree
 
 
-def in_numpy(f: Function) -> Function:
-    """f, written for NumPy, as a function of the same arguments that JAX can trace.
+def in_numpy(f: Function, *, thoroughly: bool = False) -> Function:
+    """f, written for NumPy, as a function of the same arguments that JAX can trace; `thoroughly` as for `through_numpy`.
 
     Raises:
         NotFollowedError: on use, where f does what cannot be followed, or numbers decide what it computes.
@@ -29,7 +29,7 @@ def in_numpy(f: Function) -> Function:
             return f(*args, **keywords)
         numbers = jax.tree.map(_some_numbers, args)
         data = jax.tree.map(lambda leaf: not np.issubdtype(leaf.dtype, np.floating), numbers)
-        function, assumptions = through_numpy(f, [], Levels(numbers, {}, data, {}), lambda held: f)
+        function, assumptions = through_numpy(f, [], Levels(numbers, {}, data, {}), lambda held: f, thoroughly=thoroughly)
         value = function(*jax.tree.map(jax.numpy.asarray, args), **keywords)
         if assumptions:
             raise NotFollowedError(
