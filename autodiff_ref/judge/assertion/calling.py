@@ -174,9 +174,9 @@ def returns_both(value: PyTree, shapes: Shapes) -> bool:
 
 def _of_numbers(gradient: PyTree, shapes: Shapes) -> PyTree:
     """An array for a list of numbers, where an array is differentiated by."""
-    structure, (shape, *others) = shapes[0], shapes[1] or [()]
-    if others or structure != jax.tree.structure(0) or not isinstance(gradient, list):
+    if not isinstance(gradient, list) or shapes[0] != jax.tree.structure(0):
         return gradient
+    (shape,) = shapes[1]
     leaves, form = jax.tree.flatten(gradient)
     if form != jax.tree.structure(np.zeros(shape).tolist()) or any(map(np.ndim, leaves)):
         return gradient

@@ -88,10 +88,8 @@ class Comparisons:
         """Whether a part of the candidate is the transposed of what it should be, here and elsewhere."""
         if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2 or not self.others:
             return False
-        return all(
-            _is_close(computed[part].reshape(shape).T, expected[part].reshape(shape))
-            for computed, expected in (self.here, *self.others)
-        )
+        pairs = [(a[part].reshape(shape), b[part].reshape(shape)) for a, b in (self.here, *self.others)]
+        return all(_is_close(a.T, b) for a, b in pairs) and not all(_is_close(a, b) for a, b in pairs)
 
 
 def _is_close(computed: Array, expected: Array) -> bool:

@@ -31,6 +31,7 @@ from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, require_the_same_again, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.lines.jaxprs import Atom
+from autodiff_ref.judge.numpy_code.holding import arrays_among, libraries_among, visited
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
@@ -210,9 +211,8 @@ def _traced(forward: Function, call: Call, wanted: list[str], *, own: bool = Fal
     if not own:
         given = [x.astype(np.float64) if jnp.issubdtype(x.dtype, np.floating) else x for x in given]
 
-    def flat(numpy_code: bool, *leaves: jax.Array) -> tuple[jax.Array, ...]:
+    def flat(numpy_code: bool, thoroughly: bool, *leaves: jax.Array) -> tuple[jax.Array, ...]:
         names.clear()
-        run = Run()
         made = [
             StandIn(real.copy() if real.ndim else real[()], leaf, VARIES) if numpy_code else leaf
             for leaf, real in zip(leaves, given, strict=True)
@@ -220,11 +220,13 @@ def _traced(forward: Function, call: Call, wanted: list[str], *, own: bool = Fal
         first, second = len(call.values), len(inputs)
         f = with_arrays(forward, made[first:second])
         f = _with_globals(f, dict(zip(globals_, made[second:], strict=True)))
+        reached = visited(f, into_libraries=thoroughly)
+        run = Run(followed=libraries_among(reached))
         own_args, own_keywords = call.rebuilt(made[:first])
         seen: dict[str, object] = {}
         with kept_as_it_was(forward), running(run), np.errstate(all="ignore"), _watching(code, seen):
             if numpy_code:
-                with replaced(f) as followed:
+                with replaced(f, reached, arrays_among(reached) if thoroughly else ()) as followed:
                     returned = followed(*own_args, **own_keywords)
             else:
                 returned = f(*own_args, **own_keywords)
@@ -237,10 +239,10 @@ def _traced(forward: Function, call: Call, wanted: list[str], *, own: bool = Fal
             raise ValueError(f"it returns shape {np.shape(loss)}, and a loss is one number")
         return jnp.asarray(bare(loss)), *[jnp.asarray(array) for array in arrays.values()]
 
-    for numpy_code in (True, False):
+    for numpy_code, thoroughly in ((True, False), (False, False), (True, True)):
         try:
             with jax.enable_x64(True), kept_as_it_was(forward):
-                closed = jax.make_jaxpr(partial(flat, numpy_code))(*given)
+                closed = jax.make_jaxpr(partial(flat, numpy_code, thoroughly))(*given)
         except Exception as error:  # whatever it does with a tracer
             errors.append(error)
             continue

@@ -138,6 +138,7 @@ def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: 
     computed, expected = float(found.computed[k]), float(found.expected[k])
     width = max(len(ours), len(theirs), 10)
     names = component_names(pair.reference.shapes, wrt, of)
+    is_a_loss = [leaf.shape for leaf in jax.tree.leaves(pair.reference.value)] == [()]
     numpy_code = pair.candidate is not None and pair.candidate.numpy_code
     rows = [
         f"{name_of(candidate)} is not ∇{name_of(of)}" + (f" by {wrt}" if wrt else ""),
@@ -149,7 +150,7 @@ def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: 
         f"  at {_input(pair.call, of)}",
         *_hints(found, pair, wrt, of, again),
         '  next: check_intermediates(loss, {"dz": dz, …}, …) names the first step of it that is wrong'
-        if numpy_code
+        if numpy_code and is_a_loss
         else "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
     ]
     return "\n".join(rows)

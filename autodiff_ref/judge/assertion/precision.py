@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 from jax.extend import core
-from numpy.typing import DTypeLike
 
 from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.movement import INDEXED, MOVEMENT
+from autodiff_ref.judge.program.plans import aval_of
 
 EXACT = {*MOVEMENT, *INDEXED, "select_n", "neg", "abs", "max", "min", "sign", "convert_element_type"}
 """primitives that round nothing; a cast to fewer bits does, and is a step of the program in float64 too"""
 
 
-def eps_of(dtype: DTypeLike) -> float:
+def eps_of(dtype: np.dtype) -> float:
     """The spacing of floats at 1; 0 for what is no float, and rounds nothing."""
     return float(jax.numpy.finfo(dtype).eps) if jax.numpy.issubdtype(dtype, np.floating) else 0.0
 
@@ -33,6 +33,6 @@ def coarsest(jaxpr: core.Jaxpr, given: Sequence[float]) -> list[float]:
         if bodies:
             rounded += [2.0 ** (1 - bits_in(body)) for body in bodies]
         elif eqn.primitive.name not in EXACT:
-            rounded += [eps_of(getattr(var.aval, "dtype", bool)) for var in eqn.outvars]
+            rounded += [eps_of(aval_of(var).dtype) for var in eqn.outvars]
         known.update(dict.fromkeys(eqn.outvars, max(rounded, default=0.0)))
     return [known.get(atom, 0.0) if isinstance(atom, core.Var) else 0.0 for atom in jaxpr.outvars]

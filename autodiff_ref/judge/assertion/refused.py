@@ -1,6 +1,7 @@
 """What is said of a function that cannot be traced."""
 
 import re
+from dataclasses import is_dataclass
 
 import jax
 import numpy as np
@@ -15,6 +16,16 @@ def no_floats(name: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) ->
     holds = f"whole numbers ({dtype})" if dtype.kind in "iu" else str(dtype)
     floats = f"{name}.astype(float)" if shape else f"float({name})"
     return f"`{name}` holds {holds}, and what is differentiated by holds real floating numbers: make it {floats}"
+
+
+def no_array(name: str, value: object) -> str:
+    """What is said of an object that is differentiated by and is no array, nor a structure of arrays."""
+    kind = type(value).__name__
+    register = f"decorate {kind} with jax.tree_util.register_dataclass, or " if is_dataclass(value) else ""
+    return (
+        f"`{name}` is a {kind}, and what is differentiated by is an array, or a tuple, list or dict of arrays: "
+        f"{register}hand in its arrays"
+    )
 
 
 def not_traced(name: str, error: Exception) -> str:

@@ -21,9 +21,9 @@ from autodiff_ref.judge.assertion.calling import (
 )
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.extended import extended
-from autodiff_ref.judge.assertion.refused import no_floats, not_traced
+from autodiff_ref.judge.assertion.refused import no_array, no_floats, not_traced
 from autodiff_ref.judge.balls import BALLS
-from autodiff_ref.judge.comparing import Evaluator, evaluator
+from autodiff_ref.judge.comparing import Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
@@ -35,6 +35,9 @@ from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree, Structure
 from manual_grad.derivation import argument_names, label_of
+
+MOST_IN_BALLS = 100_000
+"""operations up to which balls are asked whether reals tie, where rounding bounds cannot tell"""
 
 _Traced = tuple[core.ClosedJaxpr, tuple[PyTree, ...], list[Assumption]]
 """(jaxpr, shapes of what it returns, what was taken for granted)"""
@@ -152,6 +155,8 @@ class Side:
     """about how many operations on numbers it takes"""
     of: Plan | None = None
     """for balls: the differentiated function itself"""
+    taken: Plan | None = None
+    """for balls: what was taken for granted"""
     own: Callable[[], _Traced] | None = None
     """traces it in the precision that it is called in"""
     wide: core.ClosedJaxpr = field(kw_only=True)
@@ -233,7 +238,11 @@ class Side:
             return False
         closed, _, with_ties = self._bounded_assumptions
         given = [np.asarray(x, aval.dtype)[None] for x, aval in zip(arrays, closed.in_avals, strict=True)]
-        return with_ties is None or bool(with_ties(*given)[1][0])
+        if with_ties is not None and not with_ties(*given)[1][0]:
+            return False
+        if self.taken is None or self.work > MOST_IN_BALLS:
+            return True
+        return not has_no_kink(evaluator(self.taken, tuple(arrays)))
 
     def value_of(self, arrays: list[Array]) -> tuple[Array, Array]:
         """Of a reference: (value, rounding bound) of the differentiated function, in the precision that it is called in.
@@ -318,8 +327,12 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
     """
     args, keywords = jax.tree.unflatten(call.structure, list(range(len(call.leaves))))
     variables = set(jax.tree.leaves(variable_of(of, wrt, args, keywords)))
+    if not variables:
+        raise TypeError(f"{f'`{wrt}`' if wrt else 'the first argument'} is what is differentiated by, and holds no numbers")
     for k in variables:
         array = np.asarray(call.leaves[k])
+        if k not in call.arrays and array.dtype.kind not in "biu":
+            raise TypeError(no_array(call.names(of)[k], call.leaves[k]))
         if not jax.numpy.issubdtype(array.dtype, np.floating):
             raise TypeError(no_floats(call.names(of)[k], array.dtype, array.shape))
 
@@ -379,7 +392,7 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
             assumptions=assumptions,
         )
         try:
-            side.plan, side.of, _ = plan_parts(
+            side.plan, side.of, side.taken = plan_parts(
                 closed, BALLS, [count, len(jax.tree.leaves(others)), len(assumptions)], labels=flags
             )
         except NotImplementedError as error:

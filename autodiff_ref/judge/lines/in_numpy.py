@@ -16,8 +16,8 @@ from autodiff_ref.nabla import Nabla
 from autodiff_ref.trees import Function, PyTree
 
 
-def in_numpy(f: Function) -> Function:
-    """f, written for NumPy, as a function of the same arguments that JAX can trace.
+def in_numpy(f: Function, *, thoroughly: bool = False) -> Function:
+    """f, written for NumPy, as a function of the same arguments that JAX can trace; `thoroughly` as for `through_numpy`.
 
     Raises:
         NotFollowedError: on use, where f does what cannot be followed, or numbers decide what it computes.
@@ -29,7 +29,8 @@ def in_numpy(f: Function) -> Function:
         if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
             return f(*args, **keywords)
         numbers = jax.tree.map(_some_numbers, args)
-        function, assumptions = through_numpy(f, [], Levels(numbers, {}, _is_data(numbers), {}), lambda held: f)
+        levels = Levels(numbers, {}, _is_data(numbers), {})
+        function, assumptions = through_numpy(f, [], levels, lambda held: f, thoroughly=thoroughly)
         if "nabla" in keywords:
             keywords["nabla"] = _for_numpy(keywords["nabla"])
         value = function(*jax.tree.map(jax.numpy.asarray, args), **keywords)

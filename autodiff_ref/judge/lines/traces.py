@@ -1,6 +1,6 @@
 """What has been traced of a derivation, each once: its lines at every shape, and ∇ of every function the lines share."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
+from autodiff_ref.judge.numpy_code import reaches_more
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
 from autodiff_ref.nabla import Nabla, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
@@ -86,21 +87,19 @@ class Traces:
         self._kept.append(f)
         if id(f) in self._in_numpy:
             return trace(self._in_numpy[id(f)])
-        numpys, is_jaxs = in_numpy(f), uses_jax(f)
-        ways = [numpys, f] if writes_in_place(f) and not is_jaxs else [f, numpys]
         errors = dict[bool, Exception]()
-        for way in ways:
+        for way in _ways(f):
             try:
                 made = trace(way)
             except Exception as error:
                 if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
                     raise
-                errors[way is numpys] = error
+                errors.setdefault(way is not f, error)
                 continue
-            if way is numpys:
+            if way is not f:
                 self._in_numpy[id(f)] = way
             return made
-        raise errors[uses_numpy(f) and not is_jaxs]
+        raise errors[uses_numpy(f) and not uses_jax(f)]
 
     @property
     def traced(self) -> list[Traced]:
@@ -152,3 +151,11 @@ class Traces:
             self._kept.append(f)
             self._found[key] = find()
         return self._found[key]
+
+
+def _ways(f: Function) -> Iterator[Function]:
+    """How a function may be traced, in turn: by JAX, with stand-ins for NumPy's arrays, and with more of what it reaches."""
+    numpys = in_numpy(f)
+    yield from (numpys, f) if writes_in_place(f) and not uses_jax(f) else (f, numpys)
+    if reaches_more(f):
+        yield in_numpy(f, thoroughly=True)

@@ -132,22 +132,18 @@ def libraries_among(reached: list[Any]) -> frozenset[str]:
     return frozenset(packages & LIBRARIES)
 
 
-def arrays_of_modules(reached: list[Any]) -> list[tuple[dict[str, Any], str, np.ndarray]]:
-    """The arrays among the globals that users' functions name: (globals, name, array)."""
-    named = [
-        (value.__globals__, name)
-        for value in reached
-        if isinstance(value, types.FunctionType) and not _is_of(value.__module__, LIBRARIES)
-        for name in names_in(value.__code__)
-    ]
-    found = {(id(space), name): (space, name, space[name]) for space, name in named if type(space.get(name)) is np.ndarray}
-    return [each for each in found.values() if each[2].dtype.kind in "fciub"]
+def arrays_among(reached: list[Any]) -> list[np.ndarray]:
+    """The arrays that users' functions find in their modules, objects, dicts and lists."""
+    spaces = [v.__globals__ for v in reached if isinstance(v, types.FunctionType) and _is_of(v.__module__, LIBRARIES)]
+    of_libraries = {id(value) for space in spaces for value in space.values()}
+    arrays = [value for value in reached if type(value) is np.ndarray and value.dtype.kind in "fciub"]
+    return [array for array in arrays if id(array) not in of_libraries]
 
 
 def reaches_more(f: Any) -> bool:
-    """Whether a function reaches what is followed only where a trace needs it: libraries' code, arrays of its module."""
+    """Whether a function reaches what is followed only where a trace needs it: libraries' code, arrays it is not handed."""
     reached = visited(f, into_libraries=True)
-    return bool(libraries_among(reached)) or bool(arrays_of_modules(reached))
+    return bool(libraries_among(reached)) or bool(arrays_among(reached))
 
 
 def _is_of(module: Any, packages: set[str]) -> bool:

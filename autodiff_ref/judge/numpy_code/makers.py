@@ -293,19 +293,20 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 def replaced(
     f: Callable[..., Any],
     reached: list[Any] | None = None,
-    arrays: Sequence[tuple[dict[str, Any], str, np.ndarray]] = (),
+    arrays: Sequence[np.ndarray] = (),
 ) -> Generator[Callable[..., Any]]:
     """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
 
     Args:
         f: a function.
         reached: what it reaches, where that is more than what users have written.
-        arrays: those of modules for which stand-ins are put in place too: (globals, name, array).
+        arrays: those for which stand-ins are put in place too, wherever it is that they are held.
     """
     reached = visited(f) if reached is None else reached
     scipy_code.load(reached)
     with _LOCK:
-        by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods()}
+        outside = {id(array): (array, StandIn(array.copy(), None, CONSTANT, is_outside=True)) for array in arrays}
+        by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods(), **outside}
         back: list[tuple[dict[str, Any], str, Any]] = []
         try:
             np.vectorize.__call__ = _vectorized
@@ -323,9 +324,6 @@ def replaced(
                     if other is not value:
                         back.append((space, name, value))
                         space[name] = other
-            for space, name, value in arrays:
-                back.append((space, name, value))
-                space[name] = StandIn(value.copy(), None, CONSTANT, is_outside=True)
             for space in spaces_of(reached):
                 if "float" not in space:
                     back.append((space, "float", _ABSENT))

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.holding import arrays_of_modules, libraries_among, visited
+from autodiff_ref.judge.numpy_code.holding import arrays_among, libraries_among, visited
 from autodiff_ref.judge.numpy_code.makers import replaced
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, Run, running
@@ -42,7 +42,7 @@ def through_numpy(
         levels: the real arguments.
         with_held: f, with other arrays in its closures.
         thoroughly: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's, and so
-            are arrays of its module, copies of which may then be written into.
+            are arrays of its module and its objects: their methods then take stand-ins, and copies may be written into.
 
     Returns:
         The function, and what its latest call took for granted.
@@ -60,7 +60,7 @@ def through_numpy(
         }
         function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
         reached = visited(function, into_libraries=thoroughly)
-        run, arrays = Run(followed=libraries_among(reached)), arrays_of_modules(reached) if thoroughly else ()
+        run, arrays = Run(followed=libraries_among(reached)), arrays_among(reached) if thoroughly else ()
         with (
             kept_as_it_was(f),
             replaced(function, reached, arrays) as followed,

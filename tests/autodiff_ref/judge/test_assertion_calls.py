@@ -1,6 +1,8 @@
 """How the assertion calls both functions: keywords, (loss, gradient), state and randomness; and when nothing can be said."""
 
+from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -277,3 +279,26 @@ def test_a_list_of_numbers_is_a_gradient_by_an_array(factor):
 def test_an_array_that_is_returned_for_a_list_of_numbers_is_said_to_be_one():
     with pytest.raises(AssertionError, match=r"the first argument is a list of numbers: hand in np\.array of it"):
         assert_gradients_agree(by_w, weighed, WEIGHTS.tolist(), TABLE)
+
+
+@dataclass
+class Layers:
+    w: np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (Layers(WEIGHTS), r"^`p` is a Layers, .*: decorate Layers with jax\.tree_util\.register_dataclass, or hand in its"),
+        (
+            SimpleNamespace(w=WEIGHTS),
+            r"^`p` is a SimpleNamespace, .* is an array, or a tuple, list or dict of arrays: hand in",
+        ),
+        ("w", r"^`p` is a str, "),
+        (None, r"^the first argument is what is differentiated by, and holds no numbers"),
+        ((), r"^the first argument is what is differentiated by, and holds no numbers"),
+    ],
+)
+def test_what_cannot_be_differentiated_by_is_said_with_what_can(first, said):
+    with pytest.raises(TypeError, match=said):
+        assert_gradients_agree(lambda p: p, lambda p: np.sum(p.w**2), first)

@@ -1,6 +1,7 @@
 """Gradients in plain NumPy, of losses in plain NumPy: the right ones pass, each mistake fails and is named."""
 
 import math
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, signal, special
 
-from autodiff_ref import UndecidedError, assert_gradients_agree
+from autodiff_ref import UndecidedError, assert_gradients_agree, check_intermediates
 from autodiff_ref.judge.assertion import agreement
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.exactly import exact_at
@@ -76,6 +77,21 @@ def test_a_branch_taken_where_reals_tie_is_a_kink():
         assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, -1.0), absolute, w)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda w: np.where(w >= 0, 1.0, 1.0), absolute, w + 0.5)
+
+
+@pytest.mark.parametrize("w", [0.75, 1.0, 2.5])
+def test_a_guard_whose_rounding_nothing_bounds_hides_no_mistake(w):
+    """JAX's Γ compares numbers on the way, some of which are equal; what the guard compares is far apart."""
+
+    def loss(w):
+        return 1 / max(1e-15, special.gamma(w) / special.gamma(w / 2))
+
+    def gradient(w):
+        return loss(w) * (special.digamma(w / 2) / 2 - special.digamma(w))
+
+    assert_gradients_agree(gradient, loss, np.float64(w))
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: gradient(w) * (1 + 1e-9), loss, np.float64(w))
 
 
 def test_a_sum_of_no_entries_depends_on_nothing_and_is_no_kink():
@@ -409,6 +425,51 @@ def test_roots_of_negative_numbers_are_imaginary(root, part, t):
     if gradient(np.array([t]))[0] != 0:
         with pytest.raises(AssertionError):
             assert_gradients_agree(lambda t: 1.000001 * gradient(t), loss, np.array([t]))
+
+
+HOLDERS = {
+    "an attribute": (SimpleNamespace(held=X), lambda h: h.held),
+    "an attribute of an attribute": (SimpleNamespace(data=SimpleNamespace(held=X)), lambda h: h.data.held),
+    "a dict": ({"held": X}, lambda h: h["held"]),
+    "a list of a dict": ({"all": [Y, X]}, lambda h: h["all"][1]),
+    "a tuple": (SimpleNamespace(pair=(Y, X)), lambda h: h.pair[1]),
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_methods_of_arrays_that_objects_hold_are_followed(name):
+    """`self.x.dot(w)`: compiled code, which asks what it is handed for its numbers."""
+    holder, read = HOLDERS[name]
+
+    def loss(w):
+        z = read(holder).dot(w)
+        z -= read(holder).sum(axis=1)
+        return np.sum(z**2)
+
+    def gradient(w):
+        start = -read(holder).sum(axis=1)
+        start += read(holder).dot(w)
+        return 2 * read(holder).T.dot(start)
+
+    assert_gradients_agree(gradient, loss, V)
+    check_intermediates(loss, {"dw": gradient(V)}, V)
+    assert read(holder) is X
+    assert pair_of(gradient, loss, None, Call.of((V,))).candidate is not None
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: gradient(w) * (1 + 1e-12), loss, V)
+    with pytest.raises(AssertionError, match="dw is not"):
+        check_intermediates(loss, {"dw": gradient(V) * (1 + 1e-12)}, V)
+
+
+def test_an_array_that_an_object_holds_may_not_be_written_into():
+    holder = SimpleNamespace(total=np.zeros(3))
+
+    def loss(w):
+        holder.total += w
+        return np.sum(holder.total**2)
+
+    with pytest.raises((TypeError, UndecidedError)):
+        assert_gradients_agree(lambda w: 2 * w, loss, V)
 
 
 def test_the_function_of_another_library_that_stops_the_trace_is_named():

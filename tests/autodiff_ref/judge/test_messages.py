@@ -199,6 +199,13 @@ def test_of_a_net_the_wrong_parameter_is_named_and_what_is_wrong_with_it(mistake
         assert each in str(failed.value)
 
 
+def test_a_symmetric_matrix_that_is_a_little_wrong_is_not_said_to_be_transposed():
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients_agree(lambda w: np.diag(6 * w + 1e-7), lambda w: 3 * w**2, np.array([0.5, -1.0, 2.0]))
+    assert "transposed" not in str(failed.value)
+    assert "check_intermediates" not in str(failed.value)  # which is for losses
+
+
 def test_an_epsilon_that_the_gradient_leaves_out_is_named_with_its_place():
     def cross_entropy(p, y):
         return -np.sum(y * np.log(p + 1e-7))

@@ -152,3 +152,29 @@ def test_derivatives_are_arrays_to_numpy_code():
 
     derivation = Derivation("∇_x", relu_loss, "x", (reals("n", "d"), reals("d")), [by_ufunc])
     assert verify(derivation, prove=False, floats=False, inputs=few_inputs(derivation)).ok
+
+
+class Regression:
+    """Data in an object, and methods of arrays: `self.x.dot(w)`."""
+
+    def __init__(self):
+        self.x, self.data = np.array([[1.0, 0.5], [-0.25, 2.0], [3.0, 1.0]]), {"y": np.array([1.0, -1.0, 0.5])}
+
+    def loss(self, w):
+        return np.sum((self.x.dot(w) - self.data["y"]) ** 2)
+
+    def right(self, w):
+        return 2 * self.x.T.dot(self.x.dot(w) - self.data["y"])
+
+    def wrong(self, w):
+        return self.x.T.dot(self.x.dot(w) - self.data["y"])
+
+
+def test_lines_may_be_methods_that_use_methods_of_arrays():
+    model = Regression()
+    lines = [model.right, model.wrong]
+    derivation = Derivation("a method", of=model.loss, wrt="w", domain=(reals(2),), lines=lines)
+    report = verify(derivation, floats=False, inputs=few_inputs(derivation))
+    assert report.lines[0].verdict == "proved", str(report)
+    assert report.first_wrong_line == "wrong"
+    assert type(model.x) is np.ndarray
