@@ -1,6 +1,6 @@
 """What is known exactly: labels of two values, class numbers, whole numbers, constants."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
@@ -214,7 +214,7 @@ class Classes(Domain):
     @classmethod
     def examples(cls) -> tuple[Self, ...]:
         """Of any number of classes."""
-        return (cls(("n",), "k"),)
+        return cls(("n",), "k"), cls(("n", 2), 3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -256,8 +256,8 @@ class Classes(Domain):
         return each(self.shape, lambda: write.choice(range(_number(self.k))))
 
 
-def classes(dim: Dim, k: Dim) -> Classes:
-    """Class numbers 0, …, k−1, as integers to index with, in an array of shape (dim,).
+def classes(*dims: Dim, k: Dim | None = None) -> Classes:
+    """Class numbers 0, …, k−1, as integers to index with, in an array of shape `dims`; k may come last among these.
 
     Raises:
         ValueError: `k` is neither a positive int nor a name.
@@ -265,8 +265,18 @@ def classes(dim: Dim, k: Dim) -> Classes:
     Example:
         >>> classes("n", 10).k
         10
+        >>> classes("n", "t", 10).dims
+        ('n', 't')
     """
-    return Classes((dim,), k)
+    return Classes(*_sizes_and_number(classes, dims, k))
+
+
+def _sizes_and_number(made: Callable[..., Domain], dims: tuple[Dim, ...], k: Dim | None) -> tuple[tuple[Dim, ...], Dim]:
+    if k is not None:
+        return dims, k
+    if not dims:
+        raise ValueError(f'the number of classes comes last, as in {made.__name__}("n", 10)')
+    return dims[:-1], dims[-1]
 
 
 @dataclass(frozen=True)
@@ -279,11 +289,11 @@ class OneHot(Domain):
     @classmethod
     def examples(cls) -> tuple[Self, ...]:
         """Of any number of classes."""
-        return (cls(("n", "k")),)
+        return cls(("n", "k")), cls(("n", 2, 3))
 
     def draw(self, how: How, source: Source) -> Values:
         """Any, and all the same in the stratum "one label"."""
-        return np.eye(self.shape[-1])[_classes(self.shape[:1], self.shape[-1], how, source)]
+        return np.eye(self.shape[-1])[_classes(self.shape[:-1], self.shape[-1], how, source)]
 
     def contains(self, x: Values) -> bool:
         """A single 1 a row, and zeros."""
@@ -291,7 +301,7 @@ class OneHot(Domain):
 
     def simple(self, simple: Simple) -> Values:
         """The first, the second, …"""
-        return np.eye(self.shape[-1])[simple.choice(range(self.shape[-1]), self.shape[:1]).astype(int)]
+        return np.eye(self.shape[-1])[simple.choice(range(self.shape[-1]), self.shape[:-1]).astype(int)]
 
     def simpler_arrays(self, x: Values) -> Iterable[Values]:
         """The first in every row."""
@@ -306,19 +316,23 @@ class OneHot(Domain):
     def symbols(self, write: Symbols) -> Values:
         """One of them in each row."""
         made = np.empty(self.shape, dtype=object)
-        for i in range(self.shape[0]):
-            made[i] = write.outcomes(self.shape[1])
+        for row in np.ndindex(self.shape[:-1]):
+            made[row] = write.outcomes(self.shape[-1])
         return made
 
 
-def one_hot(dim: Dim, k: Dim) -> OneHot:
-    """Rows with a single 1 among k columns, as floats of shape (dim, k).
+def one_hot(*dims: Dim, k: Dim | None = None) -> OneHot:
+    """Rows with a single 1 among k columns, as floats of shape (*dims, k); k may come last among `dims`.
+
+    Raises:
+        ValueError: the number of classes is missing.
 
     Example:
         >>> one_hot("n", 10).dims
         ('n', 10)
     """
-    return OneHot((dim, k))
+    sizes, number = _sizes_and_number(one_hot, dims, k)
+    return OneHot((*sizes, number))
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,15 @@ def test_the_number_of_classes_is_a_positive_integer_or_a_name(make: Any, bad: A
     assert make("n", "k").dims[0] == "n"
 
 
+@pytest.mark.parametrize("make", [classes, one_hot])
+def test_labels_may_have_any_number_of_axes(make: Any):
+    assert make("n", "t", "k") == make("n", "t", k="k")
+    assert make("n", "t", "k").sized({"n": 2, "t": 3, "k": 4}).shape[:2] == (2, 3)
+    assert make(4).sized({}).shape == make(k=4).shape
+    with pytest.raises(ValueError, match="the number of classes comes last, as in"):
+        make()
+
+
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (2, 1), (-np.inf, 0), (0, np.inf), (np.nan, 1)])
 def test_an_interval_needs_finite_ends_in_order(low: float, high: float):
     with pytest.raises(ValueError, match="an interval needs finite low < high, got low="):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from autodiff_ref.judge.diagnosis.source_places import Frame
+from autodiff_ref.judge.diagnosis.source_places import Frame, Origin, own_frame
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 
 
@@ -39,6 +39,11 @@ class Calls:
 
     def _made_inside(self, slot: int) -> tuple[Frame, ...] | None:
         return self._inside[self._program.maker[slot]] if slot in self._program.maker else None
+
+    def frame(self, slot: int) -> Frame | None:
+        """The own source text that makes a value; of one that comes out of such a function, that calls it."""
+        call = self._made_inside(slot)
+        return self._program.frame(slot) if call is None else own_frame(Origin(call), self._program.file)
 
     def is_inside(self, slot: int) -> bool:
         """Whether a value is computed inside of such a function."""

@@ -16,7 +16,7 @@ from autodiff_ref.judge.diagnosis.occurrences import Repair
 from autodiff_ref.judge.diagnosis.source_places import file_of
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.diagnosis.trying import Budget, Exhausted, Scene, Search, certified, without_doubles
-from autodiff_ref.judge.diagnosis.variant import Program, program_of
+from autodiff_ref.judge.diagnosis.variant import program_of
 from autodiff_ref.judge.diagnosis.whole import readings, single
 from autodiff_ref.judge.inputs import dimension_names
 from autodiff_ref.judge.lines.trace import ShapeKey, claims_to_hold, label_flags, shape_key
@@ -68,7 +68,14 @@ def _diagnose(bench: Bench, line: Line, right: Line | None, budget: Budget) -> D
     def of_labels() -> list[Repair]:
         return searches[0].survive(readings(bench.derivation.domain, first.wrong.inputs, first.names))
 
-    for candidates in (searches[0].simple, of_labels, searches[0].others):
+    cut = list[Repair]()
+
+    def whole() -> list[Repair]:
+        found = searches[0].others()
+        cut.extend(repair for repair in found if "…" in repair.sentence)
+        return [repair for repair in found if repair not in cut]
+
+    for candidates in (searches[0].simple, of_labels, whole, searches[0].at_one_use, lambda: cut):
         kept = candidates()
         for search in searches[1:]:
             kept = search.survive(kept)
@@ -76,7 +83,7 @@ def _diagnose(bench: Bench, line: Line, right: Line | None, budget: Budget) -> D
         for repair in kept[:TRIED]:
             equal = [certified(scene, repair, plan, flags, INPUTS) for scene, plan in zip(scenes, plans, strict=True)]
             if all(equal):
-                return _said(first.wrong, repair, [other for other in kept if other is not repair])
+                return _said(searches[0], repair, [other for other in kept if other is not repair])
         if candidates == searches[0].simple:
             found = _of_one_example(bench, line, right, first)
             if found is not None:
@@ -112,9 +119,11 @@ def _shapes(shapes: PyTree) -> list[tuple[int, ...]]:
     return [tuple(leaf.shape) for leaf in jax.tree.leaves(shapes)]
 
 
-def _said(program: Program, repair: Repair, others: Sequence[Repair]) -> Diagnosis:
+def _said(search: Search, repair: Repair, others: Sequence[Repair]) -> Diagnosis:
+    program = search.scene.wrong
+
     def place(repair: Repair) -> str:
-        frame = program.frame(repair.slot)
+        frame = search.calls.frame(repair.slot)
         return frame.place if frame is not None else ""
 
     alike = [other for other in others if other.sentence == repair.sentence and other.cost < repair.cost + 0.1]

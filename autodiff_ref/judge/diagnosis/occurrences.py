@@ -7,7 +7,7 @@ import numpy as np
 
 from autodiff_ref.judge.diagnosis.backends import Expression
 from autodiff_ref.judge.diagnosis.calls import Calls
-from autodiff_ref.judge.diagnosis.terms import named, shortened
+from autodiff_ref.judge.diagnosis.terms import named
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 
 
@@ -21,6 +21,10 @@ class Repair:
     cost: float
     """the less, the likelier: what stands in the line and should not comes before what does not stand there"""
     expression: Expression
+    swaps: int | None = None
+    """a value in the place of which another one is put"""
+    joins: int | None = None
+    """a value that another one is joined to, as a factor or as a term"""
 
 
 class Texts:
@@ -47,7 +51,7 @@ class Texts:
         if node is not None and node.name in PASSING:
             return self.of(node.sources[0])
         frame = self.program.frame(slot)
-        return shortened(frame.text) if frame is not None and frame.text else "a value"
+        return self.program.nodes[self.program.maker[slot]].origin.text_of(frame) if frame and frame.text else "a value"
 
     def away(self, slot: int) -> int:
         """How many calls further in than the line's own file the text of a value stands."""
@@ -86,6 +90,13 @@ class Site:
     fixed: frozenset[int]
     """sizes that are the same in every input"""
     calls: Calls
+    operand: int | None = None
+    """which operand something may be joined to; None for the value"""
+
+    @property
+    def joined(self) -> int:
+        """What something may be joined to."""
+        return self.slot if self.operand is None else self.node.sources[self.operand]
 
     @property
     def slot(self) -> int:
@@ -125,6 +136,15 @@ class Site:
         """In how many functions that the line calls it stands."""
         return max(0, len(self.node.origin.frames) - 1)
 
-    def repair(self, kind: str, sentence: str, cost: float, expression: Expression) -> Repair:
+    def repair(
+        self,
+        kind: str,
+        sentence: str,
+        cost: float,
+        expression: Expression,
+        *,
+        swaps: int | None = None,
+        joins: int | None = None,
+    ) -> Repair:
         """A repair of this equation; in the line itself it is a little likelier than in what the line calls."""
-        return Repair(kind, sentence, self.slot, cost + 0.01 * min(self.depth, 5), expression)
+        return Repair(kind, sentence, self.slot, cost + 0.01 * min(self.depth, 5), expression, swaps, joins)

@@ -2,6 +2,7 @@
 
 import inspect
 import linecache
+import re
 import sysconfig
 from dataclasses import dataclass
 from functools import cache, partial
@@ -34,6 +35,8 @@ class Frame:
     column: int
     end_line: int
     end_column: int
+    variables: frozenset[str] = frozenset()
+    """of the function"""
 
     @property
     def place(self) -> str:
@@ -57,6 +60,25 @@ class Origin:
 
     frames: tuple[Frame, ...] = ()
     is_nabla: bool = False
+
+    def text_of(self, frame: Frame) -> str:
+        """The source text of one of the frames; with the call that it stands in, unless that names its variables."""
+        text, caller = shortened(frame.text), self.frames[self.frames.index(frame) + 1 :]
+        call = caller[0].text if caller else ""
+        hands_all_on = frame.variables.intersection(_words(frame.text)).issubset(_words(call)) or _UNPACKS.search(call)
+        return text if hands_all_on or not call else f"{text} in {shortened(call)}"
+
+
+_UNPACKS = re.compile(r"[(,]\s*\*")
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def shortened(text: str) -> str:
+    """At most so much that a row holds it."""
+    return text if len(text) <= 50 else text[:49] + "…"
 
 
 def origin_of(eqn: core.JaxprEqn) -> Origin:
@@ -95,7 +117,7 @@ def _frame(code: CodeType, instruction: int) -> Frame:
     start = code.co_firstlineno if line is None else line
     known = column is not None and end_column is not None and end_line is not None
     span = (column, end_line, end_column) if known else (0, start, -1)
-    return Frame(code.co_filename, code.co_name, start, *span)  # pyright: ignore[reportArgumentType]
+    return Frame(code.co_filename, code.co_name, start, *span, frozenset(code.co_varnames))  # pyright: ignore[reportArgumentType]
 
 
 def file_of(f: Function) -> str:

@@ -1,7 +1,7 @@
 """Repairs that put another value in a place, or join one to what stands there: all of a pool at once, in NumPy."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -66,6 +66,19 @@ def families(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
         yield from _missing(site, pool, changed)
 
 
+def families_at_one_use(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
+    """Everything that could be joined to an operand that is also used elsewhere, where it is right."""
+    for j, source in enumerate(site.node.sources):
+        uses = sum(node.sources.count(source) for node in site.program.nodes)
+        if uses < 2 or not site.program.is_real(source) or not site.sees(j) or site.texts.number(source) is not None:
+            continue
+        own = replace(site, operand=j)
+        for family in _missing(own, pool, changed | {site.slot}):
+            made = _applied(site, pool, j, family.values)
+            if made.shape[LEAD:] == site.shape:
+                yield Family(made, family.repair)
+
+
 # Something else in the place of an operand, or of the value
 
 
@@ -81,12 +94,17 @@ def _other_operand(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family
             if not keep:
                 continue
             terms = [terms[k] for k in keep]
-            operands = [pool.backend.slot(WRONG, slot) for slot in site.node.sources]
-            operands[j] = values[keep]
-            shapes = [operand.shape[LEAD:] for operand in operands]
-            made = batched.applied(site.node.primitive, site.node.params, operands, shapes, [site.shape])[0]
+            made = _applied(site, pool, j, values[keep])
             if made.shape[LEAD:] == site.shape:
                 yield Family(made, _operand_repair(site, j, terms, old, widened=wanted != shape))
+
+
+def _applied(site: Site, pool: Pool, j: int, values: np.ndarray) -> np.ndarray:
+    """An equation's value with others in the place of an operand."""
+    operands = [pool.backend.slot(WRONG, slot) for slot in site.node.sources]
+    operands[j] = values
+    shapes = [operand.shape[LEAD:] for operand in operands]
+    return batched.applied(site.node.primitive, site.node.params, operands, shapes, [site.shape])[0]
 
 
 def _operand_repair(site: Site, j: int, terms: list[Term], old: str, *, widened: bool) -> Callable[[int], Repair]:
@@ -94,11 +112,13 @@ def _operand_repair(site: Site, j: int, terms: list[Term], old: str, *, widened:
         term = terms[k]
         surplus = None if term.slot is None else surplus_of(site, site.node.sources[j], term.slot)
         if surplus is not None and term.text == site.texts.of(term.slot or 0):
-            return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term))
+            return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term.expression))
         sentence = f"{old} stands where {term.text} should"
         # of two that are as likely, the one whose text stands in the line's own file says more
         cost = 1.6 + _cost(term) + 0.001 * site.texts.away(site.node.sources[j])
-        return site.repair(_kind_of_swap(old, term, widened), sentence, cost, _with(site, j, term))
+        return site.repair(
+            _kind_of_swap(old, term, widened), sentence, cost, _with(site, j, term.expression), swaps=site.node.sources[j]
+        )
 
     return repair
 
@@ -144,11 +164,13 @@ def _factors(program: Program, slot: int) -> set[int]:
     return found
 
 
-def _with(site: Site, j: int, term: Term) -> Expression:
+def _with(site: Site, j: int, operand: Expression) -> Expression:
+    """An equation with something else in the place of an operand."""
+
     def expression(b: Backend) -> Value:
         node = b.program.nodes[b.program.maker[site.slot]]
         operands = [b.slot(WRONG, source) for source in node.sources]
-        operands[j] = term.expression(b)
+        operands[j] = operand(b)
         if node.name in ELEMENTWISE:
             return b.like(b.f(node.name.replace("_any", ""), *operands), site.slot)
         return b.bind(node, operands)
@@ -179,7 +201,9 @@ def _instead(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
         term = terms[keep[k]]
         sentence = f"{text} stands where {term.text} should"
         kind = _kind_of_swap(text, term, widened=False)
-        return site.repair(kind, sentence, 2.3 + _cost(term), lambda b: b.like(term.expression(b), site.slot))
+        return site.repair(
+            kind, sentence, 2.3 + _cost(term), lambda b: b.like(term.expression(b), site.slot), swaps=site.slot
+        )
 
     if keep:
         yield Family(values[keep], repair)
@@ -189,9 +213,10 @@ def _instead(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
 
 
 def _missing(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
-    own, rank = pool.backend.slot(WRONG, site.slot), len(site.shape)
+    own, shape_there = pool.backend.slot(WRONG, site.joined), site.program.shapes[site.joined]
+    rank = len(shape_there)
     for shape in list(pool.by_shape):
-        for widen in _ways(site.shape, shape):
+        for widen in _ways(shape_there, shape):
             terms, values = pool.usable(shape, changed, NEW)
             if not terms:
                 continue
@@ -199,7 +224,7 @@ def _missing(site: Site, pool: Pool, changed: set[int]) -> Iterator[Family]:
             for name in ("mul", "div", "add", "sub"):
                 kept = [k for k, term in enumerate(terms) if name == "mul" or not term.ratio]
                 made = batched.elementwise(name, own, values[kept])
-                joined = np.broadcast_to(made, made.shape[:LEAD] + site.shape)
+                joined = np.broadcast_to(made, made.shape[:LEAD] + shape_there)
                 yield Family(joined, _joined_repair(site, name, [terms[k] for k in kept], widen))
 
 
@@ -214,13 +239,13 @@ def _ways(shape: tuple[int, ...], own: tuple[int, ...]) -> list[bool]:
 
 def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Callable[[int], Repair]:
     def repair(k: int) -> Repair:
-        term, rank = terms[k], len(site.shape)
-        stands_there = term.text in map(site.texts.of, _factors(site.program, site.slot))
+        term, rank = terms[k], len(site.program.shapes[site.joined])
+        stands_there = term.text in map(site.texts.of, _factors(site.program, site.joined))
         surplus, state = ("factor", "one too many") if stands_there else ("division by", "missing")
 
         def expression(b: Backend) -> Value:
             value = b.column(term.expression(b), rank) if widen else term.expression(b)
-            return b.like(b.f(name, b.slot(WRONG, site.slot), value), site.slot)
+            return b.like(b.f(name, b.slot(WRONG, site.joined), value), site.joined)
 
         kind, sentence, more = {
             "mul": ("factor", f"the factor {term.text} is missing", 2.0),
@@ -230,6 +255,10 @@ def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Cal
         }[name]
         if term.ratio:
             kind, sentence, more = "function", term.text, 1.3
-        return site.repair(kind, sentence, more + _cost(term), expression)
+        if site.operand is not None:
+            sentence += f" at {site.texts.of(site.joined)}, in {site.text}"
+            return site.repair(kind, sentence, more + _cost(term), _with(site, site.operand, expression))
+        joins = site.joined if term.text != site.texts.of(site.joined) else None
+        return site.repair(kind, sentence, more + _cost(term), expression, joins=joins)
 
     return repair

@@ -92,15 +92,10 @@ def named(program: Program) -> dict[int, tuple[str, int]]:
             continue
         named_by = _result_of(node.origin.frames, following.frames, program.file)
         if named_by is not None and named_by[0].text and len(node.targets) == 1:
-            found[node.targets[0]] = shortened(named_by[0].text), named_by[1]
+            found[node.targets[0]] = node.origin.text_of(named_by[0]), named_by[1]
         elif node.name in ("convert_element_type", "broadcast_in_dim") and node.sources[0] in found:
             found[node.targets[0]] = found[node.sources[0]]
     return found
-
-
-def shortened(text: str) -> str:
-    """At most so much that a row holds it."""
-    return text if len(text) <= 50 else text[:49] + "…"
 
 
 def _result_of(frames: tuple[Frame, ...], after: tuple[Frame, ...], file: str) -> tuple[Frame, int] | None:

@@ -1,7 +1,8 @@
 """Looks for the small changes that put a wrong line right: in floats for all of them, in balls for the likeliest."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from autodiff_ref.judge.diagnosis.calls import Calls
 from autodiff_ref.judge.diagnosis.occurrences import PASSING, Repair, Site, Texts
 from autodiff_ref.judge.diagnosis.repairs import OfSizes, constants_for, repairs_of
 from autodiff_ref.judge.diagnosis.source_places import Frame
-from autodiff_ref.judge.diagnosis.substitutes import Pool, families
+from autodiff_ref.judge.diagnosis.substitutes import Family, Pool, families, families_at_one_use
 from autodiff_ref.judge.diagnosis.terms import terms_of
 from autodiff_ref.judge.diagnosis.variant import Program
 from autodiff_ref.judge.program.plans import Plan
@@ -63,6 +64,9 @@ class Budget:
             raise Exhausted
 
 
+Families = Callable[[Site, Pool, set[int]], Iterator[Family]]
+"""what may be computed in the place of an equation's value"""
+
 PER_NODE, PER_CALL_OF_JAX = 3e3, 3e6
 """work of one step of a program, in numbers computed: what calling NumPy costs, and what compiling for JAX does"""
 
@@ -102,9 +106,19 @@ class Search:
 
     def others(self) -> list[Repair]:
         """The same for repairs that use other values of the two lines."""
+        return self._with_values(families)
+
+    def at_one_use(self) -> list[Repair]:
+        """The same for those that change a value where it is used once, and leave its other uses."""
+        return self._with_values(families_at_one_use)
+
+    @cached_property
+    def _pool(self) -> Pool:
         terms = terms_of(self.backend, self.scene.right, self.scene.names, self.scene.labels, self.scene.fixed)
-        pool = Pool(self.backend, terms, len(self.scene.inputs))
-        return [repair for site in self._sites() for repair in self._others_at(site, pool)]
+        return Pool(self.backend, terms, len(self.scene.inputs))
+
+    def _with_values(self, kind: Families) -> list[Repair]:
+        return [repair for site in self._sites() for repair in self._others_at(site, kind)]
 
     def _sites(self) -> Iterator[Site]:
         for node in reversed(self.scene.wrong.nodes):  # of equal ones the outermost is said
@@ -134,12 +148,12 @@ class Search:
         for k, probe in enumerate(probes):
             yield from self._solved(site, probe, outputs[count + 3 * k : count + 3 * k + 3])
 
-    def _others_at(self, site: Site, pool: Pool) -> Iterator[Repair]:
+    def _others_at(self, site: Site, kind: Families) -> Iterator[Repair]:
         if not self.scene.wrong.is_real(site.slot):
             return
         downstream = self.scene.wrong.downstream(site.slot)
         changed = {target for k in downstream for target in self.scene.wrong.nodes[k].targets}
-        made = list(families(site, pool, changed))
+        made = list(kind(site, self._pool, changed))
         if not made:
             return
         outputs = self._outputs(site.slot, [family.values for family in made], downstream)
@@ -290,8 +304,17 @@ def certified(scene: Scene, repair: Repair, right_plan: Plan | None, flags: Sequ
 
 
 def without_doubles(repairs: Sequence[Repair]) -> list[Repair]:
-    """The likeliest first; of those that say the same of one value, one."""
+    """The likeliest first; of those that say the same of one value, one.
+
+    That u stands where r u should, and that the factor r is missing, is the same: the shorter is said.
+    """
     found: dict[tuple[int, str], Repair] = {}
-    for repair in sorted(repairs, key=lambda repair: repair.cost):
-        found.setdefault((repair.slot, repair.sentence), repair)
-    return [replace(repair) for repair in found.values()]
+    for each in sorted(repairs, key=lambda each: each.cost):
+        found.setdefault((each.slot, each.sentence), each)
+    joined = {each.joins: each for each in reversed(found.values()) if each.joins is not None}
+    for swap in [each for each in found.values() if each.swaps is not None]:
+        for join in [joined[slot] for slot in (swap.swaps, swap.slot) if slot in joined]:
+            if len(join.sentence) < len(swap.sentence):
+                found.pop((swap.slot, swap.sentence), None)
+                found[join.slot, join.sentence] = replace(join, cost=min(join.cost, swap.cost))
+    return sorted(found.values(), key=lambda each: each.cost)

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -250,8 +250,8 @@ def _moment(
     balls = [exact(leaf) for leaf in leaves]
     names = leaf_names(args, bench.argument_names)
     return Moment(
-        [under_nabla(call, args) for call in gone],
-        [under_nabla(call, args) for call in new],
+        [under_nabla(replace(call, f=bench.traces.for_jax(call.f)), args) for call in gone],
+        [under_nabla(replace(call, f=bench.traces.for_jax(call.f)), args) for call in new],
         dict(zip(names, balls, strict=True)),
         _own_values(bench, args, traced, line) if not new else {},
     )

@@ -61,24 +61,24 @@ class Traces:
         key = id(line), shape_key(args)
         if key not in self._traced:
             if line is None:
-                self._traced[key] = self._read(
-                    self.derivation.of, lambda of: trace_reference(self._of(of), args, self.nabla)
-                )
+                self._traced[key] = self.read(self.derivation.of, lambda of: trace_reference(self._of(of), args, self.nabla))
             else:
                 shapes = self.line(None, args).shapes
-                self._traced[key] = self._read(
-                    line, lambda line: trace_line(self.derivation, line, args, shapes, self.nabla)
-                )
+                self._traced[key] = self.read(line, lambda line: trace_line(self.derivation, line, args, shapes, self.nabla))
         return self._traced[key]
 
     def is_in_numpy(self, f: Function) -> bool:
         """Whether a function was traced as NumPy code."""
         return id(f) in self._in_numpy
 
+    def for_jax(self, f: Function) -> Function:
+        """A function that was traced, as JAX can trace it again."""
+        return self._in_numpy.get(id(f), f)
+
     def _of(self, of: Function) -> Derivation:
         return self.derivation if of is self.derivation.of else self.derivation.with_function(of)
 
-    def _read(self, f: Function, trace: Callable[[Function], T]) -> T:
+    def read(self, f: Function, trace: Callable[[Function], T]) -> T:
         """Traces a function as JAX's code, or where that fails or it writes in place, as NumPy's.
 
         Raises:
@@ -110,7 +110,7 @@ class Traces:
         """The function that is differentiated, and what it hands to ∇ itself."""
         key = "of", shape_key(args)
         if key not in self._traced:
-            self._traced[key] = self._read(self.derivation.of, lambda of: trace_of(self._of(of), args, self.nabla))
+            self._traced[key] = self.read(self.derivation.of, lambda of: trace_of(self._of(of), args, self.nabla))
         return self._traced[key]
 
     def nabla(self, wrt: str | None) -> Nabla:
@@ -127,7 +127,7 @@ class Traces:
                 return self._gradients[id(f), wrt](*args)
 
             def jacobian(*args: PyTree) -> PyTree:
-                return self._read(f, lambda f: at(f, with_functions_held(args)))
+                return self.read(f, lambda f: at(f, with_functions_held(args)))
 
             return jacobian
 
@@ -140,7 +140,7 @@ class Traces:
         key = "differentiated", id(f), wrt, shape_key(args)
         if key not in self._found:
             self._kept.append(f)
-            self._found[key] = Differentiated.of(self._in_numpy.get(id(f), f), wrt, args, name, labels, self.nabla)
+            self._found[key] = Differentiated.of(self.for_jax(f), wrt, args, name, labels, self.nabla)
         return self._found[key]
 
     def once(self, what: str, f: Function, wrt: str | None, args: Arguments, find: Callable[[], T]) -> T:

@@ -29,6 +29,7 @@ from autodiff_ref.judge.lines.jaxprs import (
     skeleton,
 )
 from autodiff_ref.judge.lines.trace import Call, ShapeKey, jaxpr_of, shape_key, with_nabla
+from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.plans import Shaped, aval_of
 from autodiff_ref.nabla import Nabla
 from autodiff_ref.trees import Arguments, Function, PyTree, Structure
@@ -130,6 +131,7 @@ class Editable:
 
     def __init__(self, derivation: Derivation, line: Line, kinds: Kinds) -> None:
         self.derivation, self.line, self.kinds = derivation, line, kinds
+        self._traces = Traces(derivation)
         self._flat: dict[ShapeKey, Flat] = {}
         sizes = main_sizes(derivation.domain, derivation.sizes)[0]
         self.typical = draw_arguments(derivation.domain, sizes, "ordinary", RandomSource(np.random.default_rng(0)))
@@ -143,7 +145,9 @@ class Editable:
         key = shape_key(args)
         if key not in self._flat:
             try:
-                closed, shapes, calls = jaxpr_of(with_nabla(self.line), args, self.derivation.wrt)
+                closed, shapes, calls = self._traces.read(
+                    self.line, lambda line: jaxpr_of(with_nabla(line), args, self.derivation.wrt, self._traces.nabla)
+                )
             except Exception as error:
                 raise line_error(error, label_of(self.line), self.derivation, args) from error
             self._flat[key] = Flat(flattened(closed), jax.tree.structure(shapes), calls)

@@ -12,7 +12,7 @@ from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.verify import Report, verify
-from manual_grad import Derivation, hidden, indicator, notes, preactivation, reals, score, sigmoid
+from manual_grad import Derivation, hidden, indicator, notes, positives, preactivation, reals, score, sigmoid
 from tests.derivations import MODULES, likelihoods
 from tests.derivations._few import few_inputs
 from tests.mistakes import MISTAKES
@@ -214,6 +214,53 @@ def test_a_slope_is_named_where_the_line_has_one(line: Any, right: Any, expected
     said = found.sentence if found else ""
     assert expected in said if expected else "slope of" not in said
     assert found or expected is None
+
+
+def wave(a: Any) -> Any:
+    return jnp.sin(jnp.log1p(a))
+
+
+def damped(x: Any, r: Any) -> Any:
+    d = jnp.tanh(x)
+    return jnp.sin(d) + jnp.cos(d)
+
+
+SAID_OF_A_PAIR: list[tuple[Any, Any, str]] = [
+    (
+        lambda x, r: wave(r) * jnp.cos(x),
+        lambda x, r: wave(r) * (jnp.log(2 + 2 * r) - jnp.log(2.0)),
+        "jnp.cos(x) stands where jnp.log1p(a) in wave(r) should",
+    ),
+    (
+        damped,
+        lambda x, r: 2 * jnp.sin(jnp.tanh(x) / (2 * r)) * jnp.cos(jnp.tanh(x) / (2 * r)) + jnp.cos(jnp.tanh(x)),
+        "the division by r is missing at jnp.tanh(x), in jnp.sin(d)",
+    ),
+    (
+        lambda x, r: r * (1 - sigmoid(x)),
+        lambda x, r: r * sigmoid(x) * (1 - sigmoid(x)),
+        "the factor sigmoid(x) is missing",
+    ),
+    (
+        lambda x, r: jnp.sin(r) - sigmoid(wave(x)),
+        lambda x, r: jnp.sin(r) - sigmoid(-wave(x)),
+        "the sign of wave(x) is wrong",
+    ),
+]
+"""A line of two numbers, what it should be, and what is to be said."""
+
+
+@pytest.mark.parametrize(("line", "right", "expected"), SAID_OF_A_PAIR)
+def test_what_is_said_is_in_the_words_of_the_line_and_so_is_the_place(line: Any, right: Any, expected: str) -> None:
+    def truth(x: Any, r: Any) -> Any:
+        return right(x, r)
+
+    derivation = Derivation("a pair", equals=truth, domain=(positives(), positives()), lines=[line])
+    found = diagnosed(derivation, derivation.labels[0])
+    assert found is not None
+    assert found.sentence == expected
+    first = line.__code__.co_firstlineno
+    assert first <= int(found.place.rpartition(":")[2]) <= first + 2
 
 
 def square(z: Any) -> Any:

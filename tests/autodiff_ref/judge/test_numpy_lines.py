@@ -8,6 +8,8 @@ import pytest
 
 from autodiff_ref import verify
 from autodiff_ref.judge.errors import LineError
+from autodiff_ref.judge.explanation.explain import explain
+from autodiff_ref.judge.mutation.mutants import mutants
 from manual_grad import Derivation, classes, reals
 from tests.derivations._few import few_inputs
 
@@ -137,6 +139,50 @@ def test_tiles_are_copies():
     report = verify(tiled, examples=16)
     assert report.lines[0].verdict == "proved", str(report)
     assert report.first_wrong_line == "counted_once", str(report)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def score(w, x):
+    return x @ w
+
+
+def squashed(w, x):
+    return sigmoid(score(w, x))
+
+
+def likelihood(w, x):
+    return np.sum(np.log(squashed(w, x)))
+
+
+def by_probability(w, x, nabla):
+    """Σ 1/p ∇p"""
+    return np.divide(1, squashed(w, x)) @ nabla(squashed)(w, x)
+
+
+def by_score(w, x, nabla):
+    """Σ (1 − p) ∇z"""
+    return np.subtract(1, squashed(w, x)) @ nabla(score)(w, x)
+
+
+WITH_NABLA = Derivation("∇_w ll", likelihood, "w", (reals("d"), reals("n", "d")), [by_probability, by_score])
+
+
+def test_mistakes_are_planted_in_numpy_code_that_uses_nabla():
+    planted = mutants(WITH_NABLA, by_score, seed=0, most=3)
+    reports = [
+        verify(wrong, prove=False, floats=False, inputs=few_inputs(wrong))
+        for wrong in (WITH_NABLA.with_lines(by_probability, each.line) for each in planted)
+    ]
+    wrong = [each.sentence for each, report in zip(planted, reports, strict=True) if report.first_wrong_line == "by_score"]
+    assert len(wrong) >= 2, [each.sentence for each in planted]  # one may be x, which is ∇z, for ∇z
+
+
+def test_a_step_of_numpy_code_is_explained():
+    [found] = explain(WITH_NABLA, ["by_score"])
+    assert found.rule.sentence == "chain rule, σ' = σ(1 − σ): ∇squashed = squashed (1 − squashed) ∇score"
 
 
 def test_derivatives_are_arrays_to_numpy_code():

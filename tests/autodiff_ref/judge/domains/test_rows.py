@@ -103,7 +103,7 @@ def test_moves_of_a_climb_stay_in_the_domain(leaf: Domain, sizes: dict[str, int]
     assert x.dtype == start.dtype
 
 
-@pytest.mark.parametrize("name", [name for name, leaf in KINDS.items() if name not in ("constants", "classes", "one_hot")])
+@pytest.mark.parametrize("name", [name for name in KINDS if name.split()[0] not in ("constants", "classes", "one_hot")])
 def test_moves_of_a_climb_move(name: str) -> None:
     leaf, rng = KINDS[name], np.random.default_rng(0)
     x = rows(leaf, {"n": 4, "d": 5}, ["ordinary"] * 100, 0)
