@@ -381,7 +381,7 @@ class Bench:
                 claims_to_hold(line, self.derivation, args)
 
     def vanishing_parts(self) -> list[str]:
-        """The parts of the gradient, one a leaf, whose balls hold 0 at every input."""
+        """The parts of the gradient, one a leaf, whose balls are known and hold 0 at every input."""
         parts: dict[str, bool] = {}
         for k, given in enumerate(self.inputs):
             traced = self.traced(None, given.args)
@@ -392,7 +392,7 @@ class Bench:
                 name = ((self.derivation.is_gradient and self.derivation.wrt) or "") + jax.tree_util.keystr(
                     path, simple=True, separator="."
                 )
-                entries = [value.contains(0) for value in itertools.islice(values, leaf.size)]
+                entries = [value.is_finite() and value.contains(0) for value in itertools.islice(values, leaf.size)]
                 parts[name] = parts.get(name, True) and all(entries)
         return [name or "everything" for name, zero in parts.items() if zero]
 

@@ -174,9 +174,10 @@ def _regions_of(label: str, surveys: Sequence[Survey]) -> Iterator[JsonObject]:
 def _sentences(dtype: str, surveys: Sequence[Survey]) -> list[str]:
     """Where compiled lines lose their digits: a sentence for all lines that lose them alike."""
     alike: dict[str, list[str]] = defaultdict(list)
+    along = ", ".join(dict.fromkeys(survey.path.symbol for survey in surveys))
     for label in dict.fromkeys(curve.label for survey in surveys for curve in survey.curves):
         losses = "; ".join(f"{what} where {where}" for what, where in _losses(surveys, label))
-        alike[losses or "nowhere more than 2^10 ulps off"].append(label)
+        alike[losses or f"nowhere along {along} more than 2^10 ulps off"].append(label)
     return [f"{dtype}, compiled, {', '.join(labels)}: {losses}" for losses, labels in alike.items()]
 
 
@@ -209,7 +210,7 @@ def _figures(dtype: str, lines: Sequence[LineReport]) -> list[str]:
     for way, name in ways:
         measured = [(line.label, found) for line in lines if (found := (line.ulps or {}).get(dtype, {}).get(way))]
         figures = ", ".join(f"{label} {_figure(found)}" for label, found in measured)
-        said += [f"{dtype}, {name}, worst error in ulps (median): {figures}"] if figures else []
+        said += [f"{dtype}, {name}, worst error in ulps at the inputs tried (median): {figures}"] if figures else []
     return said
 
 

@@ -375,3 +375,20 @@ def test_the_cut_of_the_angle_is_a_kink():
     report = verify(derivation, inputs=inputs)
     assert report.ok, str(report)
     assert report.lines[0].kinks == 1
+
+
+def test_a_gradient_is_not_said_to_be_0_where_balls_do_not_know_it():
+    """Where −1e30 stands for −∞, a sum of exponentials has terms of which all are the largest."""
+
+    def masked(x):
+        never = jnp.full(1, -1e30)
+        last = jnp.concatenate([x[:1], never, never])
+        return jax.nn.logsumexp(jax.nn.logsumexp(jnp.stack([last, jnp.concatenate([never, last[:-1]])]), axis=0))
+
+    def slope(x):
+        """(1, 0, 0)"""
+        return jnp.concatenate([jnp.ones(1), jnp.zeros(2)]) + 0 * x
+
+    report = verify(Derivation("∇_x", masked, "x", (reals(3),), [slope]), prove=False, floats=False, examples=8)
+    assert report.ok, str(report)
+    assert not report.notes, str(report)
