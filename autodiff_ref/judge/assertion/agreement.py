@@ -87,7 +87,16 @@ class Pair:
         found = self._beyond(self._settled(Computed.of(value), again))
         if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
             return Finding("undecided", WHY["kink"])
+        if found is not None and found.outcome == "different" and self._has_no_value(found):
+            return Finding("undecided", WHY["undefined"])
         return self._beyond_rounding(found, again)
+
+    def _has_no_value(self, found: Finding) -> bool:
+        """Whether a NaN was found where the differentiated function has no value itself, as the mean of no examples."""
+        if np.all(np.isfinite(found.computed[list(found.components)])) or self.reference.of is None:
+            return False
+        at = evaluator(self.reference.of, tuple(self.of_arrays))(PRECISIONS[-1], "exact", "exact")
+        return all(value.is_nan() for value in at.values)
 
     def _beyond(self, found: Finding | None) -> Finding | None:
         """What is found, without the components that differ by no more than is allowed."""

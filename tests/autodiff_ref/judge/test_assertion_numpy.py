@@ -562,3 +562,19 @@ def test_a_setting_that_is_a_number_of_pythons_rounds_with_the_array_it_is_multi
     assert_gradients_agree(gradient, loss, w, number)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda w, reg: gradient(w, reg) * (1 + 1e-7), loss, w, number)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_nan_where_the_loss_itself_has_no_value_is_no_mistake():
+    """The mean over no examples: JAX's gradient of it is 0."""
+
+    def loss(w, x):
+        return np.mean((x @ w) ** 2)
+
+    def gradient(w, x):
+        return 2 * x.T @ (x @ w) / len(x)
+
+    with pytest.raises(UndecidedError, match="Choose an input at which the loss has a derivative"):
+        assert_gradients_agree(gradient, loss, np.ones(2), np.ones((0, 2)))
+    with pytest.raises(AssertionError, match="returns NaN where the gradient is finite"):
+        assert_gradients_agree(lambda w, x: gradient(w, x) * np.nan, loss, np.ones(2), np.ones((1, 2)))
