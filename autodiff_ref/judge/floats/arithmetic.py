@@ -31,13 +31,20 @@ def cast(x: Bounded, dtype: DTypeLike) -> Array:
 
 
 def added(x: Bounded, y: Bounded, dtype: DTypeLike, ufunc: Callable[..., Array] = np.add) -> Bounded:
-    """x ± y: P = e_x + e_y"""
+    """x ± y: P = e_x + e_y. An infinity that is exact, as a mask is, stays one."""
     value = ufunc(cast(x, dtype), cast(y, dtype))
-    if is_exact(x):
-        if is_exact(y):
-            return without_error(value) if are_short(x.value, y.value) else rounded(value, 0.0)
-        return rounded(value, y.error)
-    return rounded(value, x.error if is_exact(y) else x.error + y.error)
+    if is_exact(x) and is_exact(y) and are_short(x.value, y.value):
+        return without_error(value)
+    propagated = 0.0 if is_exact(x) else x.error
+    if not is_exact(y):
+        propagated = propagated + y.error
+
+    def is_infinite() -> Array:
+        exact = [np.isinf(each.value) & (each.error == 0) for each in (x, y)]
+        known = [(magnitude(each) < np.inf) | is_inf for each, is_inf in zip((x, y), exact, strict=True)]
+        return (exact[0] | exact[1]) & known[0] & known[1] & ~np.isnan(value)
+
+    return rounded(value, propagated, is_infinite=is_infinite)
 
 
 def _add(ufunc: Callable[..., Array]) -> Rule:

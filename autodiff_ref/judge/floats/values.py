@@ -181,7 +181,11 @@ def flushed(value: Array) -> Array:
 
 
 def rounded(
-    value: Array, propagated: Array | float, units: float = 1.0, vanishes: Callable[[], Array] | None = None
+    value: Array,
+    propagated: Array | float,
+    units: float = 1.0,
+    vanishes: Callable[[], Array] | None = None,
+    is_infinite: Callable[[], Array] | None = None,
 ) -> Bounded:
     """What a primitive returns.
 
@@ -193,6 +197,7 @@ def rounded(
         propagated: P, in float64.
         units: of the last place, each u relative.
         vanishes: where the result is exactly zero and no rounding happens; where a computed 0 without P is one by default.
+        is_infinite: where it is exactly infinite, and has not overflowed.
     """
     u, tiny, largest, below_overflow, _ = format_of(value.dtype)
     share = units * u * (1 + 8 * units * u) * UPWARDS
@@ -205,6 +210,8 @@ def rounded(
         return Bounded(value, error)  # the usual case: no zero, nothing to flush, no NaN, and nothing overflows in any order
     if not is_finite:
         error = np.where(size + 2 * error < largest, error, np.inf)
+        if is_infinite is not None:
+            np.copyto(error, 0.0, where=is_infinite())
     zero = size == 0
     exact = zero & (propagated == 0) if vanishes is None else vanishes() & (error < np.inf)  # 0 ∞ is NaN
     np.copyto(error, 0.0, where=exact)

@@ -118,7 +118,8 @@ class Power:
         if self.drowned:
             said.append(f"rounding hides such a mistake in {_listed(self.drowned)} at every input")
         if self.zero and self.share > 0:
-            said.append(f"{_listed(self.zero)} is 0 at every input: no factor in front of it can be seen")
+            are, them = ("is", "it") if len(self.zero) == 1 else ("are", "them")
+            said.append(f"{_listed(self.zero)} {are} 0 at every input: no factor in front of {them} can be seen")
         return said
 
 

@@ -49,6 +49,32 @@ def test_far_out_a_bound_holds_and_says_something(name: str) -> None:
     assert check(f, tuple(np.asarray([a], DOUBLE) for a in args), DOUBLE) > 0
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_a_mask_takes_out_is_exact_and_the_rest_has_bounds(dtype: Any) -> None:
+    def weights(a: Any, b: Any) -> Any:
+        kept = jnp.array([[True, False, False], [True, True, False], [True, True, True]])
+        return jax.nn.softmax(jnp.where(kept, jnp.outer(a, b), -jnp.inf), axis=-1)
+
+    assert check(weights, vectors(0, 3, dtype), dtype) > 0
+    a, b = (np.asarray(each[0]) for each in vectors(0, 3, dtype))
+    (values, errors), *_ = bounded(traced(weights, (a, b), dtype))(a[None], b[None])
+    masked = ~np.tri(3, dtype=bool)
+    assert np.all(values[0][masked] == 0)
+    assert np.all(errors[0][masked] == 0)
+    assert np.all(errors[0][~masked] < 100 * np.finfo(dtype).eps)
+
+
+def test_an_infinity_that_overflowed_or_meets_another_one_is_none() -> None:
+    huge, far = np.array([1.5e308]), np.array([np.inf])
+    for f, args in (
+        (lambda a, b: a + b, (huge, huge)),
+        (lambda a, b: a - b, (far, far)),
+        (lambda a, b: lost(a, a) + b, (huge, far)),
+    ):
+        (_, error), *_ = bounded(traced(f, tuple(x[0] for x in args), DOUBLE))(*args)
+        assert error[0] == np.inf
+
+
 NOTHING_KNOWN: dict[str, tuple[Callable[..., Any], Any]] = {
     "an inner product that overflows in one order": (
         lambda a: jnp.dot(a, jnp.array([1e108, 1e108, 1.5e108])), [1e200, 1e200, -1e200]),
