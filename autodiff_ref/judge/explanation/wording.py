@@ -34,7 +34,8 @@ class Rule:
     """How a line follows from the one above."""
 
     name: str
-    """"chain rule", "linearity", "substitution", "cancellation", "case analysis", "rewriting" or "not recognised"""
+    """"chain rule", "linearity", "substitution", "cancellation", "case analysis", "rewriting", "worked out" or
+    "not recognised"""
     sentence: str
 
 
@@ -213,17 +214,29 @@ def _over_units(f: Under, g: Under, first: Moment) -> Candidates:
 
 
 def _worked_out(f: Under, first: Moment) -> Candidates:
-    """The last ∇ is worked out: the Jacobian is one of the arguments, or 1."""
+    """The last ∇ is worked out: the Jacobian is one of the arguments or of what the line computes, or 1."""
     for name, leaf in {**first.values, **first.leaves}.items():
         if np.size(leaf) == f.jacobian.size:
-            sentence = f"linearity: {_of(f)} = {name}"
+
+            def is_it(m: Moment, name: str = name) -> bool:
+                return same(np.ravel(m.gone[0].jacobian), np.ravel({**m.values, **m.leaves}[name]))
+
+            sentence = f"{_of(f)} = {name}"
             yield (
-                Rule("linearity", sentence),
-                lambda m, name=name: same(np.ravel(m.gone[0].jacobian), np.ravel({**m.values, **m.leaves}[name])),
+                Rule("linearity", f"linearity: {sentence}"),
+                lambda m, is_it=is_it: is_it(m) and _is_linear(m.gone[0], m.leaves),
             )
+            yield Rule("worked out", f"worked out: {sentence}"), is_it
         if f.value.size > 1 and np.size(leaf) < f.jacobian.size:
             yield from _one_unit(f, first, name)
     yield Rule("linearity", f"linearity: {_of(f)} = 1"), lambda m: same(m.gone[0].jacobian, m.gone[0].jacobian * 0 + 1)
+
+
+def _is_linear(f: Under, leaves: dict[str, Balls]) -> bool:
+    """Whether f is its derivative times an argument."""
+    columns = f.jacobian.shape[1]
+    tried = (np.ravel(leaf) for leaf in leaves.values() if np.size(leaf) == columns)
+    return any(same(f.jacobian @ leaf, np.ravel(f.value)) for leaf in tried)
 
 
 def _one_unit(f: Under, first: Moment, name: str) -> Candidates:

@@ -107,6 +107,34 @@ def test_no_rule_is_named_where_none_holds() -> None:
     assert third.rule.name == "rewriting"
 
 
+def half_square(w: Any, x: Any) -> Any:
+    """½ w²"""
+    return w**2 / 2
+
+
+def dot(w: Any, x: Any) -> Any:
+    """w x"""
+    return w * x
+
+
+@pytest.mark.parametrize(
+    ("f", "slope", "rule"), [(half_square, lambda w, x: w, "worked out"), (dot, lambda w, x: x, "linearity")]
+)
+def test_only_the_derivative_of_a_linear_function_is_linearity(f: Any, slope: Any, rule: str) -> None:
+    def under_nabla(w: Any, x: Any, nabla: Any) -> Any:
+        """2 f ∇f"""
+        return 2 * f(w, x) * nabla(f)(w, x)
+
+    def worked_out(w: Any, x: Any) -> Any:
+        """2 f f'"""
+        return 2 * f(w, x) * slope(w, x)
+
+    _, second = explain(
+        Derivation("a square", lambda w, x: f(w, x) ** 2, "w", (reals(), reals()), [under_nabla, worked_out])
+    )
+    assert second.rule.name == rule
+
+
 def test_the_step_from_a_wrong_line_to_a_right_one_does_not_hold() -> None:
     def before(x, nabla):
         """∇x³"""
