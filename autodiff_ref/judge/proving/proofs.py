@@ -3,12 +3,13 @@
 import time
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import cached_property
 
 import jax
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.lines.trace import REFERENCE
-from autodiff_ref.judge.proving.writing import Writer, other_size
+from autodiff_ref.judge.proving.writing import Writer, other_size, smallest_sizes
 from autodiff_ref.judge.report import Report
 from autodiff_ref.judge.symbols.induction import input_kind, is_one_term_for_all
 from autodiff_ref.judge.symbols.primitives import chosen
@@ -26,8 +27,14 @@ TOTAL = 60_000_000
 
 DIFFER = "the normal forms differ"
 
-_AT_A_SHAPE = (OUT_OF_WORK, OUT_OF_ALL_WORK, "ran out of memory", "an expression grew too large", DIFFER)
+_TOO_MUCH = (OUT_OF_WORK, OUT_OF_ALL_WORK, "ran out of memory", "an expression grew too large")
+"""reasons that a smaller shape may not have"""
+
+_AT_A_SHAPE = (*_TOO_MUCH, DIFFER)
 """reasons that another shape may not have"""
+
+_SHARE = 4
+"""the smallest shape is tried with this part of the work, and then less than all of it is seldom enough"""
 
 
 class Proofs:
@@ -56,34 +63,52 @@ class Proofs:
         """
         self._bench, self._until, self._over = bench, until, over
         self._work = WORK if work is None else work
-        self._account = Account(TOTAL if total is None else total)
+        total = TOTAL if total is None else total
+        self._account, self._account_of_smallest = Account(total), Account(total // _SHARE)
         self._writer = Writer(bench)
-        self._answers: dict[tuple[str, str], Future[Answer] | Answer] = {}
+        self._answers: dict[tuple[str, str, Writer], Future[Answer] | Answer] = {}
         self._others: dict[str, Writer] = {}
 
     def begin(self) -> None:
         """Puts each line and the one above it to the prover."""
         above: Line | None = None
         for line in self._bench.derivation.lines:
-            self._ask(line, above)
+            self._ask(line, above, self._writer)
             above = line
 
     def proof(self, line: Line, against: Line | None) -> Proof:
-        """Whether a line is proved to be another one, or the reference."""
-        asked = self._ask(line, against)
+        """Whether a line is proved to be another one, or the reference: at the smallest shape, where others are too much."""
+        found = self._proof_at(self._writer, line, against)
+        if found.reason.startswith(_TOO_MUCH) and self._smallest is not None:
+            at_smallest = self._proof_at(self._smallest, line, against)
+            return found if at_smallest.reason else at_smallest
+        return found
+
+    def _proof_at(self, writer: Writer, line: Line, against: Line | None) -> Proof:
+        asked = self._ask(line, against, writer)
         try:
             answer = asked if isinstance(asked, Answer) else asked.result(self._seconds_left())
         except TimeoutError:
             answer = Answer(self._over)
         reason = answer.reason
-        shape = " ".join(f"{name}={size}" for name, size in self._writer.sizes.items())
+        shape = self._shape_of(writer)
         differ = reason == DIFFER
         if shape and reason in _AT_A_SHAPE:
             reason = f"{reason} at {shape}"
         reason += self._why_they_may(line, against) if differ else ""
         uses = tuple(map(identity, answer.uses))
-        left_out = dict.fromkeys(self._writer.expressions.said_of(node) for node in answer.left_out)
-        return Proof(reason, shape, self._writer.has_labels, uses=uses, leaves_out=tuple(left_out))
+        left_out = dict.fromkeys(writer.expressions.said_of(node) for node in answer.left_out)
+        return Proof(reason, shape, writer.has_labels, uses=uses, leaves_out=tuple(left_out))
+
+    @staticmethod
+    def _shape_of(writer: Writer) -> str:
+        return " ".join(f"{name}={size}" for name, size in writer.sizes.items())
+
+    @cached_property
+    def _smallest(self) -> Writer | None:
+        """The lines with 2 for each size, or the least that there is; None where that is how they are written anyhow."""
+        sizes = smallest_sizes(self._bench.derivation, self._writer.sizes)
+        return None if sizes == self._writer.sizes else Writer(self._bench, sizes)
 
     def _why_they_may(self, line: Line, against: Line | None) -> str:
         """What may be the cause that two normal forms differ, though the lines agree in balls."""
@@ -120,7 +145,7 @@ class Proofs:
         name = max(names, key=lambda name: sum(self._is_one_term(line, name) for line in self._bench.derivation.lines))
         lines = dict(zip(self._bench.derivation.labels, self._bench.derivation.lines, strict=True))
         for entry in report.lines:
-            if entry.verdict == "proved" and entry.proof is not None:
+            if entry.verdict == "proved" and entry.proof is not None and entry.proof.shape == self._shape_of(self._writer):
                 pair = lines[entry.label], lines.get(entry.against)
                 if self._holds_at_every(*pair, name):
                     entry.proof = replace(entry.proof, every=name)
@@ -158,12 +183,12 @@ class Proofs:
         width = len(jax.tree.leaves(first.shapes))
         return is_one_term_for_all(first.closed, second.closed, width, kinds, sizes)
 
-    def _ask(self, line: Line, against: Line | None) -> Future[Answer] | Answer:
-        key = label_of(line), REFERENCE if against is None else label_of(against)
+    def _ask(self, line: Line, against: Line | None, writer: Writer) -> Future[Answer] | Answer:
+        key = label_of(line), REFERENCE if against is None else label_of(against), writer
         if key not in self._answers and self._seconds_left() == 0:
             return Answer(self._over)
         if key not in self._answers:
-            self._answers[key] = self._asked(line, against, self._writer)
+            self._answers[key] = self._asked(line, against, writer)
         return self._answers[key]
 
     def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[Answer] | Answer:
@@ -175,7 +200,10 @@ class Proofs:
             for condition in writer.condition(each).nodes:
                 zero = condition.expressions.zero
                 pairs = [(chosen(condition, zero, a), chosen(condition, zero, b)) for a, b in pairs]
-        return PROVER.ask(writer.expressions.nodes, [(a.id, b.id) for a, b in pairs], self._work, self._account)
+        ids = [(a.id, b.id) for a, b in pairs]
+        if writer is self._writer or writer in self._others.values():
+            return PROVER.ask(writer.expressions.nodes, ids, self._work, self._account)
+        return PROVER.ask(writer.expressions.nodes, ids, self._work // _SHARE, self._account_of_smallest)
 
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())

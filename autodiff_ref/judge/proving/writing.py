@@ -44,6 +44,12 @@ def proof_sizes(derivation: Derivation) -> Mapping[str, int]:
     return sizes
 
 
+def smallest_sizes(derivation: Derivation, sizes: Mapping[str, int]) -> Mapping[str, int]:
+    """2 for each named dimension, or the least size that it has above 1; a fixed dimension may have the same."""
+    least = {name: max(2, derivation.sizes.get(name, (2, 2))[0]) for name in sizes}
+    return {name: min(size, least[name]) for name, size in sizes.items()}
+
+
 def other_size(derivation: Derivation, sizes: Mapping[str, int], name: str) -> int | None:
     """Another size of a named dimension, as different from all others.
 

@@ -92,10 +92,17 @@ def test_a_line_that_takes_too_much_work_says_so() -> None:
 
 
 def test_lines_that_take_too_much_work_together_say_so() -> None:
-    """The first lines are proved, and those after them are not even asked about."""
-    reasons = unproved(three_layers.THREE_LAYERS, total=400_000)
+    """The first takes all of it, and those after it are not even asked about."""
+    reasons = unproved(three_layers.THREE_LAYERS, total=100_000)
     assert set(reasons.values()) == {"the lines together ran out of their budget of work at n=3 p=4 d=5 q=2"}
-    assert list(reasons) == three_layers.THREE_LAYERS.labels[1:]
+    assert list(reasons) == three_layers.THREE_LAYERS.labels
+
+
+def test_a_step_that_takes_too_much_work_is_proved_at_the_smallest_shape() -> None:
+    first = three_layers.THREE_LAYERS.lines[0]
+    for total, shape in ((400_000, "n=2 p=2 d=2 q=2"), (sys.maxsize, "n=3 p=4 d=5 q=2")):
+        found = proofs_of(three_layers.THREE_LAYERS, total=total).proof(first, None)
+        assert (found.reason, found.shape) == ("", shape)
 
 
 SLOWED = """
