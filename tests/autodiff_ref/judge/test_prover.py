@@ -99,9 +99,12 @@ def test_lines_that_take_too_much_work_together_say_so() -> None:
 
 
 def test_a_step_that_takes_too_much_work_is_proved_at_the_smallest_shape() -> None:
-    first = three_layers.THREE_LAYERS.lines[0]
+    """The first step leaves too little for the second one, but where that is small."""
+    first, second, *_ = three_layers.THREE_LAYERS.lines
     for total, shape in ((400_000, "n=2 p=2 d=2 q=2"), (sys.maxsize, "n=3 p=4 d=5 q=2")):
-        found = proofs_of(three_layers.THREE_LAYERS, total=total).proof(first, None)
+        proofs = proofs_of(three_layers.THREE_LAYERS, total=total)
+        assert not proofs.proof(first, None).reason
+        found = proofs.proof(second, first)
         assert (found.reason, found.shape) == ("", shape)
 
 
