@@ -322,7 +322,7 @@ class OneHot(Domain):
 
 
 def one_hot(*dims: Dim, k: Dim | None = None) -> OneHot:
-    """Rows with a single 1 among k columns, as floats of shape (*dims, k); k may come last among `dims`.
+    """Rows with a single 1 among k columns, as floats; the shape is `dims` and then k, which may come last among these.
 
     Raises:
         ValueError: the number of classes is missing.
