@@ -131,7 +131,7 @@ def with_wrong_steps(steps: Sequence[str]) -> Derivation:
     return chain.CHAIN.with_lines(*(chain.step_line(k, factors) for k in range(1, len(chain.STEPS) + 1)))
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(1, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("first", [0, pytest.param(1, marks=pytest.mark.explore)])
 def test_the_judge_names_the_wrong_steps_and_no_other(first: int) -> None:
     wrong = [step for step in chain.STEPS if step not in chain.MATHEMATICALLY_ZERO][first::2]
     assert refuted(with_wrong_steps(wrong)) == [f"d{step}" for step in wrong]

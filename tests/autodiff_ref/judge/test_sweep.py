@@ -221,7 +221,9 @@ def test_turns_of_loops_count_towards_the_budget_and_every_shape_is_still_tried(
     assert {batch.leaves[0].shape[1] for batch in sweep.batches} >= {1, 3, 4}
 
 
-@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "within"), pytest.param(1 + 1e-9, "refuted", marks=pytest.mark.ci)])
+@pytest.mark.parametrize(
+    ("factor", "verdict"), [(1.0, "within"), pytest.param(1 + 1e-9, "refuted", marks=pytest.mark.explore)]
+)
 def test_what_a_series_of_jax_is_off_by_is_no_suspicion_that_is_left(factor: float, verdict: str) -> None:
     """JAX's log Φ is off by 4e-9 of itself at −20, so that floats suspect thousands of inputs; balls take what is meant."""
 

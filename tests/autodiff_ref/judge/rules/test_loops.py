@@ -133,7 +133,7 @@ def test_what_modes_share_is_computed_once_and_each_has_its_own_values(x, y):
     assert found[0].unresolved or few < many
 
 
-@pytest.mark.parametrize("seconds", [0.5, pytest.param(1.0, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(1.0, marks=pytest.mark.explore)])
 def test_the_limit_of_time_holds_within_an_evaluation(seconds):
     """So many turns in balls of 2,400 bits take minutes."""
 

@@ -378,7 +378,7 @@ def test_where_one_argument_has_a_kink_the_others_are_judged(bent, others):
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e-30, 1.0, 1e30, 1e200])
-@pytest.mark.parametrize("sign", [1, pytest.param(-1, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("sign", [1, pytest.param(-1, marks=pytest.mark.explore)])
 def test_steps_are_right_at_every_size_of_the_argument(size, sign):
     """Relative to small numbers, and no larger than 1: a period and a step of ⌊x⌋ are seen at 1e200."""
     right = {
