@@ -105,7 +105,7 @@ def wrong_lines(derivation: Derivation, seed: int) -> set[str]:
     return wrong
 
 
-@pytest.mark.ci
+@pytest.mark.explore
 @pytest.mark.parametrize(("planted", "mistakes"), first_of_each_module(WITH_MISTAKES))
 def test_mistakes_alone_differ_from_jax_in_floats(planted: Derivation, mistakes: set[str]) -> None:
     assert wrong_lines(planted, seed=3) == mistakes, planted.name
