@@ -25,18 +25,17 @@ from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
 from autodiff_ref.judge.assertion.message import entries, of_another_shape, others
-from autodiff_ref.judge.assertion.precision import coarsest, eps_of
+from autodiff_ref.judge.assertion.precision import coarsest, eps_in, eps_of
 from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, require_the_same_again, undecided
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.lines.jaxprs import Atom
-from autodiff_ref.judge.numpy_code.holding import arrays_among, libraries_among, visited
-from autodiff_ref.judge.numpy_code.makers import replaced
+from autodiff_ref.judge.numpy_code.makers import following
 from autodiff_ref.judge.numpy_code.mapping import bare
 from autodiff_ref.judge.numpy_code.run import VARIES, Run, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
-from autodiff_ref.judge.program.equations import alone, bits_in
+from autodiff_ref.judge.program.equations import alone
 from autodiff_ref.judge.program.plans import Array, aval_of
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was, names_in
@@ -111,7 +110,7 @@ class _Program:
             return self.eps
         closed, _, _ = self.own.gradient(name, earlier, given)
         inputs = [*[0.0] * len(self.arrays), *computed]
-        return max(coarsest(closed.jaxpr, inputs)[0], 2.0 ** (1 - bits_in(self.closed.jaxpr)))
+        return max(coarsest(closed.jaxpr, inputs)[0], eps_in(self.closed.jaxpr))
 
 
 @dataclass(frozen=True)
@@ -220,13 +219,11 @@ def _traced(forward: Function, call: Call, wanted: list[str], *, own: bool = Fal
         first, second = len(call.values), len(inputs)
         f = with_arrays(forward, made[first:second])
         f = _with_globals(f, dict(zip(globals_, made[second:], strict=True)))
-        reached = visited(f, into_libraries=thoroughly)
-        run = Run(followed=libraries_among(reached))
         own_args, own_keywords = call.rebuilt(made[:first])
         seen: dict[str, object] = {}
-        with kept_as_it_was(forward), running(run), np.errstate(all="ignore"), _watching(code, seen):
+        with kept_as_it_was(forward), running(Run()), np.errstate(all="ignore"), _watching(code, seen):
             if numpy_code:
-                with replaced(f, reached, arrays_among(reached) if thoroughly else ()) as followed:
+                with following(f, thoroughly=thoroughly) as (followed, _):
                     returned = followed(*own_args, **own_keywords)
             else:
                 returned = f(*own_args, **own_keywords)
@@ -248,7 +245,7 @@ def _traced(forward: Function, call: Call, wanted: list[str], *, own: bool = Fal
             continue
         if not names and wanted:
             break
-        program = _Program(closed, list(names), given, max(eps, 2.0 ** (1 - bits_in(closed.jaxpr))))
+        program = _Program(closed, list(names), given, max(eps, eps_in(closed.jaxpr)))
         return program if own or eps == 2.0**-52 else replace(program, own=_in_its_own_precision(forward, call, wanted))
     error = errors[0] if errors else ValueError("it computes with no array that it is handed, or finds in its module")
     raise TypeError(not_traced(label_of(forward), error)) from error

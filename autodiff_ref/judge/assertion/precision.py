@@ -19,6 +19,11 @@ def eps_of(dtype: np.dtype) -> float:
     return float(jax.numpy.finfo(dtype).eps) if jax.numpy.issubdtype(dtype, np.floating) else 0.0
 
 
+def eps_in(jaxpr: core.Jaxpr) -> float:
+    """The spacing at 1 of the coarsest floats in a program."""
+    return 2.0 ** (1 - bits_in(jaxpr))
+
+
 def coarsest(jaxpr: core.Jaxpr, given: Sequence[float]) -> list[float]:
     """For each output, eps of the coarsest floats in which a step that leads to it is rounded.
 
@@ -31,7 +36,7 @@ def coarsest(jaxpr: core.Jaxpr, given: Sequence[float]) -> list[float]:
         rounded = [known.get(atom, 0.0) for atom in eqn.invars if isinstance(atom, core.Var)]
         bodies = list(core.jaxprs_in_params(eqn.params))
         if bodies:
-            rounded += [2.0 ** (1 - bits_in(body)) for body in bodies]
+            rounded += map(eps_in, bodies)
         elif eqn.primitive.name not in EXACT:
             rounded += [eps_of(aval_of(var).dtype) for var in eqn.outvars]
         known.update(dict.fromkeys(eqn.outvars, max(rounded, default=0.0)))

@@ -18,10 +18,18 @@ import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
 from autodiff_ref.judge.numpy_code.applying import applied
-from autodiff_ref.judge.numpy_code.holding import AROUND, exchanged, held_exchanged, spaces_of, visited
+from autodiff_ref.judge.numpy_code.holding import (
+    AROUND,
+    arrays_among,
+    exchanged,
+    held_exchanged,
+    libraries_among,
+    spaces_of,
+    visited,
+)
 from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
-from autodiff_ref.judge.numpy_code.run import CONSTANT, current, is_followed, running
+from autodiff_ref.judge.numpy_code.run import CONSTANT, Run, current, is_followed, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 
 MADE = (
@@ -290,19 +298,24 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 
 
 @contextmanager
-def replaced(
-    f: Callable[..., Any],
-    reached: list[Any] | None = None,
-    arrays: Sequence[np.ndarray] = (),
-) -> Generator[Callable[..., Any]]:
+def following(f: Callable[..., Any], *, thoroughly: bool) -> Generator[tuple[Callable[..., Any], Run]]:
+    """(f, or what stands for it, for stand-ins; its run); `thoroughly` as for `through_numpy`."""
+    reached = visited(f, into_libraries=thoroughly)
+    run = Run(followed=libraries_among(reached))
+    arrays = arrays_among(reached) if thoroughly else ()
+    with _replaced(f, reached, arrays) as followed, running(run), np.errstate(all="ignore"):
+        yield followed, run
+
+
+@contextmanager
+def _replaced(f: Callable[..., Any], reached: list[Any], arrays: Sequence[np.ndarray]) -> Generator[Callable[..., Any]]:
     """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
 
     Args:
         f: a function.
-        reached: what it reaches, where that is more than what users have written.
+        reached: what it reaches.
         arrays: those for which stand-ins are put in place too, wherever it is that they are held.
     """
-    reached = visited(f) if reached is None else reached
     scipy_code.load(reached)
     with _LOCK:
         outside = {id(array): (array, StandIn(array.copy(), None, CONSTANT, is_outside=True)) for array in arrays}

@@ -7,10 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.holding import arrays_among, libraries_among, visited
-from autodiff_ref.judge.numpy_code.makers import replaced
+from autodiff_ref.judge.numpy_code.makers import following
 from autodiff_ref.judge.numpy_code.mapping import bare
-from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, Run, running
+from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption
 from autodiff_ref.judge.numpy_code.standin import StandIn
 from autodiff_ref.judge.state import kept_as_it_was
 
@@ -59,14 +58,7 @@ def through_numpy(
             name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
         }
         function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
-        reached = visited(function, into_libraries=thoroughly)
-        run, arrays = Run(followed=libraries_among(reached)), arrays_among(reached) if thoroughly else ()
-        with (
-            kept_as_it_was(f),
-            replaced(function, reached, arrays) as followed,
-            running(run),
-            np.errstate(all="ignore"),
-        ):
+        with kept_as_it_was(f), following(function, thoroughly=thoroughly) as (followed, run):
             made = bare(followed(*stand_in, **named, **nabla))
         assumptions[:] = run.assumptions
         return made

@@ -34,7 +34,7 @@ _AT_A_SHAPE = (*_TOO_MUCH, DIFFER)
 """reasons that another shape may not have"""
 
 _SHARE = 4
-"""the smallest shape is tried with this part of the work, and then less than all of it is seldom enough"""
+"""a quarter of the work may be spent once more, on the smallest shape"""
 
 
 class Proofs:

@@ -48,8 +48,7 @@ class Named:
 
 def name_of(eqn: Any) -> Named:
     """What a call calls, and where its rule stands."""
-    inner = eqn.params[CUSTOM[eqn.primitive.name]]
-    info = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    info = getattr(_body(eqn), "debug_info", None)
     function, place = _split(getattr(info, "func_src_info", "") or "")
     function, rule = name_at(function, place), ""
     for key in _RULES:
@@ -156,8 +155,7 @@ def calls_of(closed: Any) -> list[Call]:
             arguments = None
         outside = list(eqn.invars[: eqn.params.get("num_consts", 0)])
         held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
-        inner = eqn.params[CUSTOM[eqn.primitive.name]]
-        is_iteration = iterates(getattr(inner, "jaxpr", inner))
+        is_iteration = iterates(_body(eqn))
         names, constants = _arguments(eqn)
         calls.append(
             Call(named, names, constants, function, avals, held, arguments, is_iteration, direct, eqn is lone, used)
@@ -181,7 +179,7 @@ def _written_names(eqn: core.JaxprEqn) -> list[str]:
     """The names of all arguments: those in the code, where each is one array and JAX kept its name, else numbers."""
     captured = eqn.params.get("num_consts", 0)
     count = len(eqn.invars) - captured
-    keeps = eqn.params.get("fwd_jaxpr_thunk") or eqn.params["call_jaxpr"].jaxpr
+    keeps = eqn.params.get("fwd_jaxpr_thunk") or _body(eqn)
     kept = keeps.debug_info.arg_names or ()
     names = list(kept[len(kept) - count :])
     if len(set(names)) < count or not all(map(str.isidentifier, names)):
@@ -189,9 +187,14 @@ def _written_names(eqn: core.JaxprEqn) -> list[str]:
     return [*(f"captured value {k}" for k in range(captured)), *names]
 
 
-def _text(eqn: Any) -> str:
+def _body(eqn: Any) -> Any:
+    """The program of a function with a rule, without the rule."""
     inner = eqn.params[CUSTOM[eqn.primitive.name]]
-    jaxpr = getattr(inner, "jaxpr", inner)
+    return getattr(inner, "jaxpr", inner)
+
+
+def _text(eqn: Any) -> str:
+    jaxpr = _body(eqn)
     return str(jaxpr) if len(jaxpr.eqns) < 60 else str(len(jaxpr.eqns))
 
 

@@ -79,7 +79,8 @@ def probed(f: Callable[..., Any]) -> Args | None:
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
-    numbers = [k for k, (name, _) in enumerate(parameters) if name in _said_to_be_numbers(f)]
+    said = _said_to_be_numbers(f)
+    numbers = [k for k, (name, _) in enumerate(parameters) if name in said]
     first: Args | None = None
     for values in static_values(f, count):
         left = [k for k in range(count) if k not in values]
