@@ -27,8 +27,11 @@ from autodiff_ref.judge.program.plans import Array, Plan
 DIGITS = 30
 """A quotient confirms a derivative to so many digits."""
 
-_QUICK = (100, 640)
-"""Step 2^-100 in balls of 640 bits: enough where the gradient is no smaller than 2^-300 of the function."""
+_QUICK = 100
+"""The step 2^-100 of a quick quotient"""
+
+_QUICK_BITS = (352, 640)
+"""of balls: enough where the gradient is no smaller than 2^-150 of the function, and where it is no smaller than 2^-430"""
 
 _SMOOTH = arb(2) ** -60
 """Quotients from both sides with a step of 2^-100 differ by no more than this share where a function is smooth."""
@@ -149,6 +152,10 @@ def truth_of(
     return _Search(function, args, by, gradient, out_sizes).truth()
 
 
+_Ends = tuple[list[arb], list[arb]]
+"""The values of all outputs at two inputs, one on either side"""
+
+
 @lru_cache(maxsize=256)
 def _generic(seed: int, size: int) -> list[float]:
     """Numbers between ½ and 1 of either sign, always the same ones."""
@@ -174,6 +181,7 @@ class _Search:
         self.more = 2 * (large + tiny)
         """bits that large and tiny numbers take"""
         self.unit = arb(2) ** -(large + tiny)
+        self.quick = self.unit * arb(2) ** -_QUICK
         self.scale = [math.ldexp(1.0, max(min(e - 1, 0), -1000)) for e in exponents]
         """Steps are relative to small numbers, so that 1e-9 is not left behind, and to 1 for others: ⌊x⌋ steps by 1. Beside
         a large or a tiny number all are so much smaller, by `unit`: ⌊10³⁰/x⌋ and ⌊x/10⁻³⁰⌋ have many steps near 1."""
@@ -319,67 +327,73 @@ class _Search:
         """JAX's gradient where a quotient confirms it, else what one-sided quotients say."""
         at = self._evaluated
         tied = at is None or at.tied or at.unresolved
-        if at is not None and not tied and all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at):
-            return Truth(by_jax=at.values)
-        smooth = None if at is None or tied else self._where_smooth(at)
-        if smooth is not None:
-            return smooth
+        for bits in () if at is None or tied else _QUICK_BITS:
+            assert at is not None
+            with precision(bits + self.more):
+                ends = self._ends(self._direction(0, np.ones(self.n_in, dtype=bool)))
+                if all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at, ends):
+                    return Truth(by_jax=at.values)
+                if smooth := self._where_smooth(at, ends):
+                    return smooth
         with precision(_BITS + self.more):
             return self._entry_by_entry(at, tied)
 
-    def _is_confirmed_at_once(self, at: Evaluation) -> bool:
-        """Whether one central quotient along a generic direction is what JAX's gradient says."""
-        steps, bits = _QUICK
+    def _ends(self, direction: Sequence[float]) -> _Ends:
+        """The function's values a quick step along a direction, and as far back."""
+        return self._value(direction, self.quick), self._value(direction, -self.quick)
+
+    def _is_confirmed_at_once(self, at: Evaluation, ends: _Ends) -> bool:
+        """Whether one central quotient, along a generic direction to these ends, is what JAX's gradient says."""
         direction = self._direction(0, np.ones(self.n_in, dtype=bool))
-        with precision(bits + self.more):
-            step = self.unit * arb(2) ** -steps
-            ends = [self._value(direction, step), self._value(direction, -step)]
-            for i, (up, down) in enumerate(zip(*ends, strict=True)):
-                expected, scale = self._along(at.values, i, direction)
-                found = (up - down) / (2 * step)
-                allowed = scale * arb(10) ** -DIGITS
-                narrow = bool(found.rad() <= allowed) and bool(expected.rad() <= allowed)
-                if not (narrow and bool(abs(found - expected) <= 2 * allowed)):
-                    return False
+        for i, (up, down) in enumerate(zip(*ends, strict=True)):
+            expected, scale = self._along(at.values, i, direction)
+            found = (up - down) / (2 * self.quick)
+            allowed = scale * arb(10) ** -DIGITS
+            narrow = bool(found.rad() <= allowed) and bool(expected.rad() <= allowed)
+            if not (narrow and bool(abs(found - expected) <= 2 * allowed)):
+                return False
         return True
 
-    def _where_smooth(self, at: Evaluation) -> Truth | None:
-        """What central quotients say, where those from both sides agree along each entry and along all; None elsewhere."""
-        steps, bits = _QUICK
-        step, everywhere = self.unit * arb(2) ** -steps, np.ones(self.n_in, dtype=bool)
+    def _where_smooth(self, at: Evaluation, ends: _Ends) -> Truth | None:
+        """What central quotients say, where those from both sides agree along each entry and along all; None elsewhere.
+
+        `ends` are those along all.
+        """
         if self.n_in > MOST_ENTRIES:
             return None
-        with precision(bits + self.more):
-            here = self._value([0.0] * self.n_in, arb(0))
-            units = [[scale if k == j else 0.0 for k, scale in enumerate(self.scale)] for j in range(self.n_in)]
-            slopes = [self._central(unit, step, here) for unit in units]
-            mixed = self._central(self._direction(4, everywhere), step, here)
-            if mixed is None or any(slope is None for slope in slopes):
+        here = self._value([0.0] * self.n_in, arb(0))
+        mixed = self._central(here, ends)
+        if mixed is None:
+            return None
+        slopes = list[list[tuple[arb, arb]]]()
+        for j, scale in enumerate(self.scale):
+            unit = [scale if k == j else 0.0 for k in range(self.n_in)]
+            slope = self._central(here, self._ends(unit))
+            if slope is None:
                 return None
-            flat = np.empty(self.n_out * self.n_in, dtype=object)
-            for i in range(self.n_out):
-                parts = [slope[i] for slope in slopes if slope is not None]
-                shares = [d / scale for d, scale in zip(self._direction(4, everywhere), self.scale, strict=True)]
-                expected = sum((value * arb(share) for (value, _), share in zip(parts, shares, strict=True)), start=arb(0))
-                size = sum(
-                    (abs(value * arb(share)).mid() for (value, _), share in zip(parts, shares, strict=True)), start=arb(0)
-                )
-                if not bool(abs(mixed[i][0] - expected) <= size * arb(10) ** -DIGITS):
-                    return None
-                for j, (value, error) in enumerate(parts):
-                    flat[self.place[i, j]] = Entry(
-                        "known", (value / self.scale[j]).mid(), float((error / self.scale[j]).abs_upper())
-                    )
-            wrong, missing = self._beside_jax(at, flat, np.ones(flat.size, dtype=bool))
+            slopes.append(slope)
+        direction = self._direction(0, np.ones(self.n_in, dtype=bool))
+        shares = [arb(d / scale) for d, scale in zip(direction, self.scale, strict=True)]
+        flat = np.empty(self.n_out * self.n_in, dtype=object)
+        for i in range(self.n_out):
+            parts = [slope[i] for slope in slopes]
+            products = [value * share for (value, _), share in zip(parts, shares, strict=True)]
+            size = sum((abs(product).mid() for product in products), start=arb(0))
+            if not bool(abs(mixed[i][0] - sum(products, start=arb(0))) <= size * arb(10) ** -DIGITS):
+                return None
+            for j, (value, error) in enumerate(parts):
+                exact = (value / self.scale[j]).mid()
+                flat[self.place[i, j]] = Entry("known", exact, float((error / self.scale[j]).abs_upper()))
+        wrong, missing = self._beside_jax(at, flat, np.ones(flat.size, dtype=bool))
         if wrong or missing:
             return Truth(tuple(flat), False, wrong, missing, at.values)
         return Truth(by_jax=at.values, measured=tuple(flat))
 
-    def _central(self, direction: Sequence[float], step: arb, here: Sequence[arb]) -> list[tuple[arb, arb]] | None:
-        """(value, error) of each output's derivative along a direction; None where it is not as smooth as it is to be."""
-        up, down = self._value(direction, step), self._value(direction, -step)
+    def _central(self, here: Sequence[arb], ends: _Ends) -> list[tuple[arb, arb]] | None:
+        """(value, error) of each output's derivative towards the ends; None where it is not as smooth as it is to be."""
+        step = self.quick
         made = list[tuple[arb, arb]]()
-        for there, centre, back in zip(up, here, down, strict=True):
+        for there, centre, back in zip(ends[0], here, ends[1], strict=True):
             value, bend = (there - back) / (2 * step), abs((there - centre) / step - (centre - back) / step)
             size = abs(value).mid()
             narrow = value.is_finite() and bool(value.rad() <= size * arb(10) ** -DIGITS) and bool(bend <= size * _SMOOTH)
