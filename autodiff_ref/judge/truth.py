@@ -481,7 +481,7 @@ class _Search:
         sides = [(side.value * sign / scale, side.error / scale) for side, sign in ((left, -1), (right, 1)) if side]
         size = max((abs(value) for value, _ in sides), key=lambda v: float(v.mid()))
         error = max((error for _, error in sides), key=lambda e: float(e.mid()))
-        if len(sides) == 1 or bool(abs(sides[0][0] - sides[1][0]) <= (size * arb(10) ** -DIGITS).max(4 * error)):
+        if len(sides) == 1 or bool(abs(sides[0][0] - sides[1][0]) <= (size * arb(10) ** -DIGITS).max(4 * error).max(_TINY)):
             return Entry("known", sides[-1][0].mid(), float(error.abs_upper()))
         return Entry("kink", left=sides[0][0], right=sides[1][0])
 

@@ -137,6 +137,11 @@ def spot_of(eqn: core.JaxprEqn, calls: Sequence[core.JaxprEqn] = ()) -> Spot:
     return tuple((code.co_filename, code.co_qualname, instruction) for code, instruction in spots)
 
 
+def users_code(eqn: core.JaxprEqn) -> CodeType | None:
+    """The user's function in which an equation was traced, the innermost one; None where there is none."""
+    return next((code for code, _ in _frames(eqn) if _is_users(code.co_filename)), None)
+
+
 def _telling(frames: list[_Frame]) -> Iterator[_Frame]:
     """The frames that are not those of JAX's own machinery, which all equations have in common."""
     return (frame for frame in frames if not _is_jaxs(frame[0].co_filename) or not _is_machinery(frame[0]))

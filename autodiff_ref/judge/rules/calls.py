@@ -10,6 +10,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.program.comparisons import users_code
 from autodiff_ref.judge.program.control import scan_widths
 from autodiff_ref.judge.program.equations import alone, equations_in, primitives_in
 from autodiff_ref.judge.program.plans import Plan, aval_of
@@ -57,6 +58,9 @@ def name_of(eqn: Any) -> Named:
             if _JAXS_OWN not in where:  # `defjvps` makes one
                 rule, place = found, where
             break
+    if _JAXS_OWN in place and function == "wrapped_fun":  # `custom_gradient` makes one
+        code = next(filter(None, map(users_code, [*_body(eqn).eqns, eqn])), None)
+        function, place = (function, place) if code is None else (code.co_name, f"{code.co_filename}:{code.co_firstlineno}")
     kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
     return Named(function or "?", rule, shown_place(place) or "an unknown place", kind)
 

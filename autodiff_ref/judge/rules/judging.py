@@ -1,6 +1,7 @@
 """`judge_rule` and `assert_rule`: is the derivative that JAX gets by a rule the derivative of the function itself?"""
 
 import inspect
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.findings import RuleReport
-from autodiff_ref.judge.rules.naming import shown_name
+from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.reporting import report_of
@@ -21,10 +22,14 @@ from autodiff_ref.judge.rules.statics import bound
 from manual_grad.claims import Within
 from manual_grad.derivation import argument_names
 from manual_grad.domains import Domain
-from manual_grad.domains.labels import Constants
+from manual_grad.domains.labels import Classes, Constants
+from manual_grad.domains.matrices import LowerTriangular, PositiveDefinite, Symmetric
 
 SECONDS = 20.0
 """of processor time for one function, as the command has"""
+
+_SQUARE = (Symmetric, PositiveDefinite, LowerTriangular)
+"""kinds of matrices that are written with one size"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def judge_rule(
     """
     start = time.monotonic()
     _check(f, order, within)
+    f = as_written(f)
     leaves_of = _as_domain(f, domain)
     if leaves_of is not None:
         _check_count(f, leaves_of, f"the domain has {len(leaves_of)}: {said(leaves_of)}")
@@ -134,11 +140,13 @@ def said(domain: Args) -> str:
     """A domain as one would write it."""
     parts = list[str]()
     for leaf in jax.tree.leaves(domain):
-        dims = "".join(f"{dim!r}, " for dim in leaf.dims)
+        more = (leaf.k,) if isinstance(leaf, Classes) else ()
+        dims = "".join(f"{dim!r}, " for dim in (*(leaf.dims[:1] if isinstance(leaf, _SQUARE) else leaf.dims), *more))
         ends = f"{leaf.low:g}, {leaf.high:g}, " if hasattr(leaf, "low") else ""
         ends = f"{leaf.value!r}, " if isinstance(leaf, Constants) else ends
         closed = ", closed=True" if getattr(leaf, "closed", False) else ""
-        parts.append(f"{type(leaf).__name__.lower()}({(ends + dims).rstrip(', ')}{closed})")
+        name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(leaf).__name__).lower()
+        parts.append(f"{name}({(ends + dims).rstrip(', ')}{closed})")
     return ", ".join(parts)
 
 

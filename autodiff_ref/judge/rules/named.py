@@ -17,7 +17,7 @@ from autodiff_ref.judge.rules.calls import named_calls, shown_place
 from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
-from autodiff_ref.judge.rules.naming import shown_name
+from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.statics import RULED, static_places
 from manual_grad.derivation import argument_names
 from manual_grad.domains.labels import Constants
@@ -39,7 +39,7 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
         if id(value) in rules:  # a rule is judged with its function
             continue
         if isinstance(value, RULED):
-            is_own = getattr(value, "__module__", None) == module.__name__
+            is_own = getattr(as_written(value), "__module__", None) == module.__name__
             if is_own or not own:
                 found.append(name)
         elif not name.startswith("_") and callable(value) and not inspect.isclass(value) and not _is_type(value):
@@ -69,14 +69,14 @@ def judge_named(
     A sentence where no arguments were found that it takes, so that nobody knows whether it meets a rule; one that has a rule
     is undecided then. None where it meets no rule, unless it is judged `always` or `every` function is.
     """
-    function: Callable[..., Any] = getattr(module, name)
+    function, is_ruled = as_written(getattr(module, name)), isinstance(getattr(module, name), RULED)
     shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
     if options.get("domain") is None and options.get("at") is None:
         domain, _ = found_domain(function)
         if domain is None:
-            return not_reached(function, shown) if isinstance(function, RULED) else NOT_CALLED
+            return not_reached(function, shown) if is_ruled else NOT_CALLED
         met = meets_a_rule(function, domain)
-        if met is None and not always and not isinstance(function, RULED):
+        if met is None and not always and not is_ruled:
             return NOT_CALLED
         if not always and not every and not met:
             return None
@@ -87,9 +87,9 @@ def judge_named(
 def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
     """The report on a function that has a rule, of which no arguments were found."""
     halves = (getattr(function, part, None) for part in ("jvp", "bwd", "fun"))
-    code = next((half.__code__ for half in halves if inspect.isfunction(half)), None)
+    code = next((half.__code__ for half in (*halves, inspect.unwrap(function)) if inspect.isfunction(half)), None)
     place = "an unknown place" if code is None else shown_place(f"{code.co_filename}:{code.co_firstlineno}")
-    kind = "custom_vjp" if isinstance(function, jax.custom_vjp) else "custom_jvp"
+    kind = "custom_jvp" if isinstance(function, jax.custom_jvp) else "custom_vjp"
     names = argument_names(function) or []
     statics = [names[k] if k < len(names) else f"argument {k}" for k in static_places(function)]
     count = max(len(names) - len(statics), 1)

@@ -1,13 +1,39 @@
 """What functions with rules are called: a lambda by the attribute of its module that holds it."""
 
+import functools
+import inspect
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import jax
+
 from manual_grad.derivation import label_of
 
 LAMBDA = "<lambda>"
+
+
+@functools.lru_cache(maxsize=64)
+def as_written(f: Callable[..., Any]) -> Callable[..., Any]:
+    """What `jax.custom_gradient` made, by the name and the arguments that its author wrote; any other function as it is.
+
+    The attribute `ruled` is what it made.
+    """
+    made = getattr(f, "__wrapped__", None)
+    if not isinstance(f, jax.custom_vjp) or getattr(made, "__code__", None) is not _MADE:
+        return f
+    user = inspect.getclosurevars(made).nonlocals["fun"]
+
+    @functools.wraps(user)
+    def called(*args: Any, **options: Any) -> Any:
+        return f(*args, **options)
+
+    called.ruled = f  # pyright: ignore[reportFunctionMemberAccess]
+    return called
+
+
+_MADE = getattr(jax.custom_gradient(lambda x: (x, None)), "__wrapped__").__code__  # noqa: B009 (no attribute of its type)
 
 
 def attribute_of(module: ModuleType | None, is_meant: Callable[[Any], bool]) -> str:

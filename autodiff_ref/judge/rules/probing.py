@@ -15,6 +15,7 @@ from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.rules.statics import merged, static_values, with_values
 from manual_grad.domains import Domain
 from manual_grad.domains.labels import Classes, constants
+from manual_grad.domains.matrices import PositiveDefinite
 from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Reals
 
 Args = tuple[Any, ...]
@@ -117,10 +118,14 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
     vectors: list[Args] = [(kind,) * count for kind in (Reals(("n",)), Positives(("n",)), Intervals(("n",), 0.0, 1.0))]
     matrices: list[Args] = [(Reals(("n", "n")),) * count, (Reals(("n", "m")),) * count]
     if count > 1:
-        vectors += [(Reals(("n",)), *rest) for rest in itertools.product(scalars, repeat=count - 1)][:12]
+        beside = [*scalars[:-1], Classes((), "n")]  # a place in the vector, if it is one
+        vectors += [(Reals(("n",)), *rest) for rest in itertools.product(beside, repeat=count - 1)][:12]
         vectors += [(Reals(("n",)), Classes(("n",), 4), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
-        matrices += [(Reals(("n", "m")), Classes(("n",), 3), *(Reals(()),) * (count - 2))]
+        matrices += [(Reals(("n", "m")), Classes(("n",), "m"), *(Reals(()),) * (count - 2))]
+    matrices += [
+        (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
+    ]
     small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
     matrices += [*small, *((Reals((size, size)),) * count for size in (2, 4))]
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])

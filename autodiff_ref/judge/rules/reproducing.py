@@ -107,6 +107,7 @@ def source_of(f: Callable[..., Any]) -> tuple[list[str], str]:
     if written is not None:
         return [*written[0], f"f = {written[1]}"], "f"
     name, place = label_of(f), getattr(f, "__module__", None) or ""
+    f = getattr(f, "ruled", f)
     name = name if name.isidentifier() else "f"
     module = sys.modules.get(place)
     for public in _PUBLIC if place.startswith(("jax._src", "optax.")) else ():

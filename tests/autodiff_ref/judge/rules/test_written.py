@@ -14,11 +14,12 @@ from autodiff_ref import judge_rule
 from autodiff_ref.cli.app import app
 from autodiff_ref.judge.rules.catalogue import catalogue, rows_of
 from autodiff_ref.judge.rules.findings import Entry, RuleReport
+from autodiff_ref.judge.rules.judging import said
 from autodiff_ref.judge.rules.library import failed, judge_all
 from autodiff_ref.judge.rules.probing import annotated, probed
 from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
 from manual_grad import intervals, positives, reals
-from manual_grad.domains import nonnegatives
+from manual_grad.domains import classes, nonnegatives, positive_definite
 
 FILE = """
 import jax, jax.numpy as jnp
@@ -110,6 +111,8 @@ def test_domains_by_annotations_and_by_probing():
     assert probed(jnp.arcsin) == (intervals(-1.0, 1.0, closed=True),)
     assert probed(lambda x: jnp.sqrt(x) / (1 - x) ** 0.5) == (intervals(0.0, 1.0),)
     assert probed(jnp.linalg.det) == (reals("n", "n"),)
+    assert probed(jnp.linalg.cholesky) == (positive_definite("n"),)
+    assert probed(lambda x, k: jnp.sin(x[k])) == (reals("n"), classes("n"))
     assert probed(lambda x: "no number") is None
     with pytest.raises(ValueError, match="pass domain="):
         judge_rule(lambda x: "no number")
@@ -351,6 +354,76 @@ def test_a_mistake_at_the_end_of_a_domain_that_is_found_by_trying():
     report = judge_rule(f)
     assert report.verdict == "WRONG"
     assert report.domain == "domain by probing: nonnegatives()"
+
+
+@pytest.mark.parametrize(
+    "domain", [(classes("n"), classes(4), classes("n", "k")), (positive_definite("n"), intervals(0.0, 1.0, "n"))]
+)
+def test_a_domain_is_said_as_one_would_write_it(domain):
+    assert domain_of(said(domain)) == domain
+
+
+@pytest.mark.parametrize("label", ["logits[label]", "jnp.take(logits, label)"])
+def test_labels_that_nobody_gave_a_domain_are_places_in_the_vector(label):
+    """Of a label beyond the classes JAX takes the last one, which the rule does not."""
+
+    @jax.custom_jvp
+    def cross_entropy(logits, label):
+        return jax.nn.logsumexp(logits) - at(logits, label)
+
+    at = eval(f"lambda logits, label: {label}", {"jnp": jnp, "jax": jax})
+    cross_entropy.defjvp(
+        lambda primals, tangents: (
+            cross_entropy(*primals),
+            (jax.nn.softmax(primals[0]) - jax.nn.one_hot(primals[1], primals[0].size)) @ tangents[0],
+        )
+    )
+    assert judge_rule(cross_entropy, domain=(reals("n"), classes("n"))).ok
+    assert judge_rule(cross_entropy).ok
+
+
+BY_CUSTOM_GRADIENT = """
+import jax, jax.numpy as jnp
+
+@jax.custom_gradient
+def cube(x):
+    return x**3, lambda bar: bar * {slope}
+
+def layer(x):
+    return 2 * cube(x)
+
+def scaled(x):
+    @jax.custom_gradient
+    def inner(y):
+        return y, lambda bar: 0.5 * bar
+    return inner(x)
+"""
+
+
+def test_what_custom_gradient_makes_is_found_by_the_name_that_its_author_gave_it(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(BY_CUSTOM_GRADIENT.format(slope="3 * x"))
+    functions = json.loads(CliRunner().invoke(app, ["rules", str(path), "--json"]).stdout)["functions"]
+    assert [(each["name"], each["verdict"]) for each in functions] == [
+        ("cube", "WRONG"), ("layer", "WRONG"), ("scaled", "meant so"),
+    ]  # fmt: skip
+    for each in functions[:2]:
+        assert [(rule["name"], rule["place"]) for rule in each["rules"]] == [("cube", f"{path}:4")]
+        assert f"[{each['name']!r}]" in each["findings"][0]["snippet"]
+    path.write_text(BY_CUSTOM_GRADIENT.format(slope="3 * x**2"))
+    functions = json.loads(CliRunner().invoke(app, ["rules", str(path), "--json"]).stdout)["functions"]
+    assert [each["verdict"] for each in functions] == ["right", "right", "meant so"]
+
+
+def test_what_custom_gradient_makes_of_labels_and_of_a_lambda():
+    @jax.custom_gradient
+    def of_two(x, power):
+        return x**power, lambda bar: (bar * power * x ** (power - 1), None)
+
+    report = judge_rule(of_two, domain=(positives(), classes(4)))
+    assert (report.ok, report.name) == (True, "of_two")
+    with pytest.raises(ValueError, match=r"of_two takes 2 arguments \(x, power\), and the domain has 1"):
+        judge_rule(of_two, domain=positives())
 
 
 LAMBDAS = """
