@@ -16,7 +16,7 @@ import sys
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import jax
 import numpy as np
@@ -119,6 +119,9 @@ def plan_together(
     return plans, planner.finish(inputs, served)
 
 
+_BITCAST = "bitcast_convert_type"
+
+
 @dataclass(frozen=True)
 class _Missing:
     """Stands for a step that could not be made; the plan fails only if an output needs it."""
@@ -138,6 +141,8 @@ class Planner:
         """whether inputs and outputs are in no array, those of them that are reals of one entry"""
         self.operands: list[Operand] = []
         self.known: dict[int, Array] = {}
+        self.keys: dict[int, jax.Array] = {}
+        """random keys, all of them known"""
         self.steps: list[PlannedStep] = []
         self.seen: dict[meanings.Key, list[int]] = {}
         self.constants = frozenset[Constant]()
@@ -163,6 +168,10 @@ class Planner:
 
     def constant(self, value: ArrayLike) -> int:
         """The place of a known value."""
+        if _is_key(value):
+            slot = self.new_slot(Operand(np.shape(value), np.dtype(bool), label=True))
+            self.keys[slot] = cast("jax.Array", value)
+            return slot
         array = _as_known(value)
         key = ("constant", array.dtype.str, array.shape, array.tobytes())
         if key not in self.seen:
@@ -195,6 +204,10 @@ class Planner:
             outputs = self.inline(called, consts, sources)
             self.calls = outside
             return outputs
+        if self.keys.keys() & set(sources) or any(_is_key(var.aval) for var in eqn.outvars) or name == _BITCAST:
+            drawn = self._drawn(eqn, sources)
+            if drawn is not None:
+                return drawn
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
                 shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
@@ -228,6 +241,15 @@ class Planner:
         if key is not None:
             self.seen[key] = targets
         return targets
+
+    def _drawn(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int] | None:
+        """What JAX makes of random keys and of bits: other keys, bits, floats; None where it hangs on an input."""
+        given = [self.keys.get(slot, self.known.get(slot)) for slot in sources]
+        if any(value is None for value in given):
+            return None
+        with jax.enable_x64(True):
+            made = eqn.primitive.bind(*map(jax.numpy.asarray, given), **eqn.params)
+        return [self.constant(value) for value in (made if eqn.primitive.multiple_results else [made])]
 
     def new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         """Plans an equation that no other one equals; one that cannot be served is reported only if an output needs it."""
@@ -351,17 +373,19 @@ def _bare_widths(step: Step) -> tuple[int, int]:
     return (sys.maxsize, sys.maxsize) if isinstance(step, OnOneEntry) else (0, 0)
 
 
+def _is_key(value: object) -> bool:
+    """Whether it is a random key, or stands for one."""
+    return jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended)
+
+
 def _as_known(value: ArrayLike) -> Array:
     """A constant as a NumPy array of a type that NumPy itself has."""
-    if jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended):
-        return np.zeros(
-            np.shape(value)
-        )  # random keys, as complex numbers below: of no use to any rule: whatever needs it is refused by its type
     array = np.asarray(value)
     if array.dtype == jax.dtypes.float0:
         return np.zeros(array.shape, dtype=bool)
     if array.dtype.kind == "V":  # bfloat16, int4 and other extension types
         return array.astype(np.float32 if jax.numpy.issubdtype(array.dtype, np.floating) else np.int64)
+    # complex numbers are of no use to any rule: whatever needs them is refused by its type
     return np.zeros(array.shape) if array.dtype.kind == "c" else array
 
 

@@ -149,22 +149,44 @@ def calls_of(closed: Any) -> list[Call]:
     lone = _lone_call(closed)
     for (named, function, avals, values, eqn, used), direct in zip(found, whole, strict=True):
         slots = [next(outputs) for _ in values]
+        keys = {k: planner.keys[slot] for k, slot in enumerate(slots) if slot in planner.keys}
+        keys |= {k: planner.known[s] for k, s in enumerate(slots) if s in planner.known and _is_raw_key(planner.known[s])}
         key = named, tuple((a.shape, str(a.dtype)) for a in avals), _text(eqn), used
         if key in seen or len(calls) >= MOST_CALLS:
             continue
         seen.add(key)
         try:
-            arguments = planner.finish(inputs, slots)
+            arguments = planner.finish(inputs, [slot for k, slot in enumerate(slots) if k not in keys])
         except NotImplementedError:
             arguments = None
         outside = list(eqn.invars[: eqn.params.get("num_consts", 0)])
-        held = tuple(k for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if v in outside)
+        variables = [v for k, v in enumerate(alone(eqn, closed.jaxpr)[0]) if k not in keys]
+        held = tuple(k for k, v in enumerate(variables) if v in outside)
         is_iteration = iterates(_body(eqn))
         names, constants = _arguments(eqn)
+        if keys:
+            function = _with_keys(function, keys)
+            names, avals = (tuple(x for k, x in enumerate(every) if k not in keys) for every in (names, avals))
+            constants = tuple((place - sum(k < place for k in keys), name, x) for place, name, x in constants)
         calls.append(
             Call(named, names, constants, function, avals, held, arguments, is_iteration, direct, eqn is lone, used)
         )
     return calls
+
+
+def _is_raw_key(value: np.ndarray) -> bool:
+    """Whether it is a random key as `jax.random.PRNGKey` makes it, or several."""
+    return value.dtype == np.uint32 and value.shape[-1:] == (2,)
+
+
+def _with_keys(function: Callable[..., list[Any]], keys: dict[int, Any]) -> Callable[..., list[Any]]:
+    """A function that is given these random keys, at their positions."""
+
+    def called(*rest: Any) -> list[Any]:
+        others = iter(rest)
+        return function(*[keys[k] if k in keys else next(others) for k in range(len(rest) + len(keys))])
+
+    return called
 
 
 def _arguments(eqn: core.JaxprEqn) -> tuple[tuple[str, ...], tuple[Constant, ...]]:

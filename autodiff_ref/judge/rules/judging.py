@@ -140,14 +140,20 @@ def said(domain: Args) -> str:
     """A domain as one would write it."""
     parts = list[str]()
     for leaf in jax.tree.leaves(domain):
-        more = (leaf.k,) if isinstance(leaf, Classes) else ()
-        dims = "".join(f"{dim!r}, " for dim in (*(leaf.dims[:1] if isinstance(leaf, _SQUARE) else leaf.dims), *more))
+        dims = "".join(f"{dim!r}, " for dim in _sizes(leaf))
         ends = f"{leaf.low:g}, {leaf.high:g}, " if hasattr(leaf, "low") else ""
         ends = f"{leaf.value!r}, " if isinstance(leaf, Constants) else ends
         closed = ", closed=True" if getattr(leaf, "closed", False) else ""
         name = re.sub("(?<=[a-z])(?=[A-Z])", "_", type(leaf).__name__).lower()
         parts.append(f"{name}({(ends + dims).rstrip(', ')}{closed})")
     return ", ".join(parts)
+
+
+def _sizes(kind: Domain) -> tuple[Any, ...]:
+    """The sizes that a domain is written with."""
+    if isinstance(kind, Classes):
+        return (*kind.dims, kind.k)
+    return kind.dims[:1] if isinstance(kind, _SQUARE) else kind.dims
 
 
 def _share(within: Within) -> float:

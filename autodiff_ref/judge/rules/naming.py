@@ -20,20 +20,20 @@ def as_written(f: Callable[..., Any]) -> Callable[..., Any]:
 
     The attribute `ruled` is what it made.
     """
-    made = getattr(f, "__wrapped__", None)
+    made: Any = getattr(f, "__wrapped__", None)
     if not isinstance(f, jax.custom_vjp) or getattr(made, "__code__", None) is not _MADE:
         return f
-    user = inspect.getclosurevars(made).nonlocals["fun"]
+    user: Any = inspect.getclosurevars(made).nonlocals["fun"]
 
     @functools.wraps(user)
     def called(*args: Any, **options: Any) -> Any:
         return f(*args, **options)
 
-    called.ruled = f  # pyright: ignore[reportFunctionMemberAccess]
+    vars(called)["ruled"] = f
     return called
 
 
-_MADE = getattr(jax.custom_gradient(lambda x: (x, None)), "__wrapped__").__code__  # noqa: B009 (no attribute of its type)
+_MADE: Any = vars(jax.custom_gradient(lambda x: (x, None)))["__wrapped__"].__code__
 
 
 def attribute_of(module: ModuleType | None, is_meant: Callable[[Any], bool]) -> str:

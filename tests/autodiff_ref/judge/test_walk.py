@@ -236,9 +236,31 @@ def test_complex_numbers_are_pairs_of_reals_and_complex_inputs_are_refused():
         evaluate(lambda z: jnp.real(z), X + 1j)
 
 
-def test_random_keys_are_refused():
+DRAWS = {
+    "a normal number": lambda key, x: x * jax.random.normal(key, x.shape),
+    "dropout": lambda key, x: jnp.where(jax.random.bernoulli(key, 0.5, x.shape), 2 * x, 0),
+    "split keys": lambda key, x: sum(x * jax.random.uniform(each, x.shape) for each in jax.random.split(key, 3)),
+    "a key folded in": lambda key, x: x + jax.random.gumbel(jax.random.fold_in(key, 7)),
+    "a place": lambda key, x: x[jax.random.randint(key, (), 0, x.size)],
+    "a permutation": lambda key, x: jax.random.permutation(key, x) * jnp.arange(x.size),
+    "in single precision": lambda key, x: x * jax.random.uniform(key, x.shape, jnp.float32),
+    "by vmap": lambda key, x: jax.vmap(lambda each, y: y * jax.random.normal(each))(jax.random.split(key, x.size), x),
+    "under jit": lambda key, x: jax.jit(lambda y: y * jax.random.laplace(key))(x),
+}
+KEYS = {"a key": jax.random.key, "a raw key": jax.random.PRNGKey}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("name", DRAWS)
+def test_what_random_keys_that_are_known_give_is_known(name, kind):
+    key = KEYS[kind](3)
+    agrees(lambda x: DRAWS[name](key, x), X)
+    agrees(lambda x: DRAWS[name](KEYS[kind](3), x), X)
+
+
+def test_random_keys_that_hang_on_an_input_are_refused():
     with pytest.raises(NotImplementedError, match="random keys"):
-        evaluate(lambda x: x * jax.random.normal(jax.random.key(0), x.shape), X)
+        evaluate(lambda x, n: x * jax.random.normal(jax.random.key(n), x.shape), X, np.int64(3))
 
 
 def test_a_rule_that_fails_is_named(monkeypatch):

@@ -145,3 +145,29 @@ def test_a_rule_that_is_blind_to_what_it_depends_on_is_wrong_at_second_order(nam
     report = judge_rule(ruled(f, right, stops=True), domain=domain, order=2)
     assert {finding.order for finding in report.findings if finding.kind == "WRONG"} == {2}, report
     assert judge_rule(ruled(f, right), domain=domain, order=2).ok
+
+
+@pytest.mark.parametrize("kind", [jax.random.key, jax.random.PRNGKey])
+def test_a_rule_that_takes_a_random_key_is_judged_alone_with_the_key_that_it_is_given(kind):
+    def dropout(factor):
+        @jax.custom_vjp
+        def ruled(key, x, rate):
+            return jnp.where(jax.random.bernoulli(key, 0.5, x.shape), x / rate, 0)
+
+        def forward(key, x, rate):
+            return ruled(key, x, rate), (key, x, rate)
+
+        def backward(kept, bar):
+            key, x, rate = kept
+            mask = jax.random.bernoulli(key, 0.5, x.shape)
+            return None, bar * mask / rate * factor, -jnp.sum(bar * mask * x) / rate**2
+
+        ruled.defvjp(forward, backward)
+        return lambda x: 3 * ruled(kind(1), jnp.sin(x), 0.5)
+
+    report = judge_rule(dropout(1.0), domain=reals("n"))
+    assert (report.verdict, [rule.judged for rule in report.rules]) == ("right", [True])
+    report = judge_rule(dropout(1 + 1e-9), domain=reals("n"))
+    assert report.verdict == "WRONG"
+    assert report.findings[0].rule == "ruled"
+    assert "rate=0.5" in report.findings[0].at
