@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -158,7 +159,7 @@ def _jobs(target: str, domain: str | None) -> list[Job]:
         return [(CALL, target)]
     rows = rows_under(target)
     place, colon, name = target.rpartition(":")
-    named = bool(colon) and name.isidentifier()
+    named = bool(colon) and all(map(str.isidentifier, name.split(".")))
     try:
         module = targets.module_of(place if named else target)
     except targets.TargetError:
@@ -168,7 +169,7 @@ def _jobs(target: str, domain: str | None) -> list[Job]:
         return [(ROW, row.text) for row in rows]
     _as_domain(domain, module)
     if named:
-        if not callable(getattr(module, name, None)):
+        if not callable(_held(module, name)):
             known = ", ".join(functions_of(module, own=True)[:8])
             raise targets.TargetError(f"{place} has no function {name!r}; it has {known}")
         return [(place, f":{name}")]
@@ -176,6 +177,14 @@ def _jobs(target: str, domain: str | None) -> list[Job]:
     others = [name for name in functions_of(module, own=target.endswith(".py")) if f"{target}.{name}" not in known]
     inside = [] if rows else list(_rules_inside(module))
     return [*((ROW, row.text) for row in rows), *((target, name) for name in others), *inside]
+
+
+def _held(module: ModuleType, name: str) -> Any:
+    """What a module holds by a name, as `Solver.solve`; None where it holds nothing."""
+    try:
+        return attrgetter(name)(module)
+    except AttributeError:
+        return None
 
 
 def _rules_inside(package: ModuleType) -> Iterator[Job]:
@@ -189,7 +198,7 @@ def _rules_inside(package: ModuleType) -> Iterator[Job]:
             refused.append(name)
             continue
         for each in functions_of(module, own=True):
-            value = getattr(module, each)
+            value = _held(module, each)
             if isinstance(value, RULED) and id(value) not in seen:
                 seen.add(id(value))
                 yield name, each

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
 from autodiff_ref.judge.rules.naming import as_written, shown_name
+from autodiff_ref.judge.rules.probing import error_at_numbers
 from autodiff_ref.judge.rules.statics import RULED, static_places
 from manual_grad.derivation import argument_names
 from manual_grad.domains.labels import Constants
@@ -27,6 +29,8 @@ NOT_CALLED = "no arguments were found that it takes"
 
 def functions_of(module: ModuleType, *, own: bool) -> list[str]:
     """The names of a module's public functions, and of those with a rule of their own, in the order they stand in.
+
+    Those that stand in a class are named with it, as `Solver.solve`.
 
     Args:
         module: the module.
@@ -44,6 +48,10 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
                 found.append(name)
         elif not name.startswith("_") and callable(value) and not inspect.isclass(value) and not _is_type(value):
             found += [name] if not own or getattr(value, "__module__", None) == module.__name__ else []
+        elif inspect.isclass(value) and value.__module__ == module.__name__:
+            found += [
+                f"{name}.{each}" for each, held in vars(value).items() if isinstance(getattr(held, "__func__", held), RULED)
+            ]
     return found
 
 
@@ -69,7 +77,8 @@ def judge_named(
     A sentence where no arguments were found that it takes, so that nobody knows whether it meets a rule; one that has a rule
     is undecided then. None where it meets no rule, unless it is judged `always` or `every` function is.
     """
-    function, is_ruled = as_written(getattr(module, name)), isinstance(getattr(module, name), RULED)
+    held = attrgetter(name)(module)
+    function, is_ruled = as_written(held), isinstance(held, RULED)
     shown = f"{module.__name__}.{name}" if not module.__name__.startswith("_manual_grad_target_") else name
     if options.get("domain") is None and options.get("at") is None:
         domain, _ = found_domain(function)
@@ -90,21 +99,30 @@ def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
     code = next((half.__code__ for half in (*halves, inspect.unwrap(function)) if inspect.isfunction(half)), None)
     place = "an unknown place" if code is None else shown_place(f"{code.co_filename}:{code.co_firstlineno}")
     kind = "custom_jvp" if isinstance(function, jax.custom_jvp) else "custom_vjp"
-    names = argument_names(function) or []
-    statics = [names[k] if k < len(names) else f"argument {k}" for k in static_places(function)]
-    count = max(len(names) - len(statics), 1)
-    why = f'{NOT_CALLED}: say what each is drawn from, as by --domain "{", ".join(["reals(n)"] * count)}"'
-    if statics:
-        call = ", ".join("…" if k in static_places(function) else "reals(n)" for k in range(len(names))) or "…, reals(n)"
-        are = f"{statics[0]} is no array" if len(statics) == 1 else f"{', '.join(statics)} are no arrays"
-        why = f'{NOT_CALLED} ({are}): write the call, as "{name}({call})"'
     return RuleReport(
         name,
         "no domain",
         0,
         rules=(Rule(shown_name(function), place, kind, judged=False, why=NOT_CALLED),),
-        findings=(Finding("undecided", shown_name(function), place, "", "", "", "", 0.0, why, 0),),
+        findings=(Finding("undecided", shown_name(function), place, "", "", "", "", 0.0, _how_to_call(function, name), 0),),
     )
+
+
+def _how_to_call(function: Callable[..., Any], name: str) -> str:
+    """Why a function could not be judged, and what to write so that it can."""
+    names = argument_names(function) or []
+    statics = static_places(function)
+    call = ", ".join("…" if k in statics else "reals(n)" for k in range(len(names))) or "…, reals(n)"
+    around = getattr(function, "__qualname__", "").rpartition(".")[0]
+    if around and not around.endswith("<locals>"):
+        return f"{NOT_CALLED}: it stands in a class. Judge a function that calls it with an object of the class"
+    if statics:
+        held = [names[k] if k < len(names) else f"argument {k}" for k in statics]
+        are = f"{held[0]} is no array" if len(held) == 1 else f"{', '.join(held)} are no arrays"
+        return f'{NOT_CALLED} ({are}): write the call, as "{name}({call})"'
+    error = error_at_numbers(function)
+    raised = f" (at numbers it raises {error})" if error else ""
+    return f'{NOT_CALLED}{raised}: say what each is drawn from, as by --domain "{call}"'
 
 
 def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport | None:

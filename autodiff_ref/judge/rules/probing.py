@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.rules.statics import merged, static_values, with_values
 from manual_grad.domains import Domain
@@ -101,6 +102,16 @@ def probed(f: Callable[..., Any]) -> Args | None:
             if has_derivative:
                 return first
     return first
+
+
+def error_at_numbers(f: Callable[..., Any]) -> str:
+    """The error that a function raises where each of its arguments is a number; empty where it raises none."""
+    given = [jax.numpy.ones(()) for _, has_default in _parameters(f) or () if not has_default]
+    try:
+        f(*given)
+    except Exception as error:
+        return f"{type(error).__name__}: {first_line(error)}"
+    return ""
 
 
 def _said_to_be_numbers(f: Callable[..., Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """f and the rules within, judged at one input after the other."""
 
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -212,6 +213,13 @@ class Run:
                 if self.judged[place].entry.kind == "WRONG":
                     self.judged[place] = self.judged[place].meant(_CONSTANT)
 
+    def is_flat(self, entry: Entry) -> bool:
+        """Whether the derivative by the argument of an entry is 0 at all inputs, and there are enough of them."""
+        others = (judged.entry for judged in self.judged)
+        alike = [e for e in others if (e.rule, e.order, _argument(e)) == (entry.rule, entry.order, _argument(entry))]
+        true = [e.true for e in alike if e.true]
+        return len(true) >= _CONSTANT_ENOUGH and set(true) == {"0"}
+
     def _has_slope(self, rule: str, *, below: int) -> bool:
         """Whether a derivative of a lower order is not 0: no rule is meant to bend a linear function."""
         entries = [judged.entry for judged in self.judged]
@@ -225,6 +233,11 @@ class Run:
     def _is_open(self, which: int, order: int, only: int | None) -> bool:
         """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""
         return only == which or (only is None and self.wrong[which, order] < _WRONG_ENOUGH)
+
+
+def _argument(entry: Entry) -> str:
+    """The argument that an entry is the derivative by."""
+    return re.split(r"[\[.]", entry.name.partition("/∂")[2])[0]
 
 
 def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:

@@ -29,8 +29,10 @@ def _makes_a_domain(function: Callable[..., Any]) -> bool:
 CONSTRUCTORS = constructors_in(domains)
 
 
-def domain_of(text: str, own: Constructors | None = None) -> tuple[Domain, ...]:
+def domain_of(text: str, own: Constructors | None = None) -> tuple[Any, ...]:
     """The domains that a text writes, as "reals('n'), positives()"; names need no quotes: "reals(n)".
+
+    A dict or tuple of domains stands for an argument that is one: "{'w': reals(n), 'b': reals()}, reals(n)".
 
     Args:
         text: calls of `manual_grad`'s constructors, or of others, with literals.
@@ -48,7 +50,17 @@ def domain_of(text: str, own: Constructors | None = None) -> tuple[Domain, ...]:
     except SyntaxError as error:
         raise ValueError(f"the domain {text!r} is no Python expression: write it as \"reals('n'), positives()\"") from error
     nodes = tree.elts if isinstance(tree, ast.Tuple | ast.List) else [tree]
-    return tuple(domain_of_node(node, text, own) for node in nodes)
+    return tuple(_domains_of_node(node, text, own) for node in nodes)
+
+
+def _domains_of_node(node: ast.expr, text: str, own: Constructors | None) -> Any:
+    """The domain that a node writes, or a dict or tuple of some."""
+    if isinstance(node, ast.Tuple | ast.List):
+        return tuple(_domains_of_node(each, text, own) for each in node.elts)
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        names = [_literal(key) for key in node.keys if key is not None]
+        return dict(zip(names, (_domains_of_node(each, text, own) for each in node.values), strict=True))
+    return domain_of_node(node, text, own)
 
 
 def domain_of_node(node: ast.expr, text: str, own: Constructors | None = None) -> Domain:

@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from autodiff_ref import judge_rule
-from manual_grad import classes, reals
+from manual_grad import classes, positives, reals
 from manual_grad.domains import Classes
 from tests.combinations import listed
 
@@ -171,3 +171,24 @@ def test_a_rule_that_takes_a_random_key_is_judged_alone_with_the_key_that_it_is_
     assert report.verdict == "WRONG"
     assert report.findings[0].rule == "ruled"
     assert "rate=0.5" in report.findings[0].at
+
+
+def test_a_surrogate_by_one_of_several_arguments_is_wrong_and_told_how_to_say_so():
+    @jax.custom_vjp
+    def quantised(x, step):
+        return jnp.round(x / step) * step
+
+    def forward(x, step):
+        return quantised(x, step), (x, step)
+
+    quantised.defvjp(forward, lambda kept, bar: (bar, bar * jnp.round(kept[0] / kept[1])))
+    report = judge_rule(quantised, domain=(reals(), positives()))
+    assert report.verdict == "WRONG"
+    assert (
+        "by this argument the derivative is 0 throughout: a rule that is meant as a surrogate says so"
+        in report.findings[0].note
+    )
+    assert judge_rule(quantised, domain=(reals(), positives()), intent="straight through").verdict == "meant so"
+    assert "surrogate" not in str(
+        judge_rule(ruled(lambda x, y: x * y, lambda xs, made, bar, pull: made[::-1]), domain=(reals(),) * 2)
+    )

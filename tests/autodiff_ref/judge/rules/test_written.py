@@ -426,6 +426,58 @@ def test_what_custom_gradient_makes_of_labels_and_of_a_lambda():
         judge_rule(of_two, domain=positives())
 
 
+IN_A_CLASS = """
+import functools, jax, jax.numpy as jnp
+
+class Power:
+    def __init__(self, n):
+        self.n = n
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+    def of(self, x):
+        return x**self.n
+
+    def forward(self, x):
+        return x**self.n, x
+
+    def backward(self, x, bar):
+        return (bar * self.n * x,)
+
+    of.defvjp(forward, backward)
+
+    @jax.custom_jvp
+    def cube(x):
+        return x**3
+
+    cube.defjvps(lambda t, y, x: 3 * x**2 * t)
+    cube = staticmethod(cube)
+
+@jax.custom_vjp
+def unfinished(x):
+    return x
+
+@jax.custom_vjp
+def layer(parameters, x):
+    return parameters["w"] * x
+
+layer.defvjp(lambda p, x: (layer(p, x), (p, x)), lambda r, g: ({"w": g * r[1]}, g * r[0]["w"]))
+"""
+
+
+def test_rules_in_classes_are_listed_and_what_was_not_judged_says_why(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(IN_A_CLASS)
+    functions = json.loads(CliRunner().invoke(app, ["rules", str(path), "--json"]).stdout)["functions"]
+    why = {each["name"]: [finding["note"] for finding in each["findings"]] for each in functions}
+    assert set(why) == {"Power.of", "Power.cube", "unfinished", "layer"}
+    assert why["Power.cube"] == []
+    assert "it stands in a class. Judge a function that calls it with an object of the class" in why["Power.of"][0]
+    assert "No VJP defined for custom_vjp function unfinished" in why["unfinished"][0]
+    assert "does not support string indexing" in why["layer"][0]
+    assert CliRunner().invoke(app, ["rules", f"{path}:Power.cube"]).exit_code == 0
+    assert CliRunner().invoke(app, ["rules", f"{path}:layer", "--domain", "{'w': reals(n)}, reals(n)"]).exit_code == 0
+
+
 LAMBDAS = """
 import jax, jax.numpy as jnp
 
