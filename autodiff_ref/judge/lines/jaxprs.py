@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.movement import MOVEMENT
-from autodiff_ref.judge.program.plans import aval_of
+from autodiff_ref.judge.program.plans import aval_of, drawn, has_keys, is_key
 from autodiff_ref.judge.program.walk import CALLS
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Function
@@ -65,12 +65,24 @@ class _Builder:
         self.eqns: list[core.JaxprEqn] = []
         self.constvars: list[core.Var] = []
         self.consts: list[ArrayLike] = []
+        self.keys: dict[core.Var, ArrayLike] = {}
+        """random keys, of which what they give is known"""
 
     def constant(self, var: core.Var, value: ArrayLike) -> core.Var:
         made = core.Var(var.aval)
+        if is_key(value):
+            self.keys[made] = value
+            return made
         self.constvars.append(made)
         self.consts.append(value)
         return made
+
+    def _random(self, eqn: core.JaxprEqn, sources: Sequence[Atom]) -> list[Atom] | None:
+        """What an equation makes of random keys, where that is known."""
+        known = {**dict(zip(self.constvars, self.consts, strict=True)), **self.keys}
+        given = [atom.val if isinstance(atom, core.Literal) else known.get(atom) for atom in sources]
+        made = drawn(eqn, given)
+        return None if made is None else [self.constant(var, value) for var, value in zip(eqn.outvars, made, strict=True)]
 
     def inline(
         self,
@@ -102,6 +114,11 @@ class _Builder:
             )
             env.update(zip(eqn.outvars, made, strict=True))
             return
+        if has_keys(eqn):
+            random = self._random(eqn, sources)
+            if random is not None:
+                env.update(zip(eqn.outvars, random, strict=True))
+                return
         for place, body in bodies_of(eqn):
             eqn = with_body(eqn, place, flattened(body, source_info or eqn.source_info))
         made = [core.Var(var.aval) for var in eqn.outvars]
@@ -110,6 +127,10 @@ class _Builder:
 
     def close(self, jaxpr: core.Jaxpr, inputs: Sequence[core.Var], outputs: Sequence[Atom]) -> core.ClosedJaxpr:
         """The closed jaxpr of all that was collected."""
+        read = dict.fromkeys(atom for eqn in self.eqns for atom in eqn.invars if isinstance(atom, core.Var))
+        for var in filter(self.keys.__contains__, read):
+            self.constvars.append(var)
+            self.consts.append(self.keys[var])
         made = jaxpr.replace(constvars=self.constvars, invars=list(inputs), outvars=list(outputs), eqns=self.eqns)
         return core.ClosedJaxpr(made, self.consts)
 

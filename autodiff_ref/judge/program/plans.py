@@ -406,12 +406,36 @@ def aval_of(atom: core.Var | core.Literal) -> Shaped:
     return cast("Shaped", atom.aval)
 
 
+def is_key(value: object) -> bool:
+    """Whether it is a random key, or stands for one."""
+    return jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended)
+
+
+def has_keys(eqn: core.JaxprEqn) -> bool:
+    """Whether an equation reads or makes random keys."""
+    return any(is_key(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
+
+
+def drawn(eqn: core.JaxprEqn, given: Sequence[Any]) -> list[jax.Array] | None:
+    """What an equation computes by JAX from random keys and other values that are known: other keys, or random bits.
+
+    Args:
+        eqn: the equation.
+        given: the values of its operands; None for those that hang on an input, of which nothing is computed.
+    """
+    if any(value is None for value in given):
+        return None
+    with jax.enable_x64(True):
+        made = eqn.primitive.bind(*map(jax.numpy.asarray, given), **eqn.params)
+    return list(made) if eqn.primitive.multiple_results else [made]
+
+
 def operand_of(aval: "Shaped", *, label: bool) -> Operand:
     """What an abstract value says; integers that come from outside are exactly known, as labels are."""
     dtype = aval.dtype
     if dtype == jax.dtypes.float0:
         dtype = np.dtype(bool)
-    if jax.numpy.issubdtype(dtype, jax.dtypes.extended):
+    if is_key(aval):
         raise NotImplementedError(f"random keys ({dtype}) are not judged: pass random numbers as arguments")
     if jax.numpy.issubdtype(dtype, np.complexfloating):
         raise NotImplementedError(f"complex numbers ({dtype}) are not judged: split them into real and imaginary part")

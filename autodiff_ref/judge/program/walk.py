@@ -43,7 +43,10 @@ from autodiff_ref.judge.program.plans import (
     Step,
     WithEntries,
     aval_of,
+    drawn,
+    has_keys,
     in_array,
+    is_key,
     loose,
     operand_of,
     out_of_array,
@@ -119,9 +122,6 @@ def plan_together(
     return plans, planner.finish(inputs, served)
 
 
-_BITCAST = "bitcast_convert_type"
-
-
 @dataclass(frozen=True)
 class _Missing:
     """Stands for a step that could not be made; the plan fails only if an output needs it."""
@@ -168,7 +168,7 @@ class Planner:
 
     def constant(self, value: ArrayLike) -> int:
         """The place of a known value."""
-        if _is_key(value):
+        if is_key(value):
             slot = self.new_slot(Operand(np.shape(value), np.dtype(bool), label=True))
             self.keys[slot] = cast("jax.Array", value)
             return slot
@@ -204,10 +204,10 @@ class Planner:
             outputs = self.inline(called, consts, sources)
             self.calls = outside
             return outputs
-        if self.keys.keys() & set(sources) or any(_is_key(var.aval) for var in eqn.outvars) or name == _BITCAST:
-            drawn = self._drawn(eqn, sources)
-            if drawn is not None:
-                return drawn
+        if has_keys(eqn) or name == "bitcast_convert_type":
+            made = drawn(eqn, [self.keys.get(slot, self.known.get(slot)) for slot in sources])
+            if made is not None:
+                return [self.constant(value) for value in made]
         if name == "call_hi_primitive":  # of jax 0.12, as in searchsorted: says what it stands for only when it is traced
             with jax.enable_x64(True):
                 shapes = [jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
@@ -241,15 +241,6 @@ class Planner:
         if key is not None:
             self.seen[key] = targets
         return targets
-
-    def _drawn(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int] | None:
-        """What JAX makes of random keys and of bits: other keys, bits, floats; None where it hangs on an input."""
-        given = [self.keys.get(slot, self.known.get(slot)) for slot in sources]
-        if any(value is None for value in given):
-            return None
-        with jax.enable_x64(True):
-            made = eqn.primitive.bind(*map(jax.numpy.asarray, given), **eqn.params)
-        return [self.constant(value) for value in (made if eqn.primitive.multiple_results else [made])]
 
     def new_equation(self, eqn: core.JaxprEqn, sources: list[int]) -> list[int]:
         """Plans an equation that no other one equals; one that cannot be served is reported only if an output needs it."""
@@ -371,11 +362,6 @@ def _bare_widths(step: Step) -> tuple[int, int]:
     if isinstance(step, WithEntries):
         return step.operands, step.results
     return (sys.maxsize, sys.maxsize) if isinstance(step, OnOneEntry) else (0, 0)
-
-
-def _is_key(value: object) -> bool:
-    """Whether it is a random key, or stands for one."""
-    return jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended)
 
 
 def _as_known(value: ArrayLike) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.lines.jaxprs import Atom, flattened
-from autodiff_ref.judge.program.plans import Params, aval_of
+from autodiff_ref.judge.program.plans import Params, aval_of, is_key
 from autodiff_ref.judge.symbols.dependence import FREE, ZERO, Kind, Known, Sizes, is_long, long_axes, step_kind
 from manual_grad.domains import Dim
 
@@ -43,7 +43,7 @@ def is_one_term_for_all(
         return False
     kinds: dict[core.Var, Known] = dict(zip(first.jaxpr.invars, inputs, strict=True))
     for var, value, other in zip(first.jaxpr.constvars, first.consts, second.consts, strict=True):
-        kinds[var] = _of_constant(np.asarray(value), np.asarray(other), sizes)
+        kinds[var] = None if is_key(value) else _of_constant(np.asarray(value), np.asarray(other), sizes)
 
     def kind_of(atom: Atom) -> Known:
         if not isinstance(atom, core.Literal):

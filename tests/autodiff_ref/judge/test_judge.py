@@ -391,3 +391,34 @@ def test_hidden_activations_can_be_derived_by_another_variable():
         return h[:, :1] * (1 - h[:, :1]) * w.w11 + h[:, 1:] * (1 - h[:, 1:]) * w.w12
 
     assert verify(Derivation("∇_x Σ h", of, "x", notes.DOMAIN[:2], [line])).ok
+
+
+def noisy(sign, kind):
+    """Σ_i (w x_i + ε_i)², with ε drawn by a key that the lines share."""
+    key = kind(0)
+
+    def noise(x):
+        return jax.random.normal(key, x.shape)
+
+    def loss(w, x):
+        return jnp.sum((w * x + noise(x)) ** 2)
+
+    def line_1(w, x, nabla):
+        return jnp.sum(2 * (w * x + noise(x)) * x)
+
+    def line_2(w, x, nabla):
+        return 2 * w * jnp.sum(x * x) + sign * 2 * jnp.sum(noise(x) * x)
+
+    return Derivation("noisy", of=loss, lines=(line_1, line_2), domain=(reals(), reals("n")))
+
+
+@pytest.mark.parametrize("kind", [jax.random.key, jax.random.PRNGKey])
+def test_lines_that_draw_by_one_key_are_proved_for_these_numbers_and_a_mistake_is_named(kind):
+    report = verify(noisy(1, kind))
+    assert [line.verdict for line in report.lines] == ["proved", "proved"]
+    assert not report.notes
+    assert "for every" not in str(report), "the numbers are others at every size"
+    entry = verify(noisy(-1, kind)).lines[1]
+    assert entry.verdict == "refuted"
+    assert entry.diagnosis is not None
+    assert "+ stands where − should" in str(entry.diagnosis), "as the sign is a number"
