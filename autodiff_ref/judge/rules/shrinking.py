@@ -67,7 +67,8 @@ def _cut(domain: Args, now: Args, sizes: dict[Any, int]) -> Args | None:
     made = list[Any]()
     for leaf, x in zip(jax.tree.leaves(domain), leaves, strict=True):
         x = np.asarray(x)
-        shape = tuple(min(sizes.get(d, n), n) for d, n in zip(leaf.dims, x.shape, strict=True))
+        dims = (None,) * (x.ndim - len(leaf.dims)) + leaf.dims
+        shape = tuple(min(sizes.get(d, n), n) for d, n in zip(dims, x.shape, strict=True))
         cut = leaf.mended(np.array(x[tuple(slice(0, n) for n in shape)]))
         if not leaf.contains(cut):
             return None
