@@ -187,5 +187,8 @@ def _as_domain(f: Callable[..., Any], domain: Any) -> Args | None:
     made = cast("Args", domain if isinstance(domain, tuple) and not hasattr(domain, "_fields") else (domain,))
     wrong = [leaf for leaf in jax.tree.leaves(made) if not isinstance(leaf, Domain)]
     if wrong:
-        raise TypeError(f"{shown_name(f)}: domain holds domains, as reals('n') and positives(), got {wrong[0]!r}")
+        raise TypeError(
+            f"{shown_name(f)}: domain holds domains, as reals('n') and positives(), got {wrong[0]!r}: write "
+            f"constants({wrong[0]!r}) for one number, and leave other settings to a lambda: lambda x: {shown_name(f)}(x, …)"
+        )
     return made

@@ -5,6 +5,7 @@ import os
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jaxtyping import Array, Float
 from typer.testing import CliRunner
@@ -44,7 +45,16 @@ def plain(x):
 def test_domains_are_read_without_running_anything():
     assert domain_of("reals('n', 3)") == (reals("n", 3),)
     assert domain_of("(reals(n), intervals(-1., 0.5))") == (reals("n"), intervals(-1.0, 0.5))
-    for text in ("__import__('os')", "reals.__class__", "reals(open('x'))", "reals(", "[x for x in (1,)]", "reals(*n)"):
+    for text in (
+        "__import__('os')",
+        "reals.__class__",
+        "reals(open('x'))",
+        "reals(",
+        "[x for x in (1,)]",
+        "reals(*n)",
+        "{'w': 3}",
+        "[x]",
+    ):
         with pytest.raises(ValueError, match="domain"):
             domain_of(text)
     assert all(hasattr(manual_grad.domains, name) for name in CONSTRUCTORS)
