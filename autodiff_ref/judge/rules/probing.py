@@ -173,9 +173,9 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
     if count > 1:
         beside = [*scalars[:-1], Classes((), "n")]  # a place in the vector, if it is one
         vectors += [(Reals(("n",)), *rest) for rest in itertools.product(beside, repeat=count - 1)][:12]
-        vectors += [(Reals(("n",)), Classes(("n",), 4), *(Reals(()),) * (count - 2))]
+        vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
-        matrices += [(Reals(("n", "m")), Classes(("n",), "m"), *(Reals(()),) * (count - 2))]
+        matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
     matrices += [
         (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
     ]

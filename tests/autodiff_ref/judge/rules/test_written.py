@@ -581,3 +581,18 @@ def test_a_batch_is_one_where_a_function_does_the_same_with_each_of_it():
         ((3,), (2, 3)),
     ]
     assert not batches(lambda x: jnp.log(jnp.sum(jnp.exp(x))), (reals("n"),))
+
+
+@pytest.mark.parametrize("rest", [(), (slice(None),)])
+@pytest.mark.parametrize(("way", "verdict"), [("add", "right"), ("set", "WRONG")])
+def test_places_without_a_domain_are_none_beyond_the_end_and_some_twice(way, verdict, rest):
+    """JAX reads the last entry for a place beyond the end, and writes nothing there."""
+    f = jax.custom_vjp(lambda table, places: table[(places, *rest)])
+
+    def back(kept, bar):
+        places, shape = kept
+        return getattr(jnp.zeros(shape).at[places], way)(bar), None
+
+    f.defvjp(lambda table, places: (f(table, places), (places, table.shape)), back)
+    report = judge_rule(f)
+    assert report.verdict == verdict, str(report)
