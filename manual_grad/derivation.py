@@ -99,7 +99,7 @@ class Derivation:
             raise TypeError(f"{self.name}: `{said}` must be a function, got {self.of!r}")
         if not self.domain:
             raise TypeError(f"{self.name}: `domain` is missing: a tuple with one domain for each argument")
-        if isinstance(self.domain, Domain) or hasattr(self.domain, "_fields") or is_record(self.domain):
+        if isinstance(self.domain, Domain | Mapping) or hasattr(self.domain, "_fields") or is_record(self.domain):
             raise TypeError(f"{self.name}: the domain is a tuple with one entry an argument; write domain=(…,)")
         object.__setattr__(self, "domain", with_functions_held(self.domain))
         for leaf in leaves(self.domain):
@@ -156,6 +156,10 @@ class Derivation:
             )
         if self.wrt is None:
             return
+        if not isinstance(self.wrt, str):
+            raise TypeError(
+                f"{self.name}: wrt is the name of one argument or field, got {self.wrt!r}; write one Derivation for each"
+            )
         fields, arguments = field_names(self.domain[0]), (parameters or [])[: len(self.domain)]
         root, *path = self.wrt.split(".")
         if root not in fields and root not in (parameters or []):

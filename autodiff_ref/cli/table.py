@@ -1,5 +1,6 @@
 """Two-class tables for the judge: numbers in columns, and one column that holds the class. Read as for training."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def read_table(path: Path, label: str) -> TwoClassTable:
     except OSError as error:
         raise TableError(str(error)) from error
     except ValueError as error:
-        said, _, _ = str(error).partition(", or say `--")  # options of `train` that `verify` has not
+        said = re.sub(r", or say `--[^;]*", "", str(error))  # options of `train` that `verify` has not
         raise TableError(said) from error
     found = sorted({str(value) for value in np.asarray(data.labels)})
     if len(found) != 2:

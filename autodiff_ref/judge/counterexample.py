@@ -44,8 +44,8 @@ class Counterexample:
         width = max(len(self.label), len(self.against))
         return (
             f"{found}   {self.at}\n"
-            f"{self.against:{width}}  {self.entry} = {self.expected}\n"
-            f"{self.label:{width}}  {self.entry} = {self.value}\n"
+            f"{self.against:{width}}  {self.entry} = {_with_radius(self.expected)}\n"
+            f"{self.label:{width}}  {self.entry} = {_with_radius(self.value)}\n"
             f"certified: they differ by at least {self.difference}{self._share}"
         )
 
@@ -70,6 +70,11 @@ class Counterexample:
             "example": self.example,
             "snippet": self.snippet,
         }
+
+
+def _with_radius(digits: str) -> str:
+    """0 ± 1e-37 for 0e-37, which is a ball around 0 without a digit."""
+    return f"0 ± 1{digits[1:]}" if digits.startswith("0e") else digits
 
 
 def readable(args: Arguments, names: Sequence[str]) -> str:

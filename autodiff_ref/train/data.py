@@ -20,6 +20,7 @@ from jaxtyping import Float
 from autodiff_ref.train import arrow
 from autodiff_ref.train.encoding import (
     CATEGORY_MODES,
+    MISSING,
     MISSING_MODES,
     ROWS,
     Encoding,
@@ -168,16 +169,17 @@ def _read_text(path: Path, asked: Asked) -> Dataset:
             features, label_at = columns_of(str(path), header, asked.label, asked.columns, asked.leave_out)
             quick = None if asked.texts else arrow.text(path, delimiter, asked.decimal, header, features, label_at)
             if quick is not None:
-                x, labels = quick[0], _with_a_point(quick[1], asked.decimal)
+                x, labels = quick[0], _tidy(quick[1], asked.decimal)
                 raw: dict[str, Raw] = {header[k]: x[:, at] for at, k in enumerate(features)}
-                if not np.isnan(x).any() and (asked.encoding is None or asked.encoding.is_plain):
+                is_whole = not np.isnan(x).any() and (labels is None or "" not in labels)
+                if is_whole and (asked.encoding is None or asked.encoding.is_plain):
                     return Dataset(x, labels, tuple(raw), notes=notes)
                 if asked.missing != "refuse" or asked.encoding is not None:
                     with suppress(ValueError):  # it is raised again below, with the line of the file
                         return _encoded(path, raw, ROWS, labels, asked, notes)
             numeric = [k for k in features if header[k] not in asked.texts]
             raw, lines, labels = _cells(path, header, numeric, label_at, rows, asked.decimal)
-            labels = _with_a_point(labels, asked.decimal)
+            labels = _tidy(labels, asked.decimal)
         text = [k for k in features if header[k] not in raw]
         if text:
             raw |= _text_again(path, delimiter, header, text)
@@ -229,11 +231,19 @@ def _cells(
     return raw, lines, None if label_at is None else np.array(labels)
 
 
-def _with_a_point(labels: np.ndarray | None, decimal: str) -> np.ndarray | None:
-    """Labels that are numbers, 1,5 as 1.5; others as they are."""
-    if labels is None or decimal == "." or not all(is_number(label, decimal) for label in np.unique(labels) if label):
+def _tidy(labels: np.ndarray | None, decimal: str) -> np.ndarray | None:
+    """Labels that are numbers, 1,5 as 1.5 and NA as an empty one; others as they are."""
+    distinct = set[str]() if labels is None else set(labels.tolist())
+    missing = {label for label in distinct if label.lower() in MISSING}
+    numbers = distinct - missing
+    if (
+        labels is None
+        or (decimal == "." and missing <= {""})
+        or not numbers
+        or not all(is_number(x, decimal) for x in numbers)
+    ):
         return labels
-    return np.char.replace(labels, decimal, ".")
+    return np.char.replace(np.where(np.isin(labels, list(missing)), "", labels), decimal, ".")
 
 
 def _text_again(path: Path, delimiter: str, header: list[str], columns: list[int]) -> dict[str, Raw]:
@@ -276,7 +286,7 @@ def _encoded(
     x, kept, encoding = encoded(str(path), raw, rows, asked.missing, asked.categories)
     dropped = int((~kept).sum()) + int(without.sum())
     if dropped:
-        notes = (*notes, f"{path}: {dropped:,} rows with a missing value were dropped")
+        notes = (*notes, f"{path}: {dropped:,} row{'s' * (dropped > 1)} with a missing value dropped")
     filled = [column.name for column in encoding.columns if column.fill is not None]
     if filled:
         notes = (*notes, f"{path}: missing values are filled by the mean in {', '.join(filled)}")
@@ -303,6 +313,8 @@ def columns_of(
     if absent:
         other = next((mark for mark in SEPARATORS if mark in header[0] and len(header) == 1), None)
         hint = "" if other is None else f": is it separated by {other!r}? Say so by `--separator`"
+        if any("," in column and set(column.split(",")) <= set(header) for column in leave_out):
+            hint = "; write `--leave-out` once for each column"
         if label in absent and not hint:
             hint = "; `--label` names the one with the labels"
         lacking = f"no column{'s' * (len(absent) > 1)} {listed([*map(repr, absent)], 12)}"

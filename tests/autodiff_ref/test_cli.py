@@ -408,7 +408,11 @@ def table(path, rows):
         ([["a", "y"], [1, 0], [2, 1], [3, 2]], "must hold two different values, it holds 3: '0', '1', '2'"),
         ([["a", "y"], [1, 0], [2, 0]], "must hold two different values, it holds 1: '0'"),
         ([["a", "y"], ["red", 0], [2, 1]], "columns that are not numeric: 'a' (row 2 holds 'red')"),
-        ([["a", "y"], ["nan", 0], [2, 1]], "values are missing in 'a' (row 2): fill them\n"),
+        ([["a", "y"], ["nan", 0], [2, 1]], "values are missing in 'a' (row 2): fill them; row 1 is the header\n"),
+        (
+            [["a", "b", "y"], ["nan", "red", 0], [2, "blue", 1]],
+            "'a' (row 2): fill them; columns that are not numeric: 'b' (",
+        ),
         ([["a", "y"], [1, 0], ["inf", 1]], "infinities in 'a' (row 3)"),
         ([["a", "y"], [1, 0], [2]], "row 3: 1 value, where the header has 2"),
         ([["a", "y"]], "has a header and no rows"),

@@ -16,6 +16,8 @@ def test_csv_is_read_by_column_names(write_csv):
     assert data.labels.tolist() == ["yes", "no"]
     assert read(path, columns=["b", "a"]).x.tolist() == [[2.5, 1], [4, -300]]
     assert read(path, leave_out=["kind", "a"]).x.tolist() == [[2.5], [4]]
+    with pytest.raises(ValueError, match=r"no column 'kind,a'; .*; write `--leave-out` once for each column"):
+        read(path, leave_out=["kind,a"])
 
 
 def test_quotes_a_byte_order_mark_and_tabs_are_understood(tmp_path, write_csv):

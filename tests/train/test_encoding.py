@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -12,6 +12,7 @@ from autodiff_ref.cli.app import app
 from autodiff_ref.train import arrow, data, fit, load, read
 from autodiff_ref.train.encoding import MOST_VALUES, Encoding, Rows, encoded, encoded_again
 from autodiff_ref.train.prepare import targets_of
+from tests.combinations import few_or_many
 
 HEADER = ["", "age", "city", "income"]
 ROWS = [
@@ -58,7 +59,7 @@ def test_rows_with_gaps_are_dropped_and_counted(people):
     found = read(people, "income", missing="drop", categories="one-hot")
     np.testing.assert_array_equal(found.x, np.column_stack([AGES, CITIES])[[0, 2, 4]])
     assert found.labels.tolist() == ["low", "low", "high"]
-    assert any("2 rows with a missing value were dropped" in note for note in found.notes)
+    assert any("2 rows with a missing value dropped" in note for note in found.notes)
 
 
 @pytest.mark.usefixtures("reader")
@@ -122,6 +123,20 @@ def test_a_missing_label_is_refused_or_its_row_dropped(write_csv):
     with pytest.raises(ValueError, match=r"the label 'y' is missing"):
         read(path, "y", missing="mean")
     assert read(path, "y", missing="drop").labels.tolist() == ["NA", "none"]
+
+
+@pytest.mark.usefixtures("reader")
+@settings(max_examples=few_or_many(5, 50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["1.5", "-2", "NA", "nan", "None", "?", ""])).map(lambda labels: ["0", *labels]))
+def test_a_missing_label_among_numbers_is_refused_or_its_row_dropped(write_csv, labels):
+    path = write_csv([["a", "y"], *([k, label] for k, label in enumerate(labels))])
+    kept = [k for k, label in enumerate(labels) if label in ("0", "1.5", "-2")]
+    if len(kept) < len(labels):
+        with pytest.raises(ValueError, match=r"the label 'y' is missing"):
+            read(path, "y", missing="mean")
+    found = read(path, "y", missing="drop")
+    assert found.labels.tolist() == [labels[k] for k in kept]
+    assert found.x[:, 0].tolist() == kept
 
 
 def test_a_column_of_many_texts_is_no_category(write_csv):

@@ -36,7 +36,7 @@ from autodiff_ref.judge.numpy_code.drawing import changes, why_it_changes
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, PyTree
-from manual_grad.derivation import Derivation
+from manual_grad.derivation import Derivation, argument_names
 
 EAGER = 100_000
 """operations of a loss in JAX, up to which it is held against its trace"""
@@ -84,6 +84,7 @@ def assert_gradients_agree(
             raise TypeError(f"`{name}` must be a function, got {function!r}: pass the function, not its value")
     if keywords:
         check_keywords(candidate, of, keywords)
+        wrt = wrt or ("" if args else next(iter(argument_names(of) or []), "")) or None
     check_arrays(of, args, keywords)
     if has_complex(args, keywords):
         _in_parts(candidate, of, args, wrt, keywords)

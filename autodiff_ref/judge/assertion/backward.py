@@ -32,9 +32,10 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
 
     Args:
         forward: returns (out, cache), or several outputs and a cache, or only an output.
-        backward: takes the upstream gradient of each output, and the cache (or the arguments, if there is no cache). It
-            returns the gradients by all arguments that are floats or arrays of floats, in order. Or it returns a dict by
-            name: `w` or `dw`. None stands for a gradient that it does not compute.
+        backward: takes the upstream gradient of each output, and the cache. Without a cache it takes the arguments, or
+            nothing more, as a layer that kept them. It returns the gradients by all arguments that are floats or arrays
+            of floats, in order. Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does not
+            compute.
         *args: forward's arguments. Gradients are by floats, and not by integers or other things.
         **keywords: further arguments of forward: settings that are not differentiated by.
 
@@ -84,7 +85,13 @@ def _called(
     """(outputs of forward, ones of their shapes, what backward returns for these as upstream gradients)."""
     outs, cached = _outputs(forward(*_copies(args), **keywords))
     ones = [np.ones_like(np.asarray(out), dtype=np.result_type(np.asarray(out).dtype, np.float32)) for out in outs]
-    return outs, ones, backward(*ones, *([cached[0]] if cached else _copies(args)))
+    return outs, ones, backward(*ones, *_beside(backward, len(outs), cached, _copies(args)))
+
+
+def _beside(backward: Function, upstream: int, cached: list[PyTree], args: Arguments | list[PyTree]) -> list[PyTree]:
+    """What backward takes beside the upstream gradients: the cache or the arguments; nothing, as a layer that kept them."""
+    names = argument_names(backward)
+    return [] if names is not None and len(names) == upstream else cached or [*args]
 
 
 def _are_swapped(forward: Function, backward: Function, args: Arguments, keywords: Keywords) -> bool:
@@ -121,8 +128,8 @@ def _assert_at(
 
     def gradients(by: Keywords, upstream: list[np.ndarray], others: list[PyTree]) -> PyTree:
         given = filled(by, others)
-        _, cached = _outputs(forward(*given, **keywords))
-        returned = backward(*upstream, *([cached[0]] if cached else given))
+        outs, cached = _outputs(forward(*given, **keywords))
+        returned = backward(*upstream, *_beside(backward, len(outs), cached, given))
         return {names[k]: _picked(returned, key) for k, key in chosen.items()}
 
     of.__name__, gradients.__name__ = label_of(forward), label_of(backward)

@@ -129,7 +129,8 @@ def gradient_of(of: Function, wrt: str | None, args: Arguments, keywords: Keywor
     """∇of by JAX; of a function that returns its value and gradients, that of the value."""
     shapes = shapes_of(variable_of(of, wrt, args, keywords))
     if wrt in keywords:
-        return staged_nabla(None)(lambda v: first_of(of(*args, **{**keywords, wrt: v}), shapes))(keywords[wrt])
+        others = with_keywords(of, {name: value for name, value in keywords.items() if name != wrt})
+        return staged_nabla(None)(lambda v: first_of(others(*args, **{wrt: v}), shapes))(keywords[wrt])
     bound = with_keywords(of, keywords)
 
     @functools.wraps(bound)

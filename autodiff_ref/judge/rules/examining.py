@@ -43,6 +43,8 @@ NO_BALL = (
     "balls have no value here or beside it, and float64 has: a number may be at the edge of what a function takes, as 0 of √"
 )
 
+NOR_ITS_VALUE = "float64 has no value of the function here: it may not be meant for such numbers"
+
 NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
 """JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
@@ -123,6 +125,8 @@ def _examined(
         np.all(np.abs(leaf) <= MODERATE) for leaf in leaves
     ):
         _settled_beyond_guards(subject, truth, leaves, made)
+    if any(entry.kind == "WRONG" for entry in made) and not is_moderate(leaves):
+        _beyond_its_values(subject, leaves, made)
     for mode, by_mode in modes.items():
         if mode != main:
             _beside(subject, truth, leaves, mode, by_mode, made, allowed)
@@ -459,6 +463,16 @@ def _settled_by_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarr
                 made[k] = replace(old, kind="right" if gap < FINE else "accuracy", jax=repr(got), gap=gap, note="in float64")
 
 
+def _beyond_its_values(subject: Subject, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+    """Takes back what is wrong at huge and tiny numbers alone, where nobody gets a value of the function.
+
+    Thirty steps of Newton's method, written out, are far from a root near 1e66: a rule for the root is not wrong there.
+    """
+    for k, old in enumerate(made):
+        if old.kind == "WRONG" and subject.overflows(leaves, subject.place(k)[0]):
+            made[k] = replace(old, kind="undecided", note=NOR_ITS_VALUE)
+
+
 def _settled_beyond_guards(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
     """Takes back what holds within 1e-8 of an input alone, as where a function is made constant for `x < eps`.
 
@@ -504,7 +518,8 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
         is_partial = bool(truth.entries) and truth.entries[k].is_partial
         if not math.isfinite(got) and is_partial:
             continue
-        kind: Kind = "NaN" if not math.isfinite(got) and moderate else "accuracy"
+        is_missing = not math.isfinite(got) and moderate and not subject.overflows(leaves, subject.place(k)[0])
+        kind: Kind = "NaN" if is_missing else "accuracy"
         made[k] = Entry(kind, old.rule, old.name, old.at, repr(got), old.true, gap, "in float64", old.order)
         if kind == "accuracy" and value is not None:
             made[k] = _lost_to_range(subject, leaves, k, value, got, made[k])

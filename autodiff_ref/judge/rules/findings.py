@@ -205,7 +205,7 @@ class RuleReport:
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
         lacking = [finding.note for finding in self.findings if finding.kind == self.verdict]
         why = f": {lacking[0]}" if lacking and self.verdict in ("raises", "undecided") else ""
-        tried = f"{self.inputs} inputs, {self.domain}" if self.domain else f"{self.inputs} inputs"
+        tried = ", ".join([f"{self.inputs} input{'s' * (self.inputs != 1)}", *[self.domain] * bool(self.domain)])
         return f"{self.verdict:<18} {self.name}   {counts or 'nothing'}; {tried}{why}"
 
     def lines(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.findings import RuleReport
 from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.preparing import Args
-from autodiff_ref.judge.rules.probing import annotated, probed
+from autodiff_ref.judge.rules.probing import annotated, batches, probed
 from autodiff_ref.judge.rules.reporting import report_of
 from autodiff_ref.judge.rules.running import Run
 from autodiff_ref.judge.rules.statics import bound
@@ -102,7 +102,8 @@ def judge_rule(
         within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
     f, chosen, inputs = bound(f, chosen, at or [])
-    run = Run(f, chosen, inputs, allowed, truth, solves, seed, seconds)
+    doubled = batches(f, chosen) if chosen is not None and "by probing" in how else []
+    run = Run(f, chosen, inputs, allowed, truth, solves, seed, seconds, doubled)
     for k in range(1, order + 1):
         run.judge(k)
     run.constants_are_meant()
@@ -186,5 +187,8 @@ def _as_domain(f: Callable[..., Any], domain: Any) -> Args | None:
     made = cast("Args", domain if isinstance(domain, tuple) and not hasattr(domain, "_fields") else (domain,))
     wrong = [leaf for leaf in jax.tree.leaves(made) if not isinstance(leaf, Domain)]
     if wrong:
-        raise TypeError(f"{shown_name(f)}: domain holds domains, as reals('n') and positives(), got {wrong[0]!r}")
+        raise TypeError(
+            f"{shown_name(f)}: domain holds domains, as reals('n') and positives(), got {wrong[0]!r}: write "
+            f"constants({wrong[0]!r}) for one number, and leave other settings to a lambda: lambda x: {shown_name(f)}(x, …)"
+        )
     return made

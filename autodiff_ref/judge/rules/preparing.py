@@ -130,7 +130,11 @@ class Preparation:
             raise ValueError(f"{shown_name(self.f)}: none of its arguments is a real number to differentiate by")
 
         with jax.enable_x64(True):
-            closed = jax.make_jaxpr(self.flat(args))(*leaves)
+            try:
+                closed = jax.make_jaxpr(self.flat(args))(*leaves)
+            except (TypeError, ValueError) as error:
+                shapes = ", ".join(f"{name} {np.shape(leaf)}" for name, leaf in zip(names, leaves, strict=True))
+                raise ValueError(f"{first_line(error)} ({shown_name(self.f)} was called with {shapes})") from error
         traced = core.jaxpr_as_fun(closed)  # f itself is traced once, however long that takes
         made = Prepared(structure, names, None, None, [], [], closed.jaxpr)
         whose = shown_name(self.f)

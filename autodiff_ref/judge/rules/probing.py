@@ -4,7 +4,8 @@ import inspect
 import itertools
 import typing
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.rules.statics import merged, static_values, with_values
 from manual_grad.domains import Domain
-from manual_grad.domains.labels import Classes, constants
+from manual_grad.domains.labels import Classes, Constants, constants
 from manual_grad.domains.matrices import PositiveDefinite
 from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Reals
 
@@ -23,6 +24,7 @@ Args = tuple[Any, ...]
 
 MOST_ARGUMENTS = 4
 MOST_TRIES = 90
+MOST_BATCHES = 2
 _STRATA = ("ordinary", "small", "saturated")
 
 
@@ -114,6 +116,46 @@ def error_at_numbers(f: Callable[..., Any]) -> str:
     return ""
 
 
+def batches(f: Callable[..., Any], domain: Args) -> list[Args]:
+    """Inputs with two in the place of one argument, or of all, where a function does the same with each of the two.
+
+    The arguments that are not doubled are shared by both, and a rule has to add up over them.
+    """
+    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)]
+    chosen = [{k} for k in places] + ([set(places)] if len(places) > 1 else [])
+    wide = [tuple(_doubled(kind) if k in of else kind for k, kind in enumerate(domain)) for of in chosen]
+    sizes = main_sizes(domain, {})[0]
+    found = list[Args]()
+    for of, each in zip(chosen, wide, strict=True):
+        args = draw_arguments(each, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
+        if _maps(f, args, of) and _has_derivative(f, each):
+            found.append(args)
+    return found[:MOST_BATCHES]
+
+
+def _doubled(kind: Any) -> Domain:
+    return replace(kind, dims=(2, *kind.dims))
+
+
+def _maps(f: Callable[..., Any], args: Args, of: Container[int]) -> bool:
+    """Whether a function does to the first and the second of some of its arguments what it does to each alone."""
+
+    def values(*xs: Any) -> list[np.ndarray]:
+        return [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, xs)))]
+
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            both = values(*args)
+            alone = [values(*(x[row] if k in of else x for k, x in enumerate(args))) for row in (0, 1)]
+            return all(
+                np.shape(x) == (2, *np.shape(first)) and np.allclose(x, (first, second))
+                for x, first, second in zip(both, *alone, strict=True)
+            )
+        except Exception:  # whatever a function raises at arguments that are not for it
+            return False
+
+
 def _said_to_be_numbers(f: Callable[..., Any]) -> list[str]:
     """The arguments that the annotations call a number: no vector is meant there, though a function may take one."""
     return [name for name, hint in getattr(f, "__annotations__", {}).items() if hint in (float, int, "float", "int")]
@@ -131,9 +173,9 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
     if count > 1:
         beside = [*scalars[:-1], Classes((), "n")]  # a place in the vector, if it is one
         vectors += [(Reals(("n",)), *rest) for rest in itertools.product(beside, repeat=count - 1)][:12]
-        vectors += [(Reals(("n",)), Classes(("n",), 4), *(Reals(()),) * (count - 2))]
+        vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
-        matrices += [(Reals(("n", "m")), Classes(("n",), "m"), *(Reals(()),) * (count - 2))]
+        matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
     matrices += [
         (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
     ]

@@ -66,10 +66,11 @@ class Run:
         solves: Callable[..., Any] | None,
         seed: int,
         seconds: float | None,
+        batches: Sequence[Args] = (),
     ) -> None:
         self.f, self.domain, self.allowed, self.solves = f, domain, allowed, solves
         self.preparation = Preparation(f, domain, truth, solves)
-        self.seed, self.seconds = seed, seconds
+        self.seed, self.seconds, self.batches = seed, seconds, batches
         self.until = math.inf
         """processor time of this process; that of the first input of f and of each rule within, which compiles, is added"""
         self.sizes = main_sizes(domain, {})[0] if domain is not None else {}
@@ -113,6 +114,7 @@ class Run:
         plans = [p for s in (made.whole, *(s for _, s in made.calls)) if s for p in (s.value, *s.derivatives.values())]
         for _, args in edge_inputs(self.domain, self.sizes, constants_of(plans), self.seed):
             yield args
+        yield from self.batches
 
     def judge(self, order: int) -> None:
         """Judges the derivative of one order at all inputs."""

@@ -64,12 +64,18 @@ def _rounded(leaf: Domain, now: Args, k: int, digits: int) -> Args | None:
 def _cut(domain: Args, now: Args, sizes: dict[Any, int]) -> Args | None:
     """The first positions along every named dimension."""
     leaves, structure = jax.tree.flatten(now)
+    known = [(leaf, np.asarray(x)) for leaf, x in zip(jax.tree.leaves(domain), leaves, strict=True)]
+    dims = [(None,) * (x.ndim - len(leaf.dims)) + leaf.dims for leaf, x in known]  # a batch has one more, in front
+    left = {
+        d: min(sizes.get(d, n), n) for of, (_, x) in zip(dims, known, strict=True) for d, n in zip(of, x.shape, strict=True)
+    }
     made = list[Any]()
-    for leaf, x in zip(jax.tree.leaves(domain), leaves, strict=True):
-        x = np.asarray(x)
-        shape = tuple(min(sizes.get(d, n), n) for d, n in zip(leaf.dims, x.shape, strict=True))
-        cut = leaf.mended(np.array(x[tuple(slice(0, n) for n in shape)]))
-        if not leaf.contains(cut):
+    for of, (leaf, x) in zip(dims, known, strict=True):
+        cut = leaf.mended(
+            np.array(x[tuple(slice(0, n if d is None else left[d]) for d, n in zip(of, x.shape, strict=True))])
+        )
+        named = {d for d in leaf.every_dim if isinstance(d, str)}
+        if not (leaf.sized(left) if named <= left.keys() else leaf).contains(cut):
             return None
         made.append(cut)
     if all(np.shape(a) == np.shape(b) for a, b in zip(made, leaves, strict=True)):

@@ -100,8 +100,9 @@ def _without(args: tuple[Any, ...], places: Sequence[int]) -> tuple[Any, ...]:
 def _value(f: Callable[..., Any], place: int, given: Any) -> Any:
     """The Python value of a static argument."""
     if not isinstance(given, Constants | int | float | str):
+        name = dict(enumerate(argument_names(f) or [])).get(place, f"argument {place}")
         raise ValueError(
-            f"{shown_name(f)}: argument {place} is no array, by its rule (nondiff_argnums): write constants(2) in its "
+            f"{shown_name(f)}: {name} is no array, by its rule (nondiff_argnums): write constants(2) in its "
             f"place, or judge a function that holds it, lambda x: {shown_name(f)}(…, x)"
         )
     value = given.value if isinstance(given, Constants) else given

@@ -233,6 +233,10 @@ class Subject:
         true, got = self.in_balls(leaves)[row], self.in_floats(leaves)[row]
         return true.is_finite() and math.isfinite(got) and bool(abs(true - float(got)) <= abs(true) * share)
 
+    def overflows(self, leaves: Sequence[np.ndarray], row: int) -> bool:
+        """Whether float64 has no number for one of its values, as XLA compiles it."""
+        return not self._might_not_end(leaves) and not math.isfinite(self.in_floats(leaves)[row])
+
     def in_balls(self, leaves: Sequence[np.ndarray]) -> list[arb]:
         """Its values."""
         with precision(_BITS):

@@ -56,6 +56,32 @@ def cell_backward(da, dpicked, cache):
     return {"dw": cache["x"].T @ d, "dx": d @ cache["w"].T, "h": d}
 
 
+class Affine:
+    """A layer that keeps what its backward needs"""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def forward(self, x, w, b):
+        self.kept = affine_forward(x, w, b)
+        return self.kept[0]
+
+    def backward(self, dout):
+        return affine_backward(dout * self.factor, self.kept[1])
+
+
+class Relu:
+    def forward(self, x):
+        self.mask = x <= 0
+        out = x.copy()
+        out[self.mask] = 0
+        return out
+
+    def backward(self, dout):
+        dout[self.mask] = 0
+        return dout
+
+
 def relu_forward(x):
     return np.maximum(x, 0), x
 
@@ -152,6 +178,14 @@ def test_what_is_wrong_is_said_of_the_parameter():
     square = W @ W.T + np.triu(np.ones((3, 3)))
     with pytest.raises(AssertionError, match=r"\n  w is transposed\n"):
         assert_backward_agrees(affine_forward, transposed, X, square, np.ones(3))
+
+
+def test_a_layer_may_keep_what_its_backward_needs():
+    layers = Affine(), Affine(1 + 1e-9), Relu()
+    assert_backward_agrees(layers[0].forward, layers[0].backward, X, W, B)
+    assert_backward_agrees(layers[2].forward, layers[2].backward, X)
+    with pytest.raises(AssertionError, match="is not ∇forward"):
+        assert_backward_agrees(layers[1].forward, layers[1].backward, X, W, B)
 
 
 def test_wrong_forms_are_said():

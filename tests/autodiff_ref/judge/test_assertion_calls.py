@@ -36,10 +36,13 @@ def gradient(w, x, power=2, scale=1.0):
 def test_keywords_are_handed_on_to_those_that_take_them():
     assert_gradients_agree(gradient, loss, W, X, power=3)
     assert_gradients_agree(gradient, loss, W, x=X, power=3, axis=0)
+    assert_gradients_agree(gradient, loss, w=W, x=X, power=3)
     assert_gradients_agree(gradient, loss, W, X, scale=1.0)
     for wrong in ({"scale": 1 + 1e-9}, {"scale": -1.0, "axis": 0}):
         with pytest.raises(AssertionError, match=r"(?s)is not ∇loss.*power=3"):
             assert_gradients_agree(gradient, loss, W, X, power=3, **wrong)
+    with pytest.raises(AssertionError, match="is not ∇loss"):
+        assert_gradients_agree(gradient, loss, w=W, x=X, scale=1 + 1e-9)
     with pytest.raises(TypeError, match="neither `gradient` nor `loss` takes an argument 'rate'"):
         assert_gradients_agree(gradient, loss, W, X, rate=1)
 

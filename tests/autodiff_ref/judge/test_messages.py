@@ -3,11 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.nn import log_sigmoid, sigmoid
 
 from autodiff_ref import assert_derivation, assert_gradients_agree, verify
 from autodiff_ref.judge import strategies
 from autodiff_ref.verify import LineError
-from manual_grad import Derivation, reals, signs
+from manual_grad import Derivation, classes, reals, signs
 from tests.compiled import compiled
 
 W, X, Y = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [0.25, -1.0], [3.0, 0.5]]), np.array([1.0, -1.0, 1.0])
@@ -256,3 +257,16 @@ def test_what_is_not_followed_is_said_with_its_line_and_the_way_on():
         assert_gradients_agree(lambda w: 2 * w, uses_compiled, W)
     assert "Tracer" not in str(failed.value)
     assert "at compiled.py:" in str(failed.value)
+
+
+def test_a_value_of_which_no_digit_is_known_is_0_with_its_radius():
+    def strengths(s, i, j):
+        return jnp.sum(log_sigmoid(s[i] - s[j]))
+
+    def set_where_it_is_to_add(s, i, j):
+        r = sigmoid(s[j] - s[i])
+        return jnp.zeros_like(s).at[i].set(r).at[j].add(-r)
+
+    domain = reals(4), classes("n", 4), classes("n", 4)
+    said = str(verify(Derivation("ranks", strengths, wrt="s", domain=domain, lines=[set_where_it_is_to_add])))
+    assert "∂/∂s[0] = 0 ± 1e-37" in said

@@ -159,3 +159,24 @@ def test_each_argument_alone_is_huge_once_beside_the_numbers_of_a_program():
     inputs = [args for _, args in edge_inputs((reals(),) * 5, {}, constants, 0)]
     alone = [k for args in inputs for k in range(5) if [abs(x) > 1e100 for x in args] == [j == k for j in range(5)]]
     assert set(alone) == set(range(5))
+
+
+@settings(max_examples=few_or_many(3, 40), deadline=None)
+@given(st.floats(89.0, 100.0))
+def test_what_overflows_in_a_cast_is_lost_with_the_value(x):
+    """A kernel may compute in float32 whatever it is given."""
+    in_float32 = ruled(lambda x: jnp.exp(x.astype(jnp.float32)), lambda x: (jnp.exp(x.astype(jnp.float32)).astype(x.dtype),))
+    assert judge_rule(in_float32, at=[x]).verdict == "accuracy"
+    shifted = ruled(jnp.sin, lambda x: (jnp.cos(x) * jnp.exp(x.astype(jnp.float32)) * jnp.exp(-x),))
+    assert judge_rule(shifted, at=[x]).verdict == "NaN"
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "right"), (1.5, "WRONG")])
+def test_a_root_by_steps_that_are_written_out_and_overflow_at_huge_numbers(factor, verdict):
+    def root(a):
+        x = jnp.ones_like(a)
+        for _ in range(30):
+            x = x - (x**3 + x - a) / (3 * x**2 + 1)
+        return x
+
+    assert judge_rule(ruled(root, lambda a: (factor / (3 * root(a) ** 2 + 1),)), domain=reals()).verdict == verdict

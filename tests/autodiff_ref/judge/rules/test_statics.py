@@ -65,7 +65,7 @@ def test_they_may_be_given(kind):
     for told in ({"domain": (constants(4), reals())}, {"at": [(4, 2.0), (4, 1.0)]}):
         assert judge_rule(sums_powers(kind, 0, 2), **told).ok
         assert judge_rule(wrong, **told).verdict == "WRONG"
-    with pytest.raises(ValueError, match="argument 0 is no array"):
+    with pytest.raises(ValueError, match="x0 is no array"):
         judge_rule(wrong, domain=(reals(), reals()))
     with pytest.raises(ValueError, match="every input in at is to hold 4 as argument 0"):
         judge_rule(wrong, at=[(4, 2.0), (3, 2.0)])

@@ -5,6 +5,7 @@ import os
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jaxtyping import Array, Float
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from autodiff_ref.judge.rules.catalogue import catalogue, rows_of
 from autodiff_ref.judge.rules.findings import Entry, RuleReport
 from autodiff_ref.judge.rules.judging import said
 from autodiff_ref.judge.rules.library import failed, judge_all
-from autodiff_ref.judge.rules.probing import annotated, probed
+from autodiff_ref.judge.rules.probing import annotated, batches, probed
 from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
 from manual_grad import intervals, positives, reals
 from manual_grad.domains import classes, nonnegatives, positive_definite
@@ -44,7 +45,16 @@ def plain(x):
 def test_domains_are_read_without_running_anything():
     assert domain_of("reals('n', 3)") == (reals("n", 3),)
     assert domain_of("(reals(n), intervals(-1., 0.5))") == (reals("n"), intervals(-1.0, 0.5))
-    for text in ("__import__('os')", "reals.__class__", "reals(open('x'))", "reals(", "[x for x in (1,)]", "reals(*n)"):
+    for text in (
+        "__import__('os')",
+        "reals.__class__",
+        "reals(open('x'))",
+        "reals(",
+        "[x for x in (1,)]",
+        "reals(*n)",
+        "{'w': 3}",
+        "[x]",
+    ):
         with pytest.raises(ValueError, match="domain"):
             domain_of(text)
     assert all(hasattr(manual_grad.domains, name) for name in CONSTRUCTORS)
@@ -544,3 +554,45 @@ def test_an_argument_with_a_default_needs_no_domain():
         assert judge_rule(scaled, domain=(reals(),) * given).ok
     with pytest.raises(ValueError, match=r"takes 3 arguments \(x, scale, shift\), and the domain has 4"):
         judge_rule(scaled, domain=(reals(),) * 4)
+
+
+def _scaled(over):
+    """x times a shared scale, by a rule that takes `over` of what it is to add up."""
+    f = jax.custom_vjp(lambda x, scale: x * scale)
+
+    def back(kept, bar):
+        x, scale = kept
+        return bar * scale, over((bar * x).reshape(-1, *scale.shape), axis=0)
+
+    f.defvjp(lambda x, scale: (x * scale, (x, scale)), back)
+    return f
+
+
+def test_a_rule_that_does_not_add_up_over_a_batch_is_found_without_a_domain():
+    assert judge_rule(_scaled(jnp.sum)).ok
+    assert judge_rule(_scaled(jnp.mean)).verdict == "WRONG"
+    assert judge_rule(_scaled(jnp.mean), domain=(reals("n"), reals("n"))).ok
+
+
+def test_a_batch_is_one_where_a_function_does_the_same_with_each_of_it():
+    assert [np.shape(args[0]) for args in batches(jnp.tanh, (reals(),))] == [(2,)]
+    assert [tuple(map(np.shape, args)) for args in batches(jnp.add, (reals("n"), reals("n")))] == [
+        ((2, 3), (3,)),
+        ((3,), (2, 3)),
+    ]
+    assert not batches(lambda x: jnp.log(jnp.sum(jnp.exp(x))), (reals("n"),))
+
+
+@pytest.mark.parametrize("rest", [(), (slice(None),)])
+@pytest.mark.parametrize(("way", "verdict"), [("add", "right"), ("set", "WRONG")])
+def test_places_without_a_domain_are_none_beyond_the_end_and_some_twice(way, verdict, rest):
+    """JAX reads the last entry for a place beyond the end, and writes nothing there."""
+    f = jax.custom_vjp(lambda table, places: table[(places, *rest)])
+
+    def back(kept, bar):
+        places, shape = kept
+        return getattr(jnp.zeros(shape).at[places], way)(bar), None
+
+    f.defvjp(lambda table, places: (f(table, places), (places, table.shape)), back)
+    report = judge_rule(f)
+    assert report.verdict == verdict, str(report)
