@@ -358,9 +358,7 @@ class Bench:
             expected=compared.values[1],
             difference=compared.difference,
             example=example(self.derivation, args),
-            snippet=snippet(
-                self.derivation, line, other, args, differentiable=not self.traces.is_in_numpy(self.derivation.of)
-            ),
+            snippet=snippet(line, other, args, self.traces),
         )
 
     def _component(self, args: Arguments, flat: int) -> str:
@@ -411,4 +409,6 @@ class Bench:
 
 def _said(error: Exception) -> str:
     """An exception of the judge's own, on one line."""
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "it holds values of the line that it is defined in: hand these to it as arguments"
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
