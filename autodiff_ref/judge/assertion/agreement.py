@@ -15,7 +15,7 @@ from threading import Lock
 import jax
 import numpy as np
 
-from autodiff_ref.judge.assertion.by_value import Again, by_value
+from autodiff_ref.judge.assertion.by_value import FLOAT32, Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
 from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
 from autodiff_ref.judge.assertion.exactly import (
@@ -168,7 +168,7 @@ class Pair:
 
     def _settled(self, computed: Computed, again: Again) -> Finding | None:
         if self.candidate is None or self.candidate.plan is None:
-            return self._by_value(computed, again) or self._without_power()
+            return self._by_value(computed, again) or self._without_power(again)
         work = self.reference.work + self.candidate.work
         if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
             if self._floats_tell(computed, again):
@@ -183,8 +183,19 @@ class Pair:
     def _by_value(self, computed: Computed, again: Again) -> Finding | None:
         return by_value(self.reference, self.of_arrays, len(self.call.arrays), computed, again)
 
-    def _without_power(self) -> Finding | None:
-        why = without_power(self.reference, self.of_arrays, len(self.call.arrays))
+    def _without_power(self, again: Again) -> Finding | None:
+        given = len(self.call.arrays)
+
+        def agrees_at(arrays: list[Array]) -> bool:
+            value, there = again(arrays), [*arrays, *self.of_arrays[given:]]
+            computed = None if value is None else Computed.of(value)
+            return (
+                computed is not None
+                and float(jax.numpy.finfo(computed.dtype).eps) <= FLOAT32
+                and by_value(self.reference, there, given, computed, lambda other: again(other or arrays)) is None
+            )
+
+        why = without_power(self.reference, self.of_arrays, given, agrees_at)
         return Finding("undecided", why) if why else None
 
     def _by_balls(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
