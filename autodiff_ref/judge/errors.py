@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from autodiff_ref.judge.numpy_code.run import what_stopped
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation, argument_names
 
@@ -31,9 +32,9 @@ _NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argu
 _LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")
 
 
-def line_error(error: Exception, label: str, derivation: Derivation, args: Arguments = ()) -> LineError:
+def line_error(error: BaseException, label: str, derivation: Derivation, args: Arguments = ()) -> LineError:
     """What is said of a line, or of `of`, that raises; of a type or value with the shapes that it was handed."""
-    hint = ""
+    hint, error = "", what_stopped(error)
     if isinstance(error, jax.errors.TracerArrayConversionError):
         hint = _NUMPY
     elif isinstance(error, jax.errors.ConcretizationTypeError):

@@ -15,7 +15,7 @@ from threading import Lock
 import jax
 import numpy as np
 
-from autodiff_ref.judge.assertion.by_value import FLOAT32, Again, by_value
+from autodiff_ref.judge.assertion.by_value import BEYOND_ROUNDING, FLOAT32, Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
 from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
 from autodiff_ref.judge.assertion.exactly import (
@@ -84,7 +84,10 @@ class Pair:
         """
         if self.reference.plan is None:
             raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
-        found = self._beyond(self._settled(Computed.of(value), again))
+        computed = Computed.of(value)
+        found = self._beyond(self._settled(computed, again))
+        if found is not None and found.outcome == "different" and not found.assumed:
+            found = self._beyond_constants(found, computed, again)
         if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
             return Finding("undecided", WHY["kink"])
         if found is not None and found.outcome == "different" and self._has_no_value(found):
@@ -106,6 +109,21 @@ class Pair:
         most = self.allowed * np.abs(found.expected) + found.allowed
         far = tuple(k for k in found.components if not gaps[k] <= most[k])
         return replace(found, components=far) if far else None
+
+    def _beyond_constants(self, found: Finding, computed: Computed, again: Again) -> Finding | None:
+        """What is found, unless a trace holds numbers as floats computed them: then what its values alone show."""
+        at_ours = "" if self.candidate is None else self.candidate.rounded_at(self.own_arrays)
+        at_reference = self.reference.rounded_at(self.of_arrays)
+        if not at_ours and not at_reference:
+            return found
+        by_its_value = self._beyond(self._by_value(computed, again))
+        if not at_reference or by_its_value is None or by_its_value.outcome != "different":
+            return by_its_value
+        gaps = np.abs(np.asarray(by_its_value.computed, dtype=np.float64) - by_its_value.expected)
+        far = tuple(k for k in by_its_value.components if not gaps[k] <= BEYOND_ROUNDING * abs(by_its_value.expected[k]))
+        if not far:
+            return Finding("undecided", WHY["constants"].format(at_reference))
+        return replace(by_its_value, components=far)
 
     def _beyond_rounding(self, found: Finding | None, again: Again) -> Finding | None:
         """What is found, without the components that differ by no more than the rounding of the input explains."""

@@ -65,6 +65,12 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
     leaves, structure = jax.tree.flatten(value)
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
+        if isinstance(value, bytes | str):
+            if level == VARIES:
+                raise NotFollowedError(
+                    f"`{name}` writes down numbers that are differentiated by", "leave them in their array"
+                )
+            fixed((args, keywords))
         return value
     source = _source(leaves, args)
     if source is None and _is_of_nothing(leaves, held_in((args, keywords))):

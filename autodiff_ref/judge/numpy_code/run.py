@@ -38,6 +38,14 @@ class NotFollowedError(TypeError):
         super().__init__(f"{what}{f' at {place}' if place else ''}: {way_on}")
 
 
+def what_stopped(error: BaseException) -> BaseException:
+    """What was raised first of an error: a library may say it in its own words, as that it takes no such argument."""
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, NotFollowedError):
+        first = first.__cause__ or first.__context__
+    return error if first is None else first
+
+
 class IterationError(NotFollowedError):
     """A library computes by iterations until numbers end them."""
 
@@ -146,10 +154,10 @@ def user_place(frame: FrameType | None) -> str:
 
 
 def is_writing(frame: FrameType | None) -> bool:
-    """Whether the innermost code that is not the judge's is at `a[…] = …`, where a is an array of NumPy's."""
+    """Whether a user's code is at `a[…] = …`, where a is an array of NumPy's."""
     while frame is not None and _package(frame) == "autodiff_ref":
         frame = frame.f_back
-    return frame is not None and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+    return frame is not None and is_followed(frame) and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
 
 
 def called_by_user(frame: FrameType | None) -> str:

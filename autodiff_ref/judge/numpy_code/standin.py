@@ -46,6 +46,12 @@ from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, 
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
 from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user, is_writing
 
+INSTEAD_OF = {
+    "pandas.": "make an array of it before, by `.to_numpy()`",
+    "scipy.sparse.": "fill a dense matrix, A = np.zeros(shape) and A[i, j] = v, and compute with it",
+}
+"""what to do where code of a package cannot be followed"""
+
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
     """An array, or a number of NumPy's, that is traced."""
@@ -349,10 +355,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             if is_writing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
                 raise NotFollowedError(*WRITTEN_OUTSIDE)
             who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
-            way_on = (
-                "make an array of it before, by `.to_numpy()`"
-                if who.startswith("pandas.")
-                else "use NumPy's functions there, or `scipy.special`"
+            way_on = next(
+                (way for package, way in INSTEAD_OF.items() if who.startswith(package)),
+                "use NumPy's functions there, or `scipy.special`",
             )
             raise NotFollowedError(f"{who} asks for the numbers of an array that is differentiated by", way_on)
         if self.level > CONSTANT:  # whole numbers and masks are taken for granted, whatever they depend on

@@ -234,6 +234,68 @@ def test_products_with_sparse_matrices_and_fourier_transforms(name):
     assert isinstance(SPARSE @ W, np.ndarray)
 
 
+def hidden_in(make, x):
+    """A matrix of small numbers, of which floats lose digits, as code that is not followed makes it of them."""
+    return make(1 - 1 / (1 + np.exp(-20 * np.abs(x[:, None] + x[None, :]) - 3)))
+
+
+def of_hidden(make):
+    def loss(w, x):
+        return np.sum(np.tanh(hidden_in(make, x) @ w))
+
+    def gradient(w, x):
+        a = hidden_in(make, x)
+        return a.T @ (1 - np.tanh(a @ w) ** 2)
+
+    return loss, gradient
+
+
+MAKERS = {
+    "csr_matrix": sparse.csr_matrix,
+    "coo_array": sparse.coo_array,
+    "diags of rows": lambda a: sparse.diags([a.sum(axis=1)], [0]).toarray() + a,
+    "compiled": lambda a: np.frombuffer(np.asarray(a, np.float64).tobytes()).reshape(a.shape),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_floats_computed_for_code_that_is_not_followed_is_no_mistake(name):
+    """x is data. Where its matrix is held as floats computed it, it is off by more than an ulp."""
+    x, w = np.array([0.505, 0.265, 0.3535]), np.array([5e5, -3e5, 7e5])
+    (loss, gradient), (dense, by_dense) = of_hidden(MAKERS[name]), of_hidden(lambda a: a)
+    if name != "diags of rows":
+        assert_gradients_agree(by_dense, loss, w, x)
+        assert_gradients_agree(gradient, dense, w, x)
+    assert_gradients_agree(gradient, loss, w, x)
+    with pytest.raises(AssertionError, match="is not ∇"):
+        assert_gradients_agree(lambda w, x: 1.01 * gradient(w, x), loss, w, x)
+    exact = np.array([0.5, 0.25, 2.0])
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(
+            lambda w, x: (1 + 1e-12) * (sparse.diags(x) @ w),
+            lambda w, x: np.sum(w * (sparse.diags(x) @ w)) / 2,
+            exact,
+            exact,
+        )
+
+
+BY_SPARSE = {
+    "csr of three": lambda v: sparse.csr_matrix((v, (np.arange(4), np.arange(4)))) @ np.arange(4.0),
+    "csr of a matrix": lambda v: sparse.csr_matrix(np.outer(v, v)) @ np.arange(4.0),
+    "diags": lambda v: sparse.diags(v) @ np.arange(4.0),
+    "a factor": lambda v: (sparse.eye(4) * v[0]) @ np.arange(4.0),
+}
+
+
+@pytest.mark.parametrize("name", BY_SPARSE)
+def test_sparse_matrices_of_what_is_differentiated_by_are_refused_with_what_to_do(name):
+    def loss(v):
+        return np.sum(BY_SPARSE[name](v) ** 2)
+
+    with pytest.raises(TypeError, match=r"scipy\.sparse.*test_assertion_scipy\.py:\d+: fill a dense matrix"):
+        assert_gradients_agree(lambda v: v, loss, np.array([0.5, -0.25, 2.0, 1.0]))
+
+
 CUTS = np.array([-np.inf, -0.5, 0.625, np.inf])
 CLASSES = np.array([0, 1, 2, 1, 0])
 
