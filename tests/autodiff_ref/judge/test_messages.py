@@ -1,13 +1,16 @@
 """What is said of a wrong gradient is so, and of a wrong argument what is asked for."""
 
+import inspect
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from autodiff_ref import assert_derivation, assert_gradients_agree, verify
+from autodiff_ref import assert_backward_agrees, assert_derivation, assert_gradients_agree, check_intermediates, verify
 from autodiff_ref.judge import strategies
 from autodiff_ref.verify import LineError
-from manual_grad import Derivation, reals, signs
+from manual_grad import Derivation, intervals, reals, signs
 from tests.compiled import compiled
 
 W, X, Y = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [0.25, -1.0], [3.0, 0.5]]), np.array([1.0, -1.0, 1.0])
@@ -256,3 +259,50 @@ def test_what_is_not_followed_is_said_with_its_line_and_the_way_on():
         assert_gradients_agree(lambda w: 2 * w, uses_compiled, W)
     assert "Tracer" not in str(failed.value)
     assert "at compiled.py:" in str(failed.value)
+
+
+def by_newton(x):
+    """√x, by steps until they are small"""
+
+    def step(state):
+        y, _ = state
+        better = (y + x / y) / 2
+        return better, jnp.max(jnp.abs(better - y))
+
+    return jax.lax.while_loop(lambda state: state[1] > 1e-12, step, (x, jnp.inf))[0]
+
+
+def by_data(x):
+    return jax.lax.fori_loop(0, 3 + (jnp.sum(x) > 0), lambda _, y: (y + x / y) / 2, x)
+
+
+def called_back(x):
+    return jax.pure_callback(np.sqrt, jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method="sequential")
+
+
+def by_schur(x):
+    return jax.lax.linalg.schur(jnp.outer(x, x))[0]
+
+
+@pytest.mark.parametrize("steps", [by_newton, by_data, called_back, by_schur])
+def test_a_step_without_a_derivative_is_said_with_its_place_and_what_to_do(steps):
+    def loss(x):
+        y = steps(x)
+        return jnp.sum(y**2)
+
+    lines = inspect.getsourcelines(steps)
+    last = lines[1] + len(lines[0]) - 1
+    said = (
+        rf"JAX (cannot differentiate|has no derivative of) .* in test_messages\.py:{last}.*: .*give what it computes a rule"
+    )
+    x, domain = np.array([2.0, 3.0]), (intervals(0.5, 4, "n"),)
+    for judged in (
+        lambda: assert_gradients_agree(np.ones_like, loss, x),
+        lambda: assert_backward_agrees(lambda x: (loss(x), x), lambda dout, x: dout * x, x),
+        lambda: check_intermediates(loss, {"dx": x}, x),
+        lambda: verify(Derivation("∇_x", loss, "x", domain, [jnp.ones_like])),
+        lambda: verify(Derivation("∇_x", lambda x: jnp.sum(x), "x", domain, [lambda x, nabla: nabla(loss)(x)])),
+    ):
+        with pytest.raises((TypeError, LineError), match=said) as refused:
+            judged()
+        assert len(str(refused.value).splitlines()) == 1
