@@ -14,6 +14,7 @@ from threading import Lock
 
 import jax
 import numpy as np
+from flint import arb
 
 from autodiff_ref.judge.assertion.by_value import BEYOND_ROUNDING, FLOAT32, Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
@@ -38,7 +39,7 @@ from autodiff_ref.judge.assertion.rounded_inputs import Move, beyond_rounding
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
-from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
+from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.program.equations import bits_of
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import Function, PyTree
@@ -47,6 +48,9 @@ QUICK = 6_000
 """Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
 
 EPS = 2.0**-52
+
+AGREES = 40
+"""bits of a component that balls show, where it is said to agree"""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ class Pair:
         if far:
             same = far[0] == found.components[0] or not found.certified
             shown = found.certified if same else f"{0.9 * abs(here[far[0]]):.1e}"
-            return replace(found, components=tuple(far), certified=shown)
+            near = tuple(k for k in found.components if k not in far)
+            return replace(found, components=tuple(far), certified=shown, open=found.open + near)
         near = list(found.components)
         sizes, gaps = np.abs(found.expected), np.abs(here)
         negligible = NEGLIGIBLE * EPS * np.max(sizes, initial=0.0)
@@ -409,7 +414,14 @@ def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
 def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, component: int, difference: str) -> Finding:
     apart = [k for k, (u, v) in enumerate(zip(ours.values, wanted.values, strict=True)) if not u.overlaps(v)]
     order = [component, *(k for k in apart if k != component)]
-    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
+    wide = (k for k, pair in enumerate(zip(ours.values, wanted.values, strict=True)) if not _are_close(*pair))
+    left_open = tuple(k for k in wide if k not in order)
+    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference, open=left_open)
+
+
+def _are_close(u: arb, v: arb) -> bool:
+    """Whether balls leave no room for a mistake: those of constants are an ulp wide, and more where digits cancel."""
+    return all(ball.rel_accuracy_bits() >= AGREES or bool(abs(ball) < TINY) for ball in (u, v))
 
 
 _SIDES: OrderedDict[Hashable, list[Side | str]] = OrderedDict()

@@ -38,6 +38,9 @@ class Finding:
     - extended: both sides were computed in floats of more digits, where a rounding error would be smaller.
     """
 
+    open: tuple[int, ...] = ()
+    """those of which it is not told whether they agree: rounded constants or inputs may explain a gap"""
+
     @property
     def assumed(self) -> bool:
         """Whether the candidate was judged by what it returns alone."""

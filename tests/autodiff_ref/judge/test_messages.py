@@ -306,3 +306,29 @@ def test_a_step_without_a_derivative_is_said_with_its_place_and_what_to_do(steps
         with pytest.raises((TypeError, LineError), match=said) as refused:
             judged()
         assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("right", [1, 3])
+def test_a_component_that_rounded_constants_hide_is_not_said_to_agree(right):
+    """Of w[1] the constants 0.1 and 1/10 leave no digit."""
+
+    def of(w, v):
+        return w[0] ** 2 + 1e15 * (0.1 * w[1] - w[1] / 10) + np.sum(v**2)
+
+    def gradient(w, v):
+        return np.array([250 * w[0], 2e15 * (0.1 * w[0] - w[0] / 10) / w[0]])
+
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients_agree(gradient, of, np.array([1.0, 2.0]), np.arange(float(right)))
+    assert "0 of 2 components agree; of w[1] that is not told" in str(failed.value)
+
+    def by_both(both):
+        return {"w": gradient(both["w"], both["v"]), "v": 2 * both["v"]}
+
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients_agree(by_both, lambda both: of(**both), {"w": np.ones(2), "v": np.arange(float(right))})
+    said = str(failed.value)
+    assert f"{right} of {right + 2} components agree{'s' * (right == 1)}; of ['w'][1] that is not told" in said.replace(
+        "both", ""
+    )
+    assert "right: both['v']" in said
