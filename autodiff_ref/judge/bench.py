@@ -358,7 +358,14 @@ class Bench:
             expected=compared.values[1],
             difference=compared.difference,
             example=example(self.derivation, args),
-            snippet=snippet(line, other, args, self.traces),
+            snippet=snippet(
+                self.derivation,
+                line,
+                other,
+                args,
+                self.traces.is_in_numpy,
+                hands_numpy=any(self.traces.hands_numpy_to_nabla(f, args) for f in (line, other)),
+            ),
         )
 
     def _component(self, args: Arguments, flat: int) -> str:

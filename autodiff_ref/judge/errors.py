@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from autodiff_ref.judge.numpy_code.run import what_stopped
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation, argument_names
 
@@ -56,7 +55,7 @@ def without_derivative(error: BaseException) -> str:
 
 def line_error(error: BaseException, label: str, derivation: Derivation, args: Arguments = ()) -> LineError:
     """What is said of a line, or of `of`, that raises; of a type or value with the shapes that it was handed."""
-    hint, error = "", what_stopped(error)
+    hint = ""
     if isinstance(error, jax.errors.TracerArrayConversionError):
         hint = _NUMPY
     elif isinstance(error, jax.errors.ConcretizationTypeError):

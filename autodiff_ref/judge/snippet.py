@@ -2,31 +2,39 @@
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import jax
 
-from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.shrink import can_be_written, literal
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad._arrays import is_record, parts
 from manual_grad.derivation import Derivation, Line, label_of, original_of
 
 
-def snippet(line: Line, other: Line | None, args: Arguments, traces: Traces) -> str:
+def snippet(
+    derivation: Derivation,
+    line: Line,
+    other: Line | None,
+    args: Arguments,
+    is_in_numpy: Callable[[Function], bool],
+    *,
+    hands_numpy: bool,
+) -> str:
     """The program. What is defined inside functions is named in a comment, to be pasted in.
 
     A file is run once, so that what its lines return is of the very types that they are handed.
 
     Args:
-        line: a line.
+        derivation: whose line it is.
+        line: the line.
         other: what it is compared with; None for the gradient, or for what the derivation says that lines equal.
         args: where they differ.
-        traces: those of their derivation, which say what is written in NumPy.
+        is_in_numpy: whether a function is written in NumPy.
+        hands_numpy: whether one of them has such a function under a ∇.
     """
-    derivation = traces.derivation
     right = derivation.of if other is None else other
     names = {right: _name(right, "of" if other is None else "line"), line: _name(line, "line")}
     named = names | {each: each.__name__ for each in _types(args) if can_be_written(args)}
@@ -35,9 +43,9 @@ def snippet(line: Line, other: Line | None, args: Arguments, traces: Traces) -> 
         opens, takes = _from_its_source(each, name)
         loading.setdefault(opens, []).append(takes)
     loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
-    in_numpy = any(map(traces.is_in_numpy, names)) or any(traces.hands_numpy_to_nabla(f, args) for f in (line, other))
+    in_numpy = hands_numpy or any(map(is_in_numpy, names))
     body = [*loads, *_arguments(derivation, args, loads)]
-    handed = {f: "args" if traces.is_in_numpy(f) or any(map(callable, jax.tree.leaves(args))) else "in_jax" for f in names}
+    handed = {f: "args" if is_in_numpy(f) or any(map(callable, jax.tree.leaves(args))) else "in_jax" for f in names}
     if "in_jax" in handed.values():
         body.append("in_jax = jax.tree.map(jax.numpy.asarray, args)")
     body.append(f"nabla = autodiff_ref.{'numpy_nabla' if in_numpy else 'nabla'}({derivation.wrt!r})")
