@@ -178,13 +178,14 @@ def shares(view: Any, whole: Any) -> bool:
     """Whether an array is a view of another's memory."""
     if not (isinstance(view, np.ndarray) and isinstance(whole, np.ndarray)):
         return False
-    owner = _owner(view)
-    return owner is _owner(whole) or (
+    owner = owner_of(view)
+    return owner is owner_of(whole) or (
         owner.base is not None and np.may_share_memory(view, whole)
     )  # as of strides set by hand
 
 
-def _owner(array: Any) -> Any:
+def owner_of(array: Any) -> Any:
+    """The array whose memory it is."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

@@ -33,8 +33,8 @@ NEVER_FOLLOWED = LIBRARIES - {"scipy", "sklearn", "pandas"}
 class NotFollowedError(TypeError):
     """NumPy code does what a stand-in cannot follow; says where in the user's code, and what to do."""
 
-    def __init__(self, what: str, way_on: str) -> None:
-        place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+    def __init__(self, what: str, way_on: str, *, place: str = "") -> None:
+        place = place or user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         super().__init__(f"{what}{f' at {place}' if place else ''}: {way_on}")
 
 
@@ -69,6 +69,8 @@ class Run:
     assumptions: list[Assumption] = field(default_factory=list[Assumption])
     followed: frozenset[str] = frozenset()
     """libraries whose code is followed like a user's"""
+    written_outside: dict[int, str] = field(default_factory=dict[int, str])
+    """by the id of an array that was made outside of what is traced: where it was written into"""
     asked: Counter[tuple[FrameType, tuple[Any, ...]]] = field(default_factory=Counter[Any])
     """by a call of such a library, and the way to a place in it: how often numbers decided there what is done"""
 
@@ -84,6 +86,10 @@ class Run:
             )
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         self.assumptions.append(Assumption(array, known.copy(), place))
+
+    def note_written(self, outside: np.ndarray) -> None:
+        """Notes that an array is written into that was made outside, and may hold what an earlier call has written."""
+        self.written_outside.setdefault(id(outside), user_place(sys._getframe(1)))  # pyright: ignore[reportPrivateUsage]
 
     def refuse_iterations(self, frame: FrameType | None) -> None:
         """Notes that a number decides what is done next; in a library's loop, as a minimiser's, that is not followed.

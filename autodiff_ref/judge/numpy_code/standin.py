@@ -64,11 +64,11 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         *,
         parent: "StandIn | None" = None,
         steps: tuple[Step, Step] | None = None,
-        is_outside: bool = False,
+        outside: np.ndarray | None = None,
         is_number: bool = False,
     ) -> None:
         self.held, self._array, self._level = value, array, level
-        self._parent, self._steps, self._is_outside = parent, steps, is_outside
+        self._parent, self._steps, self._outside = parent, steps, outside
         self.is_number = is_number
         self.written, self._seen = 0, None
         """how often a root was written to; and of a view, what it was when it was last read"""
@@ -173,14 +173,10 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         self.write(bare(value), level, np.asarray(self._positions()[known]))
 
     def snapshot(self) -> Any:
-        """The root's real values before they are written to, where JAX does not have them yet.
-
-        Raises:
-            NotFollowedError: it is an array of a module, of which each call would find what the one before has written.
-        """
+        """The root's real values before they are written to, where JAX does not have them yet."""
         root = self.root
-        if root._is_outside:
-            raise NotFollowedError(*WRITTEN_OUTSIDE)
+        if root._outside is not None:
+            running_now().note_written(root._outside)
         return np.array(root.held) if root._array is None else None
 
     def materialise(self, old: Any) -> None:

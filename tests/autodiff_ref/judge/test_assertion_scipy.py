@@ -397,6 +397,71 @@ def test_what_is_written_into_an_array_from_outside_is_refused(loss):
     assert np.array_equal(BASE, np.eye(3))
 
 
+class Scratch:
+    """Buffers that calls write into before they read them, and data beside them."""
+
+    def __init__(self):
+        self.x = np.array([[1.0, 2.0], [3.0, 0.4], [0.5, -0.7]])
+        self.whole = {"table": np.full((2, 3), np.nan)}
+        self.turned, self.some = self.whole["table"].T, [np.zeros(3), np.zeros(2)]
+        self.sums = np.zeros(3)
+
+    def by_out(self, w):
+        np.multiply(self.x, w, out=self.whole["table"].T)
+        return np.sum(self.whole["table"], axis=0, out=self.some[0])
+
+    def by_another_view(self, w):
+        np.multiply(self.x, w, out=self.turned)
+        return self.whole["table"].sum(axis=0)
+
+    def in_parts(self, w):
+        self.turned[:, :1] = self.x[:, :1] * w[0]
+        np.multiply(self.x[:, 1], w[1], out=self.whole["table"][1])
+        return self.turned.sum(axis=1)
+
+    def by_adding(self, w):
+        self.sums[...] = 0
+        for k in range(2):
+            self.sums += self.x[:, k] * w[k]
+        return self.sums
+
+    def without_a_start(self, w):
+        self.sums += self.x @ w
+        return self.sums
+
+    def with_what_is_there(self, w):
+        self.some[1][:1] = w[:1]
+        return self.x @ self.some[1]
+
+    def loss(self, scores, w):
+        return np.sum(np.tanh(scores(w)))
+
+    def gradient(self, scores, w):
+        np.subtract(1, np.tanh(scores(w)) ** 2, out=self.some[0])
+        return np.dot(self.some[0], self.x, out=self.some[1])
+
+
+SCRATCH = Scratch()
+TWO = np.array([0.5, -0.3])
+
+
+@pytest.mark.parametrize("scores", [SCRATCH.by_out, SCRATCH.by_another_view, SCRATCH.in_parts, SCRATCH.by_adding])
+def test_buffers_of_an_object_are_followed(scores):
+    loss, right = partial(SCRATCH.loss, scores), partial(SCRATCH.gradient, scores)
+    assert_gradients_agree(right, loss, TWO)
+    for mistake in (lambda g: g * (1 + 1e-12), lambda g: g[::-1]):
+        with pytest.raises(AssertionError, match=r"certified|computes something else"):
+            assert_gradients_agree(lambda w, m=mistake: m(right(w)), loss, TWO)
+    assert all(type(each) is np.ndarray for each in (SCRATCH.sums, SCRATCH.turned, *SCRATCH.some))
+    assert np.shares_memory(SCRATCH.turned, SCRATCH.whole["table"])
+
+
+@pytest.mark.parametrize("scores", [SCRATCH.without_a_start, SCRATCH.with_what_is_there])
+def test_buffers_that_are_read_before_they_are_written_are_refused(scores):
+    with pytest.raises(TypeError, match=r"made outside of what is traced is written into at test_assertion_scipy\.py:\d+"):
+        assert_gradients_agree(lambda w: w, partial(SCRATCH.loss, scores), TWO)
+
+
 def test_partials_with_keywords_for_what_is_differentiated_by():
     assert_gradients_agree(
         lambda s: (SEEN**2 / s**3 - 1 / s).sum(), lambda s: partial(stats.norm.logpdf, SEEN, scale=s)().sum(), 1.5
