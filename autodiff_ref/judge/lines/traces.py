@@ -185,8 +185,14 @@ def _read(f: Function, ways: Iterable[Function], trace: Callable[[Function], T])
             if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
                 raise
             errors.setdefault(way is not f, error)
-    suggested = uses_numpy(f) and not uses_jax(f)
+    suggested = (uses_numpy(f) or _does_what_numpy_does(errors.get(False))) and not uses_jax(f)
     raise errors.get(suggested) or errors[not suggested]
+
+
+def _does_what_numpy_does(error: Exception | None) -> bool:
+    """Whether JAX stopped at what its arrays cannot do and NumPy's can: to be written into, and to be read by masks."""
+    cause = error.__cause__ or error if error is not None else None
+    return isinstance(cause, jax.errors.NonConcreteBooleanIndexError) or "arrays are immutable" in str(cause)
 
 
 def _ways(f: Function) -> Iterator[Function]:

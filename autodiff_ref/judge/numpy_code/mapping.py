@@ -156,9 +156,15 @@ def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
     return value
 
 
-def is_mask(index: Standing, target: Standing) -> bool:
-    """Whether an index says of every entry of an array whether it is meant."""
-    return index.held.dtype == bool and np.shape(index.held) == np.shape(target.held)
+def mask_of(index: Any, target: Standing) -> Any:
+    """Of each entry of an array, or of each of its rows, whether an index means it, as JAX has it; None of other indices."""
+    first, *rest = index if isinstance(index, tuple) and index else (index,)  # pyright: ignore[reportUnknownVariableType]
+    if not is_standing(first) or any(not isinstance(part, slice) or part != slice(None) for part in rest):
+        return None
+    shape = np.shape(first.held)
+    if first.held.dtype != bool or shape != np.shape(target.held)[: len(shape)]:
+        return None
+    return first.array.reshape(shape + (1,) * (np.ndim(target.held) - len(shape)))
 
 
 def has_masks(index: Any) -> bool:

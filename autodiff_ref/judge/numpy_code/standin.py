@@ -35,9 +35,9 @@ from autodiff_ref.judge.numpy_code.mapping import (
     fixed,
     has_masks,
     indices,
-    is_mask,
     is_standing,
     level_of,
+    mask_of,
     real_of,
     running_now,
     shares,
@@ -157,9 +157,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             self.root.written += 1
             return
         self.materialise(old)
-        mask = index if is_standing(index) and is_mask(index, self) else None
-        if mask is not None and np.ndim(real_of(value)) == 0:
-            self.write(jnp.where(mask.array, bare(value), self.array), level)
+        mask = mask_of(index, self) if np.ndim(real_of(value)) == 0 else None
+        if mask is not None:
+            self.write(jnp.where(mask, bare(value), self.array), level)
             return
         position = np.arange(self.held.size).reshape(self.held.shape)[plain]
         alone = position.size == np.unique(position).size

@@ -32,6 +32,27 @@ def relu_by_mask(x, w):
     return x.T @ dh
 
 
+def masked_rows(x, w):
+    """Xᵀ h, in rows that are not 0"""
+    rows = x.copy()
+    rows[x @ w <= 0] = 0
+    return rows.T @ (x @ w)
+
+
+def masked_columns(x, w):
+    """the same, by a view and with the other axes named"""
+    columns = x.T.copy()
+    columns.T[~(x @ w > 0), :] = 0.0
+    return columns @ (x @ w)
+
+
+def masked_reading(x, w):
+    """the same, of rows that are read"""
+    rows = x.copy()
+    rows[x @ w <= 0] *= 0
+    return rows.T @ (x @ w)
+
+
 def probabilities(z):
     e = np.exp(z - np.max(z, axis=1, keepdims=True))
     return e / np.sum(e, axis=1, keepdims=True)
@@ -72,6 +93,20 @@ def test_lines_in_numpy_are_right(name):
     derivation = DERIVATIONS[name]
     report = verify(derivation, prove=False, floats=False, inputs=few_inputs(derivation))
     assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("line", [masked_rows, masked_columns])
+def test_masks_of_rows_are_followed(line):
+    derivation = DERIVATIONS["ReLU by a mask"].with_lines(line, lambda x, w: line(x, w) * (1 + 1e-12))
+    report = verify(derivation, prove=False, floats=False, inputs=few_inputs(derivation))
+    assert [each.verdict for each in report.lines] == ["agrees", "refuted"], str(report)
+
+
+def test_rows_that_a_mask_reads_are_refused_in_words_for_numpy():
+    derivation = DERIVATIONS["ReLU by a mask"].with_lines(masked_reading)
+    with pytest.raises(LineError, match=r"test_numpy_lines\.py:\d+.*(where|masks)") as raised:
+        verify(derivation)
+    assert "Concrete" not in str(raised.value)
 
 
 def test_a_wrong_line_in_numpy_is_refuted_and_its_place_named():
