@@ -158,7 +158,8 @@ def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
 
 def mask_of(index: Any, target: Standing) -> Any:
     """Of each entry of an array, or of each of its rows, whether an index means it, as JAX has it; None of other indices."""
-    first, *rest = index if isinstance(index, tuple) and index else (index,)  # pyright: ignore[reportUnknownVariableType]
+    parts: list[Any] = list(index) if isinstance(index, tuple) else [index]  # pyright: ignore[reportUnknownArgumentType]
+    first, *rest = parts or [None]
     if not is_standing(first) or any(not isinstance(part, slice) or part != slice(None) for part in rest):
         return None
     shape = np.shape(first.held)
