@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from autodiff_ref.judge.assertion.backward import assert_backward_agrees
     from autodiff_ref.judge.assertion.intermediates import check_intermediates
     from autodiff_ref.judge.derivations import verify
+    from autodiff_ref.judge.lines.traces import numpy_nabla
     from autodiff_ref.judge.register import register
     from autodiff_ref.judge.rules.findings import RuleReport
     from autodiff_ref.judge.rules.judging import Relative, assert_rule, judge_rule
@@ -33,6 +34,7 @@ __all__ = [
     "judge_rule",
     "log_likelihood",
     "nabla",
+    "numpy_nabla",
     "per_example_grad",
     "register",
     "value_and_grad",
@@ -54,6 +56,7 @@ __getattr__ = lazily(
         "hessian_vector_product": "autodiff_ref.gradients",
         "judge_rule": "autodiff_ref.judge.rules.judging",
         "log_likelihood": "autodiff_ref.gradients",
+        "numpy_nabla": "autodiff_ref.judge.lines.traces",
         "per_example_grad": "autodiff_ref.gradients",
         "register": "autodiff_ref.judge.register",
         "value_and_grad": "autodiff_ref.gradients",

@@ -359,7 +359,12 @@ class Bench:
             difference=compared.difference,
             example=example(self.derivation, args),
             snippet=snippet(
-                self.derivation, line, other, args, differentiable=not self.traces.is_in_numpy(self.derivation.of)
+                self.derivation,
+                line,
+                other,
+                args,
+                self.traces.is_in_numpy,
+                hands_numpy=any(self.traces.hands_numpy_to_nabla(f, args) for f in (line, other)),
             ),
         )
 
@@ -411,4 +416,6 @@ class Bench:
 
 def _said(error: Exception) -> str:
     """An exception of the judge's own, on one line."""
+    if isinstance(error, jax.errors.TracerArrayConversionError):
+        return "it holds values of the line that it is defined in: hand these to it as arguments"
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

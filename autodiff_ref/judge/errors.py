@@ -1,6 +1,7 @@
 """What is said of a derivation that cannot be judged as it stands: which of its functions, what arrived and what to do."""
 
 import inspect
+import re
 import traceback
 from pathlib import Path
 
@@ -31,7 +32,28 @@ _NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argu
 _LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")
 
 
-def line_error(error: Exception, label: str, derivation: Derivation, args: Arguments = ()) -> LineError:
+_RULE = "give what it computes a rule by jax.custom_jvp or jax.custom_vjp"
+_NO_DERIVATIVE = {
+    r"Reverse-mode differentiation does not work": "JAX cannot differentiate `lax.while_loop`{at} backwards, "
+    f"nor `fori_loop` up to a number that is traced: loop a fixed number of times, or {_RULE}",
+    r"(\w+) callbacks do not support JVP": f"JAX cannot differentiate what a callback calls{{at}}: {_RULE}",
+    r"(?:[Dd]ifferentiation|[Ll]inearization|[Tt]ranspos\w+) rule .*'(\w+)'.* not implemented": "JAX has no derivative of "
+    f"`{{name}}`{{at}}: {_RULE}",
+}
+"""by what JAX says where it cannot differentiate a step: what is said instead"""
+
+
+def without_derivative(error: BaseException) -> str:
+    """Which step JAX cannot differentiate, where it stands in a user's file, and what to do; nothing of another error."""
+    for theirs, ours in _NO_DERIVATIVE.items():
+        if found := re.search(theirs, str(error)):
+            where_called = error.__cause__  # JAX's own, where it differentiates what was called before
+            place = (where_called and _place(where_called)) or _place(error)
+            return ours.format(name=(*found.groups(), "")[0], at=place)
+    return ""
+
+
+def line_error(error: BaseException, label: str, derivation: Derivation, args: Arguments = ()) -> LineError:
     """What is said of a line, or of `of`, that raises; of a type or value with the shapes that it was handed."""
     hint = ""
     if isinstance(error, jax.errors.TracerArrayConversionError):
@@ -42,6 +64,8 @@ def line_error(error: Exception, label: str, derivation: Derivation, args: Argum
         hint = f": give it the argument, {label}({', '.join([*(argument_names(derivation.of) or ['…']), 'nabla'])})"
     elif isinstance(error, TypeError | ValueError | IndexError) and args:
         hint = f" (at {_shapes(derivation, args)})"
+    if said := without_derivative(error):
+        return LineError(f"{derivation.name}: {label}: {said}")
     first = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
     return LineError(f"{derivation.name}: {label} raised {type(error).__name__}{_place(error)}: {first}{hint}")
 
@@ -137,7 +161,7 @@ def _leaves(value: PyTree) -> list[tuple[tuple[object, ...], ArrayLike]]:
     return jax.tree_util.tree_leaves_with_path(value)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """The innermost place of an error outside of libraries: in mine.py:12."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)]

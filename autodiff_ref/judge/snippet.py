@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +14,15 @@ from manual_grad._arrays import is_record, parts
 from manual_grad.derivation import Derivation, Line, label_of, original_of
 
 
-def snippet(derivation: Derivation, line: Line, other: Line | None, args: Arguments, *, differentiable: bool = True) -> str:
+def snippet(
+    derivation: Derivation,
+    line: Line,
+    other: Line | None,
+    args: Arguments,
+    is_in_numpy: Callable[[Function], bool],
+    *,
+    hands_numpy: bool,
+) -> str:
     """The program. What is defined inside functions is named in a comment, to be pasted in.
 
     A file is run once, so that what its lines return is of the very types that they are handed.
@@ -24,25 +32,30 @@ def snippet(derivation: Derivation, line: Line, other: Line | None, args: Argume
         line: the line.
         other: what it is compared with; None for the gradient, or for what the derivation says that lines equal.
         args: where they differ.
-        differentiable: whether JAX can differentiate `of`; NumPy code is handed to `assert_gradients_agree` instead.
+        is_in_numpy: whether a function is written in NumPy.
+        hands_numpy: whether one of them has such a function under a ∇.
     """
     right = derivation.of if other is None else other
     names = {right: _name(right, "of" if other is None else "line"), line: _name(line, "line")}
-    names |= {each: each.__name__ for each in _types(args) if can_be_written(args)}
+    named = names | {each: each.__name__ for each in _types(args) if can_be_written(args)}
     loading: dict[tuple[str, ...], list[str]] = {}  # what opens a source, and what is taken from it
-    for each, name in names.items():
+    for each, name in named.items():
         opens, takes = _from_its_source(each, name)
         loading.setdefault(opens, []).append(takes)
     loads = [row for opens, taken in loading.items() for row in (*opens, *filter(None, taken))]
-    nabla, ours = f"nabla = autodiff_ref.nabla({derivation.wrt!r})", f"print({names[line]}(*args{_keyword(line)}))"
-    if other is not None or not derivation.is_gradient:
-        shown = [nabla, f"print({names[right]}(*args{_keyword(right)}))", ours]
-    elif differentiable:
-        shown = [nabla, f"print(nabla({names[right]})(*args))", ours]
-    else:
-        agree = f"autodiff_ref.assert_gradients_agree({names[line]}, {names[right]}, *args, wrt={derivation.wrt!r})"
-        shown = [*([nabla] if _keyword(line) else []), ours, agree]
-    body = [*loads, *_arguments(derivation, args, loads), *shown]
+    in_numpy = hands_numpy or any(map(is_in_numpy, names))
+    body = [*loads, *_arguments(derivation, args, loads)]
+    handed = {f: "args" if is_in_numpy(f) or any(map(callable, jax.tree.leaves(args))) else "in_jax" for f in names}
+    if "in_jax" in handed.values():
+        body.append("in_jax = jax.tree.map(jax.numpy.asarray, args)")
+    body.append(f"nabla = autodiff_ref.{'numpy_nabla' if in_numpy else 'nabla'}({derivation.wrt!r})")
+    for f in (right, line):
+        is_differentiated = f is right and other is None and derivation.is_gradient
+        body.append(
+            f"print(nabla({names[f]})(*{handed[f]}))"
+            if is_differentiated
+            else f"print({names[f]}(*{handed[f]}{_keyword(f)}))"
+        )
     imports = [f"import {module}" for module in ("runpy", "sys") if any(f"{module}." in row for row in loads)]
     imports += ["import jax", "import numpy as np", "import autodiff_ref"]
     return "\n".join([*imports, "with jax.enable_x64(True):", *[f"    {row}" for row in body]])

@@ -55,7 +55,15 @@ def _may_hold(value: object) -> bool:
     return hasattr(value, "__dict__") or isinstance(value, tuple)
 
 
+def _stands_for_an_array(value: object) -> bool:
+    """Whether it only says that it is an array, as what a function under ∇ holds of the line around it."""
+    arrays = np.ndarray, np.generic
+    return isinstance(value, arrays) and not issubclass(type(value), arrays)
+
+
 def _within(held: object) -> list[object]:
+    if _stands_for_an_array(held):
+        return [part for part in vars(held).values() if isinstance(part, np.ndarray)]
     if isinstance(held, types.FunctionType):
         names = [name for name in names_in(held.__code__) if name in held.__globals__]
         return [*(held.__closure__ or ()), *(held.__defaults__ or ()), *(held.__globals__[name] for name in names)]
@@ -107,7 +115,7 @@ def _snapshots(held: object) -> list[Callable[[], None]]:
     if isinstance(held, set):
         members = set(cast("set[object]", held))
         return [lambda: _replace_members(held, members)]
-    if isinstance(held, np.ndarray):
+    if isinstance(held, np.ndarray) and not _stands_for_an_array(held):
         array = cast("np.ndarray", held)
         if array.size > MOST_COPIED or not array.flags.writeable:
             return []

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from autodiff_ref.train.encoding import ROWS
+from autodiff_ref.train.encoding import ROWS, Rows
 from autodiff_ref.train.kernels import Layers
 from autodiff_ref.train.settings import Settings
 from autodiff_ref.train.shuffle import INITIAL, SPLIT
@@ -67,10 +67,10 @@ def split(
     return training, held_out
 
 
-def checked_weights(c: ArrayLike | None, n: int, name: str = "example_weights") -> np.ndarray | None:
+def checked_weights(c: ArrayLike | None, n: int, name: str = "example_weights", rows: Rows = ROWS) -> np.ndarray | None:
     """The weights as (n,) float64, None where all are 1; TypeError or ValueError where they cannot be weights.
 
-    `name`: what messages call them.
+    `name`: what messages call them; `rows`: how these number them.
     """
     if c is None:
         return None
@@ -80,16 +80,16 @@ def checked_weights(c: ArrayLike | None, n: int, name: str = "example_weights") 
     if weights.shape != (n,):
         raise ValueError(f"{name} has shape {weights.shape}, it must be ({n},): one weight for each row of x")
     weights = weights.astype(np.float64)
-    require_weights(weights, name)
+    require_weights(weights, name, rows)
     return weights
 
 
-def require_weights(c: np.ndarray, name: str) -> None:
+def require_weights(c: np.ndarray, name: str, rows: Rows = ROWS) -> None:
     """Raises ValueError unless all weights are finite and at least 0, and one is above."""
     good = np.isfinite(c) & (c >= 0)
     if not good.all():
         k = int(np.argmin(good))
-        raise ValueError(f"{name} must be finite and at least 0, {ROWS.place(k)} has {c[k]:g}; {ROWS}")
+        raise ValueError(f"{name} must be finite and at least 0, {rows.place(k)} has {c[k]:g}; {rows}")
     if not c.any():
         raise ValueError(f"{name} must not all be 0: no example would count")
 

@@ -20,13 +20,20 @@ from autodiff_ref.train.compiled import kept
 from autodiff_ref.train.costs import gradient_costs
 from autodiff_ref.train.data import kind_of, read
 from autodiff_ref.train.devices import join
-from autodiff_ref.train.encoding import Column, Encoding
+from autodiff_ref.train.encoding import ROWS, Column, Encoding, Rows
 from autodiff_ref.train.fit import Fit, fit
 from autodiff_ref.train.kernels import GRADIENTS, Form
 from autodiff_ref.train.model import Model, load, model_file
 from autodiff_ref.train.plot import plot as draw
 from autodiff_ref.train.plot import require_picture
-from autodiff_ref.train.prepare import codes_of, many_numbers, table_of, targets_of
+from autodiff_ref.train.prepare import (
+    codes_of,
+    many_numbers,
+    require_finite_labels,
+    require_finite_rows,
+    table_of,
+    targets_of,
+)
 from autodiff_ref.train.progress import ProgressLine, summary_of, summary_text
 from autodiff_ref.train.report import evaluated, evaluated_numbers, linear_regression, logistic_regression, root_mean_square
 from autodiff_ref.train.shuffle import MODES
@@ -123,8 +130,10 @@ def train(
         if output == "classes" and (count := many_numbers(given.labels)):
             told = f"{label} has {count} different numbers, each taken as a class: --output identity predicts the number"
             print(f"note: {told}", file=sys.stderr)
-        if output == "identity" and given.labels is not None:
-            given = given._replace(labels=targets_of(given.labels, len(given.x), label))
+        if given.labels is not None:
+            if output == "identity":
+                given = given._replace(labels=targets_of(given.labels, len(given.x), label, given.rows))
+            require_finite_labels(given.labels, label, given.rows)
         given, test = _test_share(given, test_share, compare, seed, classes=output == "classes")
         if save is not None:
             _require_writable(model_file(save), save)
@@ -214,6 +223,8 @@ class Given(NamedTuple):
     columns: tuple[str, ...]
     encoding: Encoding | None = None
     notes: tuple[str, ...] = ()
+    rows: Rows = ROWS
+    """where the examples stand in the file"""
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -253,7 +264,7 @@ def _given(
     if weights is not None:
         return _weighted(data, label, weights, [name for name in leave_out if name != weights], form)
     dataset = read(data, label, leave_out=leave_out, **form)
-    return Given(dataset.x, dataset.labels, None, dataset.columns, dataset.encoding, dataset.notes)
+    return Given(dataset.x, dataset.labels, None, dataset.columns, dataset.encoding, dataset.notes, dataset.rows)
 
 
 def _weighted(data: Path, label: str, weights: str, leave_out: list[str], form: dict[str, Any]) -> Given:
@@ -270,8 +281,8 @@ def _weighted(data: Path, label: str, weights: str, leave_out: list[str], form: 
         encoding = Encoding(tuple(column for column in encoding.columns if column.name != weights))
         encoding = None if encoding.is_plain else encoding
     names = tuple(dataset.columns[k] for k in others)
-    c = checked_weights(dataset.x[:, at], len(dataset.x), f"--weights {weights}")
-    return Given(dataset.x[:, others], dataset.labels, c, names, encoding, dataset.notes)
+    c = checked_weights(dataset.x[:, at], len(dataset.x), f"--weights {weights}", dataset.rows)
+    return Given(dataset.x[:, others], dataset.labels, c, names, encoding, dataset.notes, dataset.rows)
 
 
 Test = tuple[np.ndarray, np.ndarray]
@@ -289,6 +300,7 @@ def _test_share(given: Given, share: float, compare: bool, seed: int, *, classes
         raise ValueError(
             "--stream: --test-share would keep examples in memory; keep a file of its own for `predict` instead"
         )
+    require_finite_rows(given.x, given.columns)
     labels = np.asarray(given.labels)
     stay, apart = share_of(labels if classes else np.zeros(len(labels)), share, seed)
     if classes:

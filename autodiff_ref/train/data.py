@@ -55,6 +55,8 @@ class Dataset:
     """How x came from columns of text, or from some with gaps; None where it is as in the file."""
     notes: tuple[str, ...] = field(default=())
     """What was left out or filled in, a line each."""
+    rows: Rows = ROWS
+    """Where the examples stand in the file."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,7 @@ def _encoded(
     notes: tuple[str, ...] = (),
 ) -> Dataset:
     """A table's columns as features, with all that was done to them."""
-    without = np.zeros(0, bool) if labels is None or labels.dtype.kind != "U" else labels == ""
+    without = _missing(labels)
     if without.any() and asked.missing != "drop":
         row = int(np.argmax(without))
         raise ValueError(
@@ -294,7 +296,15 @@ def _encoded(
     if hot:
         notes = (*notes, f"{path}: a feature for each value of {', '.join(hot)}")
     labels = None if labels is None else labels[kept]
-    return Dataset(x, labels, encoding.features, None if encoding.is_plain else encoding, notes)
+    rows = rows if kept.all() else rows.kept(np.flatnonzero(kept).tolist())
+    return Dataset(x, labels, encoding.features, None if encoding.is_plain else encoding, notes, rows)
+
+
+def _missing(labels: np.ndarray | None) -> np.ndarray:
+    """Which labels are missing: empty text, or NaN."""
+    if labels is None or labels.dtype.kind not in "Uf":
+        return np.zeros(0, bool)
+    return labels == "" if labels.dtype.kind == "U" else np.isnan(labels)
 
 
 def columns_of(

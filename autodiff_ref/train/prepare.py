@@ -9,7 +9,7 @@ from jaxtyping import Float
 from autodiff_ref.train import kernels
 from autodiff_ref.train.capacity import capacity
 from autodiff_ref.train.data import CHUNK
-from autodiff_ref.train.encoding import ROWS, is_number, number_of
+from autodiff_ref.train.encoding import ROWS, Rows, is_number, number_of
 from autodiff_ref.train.moments import Moments, Scaling, wrong_in
 from autodiff_ref.train.shuffle import aligned
 
@@ -67,8 +67,7 @@ def classes_of(labels: object, n: int) -> tuple[Float[np.ndarray, " n"], np.ndar
         raise TypeError(f"labels must be numbers or text, got dtype {array.dtype}")
     if array.shape != (n,):
         raise ValueError(f"y has shape {array.shape}, it must be ({n},): one label for each row of x")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"labels must be finite, {_first_infinite(array)}")
+    require_finite_labels(array)
     classes, codes = np.unique(array, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"labels must have at least two different values, got {len(classes)} ({_named(classes)})")
@@ -84,8 +83,8 @@ def classes_of(labels: object, n: int) -> tuple[Float[np.ndarray, " n"], np.ndar
     return codes_of(codes, len(classes)), classes
 
 
-def targets_of(y: object, n: int, name: str = "y") -> Float[np.ndarray, " n"]:
-    """Numbers to be predicted, in float64; `name` is what messages call them.
+def targets_of(y: object, n: int, name: str = "y", rows: Rows = ROWS) -> Float[np.ndarray, " n"]:
+    """Numbers to be predicted, in float64; `name` is what messages call them, and `rows` how they number them.
 
     Raises:
         TypeError: y is not made of numbers.
@@ -101,15 +100,15 @@ def targets_of(y: object, n: int, name: str = "y") -> Float[np.ndarray, " n"]:
         raise TypeError(f"{name} must hold numbers where the output is identity, got {got}")
     if array.shape != (n,):
         raise ValueError(f"{name} has shape {array.shape}, it must be ({n},): one number for each row of x")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, {_first_infinite(array)}")
+    require_finite_labels(array, name, rows)
     return array.astype(np.float64)
 
 
-def _first_infinite(array: np.ndarray) -> str:
-    """The first entry that is not finite, and where it stands."""
-    k = int(np.argmin(np.isfinite(array)))
-    return f"{ROWS.place(k)} has {array[k]}; {ROWS}"
+def require_finite_labels(y: np.ndarray, name: str = "labels", rows: Rows = ROWS) -> None:
+    """Raises ValueError at the first number that is NaN or infinite."""
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        k = int(np.argmin(np.isfinite(y)))
+        raise ValueError(f"{name} must be finite, {rows.place(k)} has {y[k]}; {rows}")
 
 
 def codes_of(codes: np.ndarray, k: int) -> Float[np.ndarray, " n"]:

@@ -1,8 +1,10 @@
 """`manual-grad train` and `manual-grad predict`, as a person calls them."""
 
 import csv
+import gzip
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -271,3 +273,66 @@ def test_a_label_that_is_kept_apart_alone_is_named_before_training(labels, share
     assert result.exit_code == 2
     assert f"--test-share {share}: the label " in result.stderr
     assert "take a smaller share" in result.stderr
+
+
+@pytest.fixture
+def save_table(tmp_path):
+    """Writes a table as a file; its path, and how its label and its weights are named there."""
+
+    def save(kind, table, names):
+        path = tmp_path / f"data{kind}"
+        if kind == ".parquet":
+            arrow = pytest.importorskip("pyarrow")
+            parquet = pytest.importorskip("pyarrow.parquet")
+            parquet.write_table(arrow.table(dict(zip(names, table.T, strict=True))), path)
+        elif kind == ".npy":
+            np.save(path, table)
+            return path, "3", "2"
+        elif kind == ".npz":
+            np.savez(path, x=table[:, :3], y=table[:, 3])
+            return path, "y", "2"
+        else:
+            separator = "\t" if "tsv" in kind else ","
+            lines = [separator.join("" if np.isnan(v) else f"{v:g}" for v in row) for row in table]
+            text = "\n".join([separator.join(names), *lines])
+            path.write_bytes(gzip.compress(text.encode()) if kind.endswith(".gz") else text.encode())
+        return path, "y", "w"
+
+    return save
+
+
+def table_with(at, column, value, gaps):
+    """Twelve examples: features a and b, weights, labels; one value is bad, and in some rows the first is missing."""
+    table = np.column_stack([np.arange(12.0), np.arange(12) % 5, np.ones(12), np.arange(12) % 2])
+    table[gaps, 0] = np.nan
+    table[at, column] = value
+    return table
+
+
+TEXTS, BINARIES = (".csv", ".tsv.gz"), (".npy", ".npz", ".parquet")
+BAD = [(kind, 2, value, "classes") for kind in (*TEXTS, *BINARIES) for value in (-1, np.inf)]
+BAD += [(kind, 3, np.inf, "identity") for kind in (*TEXTS, *BINARIES)]
+BAD += [(kind, 3, np.inf, "classes") for kind in BINARIES]  # in a text file, inf is a class like any other
+
+
+@pytest.mark.parametrize(("kind", "column", "value", "output"), BAD)
+@pytest.mark.parametrize("options", [[], ["--test-share", "0.25"]])
+def test_a_message_names_the_row_of_the_file(kind, column, value, output, options, save_table):
+    path, label, weights = save_table(kind, table_with(8, column, value, [0, 3, 4]), ["a", "b", "w", "y"])
+    told = ["--label", label, "--weights", weights, "--output", output, "--missing", "drop", *options]
+    refused = run("train", path, *told)
+    assert refused.exit_code == 2
+    at, first = re.search(r"row (\d+).*row 1 is the (first example|header)", refused.stderr).groups()
+    assert int(at) == 9 + (first == "header"), refused.stderr
+
+
+def test_a_row_without_a_label_is_dropped_whatever_the_file(tmp_path):
+    np.save(tmp_path / "data.npy", table_with(8, 3, np.nan, [0]))
+    done = run("train", tmp_path / "data.npy", "--label", 3, "--missing", "drop", "--epochs", 1, "--json")
+    assert json.loads(done.stdout)["examples"] == 10, done.stderr
+
+
+def test_a_row_of_the_file_is_named_though_some_are_kept_apart(tmp_path):
+    np.save(tmp_path / "data.npy", table_with(8, 1, np.nan, []))
+    refused = run("train", tmp_path / "data.npy", "--label", 3, "--test-share", "0.5")
+    assert "row 9, '1' is nan" in refused.stderr

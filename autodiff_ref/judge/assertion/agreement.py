@@ -14,8 +14,9 @@ from threading import Lock
 
 import jax
 import numpy as np
+from flint import arb
 
-from autodiff_ref.judge.assertion.by_value import Again, by_value
+from autodiff_ref.judge.assertion.by_value import BEYOND_ROUNDING, FLOAT32, Again, by_value
 from autodiff_ref.judge.assertion.captured import captured
 from autodiff_ref.judge.assertion.computed import Allowed, Computed, coarse
 from autodiff_ref.judge.assertion.exactly import (
@@ -38,7 +39,7 @@ from autodiff_ref.judge.assertion.rounded_inputs import Move, beyond_rounding
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
-from autodiff_ref.judge.comparing import PRECISIONS, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
+from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.program.equations import bits_of
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import Function, PyTree
@@ -47,6 +48,9 @@ QUICK = 6_000
 """Operations on numbers, of both sides together, that balls do in a millisecond: they look at every input."""
 
 EPS = 2.0**-52
+
+AGREES = 40
+"""bits of a component that balls show, where it is said to agree"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,10 @@ class Pair:
         """
         if self.reference.plan is None:
             raise NotImplementedError(f"the gradient cannot be judged: {self.reference.reason}")
-        found = self._beyond(self._settled(Computed.of(value), again))
+        computed = Computed.of(value)
+        found = self._beyond(self._settled(computed, again))
+        if found is not None and found.outcome == "different" and not found.assumed:
+            found = self._beyond_constants(found, computed, again)
         if found is not None and found.outcome == "different" and self._took_a_branch_at_a_tie():
             return Finding("undecided", WHY["kink"])
         if found is not None and found.outcome == "different" and self._has_no_value(found):
@@ -107,6 +114,21 @@ class Pair:
         far = tuple(k for k in found.components if not gaps[k] <= most[k])
         return replace(found, components=far) if far else None
 
+    def _beyond_constants(self, found: Finding, computed: Computed, again: Again) -> Finding | None:
+        """What is found, unless a trace holds numbers as floats computed them: then what its values alone show."""
+        at_ours = "" if self.candidate is None else self.candidate.rounded_at(self.own_arrays)
+        at_reference = self.reference.rounded_at(self.of_arrays)
+        if not at_ours and not at_reference:
+            return found
+        by_its_value = self._beyond(self._by_value(computed, again))
+        if not at_reference or by_its_value is None or by_its_value.outcome != "different":
+            return by_its_value
+        gaps = np.abs(np.asarray(by_its_value.computed, dtype=np.float64) - by_its_value.expected)
+        far = tuple(k for k in by_its_value.components if not gaps[k] <= BEYOND_ROUNDING * abs(by_its_value.expected[k]))
+        if not far:
+            return Finding("undecided", WHY["constants"].format(at_reference))
+        return replace(by_its_value, components=far)
+
     def _beyond_rounding(self, found: Finding | None, again: Again) -> Finding | None:
         """What is found, without the components that differ by no more than the rounding of the input explains."""
         if found is None or found.outcome != "different":
@@ -122,7 +144,8 @@ class Pair:
         if far:
             same = far[0] == found.components[0] or not found.certified
             shown = found.certified if same else f"{0.9 * abs(here[far[0]]):.1e}"
-            return replace(found, components=tuple(far), certified=shown)
+            near = tuple(k for k in found.components if k not in far)
+            return replace(found, components=tuple(far), certified=shown, open=found.open + near)
         near = list(found.components)
         sizes, gaps = np.abs(found.expected), np.abs(here)
         negligible = NEGLIGIBLE * EPS * np.max(sizes, initial=0.0)
@@ -168,7 +191,7 @@ class Pair:
 
     def _settled(self, computed: Computed, again: Again) -> Finding | None:
         if self.candidate is None or self.candidate.plan is None:
-            return self._by_value(computed, again) or self._without_power()
+            return self._by_value(computed, again) or self._without_power(again)
         work = self.reference.work + self.candidate.work
         if work > QUICK and not self.candidate.doubtful and (work > MOST or not self.fresh):
             if self._floats_tell(computed, again):
@@ -183,8 +206,19 @@ class Pair:
     def _by_value(self, computed: Computed, again: Again) -> Finding | None:
         return by_value(self.reference, self.of_arrays, len(self.call.arrays), computed, again)
 
-    def _without_power(self) -> Finding | None:
-        why = without_power(self.reference, self.of_arrays, len(self.call.arrays))
+    def _without_power(self, again: Again) -> Finding | None:
+        given = len(self.call.arrays)
+
+        def agrees_at(arrays: list[Array]) -> bool:
+            value, there = again(arrays), [*arrays, *self.of_arrays[given:]]
+            computed = None if value is None else Computed.of(value)
+            return (
+                computed is not None
+                and float(jax.numpy.finfo(computed.dtype).eps) <= FLOAT32
+                and by_value(self.reference, there, given, computed, lambda other: again(other or arrays)) is None
+            )
+
+        why = without_power(self.reference, self.of_arrays, given, agrees_at)
         return Finding("undecided", why) if why else None
 
     def _by_balls(self, candidate: Side, computed: Computed, again: Again) -> Finding | None:
@@ -380,7 +414,14 @@ def _equal_as_decided(ours: Evaluator, wanted: Evaluator) -> bool:
 def _certified(computed: Computed, ours: Evaluation, wanted: Evaluation, component: int, difference: str) -> Finding:
     apart = [k for k, (u, v) in enumerate(zip(ours.values, wanted.values, strict=True)) if not u.overlaps(v)]
     order = [component, *(k for k in apart if k != component)]
-    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference)
+    wide = (k for k, pair in enumerate(zip(ours.values, wanted.values, strict=True)) if not _are_close(*pair))
+    left_open = tuple(k for k in wide if k not in order)
+    return Finding("different", "", tuple(order), computed.values, floats(wanted)[0], difference, open=left_open)
+
+
+def _are_close(u: arb, v: arb) -> bool:
+    """Whether balls leave no room for a mistake: those of constants are an ulp wide, and more where digits cancel."""
+    return all(ball.rel_accuracy_bits() >= AGREES or bool(abs(ball) < TINY) for ball in (u, v))
 
 
 _SIDES: OrderedDict[Hashable, list[Side | str]] = OrderedDict()

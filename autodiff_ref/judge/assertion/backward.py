@@ -138,7 +138,7 @@ def _assert_at(
     try:
         assert_gradients_agree(gradients, of, by, upstream, others)
     except (AssertionError, UndecidedError, TypeError) as error:
-        with kept_as_it_was(forward):
+        with jax.enable_x64(True) if Call.of(args, keywords).wide else nullcontext(), kept_as_it_was(forward):
             first, second = (_outputs(forward(*_copies(args), **keywords))[0] for _ in range(2))
         require_the_same_again(first, second, forward, label_of(backward))
         raise type(error)(renamed(str(error))) from None

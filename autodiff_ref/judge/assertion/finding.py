@@ -38,6 +38,9 @@ class Finding:
     - extended: both sides were computed in floats of more digits, where a rounding error would be smaller.
     """
 
+    open: tuple[int, ...] = ()
+    """those of which it is not told whether they agree: rounded constants or inputs may explain a gap"""
+
     @property
     def assumed(self) -> bool:
         """Whether the candidate was judged by what it returns alone."""
@@ -59,6 +62,8 @@ WHY = {
     "Choose an input with smaller arguments, or write the gradient in NumPy or JAX, so that it can be traced",
     "lossy": "as functions of real numbers the two are equal there, and nothing bounds the rounding errors of what was "
     "returned, as where a matrix is singular but for rounding. Choose an input at which fewer digits are lost",
+    "constants": "at {} numbers that floats computed are handed to code that is not followed, and what they are off by may "
+    "explain the difference. Use NumPy's arrays and functions there, as dense matrices for sparse ones",
     "large": "rounding bounds leave a doubt, and the shapes are too large for balls. Try smaller ones",
 }
 """why nothing can be said, and what to do"""

@@ -30,6 +30,7 @@ from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
 from autodiff_ref.judge.assertion.undecided import decided, require_the_same_again, undecided
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.errors import without_derivative
 from autodiff_ref.judge.lines.jaxprs import Atom
 from autodiff_ref.judge.numpy_code.makers import following
 from autodiff_ref.judge.numpy_code.mapping import bare
@@ -97,8 +98,13 @@ class _Program:
 
             return jax.grad(loss)(before[name])
 
-        with jax.enable_x64(True):
-            closed, out = jax.make_jaxpr(gradient, return_shape=True)(*arrays)
+        try:
+            with jax.enable_x64(True):
+                closed, out = jax.make_jaxpr(gradient, return_shape=True)(*arrays)
+        except Exception as error:
+            if said := without_derivative(error):
+                raise TypeError(said) from error
+            raise
         return closed, out, arrays
 
     def computed_in(self, name: str, earlier: list[str], given: Sequence[ArrayLike], computed: Sequence[float]) -> float:

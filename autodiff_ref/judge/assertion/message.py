@@ -146,7 +146,7 @@ def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: 
         f"    {ours:{width}}  {computed!r}",
         f"    {theirs:{width}}  {expected!r}",
         f"    {_difference(computed, expected, found, ours, width)}",
-        *others(found.components[1:], names),
+        *others(found.components[1:], names, found.open),
         f"  at {_input(pair.call, of)}",
         *_hints(found, pair, wrt, of, again),
         '  next: check_intermediates(loss, {"dz": dz, …}, …) names the first step of it that is wrong'
@@ -211,13 +211,20 @@ def _stems(shapes: PyTree, wrt: str | None, of: Function) -> list[str]:
     return [by + jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
 
 
-def others(wrong: Sequence[int], names: list[str]) -> list[str]:
-    """Which components are wrong besides the first, by their places among all."""
+def others(wrong: Sequence[int], names: list[str], left_open: Sequence[int] = ()) -> list[str]:
+    """Which components are wrong besides the first, by their places among all; and of which that is not told."""
     total = len(names)
-    if not wrong:
-        return [f"  the other {total - 1} of {total} components agree"] if total > 1 else []
-    shown = ", ".join(names[k] for k in wrong[:5]) + (", …" if len(wrong) > 5 else "")
-    return [f"  and in {len(wrong)} more of {total} components: {shown}"]
+    if wrong:
+        return [f"  and in {len(wrong)} more of {total} components: {_listed(wrong, names)}"]
+    if left_open:
+        why = f"of {_listed(left_open, names)} that is not told: rounded constants or inputs may explain a gap"
+        right = total - 1 - len(left_open)
+        return [f"  {right} of {total} components agree{'s' * (right == 1)}; {why}"]
+    return [f"  the other {total - 1} of {total} components agree"] if total > 1 else []
+
+
+def _listed(components: Sequence[int], names: list[str]) -> str:
+    return ", ".join(names[k] for k in components[:5]) + (", …" if len(components) > 5 else "")
 
 
 def _input(call: Call, of: Function) -> str:
@@ -239,11 +246,11 @@ def _hints(found: Finding, pair: Pair, wrt: str | None, of: Function, again: Aga
     leaves = [leaf.shape for leaf in jax.tree.leaves(pair.reference.shapes)]
     stems = _stems(pair.reference.shapes, wrt, of)
     ends = np.cumsum([int(np.prod(shape)) for shape in leaves]).tolist()
-    wrong, rows, right = set(found.components), list[str](), list[str]()
+    wrong, left_open, rows, right = set(found.components), set(found.open), list[str](), list[str]()
     for stem, shape, end in zip(stems, leaves, ends, strict=True):
         part = slice(end - int(np.prod(shape)), end)
-        if not any(part.start <= k < part.stop for k in wrong):
-            right.append(stem)
+        if wrong.isdisjoint(range(part.start, part.stop)):
+            right += [stem] if left_open.isdisjoint(range(part.start, part.stop)) else []
             continue
         size = part.stop - part.start
         whole = ("every component" if size > 1 else "it") if len(leaves) == 1 else stem

@@ -6,7 +6,8 @@ from dataclasses import is_dataclass
 import jax
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.run import NotFollowedError, place_of
+from autodiff_ref.judge.errors import without_derivative
+from autodiff_ref.judge.numpy_code.run import NotFollowedError, place_of, what_stopped
 
 _WAY_ON = "write that step with functions of NumPy's or jax.numpy's arrays"
 
@@ -30,8 +31,10 @@ def no_array(name: str, value: object) -> str:
 
 def not_traced(name: str, error: Exception) -> str:
     """Which step of a function stopped its trace, in the user's file, and what to do."""
-    if isinstance(error, NotFollowedError):
-        return f"`{name}` cannot be traced: {error}"
+    if isinstance(stopped := what_stopped(error), NotFollowedError):
+        return f"`{name}` cannot be traced: {stopped}"
+    if said := without_derivative(error):
+        return f"`{name}` cannot be differentiated: {said}"
     place = place_of(error)
     at = f" at {place}" if place else ""
     if isinstance(error, jax.errors.JAXTypeError | jax.errors.JAXIndexError):

@@ -30,7 +30,7 @@ from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, re
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.pairs import where_followed
-from autodiff_ref.judge.program.plans import Array, Plan, aval_of
+from autodiff_ref.judge.program.plans import Array, Plan, aval_of, short_ones
 from autodiff_ref.judge.program.walk import plan_parts
 from autodiff_ref.judge.state import kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree, Structure
@@ -38,6 +38,9 @@ from manual_grad.derivation import argument_names, label_of
 
 MOST_IN_BALLS = 100_000
 """operations up to which balls are asked whether reals tie, where rounding bounds cannot tell"""
+
+EXACTLY = 2.0**-100
+"""relative: what balls of an exact number are off by at most"""
 
 _Traced = tuple[core.ClosedJaxpr, tuple[PyTree, ...], list[Assumption]]
 """(jaxpr, shapes of what it returns, what was taken for granted)"""
@@ -231,6 +234,24 @@ class Side:
         except Exception:  # a step that fails at these values: it is traced anew
             return False
         return all(np.array_equal(np.asarray(a), b.value) for a, b in zip(found, self.assumptions, strict=True))
+
+    def rounded_at(self, arrays: list[Array]) -> str:
+        """Where code that is not followed was handed numbers that floats computed, off by more than an ulp: net.py:12."""
+        floats = [np.asarray(each.value).dtype.kind == "f" for each in self.assumptions]
+        if not any(floats):
+            return ""
+        exact = iter([] if self.taken is None else evaluator(self.taken, tuple(arrays))(128, "exact", "exact").values)
+        for assumption, is_float in zip(self.assumptions, floats, strict=True):
+            known = np.ravel(np.asarray(assumption.value, np.float64))
+            balls = [next(exact, None) for _ in known]
+            if not is_float:
+                continue
+            slack = np.where(short_ones(known), EXACTLY * np.abs(known), np.spacing(np.abs(known)))
+            if not all(
+                ball is not None and abs(ball - float(c)) <= float(d) for ball, c, d in zip(balls, known, slack, strict=True)
+            ):
+                return assumption.place
+        return ""
 
     def ties_in_assumptions(self, arrays: list[Array]) -> bool:
         """Whether reals tie in what was taken for granted, as in `if z > 0` at 0: a branch of which may be a kink."""

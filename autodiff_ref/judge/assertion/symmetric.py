@@ -40,7 +40,7 @@ def of_symmetric(
         return np.concatenate([np.ravel(part) for part in jax.tree.leaves(found)])
 
     chosen = [
-        _is_symmetric(leaf) and is_read_as_symmetric(lambda x, k=k: at(k, x), np.asarray(leaf))
+        is_symmetric(leaf) and is_read_as_symmetric(lambda x, k=k: at(k, x), np.asarray(leaf))
         for k, leaf in enumerate(leaves)
     ]
     if not any(chosen):
@@ -79,6 +79,7 @@ def is_read_as_symmetric(value: Callable[[np.ndarray], np.ndarray], x: np.ndarra
     return any(np.max(np.abs(a - b), initial=0.0) <= most for a, b in ((one, other), (above, here), (below, here)))
 
 
-def _is_symmetric(leaf: ArrayLike) -> bool:
+def is_symmetric(leaf: ArrayLike) -> bool:
+    """Whether it is a symmetric matrix, or a stack of such; not of one entry."""
     x = np.asarray(leaf)
     return x.ndim >= 2 and x.shape[-1] == x.shape[-2] > 1 and np.array_equal(x, np.swapaxes(x, -1, -2))

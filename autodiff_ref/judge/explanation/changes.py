@@ -1,52 +1,76 @@
-"""What was replaced by what between two formulas, in whole pieces."""
+"""What was replaced by what between two formulas, in whole factors."""
 
 import difflib
 import re
+from collections.abc import Iterator
 
-_TOKEN = re.compile(r"∇\s*|[^\W\d_]\w*(?:\[[^\]]*\])?[ᵀ²³]?|\d+|\s+|.")
+_OPENS, _CLOSES = "([{⟨", ")]}⟩"
+
+_OF_WHAT_FOLLOWS = re.compile(
+    r"−?(?:[∇∂√][²³]?(?:_\w+|_\{[^}]*\})?|Σ(?:_\w+|_\{[^}]*\})?|log|ln|exp|det|tr|diag|sin|cos|tan|tanh|max|min|d)+"
+)
+"""what means nothing without the factor behind it: ∇, ∇_w, log, ∇log det"""
+
+_SHARED = 0.4
+"""with a smaller share of factors in common, two formulas are other formulas"""
 
 
 def changes(old: str, new: str) -> tuple[tuple[str, str], ...]:
-    """What was replaced by what between two formulas."""
-    a, b = _TOKEN.findall(old), _TOKEN.findall(new)
+    """What was replaced by what between two formulas.
+
+    Example:
+        >>> changes("Σ p ∇ log p − ∇ log Z", "Σ p ∇ log p − 1/Z ∇Z")
+        (('∇ log Z', '1/Z ∇Z'),)
+    """
+    (a, a_at), (b, b_at) = _factors(old), _factors(new)
     matcher = difflib.SequenceMatcher(a=a, b=b, autojunk=False)
-    if matcher.ratio() < 0.4:
+    if matcher.ratio() < _SHARED:
         return ((old, new),)
-    spans, before = [span for kind, *span in matcher.get_opcodes() if kind != "equal"], list[list[int]]()
-    while spans != before:  # widening one may bring it to the next
-        before, spans = spans, _merged([_balanced(a, b, span) for span in _merged(spans)])
-    pairs = [("".join(a[i:j]).strip(), "".join(b[m:n]).strip()) for i, j, m, n in spans]
-    return tuple(pair for pair in pairs if pair[0] != pair[1])
+    spans = _merged([span for kind, *span in matcher.get_opcodes() if kind != "equal"])
+    return tuple((_piece(old, a_at[i:j]), _piece(new, b_at[m:n])) for i, j, m, n in spans)
+
+
+def _piece(formula: str, factors: list[slice]) -> str:
+    return formula[factors[0].start : factors[-1].stop] if factors else ""
+
+
+def _factors(formula: str) -> tuple[list[str], list[slice]]:
+    """The factors, signs and commas, and where they stand.
+
+    A bracket is one factor with what touches it; ∇ and log are one with what they are of.
+    """
+    found, start = list[slice](), None
+    for word in _words(formula):
+        text = formula[word]
+        is_prefix = _OF_WHAT_FOLLOWS.fullmatch(text) and (start is not None or not text.lstrip("−").startswith("Σ"))
+        start = word.start if start is None else start
+        if is_prefix and word.stop < len(formula):
+            continue
+        end = word.stop - len(text) + len(text.rstrip(",;:"))
+        found += [part for part in (slice(start, end), slice(end, word.stop)) if part.start < part.stop]
+        start = None
+    return [" ".join(formula[at].split()) for at in found], found
+
+
+def _words(formula: str) -> Iterator[slice]:
+    """Where what spaces outside of brackets separate stands."""
+    depth, start = 0, 0
+    for k, c in enumerate(formula):
+        depth = max(0, depth + (c in _OPENS) - (c in _CLOSES))
+        if c.isspace() and not depth:
+            if start < k:
+                yield slice(start, k)
+            start = k + 1
+    if start < len(formula):
+        yield slice(start, len(formula))
 
 
 def _merged(spans: list[list[int]]) -> list[list[int]]:
-    """Spans that overlap, or that little stayed the same between, as one: a word in between does not make two changes."""
+    """Spans with one factor between them as one: a word in between does not make two changes."""
     merged: list[list[int]] = []
     for i, j, m, n in spans:
-        if merged and i - merged[-1][1] <= 3:
-            merged[-1] = [merged[-1][0], max(j, merged[-1][1]), merged[-1][2], max(n, merged[-1][3])]
+        if merged and i - merged[-1][1] <= 1:
+            merged[-1] = [merged[-1][0], j, merged[-1][2], n]
         else:
             merged.append([i, j, m, n])
     return merged
-
-
-def _balanced(a: list[str], b: list[str], span: list[int]) -> list[int]:
-    """A change widened, in what stays the same around it, until no bracket is open on either side."""
-    i, j, m, n = span
-    while True:
-        low, rest = zip(*(_open("".join(text)) for text in (a[i:j], b[m:n])), strict=True)
-        if min(low) < 0 and i > 0 and m > 0:
-            i, m = i - 1, m - 1
-        elif max(rest) > 0 and j < len(a) and n < len(b):
-            j, n = j + 1, n + 1
-        else:
-            return [i, j, m, n]
-
-
-def _open(text: str) -> tuple[int, int]:
-    """The lowest depth of brackets in a text, and the depth at its end above that."""
-    depth = low = 0
-    for c in text:
-        depth += (c in "([{") - (c in ")]}")
-        low = min(low, depth)
-    return low, depth - low

@@ -176,7 +176,7 @@ def _explained(bench: Bench, k: int, verdict: LineReport) -> Explanation:
         over,
         before,
         before_latex,
-        changes(before, formula),
+        ((before, formula),) if above is None and derivation.is_gradient else changes(before, formula),
         rule,
         holds,
         verdict,

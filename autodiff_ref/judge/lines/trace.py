@@ -12,6 +12,7 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import label_flags as label_flags
 from autodiff_ref.judge.errors import LineError, check_call, check_value, fulfils, is_no_sum, line_error, placed
+from autodiff_ref.judge.numpy_code.run import what_stopped
 from autodiff_ref.judge.program.pairs import where_followed
 from autodiff_ref.judge.program.walk import Plan, plan_parts
 from autodiff_ref.nabla import Nabla, require_function, with_functions_held
@@ -237,7 +238,7 @@ def _trace(
     except LineError:
         raise
     except Exception as error:
-        raise line_error(error, label, derivation, args) from error
+        raise line_error(what_stopped(error), label, derivation, args) from error
     widths = [len(jax.tree.leaves(call.args)) for call in calls]
     first_call = len(closed.out_avals) - sum(widths)
     try:

@@ -1,6 +1,6 @@
 """What has been traced of a derivation, each once: its lines at every shape, and ∇ of every function the lines share."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.judge.numpy_code import reaches_more
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
-from autodiff_ref.nabla import Nabla, staged_nabla, with_functions_held
+from autodiff_ref.nabla import Nabla, require_function, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Arguments, Function, PyTree
 from manual_grad.derivation import Derivation, Line
@@ -71,6 +71,11 @@ class Traces:
         """Whether a function was traced as NumPy code."""
         return id(f) in self._in_numpy
 
+    def hands_numpy_to_nabla(self, line: Line | None, args: Arguments) -> bool:
+        """Whether a line has NumPy code under a ∇; None is the reference."""
+        handed = [call.f for call in self.line(line, args).calls] if line else [self.derivation.of]
+        return any(map(self.is_in_numpy, handed))
+
     def for_jax(self, f: Function) -> Function:
         """A function that was traced, as JAX can trace it again."""
         return self._in_numpy.get(id(f), f)
@@ -82,24 +87,13 @@ class Traces:
         """Traces a function as JAX's code, or where that fails or it writes in place, as NumPy's.
 
         Raises:
-            Exception: neither can be done; what is raised is of the way that its code suggests.
+            Exception: neither can be done.
         """
         self._kept.append(f)
-        if id(f) in self._in_numpy:
-            return trace(self._in_numpy[id(f)])
-        errors = dict[bool, Exception]()
-        for way in _ways(f):
-            try:
-                made = trace(way)
-            except Exception as error:
-                if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
-                    raise
-                errors.setdefault(way is not f, error)
-                continue
-            if way is not f:
-                self._in_numpy[id(f)] = way
-            return made
-        raise errors[uses_numpy(f) and not uses_jax(f)]
+        way, made = _read(f, [self._in_numpy[id(f)]] if id(f) in self._in_numpy else _ways(f), trace)
+        if way is not f:
+            self._in_numpy[id(f)] = way
+        return made
 
     @property
     def traced(self) -> list[Traced]:
@@ -151,6 +145,54 @@ class Traces:
             self._kept.append(f)
             self._found[key] = find()
         return self._found[key]
+
+
+def numpy_nabla(wrt: str | None) -> Nabla:
+    """`nabla`, of NumPy code as of JAX's, in float64; it returns NumPy's arrays where it is handed no array of JAX's.
+
+    Example:
+        >>> numpy_nabla("w")(lambda w, x: np.tanh(x * w))(np.zeros(2), np.ones(2))
+        array([[1., 0.],
+               [0., 1.]])
+    """
+    by_jax = jax_nabla(wrt)
+
+    def gradient_of(f: Function, wrt: str | None = wrt) -> Function:
+        require_function(f)
+
+        def jacobian(*args: PyTree) -> PyTree:
+            with jax.enable_x64(True):
+                _, made = _read(f, _ways(f), lambda way: by_jax(way, wrt)(*args))
+            in_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(args))
+            return made if in_jax else jax.tree.map(np.array, made)
+
+        return jacobian
+
+    return gradient_of
+
+
+def _read(f: Function, ways: Iterable[Function], trace: Callable[[Function], T]) -> tuple[Function, T]:
+    """The first way in which a function can be traced, and what is made of it.
+
+    Raises:
+        Exception: there is none; what is raised is of the way that its code suggests.
+    """
+    errors = dict[bool, Exception]()
+    for way in ways:
+        try:
+            return way, trace(way)
+        except Exception as error:
+            if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
+                raise
+            errors.setdefault(way is not f, error)
+    suggested = (uses_numpy(f) or _does_what_numpy_does(errors.get(False))) and not uses_jax(f)
+    raise errors.get(suggested) or errors[not suggested]
+
+
+def _does_what_numpy_does(error: Exception | None) -> bool:
+    """Whether JAX stopped at what its arrays cannot do and NumPy's can: to be written into, and to be read by masks."""
+    cause = error.__cause__ or error if error is not None else None
+    return isinstance(cause, jax.errors.NonConcreteBooleanIndexError) or "arrays are immutable" in str(cause)
 
 
 def _ways(f: Function) -> Iterator[Function]:

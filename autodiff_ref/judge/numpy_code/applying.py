@@ -1,6 +1,6 @@
 """Functions of stand-ins: NumPy's value, and JAX's array; views, which share memory; what is written elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from autodiff_ref.judge.numpy_code.mapping import (
     indices,
     is_standing,
     level_of,
+    owner_of,
     real_of,
     shares,
     stacked,
@@ -65,6 +66,12 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
     leaves, structure = jax.tree.flatten(value)
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
+        if isinstance(value, bytes | str):
+            if level == VARIES:
+                raise NotFollowedError(
+                    f"`{name}` writes down numbers that are differentiated by", "leave them in their array"
+                )
+            fixed((args, keywords))
         return value
     source = _source(leaves, args)
     if source is None and _is_of_nothing(leaves, held_in((args, keywords))):
@@ -224,6 +231,37 @@ def _source(leaves: list[Any], args: Any) -> Any:
         if any(shares(leaf, held.held) for leaf in leaves):
             return held
     return None
+
+
+def stand_ins_of(arrays: Sequence[np.ndarray], changed: Collection[int]) -> dict[int, tuple[np.ndarray, Any]]:
+    """By the ids of arrays that were made outside: each with its stand-in. Those that share memory are views of one.
+
+    Arrays of the ids in `changed` hold other numbers.
+    """
+    roots: dict[int, Any] = {}
+    made: dict[int, tuple[np.ndarray, Any]] = {}
+    for array in arrays:
+        owner = owner_of(array)
+        if id(owner) not in roots:
+            held = np.array(owner)
+            held[...] = np.where(held == 0, 1, 0) if id(owner) in changed else held
+            roots[id(owner)] = Standing.made(held, None, CONSTANT, outside=owner)
+        root = roots[id(owner)]
+        made[id(array)] = array, root if array is owner else _same_view(array, owner, root)
+    return made
+
+
+def _same_view(array: np.ndarray, owner: np.ndarray, root: Any) -> Any:
+    """What an array is of another one, of a stand-in for that; alone where it is not made of the other's entries."""
+    if array.dtype != owner.dtype or not owner.flags.c_contiguous:
+        return Standing.made(array.copy(), None, CONSTANT, outside=array)
+    size = owner.itemsize
+    first = (array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // size
+    at = np.full(array.shape, first)
+    for k, stride in zip(np.indices(array.shape), array.strides, strict=True):
+        at += k * (stride // size)
+    held = np.lib.stride_tricks.as_strided(root.held.reshape(-1)[first:], array.shape, array.strides)
+    return _view(held, root, at)
 
 
 def _steps(real: Any, f: Any, args: Any, keywords: Any, source: Any, k: int) -> tuple[Step, Step]:

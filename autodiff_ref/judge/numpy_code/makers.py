@@ -10,14 +10,14 @@ import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
-from autodiff_ref.judge.numpy_code.applying import applied
+from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_of
 from autodiff_ref.judge.numpy_code.holding import (
     AROUND,
     arrays_among,
@@ -298,27 +298,35 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 
 
 @contextmanager
-def following(f: Callable[..., Any], *, thoroughly: bool) -> Generator[tuple[Callable[..., Any], Run]]:
-    """(f, or what stands for it, for stand-ins; its run); `thoroughly` as for `through_numpy`."""
+def following(
+    f: Callable[..., Any], *, thoroughly: bool, changed: Collection[int] = ()
+) -> Generator[tuple[Callable[..., Any], Run]]:
+    """(f, or what stands for it, for stand-ins; its run); `thoroughly` as for `through_numpy`.
+
+    Of the arrays that f reaches, those of the ids in `changed` hold other numbers.
+    """
     reached = visited(f, into_libraries=thoroughly)
     run = Run(followed=libraries_among(reached))
     arrays = arrays_among(reached) if thoroughly else ()
-    with _replaced(f, reached, arrays) as followed, running(run), np.errstate(all="ignore"):
+    with _replaced(f, reached, arrays, changed) as followed, running(run), np.errstate(all="ignore"):
         yield followed, run
 
 
 @contextmanager
-def _replaced(f: Callable[..., Any], reached: list[Any], arrays: Sequence[np.ndarray]) -> Generator[Callable[..., Any]]:
+def _replaced(
+    f: Callable[..., Any], reached: list[Any], arrays: Sequence[np.ndarray], changed: Collection[int]
+) -> Generator[Callable[..., Any]]:
     """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
 
     Args:
         f: a function.
         reached: what it reaches.
         arrays: those for which stand-ins are put in place too, wherever it is that they are held.
+        changed: the ids of those that are to hold other numbers.
     """
     scipy_code.load(reached)
     with _LOCK:
-        outside = {id(array): (array, StandIn(array.copy(), None, CONSTANT, is_outside=True)) for array in arrays}
+        outside = stand_ins_of(arrays, changed)
         by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods(), **outside}
         back: list[tuple[dict[str, Any], str, Any]] = []
         try:

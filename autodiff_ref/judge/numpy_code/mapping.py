@@ -156,9 +156,16 @@ def mapped(value: Any, f: Callable[[Standing], Any]) -> Any:
     return value
 
 
-def is_mask(index: Standing, target: Standing) -> bool:
-    """Whether an index says of every entry of an array whether it is meant."""
-    return index.held.dtype == bool and np.shape(index.held) == np.shape(target.held)
+def mask_of(index: Any, target: Standing) -> Any:
+    """Of each entry of an array, or of each of its rows, whether an index means it, as JAX has it; None of other indices."""
+    parts: list[Any] = list(index) if isinstance(index, tuple) else [index]  # pyright: ignore[reportUnknownArgumentType]
+    first, *rest = parts or [None]
+    if not is_standing(first) or any(not isinstance(part, slice) or part != slice(None) for part in rest):
+        return None
+    shape = np.shape(first.held)
+    if first.held.dtype != bool or shape != np.shape(target.held)[: len(shape)]:
+        return None
+    return first.array.reshape(shape + (1,) * (np.ndim(target.held) - len(shape)))
 
 
 def has_masks(index: Any) -> bool:
@@ -178,13 +185,14 @@ def shares(view: Any, whole: Any) -> bool:
     """Whether an array is a view of another's memory."""
     if not (isinstance(view, np.ndarray) and isinstance(whole, np.ndarray)):
         return False
-    owner = _owner(view)
-    return owner is _owner(whole) or (
+    owner = owner_of(view)
+    return owner is owner_of(whole) or (
         owner.base is not None and np.may_share_memory(view, whole)
     )  # as of strides set by hand
 
 
-def _owner(array: Any) -> Any:
+def owner_of(array: Any) -> Any:
+    """The array whose memory it is."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

@@ -33,9 +33,17 @@ NEVER_FOLLOWED = LIBRARIES - {"scipy", "sklearn", "pandas"}
 class NotFollowedError(TypeError):
     """NumPy code does what a stand-in cannot follow; says where in the user's code, and what to do."""
 
-    def __init__(self, what: str, way_on: str) -> None:
-        place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
+    def __init__(self, what: str, way_on: str, *, place: str = "") -> None:
+        place = place or user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         super().__init__(f"{what}{f' at {place}' if place else ''}: {way_on}")
+
+
+def what_stopped(error: BaseException) -> BaseException:
+    """What was raised first of an error: a library may say it in its own words, as that it takes no such argument."""
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, NotFollowedError):
+        first = first.__cause__ or first.__context__
+    return error if first is None else first
 
 
 class IterationError(NotFollowedError):
@@ -61,6 +69,8 @@ class Run:
     assumptions: list[Assumption] = field(default_factory=list[Assumption])
     followed: frozenset[str] = frozenset()
     """libraries whose code is followed like a user's"""
+    written_outside: dict[int, str] = field(default_factory=dict[int, str])
+    """by the id of an array that was made outside of what is traced: where it was written into"""
     asked: Counter[tuple[FrameType, tuple[Any, ...]]] = field(default_factory=Counter[Any])
     """by a call of such a library, and the way to a place in it: how often numbers decided there what is done"""
 
@@ -76,6 +86,10 @@ class Run:
             )
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
         self.assumptions.append(Assumption(array, known.copy(), place))
+
+    def note_written(self, outside: np.ndarray) -> None:
+        """Notes that an array is written into that was made outside, and may hold what an earlier call has written."""
+        self.written_outside.setdefault(id(outside), user_place(sys._getframe(1)))  # pyright: ignore[reportPrivateUsage]
 
     def refuse_iterations(self, frame: FrameType | None) -> None:
         """Notes that a number decides what is done next; in a library's loop, as a minimiser's, that is not followed.
@@ -146,10 +160,10 @@ def user_place(frame: FrameType | None) -> str:
 
 
 def is_writing(frame: FrameType | None) -> bool:
-    """Whether the innermost code that is not the judge's is at `a[…] = …`, where a is an array of NumPy's."""
+    """Whether a user's code is at `a[…] = …`, where a is an array of NumPy's."""
     while frame is not None and _package(frame) == "autodiff_ref":
         frame = frame.f_back
-    return frame is not None and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+    return frame is not None and is_followed(frame) and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
 
 
 def called_by_user(frame: FrameType | None) -> str:

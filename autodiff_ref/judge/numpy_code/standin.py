@@ -35,9 +35,9 @@ from autodiff_ref.judge.numpy_code.mapping import (
     fixed,
     has_masks,
     indices,
-    is_mask,
     is_standing,
     level_of,
+    mask_of,
     real_of,
     running_now,
     shares,
@@ -45,6 +45,12 @@ from autodiff_ref.judge.numpy_code.mapping import (
 from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount, of_any_sign
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
 from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user, is_writing
+
+INSTEAD_OF = {
+    "pandas.": "make an array of it before, by `.to_numpy()`",
+    "scipy.sparse.": "fill a dense matrix, A = np.zeros(shape) and A[i, j] = v, and compute with it",
+}
+"""what to do where code of a package cannot be followed"""
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -58,11 +64,11 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         *,
         parent: "StandIn | None" = None,
         steps: tuple[Step, Step] | None = None,
-        is_outside: bool = False,
+        outside: np.ndarray | None = None,
         is_number: bool = False,
     ) -> None:
         self.held, self._array, self._level = value, array, level
-        self._parent, self._steps, self._is_outside = parent, steps, is_outside
+        self._parent, self._steps, self._outside = parent, steps, outside
         self.is_number = is_number
         self.written, self._seen = 0, None
         """how often a root was written to; and of a view, what it was when it was last read"""
@@ -151,9 +157,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             self.root.written += 1
             return
         self.materialise(old)
-        mask = index if is_standing(index) and is_mask(index, self) else None
-        if mask is not None and np.ndim(real_of(value)) == 0:
-            self.write(jnp.where(mask.array, bare(value), self.array), level)
+        mask = mask_of(index, self) if np.ndim(real_of(value)) == 0 else None
+        if mask is not None:
+            self.write(jnp.where(mask, bare(value), self.array), level)
             return
         position = np.arange(self.held.size).reshape(self.held.shape)[plain]
         alone = position.size == np.unique(position).size
@@ -167,14 +173,10 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         self.write(bare(value), level, np.asarray(self._positions()[known]))
 
     def snapshot(self) -> Any:
-        """The root's real values before they are written to, where JAX does not have them yet.
-
-        Raises:
-            NotFollowedError: it is an array of a module, of which each call would find what the one before has written.
-        """
+        """The root's real values before they are written to, where JAX does not have them yet."""
         root = self.root
-        if root._is_outside:
-            raise NotFollowedError(*WRITTEN_OUTSIDE)
+        if root._outside is not None:
+            running_now().note_written(root._outside)
         return np.array(root.held) if root._array is None else None
 
     def materialise(self, old: Any) -> None:
@@ -349,10 +351,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             if is_writing(sys._getframe(1)):  # pyright: ignore[reportPrivateUsage]
                 raise NotFollowedError(*WRITTEN_OUTSIDE)
             who = called_by_user(sys._getframe(1)) or "compiled code, or code of another library,"  # pyright: ignore[reportPrivateUsage]
-            way_on = (
-                "make an array of it before, by `.to_numpy()`"
-                if who.startswith("pandas.")
-                else "use NumPy's functions there, or `scipy.special`"
+            way_on = next(
+                (way for package, way in INSTEAD_OF.items() if who.startswith(package)),
+                "use NumPy's functions there, or `scipy.special`",
             )
             raise NotFollowedError(f"{who} asks for the numbers of an array that is differentiated by", way_on)
         if self.level > CONSTANT:  # whole numbers and masks are taken for granted, whatever they depend on

@@ -1,17 +1,18 @@
 """A function written for NumPy, as one that JAX can trace."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from autodiff_ref.judge.numpy_code.applying import WRITTEN_OUTSIDE
 from autodiff_ref.judge.numpy_code.makers import following
-from autodiff_ref.judge.numpy_code.mapping import bare
-from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption
+from autodiff_ref.judge.numpy_code.mapping import bare, real_of
+from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, NotFollowedError, Run
 from autodiff_ref.judge.numpy_code.standin import StandIn
-from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.judge.state import differ, kept_as_it_was
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,20 @@ def through_numpy(
 
     def traced(*args: Any, **keywords: Any) -> Any:
         nabla = {"nabla": keywords.pop("nabla")} if "nabla" in keywords else {}
-        stand_in = [standing(*each) for each in zip(args, levels.args, levels.data, strict=True)]
-        named = {
-            name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
-        }
-        function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
-        with kept_as_it_was(f), following(function, thoroughly=thoroughly) as (followed, run):
-            made = bare(followed(*stand_in, **named, **nabla))
+
+        def called(changed: Collection[int] = ()) -> tuple[Any, Run]:
+            stand_in = [standing(*each) for each in zip(args, levels.args, levels.data, strict=True)]
+            named = {
+                name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
+            }
+            function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
+            with kept_as_it_was(f), following(function, thoroughly=thoroughly, changed=changed) as (g, run):
+                returned = g(*stand_in, **named, **nabla)
+                return (bare(returned), real_of(returned)), run
+
+        (made, known), run = called()
+        if run.written_outside and differ(known, called(run.written_outside)[0][1]):
+            raise NotFollowedError(*WRITTEN_OUTSIDE, place=next(iter(run.written_outside.values())))
         assumptions[:] = run.assumptions
         return made
 

@@ -90,6 +90,52 @@ def _cosh(z: Pair) -> Pair:
     return pair_of(jnp.cosh(real) * jnp.cos(imag), jnp.sinh(real) * jnp.sin(imag))
 
 
+def _below(z: Pair) -> Pair:
+    """1 − z, on the side of the cut that z is not on: as the real number 2 it lies below it."""
+    return _conjugate(_shifted(_scaled(_conjugate(z), -1.0), 1.0))
+
+
+def _root_below(z: Pair) -> Pair:
+    """√(1 − z)"""
+    return _conjugate(_sqrt(_conjugate(_below(z))))
+
+
+def _turned(z: Pair) -> Pair:
+    """i z"""
+    real, imag = z.both
+    return pair_of(-imag, real)
+
+
+def _turned_back(z: Pair) -> Pair:
+    """−i z"""
+    real, imag = z.both
+    return pair_of(imag, -real)
+
+
+def _inverse_of_sin(z: Pair) -> Pair:
+    """By W. Kahan, Branch cuts for complex elementary functions (1987), as those below."""
+    below, above = _root_below(z), _sqrt(_shifted(z, 1.0))
+    real = lax.atan2(z.both[0], multiplied(below, above).both[0])
+    return pair_of(real, jnp.arcsinh(multiplied(_conjugate(below), above).both[1]))
+
+
+def _inverse_of_cos(z: Pair) -> Pair:
+    below, above = _root_below(z), _sqrt(_shifted(z, 1.0))
+    real = 2 * lax.atan2(below.both[0], above.both[0])
+    return pair_of(real, jnp.arcsinh(multiplied(_conjugate(above), below).both[1]))
+
+
+def _inverse_of_cosh(z: Pair) -> Pair:
+    below, above = _sqrt(_shifted(z, -1.0)), _sqrt(_shifted(z, 1.0))
+    real = jnp.arcsinh(multiplied(_conjugate(below), above).both[0])
+    return pair_of(real, 2 * lax.atan2(below.both[1], above.both[0]))
+
+
+def _inverse_of_tanh(z: Pair) -> Pair:
+    below, above = _conjugate(_log(_conjugate(_below(z)))), _log(_shifted(z, 1.0))
+    return pair_of(*((a - b) / 2 for a, b in zip(above.both, below.both, strict=True)))
+
+
 def _power(z: Pair, y: int) -> Pair:
     """z^y, by squaring."""
     if y < 0:
@@ -234,6 +280,12 @@ RULES: dict[str, Callable[..., Any]] = {
     "sinh": lambda _, z: _sinh(z),
     "cosh": lambda _, z: _cosh(z),
     "tanh": lambda _, z: _divided(_sinh(z), _cosh(z)),
+    "asin": lambda _, z: _inverse_of_sin(z),
+    "acos": lambda _, z: _inverse_of_cos(z),
+    "atan": lambda _, z: _turned_back(_inverse_of_tanh(_turned(z))),
+    "asinh": lambda _, z: _turned_back(_inverse_of_sin(_turned(z))),
+    "acosh": lambda _, z: _inverse_of_cosh(z),
+    "atanh": lambda _, z: _inverse_of_tanh(z),
     "logistic": lambda _, z: _logistic(z),
     "eq": lambda _, z, w: _equal(z, w),
     "ne": lambda _, z, w: ~_equal(z, w),

@@ -141,10 +141,50 @@ def test_inputs_without_power_are_refused_by_name(name, dtype):
 def test_a_symmetric_gradient_does_not_tell_a_transposed_one():
     x = np.arange(9.0).reshape(3, 3)
     cubes, transposed = (lambda x: jnp.sum(x**3)), (lambda x: 3 * compiled(x).T ** 2)
-    with pytest.raises(UndecidedError, match="the gradient is symmetric there, and code that transposes it"):
+    with pytest.raises(UndecidedError, match=r"the gradient is symmetric there, and code that transposes it.*not symmetric"):
         assert_gradients_agree(transposed, cubes, x + x.T)
     with pytest.raises(AssertionError, match="it is transposed"):
         assert_gradients_agree(transposed, cubes, x + 0.5)
+
+
+OF_A_MATRIX = {
+    "log det": (lambda s: jnp.linalg.slogdet(s)[1], lambda s: np.linalg.inv(s).T),
+    "quadratic": (lambda s: jnp.sum(VECTOR @ s @ s @ VECTOR), lambda s: TWO @ s.T + s.T @ TWO),
+    "cubes": (lambda s: jnp.sum(s**3), lambda s: 3 * s**2),
+}
+VECTOR = np.array([1.0, -0.5, 0.25])
+TWO = np.outer(VECTOR, VECTOR)
+
+
+def covariance(seed):
+    x = np.random.default_rng(seed).uniform(-1, 1, (3, 3))
+    return x @ x.T + np.eye(3)
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float64), FLOAT32], ids=str)
+@pytest.mark.parametrize("name", OF_A_MATRIX)
+def test_a_gradient_by_a_symmetric_matrix_is_decided_beside_it(name, dtype):
+    of, gradient = OF_A_MATRIX[name]
+    s = covariance(0).astype(dtype)
+    assert_gradients_agree(lambda s: gradient(compiled(s)), of, s)
+    for wrong in (lambda s: gradient(compiled(s)).T, lambda s: gradient(np.tril(compiled(s)) + np.tril(compiled(s), -1).T)):
+        with pytest.raises(UndecidedError, match="Hand in a matrix that is not symmetric"):
+            assert_gradients_agree(wrong, of, s)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda s: 1.01 * gradient(compiled(s)), of, s)
+
+
+def test_code_for_symmetric_matrices_alone_is_decided_once_the_function_says_so():
+    def gradient(s):
+        lower = np.linalg.inv(np.linalg.cholesky(compiled(s)))
+        return lower.T @ lower
+
+    def log_det(s):
+        return jnp.linalg.slogdet(s)[1]
+
+    with pytest.raises(UndecidedError, match=r"take \(S \+ S\.T\)/2 for its argument S"):
+        assert_gradients_agree(gradient, log_det, covariance(0))
+    assert_gradients_agree(gradient, lambda s: log_det((s + s.T) / 2), covariance(0))
 
 
 def test_a_gradient_that_is_so_at_every_input_has_power():

@@ -234,6 +234,68 @@ def test_products_with_sparse_matrices_and_fourier_transforms(name):
     assert isinstance(SPARSE @ W, np.ndarray)
 
 
+def hidden_in(make, x):
+    """A matrix of small numbers, of which floats lose digits, as code that is not followed makes it of them."""
+    return make(1 - 1 / (1 + np.exp(-20 * np.abs(x[:, None] + x[None, :]) - 3)))
+
+
+def of_hidden(make):
+    def loss(w, x):
+        return np.sum(np.tanh(hidden_in(make, x) @ w))
+
+    def gradient(w, x):
+        a = hidden_in(make, x)
+        return a.T @ (1 - np.tanh(a @ w) ** 2)
+
+    return loss, gradient
+
+
+MAKERS = {
+    "csr_matrix": sparse.csr_matrix,
+    "coo_array": sparse.coo_array,
+    "diags of rows": lambda a: sparse.diags([a.sum(axis=1)], [0]).toarray() + a,
+    "compiled": lambda a: np.frombuffer(np.asarray(a, np.float64).tobytes()).reshape(a.shape),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_floats_computed_for_code_that_is_not_followed_is_no_mistake(name):
+    """x is data. Where its matrix is held as floats computed it, it is off by more than an ulp."""
+    x, w = np.array([0.505, 0.265, 0.3535]), np.array([5e5, -3e5, 7e5])
+    (loss, gradient), (dense, by_dense) = of_hidden(MAKERS[name]), of_hidden(lambda a: a)
+    if name != "diags of rows":
+        assert_gradients_agree(by_dense, loss, w, x)
+        assert_gradients_agree(gradient, dense, w, x)
+    assert_gradients_agree(gradient, loss, w, x)
+    with pytest.raises(AssertionError, match="is not ∇"):
+        assert_gradients_agree(lambda w, x: 1.01 * gradient(w, x), loss, w, x)
+    exact = np.array([0.5, 0.25, 2.0])
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(
+            lambda w, x: (1 + 1e-12) * (sparse.diags(x) @ w),
+            lambda w, x: np.sum(w * (sparse.diags(x) @ w)) / 2,
+            exact,
+            exact,
+        )
+
+
+BY_SPARSE = {
+    "csr of three": lambda v: sparse.csr_matrix((v, (np.arange(4), np.arange(4)))) @ np.arange(4.0),
+    "csr of a matrix": lambda v: sparse.csr_matrix(np.outer(v, v)) @ np.arange(4.0),
+    "diags": lambda v: sparse.diags(v) @ np.arange(4.0),
+    "a factor": lambda v: (sparse.eye(4) * v[0]) @ np.arange(4.0),
+}
+
+
+@pytest.mark.parametrize("name", BY_SPARSE)
+def test_sparse_matrices_of_what_is_differentiated_by_are_refused_with_what_to_do(name):
+    def loss(v):
+        return np.sum(BY_SPARSE[name](v) ** 2)
+
+    with pytest.raises(TypeError, match=r"scipy\.sparse.*test_assertion_scipy\.py:\d+: fill a dense matrix"):
+        assert_gradients_agree(lambda v: v, loss, np.array([0.5, -0.25, 2.0, 1.0]))
+
+
 CUTS = np.array([-np.inf, -0.5, 0.625, np.inf])
 CLASSES = np.array([0, 1, 2, 1, 0])
 
@@ -333,6 +395,71 @@ def test_what_is_written_into_an_array_from_outside_is_refused(loss):
     ):
         assert_gradients_agree(lambda w: np.ones(3), loss, W)
     assert np.array_equal(BASE, np.eye(3))
+
+
+class Scratch:
+    """Buffers that calls write into before they read them, and data beside them."""
+
+    def __init__(self):
+        self.x = np.array([[1.0, 2.0], [3.0, 0.4], [0.5, -0.7]])
+        self.whole = {"table": np.full((2, 3), np.nan)}
+        self.turned, self.some = self.whole["table"].T, [np.zeros(3), np.zeros(2)]
+        self.sums = np.zeros(3)
+
+    def by_out(self, w):
+        np.multiply(self.x, w, out=self.whole["table"].T)
+        return np.sum(self.whole["table"], axis=0, out=self.some[0])
+
+    def by_another_view(self, w):
+        np.multiply(self.x, w, out=self.turned)
+        return self.whole["table"].sum(axis=0)
+
+    def in_parts(self, w):
+        self.turned[:, :1] = self.x[:, :1] * w[0]
+        np.multiply(self.x[:, 1], w[1], out=self.whole["table"][1])
+        return self.turned.sum(axis=1)
+
+    def by_adding(self, w):
+        self.sums[...] = 0
+        for k in range(2):
+            self.sums += self.x[:, k] * w[k]
+        return self.sums
+
+    def without_a_start(self, w):
+        self.sums += self.x @ w
+        return self.sums
+
+    def with_what_is_there(self, w):
+        self.some[1][:1] = w[:1]
+        return self.x @ self.some[1]
+
+    def loss(self, scores, w):
+        return np.sum(np.tanh(scores(w)))
+
+    def gradient(self, scores, w):
+        np.subtract(1, np.tanh(scores(w)) ** 2, out=self.some[0])
+        return np.dot(self.some[0], self.x, out=self.some[1])
+
+
+SCRATCH = Scratch()
+TWO = np.array([0.5, -0.3])
+
+
+@pytest.mark.parametrize("scores", [SCRATCH.by_out, SCRATCH.by_another_view, SCRATCH.in_parts, SCRATCH.by_adding])
+def test_buffers_of_an_object_are_followed(scores):
+    loss, right = partial(SCRATCH.loss, scores), partial(SCRATCH.gradient, scores)
+    assert_gradients_agree(right, loss, TWO)
+    for mistake in (lambda g: g * (1 + 1e-12), lambda g: g[::-1]):
+        with pytest.raises(AssertionError, match=r"certified|computes something else"):
+            assert_gradients_agree(lambda w, m=mistake: m(right(w)), loss, TWO)
+    assert all(type(each) is np.ndarray for each in (SCRATCH.sums, SCRATCH.turned, *SCRATCH.some))
+    assert np.shares_memory(SCRATCH.turned, SCRATCH.whole["table"])
+
+
+@pytest.mark.parametrize("scores", [SCRATCH.without_a_start, SCRATCH.with_what_is_there])
+def test_buffers_that_are_read_before_they_are_written_are_refused(scores):
+    with pytest.raises(TypeError, match=r"made outside of what is traced is written into at test_assertion_scipy\.py:\d+"):
+        assert_gradients_agree(lambda w: w, partial(SCRATCH.loss, scores), TWO)
 
 
 def test_partials_with_keywords_for_what_is_differentiated_by():

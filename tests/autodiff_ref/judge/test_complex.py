@@ -24,10 +24,15 @@ def parts(tree):
     return [part for x in leaves for part in ((x.real, x.imag) if x.dtype.kind == "c" else (x,))]
 
 
+INVERSES = (jnp.arcsin, jnp.arccos, jnp.arctan, jnp.arcsinh, jnp.arccosh, jnp.arctanh)
+
 PROGRAMS = {
     "powers": (lambda z: (z**2, z**-3, z**0.5, z**z, 1 / z, z**0), Z),
     "elementary": (lambda z: (jnp.exp(z), jnp.log(z), jnp.sqrt(z), jnp.log1p(z), jnp.expm1(z), jax.lax.rsqrt(z)), Z),
     "circular": (lambda z: (jnp.sin(z), jnp.cos(z), jnp.tan(z), jnp.sinh(z), jnp.cosh(z), jnp.tanh(z)), Z),
+    "inverse": (lambda z: tuple(f(z) for f in INVERSES), Z),
+    "inverse, on the cuts": (lambda z: tuple(f(z) for f in INVERSES), np.array([2, -2, 2j, -2j, 0, 0.5, -0.25, 0.75j]) + 0j),
+    "inverse, of gradients": (lambda z: [jax.grad(lambda z, f=f: jnp.sum(f(z) * Z).imag)(z) for f in INVERSES], Z),
     "parts": (lambda z: (jnp.abs(z), jnp.angle(z), z.real, z.imag, jnp.conj(z), jnp.sign(z)), Z),
     "products": (lambda m: (m @ m.T.conj(), jnp.vdot(m, m), jnp.outer(m, m), jnp.einsum("ij,kj->ik", m, m)), M),
     "sums": (lambda z: (jnp.sum(z), jnp.prod(z), jnp.cumsum(z), jnp.mean(z), jnp.var(z), jnp.linalg.norm(z)), Z),
@@ -282,3 +287,23 @@ def test_a_rule_whose_steps_are_complex_is_judged():
     assert_rule(powers_with_a_rule(1), domain=(reals(5),))
     with pytest.raises(AssertionError, match="WRONG"):
         assert_rule(powers_with_a_rule(1 + 1e-6), domain=(reals(5),))
+
+
+SLOPES = {
+    np.arcsin: lambda z: 1 / np.sqrt(1 - z**2),
+    np.arccos: lambda z: -1 / np.sqrt(1 - z**2),
+    np.arctan: lambda z: 1 / (1 + z**2),
+    np.arcsinh: lambda z: 1 / np.sqrt(1 + z**2),
+    np.arccosh: lambda z: 1 / (np.sqrt(z - 1) * np.sqrt(z + 1)),
+    np.arctanh: lambda z: 1 / (1 - z**2),
+}
+
+
+@pytest.mark.parametrize("f", SLOPES, ids=lambda f: f.__name__)
+def test_inverse_functions_in_numpy_and_a_slope_that_is_a_little_wrong(f):
+    def of(z):
+        return np.sum(f(z).real)
+
+    assert_gradients_agree(SLOPES[f], of, Z)
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda z: SLOPES[f](z) * (1 + 1e-12), of, Z)

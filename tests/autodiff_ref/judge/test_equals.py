@@ -108,7 +108,7 @@ def test_explain_says_what_the_first_line_is_to_equal():
 
 
 def test_the_snippet_prints_both_values(report):
-    assert "print(forgot_the_complement(*args))" in report.lines[1].counterexample.snippet
+    assert "print(forgot_the_complement(*in_jax))" in report.lines[1].counterexample.snippet
 
 
 def softmax(w, x):

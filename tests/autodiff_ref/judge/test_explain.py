@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from autodiff_ref.cli.app import app
@@ -171,6 +173,31 @@ def test_changes_are_whole_pieces_of_the_formulas() -> None:
         for text in (old, new):
             assert text.count("(") == text.count(")")
     assert changes("a", "b + c d e f") == (("a", "b + c d e f"),)
+
+
+FACTORS = [
+    "Σ_i",
+    "y",
+    "+",
+    "w21[0]",
+    "(1 − σ(m))",
+    "σ(m)(1 − σ(m))",
+    "∇m",
+    "∇ log Z",
+    "∇Z",
+    "1/Z",
+    "−∇_w log det Z",
+    "d σ(m)/dm",
+]
+
+
+@given(st.lists(st.sampled_from(FACTORS), min_size=1), st.lists(st.sampled_from(FACTORS), min_size=1))
+@example(["y", "∇ log Z"], ["y", "1/Z", "∇Z"])
+def test_no_factor_is_cut(old, new) -> None:
+    for pieces in changes(" ".join(old), " ".join(new)):
+        for piece, factors in zip(pieces, (old, new), strict=True):
+            ends = range(len(factors) + 1)
+            assert any(piece == " ".join(factors[i:j]) for i in ends for j in ends if i <= j)
 
 
 def run(*arguments):

@@ -1,14 +1,17 @@
 """What is said of a wrong gradient is so, and of a wrong argument what is asked for."""
 
+import inspect
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.nn import log_sigmoid, sigmoid
 
-from autodiff_ref import assert_derivation, assert_gradients_agree, verify
+from autodiff_ref import assert_backward_agrees, assert_derivation, assert_gradients_agree, check_intermediates, verify
 from autodiff_ref.judge import strategies
 from autodiff_ref.verify import LineError
-from manual_grad import Derivation, classes, reals, signs
+from manual_grad import Derivation, classes, intervals, reals, signs
 from tests.compiled import compiled
 
 W, X, Y = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [0.25, -1.0], [3.0, 0.5]]), np.array([1.0, -1.0, 1.0])
@@ -270,3 +273,74 @@ def test_a_value_of_which_no_digit_is_known_is_0_with_its_radius():
     domain = reals(4), classes("n", 4), classes("n", 4)
     said = str(verify(Derivation("ranks", strengths, wrt="s", domain=domain, lines=[set_where_it_is_to_add])))
     assert "∂/∂s[0] = 0 ± 1e-37" in said
+
+
+def by_newton(x):
+    """√x, by steps until they are small"""
+
+    def step(state):
+        y, _ = state
+        better = (y + x / y) / 2
+        return better, jnp.max(jnp.abs(better - y))
+
+    return jax.lax.while_loop(lambda state: state[1] > 1e-12, step, (x, jnp.inf))[0]
+
+
+def by_data(x):
+    return jax.lax.fori_loop(0, 3 + (jnp.sum(x) > 0), lambda _, y: (y + x / y) / 2, x)
+
+
+def called_back(x):
+    return jax.pure_callback(np.sqrt, jax.ShapeDtypeStruct(x.shape, x.dtype), x, vmap_method="sequential")
+
+
+def by_schur(x):
+    return jax.lax.linalg.schur(jnp.outer(x, x))[0]
+
+
+@pytest.mark.parametrize("steps", [by_newton, by_data, called_back, by_schur])
+def test_a_step_without_a_derivative_is_said_with_its_place_and_what_to_do(steps):
+    def loss(x):
+        y = steps(x)
+        return jnp.sum(y**2)
+
+    lines = inspect.getsourcelines(steps)
+    last = lines[1] + len(lines[0]) - 1
+    said = (
+        rf"JAX (cannot differentiate|has no derivative of) .* in test_messages\.py:{last}.*: .*give what it computes a rule"
+    )
+    x, domain = np.array([2.0, 3.0]), (intervals(0.5, 4, "n"),)
+    for judged in (
+        lambda: assert_gradients_agree(np.ones_like, loss, x),
+        lambda: assert_backward_agrees(lambda x: (loss(x), x), lambda dout, x: dout * x, x),
+        lambda: check_intermediates(loss, {"dx": x}, x),
+        lambda: verify(Derivation("∇_x", loss, "x", domain, [jnp.ones_like])),
+        lambda: verify(Derivation("∇_x", lambda x: jnp.sum(x), "x", domain, [lambda x, nabla: nabla(loss)(x)])),
+    ):
+        with pytest.raises((TypeError, LineError), match=said) as refused:
+            judged()
+        assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("right", [1, 3])
+def test_a_component_that_rounded_constants_hide_is_not_said_to_agree(right):
+    """Of w[1] the constants 0.1 and 1/10 leave no digit."""
+
+    def of(w, v):
+        return w[0] ** 2 + 1e15 * (0.1 * w[1] - w[1] / 10) + np.sum(v**2)
+
+    def gradient(w, v):
+        return np.array([250 * w[0], 2e15 * (0.1 * w[0] - w[0] / 10) / w[0]])
+
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients_agree(gradient, of, np.array([1.0, 2.0]), np.arange(float(right)))
+    assert "0 of 2 components agree; of w[1] that is not told" in str(failed.value)
+
+    def by_both(both):
+        return {"w": gradient(both["w"], both["v"]), "v": 2 * both["v"]}
+
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients_agree(by_both, lambda both: of(**both), {"w": np.ones(2), "v": np.arange(float(right))})
+    said = str(failed.value)
+    assert f"{right} of {right + 2} components agree{'s' * (right == 1)}; of both['w'][1] that is not told" in said
+    assert "right: both['v']" in said

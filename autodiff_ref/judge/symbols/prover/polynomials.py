@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from operator import itemgetter
 
 from flint import fmpq, fmpz
 
@@ -60,6 +61,9 @@ def constant(value: fmpq | int) -> Poly:
     return {ONE: number} if number else {}
 
 
+_GENERATOR = itemgetter(0)
+
+
 def times(a: Monomial, b: Monomial) -> Monomial:
     """The product of two monomials, before any generator's equations are used."""
     if not a or not b:
@@ -68,14 +72,16 @@ def times(a: Monomial, b: Monomial) -> Monomial:
         return a + b
     if b[-1][0] < a[0][0]:
         return b + a
-    exponents = dict(a)
+    exponents, is_sorted = dict(a), True
     for generator, exponent in b:
-        total = exponents.get(generator, 0) + exponent
-        if total:
-            exponents[generator] = total if type(total) is int else tidy(total)
+        before = exponents.get(generator)
+        if before is None:
+            exponents[generator], is_sorted = exponent if type(exponent) is int else tidy(exponent), False
+        elif total := before + exponent if type(before) is int and type(exponent) is int else _sum(before, exponent):
+            exponents[generator] = total
         else:
             del exponents[generator]
-    return tuple(sorted(exponents.items()))
+    return tuple(exponents.items()) if is_sorted else tuple(sorted(exponents.items(), key=_GENERATOR))
 
 
 def raised(m: Monomial, q: Exponent) -> Monomial:
@@ -153,12 +159,23 @@ class _Root(Fraction):
 _ROOT_EXPONENTS: dict[Fraction, _Root] = {}
 
 
+_SUMS: dict[tuple[Exponent, Exponent], Exponent] = {}
+
+
+def _sum(a: Exponent, b: Exponent) -> Exponent:
+    """The sum of two exponents, tidied: the same few occur again and again."""
+    found = _SUMS.get((a, b))
+    if found is None:
+        found = _SUMS[a, b] = tidy(a + b)
+    return found
+
+
 def tidy(exponent: Exponent) -> Exponent:
     """An equal exponent: an int where it is an integer, else the one object that stands for this fraction."""
-    if exponent.denominator == 1:
-        return int(exponent)
     if type(exponent) is _Root:
         return exponent
+    if exponent.denominator == 1:
+        return int(exponent)
     found = _ROOT_EXPONENTS.get(exponent)
     if found is None:
         found = _Root(exponent)
