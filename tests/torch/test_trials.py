@@ -60,6 +60,36 @@ def test_a_backward_that_writes_into_its_cotangent():
     assert "the cotangent is overwritten by the backward" in wrong_trials(judge(made.apply, (x_of(3),)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("slope", [lambda kept, g: kept.mul_(g), lambda kept, g: g * kept.clone() + 0 * kept.zero_()])
+def test_a_backward_that_uses_up_what_the_forward_kept(slope, dtype):
+    class UsesUp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.slope = torch.cos(x)
+            return torch.sin(x)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            return slope(ctx.slope, g)
+
+    report = judge(UsesUp.apply, (x_of(2, 3, dtype=dtype),))
+    assert wrong_trials(report) == ["backward run again"]
+    assert "Write into a copy" in report.text
+
+
+def test_a_backward_that_draws_random_numbers_is_run_again_with_the_same_ones():
+    made = function(lambda x: 2 * x, lambda g, _: 2 * g * (torch.rand(()) < 2))
+    assert judge(made.apply, (x_of(3),)).ok
+
+
+def test_an_error_of_the_backward_is_raised_as_its_own():
+    made = function(lambda x: (x * x).sum(-1), lambda g, x: 2 * x * g)
+    with pytest.raises(RuntimeError, match="size of tensor a"):
+        gradcheck(made.apply, (x_of(2, 3),))
+
+
 def test_a_function_that_overwrites_its_argument_unseen():
     made = function(lambda x: x.data.mul_(2) * 1.5, lambda g, x: 3 * g)
     report = judge(made.apply, (x_of(3),))

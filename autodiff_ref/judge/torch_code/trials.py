@@ -74,7 +74,7 @@ class Base:
 
 def trials(base: Base) -> Iterator[Trial]:
     """All of them but the second derivative."""
-    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _overwritten):
+    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _again, _overwritten):
         yield from make(base)
 
 
@@ -178,11 +178,31 @@ def _near(name: str, subject: Subject, cotangents: list[torch.Tensor], wanted: l
         found = subject.gradients(cotangents)
     except Exception as error:
         return _failed(name, "raises", error)
+    return _alike(name, found, wanted, "for a contiguous cotangent of the same numbers")
+
+
+def _alike(name: str, found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], where: str) -> Trial:
     for a, b in zip(found, wanted, strict=True):
         slack = 2.0**10 * float(np.finfo(b.dtype).eps if b.dtype.kind == "f" else 2.0**-8)
         if not np.all(np.abs(a - b) <= slack * np.max(np.abs(b), initial=0.0)):
-            return Trial(name, "WRONG", f"  it returns\n{a}\n  and\n{b}\n  for a contiguous cotangent of the same numbers")
+            return Trial(name, "WRONG", f"  it returns\n{a}\n  and\n{b}\n  {where}")
     return Trial(name, "right")
+
+
+def _again(base: Base) -> Iterator[Trial]:
+    """The backward once more, as with `retain_graph=True` and for each row of a Jacobian: it may have used up what it kept."""
+    subject, name = base.subject, "backward run again"
+    given = subject.given(base.by, base.data)
+    try:
+        with seeded():
+            outs = subject.run_at(given, None).outs
+        for _ in range(2):
+            with seeded():
+                found = as_arrays(subject.backward(outs, given, base.cotangents, again=True), base.by)
+    except Exception as error:
+        yield _failed(name, "raises", error)
+        return
+    yield _alike(name, found, base.grads, "when it runs first: it writes into what the forward kept. Write into a copy")
 
 
 def _sizes(base: Base) -> Iterator[Trial]:
