@@ -1,5 +1,6 @@
 """What a backward meets in use is tried by itself, and each kind of mistake is found there."""
 
+import math
 import re
 import warnings
 from pathlib import Path
@@ -134,6 +135,34 @@ def test_a_second_derivative_that_is_silently_wrong_is_said_and_refused_by_gradg
     with pytest.raises(WrongGradientError):
         gradgradcheck(Kept.apply, (x_of(3),))
     assert gradgradcheck(Swish.apply, (x_of(3),))
+
+
+@pytest.mark.parametrize("digits", [7, 9, 11])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_rounded_constant_is_wrong_and_the_share_that_is_named_makes_it_right(digits, dtype):
+    constant = round(math.sqrt(2 / math.pi), digits)
+    made = function(lambda x: torch.sin(x) * math.sqrt(2 / math.pi), lambda g, x: g * torch.cos(x) * constant)
+    report = judge(made.apply, (x_of(3, dtype=dtype),))
+    assert report.verdict == "WRONG"
+    named = re.search(r"within=(\S+)$", report.text)
+    assert named, report.text
+    assert judge(made.apply, (x_of(3, dtype=dtype),), within=float(named[1])).ok
+    assert "within" not in judge(function(torch.sin, lambda g, x: g * torch.cos(x) * 1.00001).apply, (x_of(3),)).text
+
+
+def test_a_gradient_by_symmetric_matrices_alone_is_wrong_and_said_to_be_that():
+    weights = torch.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
+
+    def made(factor):
+        return function(lambda x: (weights * (x @ x)).sum(), lambda g, x: factor * g * (weights @ x.mT + x.mT @ weights).mT)
+
+    x = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64, requires_grad=True)
+    report = judge(made(1).apply, (x,))
+    assert report.verdict == "WRONG"
+    assert "(x + x.mT) / 2" in report.text
+    assert judge(lambda x: made(1).apply((x + x.mT) / 2), (x,)).ok
+    for factor, at in ((2, x.detach()), (1, torch.tensor([[2.0, 0.5], [0.25, 1.0]], dtype=torch.float64))):
+        assert "(x + x.mT) / 2" not in judge(made(factor).apply, (at.requires_grad_(),)).text
 
 
 def test_options_without_use_are_said_and_those_that_ask_for_more_are_refused():

@@ -192,9 +192,12 @@ class Subject:
 
         return is_read_as_symmetric(value, self.inputs[k].detach().cpu().numpy())
 
-    def of_symmetric(self) -> "Subject | None":
-        """The function of the symmetric part of each matrix that is symmetric here; None where none is."""
-        chosen = [k for k in self.by if _is_symmetric(self.inputs[k]) and self._reads_as_symmetric(k)]
+    def of_symmetric(self, *, triangle: bool) -> "Subject | None":
+        """The function of the symmetric part of each matrix that is symmetric here; None where none is.
+
+        With `triangle` only of those of which it reads one triangle.
+        """
+        chosen = [k for k in self.by if _is_symmetric(self.inputs[k]) and (not triangle or self._reads_as_symmetric(k))]
         if not chosen:
             return None
 

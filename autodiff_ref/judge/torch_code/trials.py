@@ -190,7 +190,7 @@ def _alike(name: str, found: Sequence[np.ndarray], wanted: Sequence[np.ndarray],
 
 
 def _again(base: Base) -> Iterator[Trial]:
-    """The backward once more, as with `retain_graph=True` and for each row of a Jacobian: it may have used up what it kept."""
+    """The backward once more, as for each row of a Jacobian: it may have used up what the forward kept."""
     subject, name = base.subject, "backward run again"
     given = subject.given(base.by, base.data)
     try:
