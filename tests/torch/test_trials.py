@@ -80,6 +80,31 @@ def test_a_backward_that_uses_up_what_the_forward_kept(slope, dtype):
     assert "Write into a copy" in report.text
 
 
+@pytest.mark.parametrize("kept", ["in the class", "in a buffer of the class", "in ctx"])
+def test_what_is_kept_beside_ctx_is_that_of_another_call(kept):
+    class Kept(torch.autograd.Function):
+        buffer = torch.zeros(2, 3, dtype=torch.float64)
+
+        @staticmethod
+        def forward(ctx, x):
+            match kept:
+                case "in the class":
+                    Kept.slope = torch.cos(x)
+                case "in a buffer of the class":
+                    ctx.slope = Kept.buffer[: x.shape[0], : x.shape[1]].copy_(torch.cos(x))
+                case _:
+                    ctx.slope = torch.cos(x)
+            return torch.sin(x)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            return g * (Kept.slope if kept == "in the class" else ctx.slope)
+
+    report = judge(Kept.apply, (x_of(2, 3),))
+    assert wrong_trials(report) == ([] if kept == "in ctx" else ["another call before the backward"])
+
+
 def test_a_backward_that_draws_random_numbers_is_run_again_with_the_same_ones():
     made = function(lambda x: 2 * x, lambda g, _: 2 * g * (torch.rand(()) < 2))
     assert judge(made.apply, (x_of(3),)).ok

@@ -7,6 +7,7 @@ that is noted; what it returns without one must be right.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -74,7 +75,7 @@ class Base:
 
 def trials(base: Base) -> Iterator[Trial]:
     """All of them but the second derivative."""
-    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _again, _overwritten):
+    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _again, _between, _overwritten):
         yield from make(base)
 
 
@@ -203,6 +204,27 @@ def _again(base: Base) -> Iterator[Trial]:
         yield _failed(name, "raises", error)
         return
     yield _alike(name, found, base.grads, "when it runs first: it writes into what the forward kept. Write into a copy")
+
+
+NEAR = 2.0**-6
+"""how far another call is, relative"""
+
+
+def _between(base: Base) -> Iterator[Trial]:
+    """Another call before the backward, as where a layer is used twice: what is kept beside ctx is then the other call's."""
+    subject, name = base.subject, "another call before the backward"
+
+    def call() -> None:
+        with seeded(), suppress(Exception):  # not its domain
+            subject.func(*subject.given([np.asarray(x * (1 + NEAR) + NEAR, x.dtype) for x in base.by], base.data))
+
+    try:
+        with seeded():
+            found = as_arrays(subject.run_at(subject.given(base.by, base.data), base.cotangents, call).grads, base.by)
+    except Exception as error:
+        yield _failed(name, "raises", error)
+        return
+    yield _alike(name, found, base.grads, "without that call: keep what it needs in ctx")
 
 
 def _sizes(base: Base) -> Iterator[Trial]:
