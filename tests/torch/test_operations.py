@@ -57,6 +57,9 @@ def checkpointed(x, w):
 
 
 BATTERY = {
+    "diagonal_scatter": (torch.diagonal_scatter, normal(3, 3), normal(3)),
+    "select_scatter": (lambda x, y: torch.select_scatter(x, y, 0, 1), normal(2, 3), normal(3)),
+    "slice_scatter": (lambda x, y: torch.slice_scatter(x, y, 1, 1), normal(2, 3), normal(2, 2)),
     "einsum": (lambda a, b: torch.einsum("ij,kj->ik", a, b), normal(2, 3), normal(4, 3)),
     "matmul": (torch.matmul, normal(2, 2, 3), normal(3, 2)),
     "bmm": (torch.bmm, normal(2, 2, 3), normal(2, 3, 2)),
@@ -309,3 +312,8 @@ def test_of_a_product_a_symmetric_factor_has_a_gradient_by_all_its_entries(dtype
     a = positive_definite(3).to(dtype).requires_grad_()
     assert judge(of_product, (a,)).ok
     assert judge(function(of_product, transposed).apply, (a,)).verdict == "WRONG"
+
+
+def test_numbers_of_a_kind_that_is_not_written_down_are_named():
+    report = judge(lambda x: x.to(torch.float8_e4m3fn).to(x.dtype), (normal(2).requires_grad_(),))
+    assert report.text == "not followed (torch.float8_e4m3fn: numbers of this kind are not written down)"

@@ -1,5 +1,6 @@
 """What a backward meets in use is tried by itself, and each kind of mistake is found there."""
 
+import math
 import re
 import warnings
 from pathlib import Path
@@ -60,6 +61,61 @@ def test_a_backward_that_writes_into_its_cotangent():
     assert "the cotangent is overwritten by the backward" in wrong_trials(judge(made.apply, (x_of(3),)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("slope", [lambda kept, g: kept.mul_(g), lambda kept, g: g * kept.clone() + 0 * kept.zero_()])
+def test_a_backward_that_uses_up_what_the_forward_kept(slope, dtype):
+    class UsesUp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.slope = torch.cos(x)
+            return torch.sin(x)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            return slope(ctx.slope, g)
+
+    report = judge(UsesUp.apply, (x_of(2, 3, dtype=dtype),))
+    assert wrong_trials(report) == ["backward run again"]
+    assert "Write into a copy" in report.text
+
+
+@pytest.mark.parametrize("kept", ["in the class", "in a buffer of the class", "in ctx"])
+def test_what_is_kept_beside_ctx_is_that_of_another_call(kept):
+    class Kept(torch.autograd.Function):
+        buffer = torch.zeros(2, 3, dtype=torch.float64)
+
+        @staticmethod
+        def forward(ctx, x):
+            match kept:
+                case "in the class":
+                    Kept.slope = torch.cos(x)
+                case "in a buffer of the class":
+                    ctx.slope = Kept.buffer[: x.shape[0], : x.shape[1]].copy_(torch.cos(x))
+                case _:
+                    ctx.slope = torch.cos(x)
+            return torch.sin(x)
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            return g * (Kept.slope if kept == "in the class" else ctx.slope)
+
+    report = judge(Kept.apply, (x_of(2, 3),))
+    assert wrong_trials(report) == ([] if kept == "in ctx" else ["another call before the backward"])
+
+
+def test_a_backward_that_draws_random_numbers_is_run_again_with_the_same_ones():
+    made = function(lambda x: 2 * x, lambda g, _: 2 * g * (torch.rand(()) < 2))
+    assert judge(made.apply, (x_of(3),)).ok
+
+
+def test_an_error_of_the_backward_is_raised_as_its_own():
+    made = function(lambda x: (x * x).sum(-1), lambda g, x: 2 * x * g)
+    with pytest.raises(RuntimeError, match="size of tensor a"):
+        gradcheck(made.apply, (x_of(2, 3),))
+
+
 def test_a_function_that_overwrites_its_argument_unseen():
     made = function(lambda x: x.data.mul_(2) * 1.5, lambda g, x: 3 * g)
     report = judge(made.apply, (x_of(3),))
@@ -104,6 +160,34 @@ def test_a_second_derivative_that_is_silently_wrong_is_said_and_refused_by_gradg
     with pytest.raises(WrongGradientError):
         gradgradcheck(Kept.apply, (x_of(3),))
     assert gradgradcheck(Swish.apply, (x_of(3),))
+
+
+@pytest.mark.parametrize("digits", [7, 9, 11])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_rounded_constant_is_wrong_and_the_share_that_is_named_makes_it_right(digits, dtype):
+    constant = round(math.sqrt(2 / math.pi), digits)
+    made = function(lambda x: torch.sin(x) * math.sqrt(2 / math.pi), lambda g, x: g * torch.cos(x) * constant)
+    report = judge(made.apply, (x_of(3, dtype=dtype),))
+    assert report.verdict == "WRONG"
+    named = re.search(r"within=(\S+)$", report.text)
+    assert named, report.text
+    assert judge(made.apply, (x_of(3, dtype=dtype),), within=float(named[1])).ok
+    assert "within" not in judge(function(torch.sin, lambda g, x: g * torch.cos(x) * 1.00001).apply, (x_of(3),)).text
+
+
+def test_a_gradient_by_symmetric_matrices_alone_is_wrong_and_said_to_be_that():
+    weights = torch.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
+
+    def made(factor):
+        return function(lambda x: (weights * (x @ x)).sum(), lambda g, x: factor * g * (weights @ x.mT + x.mT @ weights).mT)
+
+    x = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64, requires_grad=True)
+    report = judge(made(1).apply, (x,))
+    assert report.verdict == "WRONG"
+    assert "(x + x.mT) / 2" in report.text
+    assert judge(lambda x: made(1).apply((x + x.mT) / 2), (x,)).ok
+    for factor, at in ((2, x.detach()), (1, torch.tensor([[2.0, 0.5], [0.25, 1.0]], dtype=torch.float64))):
+        assert "(x + x.mT) / 2" not in judge(made(factor).apply, (at.requires_grad_(),)).text
 
 
 def test_options_without_use_are_said_and_those_that_ask_for_more_are_refused():

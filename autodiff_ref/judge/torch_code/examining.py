@@ -1,7 +1,7 @@
 """One run of a function and its backward, judged: are the gradients those of the function, as real functions?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,9 @@ MANY = 24
 
 SPARE = 10
 """bits: a bisection that compares n times leaves about 2^-n of what it began with, which may weigh 2^10 in its result"""
+
+OF_ROUNDED_CONSTANTS = 1e-6
+"""the largest share of a component by which rounded constants are off: with seven digits or more"""
 
 OTHER_INPUTS = 4
 
@@ -86,6 +89,11 @@ SYMMETRIC = (
     "The sum of its two triangles is judged, and not each of them"
 )
 
+RIGHT_BY_SYMMETRIC = (
+    "  it is right by symmetric matrices, of which this is one, and the forward takes others too. Where only symmetric ones "
+    "are meant, judge the function of (x + x.mT) / 2"
+)
+
 
 def examine_either(
     subject: Subject, cotangents: list[np.ndarray], within: float | None
@@ -99,15 +107,18 @@ def examine_either(
         The subject as it is right, what is said of it, and notes.
     """
     judged = examine(subject, cotangents, within)
-    if judged.verdict != "WRONG" or not subject.written(_precision(subject, cotangents), cotangents).reads_triangle:
+    if judged.verdict != "WRONG":
         return subject, judged, ()
-    other = subject.of_symmetric()
+    triangle = subject.written(_precision(subject, cotangents), cotangents).reads_triangle
+    other = subject.of_symmetric(triangle=triangle)
     if other is None:
         return subject, judged, ()
     again = examine(other, cotangents, within)
-    if again.verdict == "right":
+    if again.verdict != "right":
+        return subject, again if triangle and again.verdict == "WRONG" else judged, ()
+    if triangle:
         return other, again, (SYMMETRIC,)
-    return subject, again if again.verdict == "WRONG" else judged, ()
+    return subject, replace(judged, text=f"{judged.text}\n{RIGHT_BY_SYMMETRIC}"), ()
 
 
 def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candidate, value: Any) -> Judged:
@@ -141,9 +152,21 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
             return Judged("undecided", text, pair, value)
     said = failure(found, pair, candidate, reference, None, again).splitlines()
     said = [row for row in said if not row.startswith("  next:")]
+    off = _off(found)
+    if off <= OF_ROUNDED_CONSTANTS:
+        said.append(f"  no component is off by more than {off:.0e} of itself. For rounded constants say within={off:.0e}")
     if any(isinstance(x, torch.Tensor) and x.is_complex() for x in subject.inputs):
         said.append("  of complex numbers the last axis shows the real part, and the imaginary part behind it")
     return Judged("WRONG", renamed("\n".join(said)), pair, value)
+
+
+def _off(found: Finding) -> float:
+    """The largest share of itself by which a component is off, rounded up to a power of 10."""
+    wrong = list(found.components)
+    computed, expected = found.computed[wrong], found.expected[wrong]
+    with np.errstate(all="ignore"):
+        share = float(np.max(np.abs(computed - expected) / np.abs(expected)))
+    return 10.0 ** np.ceil(np.log10(share)) if np.isfinite(share) and share > 0 else np.inf
 
 
 def _pair(call: Call, reference: Side, candidate: Side, within: float | None) -> Pair:

@@ -111,6 +111,7 @@ def judge(
     if not outs:
         raise ValueError(f"{name}: none of what it returns requires a gradient")
     cotangents = cotangents_for(outs)
+    subject.gradients(cotangents)  # so that an error of the backward is raised as its own
     subject, judged, said = examine_either(subject, cotangents, within)
     notes += said
     found: list[Trial] = []

@@ -164,17 +164,24 @@ class Subject:
 
     def run_at(self, given: list[Any], cotangents: Sequence[Any] | None, between: Callable[[], None] | None = None) -> Run:
         """Runs it on these arguments, and its backward; `between` is called after the first."""
-        outs = outputs_of(self.func(*given))
-        differentiable = [out for out in outs if is_float(out) and out.requires_grad]
+        outs = [out for out in outputs_of(self.func(*given)) if is_float(out) and out.requires_grad]
         if between is not None:
             between()
-        if cotangents is None:
-            return Run(differentiable, [])
-        pairs = [(out, as_cotangent(out, c)) for out, c in zip(differentiable, cotangents, strict=True) if c is not None]
-        grads = torch.autograd.grad(
-            [out for out, _ in pairs], [given[k] for k in self.by], [c for _, c in pairs], allow_unused=True
+        return Run(outs, [] if cotangents is None else self.backward(outs, given, cotangents))
+
+    def backward(
+        self, outs: Sequence[torch.Tensor], given: list[Any], cotangents: Sequence[Any], *, again: bool = False
+    ) -> list[torch.Tensor | None]:
+        """Runs the backward of outputs; `again` where it is to be run once more."""
+        pairs = [(out, as_cotangent(out, c)) for out, c in zip(outs, cotangents, strict=True) if c is not None]
+        found = torch.autograd.grad(
+            [out for out, _ in pairs],
+            [given[k] for k in self.by],
+            [c for _, c in pairs],
+            allow_unused=True,
+            retain_graph=again,
         )
-        return Run(differentiable, list(grads))
+        return list(found)
 
     def _reads_as_symmetric(self, k: int) -> bool:
         def value(x: np.ndarray) -> np.ndarray:
@@ -185,9 +192,12 @@ class Subject:
 
         return is_read_as_symmetric(value, self.inputs[k].detach().cpu().numpy())
 
-    def of_symmetric(self) -> "Subject | None":
-        """The function of the symmetric part of each matrix that is symmetric here; None where none is."""
-        chosen = [k for k in self.by if _is_symmetric(self.inputs[k]) and self._reads_as_symmetric(k)]
+    def of_symmetric(self, *, triangle: bool) -> "Subject | None":
+        """The function of the symmetric part of each matrix that is symmetric here; None where none is.
+
+        With `triangle` only of those of which it reads one triangle.
+        """
+        chosen = [k for k in self.by if _is_symmetric(self.inputs[k]) and (not triangle or self._reads_as_symmetric(k))]
         if not chosen:
             return None
 

@@ -114,7 +114,7 @@ class Trace(TorchDispatchMode):
 
     def define(self, t: torch.Tensor, value: Any) -> None:
         """Says what a tensor holds from now on; the rest of its memory stays as it was."""
-        value = as_dtype(jnp.broadcast_to(jnp.asarray(value), t.shape), dtype_of(t))
+        value = as_dtype(jnp.broadcast_to(jnp.asarray(value), t.shape), dtype_of(t.dtype))
         value = jnp.conj(value) if t.is_conj() else value
         size = t.untyped_storage().nbytes() // t.element_size()
         order = block_order(t.shape, t.stride())
@@ -298,7 +298,7 @@ def _memory_of(cell: Any, t: torch.Tensor) -> Any:
     Raises:
         NotFollowedError: as other numbers.
     """
-    wanted = np.dtype(dtype_of(t))
+    wanted = np.dtype(dtype_of(t.dtype))
     if cell.dtype == wanted:
         return cell
     if np.dtype(cell.dtype).kind == "c" and wanted == np.finfo(cell.dtype).dtype:

@@ -7,6 +7,7 @@ that is noted; what it returns without one must be right.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -74,7 +75,7 @@ class Base:
 
 def trials(base: Base) -> Iterator[Trial]:
     """All of them but the second derivative."""
-    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _overwritten):
+    for make in (_patterns, _single_outputs, _layouts, _expanded, _sizes, _again, _between, _overwritten):
         yield from make(base)
 
 
@@ -178,11 +179,53 @@ def _near(name: str, subject: Subject, cotangents: list[torch.Tensor], wanted: l
         found = subject.gradients(cotangents)
     except Exception as error:
         return _failed(name, "raises", error)
+    return _alike(name, found, wanted, "for a contiguous cotangent of the same numbers")
+
+
+def _alike(name: str, found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], where: str) -> Trial:
     for a, b in zip(found, wanted, strict=True):
         slack = 2.0**10 * float(np.finfo(b.dtype).eps if b.dtype.kind == "f" else 2.0**-8)
         if not np.all(np.abs(a - b) <= slack * np.max(np.abs(b), initial=0.0)):
-            return Trial(name, "WRONG", f"  it returns\n{a}\n  and\n{b}\n  for a contiguous cotangent of the same numbers")
+            return Trial(name, "WRONG", f"  it returns\n{a}\n  and\n{b}\n  {where}")
     return Trial(name, "right")
+
+
+def _again(base: Base) -> Iterator[Trial]:
+    """The backward once more, as for each row of a Jacobian: it may have used up what the forward kept."""
+    subject, name = base.subject, "backward run again"
+    given = subject.given(base.by, base.data)
+    try:
+        with seeded():
+            outs = subject.run_at(given, None).outs
+        with seeded():
+            subject.backward(outs, given, base.cotangents, again=True)
+        with seeded():
+            found = as_arrays(subject.backward(outs, given, base.cotangents), base.by)
+    except Exception as error:
+        yield _failed(name, "raises", error)
+        return
+    yield _alike(name, found, base.grads, "when it runs first: it writes into what the forward kept. Write into a copy")
+
+
+NEAR = 2.0**-6
+"""how far another call is, relative"""
+
+
+def _between(base: Base) -> Iterator[Trial]:
+    """Another call before the backward, as where a layer is used twice: what is kept beside ctx is then the other call's."""
+    subject, name = base.subject, "another call before the backward"
+
+    def call() -> None:
+        with seeded(), suppress(Exception):  # not its domain
+            subject.func(*subject.given([np.asarray(x * (1 + NEAR) + NEAR, x.dtype) for x in base.by], base.data))
+
+    try:
+        with seeded():
+            found = as_arrays(subject.run_at(subject.given(base.by, base.data), base.cotangents, call).grads, base.by)
+    except Exception as error:
+        yield _failed(name, "raises", error)
+        return
+    yield _alike(name, found, base.grads, "without that call: keep what it needs in ctx")
 
 
 def _sizes(base: Base) -> Iterator[Trial]:

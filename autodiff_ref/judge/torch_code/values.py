@@ -37,15 +37,15 @@ class NotFollowedError(TypeError):
         return f"{self.operation}: {self.why}" if self.why else self.operation
 
 
-def dtype_of(t: torch.Tensor) -> Any:
-    """A tensor's dtype in JAX.
+def dtype_of(dtype: torch.dtype) -> Any:
+    """A dtype of PyTorch as JAX has it.
 
     Raises:
         NotFollowedError: it has none.
     """
-    if t.dtype not in DTYPES:
-        raise NotFollowedError(str(t.dtype), "numbers of this kind are not written down")
-    return DTYPES[t.dtype]
+    if dtype not in DTYPES:
+        raise NotFollowedError(str(dtype), "numbers of this kind are not written down")
+    return DTYPES[dtype]
 
 
 def to_numpy(t: torch.Tensor) -> np.ndarray:

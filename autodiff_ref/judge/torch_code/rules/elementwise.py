@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from autodiff_ref.judge.torch_code.tracing import Rule
-from autodiff_ref.judge.torch_code.values import DTYPES, apart, as_dtype
+from autodiff_ref.judge.torch_code.values import apart, as_dtype, dtype_of
 
 WHOLE_POWER = 64
 """a float exponent that is a whole number up to here is that: x ** 2.0 is x · x"""
@@ -20,7 +20,7 @@ def real(x: Any) -> Any:
 
 def cast(x: Any, dtype: Any) -> Any:
     """In a dtype of PyTorch, None for its own."""
-    return x if dtype is None else as_dtype(x, DTYPES[dtype])
+    return x if dtype is None else as_dtype(x, dtype_of(dtype))
 
 
 def _of_reals(f: Rule) -> Rule:
@@ -192,6 +192,7 @@ _MADE: dict[str, Rule] = {
     "_to_copy": lambda x, dtype=None, **_: cast(x, dtype),
     "copy": _copied,
     "copy_": _copied,
+    "copy_to": _copied,
     "fill": lambda x, value: jnp.full(x.shape, value, x.dtype),
     "zero": jnp.zeros_like,
     "zeros_like": _filled(0),
