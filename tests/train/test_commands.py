@@ -310,12 +310,12 @@ def table_with(at, column, value, gaps):
 
 
 TEXTS, BINARIES = (".csv", ".tsv.gz"), (".npy", ".npz", ".parquet")
-BAD = [(kind, 2, value, "classes") for kind in (*TEXTS, *BINARIES) for value in (-1, np.inf)]
-BAD += [(kind, 3, np.inf, "identity") for kind in (*TEXTS, *BINARIES)]
-BAD += [(kind, 3, np.inf, "classes") for kind in BINARIES]  # in a text file, inf is a class like any other
+OF_NO_USE = [(kind, 2, value, "classes") for kind in (*TEXTS, *BINARIES) for value in (-1, np.inf)]
+OF_NO_USE += [(kind, 3, np.inf, "identity") for kind in (*TEXTS, *BINARIES)]
+OF_NO_USE += [(kind, 3, np.inf, "classes") for kind in BINARIES]  # in a text file, inf is a class like any other
 
 
-@pytest.mark.parametrize(("kind", "column", "value", "output"), BAD)
+@pytest.mark.parametrize(("kind", "column", "value", "output"), OF_NO_USE)
 @pytest.mark.parametrize("options", [[], ["--test-share", "0.25"]])
 def test_a_message_names_the_row_of_the_file(kind, column, value, output, options, save_table):
     path, label, weights = save_table(kind, table_with(8, column, value, [0, 3, 4]), ["a", "b", "w", "y"])
