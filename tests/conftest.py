@@ -29,6 +29,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jax._src.interpreters import mlir
 
+from tests import quickly
+
 # A function-scoped fixture is no issue here, a slow first example is a compilation
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
@@ -50,8 +52,10 @@ if not hasattr(mlir, "_thread_local_context"):
 
     mlir.make_ir_context = context_used_ten_times
 
-# A GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
-if jax.default_backend() != "cpu":
+ON_CPU = jax.default_backend() == "cpu"
+if ON_CPU:
+    quickly.enable()
+else:  # a GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
     jax.config.update("jax_default_matmul_precision", "highest")
     os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"  # for the processes that tests start
 
@@ -67,6 +71,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark, reason in left_out.items():
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """On CPU programs are compiled quickly, but for tests marked `rounding` and for `explore`."""
+    exploring = item.config.getoption("--hypothesis-profile") == "explore"
+    quickly.compile_quickly(ON_CPU and not exploring and not item.get_closest_marker("rounding"))
 
 
 @pytest.hookimpl(trylast=True)
