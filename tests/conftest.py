@@ -26,15 +26,24 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 import jax
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from jax._src.interpreters import mlir
 
 from tests import quickly
 
-# A function-scoped fixture is no issue here, a slow first example is a compilation
-settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+# A function-scoped fixture is no issue here, a slow first example is a compilation. To explain a failure every row that runs
+# is traced, the judge's too: half the time of a test in which another has to fail
+settings.register_profile(
+    "dev",
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
-settings.register_profile("explore", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES", "500")))
+settings.register_profile(
+    "explore", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES", "500")), phases=list(Phase)
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time
