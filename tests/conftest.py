@@ -26,13 +26,24 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 import jax
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from jax._src.interpreters import mlir
 
-# A function-scoped fixture is no issue here, a slow first example is a compilation
-settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+from tests import quickly
+
+# A function-scoped fixture is no issue here, a slow first example is a compilation. To explain a failure every row that runs
+# is traced, the judge's too: half the time of a test in which another has to fail
+settings.register_profile(
+    "dev",
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
-settings.register_profile("explore", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES", "500")))
+settings.register_profile(
+    "explore", settings.get_profile("dev"), max_examples=int(os.environ.get("EXAMPLES", "500")), phases=list(Phase)
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # JAX keeps what it has compiled: by default the collector walks through all of that again and again, a tenth of the time
@@ -50,8 +61,10 @@ if not hasattr(mlir, "_thread_local_context"):
 
     mlir.make_ir_context = context_used_ten_times
 
-# A GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
-if jax.default_backend() != "cpu":
+ON_CPU = jax.default_backend() == "cpu"
+if ON_CPU:
+    quickly.enable()
+else:  # a GPU multiplies float32 matrices in TF32 unless asked otherwise: half the digits that the tests ask for
     jax.config.update("jax_default_matmul_precision", "highest")
     os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"  # for the processes that tests start
 
@@ -67,6 +80,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark, reason in left_out.items():
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """On CPU programs are compiled quickly, but for tests marked `rounding` and for `explore`."""
+    exploring = item.config.getoption("--hypothesis-profile") == "explore"
+    quickly.compile_quickly(ON_CPU and not exploring and not item.get_closest_marker("rounding"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,6 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
+
+pytestmark = pytest.mark.rounding
 
 
 def test_a_vmapped_product_of_16385_rows_is_right_in_its_last_row():

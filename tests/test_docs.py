@@ -11,7 +11,7 @@ from autodiff_ref.judge.accuracy.survey import Surveyor
 from manual_grad import notes
 from tests.shown import assert_alike, blocks, output_of
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.rounding]
 
 ROOT = Path(__file__).parents[1]
 CHECKERS = (ROOT / "docs" / "checkers.md").read_text(encoding="utf-8")

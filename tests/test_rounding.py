@@ -29,6 +29,8 @@ from tests.evaluation import (
 from tests.rounding import assert_within, bounds, exceeds
 from tests.wrong import WRONG_LINES, Wrong
 
+pytestmark = pytest.mark.rounding
+
 
 @cache
 def sweep() -> list[Args]:

@@ -135,7 +135,8 @@ def test_a_planted_mistake_that_is_called_right_is_exit_code_3(monkeypatch):
     assert "it differs at the 99th input tried" in " ".join(result.stdout.split())
 
 
-def test_undecided_is_exit_code_3():
+@pytest.mark.explore
+def test_without_any_time_undecided_is_exit_code_3():
     assert run("verify", "manual_grad.notes:RESIDUAL", "--timeout", 0).exit_code == 3
 
 

@@ -17,6 +17,8 @@ from manual_grad import Weights, notes
 from tests.evaluation import DTYPES, ONE_SHAPE, WRT, Args, as_dtype, difference_quotient, exact_gradient, many
 from tests.rounding import HIGHER_ORDER, PRODUCTS, assert_within, bounds, unit_roundoff
 
+pytestmark = pytest.mark.rounding
+
 inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 

@@ -16,6 +16,8 @@ from manual_grad import notes
 from tests.evaluation import DTYPES, ONE_SHAPE, Args, as_dtype, exact_log_likelihood, in_jax
 from tests.rounding import SIGMA, assert_within, bounds, unit_roundoff
 
+pytestmark = pytest.mark.rounding
+
 inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 

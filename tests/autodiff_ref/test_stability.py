@@ -15,6 +15,8 @@ from autodiff_ref.judge.accuracy.paths import Path
 from autodiff_ref.judge.accuracy.regions import Region
 from autodiff_ref.judge.accuracy.survey import Curve, Survey
 
+pytestmark = pytest.mark.rounding
+
 TARGET = "manual_grad.notes:RESIDUAL"
 
 

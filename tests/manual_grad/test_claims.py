@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from manual_grad import Within, holds_when, within
 from manual_grad.claims import condition_text, label_of, original_of
 
+pytestmark = pytest.mark.rounding
+
 
 def line_2(z: Any, nabla: Any, *, scale: float = 2.0) -> Any:
     """2 z"""

@@ -22,7 +22,6 @@ from manual_grad.derivation import label_of
 from manual_grad.extensions import activations, gauss_newton, hessian, hessian_vector, net, per_example, probit
 from tests.derivations._few import few_inputs
 from tests.derivations._traces import traces
-from tests.once import compiled_once
 from tests.shown import output_of
 
 FILES = [module.name for module in pkgutil.iter_modules(manual_grad.extensions.__path__)]
@@ -47,7 +46,7 @@ def compiled(name):
     """(the closed form, JAX's derivative), compiled together, which takes less than one by one."""
     derivation = DERIVATIONS[name]
     by_jax = staged_nabla(derivation.wrt)(derivation.of)
-    return compiled_once(lambda *args: (derivation.lines[-1](*args), by_jax(*args)))
+    return jax.jit(lambda *args: (derivation.lines[-1](*args), by_jax(*args)))
 
 
 @pytest.mark.parametrize("name", DERIVATIONS)

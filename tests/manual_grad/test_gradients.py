@@ -27,6 +27,8 @@ from tests.evaluation import (
 )
 from tests.rounding import Bounds, assert_within, bounds, exceeds, unit_roundoff
 
+pytestmark = pytest.mark.rounding
+
 inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 

@@ -12,6 +12,8 @@ from manual_grad import Weights, by_hand, hidden, notes, preactivation, probabil
 from tests.evaluation import DTYPES, ONE_SHAPE, WRT, Args, as_dtype, in_jax
 from tests.rounding import PRODUCTS, SLOPE, assert_within, bounds, unit_roundoff
 
+pytestmark = pytest.mark.rounding
+
 FUNCTIONS = [preactivation, hidden, score]
 inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 SHAPES = {preactivation: (2,), hidden: (2,), score: ()}

@@ -22,7 +22,6 @@ from manual_grad.extensions import depth
 from manual_grad.mlp import Layer
 from tests.combinations import combinations
 from tests.manual_grad.test_sigmoid import SWEEP_32, SWEEP_64, ulps_float32, ulps_float64, under_jax
-from tests.once import compiled_once
 
 SHAPES = {  # widths with inputs first: narrow and wide on either side of the rules in `mlp`, shallow and deep
     "logistic regression": (3, 1),
@@ -54,7 +53,7 @@ def penalised(layers, x, y, hidden, decay, c):
     return -jnp.sum(c * jnp.logaddexp(0.0, -y * h[:, 0])) - decay / 2 * penalty
 
 
-jitted = compiled_once(jax.value_and_grad(penalised), static_argnums=3)
+jitted = jax.jit(jax.value_and_grad(penalised), static_argnums=3)
 
 
 def by_jax(layers, x, y, hidden, decay, c):
@@ -235,7 +234,7 @@ def largest_difference(derivation):
     with jax.enable_x64(True):
         arguments, d = inputs(derivation), nabla(derivation.wrt)
 
-        @compiled_once
+        @jax.jit
         def together(*arguments):
             return d(derivation.of)(*arguments), {line.__name__: line(*arguments, nabla=d) for line in derivation.lines}
 

@@ -31,8 +31,9 @@ from manual_grad import (
     value_and_grad,
 )
 from tests.evaluation import DTYPES, ONE_SHAPE, Args, as_dtype, exact_log_likelihood, in_jax
-from tests.once import compiled_once
 from tests.rounding import SIGMA, assert_within, bounds, unit_roundoff
+
+pytestmark = pytest.mark.rounding
 
 inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -253,6 +254,6 @@ def test_integers_alone_become_float64_in_numpy():
 def test_a_numpy_table_goes_with_traced_weights():
     """`jax.grad(log_likelihood)(w, numpy_x, numpy_y)`"""
     w = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), W)
-    got = compiled_once(lambda w: jax.grad(log_likelihood)(w, X.astype(np.float32), Y.astype(np.float32)))(w)
+    got = jax.jit(lambda w: jax.grad(log_likelihood)(w, X.astype(np.float32), Y.astype(np.float32)))(w)
     assert isinstance(got, Weights)
     assert [leaf.shape for leaf in got] == [(3,), (3,), (2,)]

@@ -42,6 +42,8 @@ from tests.evaluation import (
 )
 from tests.rounding import SIGMA, SLOPE, assert_within, bounds, exceeds, unit_roundoff
 
+pytestmark = pytest.mark.rounding
+
 inputs = arguments(notes.DOMAIN, sizes=ONE_SHAPE)
 by_wrt = pytest.mark.parametrize("wrt", WRT)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)

@@ -19,6 +19,8 @@ from manual_grad import log_sigmoid, log_sigmoid_derivative, residual, sigmoid, 
 from tests.combinations import combinations
 from tests.rounding import EXP, SIGMA, SLOPE, unit_roundoff
 
+pytestmark = pytest.mark.rounding
+
 Values = Any
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "σ": sigmoid,

@@ -14,7 +14,6 @@ from manual_grad.softmax import log_softmax_and_residual, softmax
 from tests.combinations import exploring
 from tests.derivations._few import few_inputs
 from tests.manual_grad.test_mlp import draw
-from tests.once import compiled_once
 
 
 def penalised(layers, x, y, decay, c):
@@ -33,7 +32,7 @@ def test_the_recursion_of_k_classes_equals_jax_grad(sizes, bias):
     y = np.arange(len(x)) % sizes[-1]
     got = mlp.value_and_grad(layers, x, y, hidden="tanh", weight_decay=0.25, example_weights=c)
     with jax.enable_x64(True):
-        want = compiled_once(jax.value_and_grad(penalised))(layers, x, y, 0.25, c)
+        want = jax.jit(jax.value_and_grad(penalised))(layers, x, y, 0.25, c)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
     np.testing.assert_array_equal(

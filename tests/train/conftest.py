@@ -2,19 +2,8 @@
 
 import csv
 
-import jax
 import numpy as np
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def compiled_in_less_time(monkeypatch):
-    """Most of what a test of training compiles runs for a moment: two thirds of the time without XLA's optimisations."""
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # for the processes that tests start
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture

@@ -149,7 +149,9 @@ OPTIONS = {"epochs": 24, "shuffle": "batches", "optimizer": "adam", "validation"
 PROGRAM = """
 import sys, time
 from autodiff_ref.train import checkpoints, fit
+from tests import quickly
 from tests.train.test_checkpoints import OPTIONS, two_thousand
+quickly.enable()
 checkpoints.SHARE = 1e9  # one each epoch
 fit(*two_thousand(), checkpoint=sys.argv[1], resume=True, on_epoch=lambda _: time.sleep(0.05), **OPTIONS)
 """

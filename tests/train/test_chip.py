@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from autodiff_ref.train import Recipe, chip, epoch, fit, initial_layers, kernels, loop, sgd, start, sum_over
 from tests.combinations import chosen, combinations, listed
-from tests.once import compiled_once
 
 optax = pytest.importorskip("optax")
 
@@ -65,11 +64,11 @@ def test_one_pass_is_the_sum_over_columns(name, size, weights, launch):
     n, room = size
     layers, table, hidden = made(name, n, weights, room)
     one_pass = partial(chip.one_pass, hidden=hidden, interpret=True, launch=ONE_PASS[launch])
-    got = compiled_once(one_pass)(layers, table, n)
+    got = jax.jit(one_pass)(layers, table, n)
     want = sum_over(layers, table[:, :n], hidden=hidden)
     assert_close(got, want, 64)
     if not room:
-        whole = compiled_once(lambda layers, table: one_pass(layers, table, None))(layers, table)
+        whole = jax.jit(lambda layers, table: one_pass(layers, table, None))(layers, table)
         assert_close(whole, want, 64)
 
 
@@ -77,7 +76,7 @@ def test_a_wrong_residual_is_seen(monkeypatch):
     layers, table, hidden = made("the notes' net", 1000, False)
     monkeypatch.setattr(chip, "log_sigmoid_and_derivative", lambda m: (m, jnp.ones_like(m)))
     one_pass = partial(chip.one_pass, hidden=hidden, interpret=True, launch=ONE_PASS["block by block"])
-    got = compiled_once(one_pass)(layers, table, 1000)
+    got = jax.jit(one_pass)(layers, table, 1000)
     with pytest.raises(AssertionError):
         assert_close(got, sum_over(layers, table, hidden=hidden), 64)
 
@@ -105,7 +104,7 @@ def test_an_epoch_in_one_kernel_is_the_epoch_of_the_loop(name, optimizer, launch
     state = start(recipe, layers)
     update, values = chip.update_on_chip(recipe.optimizer, layers)
     assert chip.number_by_number(update)
-    run = compiled_once(partial(chip.epoch, update, batch=batch, hidden=hidden, interpret=True, launch=EPOCH[launch]))
+    run = jax.jit(partial(chip.epoch, update, batch=batch, hidden=hidden, interpret=True, launch=EPOCH[launch]))
     got_layers, got_state, ll = run(values, state.layers, state.optimizer, table, 0.01, n, order)
     want, want_ll = epoch(recipe, start(recipe, layers), table, 0.01, batch_size=batch, order=order)
     assert jax.tree.structure(got_state) == jax.tree.structure(want.optimizer)
@@ -122,7 +121,7 @@ def test_an_epoch_of_fewer_examples_than_a_batch_is_one_step(n):
     state = start(recipe, layers)
     update, values = chip.update_on_chip(recipe.optimizer, layers)
     launch = EPOCH["a batch at a time, the next ahead"]
-    run = compiled_once(partial(chip.epoch, update, batch=32, hidden=hidden, interpret=True, launch=launch))
+    run = jax.jit(partial(chip.epoch, update, batch=32, hidden=hidden, interpret=True, launch=launch))
     got, _, ll = run(values, state.layers, state.optimizer, table, 0.0, n, None)
     want, want_ll = epoch(recipe, start(recipe, layers), table[:, :n], batch_size=n)
     assert_close(got, want.layers, 64)

@@ -13,7 +13,6 @@ from autodiff_ref.train.capacity import capacity, least
 from autodiff_ref.train.compiled import folder, kept
 from autodiff_ref.train.kernels import mean_over
 from autodiff_ref.train.updates import update_of
-from tests.once import compiled_once
 
 optax = pytest.importorskip("optax")
 
@@ -117,7 +116,7 @@ def test_an_optimiser_with_its_numbers_taken_out_computes_what_it_did(name):
     state = optimizer.init(layers)
     plain = state
     gradient = jax.tree.map(lambda p: 0.1 * p + 0.01, layers)
-    ours, theirs = compiled_once(update.run), compiled_once(optimizer.update)
+    ours, theirs = jax.jit(update.run), jax.jit(optimizer.update)
     for _ in range(4):
         got, state = ours(values, gradient, state, layers)
         want, plain = theirs(gradient, plain, layers)
@@ -257,6 +256,7 @@ def test_another_process_reads_what_this_one_has_kept_and_says_nothing(tmp_path,
     kept_here = {path.name for path in tmp_path.iterdir()}
     assert kept_here, "nothing was kept"
     program = (
+        "from tests import quickly; quickly.enable(); "
         "import numpy as np; from autodiff_ref.train import fit; x = np.arange(40.0).reshape(20, 2) % 7; "
         "print(fit(x, np.arange(20) % 3 > 0, epochs=2).model.layers[0].w.tobytes().hex())"
     )

@@ -21,9 +21,11 @@ case, number, port = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 jax.config.update("jax_num_cpu_devices", {"one": 1, "four": 4, "two processes": 2}[case])
 from autodiff_ref.train import fit
 from autodiff_ref.train.devices import join
+from tests import quickly
 from tests.train.several_fits import fitted, labelled
 if case == "two processes":
     join("127.0.0.1:" + port, 2, number)
+quickly.enable()
 def told(done):
     print(done.number, flush=True)
 print(json.dumps(fitted(1 if case == "one" else 4, sys.argv[4])), flush=True)

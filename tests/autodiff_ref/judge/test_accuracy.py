@@ -17,6 +17,8 @@ from autodiff_ref.judge.accuracy.survey import Surveyor
 from autodiff_ref.judge.inputs import STRATA, Input
 from manual_grad import Derivation, Weights, grad_w12, notes, reals
 
+pytestmark = pytest.mark.rounding
+
 DTYPES = ("float64", "float32")
 
 

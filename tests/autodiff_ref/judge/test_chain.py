@@ -16,7 +16,6 @@ from tests.derivations import chain
 from tests.derivations._draw import drawn
 from tests.derivations._few import few_inputs
 from tests.derivations._traces import traces
-from tests.once import compiled_once
 
 
 def arguments(seed: int) -> tuple[Any, ...]:
@@ -38,7 +37,7 @@ def evaluated() -> np.ndarray:
     nabla = autodiff_ref.nabla(None)
     args = arguments(seed=5)
 
-    @compiled_once
+    @jax.jit
     def lines(factors: Any) -> Any:
         by_name = dict(zip(chain.STEPS, factors, strict=True))
         values = [chain.step_line(k + 1, by_name)(*args, nabla=nabla) for k in range(len(chain.STEPS))]
@@ -89,7 +88,7 @@ def test_a_wrong_step_shows_at_its_line_and_is_carried_on(evaluated: np.ndarray,
 def test_the_zeros_are_zero_in_floats() -> None:
     args = arguments(seed=7)
 
-    @compiled_once
+    @jax.jit
     def cotangents(theta: Any, x: Any, y: Any) -> dict[str, Any]:
         values = chain.Values({**theta, "x": x, "y": y}, dict.fromkeys(chain.STEPS))
         return {step: values[f"d{step}"] for step in chain.STEPS}

@@ -18,7 +18,6 @@ from tests.derivations import MODULES, chain
 from tests.derivations._draw import drawn, drawn_sizes
 from tests.derivations._few import few_inputs
 from tests.derivations._traces import traces
-from tests.once import compiled_once
 
 OTHERS = [module for module in MODULES if module is not chain]
 """test_chain.py has the chain"""
@@ -85,7 +84,7 @@ def wrong_lines(derivation: Derivation, seed: int) -> set[str]:
     rng = np.random.default_rng(seed)
     nabla = autodiff_ref.nabla(derivation.wrt)
 
-    @compiled_once
+    @jax.jit
     def evaluated(*args: Any) -> list[Any]:
         values = [nabla(derivation.of)(*args), *(line(*args, nabla=nabla) for line in derivation.lines)]
         return [jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(value)]) for value in values]

@@ -13,6 +13,8 @@ from jax import lax
 
 from autodiff_ref.judge.functions import FUNCTIONS, Ulps
 
+pytestmark = pytest.mark.rounding
+
 GRANTED: dict[str, Ulps] = {name: row.ulps for name, row in FUNCTIONS.items() if row.ulps is not None}
 IN_NUMPY = {name: row.numpy for name, row in FUNCTIONS.items() if row.numpy is not None}
 

@@ -14,7 +14,6 @@ from autodiff_ref.verify import verify
 from manual_grad import Derivation, notes, reals
 from tests.derivations import batch_norm, softmax, weight_decay
 from tests.derivations._few import few_inputs
-from tests.once import compiled_once
 
 DIMS = (("d",), ("n", "d"), ("n",))
 D = 2
@@ -91,7 +90,7 @@ def test_a_sum_of_one_term_is_known_and_adds_up(name: str) -> None:
     f = SUMS[name]
     assert is_one_term(f)
 
-    @compiled_once
+    @jax.jit
     def left_overs(w: Any, x: Any, y: Any) -> list[Any]:
         """f of some, and of the others, less f of all, which is c"""
         return [f(w, x[:k], y[:k]) + f(w, x[k:], y[k:]) - f(w, x, y) for k in (2, 3)]

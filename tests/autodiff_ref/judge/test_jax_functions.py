@@ -8,6 +8,8 @@ from benchmarks.jax_catalogue import catalogue
 from benchmarks.jax_functions import judged, main
 from benchmarks.jax_table import page
 
+pytestmark = pytest.mark.rounding
+
 ROWS = {row.name: row for row in catalogue()}
 
 RIGHT = {

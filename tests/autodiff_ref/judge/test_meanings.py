@@ -18,7 +18,6 @@ from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.symbols.table import SYMBOLS
 from manual_grad import Derivation, intervals, reals
-from tests.once import compiled_once
 
 X = np.array([0.25, 0.5, 0.75, 0.875])
 
@@ -58,7 +57,7 @@ def compare(f: Any, *args: Any) -> None:
         balls = [value for out in made.run(context, *map(exact, args)) for value in np.ravel(out)]
     assert not context.unresolved
     with jax.enable_x64(True):
-        values = np.concatenate([np.ravel(out) for out in jax.tree.leaves(compiled_once(f)(*args))])
+        values = np.concatenate([np.ravel(out) for out in jax.tree.leaves(jax.jit(f)(*args))])
     np.testing.assert_allclose([float(ball) for ball in balls], values, rtol=1e-6)
     assert all(isinstance(ball, arb) and ball.rel_accuracy_bits() > 180 for ball in balls)
 

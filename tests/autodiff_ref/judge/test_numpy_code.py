@@ -14,7 +14,6 @@ from scipy.special import expit, logsumexp
 
 from autodiff_ref.judge.assertion.sides import Call, trace_candidate
 from tests.compiled import compiled
-from tests.once import compiled_once
 
 W, X = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]), np.array([[1.0, 2.0, 0.5], [-1.0, 0.25, 3.0]])
 K = np.array([1, 0])
@@ -26,7 +25,7 @@ def traced(f: Any, *args: Any) -> Any:
     call = Call.of(args)
     side = trace_candidate(f, None, call, [False] + [True] * (len(call.arrays) - 1), None)
     assert side.numpy_code
-    program = compiled_once(core.jaxpr_as_fun(side.wide))
+    program = jax.jit(core.jaxpr_as_fun(side.wide))
 
     def at(*others: Any) -> Any:
         arrays = Call.of(others).as_numpy([])

@@ -8,7 +8,6 @@ from jax import lax
 
 from autodiff_ref.judge.program.places import POINTED_AT, scattered
 from autodiff_ref.judge.program.plans import Equation, Operand
-from tests.once import compiled_once
 
 X, I = jnp.ones((4, 5, 3)), jnp.array([0, 2, 1])  # noqa: E741 (the index)
 
@@ -58,7 +57,7 @@ def by_jax(indices, target, update, dimensions, mode):
     """The transpose of scatter-add collects what stands at each update's place."""
     numbered = np.arange(1.0, 1.0 + np.prod(target), dtype=np.float32).reshape(target)
 
-    @compiled_once
+    @jax.jit
     def transposed(indices, numbered):
         def scatter_add(updates):
             return lax.scatter_add(jnp.zeros(target), indices, updates, dimensions, mode=mode)

@@ -22,6 +22,8 @@ from autodiff_ref.judge.program.recognised import NAMES
 from autodiff_ref.judge.program.walk import NoRuleError, plan
 from tests.combinations import combinations, few_or_many
 
+pytestmark = pytest.mark.rounding
+
 DTYPES = [np.float32, np.float64]
 
 

@@ -16,6 +16,8 @@ from autodiff_ref.judge.floats.sums import gamma_of
 from autodiff_ref.judge.floats.table import bounded
 from tests.autodiff_ref.judge.test_rounding import DTYPES, check, programs, traced, vectors
 
+pytestmark = pytest.mark.rounding
+
 SINGLE, DOUBLE = DTYPES
 
 

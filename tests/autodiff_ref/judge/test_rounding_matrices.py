@@ -16,6 +16,8 @@ from autodiff_ref.judge.floats.table import bounded
 from tests.autodiff_ref.judge.test_rounding import DTYPES, excess, in_balls, traced
 from tests.combinations import combinations
 
+pytestmark = pytest.mark.rounding
+
 INVERSE: Callable[..., Any] = jnp.linalg.inv
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
     "inverse": (INVERSE, np.linalg.inv),

@@ -13,6 +13,8 @@ from tests.autodiff_ref.judge.test_rounding import DTYPES, check
 from tests.autodiff_ref.judge.test_rules import RULES
 from tests.combinations import combinations
 
+pytestmark = pytest.mark.rounding
+
 UNSEEN = {"add_any", "one_minus_square", "iota"}
 """what no program asks for by itself: sums of cotangents, what JAX asks for from 0.12 on, and what is known beforehand"""
 

@@ -14,6 +14,8 @@ from autodiff_ref.judge.floats.table import bounded
 from tests.autodiff_ref.judge.test_rounding import DTYPES, check, traced, vectors
 from tests.combinations import combinations
 
+pytestmark = pytest.mark.rounding
+
 POOL = {"window_dimensions": (2,), "window_strides": (1,), "padding": "VALID"}
 
 

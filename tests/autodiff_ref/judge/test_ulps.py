@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from autodiff_ref.judge.accuracy.ulps import DTYPES, error_in_ulps, ulp, worst_component
 from autodiff_ref.judge.balls import precision
 
+pytestmark = pytest.mark.rounding
+
 WIDTHS = {"float64": 64, "float32": 32}
 
 
