@@ -18,6 +18,17 @@ from autodiff_ref.judge.diagnosis.variant import Node, Program
 Value = Any
 """An array: NumPy's for the one backend, JAX's for the other."""
 
+REDUCTIONS: dict[str, Callable[[Any, Value, int], Value]] = {
+    "reduce_sum": lambda lib, x, axis: lib.sum(x, axis=axis, keepdims=True),
+    "reduce_prod": lambda lib, x, axis: lib.prod(x, axis=axis, keepdims=True),
+    "reduce_max": lambda lib, x, axis: lib.max(x, axis=axis, keepdims=True),
+    "reduce_min": lambda lib, x, axis: lib.min(x, axis=axis, keepdims=True),
+    "cumsum": lambda lib, x, axis: lib.cumsum(x, axis=axis),
+    "cumprod": lambda lib, x, axis: lib.cumprod(x, axis=axis),
+    "sort": lambda lib, x, axis: lib.sort(x, axis=axis),
+}
+"""what is computed along one axis"""
+
 WRONG, RIGHT = 0, 1
 """whose slot it is"""
 
@@ -67,8 +78,16 @@ class Backend(Protocol):
         """An axis backwards."""
         ...
 
+    def reduce(self, name: str, value: Value, axis: int) -> Value:
+        """The sum, the largest, … along an axis counted from the end, which is kept with size 1."""
+        ...
+
     def like(self, value: Value, slot: int) -> Value:
         """A value broadcast to the shape of a slot of the wrong line."""
+        ...
+
+    def alike(self, operands: Sequence[Value]) -> Sequence[Value]:
+        """Values broadcast to one shape."""
         ...
 
 
@@ -117,11 +136,20 @@ class Floats:
         """An axis backwards, counted without the axes in front."""
         return np.flip(value, axis + LEAD)
 
+    def reduce(self, name: str, value: Value, axis: int) -> Value:
+        """Along an axis counted from the end."""
+        return REDUCTIONS[name](np, value, axis)
+
     def like(self, value: Value, slot: int) -> Value:
         """Broadcast to the shape of a slot behind the axes in front."""
         shape = self.program.shapes[slot]
         lifted = batched.lifted(value, len(shape))
         return np.broadcast_to(lifted, lifted.shape[:LEAD] + shape)
+
+    def alike(self, operands: Sequence[Value]) -> Sequence[Value]:
+        """With those of lower rank lifted."""
+        rank = max(operand.ndim for operand in operands) - LEAD
+        return np.broadcast_arrays(*[batched.lifted(operand, rank) for operand in operands])
 
 
 @dataclass(frozen=True)
@@ -165,9 +193,17 @@ class Traced:
         """An axis backwards."""
         return jnp.flip(value, axis)
 
+    def reduce(self, name: str, value: Value, axis: int) -> Value:
+        """Along an axis counted from the end."""
+        return REDUCTIONS[name](jnp, value, axis)
+
     def like(self, value: Value, slot: int) -> Value:
         """Broadcast to the shape of a slot."""
         return jnp.broadcast_to(value, self.program.shapes[slot])
+
+    def alike(self, operands: Sequence[Value]) -> Sequence[Value]:
+        """By jax.numpy."""
+        return jnp.broadcast_arrays(*operands)
 
 
 _JAX: dict[str, Callable[..., jax.Array]] = {

@@ -2,17 +2,22 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from autodiff_ref.judge.diagnosis.backends import WRONG, Backend, Expression, Value
-from autodiff_ref.judge.diagnosis.occurrences import Repair, Site, Texts
+from autodiff_ref.judge.diagnosis.backends import REDUCTIONS, WRONG, Backend, Expression, Value
+from autodiff_ref.judge.diagnosis.occurrences import PASSING, Repair, Site, Texts, number_in
+from autodiff_ref.judge.diagnosis.variant import Node, Program
 
 
 def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
     """Small changes that need no other value: without an operation, with another one, with another index, sign or factor."""
     if site.is_open:
         yield from _other_operation(site)
-    if not site.program.is_real(site.slot) or not site.has_value:
+    if not site.program.is_real(site.slot):
         return
+    if not site.has_value:
+        return
+    yield from _other_axis(site)
     yield from _without_operand(site)
     if site.is_open:
         yield from _without_operation(site)
@@ -210,6 +215,106 @@ def _transposed(site: Site, j: int) -> Expression:
         return b.bind(node, operands)
 
     return expression
+
+
+# Another axis
+
+
+def _other_axis(site: Site) -> Iterator[Repair]:
+    """What a call sums, normalises or adds up along one of the last two axes, along the other one."""
+    for j in (None, *range(len(site.node.sources) if site.node.name in _OPPOSITE else 0)):
+        along = _Along.of(site, j)
+        if along is not None and not site.calls.is_inside(along.slot):
+            text = site.texts.of(along.slot)
+            yield site.repair("index", f"{text} goes along the wrong axis", 1.2, along.other)
+
+
+@dataclass(frozen=True)
+class _Along:
+    """What is computed by one call, with a sum or the like along one of the last two axes of another value."""
+
+    site: Site
+    operand: int | None
+    """of the site, which is one entry for each row or column; None for its value"""
+    slot: int
+    """the same, as the call gives it"""
+    wide: int
+    """that other value"""
+    axis: int
+    """counted from the end"""
+
+    @classmethod
+    def of(cls, site: Site, operand: int | None) -> "_Along | None":
+        """None where it is not of that kind."""
+        program, slot = site.program, site.slot if operand is None else site.node.sources[operand]
+        result = program.shapes[slot]
+        while slot in program.maker and program.nodes[program.maker[slot]].name in PASSING:
+            slot = program.nodes[program.maker[slot]].sources[0]
+        steps = [node for node in _steps_to(program, slot) if node.name in REDUCTIONS] if slot in program.maker else []
+        found = {(_axis_of(node, program.shapes[node.sources[0]]), program.shapes[node.sources[0]]) for node in steps}
+        if len(found) != 1:
+            return None
+        ((axis, shape),) = found
+        if len(shape) < 2 or axis not in (-1, -2):
+            return None
+        if operand is None:
+            is_result = result == shape or (result == shape[:-1] and shape[-1] == shape[-2])
+        else:
+            is_result = site.shape == shape and len(result) == len(shape) and result[axis] == 1 != shape[axis]
+        return cls(site, operand, slot, steps[0].sources[0], axis) if is_result else None
+
+    def other(self, b: Backend) -> Value:
+        """The site's value with the same along the other axis; NaN where that cannot be told."""
+        made = self._at(b, self.slot)
+        if made is None:
+            return b.f("mul", b.slot(WRONG, self.site.slot), b.number(math.nan))
+        if self.operand is not None:
+            operands = [b.slot(WRONG, source) for source in self.site.node.sources]
+            operands[self.operand] = b.like(made, self.site.slot)
+            return b.bind(self.site.node, [b.like(each, self.site.slot) for each in operands])
+        if len(b.program.shapes[self.site.slot]) == len(b.program.shapes[self.wide]):
+            return b.like(made, self.site.slot)
+        return b.take(made, -3 - self.axis, 0)
+
+    def _at(self, b: Backend, slot: int) -> Value | None:
+        """A value by the other axis, which is kept where it is summed."""
+        program, shape, wide = b.program, b.program.shapes[slot], b.program.shapes[self.wide]
+        node = program.nodes[program.maker[slot]] if slot in program.maker else None
+        call = program.nodes[program.maker[self.slot]].origin
+        if node is None or not (node.origin == call or node.name in PASSING):
+            number = number_in(program, slot)
+            if number is not None:  # a mean divides by how many there are
+                return b.number(wide[-3 - self.axis] if number == wide[self.axis] else number)
+            return b.slot(WRONG, slot) if shape in ((), wide) else None
+        operands = [self._at(b, source) for source in node.sources]
+        if any(operand is None for operand in operands):
+            return None
+        if node.name in REDUCTIONS:
+            return b.reduce(node.name, operands[0], -3 - self.axis)
+        if node.name in PASSING:
+            return operands[0]
+        if any(len(program.shapes[source]) not in (0, len(shape)) for source in node.sources):
+            return None
+        return b.bind(node, b.alike(operands))
+
+
+def _steps_to(program: Program, slot: int) -> Iterator[Node]:
+    """The equations of one call that a value is computed by."""
+    call, left, seen = program.nodes[program.maker[slot]].origin, [slot], set[int]()
+    while left:
+        at = left.pop()
+        node = program.nodes[program.maker[at]] if at in program.maker and at not in seen else None
+        seen.add(at)
+        if node is not None and (node.origin == call or node.name in PASSING):
+            yield node
+            left += node.sources
+
+
+def _axis_of(node: Node, shape: tuple[int, ...]) -> int:
+    """The axis that a step goes along, counted from the end; 0 for several."""
+    axes = node.params.get("axes", node.params.get("axis", node.params.get("dimension")))
+    one = axes[0] if isinstance(axes, tuple) and len(axes) == 1 else axes
+    return one - len(shape) if isinstance(one, int) else 0
 
 
 # Constants: found by solving for them

@@ -102,8 +102,9 @@ def judge_rule(
         within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
     f, chosen, inputs = bound(f, chosen, at or [])
-    doubled = batches(f, chosen) if chosen is not None and "by probing" in how else []
+    doubled, raising = batches(f, chosen) if chosen is not None and "by probing" in how else ([], [])
     run = Run(f, chosen, inputs, allowed, truth, solves, seed, seconds, doubled)
+    run.notes.update(dict.fromkeys(raising))
     for k in range(1, order + 1):
         run.judge(k)
     run.constants_are_meant()

@@ -97,7 +97,7 @@ def probed(f: Callable[..., Any]) -> Args | None:
         for domain in itertools.islice(fitting, MOST_TRIES) if left else ():
             if not _takes(of_rest, domain):
                 continue
-            has_derivative = _has_derivative(of_rest, domain)
+            has_derivative = not _error_of_derivative(of_rest, domain)
             if has_derivative or first is None:
                 found = _widened(of_rest, domain)
                 first = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
@@ -116,21 +116,29 @@ def error_at_numbers(f: Callable[..., Any]) -> str:
     return ""
 
 
-def batches(f: Callable[..., Any], domain: Args) -> list[Args]:
+def batches(f: Callable[..., Any], domain: Args) -> tuple[list[Args], list[str]]:
     """Inputs with two in the place of one argument, or of all, where a function does the same with each of the two.
 
     The arguments that are not doubled are shared by both, and a rule has to add up over them.
+
+    Returns:
+        The inputs at which JAX can be asked for the derivative; and what is to be said of the others.
     """
     places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)]
     chosen = [{k} for k in places] + ([set(places)] if len(places) > 1 else [])
     wide = [tuple(_doubled(kind) if k in of else kind for k, kind in enumerate(domain)) for of in chosen]
     sizes = main_sizes(domain, {})[0]
-    found = list[Args]()
+    found, raising = list[Args](), list[str]()
     for of, each in zip(chosen, wide, strict=True):
         args = draw_arguments(each, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
-        if _maps(f, args, of) and _has_derivative(f, each):
-            found.append(args)
-    return found[:MOST_BATCHES]
+        if _maps(f, args, of):
+            error = _error_of_derivative(f, each)
+            shapes = ", ".join(str(np.shape(x)) for x in args)
+            raising += (
+                [f"at arguments of the shapes {shapes} it has values, and its derivative raises {error}"] if error else []
+            )
+            found += [] if error else [args]
+    return found[:MOST_BATCHES], raising[:MOST_BATCHES]
 
 
 def _doubled(kind: Any) -> Domain:
@@ -218,8 +226,8 @@ def _at_ends(domain: Args, args: Args) -> Iterator[Args]:
             yield (*args[:k], np.full(np.shape(args[k]), end), *args[k + 1 :])
 
 
-def _has_derivative(f: Callable[..., Any], domain: Args) -> bool:
-    """Whether JAX's derivative can be traced at the shapes of a domain."""
+def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
+    """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing."""
     sizes = main_sizes(domain, {})[0]
     args = draw_arguments(domain, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f" and not domain[k].known)
@@ -232,9 +240,9 @@ def _has_derivative(f: Callable[..., Any], domain: Args) -> bool:
         warnings.simplefilter("ignore")
         try:
             jax.eval_shape(jax.grad(total, by), *args)
-        except Exception:  # said where the derivative is judged
-            return False
-    return True
+        except Exception as error:
+            return f"{type(error).__name__}: {first_line(error)}"
+    return ""
 
 
 def _takes(f: Callable[..., Any], domain: Args) -> bool:

@@ -1,5 +1,7 @@
 """Diagnosis: what it suspects is what was done, or it says nothing; what it cannot know it does not guess."""
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -392,3 +394,35 @@ def test_a_factor_without_a_name_is_told_by_a_number_above_1(factor, said):
 
     report = verify(Derivation("two terms", of=loss, wrt="x", domain=(reals("d"),), lines=[line_1, line_2]))
     assert f"0.625 * s * (1 - s) {said}" in str(report)
+
+
+ALONG = {
+    "softmax": ("jax.nn.softmax(s, axis={})", ("n", "m"), ("n", "m")),
+    "attention": ("jax.nn.softmax(s, axis={})", ("b", "n", "m"), ("b", "n", "m")),
+    "logsumexp": ("s - jax.nn.logsumexp(s, axis={}, keepdims=True)", ("n", "m"), ("n", "m")),
+    "cumsum": ("jnp.cumsum(s, axis={})", ("n", "m"), ("n", "m")),
+    "sum": ("s * jnp.sum(s, axis={}, keepdims=True)", ("n", "m"), ("n", "m")),
+    "mean": ("s - s.mean(axis={}, keepdims=True)", ("n", "m"), ("n", "m")),
+    "largest": ("s - s.max(axis={}, keepdims=True)", ("b", "n", "m"), ("b", "n", "m")),
+    "of a square": ("s.sum(axis={})", ("n", "n"), ("n",)),
+    "standardised": ("jax.nn.standardize(s, axis={})", ("n", "m"), ("n", "m")),
+}
+"""what is computed along an axis, and the dimensions of s and of what is multiplied by it"""
+
+
+@pytest.mark.parametrize("meant", [-1, -2])
+@pytest.mark.parametrize("name", ALONG)
+def test_what_goes_along_the_wrong_axis_is_said(name: str, meant: int, tmp_path: Path) -> None:
+    step, dims, others = ALONG[name]
+    path = tmp_path / "mine.py"
+    lines = {"right": step.format(meant), "wrong": step.format(-3 - meant)}
+    rows = [f"def {name}(s, c):\n    return c * jnp.sin({text})\n" for name, text in lines.items()]
+    path.write_text("\n".join(["import jax", "import jax.numpy as jnp", "", *rows]))
+    mine = runpy.run_path(str(path))
+    entry = verify(
+        Derivation("axis", equals=mine["right"], domain=(reals(*dims), reals(*others)), lines=[mine["wrong"]])
+    ).lines[0]
+    assert entry.verdict == "refuted"
+    assert entry.diagnosis is not None
+    assert "goes along the wrong axis" in entry.diagnosis.sentence
+    assert f"axis={-3 - meant}" in entry.diagnosis.sentence

@@ -575,12 +575,22 @@ def test_a_rule_that_does_not_add_up_over_a_batch_is_found_without_a_domain():
 
 
 def test_a_batch_is_one_where_a_function_does_the_same_with_each_of_it():
-    assert [np.shape(args[0]) for args in batches(jnp.tanh, (reals(),))] == [(2,)]
-    assert [tuple(map(np.shape, args)) for args in batches(jnp.add, (reals("n"), reals("n")))] == [
+    assert [np.shape(args[0]) for args in batches(jnp.tanh, (reals(),))[0]] == [(2,)]
+    assert [tuple(map(np.shape, args)) for args in batches(jnp.add, (reals("n"), reals("n")))[0]] == [
         ((2, 3), (3,)),
         ((3,), (2, 3)),
     ]
-    assert not batches(lambda x: jnp.log(jnp.sum(jnp.exp(x))), (reals("n"),))
+    assert batches(lambda x: jnp.log(jnp.sum(jnp.exp(x))), (reals("n"),)) == ([], [])
+
+
+def test_a_rule_that_raises_where_an_argument_is_broadcast_is_noted():
+    f = jax.custom_vjp(lambda x, b: x + b)
+    f.defvjp(lambda x, b: (x + b, None), lambda _, bar: (bar, bar))
+    report = judge_rule(f)
+    assert report.verdict == "right"
+    assert "at arguments of the shapes (2,), () it has values, and its derivative raises ValueError: Custom VJP" in str(
+        report
+    )
 
 
 @pytest.mark.parametrize("rest", [(), (slice(None),)])
