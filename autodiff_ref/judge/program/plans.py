@@ -408,7 +408,8 @@ def aval_of(atom: core.Var | core.Literal) -> Shaped:
 
 def is_key(value: object) -> bool:
     """Whether it is a random key, or stands for one."""
-    return jax.numpy.issubdtype(getattr(value, "dtype", float), jax.dtypes.extended)
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and not isinstance(dtype, np.dtype) and jax.numpy.issubdtype(dtype, jax.dtypes.extended)
 
 
 def has_keys(eqn: core.JaxprEqn) -> bool:

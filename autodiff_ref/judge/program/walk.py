@@ -386,7 +386,7 @@ def _called(eqn: core.JaxprEqn) -> tuple[core.Jaxpr, Sequence[ArrayLike]]:
 
 def _merge_key(eqn: core.JaxprEqn, sources: list[int]) -> tuple[Hashable, ...] | None:
     """Equal keys mean equal results; None where that cannot be told."""
-    frozen = _frozen(dict(eqn.params))
+    frozen = _frozen(eqn.params)
     return None if frozen is None else (eqn.primitive.name, tuple(sources), frozen)
 
 
@@ -398,10 +398,13 @@ def _frozen(value: object) -> Hashable:
     """Equal for equal parameters; None for functions, jaxprs and whatever else does not say what it is."""
     if type(value) in _HASHABLE:
         return type(value), value
-    if isinstance(value, bool | int | str | float | np.number | np.dtype | enum.Enum):
-        return type(value).__name__, repr(value)
     if isinstance(value, dict):
-        value = [part for item in sorted(value.items(), key=lambda item: str(item[0])) for part in item]
+        items = [(name, _frozen(part)) for name, part in sorted(value.items(), key=lambda item: str(item[0]))]
+        return None if any(part is None for _, part in items) else tuple(items)
+    if isinstance(value, np.dtype):
+        return np.dtype, value
+    if isinstance(value, bool | int | str | float | np.number | enum.Enum):
+        return type(value).__name__, repr(value)
     if isinstance(value, core.ClosedJaxpr):
         return frozen_jaxpr(value, _frozen)
     if isinstance(value, np.ndarray):
