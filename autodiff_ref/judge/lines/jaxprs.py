@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.judge.program.movement import MOVEMENT
 from autodiff_ref.judge.program.plans import aval_of, drawn, has_keys, is_key
+from autodiff_ref.judge.program.standins import spelled_out
 from autodiff_ref.judge.program.walk import CALLS
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Function
@@ -77,11 +78,13 @@ class _Builder:
         self.consts.append(value)
         return made
 
-    def _random(self, eqn: core.JaxprEqn, sources: Sequence[Atom]) -> list[Atom] | None:
-        """What an equation makes of random keys, where that is known."""
+    def _of_keys(self, eqn: core.JaxprEqn, sources: Sequence[Atom], at: SourceInfo) -> list[Atom] | None:
+        """What an equation makes of random keys, where that is known: other keys, random bits, all turns of a loop."""
+        spelled = spelled_out(eqn)
+        if spelled is not None:
+            return self.inline(spelled.jaxpr, spelled.consts, sources, at)
         known = {**dict(zip(self.constvars, self.consts, strict=True)), **self.keys}
-        given = [atom.val if isinstance(atom, core.Literal) else known.get(atom) for atom in sources]
-        made = drawn(eqn, given)
+        made = drawn(eqn, [atom.val if isinstance(atom, core.Literal) else known.get(atom) for atom in sources])
         return None if made is None else [self.constant(var, value) for var, value in zip(eqn.outvars, made, strict=True)]
 
     def inline(
@@ -114,11 +117,10 @@ class _Builder:
             )
             env.update(zip(eqn.outvars, made, strict=True))
             return
-        if has_keys(eqn):
-            random = self._random(eqn, sources)
-            if random is not None:
-                env.update(zip(eqn.outvars, random, strict=True))
-                return
+        made = self._of_keys(eqn, sources, source_info or eqn.source_info) if has_keys(eqn) else None
+        if made is not None:
+            env.update(zip(eqn.outvars, made, strict=True))
+            return
         for place, body in bodies_of(eqn):
             eqn = with_body(eqn, place, flattened(body, source_info or eqn.source_info))
         made = [core.Var(var.aval) for var in eqn.outvars]

@@ -14,7 +14,7 @@ import numpy as np
 from jax.extend import core
 from numpy.typing import ArrayLike
 
-from autodiff_ref.judge.program.equations import bits_of
+from autodiff_ref.judge.program.equations import bits_of, equations_in
 
 if TYPE_CHECKING:
     from autodiff_ref.judge.program.comparisons import Site
@@ -413,8 +413,9 @@ def is_key(value: object) -> bool:
 
 
 def has_keys(eqn: core.JaxprEqn) -> bool:
-    """Whether an equation reads or makes random keys."""
-    return any(is_key(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
+    """Whether an equation reads or makes random keys, or is a loop whose turns do."""
+    turns = equations_in(eqn.params["jaxpr"].jaxpr) if eqn.primitive.name == "scan" else ()
+    return any(is_key(atom.aval) for each in (eqn, *turns) for atom in (*each.invars, *each.outvars))
 
 
 def drawn(eqn: core.JaxprEqn, given: Sequence[Any]) -> list[jax.Array] | None:
@@ -424,7 +425,7 @@ def drawn(eqn: core.JaxprEqn, given: Sequence[Any]) -> list[jax.Array] | None:
         eqn: the equation.
         given: the values of its operands; None for those that hang on an input, of which nothing is computed.
     """
-    if any(value is None for value in given):
+    if any(value is None for value in given) or eqn.primitive.name in ("scan", "while", "cond"):  # these may compute reals
         return None
     with jax.enable_x64(True):
         made = eqn.primitive.bind(*map(jax.numpy.asarray, given), **eqn.params)

@@ -11,9 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
+from autodiff_ref.judge.program.control import scan_widths
 from autodiff_ref.judge.program.equations import equations_in
-from autodiff_ref.judge.program.plans import aval_of
+from autodiff_ref.judge.program.plans import aval_of, has_keys
 from autodiff_ref.trees import Function
+
+MOST_TURNS = 64
+"""of a loop that draws random numbers by keys which it is handed"""
 
 _LIBRARY = Path(jax.__file__).parent
 
@@ -122,8 +126,11 @@ def spelled_out(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
 
     A product of integers and reals is one of reals; of an order it says whether it is stable; tiles are copies; what an
     array holds that is still to be filled is 0. From jax 0.12 on: a polynomial is Horner's rule, log₂ x is log x / log 2.
+    A short loop that is handed random keys is each of its turns, so that the numbers that they give may be known.
     """
     match eqn.primitive.name:
+        case "scan" if eqn.params["length"] <= MOST_TURNS and has_keys(eqn):
+            spelled = _unrolled(eqn)
         case "dot_general" if _mixes(eqn):
             spelled = _cast(eqn, [aval_of(eqn.outvars[0]).dtype] * 2)
         case "sort" if settled(eqn) != eqn.params:
@@ -143,6 +150,21 @@ def spelled_out(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:
         return jax.make_jaxpr(spelled)(
             *[jax.ShapeDtypeStruct(aval_of(atom).shape, aval_of(atom).dtype) for atom in eqn.invars]
         )
+
+
+def _unrolled(eqn: core.JaxprEqn) -> Function:
+    turn, order = core.jaxpr_as_fun(eqn.params["jaxpr"]), range(eqn.params["length"])
+    first, count = scan_widths(eqn.params)
+
+    def spelled(*operands: jax.Array) -> list[jax.Array]:
+        consts, carry, rows = operands[:first], list(operands[first : first + count]), operands[first + count :]
+        made = dict[int, list[jax.Array]]()
+        for i in reversed(order) if eqn.params["reverse"] else order:
+            results = turn(*consts, *carry, *[row[i] for row in rows])
+            carry, made[i] = results[:count], results[count:]
+        return [*carry, *(jnp.stack(parts) for parts in zip(*(made[i] for i in order), strict=True))]
+
+    return spelled
 
 
 def implementation_of(eqn: core.JaxprEqn) -> core.ClosedJaxpr | None:

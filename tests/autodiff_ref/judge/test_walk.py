@@ -245,6 +245,21 @@ DRAWS = {
     "in single precision": lambda key, x: x * jax.random.uniform(key, x.shape, jnp.float32),
     "by vmap": lambda key, x: jax.vmap(lambda each, y: y * jax.random.normal(each))(jax.random.split(key, x.size), x),
     "under jit": lambda key, x: jax.jit(lambda y: y * jax.random.laplace(key))(x),
+    "in a scan": lambda key, x: lax.scan(
+        lambda h, each: (jnp.tanh(h + jax.random.normal(each)), h), x, jax.random.split(key, 3)
+    )[1],
+    "in a scan backwards": lambda key, x: lax.scan(
+        lambda h, each: (h * jax.random.normal(each), h), x, jax.random.split(key, 3), reverse=True
+    )[1],
+    "in a loop that splits": lambda key, x: lax.fori_loop(
+        0, 3, lambda _, c: (c[0] * jax.random.uniform(c[1]), jax.random.split(c[1])[0]), (x, key)
+    )[0],
+    "in a scan of no input": lambda key, x: (
+        x + lax.scan(lambda h, each: (jnp.exp(h) + jax.random.normal(each), None), 0.5, jax.random.split(key, 3))[0]
+    ),
+    "in a loop that folds in": lambda key, x: lax.fori_loop(
+        0, 3, lambda i, h: h + jax.random.normal(jax.random.fold_in(key, i)), x
+    ),
 }
 KEYS = {"a key": jax.random.key, "a raw key": jax.random.PRNGKey}
 
