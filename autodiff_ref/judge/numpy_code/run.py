@@ -159,11 +159,15 @@ def user_place(frame: FrameType | None) -> str:
     return ""
 
 
+_WRITES = {"STORE_SUBSCR", "STORE_SLICE"}
+"""from Python 3.12 on the latter is `a[i:j] = …`"""
+
+
 def is_writing(frame: FrameType | None) -> bool:
     """Whether a user's code is at `a[…] = …`, where a is an array of NumPy's."""
     while frame is not None and _package(frame) == "autodiff_ref":
         frame = frame.f_back
-    return frame is not None and is_followed(frame) and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+    return frame is not None and is_followed(frame) and dis.opname[frame.f_code.co_code[frame.f_lasti]] in _WRITES
 
 
 def called_by_user(frame: FrameType | None) -> str:

@@ -266,6 +266,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "mul": lambda _, z, w: multiplied(z, w),
     "div": lambda _, z, w: _divided(z, w),
     "square": lambda _, z: multiplied(z, z),
+    "one_minus_square": lambda _, z: _shifted(_scaled(multiplied(z, z), -1), 1.0),
     "integer_pow": lambda eqn, z: _power(z, eqn.params["y"]),
     "pow": lambda _, z, w: _general_power(z, w),
     "exp": lambda _, z: _exp(z),

@@ -58,7 +58,7 @@ def name_of(eqn: Any) -> Named:
             if _JAXS_OWN not in where:  # `defjvps` makes one
                 rule, place = found, where
             break
-    if _JAXS_OWN in place and function == "wrapped_fun":  # `custom_gradient` makes one
+    if _JAXS_OWN in place:  # `custom_gradient` makes one
         code = next(filter(None, map(users_code, [*_body(eqn).eqns, eqn])), None)
         function, place = (function, place) if code is None else (code.co_name, f"{code.co_filename}:{code.co_firstlineno}")
     kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
