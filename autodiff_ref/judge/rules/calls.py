@@ -206,9 +206,9 @@ def _written_names(eqn: core.JaxprEqn) -> list[str]:
     captured = eqn.params.get("num_consts", 0)
     count = len(eqn.invars) - captured
     keeps = eqn.params.get("fwd_jaxpr_thunk") or _body(eqn)
-    kept = keeps.debug_info.arg_names or ()
-    names = list(kept[len(kept) - count :])
-    if len(set(names)) < count or not all(map(str.isidentifier, names)):
+    kept = list(keeps.debug_info.arg_names or ())[-count:] if count else []  # defaults, which come last, have none
+    names = [*kept, *(f"argument {k}" for k in range(len(kept), count))]
+    if len(set(kept)) < len(kept) or not all(map(str.isidentifier, kept)):
         names = [f"argument {k}" for k in range(count)] if count > 1 else ["x"] * count
     return [*(f"captured value {k}" for k in range(captured)), *names]
 

@@ -537,6 +537,7 @@ def _lost_to_range(subject: Subject, leaves: Sequence[np.ndarray], k: int, true:
 
 
 def _is_beside_its_value(subject: Subject, leaves: Sequence[np.ndarray], k: int, true: arb) -> bool:
-    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of."""
+    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of, and all others."""
     row, *_ = subject.place(k)
-    return FAINT <= abs(float(true)) <= 1 / FAINT and subject.is_computed(leaves, row, LOST)
+    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT and subject.is_computed(leaves, row, LOST)
+    return is_ordinary and bool(np.all(np.isfinite(subject.in_floats(leaves))))

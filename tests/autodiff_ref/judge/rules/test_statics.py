@@ -86,3 +86,14 @@ def test_a_rule_that_takes_a_function_is_undecided_and_its_row_says_how_to_judge
     assert report.exit_code == 3
     assert '(f is no array): write the call, as "mine.applied(…, reals(n))"' in report.row
     assert report.rules[0].place.partition(":")[0].endswith("test_statics.py")
+
+
+def test_an_argument_that_is_left_to_its_default_hides_no_other_name():
+    @jax.custom_jvp
+    def scaled(x, factor=2.0):
+        return jnp.abs(x) * factor
+
+    scaled.defjvp(lambda primals, tangents: (scaled(*primals), 3 * tangents[0]))
+    finding = judge_rule(lambda x: scaled(x) + 1, domain=reals()).findings[0]
+    assert finding.at.startswith("x=")
+    assert finding.name == "∂f/∂x"
