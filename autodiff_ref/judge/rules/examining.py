@@ -315,9 +315,14 @@ def _convention(by_jax: arb, known: Known) -> str:
 
 
 def _resolved(by_mode: Evaluator) -> tuple[arb, ...]:
-    """A derivative in balls; empty where a comparison ties or is not resolved."""
-    found = (at for bits in PRECISIONS[:3] if not (at := by_mode(bits, "exact", "exact")).unresolved)
-    return next((at.values for at in found), ())
+    """A derivative in balls, with as many bits as it needs to be finite; empty where a comparison ties or is not resolved."""
+    values: tuple[arb, ...] = ()
+    for bits in PRECISIONS[:3]:
+        at = by_mode(bits, "exact", "exact")
+        values = values if at.unresolved else at.values
+        if not at.unresolved and all(value.is_finite() for value in values):
+            break
+    return values
 
 
 def _beside(

@@ -25,6 +25,9 @@ Args = tuple[Any, ...]
 MOST_ARGUMENTS = 4
 MOST_TRIES = 90
 MOST_BATCHES = 2
+LABELS = {"label", "labels", "target", "targets", "index", "indices", "idx", "id", "ids", "classes", "class_ids"}
+"""names of arguments that are integers, if a function takes integers there"""
+
 _STRATA = ("ordinary", "small", "saturated")
 
 
@@ -85,16 +88,18 @@ def probed(f: Callable[..., Any]) -> Args | None:
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
     said = _said_to_be_numbers(f)
     numbers = [k for k, (name, _) in enumerate(parameters) if name in said]
+    labels = [k for k, (name, _) in enumerate(parameters[:count]) if name in LABELS]
     first: Args | None = None
     for values in static_values(f, count):
         left = [k for k in range(count) if k not in values]
         of_rest = with_values(f, values, count) if values else f
-        fitting = (
+        fitting = [
             domain
-            for domain in _candidates(len(left), along and not values)
+            for domain in (_candidates(len(left), along and not values) if left else ())
             if not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
-        )
-        for domain in itertools.islice(fitting, MOST_TRIES) if left else ():
+        ]
+        named = [d for d in fitting if labels and all(isinstance(d[left.index(k)], Classes) for k in labels if k in left)]
+        for domain in [*named, *fitting][:MOST_TRIES]:
             if not _takes(of_rest, domain):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
@@ -184,12 +189,17 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
         vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
+    matrices += [tuple(map(Reals, layer[:count])) for layer in _LAYERS] if 1 < count < 4 else []
     matrices += [
         (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
     ]
     small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
     matrices += [*small, *((Reals((size, size)),) * count for size in (2, 4))]
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])
+
+
+_LAYERS = ((("n", "d"), ("d", "m"), ("m",)), (("n", "d"), ("m", "d"), ("m",)), (("n", "d"), ("d",), ("d",)))
+"""inputs, one example a row, with weights and biases"""
 
 
 def _small_sizes(count: int) -> Iterator[tuple[int, ...]]:

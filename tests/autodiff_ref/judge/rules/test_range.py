@@ -190,3 +190,12 @@ def test_what_is_lost_where_another_value_overflows_is_accuracy(a):
     f.defvjp(lambda a: (f(a), (a, f(a))), lambda kept, bar: (bar[0] + 2 * bar[1] * kept[1][1] / kept[0],))
     report = judge_rule(f, at=[a])
     assert report.verdict == "accuracy", str(report)
+
+
+@given(st.floats(60.0, 600.0))
+@settings(max_examples=few_or_many(2, 30))
+def test_each_mode_has_as_many_bits_as_its_digits_need(x):
+    """−log(1 − σ(x)) is ∞ in floats, and its rule 0/0, where 1 − σ(x) needs more bits than the first precision has."""
+    f = jax.custom_vjp(lambda x: -jnp.log(1 - jax.nn.sigmoid(x)))
+    f.defvjp(lambda x: (f(x), jax.nn.sigmoid(x)), lambda p, bar: (bar * p * (1 - p) / (1 - p),))
+    assert judge_rule(f, at=[x]).verdict == "accuracy"

@@ -373,6 +373,30 @@ def test_a_domain_is_said_as_one_would_write_it(domain):
     assert domain_of(said(domain)) == domain
 
 
+def test_layers_are_tried_as_matrices_with_a_bias_of_the_outputs_size():
+    layer = jax.custom_vjp(lambda x, w, b: x @ w + b)
+    layer.defvjp(lambda *args: (layer(*args), args), lambda r, bar: (bar @ r[1].T, r[0].T @ bar, bar.sum(0)))
+    assert probed(layer) == (reals("n", "d"), reals("d", "m"), reals("m"))
+    assert judge_rule(layer).verdict in ("right", "accuracy")
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("labels", "right"), ("weights", "WRONG")])
+def test_what_is_called_a_label_is_tried_as_an_integer(name, verdict):
+    """A rule for labels below the number of classes is none for any number, that one_hot takes as well."""
+    f = jax.custom_vjp(
+        eval(f"lambda logits, {name}: loss(logits, {name})", {"loss": lambda z, y: jax.nn.logsumexp(z) - one_hot(y, z) @ z})
+    )
+
+    def one_hot(y, z):
+        return jnp.asarray(y == jnp.arange(z.size), z.dtype)
+
+    f.defvjp(
+        lambda z, y: (f(z, y), (z, y)),
+        lambda r, g: (g * (jax.nn.softmax(r[0]) - jax.nn.one_hot(jnp.int32(r[1]), r[0].size)), None),
+    )
+    assert judge_rule(f).verdict == verdict
+
+
 @pytest.mark.parametrize("label", ["logits[label]", "jnp.take(logits, label)"])
 def test_labels_that_nobody_gave_a_domain_are_places_in_the_vector(label):
     """Of a label beyond the classes JAX takes the last one, which the rule does not."""
