@@ -315,7 +315,7 @@ def _convention(by_jax: arb, known: Known) -> str:
 
 
 def _resolved(by_mode: Evaluator) -> tuple[arb, ...]:
-    """A derivative in balls, with as many bits as it needs to be finite; empty where a comparison ties or is not resolved."""
+    """A derivative in balls, with the bits that it needs to be finite; empty where a comparison ties or is not resolved."""
     values: tuple[arb, ...] = ()
     for bits in PRECISIONS[:3]:
         at = by_mode(bits, "exact", "exact")

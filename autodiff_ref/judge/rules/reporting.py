@@ -25,6 +25,10 @@ SHRINKS = 60
 """inputs that are tried to make a finding simpler"""
 
 _SURROGATE = "by this argument the derivative is 0 throughout: a rule that is meant as a surrogate says so by intent="
+_HELD_STILL = (
+    "JAX has 0 by this argument throughout: if it is an integer, say so by domain=, and if it is held still "
+    "on purpose, by intent="
+)
 _CANCELS = "f as a whole is right: mistakes that cancel, or a rule that is meant so (say intent=)"
 
 _EMPTY = "at these inputs it returns no number: an array of size 0 has no derivative to judge"
@@ -83,6 +87,7 @@ def _findings(run: Run) -> list[Finding]:
         entry, names = worst.entry, worst.prepared.names
         notes, follows, snippet, floats = [entry.note], False, "", ""
         notes += [_SURROGATE] if entry.kind == "WRONG" and run.is_flat(entry) else []
+        notes += [_HELD_STILL] if entry.kind == "WRONG" and run.is_flat(entry, by_jax=True) else []
         notes += [_CLOSE] if entry.kind == "WRONG" and 0 < entry.gap < ALMOST else []
         if is_whole:
             shown[entry.kind, entry.order] = worst.args

@@ -215,12 +215,12 @@ class Run:
                 if self.judged[place].entry.kind == "WRONG":
                     self.judged[place] = self.judged[place].meant(_CONSTANT)
 
-    def is_flat(self, entry: Entry) -> bool:
-        """Whether the derivative by the argument of an entry is 0 at all inputs, and there are enough of them."""
+    def is_flat(self, entry: Entry, *, by_jax: bool = False) -> bool:
+        """Whether the derivative by an entry's argument, the true one or JAX's, is 0 at all inputs, enough of them."""
         others = (judged.entry for judged in self.judged)
         alike = [e for e in others if (e.rule, e.order, _argument(e)) == (entry.rule, entry.order, _argument(entry))]
-        true = [e.true for e in alike if e.true]
-        return len(true) >= _CONSTANT_ENOUGH and set(true) == {"0"}
+        values = [value for e in alike if (value := e.jax if by_jax else e.true)]
+        return len(values) >= _CONSTANT_ENOUGH and set(values) == {"0"}
 
     def _has_slope(self, rule: str, *, below: int) -> bool:
         """Whether a derivative of a lower order is not 0: no rule is meant to bend a linear function."""

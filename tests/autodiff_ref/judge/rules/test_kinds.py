@@ -192,3 +192,12 @@ def test_a_surrogate_by_one_of_several_arguments_is_wrong_and_told_how_to_say_so
     assert "surrogate" not in str(
         judge_rule(ruled(lambda x, y: x * y, lambda xs, made, bar, pull: made[::-1]), domain=(reals(),) * 2)
     )
+
+
+def test_an_argument_by_which_the_rule_gives_nothing_is_told_how_to_say_so():
+    rotated = jax.custom_vjp(lambda x, place: x * jnp.cos(place))
+    rotated.defvjp(lambda *xs: (rotated(*xs), xs), lambda xs, bar: (bar * jnp.cos(xs[1]), None))
+    report = judge_rule(rotated, domain=(reals(), reals()))
+    assert report.verdict == "WRONG"
+    assert "JAX has 0 by this argument throughout: if it is an integer, say so by domain=" in report.findings[0].note
+    assert judge_rule(rotated, domain=(reals(), classes(5))).verdict == "right"
