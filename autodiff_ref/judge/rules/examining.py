@@ -278,7 +278,8 @@ def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
         return replace(made, kind="WRONG")
     if old.kind == "right":
         return old
-    return replace(made, kind="within") if gap <= CLEAR * found.error and found.error <= CLOSE * size else unknown
+    is_near = found.error <= CLOSE * size and gap <= CLEAR * max(found.error, min(found.scatter, CLOSE * size))
+    return replace(made, kind="within") if is_near else unknown
 
 
 def shown_true(value: arb) -> str:
@@ -501,7 +502,9 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
     values = subject.floats(leaves)
     if values is None or len(values) != len(made):
         return
-    true = [truth.entries[k].value if truth.entries else truth.by_jax[k] for k in range(len(made))]
+    true = [
+        truth.entries[k].value if truth.entries and old.note != BY_SECANTS else truth.by_jax[k] for k, old in enumerate(made)
+    ]
     sizes = [abs(float(v)) for k in right if (v := true[k]) is not None and v.is_finite()]
     largest = max((s for s in sizes if math.isfinite(s)), default=0.0)
     moderate = is_moderate(leaves)

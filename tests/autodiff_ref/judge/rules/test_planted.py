@@ -620,6 +620,30 @@ def test_an_iteration_is_judged_by_what_it_approximates(share, verdict):
 
 
 @settings(max_examples=2, deadline=None)
+@given(st.sampled_from([40, 45, 60, 200]), st.sampled_from([1.0, 1.0, 1.1]))
+def test_a_bisection_of_any_number_of_steps_is_near_what_it_finds(steps, share):
+    """However coarse its tolerance, or finer than balls of ordinary precision tell: and float64 loses no digits of its rule."""
+
+    @jax.custom_vjp
+    def root(a):
+        def halved(_, ends):
+            middle = (ends[0] + ends[1]) / 2
+            is_low = middle**3 + a * middle < 10
+            return jnp.where(is_low, middle, ends[0]), jnp.where(is_low, ends[1], middle)
+
+        return sum(jax.lax.fori_loop(0, steps, halved, (0.0, 10.0))) / 2
+
+    def forward(a):
+        y = root(a)
+        return y, (y, a)
+
+    root.defvjp(forward, lambda kept, g: (-share * g * kept[0] / (3 * kept[0] ** 2 + kept[1]),))
+    report = judge_rule(root, domain=(intervals(0.1, 5.0),))
+    assert report.verdict == ("within" if share == 1 else "WRONG")
+    assert not {"undecided", "accuracy"} & set(report.counts)
+
+
+@settings(max_examples=2, deadline=None)
 @given(st.integers(2, 3), st.sampled_from([0.5, 0.25, 2.0]))
 def test_symmetric_and_triangular_arguments_move_within_their_domain(n, share):
     """A rule may say what it likes of an entry that cannot move alone: the sum over both triangles is what counts."""
