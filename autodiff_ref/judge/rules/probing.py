@@ -4,7 +4,7 @@ import inspect
 import itertools
 import typing
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,7 +74,8 @@ def _parameters(f: Callable[..., Any]) -> list[tuple[str, bool]] | None:
 def probed(f: Callable[..., Any]) -> Args | None:
     """The widest of some domains on which a function has finite values; None where it has on none.
 
-    Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one.
+    Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one. Matrices that the
+    function multiplies go before all others: a product of numbers, which it takes as well, shows no transpose.
     """
     parameters = _parameters(f)
     if parameters is None:
@@ -89,13 +90,14 @@ def probed(f: Callable[..., Any]) -> Args | None:
     for values in static_values(f, count):
         left = [k for k in range(count) if k not in values]
         of_rest = with_values(f, values, count) if values else f
-        fitting = (
-            domain
-            for domain in _candidates(len(left), along and not values)
-            if not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
-        )
+
+        def fits(domain: Args, numbers: Container[int] = numbers, left: Sequence[int] = left) -> bool:
+            return not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
+
+        multiplied = [domain for domain in _multiplied(of_rest, len(left)) if fits(domain)]
+        fitting = multiplied or filter(fits, _candidates(len(left), along and not values))
         for domain in itertools.islice(fitting, MOST_TRIES) if left else ():
-            if not _takes(of_rest, domain):
+            if not (multiplied or _takes(of_rest, domain)):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
             if has_derivative or first is None:
@@ -104,6 +106,21 @@ def probed(f: Callable[..., Any]) -> Args | None:
             if has_derivative:
                 return first
     return first
+
+
+def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
+    """Matrices that a function multiplies, the second as it is or transposed, and what it adds; then square ones.
+
+    It does if it takes the second matrix one way round alone.
+    """
+    first = Reals(("n", "m"))
+    for rest in itertools.product((Reals(("k",)), Reals(())), repeat=count - 2) if count > 1 else ():
+        both = [(first, Reals(dims), *rest) for dims in (("m", "k"), ("k", "m"))]
+        taken = [domain for domain in both if _takes(f, domain)]
+        if len(taken) == 1:
+            square = tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in taken[0])
+            return [*taken, *([square] if _takes(f, square) else [])]
+    return []
 
 
 def error_at_numbers(f: Callable[..., Any]) -> str:

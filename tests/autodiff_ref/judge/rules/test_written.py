@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jaxtyping import Array, Float
 from typer.testing import CliRunner
 
@@ -126,6 +128,53 @@ def test_domains_by_annotations_and_by_probing():
     assert probed(lambda x: "no number") is None
     with pytest.raises(ValueError, match="pass domain="):
         judge_rule(lambda x: "no number")
+
+
+def layer(by_x=lambda w, x, g: g @ w.T, by_w=lambda w, x, g: x.T @ g, by_b=lambda g: g.sum(axis=0)):
+    """x w + b, written so that it takes numbers too."""
+    made = jax.custom_vjp(lambda x, w, b: jnp.dot(x, w) + b)
+
+    def backward(kept, g):
+        x, w = kept
+        return by_x(w, x, g), by_w(w, x, g), by_b(g)
+
+    made.defvjp(lambda x, w, b: (made(x, w, b), (x, w)), backward)
+    return made
+
+
+@given(
+    st.sampled_from([jnp.dot, lambda x, w: jnp.dot(x, w.T)]),
+    st.lists(st.sampled_from(["added", "scaled"]), max_size=2, unique=True),
+)
+def test_a_product_of_matrices_is_tried_with_matrices(product, beside):
+    """Numbers, which such a function takes as well, tell nothing of a transpose."""
+    f = {
+        (): product,
+        ("added",): lambda x, w, b: product(x, w) + b,
+        ("scaled",): lambda x, w, s: product(x, w) * s,
+        ("added", "scaled"): lambda x, w, b, s: jnp.tanh(product(x, w) + b) * s,
+        ("scaled", "added"): lambda x, w, s, b: product(x, w) * s + b,
+    }[tuple(beside)]
+    second = ("m", "k") if product is jnp.dot else ("k", "m")
+    assert probed(f) == (reals("n", "m"), reals(*second), *(reals("k"),) * len(beside))
+
+
+@pytest.mark.parametrize("f", [lambda x, y: x * y, jnp.outer, lambda x, y: jnp.linalg.norm(x) * jnp.linalg.norm(y)])
+def test_what_takes_matrices_of_any_shapes_multiplies_none(f):
+    assert probed(f) == (reals(), reals())
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ({}, "right"),
+        ({"by_x": lambda w, x, g: jnp.dot(g, w)}, "WRONG"),
+        ({"by_x": lambda w, x, g: jnp.dot(g, w), "by_w": lambda w, x, g: jnp.dot(x, g)}, "WRONG"),
+        ({"by_b": lambda g: g}, "raises"),
+    ],
+)
+def test_a_rule_of_a_product_that_is_right_for_numbers_alone_is_not_right(rules, verdict):
+    assert judge_rule(layer(**rules), seconds=2).verdict == verdict
 
 
 @pytest.mark.parametrize("hint", [float, "float"])
