@@ -33,10 +33,10 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     Args:
         forward: returns (out, cache), or several outputs and a cache, or only an output. An output may be a tuple or a dict
             of arrays.
-        backward: takes the upstream gradient of each output, in its form, and the cache. Without a cache it takes the arguments, or
-            nothing more, as a layer that kept them. It returns the gradients by all arguments that are floats or arrays
-            of floats, in order. Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does not
-            compute.
+        backward: takes the upstream gradient of each output, in its form, and the cache. Without a cache it takes the
+            arguments, or nothing more, as a layer that kept them. It returns the gradients by all arguments that are floats
+            or arrays of floats, in order. Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does
+            not compute.
         *args: forward's arguments. Gradients are by floats, and not by integers or other things.
         **keywords: further arguments of forward: settings that are not differentiated by.
 

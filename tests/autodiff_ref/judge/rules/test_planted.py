@@ -622,7 +622,7 @@ def test_an_iteration_is_judged_by_what_it_approximates(share, verdict):
 @settings(max_examples=2, deadline=None)
 @given(st.sampled_from([40, 45, 60, 200]), st.sampled_from([1.0, 1.0, 1.1]))
 def test_a_bisection_of_any_number_of_steps_is_near_what_it_finds(steps, share):
-    """However coarse its tolerance, or finer than balls of ordinary precision tell: and float64 loses no digits of its rule."""
+    """However coarse its tolerance, or finer than balls of 160 bits tell; and float64 loses no digits of its rule."""
 
     @jax.custom_vjp
     def root(a):

@@ -599,8 +599,8 @@ def test_an_argument_with_a_default_needs_no_domain():
     def scaled(x, scale=2.0, shift=0.0):
         return scale * x + shift
 
-    for given in (1, 2, 3):
-        assert judge_rule(scaled, domain=(reals(),) * given).ok
+    for count in (1, 2, 3):
+        assert judge_rule(scaled, domain=(reals(),) * count).ok
     with pytest.raises(ValueError, match=r"takes 3 arguments \(x, scale, shift\), and the domain has 4"):
         judge_rule(scaled, domain=(reals(),) * 4)
 
