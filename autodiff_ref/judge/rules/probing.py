@@ -95,13 +95,15 @@ def probed(f: Callable[..., Any]) -> Args | None:
             return not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
 
         multiplied = [domain for domain in _multiplied(of_rest, len(left)) if fits(domain)]
-        fitting = multiplied or filter(fits, _candidates(len(left), along and not values))
-        for domain in itertools.islice(fitting, MOST_TRIES) if left else ():
-            if not (multiplied or _takes(of_rest, domain)):
+        others = filter(fits, _candidates(len(left), along and not values))
+        for domain in multiplied or itertools.islice(others, MOST_TRIES) if left else ():
+            if not _takes(of_rest, domain):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
             if has_derivative or first is None:
-                found = _widened(of_rest, domain)
+                found = _along_an_axis(
+                    of_rest, _widened(of_rest, domain), [place for place, k in enumerate(left) if k in numbers]
+                )
                 first = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
             if has_derivative:
                 return first
@@ -109,18 +111,30 @@ def probed(f: Callable[..., Any]) -> Args | None:
 
 
 def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
-    """Matrices that a function multiplies, the second as it is or transposed, and what it adds; then square ones.
+    """Matrices that a function multiplies, the second as it is or transposed, and what stands beside; then square ones.
 
     It does if it takes the second matrix one way round alone.
     """
-    first = Reals(("n", "m"))
-    for rest in itertools.product((Reals(("k",)), Reals(())), repeat=count - 2) if count > 1 else ():
+    first, found = Reals(("n", "m")), list[Args]()
+    beside = (Reals(("k",)), Reals(()), Reals(("k", "l")))  # what is added, what scales, and the values of an attention
+    for rest in itertools.product(beside, repeat=count - 2) if count > 1 else ():
         both = [(first, Reals(dims), *rest) for dims in (("m", "k"), ("k", "m"))]
         taken = [domain for domain in both if _takes(f, domain)]
-        if len(taken) == 1:
-            square = tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in taken[0])
-            return [*taken, *([square] if _takes(f, square) else [])]
-    return []
+        found += taken if len(taken) == 1 else []
+    return [*found, *(tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in domain) for domain in found)]
+
+
+def _along_an_axis(f: Callable[..., Any], domain: Args, numbers: Container[int]) -> Args:
+    """Vectors for numbers, of which a function makes something else than the same of each: a mean of one number is a sum."""
+    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Classes) and k not in numbers]
+    if any(kind.dims for kind in domain) or not places:
+        return domain
+    for of in (places, places[:1]):
+        wide = tuple(replace(kind, dims=("n",)) if k in of else kind for k, kind in enumerate(domain))
+        pair = _ordinary(tuple(replace(kind, dims=(2,)) if k in of else kind for k, kind in enumerate(domain)))
+        if _takes(f, wide) and not _maps(f, pair, of) and not _error_of_derivative(f, wide):
+            return wide
+    return domain
 
 
 def error_at_numbers(f: Callable[..., Any]) -> str:
@@ -243,10 +257,14 @@ def _at_ends(domain: Args, args: Args) -> Iterator[Args]:
             yield (*args[:k], np.full(np.shape(args[k]), end), *args[k + 1 :])
 
 
+def _ordinary(domain: Args) -> Args:
+    """Arguments of a domain, of ordinary size."""
+    return draw_arguments(domain, main_sizes(domain, {})[0], _STRATA[0], RandomSource(np.random.default_rng(0)))
+
+
 def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
     """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing."""
-    sizes = main_sizes(domain, {})[0]
-    args = draw_arguments(domain, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
+    args = _ordinary(domain)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f" and not domain[k].known)
 
     def total(*xs: Any) -> Any:

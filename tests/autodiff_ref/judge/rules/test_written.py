@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import Array, Float
 from typer.testing import CliRunner
@@ -159,9 +159,38 @@ def test_a_product_of_matrices_is_tried_with_matrices(product, beside):
     assert probed(f) == (reals("n", "m"), reals(*second), *(reals("k"),) * len(beside))
 
 
-@pytest.mark.parametrize("f", [lambda x, y: x * y, jnp.outer, lambda x, y: jnp.linalg.norm(x) * jnp.linalg.norm(y)])
-def test_what_takes_matrices_of_any_shapes_multiplies_none(f):
-    assert probed(f) == (reals(), reals())
+@pytest.mark.parametrize(
+    ("f", "dims"),
+    [(lambda x, y: x * y, ()), (jnp.outer, ("n",)), (lambda x, y: jnp.linalg.norm(x) * jnp.linalg.norm(y), ("n",))],
+)
+def test_what_takes_matrices_of_any_shapes_multiplies_none(f, dims):
+    assert probed(f) == (reals(*dims), reals(*dims))
+
+
+def test_an_attention_is_tried_with_matrices_of_values():
+    def attention(q, k, v, mask):
+        return jax.nn.softmax(jnp.where(mask > 0, q @ k.T, -jnp.inf)) @ v / jnp.ones((len(q), 1))
+
+    assert probed(attention)[:2] == (reals("n", "m"), reals("k", "m"))
+
+
+def reduced(reduce, rule):
+    made = jax.custom_jvp(lambda x: reduce(x**2))
+    made.defjvp(lambda primals, tangents: (made(*primals), rule(2 * primals[0] * tangents[0])))
+    return made
+
+
+@given(st.sampled_from([jnp.sum, jnp.mean]), st.sampled_from([jnp.sum, jnp.mean]))
+@settings(deadline=None)
+def test_a_mean_of_one_number_is_its_sum_so_vectors_are_tried(reduce, rule):
+    f = reduced(reduce, rule)
+    assert probed(f) == (reals("n"),)
+    assert judge_rule(f, seconds=1).verdict == ("right" if reduce is rule else "WRONG")
+
+
+def test_a_number_beside_a_vector_stays_one():
+    assert probed(lambda x, scale: jnp.mean(x) * scale * (1 if scale.ndim == 0 else jnp.nan)) == (reals("n"), reals())
+    assert probed(lambda x: jnp.sin(x)) == (reals(),)
 
 
 @pytest.mark.parametrize(
