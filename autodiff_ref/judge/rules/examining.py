@@ -540,6 +540,10 @@ def _lost_to_range(subject: Subject, leaves: Sequence[np.ndarray], k: int, true:
 
 
 def _is_beside_its_value(subject: Subject, leaves: Sequence[np.ndarray], k: int, true: arb) -> bool:
-    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of."""
+    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of, and those beside it.
+
+    A state that overflows, of which a recurrence keeps the first steps, leaves the derivative of these none.
+    """
     row, *_ = subject.place(k)
-    return FAINT <= abs(float(true)) <= 1 / FAINT and subject.is_computed(leaves, row, LOST)
+    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT
+    return is_ordinary and bool(np.isfinite(subject.in_floats(leaves)).all()) and subject.is_computed(leaves, row, LOST)

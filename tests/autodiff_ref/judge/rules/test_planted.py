@@ -877,3 +877,23 @@ def test_tables_of_nodes_and_weights_are_right_in_norm(nodes, others, x):
     slope = moment(others, 1)
     assert judge_rule(with_rule(moment(nodes, 0), slope), at=[x]).ok
     assert judge_rule(with_rule(moment(nodes, 0), lambda x: slope(x) * (1 + 1e-9)), at=[x]).verdict == "WRONG"
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.integers(3, 4), st.sampled_from([1e200, -1e180]))
+def test_where_another_value_of_the_function_overflows_nothing_is_missing(n, a):
+    """The rule of a recurrence multiplies its states, and at such numbers these are infinite."""
+
+    def states(a):
+        return jax.lax.scan(lambda y, x: (a * y + x,) * 2, 1.0, jnp.arange(1.0, n + 1))[1]
+
+    made = jax.custom_vjp(states)
+
+    def backward(kept, g):
+        a, y = kept
+        _, lam = jax.lax.scan(lambda c, each: (each + a * c,) * 2, 0.0, g, reverse=True)
+        return (jnp.sum(lam * jnp.concatenate([jnp.ones(1), y[:-1]])),)
+
+    made.defvjp(lambda a: (made(a), (a, made(a))), backward)
+    report = judge_rule(made, domain=(reals(),), at=[(a,)])
+    assert not {"NaN", "WRONG"} & set(report.counts)
