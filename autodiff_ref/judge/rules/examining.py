@@ -354,6 +354,13 @@ def _beside(
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
+        if made[k].note == BY_SECANTS and value.is_finite():  # known.value is the slope of the last step
+            gap = share_of(value, truth.by_jax[k])
+            found: Kind = "WRONG" if gap > FOUND else "undecided"
+            if gap > CLOSE:
+                note = mode if found == "WRONG" else f"{mode}; {ITERATES}"
+                made[k] = replace(made[k], kind=found, jax=digits(value), gap=gap, note=note)
+            continue
         # 0 · ∞ of another entry, that has no derivative, is no mistake
         excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves, RESOLVED)
         if not value.is_finite() and (excused or in_floats(k)):

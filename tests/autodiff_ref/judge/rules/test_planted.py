@@ -643,6 +643,35 @@ def test_a_bisection_of_any_number_of_steps_is_near_what_it_finds(steps, share):
     assert not {"undecided", "accuracy"} & set(report.counts)
 
 
+def until_still(step, start):
+    """What a step leaves as it is, to 1e-12."""
+    ends = jax.lax.while_loop(
+        lambda ab: jnp.abs(ab[0] - ab[1]) > 1e-12, lambda ab: (ab[1], step(ab[1])), (start, step(start))
+    )
+    return ends[1]
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.floats(0.1, 0.9))
+def test_a_rule_that_iterates_too_may_end_at_another_step_for_another_cotangent(a):
+    """The adjoint of a fixed point is one itself, and is found to a tolerance that does not grow with the cotangent."""
+
+    def step(a, y):
+        return jnp.cos(a * y) / 2
+
+    fixed = jax.custom_vjp(lambda a: until_still(lambda y: step(a, y), jnp.zeros(())))
+
+    def backward(kept, g):
+        a, y = kept
+        by_y = jax.grad(step, 1)(a, y)
+        return (jax.grad(step)(a, y) * until_still(lambda w: g + by_y * w, g),)
+
+    fixed.defvjp(lambda a: (fixed(a), (a, fixed(a))), backward)
+    report = judge_rule(fixed, domain=(intervals(0.1, 1.0),), at=[(a,), (0.5,)])
+    assert "WRONG" not in report.counts
+    assert report.counts["within"]
+
+
 @settings(max_examples=2, deadline=None)
 @given(st.integers(2, 3), st.sampled_from([0.5, 0.25, 2.0]))
 def test_symmetric_and_triangular_arguments_move_within_their_domain(n, share):
