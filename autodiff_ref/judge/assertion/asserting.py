@@ -92,10 +92,10 @@ def assert_gradients_agree(
     call = Call.of(args, keywords)
     pair = pair_of(candidate, of, wrt, call)
     variable = pair.reference.variable
-    value = second_of(_called(candidate, call, wrt), variable)
+    returned = second_of(_called(candidate, call, wrt), variable)
     if pair.fresh:
-        _check_state(candidate, of, pair, call, wrt, value)
-    value, shapes = without_ones(value, pair.reference)
+        _check_state(candidate, of, pair, call, wrt, returned)
+    value, shapes = without_ones(returned, pair.reference)
     unusable = returned_wrongly(value, pair.reference, candidate, of, wrt, pair.of_arrays)
     if unusable:
         raise AssertionError(unusable)
@@ -114,7 +114,7 @@ def assert_gradients_agree(
         return
     if found.outcome == "different":
         decided()
-        if not pair.fresh and _changes(candidate, call, wrt, value, pair.reference.variable):
+        if not pair.fresh and _changes(candidate, call, wrt, returned, pair.reference.variable):
             raise AssertionError(changes(candidate, name_of(candidate)))
         both = of_symmetric(candidate, of, pair.reference, wrt, args, keywords)
         if both is not None and _agree(*both, args, wrt, keywords):

@@ -31,11 +31,12 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     """backward(dout, cache) = the gradients of forward(*args) by its arguments, for any upstream gradient dout.
 
     Args:
-        forward: returns (out, cache), or several outputs and a cache, or only an output.
-        backward: takes the upstream gradient of each output, and the cache. Without a cache it takes the arguments, or
-            nothing more, as a layer that kept them. It returns the gradients by all arguments that are floats or arrays
-            of floats, in order. Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does not
-            compute.
+        forward: returns (out, cache), or several outputs and a cache, or only an output. An output may be a tuple or a dict
+            of arrays.
+        backward: takes the upstream gradient of each output, in its form, and the cache. Without a cache it takes the
+            arguments, or nothing more, as a layer that kept them. It returns the gradients by all arguments that are floats
+            or arrays of floats, in order. Or it returns a dict by name: `w` or `dw`. None stands for a gradient that it does
+            not compute.
         *args: forward's arguments. Gradients are by floats, and not by integers or other things.
         **keywords: further arguments of forward: settings that are not differentiated by.
 
@@ -75,17 +76,31 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     chosen = _chosen(returned, args, names, backward)
     rng = np.random.default_rng(SEED)
     for _ in range(UPSTREAM):
-        upstream = [rng.standard_normal(np.shape(out)).astype(one.dtype) for out, one in zip(outs, ones, strict=True)]
+        upstream = jax.tree.map(lambda one: rng.standard_normal(one.shape).astype(one.dtype), ones)
         _assert_at(forward, backward, args, keywords, upstream, chosen, names)
 
 
 def _called(
     forward: Function, backward: Function, args: Arguments, keywords: Keywords
-) -> tuple[list[PyTree], list[np.ndarray], PyTree]:
+) -> tuple[list[PyTree], list[PyTree], PyTree]:
     """(outputs of forward, ones of their shapes, what backward returns for these as upstream gradients)."""
     outs, cached = _outputs(forward(*_copies(args), **keywords))
-    ones = [np.ones_like(np.asarray(out), dtype=np.result_type(np.asarray(out).dtype, np.float32)) for out in outs]
+    ones = [jax.tree.map(_ones, out, is_leaf=_is_list_of_numbers) for out in outs]
     return outs, ones, backward(*ones, *_beside(backward, len(outs), cached, _copies(args)))
+
+
+def _ones(out: PyTree) -> np.ndarray:
+    return np.ones_like(np.asarray(out), dtype=np.result_type(np.asarray(out).dtype, np.float32))
+
+
+def _is_list_of_numbers(out: PyTree) -> bool:
+    """Whether an output is a list that stands for one array."""
+    parts = cast("list[PyTree]", out) if isinstance(out, list) else [out]
+    return isinstance(out, list) and all(isinstance(part, int | float) or getattr(part, "ndim", 1) == 0 for part in parts)
+
+
+def _arrays(outs: list[PyTree]) -> list[PyTree]:
+    return [leaf for out in outs for leaf in jax.tree.leaves(out, is_leaf=_is_list_of_numbers)]
 
 
 def _beside(backward: Function, upstream: int, cached: list[PyTree], args: Arguments | list[PyTree]) -> list[PyTree]:
@@ -112,7 +127,7 @@ def _assert_at(
     backward: Function,
     args: Arguments,
     keywords: Keywords,
-    upstream: list[np.ndarray],
+    upstream: list[PyTree],
     chosen: dict[int, GradientKey],
     names: list[str],
 ) -> None:
@@ -122,11 +137,11 @@ def _assert_at(
         rest = iter(others)
         return [by[names[k]] if k in chosen else next(rest) for k in range(len(args))]
 
-    def of(by: Keywords, upstream: list[np.ndarray], others: list[PyTree]) -> PyTree:
+    def of(by: Keywords, upstream: list[PyTree], others: list[PyTree]) -> PyTree:
         outs, _ = _outputs(forward(*filled(by, others), **keywords))
-        return sum((out * d).sum() for out, d in zip(outs, upstream, strict=True))
+        return sum((out * d).sum() for out, d in zip(_arrays(outs), jax.tree.leaves(upstream), strict=True))
 
-    def gradients(by: Keywords, upstream: list[np.ndarray], others: list[PyTree]) -> PyTree:
+    def gradients(by: Keywords, upstream: list[PyTree], others: list[PyTree]) -> PyTree:
         given = filled(by, others)
         outs, cached = _outputs(forward(*given, **keywords))
         returned = backward(*upstream, *_beside(backward, len(outs), cached, given))
@@ -139,7 +154,7 @@ def _assert_at(
         assert_gradients_agree(gradients, of, by, upstream, others)
     except (AssertionError, UndecidedError, TypeError) as error:
         with jax.enable_x64(True) if Call.of(args, keywords).wide else nullcontext(), kept_as_it_was(forward):
-            first, second = (_outputs(forward(*_copies(args), **keywords))[0] for _ in range(2))
+            first, second = (_arrays(_outputs(forward(*_copies(args), **keywords))[0]) for _ in range(2))
         require_the_same_again(first, second, forward, label_of(backward))
         raise type(error)(renamed(str(error))) from None
 

@@ -102,12 +102,17 @@ def of_another_shape(
 
 
 def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
-    """A gradient in the wanted shapes, where it has others that differ by axes of length 1; and what is said of that."""
+    """A gradient in the wanted shapes, where it has others that differ by axes of length 1; and what is said of that.
+
+    Of a loss that is an array of one number, as yᵀ log p of columns, the gradient may have the shape of the argument alone.
+    """
     ours, structure = jax.tree.flatten(value)
     wanted = jax.tree.leaves(reference.shapes)
     if len(ours) != len(wanted) or all(np.shape(a) == b.shape for a, b in zip(ours, wanted, strict=True)):
         return value, ""
     made, said = list[ArrayLike](), list[str]()
+    losses = [np.shape(loss) for loss in jax.tree.leaves(reference.value)]
+    of_loss = len(losses[0]) if len(losses) == 1 and all(n == 1 for n in losses[0]) else 0
     for leaf, want in zip(ours, wanted, strict=True):
         shape = np.shape(leaf)
         if shape == want.shape:
@@ -116,6 +121,8 @@ def without_ones(value: PyTree, reference: Side) -> tuple[PyTree, str]:
         if [n for n in shape if n != 1] != [n for n in want.shape if n != 1]:
             return value, ""
         made.append(np.reshape(leaf, want.shape))
+        if of_loss and shape == want.shape[of_loss:]:
+            continue
         said.append(f"returns shape {shape}, and the gradient has shape {want.shape}")
     return jax.tree.unflatten(structure, made), "; it ".join(said)
 

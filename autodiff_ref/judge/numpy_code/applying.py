@@ -57,7 +57,7 @@ def method_of(name: str) -> Callable[..., Any]:
 
 def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     """What a function returns: NumPy's value, and JAX's array."""
-    convert = _with_arrays if name in OF_LISTS else _as_array
+    convert = with_arrays if name in OF_LISTS else _as_array
     args = tuple(args) if name == "block" else tuple(convert(arg) for arg in args)
     with np.errstate(all="ignore"), running(None):
         value = real(*as_handed(args), **as_handed(keywords))
@@ -193,7 +193,7 @@ def _as_array(value: Any) -> Any:
     return without_ranges(value) if isinstance(value, range) else value
 
 
-def _with_arrays(parts: Any) -> Any:
+def with_arrays(parts: Any) -> Any:
     """A list of arrays, with arrays for the lists of numbers in it."""
     if type(parts) not in (list, tuple) or not any(isinstance(part, list | tuple) for part in parts):
         return parts

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
-from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_of
+from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_of, with_arrays
 from autodiff_ref.judge.numpy_code.holding import (
     AROUND,
     arrays_among,
@@ -39,8 +39,9 @@ MADE = (
 CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
 OF_LISTS = (
     *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
-    *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose"),
+    *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose", "append"),
 )
+OF_PARTS = ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack")
 
 DRAWN = ("rand", "randn", "random", "normal", "uniform", "randint", "choice", "permutation", "binomial", "standard_normal")
 """functions of `np.random`"""
@@ -143,6 +144,18 @@ def _of_lists(real: Callable[..., Any]) -> Callable[..., Any]:
         if current() is None or not any(isinstance(arg, list | tuple) and _any_held(arg) for arg in args):
             return real(*args, **keywords)
         return real(*[stacked(list(arg)) if isinstance(arg, list | tuple) else arg for arg in args], **keywords)
+
+    return of
+
+
+def _of_parts(real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is handed a list of arrays, and of lists of numbers, in which NumPy asks no number who computes."""
+
+    @functools.wraps(real)
+    def of(parts: Any, *args: Any, **keywords: Any) -> Any:
+        if current() is None or not _any_held(parts):
+            return real(parts, *args, **keywords)
+        return real(with_arrays(parts), *args, **keywords)
 
     return of
 
@@ -289,6 +302,7 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
     pairs += [(getattr(np, name), _converter(getattr(np, name), name == "array")) for name in CONVERTED]
     pairs += [(getattr(math, name), _of_numbers(getattr(math, name), name)) for name in (*OF_MATH, *OF_MATH_IN_JAX)]
     pairs += [(getattr(np, name), _of_lists(getattr(np, name))) for name in OF_LISTS]
+    pairs += [(getattr(np, name), _of_parts(getattr(np, name))) for name in OF_PARTS]
     pairs += [(np.lib.stride_tricks.as_strided, _of_views(np.lib.stride_tricks.as_strided))]
     pairs += [(np.ndenumerate, _enumerated), (np.fromiter, _collected), (np.isscalar, _is_scalar)]
     pairs += [(np.c_, _Joining(np.c_)), (np.r_, _Joining(np.r_)), (np.random.default_rng, _default_rng)]

@@ -278,7 +278,8 @@ def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
         return replace(made, kind="WRONG")
     if old.kind == "right":
         return old
-    return replace(made, kind="within") if gap <= CLEAR * found.error and found.error <= CLOSE * size else unknown
+    is_near = found.error <= CLOSE * size and gap <= CLEAR * max(found.error, min(found.scatter, CLOSE * size))
+    return replace(made, kind="within") if is_near else unknown
 
 
 def shown_true(value: arb) -> str:
@@ -357,6 +358,13 @@ def _beside(
         if known.kind != "known" or known.value is None:
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
+            continue
+        if made[k].note == BY_SECANTS and value.is_finite():  # known.value is the slope of the last step
+            gap = share_of(value, truth.by_jax[k])
+            found: Kind = "WRONG" if gap > FOUND else "undecided"
+            if gap > CLOSE:
+                note = mode if found == "WRONG" else f"{mode}; {ITERATES}"
+                made[k] = replace(made[k], kind=found, jax=digits(value), gap=gap, note=note)
             continue
         # 0 · ∞ of another entry, that has no derivative, is no mistake
         excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves, RESOLVED)
@@ -506,7 +514,9 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
     values = subject.floats(leaves)
     if values is None or len(values) != len(made):
         return
-    true = [truth.entries[k].value if truth.entries else truth.by_jax[k] for k in range(len(made))]
+    true = [
+        truth.entries[k].value if truth.entries and old.note != BY_SECANTS else truth.by_jax[k] for k, old in enumerate(made)
+    ]
     sizes = [abs(float(v)) for k in right if (v := true[k]) is not None and v.is_finite()]
     largest = max((s for s in sizes if math.isfinite(s)), default=0.0)
     moderate = is_moderate(leaves)
@@ -542,7 +552,10 @@ def _lost_to_range(subject: Subject, leaves: Sequence[np.ndarray], k: int, true:
 
 
 def _is_beside_its_value(subject: Subject, leaves: Sequence[np.ndarray], k: int, true: arb) -> bool:
-    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of, and all others."""
+    """Whether a derivative is of ordinary size, and float64 has the value that it is the derivative of, and those beside it.
+
+    A state that overflows, of which a recurrence keeps the first steps, leaves the derivative of these none.
+    """
     row, *_ = subject.place(k)
-    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT and subject.is_computed(leaves, row, LOST)
-    return is_ordinary and bool(np.all(np.isfinite(subject.in_floats(leaves))))
+    is_ordinary = FAINT <= abs(float(true)) <= 1 / FAINT
+    return is_ordinary and bool(np.isfinite(subject.in_floats(leaves)).all()) and subject.is_computed(leaves, row, LOST)

@@ -102,12 +102,15 @@ def judge_all(
                     hand_out(worker)
                     yield job, found
                 elif time.monotonic() - worker.since > GRACE * seconds + 30:
-                    yield job, failed(job, f"it took more than {GRACE * seconds + 30:g} s")
+                    yield job, failed(job, f"it took more than {GRACE * seconds + 30:g} s{MAY_NOT_END}")
                     _replace(worker, running, start)
                     hand_out(running[-1])
     finally:
         for worker in running:
             worker.process.kill()
+
+
+MAY_NOT_END = "; a loop may not end at numbers that it is not meant for: say by --domain what it takes"
 
 
 def _says_nothing(found: Found) -> bool:

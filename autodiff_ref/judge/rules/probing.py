@@ -4,7 +4,7 @@ import inspect
 import itertools
 import typing
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +77,8 @@ def _parameters(f: Callable[..., Any]) -> list[tuple[str, bool]] | None:
 def probed(f: Callable[..., Any]) -> Args | None:
     """The widest of some domains on which a function has finite values; None where it has on none.
 
-    Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one.
+    Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one. Matrices that the
+    function multiplies go before all others: a product of numbers, which it takes as well, shows no transpose.
     """
     parameters = _parameters(f)
     if parameters is None:
@@ -93,22 +94,52 @@ def probed(f: Callable[..., Any]) -> Args | None:
     for values in static_values(f, count):
         left = [k for k in range(count) if k not in values]
         of_rest = with_values(f, values, count) if values else f
-        fitting = [
-            domain
-            for domain in (_candidates(len(left), along and not values) if left else ())
-            if not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
-        ]
+
+        def fits(domain: Args, numbers: Container[int] = numbers, left: Sequence[int] = left) -> bool:
+            return not any(kind.dims and k in numbers for k, kind in zip(left, domain, strict=True))
+
+        multiplied = [domain for domain in _multiplied(of_rest, len(left)) if fits(domain)]
+        fitting = multiplied or (list(filter(fits, _candidates(len(left), along and not values))) if left else [])
         named = [d for d in fitting if labels and all(isinstance(d[left.index(k)], Classes) for k in labels if k in left)]
         for domain in [*named, *fitting][:MOST_TRIES]:
             if not _takes(of_rest, domain):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
             if has_derivative or first is None:
-                found = _widened(of_rest, domain)
+                found = _along_an_axis(
+                    of_rest, _widened(of_rest, domain), [place for place, k in enumerate(left) if k in numbers]
+                )
                 first = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
             if has_derivative:
                 return first
     return first
+
+
+def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
+    """Matrices that a function multiplies, the second as it is or transposed, and what stands beside; then square ones.
+
+    It does if it takes the second matrix one way round alone.
+    """
+    first, found = Reals(("n", "m")), list[Args]()
+    beside = (Reals(("k",)), Reals(()), Reals(("k", "l")))  # what is added, what scales, and the values of an attention
+    for rest in itertools.product(beside, repeat=count - 2) if count > 1 else ():
+        both = [(first, Reals(dims), *rest) for dims in (("m", "k"), ("k", "m"))]
+        taken = [domain for domain in both if _takes(f, domain)]
+        found += taken if len(taken) == 1 else []
+    return [*found, *(tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in domain) for domain in found)]
+
+
+def _along_an_axis(f: Callable[..., Any], domain: Args, numbers: Container[int]) -> Args:
+    """Vectors for numbers, of which a function makes something else than the same of each: a mean of one number is a sum."""
+    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Classes) and k not in numbers]
+    if any(kind.dims for kind in domain) or not places:
+        return domain
+    for of in (places, places[:1]):
+        wide = tuple(replace(kind, dims=("n",)) if k in of else kind for k, kind in enumerate(domain))
+        pair = _ordinary(tuple(replace(kind, dims=(2,)) if k in of else kind for k, kind in enumerate(domain)))
+        if _takes(f, wide) and not _maps(f, pair, of) and not _error_of_derivative(f, wide):
+            return wide
+    return domain
 
 
 def error_at_numbers(f: Callable[..., Any]) -> str:
@@ -189,17 +220,12 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
         vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
-    matrices += [tuple(map(Reals, layer[:count])) for layer in _LAYERS] if 1 < count < 4 else []
     matrices += [
         (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
     ]
     small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
     matrices += [*small, *((Reals((size, size)),) * count for size in (2, 4))]
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])
-
-
-_LAYERS = ((("n", "d"), ("d", "m"), ("m",)), (("n", "d"), ("m", "d"), ("m",)), (("n", "d"), ("d",), ("d",)))
-"""inputs, one example a row, with weights and biases"""
 
 
 def _small_sizes(count: int) -> Iterator[tuple[int, ...]]:
@@ -236,10 +262,14 @@ def _at_ends(domain: Args, args: Args) -> Iterator[Args]:
             yield (*args[:k], np.full(np.shape(args[k]), end), *args[k + 1 :])
 
 
+def _ordinary(domain: Args) -> Args:
+    """Arguments of a domain, of ordinary size."""
+    return draw_arguments(domain, main_sizes(domain, {})[0], _STRATA[0], RandomSource(np.random.default_rng(0)))
+
+
 def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
     """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing."""
-    sizes = main_sizes(domain, {})[0]
-    args = draw_arguments(domain, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
+    args = _ordinary(domain)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f" and not domain[k].known)
 
     def total(*xs: Any) -> Any:

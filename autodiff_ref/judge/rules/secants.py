@@ -24,7 +24,8 @@ _BEYOND = 20
 _LEVELS = 4
 """so many steps, extrapolated to 0"""
 
-_BITS = 160
+_BITS = (160, 640)
+"""tried in turn: a bisection of 200 steps compares numbers that 160 bits do not tell apart"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Secant:
     value: float
     error: float
     """an estimate, by how far the last extrapolations differ, and by what an ulp of the value makes of it"""
+    scatter: float
+    """by how far the last two quotients differ that are extrapolated: of noise as a tolerance's, that takes away nothing"""
     reach: float
     """how far the quotient over the widest step would be off if no more than three digits of the value were right"""
 
@@ -83,17 +86,22 @@ def _values(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: in
     moved = [np.array(x) for x in leaves]
     moved[leaf] = moved[leaf].astype(np.float64)
     moved[leaf].flat[place] += step
-    with precision(_BITS):
-        values, unresolved = subject.run(moved, leaves)
-        return [float("nan")] * len(values) if unresolved else [float(v) if v.is_finite() else float("nan") for v in values]
+    for bits in _BITS:
+        with precision(bits):
+            values, unresolved = subject.run(moved, leaves)
+            if not unresolved:
+                return [float(v) if v.is_finite() else float("nan") for v in values]
+    return [float("nan")] * sum(subject.out_sizes)
 
 
 def _extrapolated(ends: Sequence[tuple[float, float]], steps: Sequence[float], norm: float) -> Secant:
     """Richardson's: a central quotient errs by a series in h², so that halving h takes away one term after the other."""
     row = [(up - down) / (2 * step) for (up, down), step in zip(ends, steps, strict=True)]
     largest = max(abs(v) for pair in ends for v in pair)
-    before = row[-1]
+    before, scatter = row[-1], 0.0
     for level in range(1, len(steps)):
-        before = row[-1]
+        *_, last, before = row
+        scatter = abs(before - last)
         row = [fine + (fine - coarse) / (4.0**level - 1) for coarse, fine in itertools.pairwise(row)]
-    return Secant(row[0], abs(row[0] - before) + largest * ULP / steps[-1], 2 * FOUND * norm / steps[0])
+    rounding = largest * ULP / steps[-1]
+    return Secant(row[0], abs(row[0] - before) + rounding, scatter + rounding, 2 * FOUND * norm / steps[0])

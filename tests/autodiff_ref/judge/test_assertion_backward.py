@@ -1,7 +1,9 @@
 """`assert_backward_agrees`: backward passes in the style of courses; the wrong argument is named."""
 
+from contextlib import nullcontext
 from functools import partial
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -336,3 +338,50 @@ def test_what_is_float64_at_the_end_may_be_made_of_float32(dtype, masked):
             assert_backward_agrees(
                 attention, lambda d, c, k=k: [g * (1 + 1e-9 * (i == k)) for i, g in enumerate(back(d, c))], *given
             )
+
+
+class States(NamedTuple):
+    h: object
+    c: object
+
+
+def recurrent_step(x, w):
+    h, c = np.tanh(x @ w), x**2
+    return h, c, (x, w, h)
+
+
+def recurrent_step_backward(dh, dc, cache):
+    x, w, h = cache
+    d = dh * (1 - h**2)
+    return d @ w.T + 2 * x * dc, x.T @ d
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("together", "apart"),
+    [
+        (lambda h, c: (h, c), lambda d: (d[0], d[1])),
+        (lambda h, c: [h, c], lambda d: (d[0], d[1])),
+        (lambda h, c: {"h": h, "c": c}, lambda d: (d["h"], d["c"])),
+        (States, lambda d: (d.h, d.c)),
+        (lambda h, c: (h, {"kept": [c]}), lambda d: (d[0], d[1]["kept"][0])),
+    ],
+)
+def test_an_output_may_be_several_arrays_and_so_is_its_upstream_gradient(together, apart, swapped):
+    """As the state (h, c) of an LSTM."""
+
+    def forward(x, w):
+        *both, cache = recurrent_step(x, w)
+        return together(*both), cache
+
+    def backward_of_both(d, cache):
+        return recurrent_step_backward(*(apart(d)[::-1] if swapped else apart(d)), cache)
+
+    with pytest.raises(AssertionError, match="backward_of_both is not") if swapped else nullcontext():
+        assert_backward_agrees(forward, backward_of_both, X[:3], np.eye(3) + 0.5)
+
+
+def test_a_list_of_numbers_is_one_output():
+    assert_backward_agrees(
+        lambda x: [x[0] * 2, x[1] * x[0]], lambda d, x: np.array([2 * d[0] + x[1] * d[1], d[1] * x[0]]), B
+    )

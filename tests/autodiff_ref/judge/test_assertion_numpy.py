@@ -578,3 +578,31 @@ def test_a_nan_where_the_loss_itself_has_no_value_is_no_mistake():
         assert_gradients_agree(gradient, loss, np.ones(2), np.ones((0, 2)))
     with pytest.raises(AssertionError, match="returns NaN where the gradient is finite"):
         assert_gradients_agree(lambda w, x: gradient(w, x) * np.nan, loss, np.ones(2), np.ones((1, 2)))
+
+
+JOINED = {
+    "concatenate": lambda a, b: np.concatenate([[-np.inf, a[0]], [a[1] * b[0], b[1]], [np.inf]])[1:4],
+    "hstack": lambda a, b: np.hstack([[1.0], [a[0], a[1] * b[0]], [b[1]]])[1:],
+    "vstack": lambda a, b: np.vstack([[1.0, a[0]], [a[1] * b[0], b[1]]]).ravel()[1:],
+    "stack": lambda a, b: np.stack([[1.0, a[0]], [a[1] * b[0], b[1]]], axis=0).ravel()[1:],
+    "column_stack": lambda a, b: np.column_stack([[1.0, a[1] * b[0]], [a[0], b[1]]]).ravel()[1:],
+    "dstack": lambda a, b: np.dstack([[1.0, a[1] * b[0]], [a[0], b[1]]]).ravel()[1:],
+    "tuples": lambda a, b: np.concatenate(((a[0],), (a[1] * b[0], b[1]))),
+    "append": lambda a, b: np.append([a[0]], [a[1] * b[0], b[1]]),
+}
+
+
+@pytest.mark.parametrize("join", JOINED)
+def test_lists_of_computed_numbers_are_joined(join):
+    """As the ends of intervals, [[-∞], [a, b], [∞]]: NumPy asks no number in them who computes."""
+    a, b, weights = np.array([0.5, -1.0]), np.array([2.0, 0.25]), np.array([1.0, -2.0, 3.0])
+
+    def loss(a, b):
+        return np.sum(weights * JOINED[join](a, b) ** 2)
+
+    def gradient(a, b):
+        return 2 * weights[:2] * np.concatenate([[a[0]], [a[1] * b[0] ** 2]])
+
+    assert_gradients_agree(gradient, loss, a, b)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda a, b: gradient(a, b) * [1, 1 + 1e-9], loss, a, b)

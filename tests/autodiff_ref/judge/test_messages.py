@@ -344,3 +344,32 @@ def test_a_component_that_rounded_constants_hide_is_not_said_to_agree(right):
     said = str(failed.value)
     assert f"{right} of {right + 2} components agree{'s' * (right == 1)}; of both['w'][1] that is not told" in said
     assert "right: both['v']" in said
+
+
+@pytest.mark.parametrize("ones", [(1,), (1, 1)])
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 2)])
+def test_of_a_loss_of_one_number_the_gradient_has_the_shape_of_the_argument(ones, shape):
+    """Columns times columns are an array of shape (1, 1), which SciPy's optimisers take for a number."""
+
+    def of(w):
+        return np.sum(np.exp(w)).reshape(ones)
+
+    w = np.array([0.5, -1.0]).reshape(shape)
+    assert_gradients_agree(np.exp, of, w)
+    assert_gradients_agree(lambda w: np.exp(w).reshape(*ones, *shape), of, w)
+    with pytest.raises(AssertionError, match=r"-1 times what it should be\n") as failed:
+        assert_gradients_agree(lambda w: -np.exp(w), of, w)
+    assert "it also" not in str(failed.value)
+    with pytest.raises(AssertionError, match="reshape them"):
+        assert_gradients_agree(lambda w: np.exp(w).reshape(1, 1, 1, 1, 2), of, w)
+
+
+def test_what_is_wrong_and_of_another_shape_is_no_state_at_a_second_call():
+    """The gradient is compared with what is returned when it is called again, in the shape that it was returned in."""
+    for w in (W, W + 1):
+        with pytest.raises(AssertionError, match=r"(?s)-1 times what it should be.*it also returns shape \(1, 2\)"):
+            assert_gradients_agree(turned_and_negative, loss, w, X, Y)
+
+
+def turned_and_negative(w, x, y):
+    return -gradient(w, x, y)[None, :]

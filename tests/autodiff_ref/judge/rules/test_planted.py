@@ -620,6 +620,59 @@ def test_an_iteration_is_judged_by_what_it_approximates(share, verdict):
 
 
 @settings(max_examples=2, deadline=None)
+@given(st.sampled_from([40, 45, 60, 200]), st.sampled_from([1.0, 1.0, 1.1]))
+def test_a_bisection_of_any_number_of_steps_is_near_what_it_finds(steps, share):
+    """However coarse its tolerance, or finer than balls of 160 bits tell; and float64 loses no digits of its rule."""
+
+    @jax.custom_vjp
+    def root(a):
+        def halved(_, ends):
+            middle = (ends[0] + ends[1]) / 2
+            is_low = middle**3 + a * middle < 10
+            return jnp.where(is_low, middle, ends[0]), jnp.where(is_low, ends[1], middle)
+
+        return sum(jax.lax.fori_loop(0, steps, halved, (0.0, 10.0))) / 2
+
+    def forward(a):
+        y = root(a)
+        return y, (y, a)
+
+    root.defvjp(forward, lambda kept, g: (-share * g * kept[0] / (3 * kept[0] ** 2 + kept[1]),))
+    report = judge_rule(root, domain=(intervals(0.1, 5.0),))
+    assert report.verdict == ("within" if share == 1 else "WRONG")
+    assert not {"undecided", "accuracy"} & set(report.counts)
+
+
+def until_still(step, start):
+    """What a step leaves as it is, to 1e-12."""
+    ends = jax.lax.while_loop(
+        lambda ab: jnp.abs(ab[0] - ab[1]) > 1e-12, lambda ab: (ab[1], step(ab[1])), (start, step(start))
+    )
+    return ends[1]
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.floats(0.1, 0.9))
+def test_a_rule_that_iterates_too_may_end_at_another_step_for_another_cotangent(a):
+    """The adjoint of a fixed point is one itself, and is found to a tolerance that does not grow with the cotangent."""
+
+    def step(a, y):
+        return jnp.cos(a * y) / 2
+
+    fixed = jax.custom_vjp(lambda a: until_still(lambda y: step(a, y), jnp.zeros(())))
+
+    def backward(kept, g):
+        a, y = kept
+        by_y = jax.grad(step, 1)(a, y)
+        return (jax.grad(step)(a, y) * until_still(lambda w: g + by_y * w, g),)
+
+    fixed.defvjp(lambda a: (fixed(a), (a, fixed(a))), backward)
+    report = judge_rule(fixed, domain=(intervals(0.1, 1.0),), at=[(a,), (0.5,)])
+    assert "WRONG" not in report.counts
+    assert report.counts["within"]
+
+
+@settings(max_examples=2, deadline=None)
 @given(st.integers(2, 3), st.sampled_from([0.5, 0.25, 2.0]))
 def test_symmetric_and_triangular_arguments_move_within_their_domain(n, share):
     """A rule may say what it likes of an entry that cannot move alone: the sum over both triangles is what counts."""
@@ -853,3 +906,23 @@ def test_tables_of_nodes_and_weights_are_right_in_norm(nodes, others, x):
     slope = moment(others, 1)
     assert judge_rule(with_rule(moment(nodes, 0), slope), at=[x]).ok
     assert judge_rule(with_rule(moment(nodes, 0), lambda x: slope(x) * (1 + 1e-9)), at=[x]).verdict == "WRONG"
+
+
+@settings(max_examples=2, deadline=None)
+@given(st.integers(3, 4), st.sampled_from([1e200, -1e180]))
+def test_where_another_value_of_the_function_overflows_nothing_is_missing(n, a):
+    """The rule of a recurrence multiplies its states, and at such numbers these are infinite."""
+
+    def states(a):
+        return jax.lax.scan(lambda y, x: (a * y + x,) * 2, 1.0, jnp.arange(1.0, n + 1))[1]
+
+    made = jax.custom_vjp(states)
+
+    def backward(kept, g):
+        a, y = kept
+        _, lam = jax.lax.scan(lambda c, each: (each + a * c,) * 2, 0.0, g, reverse=True)
+        return (jnp.sum(lam * jnp.concatenate([jnp.ones(1), y[:-1]])),)
+
+    made.defvjp(lambda a: (made(a), (a, made(a))), backward)
+    report = judge_rule(made, domain=(reals(),), at=[(a,)])
+    assert not {"NaN", "WRONG"} & set(report.counts)

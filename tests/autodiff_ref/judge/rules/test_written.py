@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jaxtyping import Array, Float
 from typer.testing import CliRunner
 
@@ -126,6 +128,82 @@ def test_domains_by_annotations_and_by_probing():
     assert probed(lambda x: "no number") is None
     with pytest.raises(ValueError, match="pass domain="):
         judge_rule(lambda x: "no number")
+
+
+def layer(by_x=lambda w, x, g: g @ w.T, by_w=lambda w, x, g: x.T @ g, by_b=lambda g: g.sum(axis=0)):
+    """x w + b, written so that it takes numbers too."""
+    made = jax.custom_vjp(lambda x, w, b: jnp.dot(x, w) + b)
+
+    def backward(kept, g):
+        x, w = kept
+        return by_x(w, x, g), by_w(w, x, g), by_b(g)
+
+    made.defvjp(lambda x, w, b: (made(x, w, b), (x, w)), backward)
+    return made
+
+
+@given(
+    st.sampled_from([jnp.dot, lambda x, w: jnp.dot(x, w.T)]),
+    st.lists(st.sampled_from(["added", "scaled"]), max_size=2, unique=True),
+)
+def test_a_product_of_matrices_is_tried_with_matrices(product, beside):
+    """Numbers, which such a function takes as well, tell nothing of a transpose."""
+    f = {
+        (): product,
+        ("added",): lambda x, w, b: product(x, w) + b,
+        ("scaled",): lambda x, w, s: product(x, w) * s,
+        ("added", "scaled"): lambda x, w, b, s: jnp.tanh(product(x, w) + b) * s,
+        ("scaled", "added"): lambda x, w, s, b: product(x, w) * s + b,
+    }[tuple(beside)]
+    second = ("m", "k") if product is jnp.dot else ("k", "m")
+    assert probed(f) == (reals("n", "m"), reals(*second), *(reals("k"),) * len(beside))
+
+
+@pytest.mark.parametrize(
+    ("f", "dims"),
+    [(lambda x, y: x * y, ()), (jnp.outer, ("n",)), (lambda x, y: jnp.linalg.norm(x) * jnp.linalg.norm(y), ("n",))],
+)
+def test_what_takes_matrices_of_any_shapes_multiplies_none(f, dims):
+    assert probed(f) == (reals(*dims), reals(*dims))
+
+
+def test_an_attention_is_tried_with_matrices_of_values():
+    def attention(q, k, v, mask):
+        return jax.nn.softmax(jnp.where(mask > 0, q @ k.T, -jnp.inf)) @ v / jnp.ones((len(q), 1))
+
+    assert probed(attention)[:2] == (reals("n", "m"), reals("k", "m"))
+
+
+def reduced(reduce, rule):
+    made = jax.custom_jvp(lambda x: reduce(x**2))
+    made.defjvp(lambda primals, tangents: (made(*primals), rule(2 * primals[0] * tangents[0])))
+    return made
+
+
+@given(st.sampled_from([jnp.sum, jnp.mean]), st.sampled_from([jnp.sum, jnp.mean]))
+@settings(deadline=None)
+def test_a_mean_of_one_number_is_its_sum_so_vectors_are_tried(reduce, rule):
+    f = reduced(reduce, rule)
+    assert probed(f) == (reals("n"),)
+    assert judge_rule(f, seconds=1).verdict == ("right" if reduce is rule else "WRONG")
+
+
+def test_a_number_beside_a_vector_stays_one():
+    assert probed(lambda x, scale: jnp.mean(x) * scale * (1 if scale.ndim == 0 else jnp.nan)) == (reals("n"), reals())
+    assert probed(lambda x: jnp.sin(x)) == (reals(),)
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ({}, "right"),
+        ({"by_x": lambda w, x, g: jnp.dot(g, w)}, "WRONG"),
+        ({"by_x": lambda w, x, g: jnp.dot(g, w), "by_w": lambda w, x, g: jnp.dot(x, g)}, "WRONG"),
+        ({"by_b": lambda g: g}, "raises"),
+    ],
+)
+def test_a_rule_of_a_product_that_is_right_for_numbers_alone_is_not_right(rules, verdict):
+    assert judge_rule(layer(**rules), seconds=2).verdict == verdict
 
 
 @pytest.mark.parametrize("hint", [float, "float"])
@@ -376,7 +454,7 @@ def test_a_domain_is_said_as_one_would_write_it(domain):
 def test_layers_are_tried_as_matrices_with_a_bias_of_the_outputs_size():
     layer = jax.custom_vjp(lambda x, w, b: x @ w + b)
     layer.defvjp(lambda *args: (layer(*args), args), lambda r, bar: (bar @ r[1].T, r[0].T @ bar, bar.sum(0)))
-    assert probed(layer) == (reals("n", "d"), reals("d", "m"), reals("m"))
+    assert probed(layer) == (reals("n", "m"), reals("m", "k"), reals("k"))
     assert judge_rule(layer).verdict in ("right", "accuracy")
 
 
@@ -574,8 +652,8 @@ def test_an_argument_with_a_default_needs_no_domain():
     def scaled(x, scale=2.0, shift=0.0):
         return scale * x + shift
 
-    for given in (1, 2, 3):
-        assert judge_rule(scaled, domain=(reals(),) * given).ok
+    for count in (1, 2, 3):
+        assert judge_rule(scaled, domain=(reals(),) * count).ok
     with pytest.raises(ValueError, match=r"takes 3 arguments \(x, scale, shift\), and the domain has 4"):
         judge_rule(scaled, domain=(reals(),) * 4)
 
