@@ -259,7 +259,10 @@ class Pair:
                     k = outside.wrong[0]
                     most = max(float(bound[k]) for allowed in own if np.isfinite((bound := allowed())[k]))
                     return different(outside.wrong, computed, of_balls(at_wanted), most + float(radii[k]))
-                return _unless_unbounded(self._by_value(computed, again)) if outside.open else None
+                near = telling(self._eps) * np.abs(middles)
+                if all(abs(computed.values[k] - middles[k]) <= near[k] for k in outside.open):
+                    return None
+                return _unless_unbounded(self._by_value(computed, again))
             case _:  # it does something else when it is traced, or its value exists in floats only
                 return self._by_value(computed, again)
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from autodiff_ref.judge.assertion.agreement import Pair
+from autodiff_ref.judge.assertion.agreement import EPS, Pair
 from autodiff_ref.judge.assertion.backward import renamed
 from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.comparing import ULP
-from autodiff_ref.judge.torch_code.following import inexact_operation, not_followed
+from autodiff_ref.judge.torch_code.following import inexact_operation, last_change, not_followed
 from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays, label_of_function
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
 
@@ -32,7 +32,7 @@ MANY = 24
 """comparisons at one place of the code: as many as a bisection needs for float32"""
 
 SPARE = 10
-"""bits: a bisection that compares n times leaves about 2^-n of what it began with, which may weigh 2^10 in its result"""
+"""bits: what an iteration leaves, as a bisection 2^-n after n comparisons, may weigh 2^10 in its result"""
 
 OF_ROUNDED_CONSTANTS = 1e-6
 """the largest share of a component by which rounded constants are off: with seven digits or more"""
@@ -260,8 +260,12 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
     gap = float(found.certified) if found.certified else abs(computed - expected)  # what was computed is rounded as well
     if iterates and gap <= SMALL * size:
         return "undecided", text
-    halvings = subject.written(_precision(subject, pair.call.args[2]), pair.call.args[2]).compared
+    run = _precision(subject, pair.call.args[2]), pair.call.args[2]
+    halvings = subject.written(*run).compared
     if halvings >= MANY and gap <= min(SMALL, 2.0 ** (SPARE - halvings)) * size:
+        return "undecided", text
+    change = last_change(subject, *run) if gap <= SMALL * size else None
+    if change is not None and gap <= 2.0**SPARE * max(change, EPS) * size:
         return "undecided", text
     by, data = ([x.astype(np.float64) if x.dtype.kind == "f" else x for x in part] for part in subject.arrays)
     try:

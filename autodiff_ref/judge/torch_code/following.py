@@ -81,6 +81,33 @@ def inexact_operation(subject: Subject, dtype: Any, cotangents: list[np.ndarray]
     return None
 
 
+FEWEST_STEPS = 4
+"""of an iteration"""
+
+NEARER = 2.0**-10
+"""times what its first step changes, the last one of an iteration changes that comes to a solution"""
+
+
+def last_change(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> float | None:
+    """By what share the last step of an iteration in the function changed its result; None where none comes to a solution."""
+    written = subject.written(dtype, cotangents, keep=True)
+    at: dict[tuple[str, str], list[np.ndarray]] = {}
+    for step, value in zip(written.names[: written.own_steps], written.kept, strict=False):
+        at.setdefault(step, []).append(np.asarray(value, np.float64))
+    found = [_last_change(values, every) for values in at.values() for every in range(1, len(values) // FEWEST_STEPS + 1)]
+    return min((change for change in found if change is not None), default=None)
+
+
+def _last_change(values: list[np.ndarray], every: int) -> float | None:
+    """The same of one operation, of which a step has so many."""
+    values = values[-1::-every][::-1]
+    if len({value.shape for value in values}) > 1 or not all(np.all(np.isfinite(value)) for value in values):
+        return None
+    first, last = (np.max(np.abs(values[k + 1] - values[k]), initial=0.0) for k in (0, -2))
+    size = np.max(np.abs(values[-1]), initial=0.0)
+    return float(last / size) if size > 0 and last < NEARER * first else None
+
+
 class _Values:
     """What was written down, evaluated in floats, with rounding bounds where there are any."""
 
