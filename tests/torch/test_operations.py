@@ -182,6 +182,19 @@ def test_what_is_not_followed_is_named():
     assert (report.verdict, "not followed (mul at test_operations.py" in report.text) == ("undecided", True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_difference_of_which_rounding_errors_are_left_is_said_to_be_that(dtype):
+    def projected(g, x):
+        q = torch.linalg.eigh(x + x.mT).eigenvectors
+        rest = torch.eye(3, dtype=x.dtype) - q @ q.mT
+        return g * rest / rest.norm()
+
+    report = judge(function(torch.sin, projected).apply, (normal(3, 3, dtype=dtype).requires_grad_(),))
+    assert (report.verdict, "sub at test_operations.py" in report.text) == ("undecided", True)
+    assert "all digits cancel" in report.text
+    assert "left PyTorch" not in report.text
+
+
 def test_a_slope_kept_from_the_first_call_is_found_where_shapes_change():
     kept = {}
 

@@ -71,7 +71,7 @@ def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None
         dtype = _precision(subject, cotangents)
         stopped = not_followed(subject, dtype, cotangents)
         if stopped:
-            return Judged("undecided", f"not followed ({stopped})")
+            return Judged("undecided", stopped)
         call = Call.of(args)
         ours = trace_reference(reference, None, call)
         theirs = trace_candidate(candidate, None, call, ours.labels, ours.variable)
@@ -152,20 +152,20 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
             return Judged("undecided", text, pair, value)
     said = failure(found, pair, candidate, reference, None, again).splitlines()
     said = [row for row in said if not row.startswith("  next:")]
-    off = _off(found)
+    off = _off(found, pair)
     if off <= OF_ROUNDED_CONSTANTS:
-        said.append(f"  no component is off by more than {off:.0e} of itself. For rounded constants say within={off:.0e}")
+        of_it = "itself" if np.all(found.expected[list(found.components)]) else "itself, or of the largest where it should be 0"
+        said.append(f"  no component is off by more than {off:.0e} of {of_it}. For rounded constants say within={off:.0e}")
     if any(isinstance(x, torch.Tensor) and x.is_complex() for x in subject.inputs):
         said.append("  of complex numbers the last axis shows the real part, and the imaginary part behind it")
     return Judged("WRONG", renamed("\n".join(said)), pair, value)
 
 
-def _off(found: Finding) -> float:
-    """The largest share of itself by which a component is off, rounded up to a power of 10."""
+def _off(found: Finding, pair: Pair) -> float:
+    """The largest share by which a component is off, rounded up to a power of 10."""
     wrong = list(found.components)
-    computed, expected = found.computed[wrong], found.expected[wrong]
     with np.errstate(all="ignore"):
-        share = float(np.max(np.abs(computed - expected) / np.abs(expected)))
+        share = float(np.max((np.abs(found.computed - found.expected) / pair.sizes(found.expected))[wrong]))
     return 10.0 ** np.ceil(np.log10(share)) if np.isfinite(share) and share > 0 else np.inf
 
 
