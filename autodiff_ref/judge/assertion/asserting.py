@@ -33,6 +33,7 @@ from autodiff_ref.judge.assertion.symmetric import of_symmetric
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.numpy_code.drawing import changes, why_it_changes
+from autodiff_ref.judge.numpy_code.mapping import recast
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, PyTree
@@ -212,7 +213,8 @@ def _more_precisely(candidate: Function, pair: Pair, wrt: str | None, arrays: li
             continue
         f = candidate
         if pair.closes_over_arrays:
-            f = with_arrays(f, [np.asarray(array).astype(each.dtype) for array in captured(candidate)[1]])
+            held = captured(candidate)[1]
+            f = with_arrays(f, recast(held, [each.dtype] * len(held)))
         try:
             with kept_as_it_was(f):
                 return second_of(_called(f, each, wrt), pair.reference.variable)

@@ -24,6 +24,7 @@ from autodiff_ref.judge.assertion.extended import extended
 from autodiff_ref.judge.assertion.refused import no_array, no_floats, not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator, has_no_kink
+from autodiff_ref.judge.conversions import none_caught
 from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
@@ -450,7 +451,8 @@ def _jaxpr(
     def flat(values: list[jax.Array], traced_held: list[jax.Array]) -> tuple[PyTree, PyTree, list[jax.Array]]:
         if not numpy_code:
             try:
-                gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
+                with none_caught():
+                    gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
             except jax.errors.TracerArrayConversionError as error:  # JAX takes long to shorten its traceback
                 refused.append(error)
                 return None, None, []
@@ -459,8 +461,9 @@ def _jaxpr(
             return gradient, value, [assumption.array for assumption in taken]
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
-        pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
-        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f), thoroughly=thoroughly)
+        dtypes = [np.asarray(_real(real, own)).dtype for real in held]
+        pairs = list(zip(traced_held, held, strict=True))
+        function, assumptions = through_numpy(f, pairs, dtypes, levels, partial(with_arrays, f), thoroughly=thoroughly)
         gradient, value = apply(function, *call.rebuilt(values))
         taken[:] = assumptions
         return gradient, value, [assumption.array for assumption in assumptions]

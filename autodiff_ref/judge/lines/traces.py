@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from autodiff_ref.judge.conversions import none_caught
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
@@ -180,7 +181,8 @@ def _read(f: Function, ways: Iterable[Function], trace: Callable[[Function], T])
     errors = dict[bool, Exception]()
     for way in ways:
         try:
-            return way, trace(way)
+            with none_caught():
+                return way, trace(way)
         except Exception as error:
             if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
                 raise

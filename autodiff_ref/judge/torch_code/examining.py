@@ -154,7 +154,9 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
     said = [row for row in said if not row.startswith("  next:")]
     off = _off(found, pair)
     if off <= OF_ROUNDED_CONSTANTS:
-        of_it = "itself" if np.all(found.expected[list(found.components)]) else "itself, or of the largest where it should be 0"
+        of_it = (
+            "itself" if np.all(found.expected[list(found.components)]) else "itself, or of the largest where it should be 0"
+        )
         said.append(f"  no component is off by more than {off:.0e} of {of_it}. For rounded constants say within={off:.0e}")
     if any(isinstance(x, torch.Tensor) and x.is_complex() for x in subject.inputs):
         said.append("  of complex numbers the last axis shows the real part, and the imaginary part behind it")

@@ -55,7 +55,9 @@ def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> 
             if not _alike(found[k], real, errors[k], values.close):
                 return _first_wrong(subject, dtype, cotangents, near, data, values.close)
         checked += 1
-    return "" if checked > 1 else NOT_FOLLOWED.format("a branch: it takes another at every neighbouring input that was tried")
+    return (
+        "" if checked > 1 else NOT_FOLLOWED.format("a branch: it takes another at every neighbouring input that was tried")
+    )
 
 
 ROUNDED = 2.0**-42

@@ -175,6 +175,71 @@ def test_arrays_in_closures_are_followed_like_arguments():
             assert_gradients_agree(*made(X + k, Y, 1.25), W)
 
 
+VIEWS = {
+    "the same": (lambda t: t, lambda t: t),
+    "transposed": (lambda t: t, lambda t: t.T),
+    "backwards": (lambda t: t, lambda t: t[::-1, ::-1]),
+    "two views": (lambda t: t[:2], lambda t: t[:2].T),
+    "flat": (lambda t: t, lambda t: t.reshape(-1)),
+    "of memory of another order": (lambda t: t.T.copy().T, lambda t: t),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_written_into_one_array_of_a_closure_is_read_in_another_that_shares_its_memory(view, dtype):
+    weights = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0], [0.75, 2.0, 4.0]], dtype)
+    first, second = VIEWS[view]
+
+    def made():
+        memory = np.full((3, 3), 0.5, dtype)
+        written, seen = first(memory), second(memory)
+
+        def loss(x):
+            written[...] = (weights * x)[: len(written)]
+            return np.sum(np.sin(seen) * weights.ravel()[: seen.size].reshape(seen.shape))
+
+        return loss
+
+    def gradient(x):
+        written, seen = first(at := np.arange(9).reshape(3, 3)), second(at)
+        if not np.shares_memory(written, seen):
+            return np.zeros_like(x)
+        factor, value = np.zeros(9, dtype), np.full(9, 0.5, dtype)
+        factor[written.ravel()] = weights[: len(written)].ravel()
+        value[written.ravel()] = (weights * x)[: len(written)].ravel()
+        slope = np.zeros(9, dtype)
+        slope[seen.ravel()] = np.cos(value[seen.ravel()]) * weights.ravel()[: seen.size] * factor[seen.ravel()]
+        return np.stack([np.sum(slope[k::3]) for k in range(3)])
+
+    x = np.array([0.5, -0.25, 1.5], dtype)
+    assert_gradients_agree(gradient, made(), x)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda x: gradient(x) * np.array([1, 1, 1 + 1e-4], dtype) + dtype(1e-4), made(), x)
+
+
+def in_a_try(a, b):
+    try:
+        return bool(np.all(np.asarray(a) == b))
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize("equal", [np.array_equal, np.array_equiv, in_a_try], ids=lambda f: f.__name__)
+def test_code_that_catches_what_a_tracer_raises_takes_the_branch_that_it_takes(equal):
+    def loss(w, mode):
+        return np.sum(w**2) if equal(mode, np.array([1.0, 0.0])) else np.sum(w**3)
+
+    def gradient(w, mode):
+        return 2 * w if mode[0] else 3 * w**2
+
+    w = np.array([1.5, 2.5])
+    for mode in ([0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]):
+        assert_gradients_agree(gradient, loss, w, np.array(mode))
+        with pytest.raises(AssertionError):
+            assert_gradients_agree(lambda w, mode: gradient(w, mode[::-1]), loss, w, np.array(mode))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_precisions(dtype):
     pair = PAIRS["range as an index"]
