@@ -1,4 +1,4 @@
-"""Code that asks a tracer for its numbers and catches the error goes on as if it had an answer: `np.array_equal` says False."""
+"""Code that asks a tracer for its numbers and catches the error goes on without them: `np.array_equal` says False."""
 
 import threading
 from collections.abc import Generator
@@ -12,16 +12,16 @@ _REFUSE = Tracer.__array__
 _NOTED = threading.local()
 
 
-def _noted(tracer: Tracer, *args: Any, **keywords: Any) -> NoReturn:
+def _noted(self: Any, *args: Any, **keywords: Any) -> NoReturn:
     try:
-        _REFUSE(tracer, *args, **keywords)
+        _REFUSE(self, *args, **keywords)
     except jax.errors.TracerArrayConversionError as error:
         _NOTED.errors = [*getattr(_NOTED, "errors", ()), error]
         raise
     raise AssertionError("a tracer has no numbers")
 
 
-Tracer.__array__ = _noted
+Tracer.__array__ = _noted  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def balanced(cost, steps):
 
 def slope_of_balanced(g, cost):
     p = balanced(cost, 80)
-    g, (m, n) = g * p, p.shape
+    g, m = g * p, len(p)
     system = torch.cat([torch.cat([p.sum(1).diag(), p], 1), torch.cat([p.T, p.sum(0).diag()], 1)])[:-1, :-1]
     u = torch.linalg.solve(system, torch.cat([g.sum(1), g[:, :-1].sum(0)]))
     return g - p * (u[:m, None] + torch.cat([u[m:], torch.zeros_like(u[:1])]))

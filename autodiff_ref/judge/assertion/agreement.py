@@ -115,7 +115,7 @@ class Pair:
         return replace(found, components=far) if far else None
 
     def sizes(self, expected: Array) -> Array:
-        """What shares are of: an entry's size; where it is 0, as no other float is a share of it, that of the array's largest."""
+        """What shares are of: an entry's size; where it is 0, of which nothing is a share, that of the array's largest."""
         sizes = np.abs(expected)
         ends = np.cumsum([int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self.reference.shapes)])
         of_arrays = np.split(sizes, ends[:-1])

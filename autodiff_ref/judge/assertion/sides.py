@@ -461,9 +461,8 @@ def _jaxpr(
             return gradient, value, [assumption.array for assumption in taken]
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
-        dtypes = [np.asarray(_real(real, own)).dtype for real in held]
-        pairs = list(zip(traced_held, held, strict=True))
-        function, assumptions = through_numpy(f, pairs, dtypes, levels, partial(with_arrays, f), thoroughly=thoroughly)
+        each = [(x, real, np.asarray(_real(real, own)).dtype) for x, real in zip(traced_held, held, strict=True)]
+        function, assumptions = through_numpy(f, each, levels, partial(with_arrays, f), thoroughly=thoroughly)
         gradient, value = apply(function, *call.rebuilt(values))
         taken[:] = assumptions
         return gradient, value, [assumption.array for assumption in assumptions]

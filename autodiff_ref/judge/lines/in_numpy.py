@@ -30,7 +30,7 @@ def in_numpy(f: Function, *, thoroughly: bool = False) -> Function:
             return f(*args, **keywords)
         numbers = jax.tree.map(_some_numbers, args)
         levels = Levels(numbers, {}, _is_data(numbers), {})
-        function, assumptions = through_numpy(f, [], [], levels, lambda held: f, thoroughly=thoroughly)
+        function, assumptions = through_numpy(f, [], levels, lambda held: f, thoroughly=thoroughly)
         if "nabla" in keywords:
             keywords["nabla"] = _for_numpy(keywords["nabla"])
         value = function(*jax.tree.map(jax.numpy.asarray, args), **keywords)

@@ -262,17 +262,16 @@ def _same_view(array: np.ndarray, owner: np.ndarray, root: Any) -> Any:
     return _view(same_view(array, owner, root.held), root, at)
 
 
-def stand_ins_for(held: Sequence[tuple[Any, np.ndarray]], dtypes: Sequence[np.dtype], level: int) -> list[Any]:
+def stand_ins_for(held: Sequence[tuple[Any, np.ndarray, np.dtype]], level: int) -> list[Any]:
     """Stand-ins for arrays of JAX's, given the real ones: those that share memory are views of one.
 
     Args:
-        held: each as (traced, real).
-        dtypes: in which the real values are to be.
+        held: each as (traced, real), and in which dtype the real values are to be.
         level: what they depend on.
     """
-    made = [Standing.made(np.array(real, dtype), x, level) for (x, real), dtype in zip(held, dtypes, strict=True)]
-    for owner, among in sharing([real for _, real in held]):
-        root = Standing.made(np.array(owner, dtypes[among[0]]), None, level)
+    made = [Standing.made(np.array(real, dtype), x, level) for x, real, dtype in held]
+    for owner, among in sharing([real for _, real, _ in held]):
+        root = Standing.made(np.array(owner, held[among[0]][2]), None, level)
         whole = jnp.ravel(jnp.asarray(root.held))
         for k in among:
             at = places_in(held[k][1], owner)

@@ -28,8 +28,7 @@ class Levels:
 
 def through_numpy(
     f: Callable[..., Any],
-    held: Sequence[tuple[Any, Any]],
-    dtypes: Sequence[np.dtype],
+    held: Sequence[tuple[Any, Any, np.dtype]],
     levels: Levels,
     with_held: Callable[[list[Any]], Callable[..., Any]],
     *,
@@ -39,8 +38,7 @@ def through_numpy(
 
     Args:
         f: the function.
-        held: JAX's arrays for those in its closures, with the real ones: (traced, real).
-        dtypes: in which these are computed with.
+        held: JAX's arrays for those in its closures, with the real ones and in which dtype these are to be.
         levels: the real arguments.
         with_held: f, with other arrays in its closures.
         thoroughly: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's, and so
@@ -62,7 +60,7 @@ def through_numpy(
             named = {
                 name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
             }
-            function = with_held(stand_ins_for(held, dtypes, DATA))
+            function = with_held(stand_ins_for(held, DATA))
             with kept_as_it_was(f), following(function, thoroughly=thoroughly, changed=changed) as (g, run):
                 returned = g(*stand_in, **named, **nabla)
                 return (bare(returned), real_of(returned)), run

@@ -101,7 +101,7 @@ NEARER = 2.0**-10
 
 
 def last_change(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> float | None:
-    """By what share the last step of an iteration in the function changed its result; None where none comes to a solution."""
+    """By what share the last step of an iteration in the function changed its result; None where it has no such."""
     written = subject.written(dtype, cotangents, keep=True)
     at: dict[tuple[str, str], list[np.ndarray]] = {}
     for step, value in zip(written.names[: written.own_steps], written.kept, strict=False):
