@@ -26,7 +26,7 @@ from autodiff_ref.judge.assertion.calling import (
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import Finding
-from autodiff_ref.judge.assertion.message import failure, returned_wrongly, without_ones
+from autodiff_ref.judge.assertion.message import at_this_input, failure, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.symmetric import of_symmetric
@@ -122,7 +122,7 @@ def assert_gradients_agree(
             return
         said = failure(found, pair, candidate, of, wrt, again)
         raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
-    undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
+    undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} {at_this_input(call, of)}: {found.reason}")
 
 
 def _agree(candidate: Function, of: Function, args: Arguments, wrt: str | None, keywords: dict[str, PyTree]) -> bool:
@@ -165,8 +165,9 @@ def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt:
         loss = first_of(_called(of, call, wrt), pair.reference.variable)
     if not pair.follows(loss):
         undecided(
-            f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: the loss returns something else "
-            f"than what was traced of it: {why_it_changes(of)}. Make it a function of its arguments, with its seed as one"
+            f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} {at_this_input(call, of)}: "
+            f"the loss returns something else than what was traced of it: {why_it_changes(of)}. "
+            "Make it a function of its arguments, with its seed as one"
         )
 
 

@@ -1,17 +1,19 @@
 """Gradients in plain NumPy, of losses in plain NumPy: the right ones pass, each mistake fails and is named."""
 
 import math
+import re
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import linalg, signal, special
 
 from autodiff_ref import UndecidedError, assert_gradients_agree, check_intermediates
 from autodiff_ref.judge.assertion import agreement
+from autodiff_ref.judge.assertion import undecided as undecided_module
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.sides import Call
@@ -643,3 +645,47 @@ def test_a_nan_where_the_loss_itself_has_no_value_is_no_mistake():
         assert_gradients_agree(gradient, loss, np.ones(2), np.ones((0, 2)))
     with pytest.raises(AssertionError, match="returns NaN where the gradient is finite"):
         assert_gradients_agree(lambda w, x: gradient(w, x) * np.nan, loss, np.ones(2), np.ones((1, 2)))
+
+
+NOT_FINITE = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NOT_FINITE)
+@given(place=st.tuples(st.integers(0, 2), st.integers(0, 1)), kind=st.sampled_from(["x", "w", "a dict", "a number"]))
+@settings(deadline=None, max_examples=few_or_many(8, 40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_number_that_is_not_finite_is_named_with_its_place(name, place, kind, monkeypatch):
+    monkeypatch.setattr(undecided_module, "currently_in_test_context", lambda: False)
+    number, (row, column) = NOT_FINITE[name], place
+    w, x = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [0.25, 0.5], [-1.0, 0.75]])
+    factor = 1.0
+    match kind:
+        case "x":
+            x[place], said = number, f"x[{row}, {column}]"
+        case "w":
+            w[column], said = number, f"w[{column}]"
+        case "a dict":
+            x[place], said = number, f"rows[{row}, {column}]"
+        case _:
+            factor, said = np.float64(number), "factor"
+
+    def rows_of(x):
+        return x["rows"] if kind == "a dict" else x
+
+    def loss(w, x, factor):
+        return factor * np.sum((rows_of(x) @ w) ** 2)
+
+    def gradient(w, x, factor):
+        return 2 * factor * rows_of(x).T @ (rows_of(x) @ w)
+
+    with pytest.raises(UndecidedError, match=re.escape(f"at this input, where {said} is {name}")):
+        assert_gradients_agree(gradient, loss, w, {"rows": x} if kind == "a dict" else x, factor)
+
+
+def test_of_many_numbers_that_are_not_finite_the_first_are_named():
+    w = np.array([1.0, np.nan, np.inf, np.nan, np.nan])
+    with pytest.raises(
+        UndecidedError, match=r"where w\[1\] is nan, w\[2\] is inf, w\[3\] is nan, and 1 more are not finite"
+    ):
+        assert_gradients_agree(lambda w: 2 * w, lambda w: np.sum(w**2), w)
+    assert_gradients_agree(lambda w: np.ones_like(w), lambda w: np.nansum(w[:1]) + np.sum(w[1:]), np.ones(5))
