@@ -24,10 +24,10 @@ from autodiff_ref.judge.assertion.extended import extended
 from autodiff_ref.judge.assertion.refused import no_array, no_floats, not_traced
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import Evaluator, evaluator, has_no_kink
-from autodiff_ref.judge.conversions import none_caught
 from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
+from autodiff_ref.judge.numpy_code.conversions import none_caught
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.pairs import where_followed

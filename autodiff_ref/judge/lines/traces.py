@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from autodiff_ref.judge.conversions import none_caught
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.judge.numpy_code import reaches_more
+from autodiff_ref.judge.numpy_code.conversions import none_caught
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
 from autodiff_ref.nabla import Nabla, require_function, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
