@@ -51,6 +51,8 @@ class Relation:
     lacking: int = 0
     """inputs at which the first line has no value and the gradient exists"""
     first_lacking: str = ""
+    shortest_lacking: str = ""
+    """the one of them that takes the fewest characters to write"""
     kinks: int = 0
     """inputs at which the gradient has a kink in some entry"""
     conventions: Counter[str] = field(default_factory=Counter[str])
@@ -87,6 +89,7 @@ class Relation:
             case "undefined in one" if compared.lacking == 0:
                 self.lacking += 1
                 self.first_lacking = self.first_lacking or at
+                self.shortest_lacking = min(self.shortest_lacking or at, at, key=len)
             case why:
                 self.silent["undefined" if why == "undefined in one" else why] += 1
 
@@ -170,7 +173,7 @@ class Bench:
             return False
         if compared.bits:
             self._bits[k] = compared.bits
-        lacks = compared.outcome == "undefined in one" and not found.lacking
+        lacks = compared.outcome == "undefined in one" and (not found.lacking or not found.equal)
         at = readable(given.args, leaf_names(given.args, self.argument_names)) if lacks else ""
         if compared.outcome == "unclear" and not found.why_unclear:
             found.why_unclear = self._why_unclear([ours, theirs], given.args)

@@ -21,6 +21,11 @@ def verdict_of(found: Relation, *, wanted: int) -> tuple[Verdict, str]:
         return "refuted", ""
     if found.no_rule:
         return "undecided", found.no_rule
+    if not found.equal and found.lacking and not found.silent["kink"] and not found.silent["unclear"]:
+        return "undecided", (
+            f"the line has no value (NaN or ∞) at any of the {found.lacking} inputs tried at which the gradient exists, "
+            f"as at {found.shortest_lacking}"
+        )
     if not found.equal:
         return "undecided", _too_few(found, wanted)
     if found.lacking:

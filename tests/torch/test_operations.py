@@ -1,5 +1,7 @@
 """Operations of PyTorch are followed: autograd's own derivatives are right, and a factor of 1 + 1e-5 in one is seen."""
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: the extra `torch` runs these tests")
@@ -180,6 +182,19 @@ def test_what_is_not_followed_is_named():
     assert (report.verdict, "not followed (mul at test_operations.py" in report.text) == ("undecided", True)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_difference_of_which_rounding_errors_are_left_is_said_to_be_that(dtype):
+    def projected(g, x):
+        q = torch.linalg.eigh(x + x.mT).eigenvectors
+        rest = torch.eye(3, dtype=x.dtype) - q @ q.mT
+        return g * rest / rest.norm()
+
+    report = judge(function(torch.sin, projected).apply, (normal(3, 3, dtype=dtype).requires_grad_(),))
+    assert (report.verdict, "sub at test_operations.py" in report.text) == ("undecided", True)
+    assert "all digits cancel" in report.text
+    assert "left PyTorch" not in report.text
+
+
 def test_a_slope_kept_from_the_first_call_is_found_where_shapes_change():
     kept = {}
 
@@ -218,6 +233,20 @@ def test_axes_are_not_shortened_where_the_function_holds_a_target_of_that_length
 def test_a_derivative_that_ends_with_a_number_taken_out_is_wrong():
     report = judge(lambda x: x * x.detach().max().item(), (torch.tensor([1.0, 2.0], requires_grad=True),))
     assert report.verdict == "WRONG", str(report)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("towards", [math.inf, -math.inf, 0.5])
+def test_the_next_float_is_as_a_real_function_the_number_itself(towards, dtype):
+    def beside(x):
+        return torch.sin(torch.nextafter(x, torch.full((2, 1), towards, dtype=dtype)))
+
+    def made(factor):
+        return function(beside, lambda g, x: (factor * g * torch.cos(x)).sum(0)).apply
+
+    x = normal(3, dtype=dtype).requires_grad_()
+    assert judge(made(1), (x,)).verdict == "right"
+    assert judge(made(1 + 1e-5), (x,)).verdict == "WRONG"
 
 
 @pytest.mark.parametrize("turned", ["squeeze_", "unsqueeze_", "t_"])

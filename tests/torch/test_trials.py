@@ -175,6 +175,20 @@ def test_a_rounded_constant_is_wrong_and_the_share_that_is_named_makes_it_right(
     assert "within" not in judge(function(torch.sin, lambda g, x: g * torch.cos(x) * 1.00001).apply, (x_of(3),)).text
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("share", [1e-9, 1e-7])
+def test_where_the_gradient_is_0_the_share_that_is_named_is_of_the_largest_entry(share, dtype):
+    weights = torch.tensor([0.0, 2.0, 0.0, 8.0], dtype=dtype)
+    made = function(lambda x: weights * x.exp(), lambda g, x: g * x.exp() * weights + share * g * x.exp())
+    inputs = (x_of(4, dtype=dtype),)
+    report = judge(made.apply, inputs)
+    assert report.verdict == "WRONG"
+    named = re.search(r"or of the largest where it should be 0.* within=(\S+)$", report.text)
+    assert named, report.text
+    assert judge(made.apply, inputs, within=float(named[1])).ok
+    assert judge(made.apply, inputs, within=float(named[1]) / 100).verdict == "WRONG"
+
+
 def test_a_gradient_by_symmetric_matrices_alone_is_wrong_and_said_to_be_that():
     weights = torch.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=torch.float64)
 

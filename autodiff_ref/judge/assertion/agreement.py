@@ -67,7 +67,7 @@ class Pair:
     fresh: bool = True
     """whether both were traced just now"""
     allowed: float = ULP
-    """by what share of an entry the two may differ"""
+    """by what share of an entry the two may differ, of `sizes`"""
 
     @property
     def asks_for_nabla(self) -> bool:
@@ -110,9 +110,16 @@ class Pair:
         if found is None or found.outcome != "different" or self.allowed <= ULP:
             return found
         gaps = np.abs(np.asarray(found.computed, dtype=np.float64) - found.expected)
-        most = self.allowed * np.abs(found.expected) + found.allowed
+        most = self.allowed * self.sizes(found.expected) + found.allowed
         far = tuple(k for k in found.components if not gaps[k] <= most[k])
         return replace(found, components=far) if far else None
+
+    def sizes(self, expected: Array) -> Array:
+        """What shares are of: an entry's size; where it is 0, of which nothing is a share, that of the array's largest."""
+        sizes = np.abs(expected)
+        ends = np.cumsum([int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(self.reference.shapes)])
+        of_arrays = np.split(sizes, ends[:-1])
+        return np.concatenate([np.where(part == 0, np.max(part, initial=0.0), part) for part in of_arrays])
 
     def _beyond_constants(self, found: Finding, computed: Computed, again: Again) -> Finding | None:
         """What is found, unless a trace holds numbers as floats computed them: then what its values alone show."""
@@ -259,7 +266,10 @@ class Pair:
                     k = outside.wrong[0]
                     most = max(float(bound[k]) for allowed in own if np.isfinite((bound := allowed())[k]))
                     return different(outside.wrong, computed, of_balls(at_wanted), most + float(radii[k]))
-                return _unless_unbounded(self._by_value(computed, again)) if outside.open else None
+                near = telling(self._eps) * np.abs(middles)
+                if all(abs(computed.values[k] - middles[k]) <= near[k] for k in outside.open):
+                    return None
+                return _unless_unbounded(self._by_value(computed, again))
             case _:  # it does something else when it is traced, or its value exists in floats only
                 return self._by_value(computed, again)
 

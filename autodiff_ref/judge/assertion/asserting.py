@@ -26,13 +26,14 @@ from autodiff_ref.judge.assertion.calling import (
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.complex_arguments import CONVENTION, apart, gradient_in_reals, has_complex, of_reals
 from autodiff_ref.judge.assertion.finding import Finding
-from autodiff_ref.judge.assertion.message import failure, returned_wrongly, without_ones
+from autodiff_ref.judge.assertion.message import at_this_input, failure, returned_wrongly, without_ones
 from autodiff_ref.judge.assertion.naming import name_of
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.symmetric import of_symmetric
 from autodiff_ref.judge.assertion.undecided import UndecidedError, decided, undecided
 from autodiff_ref.judge.derivations import verify
 from autodiff_ref.judge.numpy_code.drawing import changes, why_it_changes
+from autodiff_ref.judge.numpy_code.mapping import recast
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, PyTree
@@ -121,7 +122,7 @@ def assert_gradients_agree(
             return
         said = failure(found, pair, candidate, of, wrt, again)
         raise AssertionError(f"{said}\n  it also {shapes}" if shapes else said)
-    undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: {found.reason}")
+    undecided(f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} {at_this_input(call, of)}: {found.reason}")
 
 
 def _agree(candidate: Function, of: Function, args: Arguments, wrt: str | None, keywords: dict[str, PyTree]) -> bool:
@@ -164,8 +165,9 @@ def _check_state(candidate: Function, of: Function, pair: Pair, call: Call, wrt:
         loss = first_of(_called(of, call, wrt), pair.reference.variable)
     if not pair.follows(loss):
         undecided(
-            f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} at this input: the loss returns something else "
-            f"than what was traced of it: {why_it_changes(of)}. Make it a function of its arguments, with its seed as one"
+            f"nothing can be said of {name_of(candidate)} and ∇{name_of(of)} {at_this_input(call, of)}: "
+            f"the loss returns something else than what was traced of it: {why_it_changes(of)}. "
+            "Make it a function of its arguments, with its seed as one"
         )
 
 
@@ -212,7 +214,8 @@ def _more_precisely(candidate: Function, pair: Pair, wrt: str | None, arrays: li
             continue
         f = candidate
         if pair.closes_over_arrays:
-            f = with_arrays(f, [np.asarray(array).astype(each.dtype) for array in captured(candidate)[1]])
+            held = captured(candidate)[1]
+            f = with_arrays(f, recast(held, [each.dtype] * len(held)))
         try:
             with kept_as_it_was(f):
                 return second_of(_called(f, each, wrt), pair.reference.variable)

@@ -24,7 +24,7 @@ from autodiff_ref.judge.assertion.calling import check_arrays
 from autodiff_ref.judge.assertion.captured import captured, with_arrays
 from autodiff_ref.judge.assertion.computed import Computed
 from autodiff_ref.judge.assertion.exactly import NEGLIGIBLE, TELLING, Exact, exact_at
-from autodiff_ref.judge.assertion.message import entries, of_another_shape, others
+from autodiff_ref.judge.assertion.message import at_this_input, entries, of_another_shape, others
 from autodiff_ref.judge.assertion.precision import coarsest, eps_in, eps_of
 from autodiff_ref.judge.assertion.refused import no_floats, not_traced
 from autodiff_ref.judge.assertion.sides import Call, Side, work_of
@@ -192,13 +192,15 @@ def check_intermediates(forward: Function, gradients: dict[str, ArrayLike], *arg
     coarse = [each.key for each in judged if each.is_coarse]
     if coarse:
         undecided(
-            f"nothing can be said of {', '.join(coarse)} at this input: it is off by more than rounding in its own floats, "
+            f"nothing can be said of {', '.join(coarse)} {at_this_input(call, forward)}: "
+            "it is off by more than rounding in its own floats, "
             "and by no more than if it were computed in those of the coarsest data. Hand in all data in float64"
         )
     unknown = [each.key for each in judged if not each.told]
     if unknown:
         undecided(
-            f"nothing can be said of {', '.join(unknown)} at this input: the gradient does not exist there, or is smaller "
+            f"nothing can be said of {', '.join(unknown)} {at_this_input(call, forward)}: "
+            "the gradient does not exist there, or is smaller "
             "than the rounding errors of its computation. Choose another input"
         )
     decided()

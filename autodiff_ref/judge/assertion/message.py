@@ -24,6 +24,9 @@ from manual_grad.derivation import argument_names, label_of
 MOST_SHOWN = 60
 """numbers of an input that are written out; a larger array is described"""
 
+MOST_NOT_FINITE = 3
+"""numbers of an input that are named as not finite"""
+
 
 def returned_wrongly(
     value: PyTree,
@@ -236,6 +239,19 @@ def _listed(components: Sequence[int], names: list[str]) -> str:
 
 def _input(call: Call, of: Function) -> str:
     return "  ".join(f"{name}={_described(leaf)}" for name, leaf in zip(call.names(of), call.leaves, strict=True))
+
+
+def at_this_input(call: Call, of: Function) -> str:
+    """Where it is that nothing can be said, and which numbers handed in are not finite there."""
+    found = list[str]()
+    for name, leaf in zip(call.names(of), call.leaves, strict=True):
+        array = np.asarray(leaf)
+        for index in np.argwhere(~np.isfinite(array)) if array.dtype.kind == "f" else ():
+            found.append(f"{name}{list(map(int, index)) or ''} is {array[tuple(index)]:g}")
+    if not found:
+        return "at this input"
+    more = len(found) - MOST_NOT_FINITE
+    return f"at this input, where {', '.join(found[:MOST_NOT_FINITE])}{f', and {more} more are not finite' * (more > 0)}"
 
 
 def _described(leaf: ArrayLike) -> str:

@@ -27,6 +27,7 @@ from autodiff_ref.judge.comparing import Evaluator, evaluator, has_no_kink
 from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
+from autodiff_ref.judge.numpy_code.conversions import none_caught
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.pairs import where_followed
@@ -450,7 +451,8 @@ def _jaxpr(
     def flat(values: list[jax.Array], traced_held: list[jax.Array]) -> tuple[PyTree, PyTree, list[jax.Array]]:
         if not numpy_code:
             try:
-                gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
+                with none_caught():
+                    gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
             except jax.errors.TracerArrayConversionError as error:  # JAX takes long to shorten its traceback
                 refused.append(error)
                 return None, None, []
@@ -459,8 +461,8 @@ def _jaxpr(
             return gradient, value, [assumption.array for assumption in taken]
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
-        pairs = [(array, _real(real, own)) for array, real in zip(traced_held, held, strict=True)]
-        function, assumptions = through_numpy(f, pairs, levels, partial(with_arrays, f), thoroughly=thoroughly)
+        each = [(x, real, np.asarray(_real(real, own)).dtype) for x, real in zip(traced_held, held, strict=True)]
+        function, assumptions = through_numpy(f, each, levels, partial(with_arrays, f), thoroughly=thoroughly)
         gradient, value = apply(function, *call.rebuilt(values))
         taken[:] = assumptions
         return gradient, value, [assumption.array for assumption in assumptions]

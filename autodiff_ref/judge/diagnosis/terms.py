@@ -1,7 +1,9 @@
 """Small expressions over the values of two lines: what a repair may multiply by, add, or put in another's place."""
 
+import ast
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from autodiff_ref.judge.diagnosis.batched import LEAD
 from autodiff_ref.judge.diagnosis.source_places import Frame, Origin
 from autodiff_ref.judge.diagnosis.variant import Program
 from autodiff_ref.judge.program.structure import MOVEMENT
+
+MOST_DIGITS = 6
+"""of a number that is put together with 1 in a text"""
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,49 @@ def bracketed(text: str) -> str:
     return text if _is_simple(text) else f"({text})"
 
 
+def complement_of(text: str) -> str:
+    """1 − u as a factor, for the text of u: a number in u is put together with the 1, as in 1 − (2 - r) = r − 1.
+
+    Example:
+        >>> complement_of("2 - r"), complement_of("r + 0.25"), complement_of("a * b")
+        ('(r − 1)', '(0.75 − r)', '(1 − (a * b))')
+    """
+    source = f"({text})"
+    try:
+        terms = list(_summed(ast.parse(source, mode="eval").body, 1))
+    except SyntaxError:
+        terms = []
+    numbers = [sign * number for sign, node in terms if (number := _number(node)) is not None]
+    if not numbers and not (terms and all(sign < 0 for sign, _ in terms)):
+        return f"(1 − {bracketed(text)})"
+    left = 1 - sum(numbers, Decimal(0))
+    others = [(-sign, ast.get_source_segment(source, node) or "") for sign, node in terms if _number(node) is None]
+    number = [(1 if left > 0 else -1, f"{abs(left).normalize():f}")] if left else []
+    first, *more = sorted(others + number, key=lambda each: -each[0])
+    said = ("−" if first[0] < 0 else "") + first[1] + "".join(f" {'+' if sign > 0 else '−'} {each}" for sign, each in more)
+    return f"({said})" if more or first[0] < 0 else bracketed(said)
+
+
+def _summed(node: ast.expr, sign: int) -> Iterator[tuple[int, ast.expr]]:
+    """The terms of a sum, each with its sign."""
+    match node:
+        case ast.BinOp(left, ast.Add() | ast.Sub() as op, right):
+            yield from _summed(left, sign)
+            yield from _summed(right, -sign if isinstance(op, ast.Sub) else sign)
+        case ast.UnaryOp(ast.USub(), operand):
+            yield from _summed(operand, -sign)
+        case _:
+            yield sign, node
+
+
+def _number(node: ast.expr) -> Decimal | None:
+    """A number as it is written, if it is short."""
+    if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
+        return None
+    number = Decimal(repr(node.value))
+    return number if number.is_finite() and abs(number.adjusted()) < MOST_DIGITS else None
+
+
 def _is_simple(text: str) -> bool:
     """Whether a text can be a factor as it stands: a name, a call, an index."""
     depth = 0
@@ -197,8 +245,8 @@ def _made_of(term: Term) -> Iterator[Term]:
         yield made(f"(1 + {text})/2", 1, lambda b: b.f("mul", b.number(0.5), b.f("add", u(b), b.number(1))))
         yield made(f"1 − {text}", 1, complement)
         return
-    yield made(f"(1 − {text})", 1, complement)
-    yield made(f"{text} (1 − {text})", 1, slope_of_sigmoid)
+    yield made(complement_of(term.text), 1, complement)
+    yield made(f"{text} {complement_of(term.text)}", 1, slope_of_sigmoid)
     yield made(f"(1 − {text}²)", 1, slope_of_tanh)
     yield made(f"{text}²", 1, lambda b: b.f("mul", u(b), u(b)))
     if len(term.shape) == 2 and term.shape[0] == term.shape[1]:

@@ -13,6 +13,7 @@ from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
 from autodiff_ref.judge.numpy_code import reaches_more
+from autodiff_ref.judge.numpy_code.conversions import none_caught
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
 from autodiff_ref.nabla import Nabla, require_function, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
@@ -180,7 +181,8 @@ def _read(f: Function, ways: Iterable[Function], trace: Callable[[Function], T])
     errors = dict[bool, Exception]()
     for way in ways:
         try:
-            return way, trace(way)
+            with none_caught():
+                return way, trace(way)
         except Exception as error:
             if isinstance(error, LineError) and error.__cause__ is None:  # nothing was raised: it is the wrong shape
                 raise

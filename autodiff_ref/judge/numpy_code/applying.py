@@ -20,8 +20,11 @@ from autodiff_ref.judge.numpy_code.mapping import (
     is_standing,
     level_of,
     owner_of,
+    places_in,
     real_of,
+    same_view,
     shares,
+    sharing,
     stacked,
     without_ranges,
 )
@@ -253,15 +256,30 @@ def stand_ins_of(arrays: Sequence[np.ndarray], changed: Collection[int]) -> dict
 
 def _same_view(array: np.ndarray, owner: np.ndarray, root: Any) -> Any:
     """What an array is of another one, of a stand-in for that; alone where it is not made of the other's entries."""
-    if array.dtype != owner.dtype or not owner.flags.c_contiguous:
+    at = places_in(array, owner)
+    if at is None:
         return Standing.made(array.copy(), None, CONSTANT, outside=array)
-    size = owner.itemsize
-    first = (array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // size
-    at = np.full(array.shape, first)
-    for k, stride in zip(np.indices(array.shape), array.strides, strict=True):
-        at += k * (stride // size)
-    held = np.lib.stride_tricks.as_strided(root.held.reshape(-1)[first:], array.shape, array.strides)
-    return _view(held, root, at)
+    return _view(same_view(array, owner, root.held), root, at)
+
+
+def stand_ins_for(held: Sequence[tuple[Any, np.ndarray, np.dtype]], level: int) -> list[Any]:
+    """Stand-ins for arrays of JAX's, given the real ones: those that share memory are views of one.
+
+    Args:
+        held: each as (traced, real), and in which dtype the real values are to be.
+        level: what they depend on.
+    """
+    made = [Standing.made(np.array(real, dtype), x, level) for x, real, dtype in held]
+    for owner, among in sharing([real for _, real, _ in held]):
+        root = Standing.made(np.array(owner, held[among[0]][2]), None, level)
+        whole = jnp.ravel(jnp.asarray(root.held))
+        for k in among:
+            at = places_in(held[k][1], owner)
+            assert at is not None
+            whole = whole.at[jnp.asarray(at)].set(held[k][0])
+            made[k] = _view(same_view(held[k][1], owner, root.held), root, at)
+        root.write(whole.reshape(owner.shape), level)
+    return made
 
 
 def _steps(real: Any, f: Any, args: Any, keywords: Any, source: Any, k: int) -> tuple[Step, Step]:

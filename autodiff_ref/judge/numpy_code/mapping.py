@@ -1,6 +1,6 @@
 """What stands for an array, without what it can do: and the arrays of JAX's and NumPy's in the places of such."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -196,6 +196,55 @@ def owner_of(array: Any) -> Any:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
+
+
+def places_in(array: np.ndarray, owner: np.ndarray) -> np.ndarray | None:
+    """Where the entries of a view lie in the array whose memory it is, counted through; None where it has other entries."""
+    if array.dtype != owner.dtype or not owner.flags.c_contiguous:
+        return None
+    size = owner.itemsize
+    at = np.full(array.shape, (array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // size)
+    for k, stride in zip(np.indices(array.shape), array.strides, strict=True):
+        at += k * (stride // size)
+    return at
+
+
+def same_view(array: np.ndarray, owner: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The view of another array, of that shape and any dtype, that `array` is of its owner."""
+    first = (array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // owner.itemsize
+    strides = [stride // owner.itemsize * other.itemsize for stride in array.strides]
+    return np.lib.stride_tricks.as_strided(other.reshape(-1)[first:], array.shape, strides)
+
+
+def sharing(arrays: Sequence[Any]) -> list[tuple[np.ndarray, list[int]]]:
+    """Those among arrays that hold the same entries, by their places: (the array whose memory it is, which they are)."""
+    groups: list[tuple[np.ndarray, list[int]]] = []
+    for owner, among in of_one_owner(arrays):
+        at = {k: at for k in among if (at := places_in(arrays[k], owner)) is not None}
+        every = np.concatenate([np.ravel(each) for each in at.values()]) if at else np.empty(0)
+        if len(np.unique(every)) < len(every):
+            groups.append((owner, list(at)))
+    return groups
+
+
+def of_one_owner(arrays: Sequence[Any]) -> list[tuple[np.ndarray, list[int]]]:
+    """The same of those that lie in one array's memory, whether they hold the same entries or not."""
+    found: dict[int, tuple[np.ndarray, list[int]]] = {}
+    for k, array in enumerate(arrays):
+        if isinstance(array, np.ndarray):
+            owner = owner_of(array)
+            found.setdefault(id(owner), (owner, []))[1].append(k)
+    return [each for each in found.values() if len(each[1]) > 1]
+
+
+def recast(arrays: Sequence[Any], dtypes: Sequence[Any]) -> list[np.ndarray]:
+    """Copies of arrays in other dtypes: those that share memory go on sharing it."""
+    made = [np.array(array, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]
+    for owner, among in sharing(arrays):
+        whole = np.array(owner, dtypes[among[0]])
+        for k in among:
+            made[k] = same_view(arrays[k], owner, whole)
+    return made
 
 
 def canonical(dtype: Any) -> Any:

@@ -125,12 +125,21 @@ def _array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
     return bool(np.all(same | (np.isnan(a) & np.isnan(b)) if equal_nan else same))
 
 
+def _array_equiv(a: Any, b: Any) -> Any:
+    try:
+        np.broadcast_shapes(np.shape(a), np.shape(b))
+    except ValueError:
+        return False
+    return bool(np.all(np.equal(a, b)))
+
+
 REWRITTEN: dict[str, Callable[..., Any]] = {
     "compress": _compress,
     "choose": _choose,
     "extract": _extract,
     "apply_along_axis": along_axis,
     "array_equal": _array_equal,
+    "array_equiv": _array_equiv,
     "allclose": lambda *args, **keywords: bool(np.all(np.isclose(*args, **keywords))),
 }
 """functions that are others of NumPy's"""

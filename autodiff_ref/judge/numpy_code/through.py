@@ -1,13 +1,13 @@
 """A function written for NumPy, as one that JAX can trace."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from autodiff_ref.judge.numpy_code.applying import WRITTEN_OUTSIDE
+from autodiff_ref.judge.numpy_code.applying import WRITTEN_OUTSIDE, stand_ins_for
 from autodiff_ref.judge.numpy_code.makers import following
 from autodiff_ref.judge.numpy_code.mapping import bare, real_of
 from autodiff_ref.judge.numpy_code.run import DATA, VARIES, Assumption, NotFollowedError, Run
@@ -28,7 +28,7 @@ class Levels:
 
 def through_numpy(
     f: Callable[..., Any],
-    held: list[Any],
+    held: Sequence[tuple[Any, Any, np.dtype]],
     levels: Levels,
     with_held: Callable[[list[Any]], Callable[..., Any]],
     *,
@@ -38,7 +38,7 @@ def through_numpy(
 
     Args:
         f: the function.
-        held: JAX's arrays for those in its closures, with the real ones: (traced, real).
+        held: JAX's arrays for those in its closures, with the real ones and in which dtype these are to be.
         levels: the real arguments.
         with_held: f, with other arrays in its closures.
         thoroughly: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's, and so
@@ -60,7 +60,7 @@ def through_numpy(
             named = {
                 name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
             }
-            function = with_held([StandIn(np.array(real), array, DATA) for array, real in held])
+            function = with_held(stand_ins_for(held, DATA))
             with kept_as_it_was(f), following(function, thoroughly=thoroughly, changed=changed) as (g, run):
                 returned = g(*stand_in, **named, **nabla)
                 return (bare(returned), real_of(returned)), run

@@ -1,6 +1,7 @@
 """Proofs: the questions that the prover is asked about the lines of a derivation, and what is made of its answers."""
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +22,12 @@ from manual_grad.derivation import Line, label_of
 
 WORK = 20_000_000
 """how much work the prover may do for a step: some 10 s of a machine that does nothing else"""
+
+FIRST = 8_000_000
+"""how much of that it may do before it is asked at the smallest shape"""
+
+TIMES = 30
+"""how often the work at the smallest shape it may do after that: most proofs take 3 to 20 times as much as there"""
 
 TOTAL = 60_000_000
 """how much it may do for all steps of a derivation"""
@@ -66,30 +73,49 @@ class Proofs:
         total = TOTAL if total is None else total
         self._account, self._account_of_smallest = Account(total), Account(total // _SHARE)
         self._writer = Writer(bench)
-        self._answers: dict[tuple[str, str, Writer], Future[Answer] | Answer] = {}
+        self._answers: dict[tuple[str, str, Writer, int], Future[Answer] | Answer] = {}
         self._others: dict[str, Writer] = {}
 
     def begin(self) -> None:
         """Puts each line and the one above it to the prover."""
         above: Line | None = None
         for line in self._bench.derivation.lines:
-            self._ask(line, above, self._writer)
+            self._ask(line, above, self._writer, self._first)
             above = line
 
     def proof(self, line: Line, against: Line | None) -> Proof:
         """Whether a line is proved to be another one, or the reference: at the smallest shape, where others are too much."""
-        found = self._proof_at(self._writer, line, against)
-        if found.reason.startswith(_TOO_MUCH) and self._smallest is not None:
-            at_smallest = self._proof_at(self._smallest, line, against)
-            return found if at_smallest.reason else at_smallest
-        return found
+        found = self._proof_at(self._writer, line, against, self._first)
+        if not found.reason.startswith(_TOO_MUCH) or self._smallest is None:
+            return found
+        at_smallest = self._proof_at(self._smallest, line, against, self._work // _SHARE)
+        worth = self._worth(line, against, at_smallest)
+        if worth > self._first:
+            found = self._proof_at(self._writer, line, against, worth)
+        return at_smallest if found.reason and not at_smallest.reason else found
 
-    def _proof_at(self, writer: Writer, line: Line, against: Line | None) -> Proof:
-        asked = self._ask(line, against, writer)
+    @cached_property
+    def _first(self) -> int:
+        """How much work is done for a step before it is tried at the smallest shape, if there is a smaller one."""
+        return self._work if self._smallest_sizes == self._writer.sizes else min(FIRST, self._work)
+
+    def _worth(self, line: Line, against: Line | None, at_smallest: Proof) -> int:
+        """How much work may prove a step, by what was done at the smallest shape."""
+        assert self._smallest is not None
+        if at_smallest.reason and not at_smallest.reason.startswith(_TOO_MUCH):
+            return 0
+        done = self._answer(line, against, self._smallest, self._work // _SHARE).work
+        return self._work if at_smallest.reason else min(self._work, TIMES * done)
+
+    def _answer(self, line: Line, against: Line | None, writer: Writer, work: int) -> Answer:
+        asked = self._ask(line, against, writer, work)
         try:
-            answer = asked if isinstance(asked, Answer) else asked.result(self._seconds_left())
+            return asked if isinstance(asked, Answer) else asked.result(self._seconds_left())
         except TimeoutError:
-            answer = Answer(self._over)
+            return Answer(self._over)
+
+    def _proof_at(self, writer: Writer, line: Line, against: Line | None, work: int) -> Proof:
+        answer = self._answer(line, against, writer, work)
         reason = answer.reason
         shape = self._shape_of(writer)
         differ = reason == DIFFER
@@ -107,8 +133,11 @@ class Proofs:
     @cached_property
     def _smallest(self) -> Writer | None:
         """The lines with 2 for each size, or the least that there is; None where that is how they are written anyhow."""
-        sizes = smallest_sizes(self._bench.derivation, self._writer.sizes)
-        return None if sizes == self._writer.sizes else Writer(self._bench, sizes)
+        return None if self._smallest_sizes == self._writer.sizes else Writer(self._bench, self._smallest_sizes)
+
+    @cached_property
+    def _smallest_sizes(self) -> Mapping[str, int]:
+        return smallest_sizes(self._bench.derivation, self._writer.sizes)
 
     def _why_they_may(self, line: Line, against: Line | None) -> str:
         """What may be the cause that two normal forms differ, though the lines agree in balls."""
@@ -154,7 +183,7 @@ class Proofs:
         """Whether a step that is proved at one size of a dimension is one at every size: see `induction`."""
         if not all(self._is_one_term(each, name) and not hasattr(each, "valid") for each in (line, against)):
             return False
-        answer = self._asked(line, against, self._elsewhere(name))
+        answer = self._asked(line, against, self._elsewhere(name), self._work)
         try:
             return not (answer if isinstance(answer, Answer) else answer.result(self._seconds_left())).reason
         except TimeoutError:
@@ -183,15 +212,15 @@ class Proofs:
         width = len(jax.tree.leaves(first.shapes))
         return is_one_term_for_all(first.closed, second.closed, width, kinds, sizes)
 
-    def _ask(self, line: Line, against: Line | None, writer: Writer) -> Future[Answer] | Answer:
-        key = label_of(line), REFERENCE if against is None else label_of(against), writer
+    def _ask(self, line: Line, against: Line | None, writer: Writer, work: int) -> Future[Answer] | Answer:
+        key = label_of(line), REFERENCE if against is None else label_of(against), writer, work
         if key not in self._answers and self._seconds_left() == 0:
             return Answer(self._over)
         if key not in self._answers:
-            self._answers[key] = self._asked(line, against, writer)
+            self._answers[key] = self._asked(line, against, writer, work)
         return self._answers[key]
 
-    def _asked(self, line: Line, against: Line | None, writer: Writer) -> Future[Answer] | Answer:
+    def _asked(self, line: Line, against: Line | None, writer: Writer, work: int) -> Future[Answer] | Answer:
         ours, theirs = writer.value(line), writer.value(against)
         if ours.reason or theirs.reason:
             return Answer(ours.reason or theirs.reason)
@@ -201,9 +230,8 @@ class Proofs:
                 zero = condition.expressions.zero
                 pairs = [(chosen(condition, zero, a), chosen(condition, zero, b)) for a, b in pairs]
         ids = [(a.id, b.id) for a, b in pairs]
-        if writer is self._writer or writer in self._others.values():
-            return PROVER.ask(writer.expressions.nodes, ids, self._work, self._account)
-        return PROVER.ask(writer.expressions.nodes, ids, self._work // _SHARE, self._account_of_smallest)
+        account = self._account_of_smallest if writer is self._smallest else self._account
+        return PROVER.ask(writer.expressions.nodes, ids, work, account)
 
     def _seconds_left(self) -> float | None:
         return None if self._until is None else max(0.0, self._until - time.monotonic())

@@ -1,5 +1,6 @@
 """The functions with a derivative rule of their own that a program calls, and the arguments that they receive there."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,15 +203,22 @@ def _arguments(eqn: core.JaxprEqn) -> tuple[tuple[str, ...], tuple[Constant, ...
 
 
 def _written_names(eqn: core.JaxprEqn) -> list[str]:
-    """The names of all arguments: those in the code, where each is one array and JAX kept its name, else numbers."""
+    """The names of all arguments: those in the code or the keys of a tree's leaves, where JAX kept them, else numbers."""
     captured = eqn.params.get("num_consts", 0)
     count = len(eqn.invars) - captured
     keeps = eqn.params.get("fwd_jaxpr_thunk") or _body(eqn)
     kept = list(keeps.debug_info.arg_names or ())[-count:] if count else []  # defaults, which come last, have none
+    kept = _short(kept)
     names = [*kept, *(f"argument {k}" for k in range(len(kept), count))]
-    if len(set(kept)) < len(kept) or not all(map(str.isidentifier, kept)):
+    if len(set(kept)) < len(kept) or not all(re.match(r"(?!args\[)\w+", name) for name in kept):
         names = [f"argument {k}" for k in range(count)] if count > 1 else ["x"] * count
     return [*(f"captured value {k}" for k in range(captured)), *names]
+
+
+def _short(paths: Sequence[str]) -> list[str]:
+    """The last keys of paths such as p['layer']['w'] and p.w, where all are different; else the paths."""
+    last = [re.sub(r".*(?:\['(\w+)'\]|\.(\w+))$", r"\1\2", path) for path in paths]
+    return last if len(set(last)) == len(paths) else list(paths)
 
 
 def _body(eqn: Any) -> Any:

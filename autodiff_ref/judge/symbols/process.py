@@ -58,6 +58,8 @@ class Answer:
     """the identities that a proof rests on, by name"""
     left_out: tuple[int, ...] = ()
     """the nodes whose comparison a proof decides everywhere but where its two sides are equal"""
+    work: int = 0
+    """how much was done for it"""
 
 
 @dataclass
@@ -135,8 +137,8 @@ class Process:
         answer = json.loads(line)
         question.account.left -= answer["work"]
         if answer["reason"] == OUT_OF_WORK and work < question.work:
-            return Answer(OUT_OF_ALL_WORK)
-        return Answer(answer["reason"], tuple(answer["uses"]), tuple(answer["left_out"]))
+            return Answer(OUT_OF_ALL_WORK, work=answer["work"])
+        return Answer(answer["reason"], tuple(answer["uses"]), tuple(answer["left_out"]), answer["work"])
 
     def _start(self) -> "subprocess.Popen[str]":
         self.kill()

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from autodiff_ref.judge.assertion.agreement import Pair
+from autodiff_ref.judge.assertion.agreement import EPS, Pair
 from autodiff_ref.judge.assertion.backward import renamed
 from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.comparing import ULP
-from autodiff_ref.judge.torch_code.following import inexact_operation, not_followed
+from autodiff_ref.judge.torch_code.following import inexact_operation, last_change, not_followed
 from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays, label_of_function
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
 
@@ -32,7 +32,7 @@ MANY = 24
 """comparisons at one place of the code: as many as a bisection needs for float32"""
 
 SPARE = 10
-"""bits: a bisection that compares n times leaves about 2^-n of what it began with, which may weigh 2^10 in its result"""
+"""bits: what an iteration leaves, as a bisection 2^-n after n comparisons, may weigh 2^10 in its result"""
 
 OF_ROUNDED_CONSTANTS = 1e-6
 """the largest share of a component by which rounded constants are off: with seven digits or more"""
@@ -71,7 +71,7 @@ def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None
         dtype = _precision(subject, cotangents)
         stopped = not_followed(subject, dtype, cotangents)
         if stopped:
-            return Judged("undecided", f"not followed ({stopped})")
+            return Judged("undecided", stopped)
         call = Call.of(args)
         ours = trace_reference(reference, None, call)
         theirs = trace_candidate(candidate, None, call, ours.labels, ours.variable)
@@ -152,20 +152,22 @@ def settled(subject: Subject, pair: Pair, reference: Reference, candidate: Candi
             return Judged("undecided", text, pair, value)
     said = failure(found, pair, candidate, reference, None, again).splitlines()
     said = [row for row in said if not row.startswith("  next:")]
-    off = _off(found)
+    off = _off(found, pair)
     if off <= OF_ROUNDED_CONSTANTS:
-        said.append(f"  no component is off by more than {off:.0e} of itself. For rounded constants say within={off:.0e}")
+        of_it = (
+            "itself" if np.all(found.expected[list(found.components)]) else "itself, or of the largest where it should be 0"
+        )
+        said.append(f"  no component is off by more than {off:.0e} of {of_it}. For rounded constants say within={off:.0e}")
     if any(isinstance(x, torch.Tensor) and x.is_complex() for x in subject.inputs):
         said.append("  of complex numbers the last axis shows the real part, and the imaginary part behind it")
     return Judged("WRONG", renamed("\n".join(said)), pair, value)
 
 
-def _off(found: Finding) -> float:
-    """The largest share of itself by which a component is off, rounded up to a power of 10."""
+def _off(found: Finding, pair: Pair) -> float:
+    """The largest share by which a component is off, rounded up to a power of 10."""
     wrong = list(found.components)
-    computed, expected = found.computed[wrong], found.expected[wrong]
     with np.errstate(all="ignore"):
-        share = float(np.max(np.abs(computed - expected) / np.abs(expected)))
+        share = float(np.max((np.abs(found.computed - found.expected) / pair.sizes(found.expected))[wrong]))
     return 10.0 ** np.ceil(np.log10(share)) if np.isfinite(share) and share > 0 else np.inf
 
 
@@ -260,8 +262,12 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
     gap = float(found.certified) if found.certified else abs(computed - expected)  # what was computed is rounded as well
     if iterates and gap <= SMALL * size:
         return "undecided", text
-    halvings = subject.written(_precision(subject, pair.call.args[2]), pair.call.args[2]).compared
+    run = _precision(subject, pair.call.args[2]), pair.call.args[2]
+    halvings = subject.written(*run).compared
     if halvings >= MANY and gap <= min(SMALL, 2.0 ** (SPARE - halvings)) * size:
+        return "undecided", text
+    change = last_change(subject, *run) if gap <= SMALL * size else None
+    if change is not None and gap <= 2.0**SPARE * max(change, EPS) * size:
         return "undecided", text
     by, data = ([x.astype(np.float64) if x.dtype.kind == "f" else x for x in part] for part in subject.arrays)
     try:

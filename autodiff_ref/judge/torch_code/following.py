@@ -15,6 +15,13 @@ from jax.extend import core
 from autodiff_ref.judge.floats.table import bounded
 from autodiff_ref.judge.torch_code.program import Subject, Written, as_arrays
 
+NOT_FOLLOWED = "not followed ({})"
+
+CANCELS = (
+    "at {} all digits cancel: what is left are rounding errors, and what becomes of them is not followed. "
+    "Choose an input at which it is not 0"
+)
+
 NUDGES = (2.0**-12, 2.0**-20, 2.0**-30)
 """how far neighbours are, relative: nearer ones where the trace takes other branches further off"""
 
@@ -28,7 +35,7 @@ CLOSE_IN_FLOAT32 = 1e-3
 
 
 def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> str:
-    """The operation that was written down wrongly, or why that cannot be told; nothing where all is followed."""
+    """Why nothing is said, as the operation that was written down wrongly; nothing where all is followed."""
     written = subject.written(dtype, cotangents)
     values = _Values(written)
     by, data = (
@@ -48,11 +55,16 @@ def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> 
             if not _alike(found[k], real, errors[k], values.close):
                 return _first_wrong(subject, dtype, cotangents, near, data, values.close)
         checked += 1
-    return "" if checked > 1 else "a branch: it takes another at every neighbouring input that was tried"
+    return (
+        "" if checked > 1 else NOT_FOLLOWED.format("a branch: it takes another at every neighbouring input that was tried")
+    )
 
 
 ROUNDED = 2.0**-42
 """of the largest entry: what rounding may do on the way to an operation, where it has no bounds"""
+
+ROUNDED_IN_FLOAT32 = 2.0**-18
+"""the same where something is rounded to float32 or less on the way"""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,33 @@ def inexact_operation(subject: Subject, dtype: Any, cotangents: list[np.ndarray]
         if np.max(beyond, initial=0.0) > ROUNDED * scale:
             return Inexact(name, float(np.max(beyond)) / scale)
     return None
+
+
+FEWEST_STEPS = 4
+"""of an iteration"""
+
+NEARER = 2.0**-10
+"""times what its first step changes, the last one of an iteration changes that comes to a solution"""
+
+
+def last_change(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> float | None:
+    """By what share the last step of an iteration in the function changed its result; None where it has no such."""
+    written = subject.written(dtype, cotangents, keep=True)
+    at: dict[tuple[str, str], list[np.ndarray]] = {}
+    for step, value in zip(written.names[: written.own_steps], written.kept, strict=False):
+        at.setdefault(step, []).append(np.asarray(value, np.float64))
+    found = [_last_change(values, every) for values in at.values() for every in range(1, len(values) // FEWEST_STEPS + 1)]
+    return min((change for change in found if change is not None), default=None)
+
+
+def _last_change(values: list[np.ndarray], every: int) -> float | None:
+    """The same of one operation, of which a step has so many."""
+    values = values[-1::-every][::-1]
+    if len({value.shape for value in values}) > 1 or not all(np.all(np.isfinite(value)) for value in values):
+        return None
+    first, last = (np.max(np.abs(values[k + 1] - values[k]), initial=0.0) for k in (0, -2))
+    size = np.max(np.abs(values[-1]), initial=0.0)
+    return float(last / size) if size > 0 and last < NEARER * first else None
 
 
 class _Values:
@@ -134,6 +173,10 @@ def _alike(ours: np.ndarray, real: np.ndarray, error: Any, close: float) -> bool
         return bool(np.all((np.abs(a - b) <= slack) | ~finite | (a == b) | ~np.isfinite(a)))
 
 
+def _gap(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.max(np.abs(np.asarray(a, np.float64) - b), initial=0.0)) if np.shape(a) == np.shape(b) else np.inf
+
+
 def _first_wrong(
     subject: Subject,
     dtype: Any,
@@ -142,7 +185,7 @@ def _first_wrong(
     data: list[np.ndarray],
     close: float,
 ) -> str:
-    """The first operation whose result differs, there or at the neighbour."""
+    """The first operation whose result differs at the neighbour, and why."""
     written = subject.written(dtype, cotangents, keep=True)
     there = Subject(subject.func, subject.inputs, subject.by)
     moved = there.given(near, data)
@@ -150,11 +193,17 @@ def _first_wrong(
         there.inputs[k] = moved[k].detach()
     beside = there.written(dtype, cotangents, keep=True)
     if [name for name, _ in beside.names] != [name for name, _ in written.names]:
-        return "a branch: it takes another at a neighbouring input, unseen"
+        return NOT_FOLLOWED.format("a branch: it takes another at a neighbouring input, unseen")
     flat = [*near, *data, *cotangents]
     found, _ = _Values(written)(flat)
     found = found[len(found) - len(written.names) :]
+    largest = max((float(np.max(np.abs(x), initial=0.0)) for x in near), default=0.0)
+    noise = ROUNDED if close == CLOSE else ROUNDED_IN_FLOAT32
     for (name, place), ours, real in zip(written.names, found, beside.kept, strict=True):
         if not _alike(ours, real, 0.0, close):
-            return f"{name}{f' at {place}' if place else ''}: what it returns depends on numbers that have left PyTorch"
-    return "what leaves PyTorch, as .numpy(), .data_ptr() or state that it keeps"
+            operation = f"{name}{f' at {place}' if place else ''}"
+            if _gap(ours, real) <= noise * largest:
+                return CANCELS.format(operation)
+            return NOT_FOLLOWED.format(f"{operation}: what it returns depends on numbers that have left PyTorch")
+        largest = max(largest, float(np.max(np.abs(real[np.isfinite(real)]), initial=0.0)))
+    return NOT_FOLLOWED.format("what leaves PyTorch, as .numpy(), .data_ptr() or state that it keeps")

@@ -89,7 +89,8 @@ def judge(
         func: a function of tensors that returns a tensor or several, as `Swish.apply`.
         inputs: its arguments; those tensors of floats are differentiated by that require a gradient.
         of: the function whose gradient is meant, where that is another one: for a surrogate, or an iteration to a solution.
-        within: by what share of an entry the gradient may be off, where its constants are rounded.
+        within: by what share of an entry the gradient may be off, where its constants are rounded; where it should be 0, of
+            the largest entry of that tensor.
         beside: whether to try what a backward meets in use: see `trials`.
 
     Raises:

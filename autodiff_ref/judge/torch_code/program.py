@@ -92,6 +92,8 @@ class Written:
     names: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """with `keep`, of each operation: its name and place, its results being the last ones"""
     kept: list[np.ndarray] = field(default_factory=list[np.ndarray])
+    own_steps: int = 0
+    """how many of them are of the function itself; the others are its backward's"""
 
     def part(self, first: int, count: int) -> Any:
         """A jaxpr of some of its results."""
@@ -245,6 +247,7 @@ class Subject:
             told["reads_triangle"],
             [(step.operation, step.place) for step in told["steps"]],
             [step.value for step in told["steps"]],
+            told["own_steps"],
         )
 
     def _traced(self, values: list[list[np.ndarray]], traced: Sequence[Any], keep: bool) -> dict[str, Any]:
@@ -258,6 +261,7 @@ class Subject:
             outs = [out for out in every if is_float(out) and out.requires_grad]
             read = [apart(trace.read(out)) for out in outs]
             before, compared = len(trace.assumptions), max(trace.compared.values(), default=0)
+            own_steps = len(trace.steps)
             cotangents = [as_cotangent(out, c) for out, c in zip(outs, values[2], strict=True)]
             for c, array in zip(cotangents, traced[2], strict=True):
                 trace.define(c, together(array, c))
@@ -273,7 +277,7 @@ class Subject:
             assumed, before = [*taken, *assumed], len(taken)
         steps = list(trace.steps)
         told = {"assumed": assumed, "before": before, "compared": compared, "reads_triangle": trace.reads_triangle}
-        return {"outs": read, "grads": grads, "steps": steps, **told}
+        return {"outs": read, "grads": grads, "steps": steps, "own_steps": own_steps, **told}
 
     def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
         """The outputs of the function whose gradient is meant."""

@@ -1,17 +1,19 @@
 """Gradients in plain NumPy, of losses in plain NumPy: the right ones pass, each mistake fails and is named."""
 
 import math
+import re
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import linalg, signal, special
 
 from autodiff_ref import UndecidedError, assert_gradients_agree, check_intermediates
 from autodiff_ref.judge.assertion import agreement
+from autodiff_ref.judge.assertion import undecided as undecided_module
 from autodiff_ref.judge.assertion.agreement import pair_of
 from autodiff_ref.judge.assertion.exactly import exact_at
 from autodiff_ref.judge.assertion.sides import Call
@@ -173,6 +175,71 @@ def test_arrays_in_closures_are_followed_like_arguments():
         assert_gradients_agree(*made(X + k, Y), W)
         with pytest.raises(AssertionError, match=r"1\.25 times"):
             assert_gradients_agree(*made(X + k, Y, 1.25), W)
+
+
+VIEWS = {
+    "the same": (lambda t: t, lambda t: t),
+    "transposed": (lambda t: t, lambda t: t.T),
+    "backwards": (lambda t: t, lambda t: t[::-1, ::-1]),
+    "two views": (lambda t: t[:2], lambda t: t[:2].T),
+    "flat": (lambda t: t, lambda t: t.reshape(-1)),
+    "of memory of another order": (lambda t: t.T.copy().T, lambda t: t),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_is_written_into_one_array_of_a_closure_is_read_in_another_that_shares_its_memory(view, dtype):
+    weights = np.array([[1.0, -2.0, 0.5], [3.0, 0.25, -1.0], [0.75, 2.0, 4.0]], dtype)
+    first, second = VIEWS[view]
+
+    def made():
+        memory = np.full((3, 3), 0.5, dtype)
+        written, seen = first(memory), second(memory)
+
+        def loss(x):
+            written[...] = (weights * x)[: len(written)]
+            return np.sum(np.sin(seen) * weights.ravel()[: seen.size].reshape(seen.shape))
+
+        return loss
+
+    def gradient(x):
+        written, seen = first(at := np.arange(9).reshape(3, 3)), second(at)
+        if not np.shares_memory(written, seen):
+            return np.zeros_like(x)
+        factor, value = np.zeros(9, dtype), np.full(9, 0.5, dtype)
+        factor[written.ravel()] = weights[: len(written)].ravel()
+        value[written.ravel()] = (weights * x)[: len(written)].ravel()
+        slope = np.zeros(9, dtype)
+        slope[seen.ravel()] = np.cos(value[seen.ravel()]) * weights.ravel()[: seen.size] * factor[seen.ravel()]
+        return np.stack([np.sum(slope[k::3]) for k in range(3)])
+
+    x = np.array([0.5, -0.25, 1.5], dtype)
+    assert_gradients_agree(gradient, made(), x)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda x: gradient(x) * np.array([1, 1, 1 + 1e-4], dtype) + dtype(1e-4), made(), x)
+
+
+def in_a_try(a, b):
+    try:
+        return bool(np.all(np.asarray(a) == b))
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize("equal", [np.array_equal, np.array_equiv, in_a_try], ids=lambda f: f.__name__)
+def test_code_that_catches_what_a_tracer_raises_takes_the_branch_that_it_takes(equal):
+    def loss(w, mode):
+        return np.sum(w**2) if equal(mode, np.array([1.0, 0.0])) else np.sum(w**3)
+
+    def gradient(w, mode):
+        return 2 * w if mode[0] else 3 * w**2
+
+    w = np.array([1.5, 2.5])
+    for mode in ([0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]):
+        assert_gradients_agree(gradient, loss, w, np.array(mode))
+        with pytest.raises(AssertionError):
+            assert_gradients_agree(lambda w, mode: gradient(w, mode[::-1]), loss, w, np.array(mode))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -606,3 +673,47 @@ def test_lists_of_computed_numbers_are_joined(join):
     assert_gradients_agree(gradient, loss, a, b)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda a, b: gradient(a, b) * [1, 1 + 1e-9], loss, a, b)
+
+
+NOT_FINITE = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NOT_FINITE)
+@given(place=st.tuples(st.integers(0, 2), st.integers(0, 1)), kind=st.sampled_from(["x", "w", "a dict", "a number"]))
+@settings(deadline=None, max_examples=few_or_many(8, 40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_number_that_is_not_finite_is_named_with_its_place(name, place, kind, monkeypatch):
+    monkeypatch.setattr(undecided_module, "currently_in_test_context", lambda: False)
+    number, (row, column) = NOT_FINITE[name], place
+    w, x = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [0.25, 0.5], [-1.0, 0.75]])
+    factor = 1.0
+    match kind:
+        case "x":
+            x[place], said = number, f"x[{row}, {column}]"
+        case "w":
+            w[column], said = number, f"w[{column}]"
+        case "a dict":
+            x[place], said = number, f"rows[{row}, {column}]"
+        case _:
+            factor, said = np.float64(number), "factor"
+
+    def rows_of(x):
+        return x["rows"] if kind == "a dict" else x
+
+    def loss(w, x, factor):
+        return factor * np.sum((rows_of(x) @ w) ** 2)
+
+    def gradient(w, x, factor):
+        return 2 * factor * rows_of(x).T @ (rows_of(x) @ w)
+
+    with pytest.raises(UndecidedError, match=re.escape(f"at this input, where {said} is {name}")):
+        assert_gradients_agree(gradient, loss, w, {"rows": x} if kind == "a dict" else x, factor)
+
+
+def test_of_many_numbers_that_are_not_finite_the_first_are_named():
+    w = np.array([1.0, np.nan, np.inf, np.nan, np.nan])
+    with pytest.raises(
+        UndecidedError, match=r"where w\[1\] is nan, w\[2\] is inf, w\[3\] is nan, and 1 more are not finite"
+    ):
+        assert_gradients_agree(lambda w: 2 * w, lambda w: np.sum(w**2), w)
+    assert_gradients_agree(lambda w: np.ones_like(w), lambda w: np.nansum(w[:1]) + np.sum(w[1:]), np.ones(5))

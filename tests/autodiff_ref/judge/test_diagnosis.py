@@ -8,10 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autodiff_ref.judge.bench import Bench
 from autodiff_ref.judge.diagnosis.diagnose import diagnose
 from autodiff_ref.judge.diagnosis.suspect import Diagnosis
+from autodiff_ref.judge.diagnosis.terms import complement_of
 from autodiff_ref.judge.inputs import draw_inputs
 from autodiff_ref.verify import Report, verify
 from manual_grad import Derivation, hidden, indicator, notes, positives, preactivation, reals, score, sigmoid
@@ -426,3 +429,36 @@ def test_what_goes_along_the_wrong_axis_is_said(name: str, meant: int, tmp_path:
     assert entry.diagnosis is not None
     assert "goes along the wrong axis" in entry.diagnosis.sentence
     assert f"axis={-3 - meant}" in entry.diagnosis.sentence
+
+
+@given(
+    number=st.one_of(st.integers(0, 40), st.sampled_from([0.5, 2.0, 0.1, 0.7, 1.0, 1e-3])),
+    rest=st.sampled_from(["r", "a * b", "(a + b)", "f(a - 1)", "a[0, 1]", "-r", "a - b", "-(a - 2 * b)"]),
+    form=st.sampled_from(["{c} - {u}", "{c} + {u}", "{u} - {c}", "{u} + {c}", "-{u}", "{u}", "({c} - {u})"]),
+)
+def test_the_text_of_a_complement_is_worth_one_less_the_value_and_is_a_factor(number, rest, form):
+    text = form.format(c=number, u=rest)
+    made = complement_of(text)
+    values = {"a": Each([0.25, 3.0]), "b": 5.5, "r": 1.75, "f": lambda x: 2 * x[0, 1]}
+    worth = [eval(each.replace("−", "-"), values) for each in (text, f"2 * {made}")]
+    assert np.allclose(2 * (1 - worth[0]), worth[1]), (text, made)
+    assert form == "{u}" or not made.startswith("(1 − ("), (text, made)
+
+
+class Each(np.ndarray):
+    """An array that has an entry [0, 1]."""
+
+    def __new__(cls, values):
+        """One row."""
+        return np.array([values]).view(cls)
+
+
+def test_a_term_that_holds_a_number_is_said_without_one_less_than_it():
+    def loss(z, rho):
+        return jnp.sum(z ** (2 - rho)) / (2 - rho)
+
+    def wrong(z, rho):
+        return 1 / z**rho
+
+    derivation = Derivation("d", loss, "z", (positives("n"), reals()), [lambda z, rho: z ** (1 - rho), wrong])
+    assert "(2 - rho))" not in str(verify(derivation, seed=0))

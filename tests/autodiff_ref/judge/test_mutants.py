@@ -187,7 +187,7 @@ def test_a_mutant_without_a_value_is_not_called_right() -> None:
     assert not finding.missed
     report = verify(likelihoods.ENTROPY.with_lines(finding.mutant.line))
     assert report.lines[0].verdict == "undecided"
-    assert "where the line has no value" in report.lines[0].reason
+    assert "the line has no value (NaN or ∞) at any of the" in report.lines[0].reason
 
 
 def test_a_mistake_that_only_other_inputs_show_is_missed() -> None:

@@ -10,7 +10,7 @@ from autodiff_ref import verify
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.explanation.explain import explain
 from autodiff_ref.judge.mutation.mutants import mutants
-from manual_grad import Derivation, classes, reals
+from manual_grad import Derivation, bits, classes, reals
 from tests.derivations._few import few_inputs
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
@@ -325,3 +325,15 @@ def test_lines_may_be_methods_that_use_methods_of_arrays():
     assert report.lines[0].verdict == "proved", str(report)
     assert report.first_wrong_line == "wrong"
     assert type(model.x) is np.ndarray
+
+
+def test_a_line_that_asks_for_equal_arrays_is_not_taken_to_be_told_that_they_differ():
+    def loss(w, mode):
+        return np.sum(w**2) if np.array_equal(mode, np.array([1.0, 0.0])) else np.sum(w**3)
+
+    def line(w, mode):
+        return 3 * w**2
+
+    derivation = Derivation("∇ loss", of=loss, wrt="w", domain=(reals("d"), bits(2)), lines=[line])
+    with pytest.raises(LineError, match=r"test_numpy_lines\.py:\d+.*where"):
+        verify(derivation)

@@ -108,6 +108,15 @@ def test_a_step_that_takes_too_much_work_is_proved_at_the_smallest_shape() -> No
         assert (found.reason, found.shape) == ("", shape)
 
 
+@pytest.mark.parametrize(("times", "shape"), [(1, "n=2 p=2 d=2 q=2"), (2, "n=2 p=2 d=2 q=2"), (30, "n=3 p=4 d=5 q=2")])
+def test_how_much_work_a_large_shape_is_worth_the_smallest_one_says(monkeypatch, times: int, shape: str) -> None:
+    """This step takes 3.3 times as much at the large one, which is more than it is given first."""
+    monkeypatch.setattr(proofs, "FIRST", 200_000)
+    monkeypatch.setattr(proofs, "TIMES", times)
+    found = proofs_of(three_layers.THREE_LAYERS).proof(three_layers.THREE_LAYERS.lines[0], None)
+    assert (found.reason, found.shape) == ("", shape)
+
+
 SLOWED = """
 import time
 from prover.polynomials import Budget

@@ -1,5 +1,7 @@
 """What the judge cannot tell, and says so: kinks, values that do not exist, primitives without a rule, a wrong reference."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -137,6 +139,20 @@ def test_a_line_without_a_value_at_most_inputs_is_not_called_right():
     assert report.lines[0].verdict == "partial", str(report)
     assert "has no value (NaN or ∞)" in report.lines[0].reason
     assert (report.exit_code, report.ok) == (3, False)
+
+
+@pytest.mark.parametrize("nothing", [lambda z: z / 0, lambda z: jnp.sqrt(-1 - z * z), lambda z: jnp.log(z - z)])
+def test_of_a_line_without_a_value_at_any_input_that_is_said_and_a_short_input_shown(nothing):
+    def slope(z):
+        return 2 * z + nothing(z)
+
+    report = verify(Derivation("∇ Σ z²", lambda z: jnp.sum(z * z), "z", (reals("n"),), [slope]))
+    assert report.lines[0].verdict == "undecided"
+    reason = report.lines[0].reason
+    assert re.match(
+        r"the line has no value \(NaN or ∞\) at any of the \d+ inputs tried at which the gradient exists", reason
+    )
+    assert len(reason.rpartition("as at ")[2]) < 20, reason
 
 
 def test_a_singularity_that_can_be_removed_is_no_mistake_and_the_line_is_partial():

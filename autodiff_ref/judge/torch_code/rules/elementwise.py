@@ -155,6 +155,7 @@ _FUNCTIONS: dict[str, Rule] = {
     "fmax": jnp.maximum,
     "fmin": jnp.minimum,
     "atan2": jnp.arctan2,
+    "nextafter": lambda x, y: jnp.broadcast_arrays(x, y)[0],  # no part of what is meant, as a cast is none
     "mul": jnp.multiply,
     "add": lambda x, y, alpha=1: jnp.add(x, y if alpha == 1 else y * alpha),
     "sub": lambda x, y, alpha=1: jnp.subtract(x, y if alpha == 1 else y * alpha),

@@ -1,6 +1,8 @@
 """A mistake is found in whatever form JAX lets people write a rule, and wherever it is called."""
 
 import functools
+import re
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -162,3 +164,35 @@ def test_right_rules_pass_and_wrong_ones_are_found(form):
     assert judge_rule(of(1.0), domain=domain).ok
     for factor in (1 + 1e-9, -1.0):
         assert judge_rule(of(factor), domain=domain).verdict == "WRONG"
+
+
+class Pair(NamedTuple):
+    scale: Any
+    shift: Any
+
+
+HELD = {
+    "a dict": (lambda a, b: {"scale": a, "shift": b}, lambda p: (p["scale"], p["shift"]), "scale"),
+    "a dict of dicts": (
+        lambda a, b: {"u": {"w": a}, "v": {"w": b}},
+        lambda p: (p["u"]["w"], p["v"]["w"]),
+        r"p\['u'\]\['w'\]",
+    ),
+    "a NamedTuple": (Pair, lambda p: (p.scale, p.shift), "scale"),
+    "a tuple": (lambda a, b: (a, b), lambda p: p, r"p\[0\]"),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_the_leaves_of_an_argument_of_a_rule_within_are_named_by_their_keys(name):
+    made, parts, said = HELD[name]
+
+    @jax.custom_vjp
+    def scaled(p, x):
+        scale, shift = parts(p)
+        return scale * x + shift
+
+    scaled.defvjp(lambda p, x: (scaled(p, x), (p, x)), lambda kept, g: (made(2 * g * kept[1], g), g * parts(kept[0])[0]))
+    report = judge_rule(lambda a, b, x: scaled(made(a, b), x) ** 2, domain=(reals(), reals(), reals()))
+    assert re.search(rf"∂f/∂{said}:", str(report)), str(report)
+    assert "argument 0" not in str(report)
