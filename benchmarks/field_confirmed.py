@@ -453,6 +453,15 @@ def cholesky_update(chol: Any, v: Any) -> Any:
     return [[first, mp.mpf(0)], [below, mp.sqrt(b * b + c * c + v[1] ** 2 - below**2)]]
 
 
+def wald(mean: Any) -> Any:
+    """By Michael, Schucany and Haas, with the two numbers that the key gives."""
+    with jax.enable_x64(True):
+        of_normal, of_uniform = jax.random.split(jax.random.key(0))
+        y, z = mp.mpf(float(jax.random.normal(of_normal))) ** 2, mp.mpf(float(jax.random.uniform(of_uniform)))
+    x = mean + mean**2 * y / 2 - mean / 2 * mp.sqrt(4 * mean * y + mean**2 * y**2)
+    return x if z <= mean / (mean + x) else mean**2 / x
+
+
 IN_MPMATH: dict[str, Callable[..., Any]] = {
     "optax.sigmoid_focal_loss(reals(), intervals(0., 1., closed=True))": focal,
     "optax.sigmoid_focal_loss(": lambda x, y: focal(x, y, mp.mpf(1) / 4, mp.mpf(3) / 2),
@@ -730,6 +739,7 @@ IN_MPMATH: dict[str, Callable[..., Any]] = {
     "numpyro.distributions.TruncatedNormal(reals(), positives(), low=constants(-1.), high=constants(2.)).variance": (
         normal_between_variance
     ),
+    "jax.random.wald(jax.random.key(0), positives())": wald,
     "jax.numpy.hypot": lambda x, y: mp.sqrt(x * x + y * y),
     "jax.numpy.poly(reals(3))": lambda z: [mp.mpf(1), -sum(z), z[0] * z[1] + z[0] * z[2] + z[1] * z[2], -z[0] * z[1] * z[2]],
     "jax.numpy.linalg.matrix_power(reals(2, 2), 3)": lambda a: (mp.matrix(a) * mp.matrix(a) * mp.matrix(a)).tolist(),
