@@ -330,7 +330,7 @@ class _Search:
         for bits in () if at is None or tied else _QUICK_BITS:
             assert at is not None
             with precision(bits + self.more):
-                ends = self._ends(self._direction(0, np.ones(self.n_in, dtype=bool)))
+                ends = self._ends(self._along_all)
                 if all(v.is_finite() for v in at.values) and self._is_confirmed_at_once(at, ends):
                     return Truth(by_jax=at.values)
                 if smooth := self._where_smooth(at, ends):
@@ -344,9 +344,8 @@ class _Search:
 
     def _is_confirmed_at_once(self, at: Evaluation, ends: _Ends) -> bool:
         """Whether one central quotient, along a generic direction to these ends, is what JAX's gradient says."""
-        direction = self._direction(0, np.ones(self.n_in, dtype=bool))
         for i, (up, down) in enumerate(zip(*ends, strict=True)):
-            expected, scale = self._along(at.values, i, direction)
+            expected, scale = self._along(at.values, i, self._along_all)
             found = (up - down) / (2 * self.quick)
             allowed = scale * arb(10) ** -DIGITS
             narrow = bool(found.rad() <= allowed) and bool(expected.rad() <= allowed)
@@ -372,8 +371,7 @@ class _Search:
             if slope is None:
                 return None
             slopes.append(slope)
-        direction = self._direction(0, np.ones(self.n_in, dtype=bool))
-        shares = [arb(d / scale) for d, scale in zip(direction, self.scale, strict=True)]
+        shares = [arb(d / scale) for d, scale in zip(self._along_all, self.scale, strict=True)]
         flat = np.empty(self.n_out * self.n_in, dtype=object)
         for i in range(self.n_out):
             parts = [slope[i] for slope in slopes]
@@ -401,6 +399,11 @@ class _Search:
                 return None
             made.append((value, bend.upper() * _SMOOTH + value.rad()))
         return made
+
+    @cached_property
+    def _along_all(self) -> list[float]:
+        """The direction of the quick quotient, in which every entry moves."""
+        return self._direction(0, np.ones(self.n_in, dtype=bool))
 
     def _direction(self, seed: int, among: np.ndarray, sign: int = 1) -> list[float]:
         """A direction in which no chosen entry stands still, always the same one."""

@@ -133,7 +133,8 @@ def train(
         if given.labels is not None:
             if output == "identity":
                 given = given._replace(labels=targets_of(given.labels, len(given.x), label, given.rows))
-            require_finite_labels(given.labels, label, given.rows)
+            else:
+                require_finite_labels(given.labels, label, given.rows)
         given, test = _test_share(given, test_share, compare, seed, classes=output == "classes")
         if save is not None:
             _require_writable(model_file(save), save)

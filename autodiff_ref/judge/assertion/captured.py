@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from autodiff_ref.judge.numpy_code.mapping import of_one_owner
+from autodiff_ref.judge.numpy_code.mapping import of_one_owner, offset_in
 from autodiff_ref.judge.state import is_filled, names_in
 from autodiff_ref.trees import Function
 
@@ -61,10 +61,9 @@ def captured(f: Function) -> tuple[Hashable, list[Array]]:
 def _layouts(arrays: Sequence[Array]) -> Iterator[Hashable]:
     """How those lie that share memory: what is written into one is read in another."""
     for owner, among in of_one_owner(arrays):
-        start = owner.__array_interface__["data"][0]
         for k in among:
             view = cast("np.ndarray", arrays[k])
-            yield k, among[0], view.__array_interface__["data"][0] - start, view.strides
+            yield k, among[0], offset_in(view, owner), view.strides
 
 
 def with_arrays(f: Function, arrays: Sequence[object]) -> Function:

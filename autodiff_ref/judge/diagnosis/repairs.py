@@ -13,9 +13,7 @@ def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
     """Small changes that need no other value: without an operation, with another one, with another index, sign or factor."""
     if site.is_open:
         yield from _other_operation(site)
-    if not site.program.is_real(site.slot):
-        return
-    if not site.has_value:
+    if not site.program.is_real(site.slot) or not site.has_value:
         return
     yield from _other_axis(site)
     yield from _without_operand(site)
@@ -263,6 +261,11 @@ class _Along:
             is_result = site.shape == shape and len(result) == len(shape) and result[axis] == 1 != shape[axis]
         return cls(site, operand, slot, steps[0].sources[0], axis) if is_result else None
 
+    @property
+    def across(self) -> int:
+        """The other one of the last two axes, counted from the end."""
+        return -3 - self.axis
+
     def other(self, b: Backend) -> Value:
         """The site's value with the same along the other axis; NaN where that cannot be told."""
         made = self._at(b, self.slot)
@@ -274,7 +277,7 @@ class _Along:
             return b.bind(self.site.node, [b.like(each, self.site.slot) for each in operands])
         if len(b.program.shapes[self.site.slot]) == len(b.program.shapes[self.wide]):
             return b.like(made, self.site.slot)
-        return b.take(made, -3 - self.axis, 0)
+        return b.take(made, self.across, 0)
 
     def _at(self, b: Backend, slot: int) -> Value | None:
         """A value by the other axis, which is kept where it is summed."""
@@ -284,13 +287,13 @@ class _Along:
         if node is None or not (node.origin == call or node.name in PASSING):
             number = number_in(program, slot)
             if number is not None:  # a mean divides by how many there are
-                return b.number(wide[-3 - self.axis] if number == wide[self.axis] else number)
+                return b.number(wide[self.across] if number == wide[self.axis] else number)
             return b.slot(WRONG, slot) if shape in ((), wide) else None
         operands = [self._at(b, source) for source in node.sources]
         if any(operand is None for operand in operands):
             return None
         if node.name in REDUCTIONS:
-            return b.reduce(node.name, operands[0], -3 - self.axis)
+            return b.reduce(node.name, operands[0], self.across)
         if node.name in PASSING:
             return operands[0]
         if any(len(program.shapes[source]) not in (0, len(shape)) for source in node.sources):

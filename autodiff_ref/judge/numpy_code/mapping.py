@@ -198,12 +198,17 @@ def owner_of(array: Any) -> Any:
     return array
 
 
+def offset_in(view: np.ndarray, owner: np.ndarray) -> int:
+    """How many bytes behind the start of an array its view begins."""
+    return view.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+
+
 def places_in(array: np.ndarray, owner: np.ndarray) -> np.ndarray | None:
     """Where the entries of a view lie in the array whose memory it is, counted through; None where it has other entries."""
     if array.dtype != owner.dtype or not owner.flags.c_contiguous:
         return None
     size = owner.itemsize
-    at = np.full(array.shape, (array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // size)
+    at = np.full(array.shape, offset_in(array, owner) // size)
     for k, stride in zip(np.indices(array.shape), array.strides, strict=True):
         at += k * (stride // size)
     return at
@@ -211,7 +216,7 @@ def places_in(array: np.ndarray, owner: np.ndarray) -> np.ndarray | None:
 
 def same_view(array: np.ndarray, owner: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The view of another array, of that shape and any dtype, that `array` is of its owner."""
-    first = (array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]) // owner.itemsize
+    first = offset_in(array, owner) // owner.itemsize
     strides = [stride // owner.itemsize * other.itemsize for stride in array.strides]
     return np.lib.stride_tricks.as_strided(other.reshape(-1)[first:], array.shape, strides)
 

@@ -163,10 +163,9 @@ def batches(f: Callable[..., Any], domain: Args) -> tuple[list[Args], list[str]]
     places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)]
     chosen = [{k} for k in places] + ([set(places)] if len(places) > 1 else [])
     wide = [tuple(_doubled(kind) if k in of else kind for k, kind in enumerate(domain)) for of in chosen]
-    sizes = main_sizes(domain, {})[0]
     found, raising = list[Args](), list[str]()
     for of, each in zip(chosen, wide, strict=True):
-        args = draw_arguments(each, sizes, _STRATA[0], RandomSource(np.random.default_rng(0)))
+        args = _ordinary(each)
         if _maps(f, args, of):
             error = _error_of_derivative(f, each)
             shapes = ", ".join(str(np.shape(x)) for x in args)
