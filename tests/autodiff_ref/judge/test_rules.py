@@ -316,8 +316,12 @@ MATRICES = {
 
 
 def up_to_signs(columns):
-    """Columns, the first entry of each positive."""
-    return columns * np.frompyfunc(mpmath.sign, 1, 1)(columns[0])
+    """Columns, the first entry of each positive that is not negligible beside its largest."""
+    return columns * signs_of(columns)
+
+
+def signs_of(columns):
+    return np.array([mpmath.sign(next(x for x in column if abs(x) > max(map(abs, column)) / 2**20)) for column in columns.T])
 
 
 def eigen(a):
@@ -328,7 +332,7 @@ def eigen(a):
 
 def singular(a):
     u, s, v = (np.array(part.tolist()) for part in mpmath.svd_r(mpmath.matrix(a.tolist())))
-    signs = np.frompyfunc(mpmath.sign, 1, 1)(v[:, 0] if len(a) >= a.shape[1] else u[0])
+    signs = signs_of(v.T if len(a) >= a.shape[1] else u)
     return u * signs, s.ravel(), v * signs[:, None]
 
 
