@@ -175,8 +175,8 @@ def complement_of(text: str) -> str:
     """1 − u as a factor, for the text of u: a number in u is put together with the 1, as in 1 − (2 - r) = r − 1.
 
     Example:
-        >>> complement_of("2 - r"), complement_of("r + 0.25"), complement_of("a * b")
-        ('(r − 1)', '(0.75 − r)', '(1 − (a * b))')
+        >>> complement_of("2 - r"), complement_of("r + 0.25"), complement_of("a * b"), complement_of("-a * b")
+        ('(r − 1)', '(0.75 − r)', '(1 − (a * b))', '(a * b + 1)')
     """
     source = f"({text})"
     try:
@@ -184,12 +184,12 @@ def complement_of(text: str) -> str:
     except SyntaxError:
         terms = []
     numbers = [sign * number for sign, node in terms if (number := _number(node)) is not None]
-    if not numbers and not (terms and all(sign < 0 for sign, _ in terms)):
+    if not terms or not (numbers or text.lstrip("( ").startswith("-")):
         return f"(1 − {bracketed(text)})"
     left = 1 - sum(numbers, Decimal(0))
-    others = [(-sign, ast.get_source_segment(source, node) or "") for sign, node in terms if _number(node) is None]
+    rest = [_without(sign, node, source) for sign, node in terms if _number(node) is None]
     number = [(1 if left > 0 else -1, f"{abs(left).normalize():f}")] if left else []
-    first, *more = sorted(others + number, key=lambda each: -each[0])
+    first, *more = sorted(rest + number, key=lambda each: -each[0])
     said = ("−" if first[0] < 0 else "") + first[1] + "".join(f" {'+' if sign > 0 else '−'} {each}" for sign, each in more)
     return f"({said})" if more or first[0] < 0 else bracketed(said)
 
@@ -204,6 +204,20 @@ def _summed(node: ast.expr, sign: int) -> Iterator[tuple[int, ast.expr]]:
             yield from _summed(operand, -sign)
         case _:
             yield sign, node
+
+
+_FACTORS = ast.Mult | ast.Div | ast.MatMult
+
+
+def _without(sign: int, node: ast.expr, source: str) -> tuple[int, str]:
+    """A term with the other sign; a product gives it up that begins with a minus, as Python reads -a * b as (-a) * b."""
+    text, first = ast.get_source_segment(source, node) or "", node
+    while isinstance(first, ast.BinOp) and isinstance(first.op, _FACTORS):
+        first = first.left
+    if text.startswith("-") and isinstance(first, ast.UnaryOp):
+        return sign, text[1:].lstrip()
+    is_product = isinstance(node, ast.BinOp) and isinstance(node.op, _FACTORS | ast.Pow)
+    return -sign, text if is_product else bracketed(text)
 
 
 def _number(node: ast.expr) -> Decimal | None:

@@ -433,7 +433,7 @@ def test_what_goes_along_the_wrong_axis_is_said(name: str, meant: int, tmp_path:
 
 @given(
     number=st.one_of(st.integers(0, 40), st.sampled_from([0.5, 2.0, 0.1, 0.7, 1.0, 1e-3])),
-    rest=st.sampled_from(["r", "a * b", "(a + b)", "f(a - 1)", "a[0, 1]", "-r", "a - b", "-(a - 2 * b)"]),
+    rest=st.sampled_from(["r", "a * b", "(a + b)", "f(a - 1)", "a[0, 1]", "-r", "a - b", "-(a - 2 * b)", "b * r / b"]),
     form=st.sampled_from(["{c} - {u}", "{c} + {u}", "{u} - {c}", "{u} + {c}", "-{u}", "{u}", "({c} - {u})"]),
 )
 def test_the_text_of_a_complement_is_worth_one_less_the_value_and_is_a_factor(number, rest, form):
@@ -443,6 +443,12 @@ def test_the_text_of_a_complement_is_worth_one_less_the_value_and_is_a_factor(nu
     worth = [eval(each.replace("−", "-"), values) for each in (text, f"2 * {made}")]
     assert np.allclose(2 * (1 - worth[0]), worth[1]), (text, made)
     assert form == "{u}" or not made.startswith("(1 − ("), (text, made)
+
+
+@pytest.mark.parametrize("text", ["1 + b // 2", "-b // 2", "2 - (a if b else 3)", "(b > 2) + 1", "--r", "-r * b - -b / r"])
+def test_the_text_of_a_complement_keeps_its_brackets(text):
+    values = {"a": 0.25, "b": 5.5, "r": 1.75}
+    assert np.isclose(1 - eval(text, values), eval(complement_of(text).replace("−", "-"), values)), complement_of(text)
 
 
 class Each(np.ndarray):
