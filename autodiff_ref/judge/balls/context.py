@@ -10,6 +10,7 @@ import flint
 import numpy as np
 from flint import arb
 
+from autodiff_ref.judge.balls.limits import State, limit_of
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.comparisons import Site
 from autodiff_ref.judge.program.plans import Array, Constant, as_objects, entrywise, is_short, loose
@@ -72,6 +73,10 @@ class Context:
     """where to note how numbers in the balls may compare"""
     is_deciding: bool = False
     """whether it is computed for no other reason than to decide whether a loop goes on"""
+    to_limits: bool = False
+    """whether each loop goes on to what its state goes to"""
+    is_endless: bool = False
+    """whether a loop went to nothing, or to nothing near"""
     bounds: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
     """of balls that stand for all of a domain, by their ids: its ends, which a ball holds only roughly"""
     undefined: arb = NAN
@@ -113,6 +118,18 @@ class Context:
     def number(self, value: float) -> arb:
         """The real that a constant among a primitive's parameters stands for."""
         return constant(value, self)
+
+    def limit(self, state: State, turn: Callable[[State], State]) -> State:
+        """What a loop's state goes to, where that is asked for; a tie on the way there is decided to either side."""
+        if not self.to_limits:
+            return state
+        before = self.tied, self.unresolved
+        found = limit_of(state, turn)
+        self.tied, self.unresolved = before
+        if found is None:
+            self.is_endless = True
+            return state
+        return found
 
     @contextmanager
     def deciding(self) -> Generator[Callable[[], bool]]:

@@ -180,7 +180,7 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
             if not decided():  # a loop whose end hangs on a tie says nothing, and might not end at all
                 return [_unknown(context, value) for value in carry]
             if not more.any():
-                return carry
+                return context.limit(carry, lambda state: made.body.run(context, *for_body, *state))
             after = made.body.run(context, *for_body, *carry)
             carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]
         raise RuntimeError(f"a while loop did not end in {LOOP_LIMIT} iterations")
@@ -227,6 +227,8 @@ def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
                 stack[places] = result[()] if stack.ndim == 1 and isinstance(result, np.ndarray) else result
             if has_ended:
                 break
+        if not rows and not stacked:
+            carry = context.limit(carry, lambda state: made.body.run(context, *consts, *state))
         return [*carry, *stacked]
 
     return WithEntries(step, made.n_consts + made.n_carry, made.n_carry), made.labels

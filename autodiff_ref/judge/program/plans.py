@@ -223,6 +223,10 @@ class RunContext(Protocol):
         """Within it comparisons are watched; what it hands over says afterwards whether all could be decided."""
         ...
 
+    def limit(self, state: "list[Value]", turn: "Callable[[list[Value]], list[Value]]") -> "list[Value]":
+        """The state that a loop ends with: the one that it has, or what it goes to by further turns."""
+        ...
+
 
 class Arithmetic(Protocol):
     """What the walker computes in: rules by the names of primitives, and what a constant becomes."""

@@ -292,6 +292,14 @@ def iterates(jaxpr: core.Jaxpr) -> bool:
     )
 
 
+def has_turns(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program holds a loop that may go on: one that takes nothing but its own results."""
+    return any(
+        eqn.primitive.name == "while" or (eqn.primitive.name == "scan" and len(eqn.invars) == sum(scan_widths(eqn.params)))
+        for eqn in equations_in(jaxpr)
+    )
+
+
 ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "regularized_incomplete_beta"}
 """primitives that XLA computes by series which it adds up until a term is small"""
 

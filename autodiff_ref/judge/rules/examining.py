@@ -15,6 +15,7 @@ from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
+from autodiff_ref.judge.rules.limits import Limits
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
 from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
@@ -59,6 +60,8 @@ BY_ITS_RULES = "the rules within are off by no more than is allowed, and digits 
 BY_GUARDS = "the function has another slope within 1e-8 of this input alone, and the rule has the one around"
 
 BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
+
+BY_LIMITS = "an iteration, by what it goes to"
 
 GUARDED = 1e-5
 """and to so large a share a slope over steps of a millionth is known"""
@@ -113,12 +116,16 @@ def _examined(
         _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
+    limits = Limits(subject, leaves) if subject.has_turns else None
+    by_limits = set[int]() if limits is None else _by_limits(subject, truth, limits, made, allowed)
+    goes_on = by_limits
     if subject.iterates:
-        _by_secants(subject, truth, leaves, made)
+        goes_on = by_limits | _by_secants(subject, truth, leaves, made, by_limits)
     elif subject.derivative_iterates:
-        made = [_iterated(entry, is_meant_for=is_moderate(leaves)) for entry in made]
+        is_meant_for = is_moderate(leaves)
+        made = [old if k in by_limits else _iterated(old, is_meant_for=is_meant_for) for k, old in enumerate(made)]
     if any(entry.kind == "WRONG" for entry in made):
-        _left_open_by_constants(subject, truth, leaves, main, made)
+        _left_open_by_constants(subject, truth, leaves, main, made, by_limits)
     if any(entry.kind == "WRONG" for entry in made):
         _settled_by_floats(subject, truth, leaves, made)
     if any(entry.kind == "WRONG" and entry.gap >= LOST for entry in made) and all(
@@ -129,9 +136,9 @@ def _examined(
         _beyond_its_values(subject, leaves, made)
     for mode, by_mode in modes.items():
         if mode != main:
-            _beside(subject, truth, leaves, mode, by_mode, made, allowed)
+            _beside(subject, truth, leaves, mode, by_mode, made, allowed, limits, goes_on)
     if floats:
-        _in_floats(subject, truth, leaves, made)
+        _in_floats(subject, truth, leaves, made, goes_on)
     if subject.both is not None:
         made += other_values(subject.both, leaves, subject.out_sizes, rule, at, allowed=allowed)
     return made
@@ -252,20 +259,62 @@ def as_its_rules(
     ]
 
 
-def _by_secants(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
-    """Judges rules that are not those of an iterate by what the iteration approximates."""
-    known = dict[tuple[int, int], list[Secant | None]]()
+def _by_limits(subject: Subject, truth: Truth, limits: Limits, made: list[Entry], allowed: float) -> set[int]:
+    """Judges what is not the derivative of an iterate by what the iteration goes to; returns where that is known."""
+    found = {
+        k: entry
+        for k, old in enumerate(made)
+        if old.kind == "WRONG" and (entry := _beside_limit(limits, k, subject.main, truth.by_jax[k], old, allowed))
+    }
+    for k, entry in found.items():
+        made[k] = entry
+    return set(found)
+
+
+def _beside_limit(limits: Limits, k: int, mode: str, where_it_stops: arb, old: Entry, allowed: float) -> Entry | None:
+    """An entry by what the loops go to; None where they go nowhere, or stop too early.
+
+    It is right where JAX's derivative goes to that of the function, and stops near it. Else it is wrong, if it is
+    farther off than loops stop short of that.
+    """
+    by_jax, (slope, error) = limits.by_jax(k, mode), limits.slope(k)
+    gap, stops_short = abs(by_jax - slope), abs(by_jax - where_it_stops)
+    if not (gap.is_finite() and stops_short.is_finite()):
+        return None
+    kind, share = judged(where_it_stops, slope, allowed)
+    found = replace(old, jax=digits(where_it_stops), true=shown_true(slope), gap=share)
+    if gap <= error and share < limits.coarse:
+        return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS)
+    if gap <= error or not limits.are_meant:
+        return None
+    if gap > CLEAR * (limits.reach(k, mode) + stops_short):
+        return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}")
+    return replace(found, kind="undecided", note=f"{mode}; {ITERATES}")
+
+
+def _by_secants(
+    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], known: set[int]
+) -> set[int]:
+    """Judges rules that are not those of an iterate by what the iteration approximates; returns where these tell.
+
+    Other than what is known by what the iteration goes to.
+    """
+    found = dict[tuple[int, int], list[Secant | None]]()
+    told = set[int]()
     for k, old in enumerate(made):
         # of a rule that has the slope of the iterate, as 0 of a bisection's, that says nothing
-        if old.kind != "WRONG" and not (old.kind == "right" and subject.ruled):
+        if k in known or (old.kind != "WRONG" and not (old.kind == "right" and subject.ruled)):
             continue
         if not is_moderate(leaves):  # so many steps, or a tolerance, may not be meant for it
             made[k] = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
             continue
         row, leaf, place = subject.place(k)
-        if (leaf, place) not in known:
-            known[leaf, place] = secants(subject, leaves, leaf, place)
-        made[k] = _beside_secant(old, float(truth.by_jax[k]), known[leaf, place][row])
+        if (leaf, place) not in found:
+            found[leaf, place] = secants(subject, leaves, leaf, place)
+        made[k] = _beside_secant(old, float(truth.by_jax[k]), found[leaf, place][row])
+        if made[k].note == BY_SECANTS:
+            told.add(k)
+    return told
 
 
 def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
@@ -334,8 +383,13 @@ def _beside(
     by_mode: Evaluator,
     made: list[Entry],
     allowed: float,
+    limits: Limits | None,
+    goes_on: set[int],
 ) -> None:
-    """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone."""
+    """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone.
+
+    Entries of what `goes_on` to a limit are compared with that, or with the first mode's.
+    """
     try:
         values = _resolved(by_mode)
     except OutOfTimeError:
@@ -359,12 +413,15 @@ def _beside(
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if made[k].note == BY_SECANTS and value.is_finite():  # known.value is the slope of the last step
+        if limits is not None and (found := _beside_limit(limits, k, mode, value, made[k], allowed)):
+            made[k] = found if found.kind in ("WRONG", "undecided") else made[k]
+            continue
+        if k in goes_on and value.is_finite():
             gap = share_of(value, truth.by_jax[k])
-            found: Kind = "WRONG" if gap > FOUND else "undecided"
+            kind: Kind = "WRONG" if gap > FOUND else "undecided"
             if gap > CLOSE:
-                note = mode if found == "WRONG" else f"{mode}; {ITERATES}"
-                made[k] = replace(made[k], kind=found, jax=digits(value), gap=gap, note=note)
+                note = mode if kind == "WRONG" else f"{mode}; {ITERATES}"
+                made[k] = replace(made[k], kind=kind, jax=digits(value), gap=gap, note=note)
             continue
         # 0 · ∞ of another entry, that has no derivative, is no mistake
         excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves, RESOLVED)
@@ -407,7 +464,7 @@ def _lacking_by_argument(subject: Subject, truth: Truth, made: list[Entry]) -> N
 
 
 def _left_open_by_constants(
-    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mode: str, made: list[Entry]
+    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mode: str, made: list[Entry], by_limits: set[int]
 ) -> None:
     """Takes back what moving rounded constants by an ulp explains: 1/√(2π) is a float, and digits may cancel.
 
@@ -419,7 +476,7 @@ def _left_open_by_constants(
     rounded = subject.rounded(leaves, mode) if subject.ruled else ()
     for k, old in enumerate(made):
         known = truth.entries[k].value if truth.entries else None
-        if old.kind != "WRONG" or known is None:
+        if old.kind != "WRONG" or k in by_limits or known is None:
             continue
         row, leaf, place = subject.place(k)
         gap, size = abs(truth.by_jax[k] - known), abs(float(np.ravel(leaves[leaf])[place])) or 1.0
@@ -506,7 +563,7 @@ def _settled_beyond_guards(subject: Subject, truth: Truth, leaves: Sequence[np.n
             made[k] = replace(old, kind="accuracy", note=BY_GUARDS)
 
 
-def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry]) -> None:
+def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], goes_on: set[int]) -> None:
     """Tells where a derivative that is right as a real function has no digits in float64."""
     right = [k for k, entry in enumerate(made) if entry.kind in ("right", "within")]
     if not right:
@@ -514,9 +571,7 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
     values = subject.floats(leaves)
     if values is None or len(values) != len(made):
         return
-    true = [
-        truth.entries[k].value if truth.entries and old.note != BY_SECANTS else truth.by_jax[k] for k, old in enumerate(made)
-    ]
+    true = [truth.entries[k].value if truth.entries and k not in goes_on else truth.by_jax[k] for k in range(len(made))]
     sizes = [abs(float(v)) for k in right if (v := true[k]) is not None and v.is_finite()]
     largest = max((s for s in sizes if math.isfinite(s)), default=0.0)
     moderate = is_moderate(leaves)

@@ -152,7 +152,7 @@ class RuleReport:
 
     @property
     def verdict(self) -> Kind:
-        """The worst that was found; undecided where no entry is decided of the function, or of a rule within.
+        """The worst that was found; undecided where most entries of the function, or of a rule within, are not decided.
 
         That the rules within are right is no comfort where nothing is known of the function, or where JAX raises there.
         """
@@ -170,9 +170,10 @@ class RuleReport:
 
     @property
     def _is_open(self) -> bool:
-        """Whether no entry at all is decided, or none of the function as a whole, or of one of the rules."""
-        decided = {(entry.rule, entry.order) for entry in self.entries if entry.kind != "undecided"}
-        return not decided or any((entry.rule, entry.order) not in decided for entry in self.entries)
+        """Whether most entries of the function as a whole, or of one of the rules, are not decided."""
+        every = Counter((entry.rule, entry.order) for entry in self.entries)
+        open_ = Counter((entry.rule, entry.order) for entry in self.entries if entry.kind == "undecided")
+        return not every or any(2 * open_[of] > count for of, count in every.items())
 
     @property
     def ok(self) -> bool:

@@ -13,6 +13,7 @@ from flint import arb
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS, Context, precision
+from autodiff_ref.judge.balls.context import Reading
 from autodiff_ref.judge.comparing import ULP, Evaluator, evaluator
 from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, numbers_of
@@ -25,6 +26,7 @@ from autodiff_ref.judge.rules.calls import (
     Constant,
     has_stops,
     has_symbolic_zeros,
+    has_turns,
     is_added_up,
     iterates,
     named_calls,
@@ -151,6 +153,11 @@ class Subject:
         return frozenset(name for made in plans for *_, name in made.steps)
 
     @cached_property
+    def has_turns(self) -> bool:
+        """Whether its value or JAX's derivative holds a loop that takes its own results again, and no rows."""
+        return has_turns(self.closed.jaxpr) or has_turns(self.programs[self.main].jaxpr)
+
+    @cached_property
     def entries(self) -> list[str]:
         """The names of the entries of the Jacobian, in JAX's order: d f[1] / d x[0]."""
         found = list[str]()
@@ -201,6 +208,15 @@ class Subject:
         context = Context(constants="exact")
         outputs = self.value.run(context, *map(as_balls, leaves), *self._held(at))
         return numbers_of(outputs), context.unresolved
+
+    def at_limits(
+        self, leaves: Sequence[np.ndarray], at: Sequence[np.ndarray], mode: str = "", constants: Reading = "exact"
+    ) -> list[arb]:
+        """Its values, or JAX's derivative by a mode, as if loops went on for ever; NaN where one of them goes nowhere."""
+        context = Context(constants=constants, to_limits=True)
+        of, held = (self.derivatives[mode], []) if mode else (self.value, self._held(at))
+        values = numbers_of(of.run(context, *map(as_balls, leaves), *held))
+        return [arb.nan()] * len(values) if context.is_endless or context.unresolved else values
 
     def _held(self, at: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What `stop_gradient` holds still, as it is at an input."""

@@ -2,7 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-from hypothesis import given, settings
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jax import lax
 
@@ -36,3 +38,173 @@ def solved(factor):
 def test_by_products_of_an_iteration_are_not_held_against_its_rule(a):
     assert judge_rule(solved(1.0), at=[a]).ok
     assert judge_rule(solved(1.5), at=[a]).verdict == "WRONG"
+
+
+def by_newton(a, tolerance):
+    def turn(state):
+        x, _ = state
+        step = (x + jnp.exp(x) - a) / (1 + jnp.exp(x))
+        return x - step, step
+
+    return lax.while_loop(lambda state: jnp.abs(state[1]) > tolerance, turn, (jnp.zeros_like(a), jnp.ones_like(a)))[0]
+
+
+def by_secants(a, tolerance):
+    def turn(state):
+        old, x = state
+        at_old, at_x = old + jnp.exp(old) - a, x + jnp.exp(x) - a
+        return x, x - at_x * (x - old) / (at_x - at_old)
+
+    return lax.while_loop(lambda s: jnp.abs(s[1] - s[0]) > tolerance, turn, (jnp.zeros_like(a), jnp.ones_like(a)))[1]
+
+
+def by_bisection(a, tolerance):
+    def turn(state):
+        low, high = state
+        middle = (low + high) / 2
+        is_above = middle + jnp.exp(middle) > a
+        return jnp.where(is_above, low, middle), jnp.where(is_above, middle, high)
+
+    return sum(lax.while_loop(lambda s: s[1] - s[0] > tolerance, turn, (0 * a - 10.0, 0 * a + 10.0))) / 2
+
+
+def by_substitution(a, tolerance):
+    """It counts its turns by a float, and gives up after 200."""
+
+    def turn(state):
+        x, _, turns = state
+        new = x - 0.3 * (x + jnp.exp(x) - a)
+        return new, new - x, turns + 1
+
+    start = jnp.zeros_like(a), jnp.ones_like(a), 0 * a
+    return lax.while_loop(lambda s: (jnp.abs(s[1]) > tolerance) & (s[2] < 200), turn, start)[0]
+
+
+def of_the_equation(iteration, tolerance, factor):
+    """x with x + exp(x) = a, and a multiple of its derivative."""
+    solve = jax.custom_jvp(lambda a: iteration(a, tolerance))
+
+    @solve.defjvp
+    def its_rule(primals, tangents):
+        x = solve(*primals)
+        return x, factor * tangents[0] / (1 + jnp.exp(x))
+
+    return solve
+
+
+ITERATIONS = st.sampled_from([by_newton, by_secants, by_bisection, by_substitution])
+ARGUMENTS = st.integers(-40, 40).map(lambda k: k / 16)
+
+
+@settings(max_examples=few_or_many(12, 200), deadline=None)
+@given(ITERATIONS, st.integers(3, 12), ARGUMENTS)
+def test_the_rule_of_what_an_iteration_goes_to_is_right_whatever_its_tolerance(iteration, digits, a):
+    assume(iteration is not by_secants or a != 1)  # its first guess is the solution, and its turns end in 0/0
+    report = judge_rule(of_the_equation(iteration, 10.0**-digits, 1.0), at=[a])
+    assert {"right", "within", "not differentiable"} >= report.counts.keys()
+
+
+@settings(max_examples=few_or_many(12, 200), deadline=None)
+@given(ITERATIONS, ARGUMENTS, st.sampled_from([-1.0, 1.5, 1.01, 1 + 1e-6]))
+def test_a_small_mistake_in_the_rule_of_an_iteration_is_found(iteration, a, factor):
+    report = judge_rule(of_the_equation(iteration, 1e-12, factor), at=[a, a + 1 / 3])
+    assert report.verdict == "WRONG"
+
+
+def a_fixed_point(its_adjoint, factor=1.0):
+    """z = tanh(W z / 4 + b), and for the derivative an iteration in the backward half, as the guide of JAX has it."""
+
+    def turn(w, b, z):
+        return jnp.tanh(jnp.tanh(w) @ z / 4 + b)
+
+    def settled(step, start):
+        return lax.while_loop(
+            lambda s: jnp.max(jnp.abs(s[1] - s[0])) > 1e-7, lambda s: (s[1], step(s[1])), (start, step(start))
+        )[1]
+
+    point = jax.custom_vjp(lambda w, b: settled(lambda z: turn(w, b, z), jnp.zeros_like(b)))
+
+    def forward(w, b):
+        z = point(w, b)
+        return z, (w, b, z)
+
+    def backward(kept, bar):
+        w, b, z = kept
+        _, by_z = jax.vjp(lambda z: turn(w, b, z), z)
+        _, by_arguments = jax.vjp(lambda w, b: turn(w, b, z), w, b)
+        adjoint = its_adjoint(lambda u: by_z(u)[0] + bar, jnp.zeros_like(bar), settled)
+        return tuple(factor * x for x in by_arguments(adjoint))
+
+    point.defvjp(forward, backward)
+    return point
+
+
+W, B = [[1.0, 0.5], [-0.75, 2.0]], [0.25, -0.5]
+
+
+@pytest.mark.parametrize(
+    "its_adjoint",
+    [
+        lambda step, start, settled: settled(step, start),
+        lambda step, start, _: lax.fori_loop(0, 20, lambda _, u: step(u), start),
+    ],
+    ids=["to a tolerance", "so many turns"],
+)
+def test_a_rule_that_iterates_for_its_adjoint(its_adjoint):
+    assert judge_rule(a_fixed_point(its_adjoint), at=[(np.array(W), np.array(B))]).ok
+    assert judge_rule(a_fixed_point(its_adjoint, 1.001), at=[(np.array(W), np.array(B))]).verdict == "WRONG"
+
+
+def test_conjugate_gradients_end_exactly():
+    """In as many turns as there are numbers: one more would divide 0 by 0."""
+
+    def solved(factor):
+        def by_turns(m, b):
+            def turn(state):
+                x, rest, way = state
+                step = rest @ rest / (way @ m @ way)
+                left = rest - step * m @ way
+                return x + step * way, left, left + left @ left / (rest @ rest) * way
+
+            return lax.while_loop(lambda state: state[1] @ state[1] > 1e-16, turn, (jnp.zeros_like(b), b, b))[0]
+
+        solve = jax.custom_vjp(by_turns)
+
+        def backward(kept, bar):
+            m, x = kept
+            adjoint = by_turns(m, bar)
+            return -factor * jnp.outer(adjoint, x), factor * adjoint
+
+        solve.defvjp(lambda m, b: (x := solve(m, b), (m, x)), backward)
+        return lambda r, b: solve(r @ r.T + jnp.eye(2), b)
+
+    at = [(np.array(W), np.array(B))]
+    assert judge_rule(solved(1.0), at=at).ok
+    assert judge_rule(solved(1.01), at=at).verdict == "WRONG"
+
+
+def test_what_is_halved_until_it_is_small_goes_to_no_limit_that_counts():
+    """A loop that brings its argument into reach would go to 0."""
+
+    def log(factor):
+        def reduced(x):
+            return lax.while_loop(lambda s: s[0] > 1, lambda s: (s[0] / 2, s[1] + 1), (x, 0 * x))
+
+        made = jax.custom_jvp(lambda x: jnp.log(reduced(x)[0]) + reduced(x)[1] * jnp.log(2.0))
+        made.defjvp(lambda primals, tangents: (made(*primals), factor * tangents[0] / primals[0]))
+        return made
+
+    assert judge_rule(log(1.0), at=[5.0, 3.0, 0.75]).verdict in ("right", "within")
+    assert judge_rule(log(1.5), at=[5.0, 3.0, 0.75]).verdict == "WRONG"
+
+
+def test_where_most_entries_are_undecided_so_is_the_verdict():
+    """The rule of an exact solution, and Euler's steps to it: at 0 alone both are 0."""
+
+    def decay(x):
+        return lax.while_loop(lambda s: s[1] < 0.9, lambda s: (s[0] - s[0] ** 3 / 8, s[1] + 1 / 8), (x, 0 * x))[0]
+
+    made = jax.custom_jvp(decay)
+    made.defjvp(lambda p, t: (made(*p), (1 + 2 * p[0] ** 2) ** -1.5 * t[0]))
+    assert judge_rule(made, at=[0.0]).ok
+    assert judge_rule(made, at=[0.0, 0.5, 0.75, 1.0]).verdict == "undecided"

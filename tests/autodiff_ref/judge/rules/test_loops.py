@@ -47,7 +47,7 @@ def exp_by(factor):
 def test_a_rule_with_a_series_is_judged_by_its_own_digits(x):
     """1/0 is ∞ in the question whether the series goes on, so that it is not only floats that say what it is."""
     assert judge_rule(exp_by(1.0), at=[x]).verdict in ("right", "within")
-    assert set(judge_rule(exp_by(1 + 1e-9), at=[x]).counts) == {"undecided"}
+    assert judge_rule(exp_by(1 + 1e-9), at=[x]).verdict == "WRONG"
     assert judge_rule(exp_by(1 + 1e-2), at=[x]).verdict == "WRONG"
 
 
@@ -61,12 +61,12 @@ def test_a_series_that_stops_too_early(a):
 
 
 @settings(max_examples=few_or_many(2, 20), deadline=None)
-@given(st.floats(200.0, 300.0))
+@given(st.floats(250.0, 300.0))
 def test_a_series_of_so_many_terms_may_not_be_meant_for_large_numbers(x):
     """∂₁F₁/∂a is cut off after 250 terms, and half of it is missing there."""
-    report = judge_rule(special.hyp1f1, at=[(0.25, 0.75, x)])
-    assert report.ok, report
-    assert report.counts["undecided"], report
+    counts = judge_rule(special.hyp1f1, at=[(0.25, 0.75, x)]).counts
+    assert counts["undecided"]
+    assert "WRONG" not in counts
 
 
 def runs_on(x, turns):
