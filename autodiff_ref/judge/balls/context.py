@@ -10,10 +10,20 @@ import flint
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.balls.limits import State, limit_of
+from autodiff_ref.judge.balls.limits import limit_of
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.comparisons import Site
-from autodiff_ref.judge.program.plans import Array, Constant, as_objects, entrywise, is_short, loose
+from autodiff_ref.judge.program.plans import (
+    Array,
+    Constant,
+    Ending,
+    State,
+    Turn,
+    as_objects,
+    entrywise,
+    is_short,
+    loose,
+)
 
 
 @dataclass(frozen=True)
@@ -119,10 +129,17 @@ class Context:
         """The real that a constant among a primitive's parameters stands for."""
         return constant(value, self)
 
-    def limit(self, state: State, turn: Callable[[State], State]) -> State:
-        """What a loop's state goes to, where that is asked for; a tie on the way there is decided to either side."""
-        if not self.to_limits:
-            return state
+    @contextmanager
+    def in_a_loop(self) -> Generator[Ending]:
+        """A loop within another one ends where it ends: to what each goes, turn by turn, would take too long."""
+        asked, self.to_limits = self.to_limits, False
+        try:
+            yield self._limit if asked else lambda state, _: state
+        finally:
+            self.to_limits = asked
+
+    def _limit(self, state: State, turn: Turn) -> State:
+        """What a loop's state goes to; a tie on the way there is decided to either side."""
         before = self.tied, self.unresolved
         found = limit_of(state, turn)
         self.tied, self.unresolved = before

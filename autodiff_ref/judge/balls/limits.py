@@ -7,10 +7,7 @@ import flint
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.program.plans import as_objects
-
-State = list[Any]
-"""what a loop carries: arrays, or bare reals"""
+from autodiff_ref.judge.program.plans import State, Turn, as_objects
 
 _STILL = 3
 """turns in a row that change nothing: a series may have terms that are 0 in between"""
@@ -22,7 +19,7 @@ _NEAR = arb(2) ** -4
 """a loop that stops where its tolerance says is not far from its limit"""
 
 
-def limit_of(ended: State, turn: Callable[[State], State]) -> State | None:
+def limit_of(ended: State, turn: Turn) -> State | None:
     """What a loop's state goes to, to half of the bits at hand; None where it goes to nothing, or to nothing near.
 
     Each turn begins at the middles of balls, since an iteration with a limit forgets where it was before. What counts

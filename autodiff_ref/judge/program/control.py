@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -16,8 +17,10 @@ from autodiff_ref.judge.program.plans import (
     Params,
     Plan,
     RunContext,
+    State,
     Step,
     Subplan,
+    Turn,
     Value,
     WithEntries,
 )
@@ -174,15 +177,20 @@ def _while(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     def step(context: RunContext, *operands: Value) -> list[Value]:
         for_cond, for_body, start = made.split(operands)
         carry = list(start)
-        for _ in range(LOOP_LIMIT):
-            with context.deciding() as decided:
-                more = np.asarray(made.goes_on.run(context, *for_cond, *carry)[0])
-            if not decided():  # a loop whose end hangs on a tie says nothing, and might not end at all
-                return [_unknown(context, value) for value in carry]
-            if not more.any():
-                return context.limit(carry, lambda state: made.body.run(context, *for_body, *state))
-            after = made.body.run(context, *for_body, *carry)
-            carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]
+
+        def turn(state: State) -> State:
+            return made.body.run(context, *for_body, *state)
+
+        with context.in_a_loop() as limit:
+            for _ in range(LOOP_LIMIT):
+                with context.deciding() as decided:
+                    more = np.asarray(made.goes_on.run(context, *for_cond, *carry)[0])
+                if not decided():  # a loop whose end hangs on a tie says nothing, and might not end at all
+                    return [_unknown(context, value) for value in carry]
+                if not more.any():
+                    return limit(carry, turn)
+                after = turn(carry)
+                carry = after if more.all() else [_where(more, new, old) for new, old in zip(after, carry, strict=True)]
         raise RuntimeError(f"a while loop did not end in {LOOP_LIMIT} iterations")
 
     return WithEntries(step, len(equation.operands), len(equation.results)), made.labels
@@ -207,6 +215,10 @@ def _bare_row(rows: Array, i: int) -> Value:
     return row.item() if isinstance(row, np.ndarray) else row
 
 
+def _as_it_is(state: State, _: Turn) -> State:
+    return state
+
+
 def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
     made = Scan.of(subplan, equation)
     taken = [_bare_row if slot in made.body.bare else _row for slot in made.body.inputs[made.n_consts + made.n_carry :]]
@@ -215,20 +227,21 @@ def _scan(subplan: Subplan, equation: Equation) -> tuple[Step, list[bool]]:
         consts, start, rows = made.split(operands)
         carry, given, results = list(start), list[Value](), list[Value]()
         stacked = [np.empty(stack.shape, dtype=object if stack.is_real else stack.dtype) for stack in made.stacks]
-        for turn, i in enumerate(made.order):
-            before, given = given, [*carry, *[take(row, i) for take, row in zip(taken, rows, strict=True)]]
-            is_as_before = bool(results) and all(map(_is_same, before, given))
-            if not is_as_before:
-                results = made.body.run(context, *consts, *given)
-            carry = results[: made.n_carry]
-            has_ended = is_as_before and not rows  # it runs on, and changes nothing
-            places = list(made.order[turn:]) if has_ended else i
-            for stack, result in zip(stacked, results[made.n_carry :], strict=True):
-                stack[places] = result[()] if stack.ndim == 1 and isinstance(result, np.ndarray) else result
-            if has_ended:
-                break
-        if not rows and not stacked:
-            carry = context.limit(carry, lambda state: made.body.run(context, *consts, *state))
+        goes_on = not rows and not stacked
+        with context.in_a_loop() if goes_on else nullcontext(_as_it_is) as limit:
+            for turn, i in enumerate(made.order):
+                before, given = given, [*carry, *[take(row, i) for take, row in zip(taken, rows, strict=True)]]
+                is_as_before = bool(results) and all(map(_is_same, before, given))
+                if not is_as_before:
+                    results = made.body.run(context, *consts, *given)
+                carry = results[: made.n_carry]
+                has_ended = is_as_before and not rows  # it runs on, and changes nothing
+                places = list(made.order[turn:]) if has_ended else i
+                for stack, result in zip(stacked, results[made.n_carry :], strict=True):
+                    stack[places] = result[()] if stack.ndim == 1 and isinstance(result, np.ndarray) else result
+                if has_ended:
+                    break
+            carry = limit(carry, lambda state: made.body.run(context, *consts, *state))
         return [*carry, *stacked]
 
     return WithEntries(step, made.n_consts + made.n_carry, made.n_carry), made.labels

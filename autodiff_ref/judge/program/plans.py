@@ -28,6 +28,14 @@ Number = Any
 Value = Any
 """What travels through a plan: such an array, or with a bound of its error beside it, as the table has it."""
 
+State = list[Value]
+"""What a loop carries from turn to turn."""
+
+Turn = Callable[[State], State]
+
+Ending = Callable[[State, Turn], State]
+"""ending(state, turn) -> the state that a loop is taken to end with, as it is or after further turns."""
+
 Params = Mapping[str, Any]
 """The parameters of an equation, by name: of each primitive others, and of any type."""
 
@@ -223,8 +231,8 @@ class RunContext(Protocol):
         """Within it comparisons are watched; what it hands over says afterwards whether all could be decided."""
         ...
 
-    def limit(self, state: "list[Value]", turn: "Callable[[list[Value]], list[Value]]") -> "list[Value]":
-        """The state that a loop ends with: the one that it has, or what it goes to by further turns."""
+    def in_a_loop(self) -> AbstractContextManager[Ending]:
+        """Within it the turns of a loop are run; it hands over what says to what the state goes that the loop ends with."""
         ...
 
 

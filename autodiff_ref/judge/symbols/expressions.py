@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.program.comparisons import ALL, Site
-from autodiff_ref.judge.program.plans import Array, Value
+from autodiff_ref.judge.program.plans import Array, Ending
 from autodiff_ref.judge.symbols.prover.nodes import Node as Content
 from autodiff_ref.judge.symbols.prover.nodes import operands_of
 from autodiff_ref.trees import Domains
@@ -275,10 +275,10 @@ class Context:
         """A loop goes on or ends for all inputs alike: whether it does for some has no truth value."""
         yield lambda: True
 
-    def limit(self, state: list[Value], turn: Callable[[list[Value]], list[Value]]) -> list[Value]:
-        """The state as it is."""
-        del turn
-        return state
+    @contextmanager
+    def in_a_loop(self) -> Generator[Ending]:
+        """A loop ends where it ends."""
+        yield lambda state, _: state
 
 
 class _Places:
