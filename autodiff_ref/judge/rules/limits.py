@@ -28,6 +28,9 @@ _WIDE = 4
 _COARSE = 1e-2
 """An iteration that is off by more approximates nothing."""
 
+_TRIED = 3
+"""inputs at which a loop goes nowhere, from which on that is no longer tried"""
+
 _MOVED = (AllMoved(1), AllMoved(2))
 """other readings of the rounded constants"""
 
@@ -44,6 +47,7 @@ class Limits:
         self.coarse = _COARSE if subject.iterates else FOUND
         """the share by which a derivative is off that stops too early: a function that does not iterate has none to spare"""
         self._subject, self._leaves = subject, leaves
+        self._is_endless = len(subject.endless) >= _TRIED
         self._by_jax = cache(self._by_jax_with)
         self._slopes = cache(self._slopes_with)
         self._reaches = cache(self._reaches_of)
@@ -67,17 +71,26 @@ class Limits:
         gaps = [self._by_jax(mode, how)[k] - self._slopes(leaf, place, how)[0][row] for how in ("exact", *_MOVED)]
         return sum((abs(gap - gaps[0]) for gap in gaps[1:]), self._reaches(leaf, place)[row])
 
+    def _values(self, leaves: Sequence[Any], mode: str = "", constants: Reading = "exact") -> list[arb]:
+        """Those of the function, or of JAX's derivative by a mode; NaN from the first loop on that goes nowhere."""
+        if self._is_endless:
+            return [arb.nan()] * (len(self._subject.entries) if mode else sum(self._subject.out_sizes))
+        values = self._subject.at_limits(leaves, self._leaves, mode, constants)
+        if not any(value.is_finite() for value in values):
+            self._is_endless = True
+            if self.are_meant:
+                self._subject.endless.append(self._leaves)
+        return values
+
     def _by_jax_with(self, mode: str, constants: Reading) -> list[arb]:
         with precision(_BITS):
-            return self._subject.at_limits(self._leaves, self._leaves, mode, constants)
+            return self._values(self._leaves, mode, constants)
 
     def _slopes_with(self, leaf: int, place: int, constants: Reading) -> list[list[arb]]:
         """By central quotients over each of the steps, of all outputs."""
 
         def of(step: arb) -> list[arb]:
-            up, down = (
-                self._subject.at_limits(moved, self._leaves, constants=constants) for moved in self._moved(leaf, place, step)
-            )
+            up, down = (self._values(moved, constants=constants) for moved in self._moved(leaf, place, step))
             return [(a - b) / (2 * step) for a, b in zip(up, down, strict=True)]
 
         with precision(_BITS):
@@ -88,7 +101,7 @@ class Limits:
             wide = self._scale(leaf, place) * arb(2) ** -_WIDE
             at = [self._leaves, *self._moved(leaf, place, wide)]
             stops = [self._subject.run(leaves, self._leaves)[0] for leaves in at]
-            limits = [self._subject.at_limits(leaves, self._leaves) for leaves in at]
+            limits = [self._values(leaves) for leaves in at]
             rows = zip(zip(*stops, strict=True), zip(*limits, strict=True), strict=True)
             return [sum((abs(a - b) for a, b in zip(stop, limit, strict=True)), arb(0)) / wide for stop, limit in rows]
 

@@ -109,6 +109,8 @@ class Subject:
     both: tuple[Plan, bool] | None = None
     """what it returns, and what it does while it is differentiated, where these are two programs: see `both_values`"""
     notes: list[str] = field(default_factory=list[str])
+    endless: list[Sequence[np.ndarray]] = field(default_factory=list[Sequence[np.ndarray]])
+    """inputs at which a loop goes to nothing near"""
 
     @property
     def out_sizes(self) -> tuple[int, ...]:
