@@ -63,6 +63,8 @@ class Relation:
     """by what share of the gradient the lines differ at most, with constants as written, where they count as equal"""
     ulps: float = 0.0
     """the same in ulps of the entry"""
+    stops_apart: bool = False
+    """whether two iterations go to the same, and stop elsewhere"""
     rounded: int = 0
     """inputs that are in their domain up to rounding alone, which explains a difference"""
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
@@ -82,6 +84,7 @@ class Relation:
                 self.resolution = max(self.resolution, compared.resolution)
                 self.gap = max(self.gap, compared.gap)
                 self.ulps = max(self.ulps, compared.ulps)
+                self.stops_apart |= compared.stops_apart
                 self.rounded += compared.rounded
                 self.shapes[shape] = None
             case "different":

@@ -8,6 +8,7 @@ from flint import arb
 from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.balls.context import Ties
 from autodiff_ref.judge.evaluation import Evaluation, Evaluator, evaluator
+from autodiff_ref.judge.limits import BITS, SHORT, agree
 from autodiff_ref.judge.readings import explained
 
 __all__ = ["DIGITS", "PRECISIONS", "Comparison", "Evaluation", "Evaluator", "compare", "digits", "evaluator"]
@@ -57,6 +58,8 @@ class Comparison:
     """for equal ones: the precision that showed it"""
     ulps: float = 0.0
     """for equal ones that differ with constants as written, or by no more than is allowed: by how many ulps at most"""
+    stops_apart: bool = False
+    """for equal ones: whether they are iterations that go to the same, and stop elsewhere"""
     tied: bool = False
     """whether numbers that a line compares are equal here"""
     rounded: bool = False
@@ -144,6 +147,8 @@ def _judged(
     gap = max(float(abs(pairs[k][0] - pairs[k][1]).abs_upper()) for k in apart)
     if not far:
         return _equal(pairs, bits, 0.0, gap, ulps=ulps)
+    if _go_to_the_same(a, b, pairs):
+        return replace(_equal(pairs, bits, 0.0, gap, ulps=ulps), stops_apart=True)
     if not (a.constants or b.constants):
         return _different(pairs, far)
     found = explained(a, b, far, bits)
@@ -154,6 +159,18 @@ def _judged(
     if not found.settled:
         return None
     return _equal(pairs, bits, found.reach, gap, ulps=ulps)
+
+
+def _go_to_the_same(a: Evaluator, b: Evaluator, pairs: list[tuple[arb, arb]]) -> bool:
+    """Whether lines with iterations differ only in where these stop: near what they go to, and that is the same."""
+    if not (a.iterates or b.iterates):
+        return False
+    with precision(BITS):
+        ends = list(zip(a.at_limits(), b.at_limits(), strict=True))
+    return all(
+        agree(end, other) and share_of(stop, end) < SHORT and share_of(its_stop, other) < SHORT
+        for (end, other), (stop, its_stop) in zip(ends, pairs, strict=True)
+    )
 
 
 def share_of(u: arb, v: arb) -> float:

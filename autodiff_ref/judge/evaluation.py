@@ -57,6 +57,15 @@ class Evaluator:
         """Those of its constants that are not surely meant as written."""
         return self._plan.constants
 
+    @property
+    def iterates(self) -> bool:
+        """Whether it holds a loop that a comparison ends."""
+        return self._plan.iterates
+
+    def at_limits(self) -> list[arb]:
+        """Its values, as if its loops went on for ever; NaN where one of them goes nowhere."""
+        return at_limits(self._plan, self._balls)
+
     def __call__(self, bits: int, constants: Reading, ties: Ties) -> Evaluation:
         """The line at a precision."""
         if not self.constants or (isinstance(constants, Moved) and constants.constant not in self.constants):
@@ -78,6 +87,13 @@ class Evaluator:
         """The outputs; `way` is how they are computed, as the context says it."""
         del way
         return self._plan.run(context, *self._balls)
+
+
+def at_limits(plan: Plan, arguments: Sequence[Any], constants: Reading = "exact") -> list[arb]:
+    """What a program returns, as if its loops went on for ever; NaN where one of them goes nowhere."""
+    context = Context(constants=constants, to_limits=True)
+    values = numbers_of(plan.run(context, *map(as_balls, arguments)))
+    return [arb.nan()] * len(values) if context.is_endless or context.unresolved else values
 
 
 class FirstEvaluator(Evaluator):

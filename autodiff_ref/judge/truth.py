@@ -173,7 +173,7 @@ class _Search:
         self.leaves = [np.asarray(leaf) for leaf in args]
         self.by, self.sizes = list(by), [int(self.leaves[k].size) for k in by]
         self.n_in, self.n_out = sum(self.sizes), sum(out_sizes)
-        self.place = _places(out_sizes, self.sizes)
+        self.place = places(out_sizes, self.sizes)
         point = [np.ravel(self.leaves[k]).astype(np.float64) for k in self.by]
         exponents = [math.frexp(x)[1] if x else 1 for part in point for x in part]
         large = max((e for e in exponents if e > _LARGE_EXPONENT), default=0)
@@ -606,7 +606,7 @@ def _limit(coarse: arb, fine: arb) -> _Limit | None:
     return _Limit(fine, (change * arb(2) ** -(_STEPS[0] // 2 - 5) + fine.rad()).upper())
 
 
-def _places(out_sizes: Sequence[int], in_sizes: Sequence[int]) -> np.ndarray:
+def places(out_sizes: Sequence[int], in_sizes: Sequence[int]) -> np.ndarray:
     """(n_out, n_in): where each entry of a Jacobian stands in the flat gradient; its leaves run over outputs first."""
     table = np.empty((sum(out_sizes), sum(in_sizes)), dtype=int)
     position = row = 0

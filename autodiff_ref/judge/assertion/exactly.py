@@ -13,6 +13,7 @@ from flint import arb
 from autodiff_ref.judge.assertion.sides import Side
 from autodiff_ref.judge.balls.context import Reading, Ties
 from autodiff_ref.judge.comparing import PRECISIONS, Evaluation, Evaluator
+from autodiff_ref.judge.limits import with_limits
 from autodiff_ref.judge.program.plans import Array, Constant
 from autodiff_ref.judge.truth import UNKNOWN, Truth, truth_of
 
@@ -108,7 +109,8 @@ class Gradient:
             return Truth((UNKNOWN,))
         by = [k for k, fixed in enumerate(reference.labels) if not fixed]
         sizes = [int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(reference.value)]
-        return truth_of(reference.of, self._arrays, by, by_jax, sizes)
+        found = truth_of(reference.of, self._arrays, by, by_jax, sizes)
+        return found if by_jax is None else with_limits(found, reference.of, by_jax, self._arrays, by, sizes)
 
     def value(self) -> Evaluator:
         """What it is: JAX's derivative, but where that is not to be trusted: at a tie, without a value, or as was asked."""

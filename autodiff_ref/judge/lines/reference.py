@@ -14,6 +14,7 @@ from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.comparing import digits, evaluator
 from autodiff_ref.judge.counterexample import leaf_names, readable
 from autodiff_ref.judge.evaluation import as_balls, coarse_bits
+from autodiff_ref.judge.limits import with_limits
 from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
 from autodiff_ref.judge.program.equations import bits_in, equations_in, primitives_in
 from autodiff_ref.judge.program.walk import Plan, plan
@@ -104,7 +105,11 @@ class Differentiated:
     def truth(self, args: Arguments, *, beside_jax: bool = True) -> Truth:
         """What is known of the gradient at one input of this shape: where JAX confirms it, or by quotients alone."""
         leaves = jax.tree.leaves(args)
-        return truth_of(self.value, leaves, self.by, evaluator(self.gradient, args) if beside_jax else None, self.out_sizes)
+        if not beside_jax:
+            return truth_of(self.value, leaves, self.by, None, self.out_sizes)
+        by_jax = evaluator(self.gradient, args)
+        found = truth_of(self.value, leaves, self.by, by_jax, self.out_sizes)
+        return with_limits(found, self.value, by_jax, leaves, self.by, self.out_sizes)
 
     def entry_name(self, args: Arguments, flat: int) -> str:
         """The name of an entry of the Jacobian: by w[0] of output 2."""

@@ -299,6 +299,11 @@ class Plan:
     def __post_init__(self) -> None:
         self._ready = [_ready(planned) for planned in self.steps]
 
+    @property
+    def iterates(self) -> bool:
+        """Whether it holds a loop that a comparison ends."""
+        return any(planned.name == "while" for planned in self.steps)
+
     def run(self, context: object, *args: Value) -> list[Value]:
         """The outputs at one input; where a rule fails, a note on its exception names the primitive.
 

@@ -11,11 +11,12 @@ from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digit
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions.enclosing import ZERO
+from autodiff_ref.judge.limits import agree
 from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
-from autodiff_ref.judge.rules.limits import Limits
+from autodiff_ref.judge.rules.limits import LimitsOfRule
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
 from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
@@ -116,7 +117,7 @@ def _examined(
         _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
-    limits = Limits(subject, leaves) if subject.has_turns else None
+    limits = LimitsOfRule(subject, leaves) if subject.has_turns else None
     by_limits = set[int]() if limits is None else _by_limits(subject, truth, limits, made, allowed)
     goes_on = by_limits
     if subject.iterates:
@@ -259,7 +260,7 @@ def as_its_rules(
     ]
 
 
-def _by_limits(subject: Subject, truth: Truth, limits: Limits, made: list[Entry], allowed: float) -> set[int]:
+def _by_limits(subject: Subject, truth: Truth, limits: LimitsOfRule, made: list[Entry], allowed: float) -> set[int]:
     """Judges what is not the derivative of an iterate by what the iteration goes to; returns where that is known."""
     found = {
         k: entry
@@ -271,21 +272,22 @@ def _by_limits(subject: Subject, truth: Truth, limits: Limits, made: list[Entry]
     return set(found)
 
 
-def _beside_limit(limits: Limits, k: int, mode: str, where_it_stops: arb, old: Entry, allowed: float) -> Entry | None:
+def _beside_limit(limits: LimitsOfRule, k: int, mode: str, where_it_stops: arb, old: Entry, allowed: float) -> Entry | None:
     """An entry by what the loops go to; None where they go nowhere, or stop too early.
 
     It is right where JAX's derivative goes to that of the function, and stops near it. Else it is wrong, if it is
     farther off than loops stop short of that.
     """
-    by_jax, (slope, error) = limits.by_jax(k, mode), limits.slope(k)
+    by_jax, (slope, error) = limits.given(k, mode), limits.slope(k)
     gap, stops_short = abs(by_jax - slope), abs(by_jax - where_it_stops)
     if not (gap.is_finite() and stops_short.is_finite()):
         return None
     kind, share = judged(where_it_stops, slope, allowed)
     found = replace(old, jax=digits(where_it_stops), true=shown_true(slope), gap=share)
-    if gap <= error and share < limits.coarse:
-        return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS)
-    if gap <= error or not limits.are_meant:
+    if agree(by_jax, slope, error):
+        is_near = share < limits.coarse
+        return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS) if is_near else None
+    if not limits.are_meant:
         return None
     if gap > CLEAR * (limits.reach(k, mode) + stops_short):
         return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}")
@@ -383,7 +385,7 @@ def _beside(
     by_mode: Evaluator,
     made: list[Entry],
     allowed: float,
-    limits: Limits | None,
+    limits: LimitsOfRule | None,
     goes_on: set[int],
 ) -> None:
     """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone.

@@ -16,7 +16,7 @@ from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.balls.context import Reading
 from autodiff_ref.judge.comparing import ULP, Evaluator, evaluator
 from autodiff_ref.judge.errors import first_line
-from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, numbers_of
+from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, at_limits, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
 from autodiff_ref.judge.program.equations import bits_in
@@ -215,10 +215,8 @@ class Subject:
         self, leaves: Sequence[np.ndarray], at: Sequence[np.ndarray], mode: str = "", constants: Reading = "exact"
     ) -> list[arb]:
         """Its values, or JAX's derivative by a mode, as if loops went on for ever; NaN where one of them goes nowhere."""
-        context = Context(constants=constants, to_limits=True)
         of, held = (self.derivatives[mode], []) if mode else (self.value, self._held(at))
-        values = numbers_of(of.run(context, *map(as_balls, leaves), *held))
-        return [arb.nan()] * len(values) if context.is_endless or context.unresolved else values
+        return at_limits(of, [*leaves, *held], constants)
 
     def _held(self, at: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What `stop_gradient` holds still, as it is at an input."""

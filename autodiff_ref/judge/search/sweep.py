@@ -156,16 +156,13 @@ class Sweep:
 
     # Two lines
 
-    def compare(self, line: Line, other: Line | None, *, finds: bool = True) -> Swept:
+    def compare(self, line: Line, other: Line | None) -> Swept:
         """Two lines at all inputs: where they are further apart than their bounds, balls say whether they differ.
 
         The worst are asked first, relative to the bounds, and one that differs is enough. Where reals that are compared tie,
         each line may take another derivative: these are kinks, of which balls look at a few, whichever way the tie falls.
-        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`. Without
-        `finds`, nothing is looked for: JAX's gradient is not to be trusted at some inputs.
+        Where there is no suspect, the search goes on from the worst, uphill. The time is added to `seconds`.
         """
-        if not finds:
-            return Swept(reason="JAX's gradient is not the gradient at some inputs")
         since = time.monotonic()
         try:
             return self._compared(line, other)
