@@ -243,6 +243,28 @@ def test_a_backward_that_raises_an_error_for_axes_of_1_is_loud_and_no_more():
     assert [trial.verdict for trial in report.trials if trial.name == "axes of 3 shortened to 1"] == ["raises"]
 
 
+@pytest.mark.parametrize(
+    ("forward", "verdicts"),
+    [
+        (lambda x, w: x * w / x.abs().mean(-1, keepdim=True), {"axes of 3 shortened to 0": "not its domain"}),
+        (lambda x, w: x * w, {"axes of 3 shortened to 0": "WRONG"}),
+    ],
+    ids=["a mean of nothing on the way", "none"],
+)
+def test_where_a_step_of_the_forward_has_no_value_nothing_is_asked_of_the_backward(forward, verdicts):
+    def backward(g, x, w):
+        with torch.enable_grad():
+            x, w = (t.detach().requires_grad_() for t in (x, w))
+            by_x, by_w = torch.autograd.grad(forward(x, w), (x, w), g)
+        return by_x, by_w + 0 * x.mean().detach()
+
+    report = judge(
+        function(forward, backward).apply, (x_of(2, 3), torch.tensor(0.5, dtype=torch.float64, requires_grad=True))
+    )
+    found = {trial.name: trial.verdict for trial in report.trials}
+    assert {name: found.get(name, "not its domain") for name in verdicts} == verdicts
+
+
 def test_random_numbers_of_the_program_go_on_as_if_nothing_had_been_drawn():
     torch.manual_seed(3)
     wanted = torch.rand(2)

@@ -207,8 +207,10 @@ def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, st
             "the function returns its argument as it is: a backward that changes the gradient can only be meant so. "
             "Say by of= whose gradient it should be",
         )
-    wrong = list(found.components)
-    if np.any(np.asarray(found.expected)[wrong] != 0):
+    owners = _owners(subject)
+    names = sorted({owners[k] for k in found.components})
+    theirs = np.isin(owners, names)
+    if np.any(np.asarray(found.expected)[theirs] != 0):
         return None
     rng = np.random.default_rng(0)
     for k in range(OTHER_INPUTS):
@@ -220,13 +222,19 @@ def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, st
             there = pair.reference.plainly(arrays)
         except NotImplementedError:
             return None
-        if np.any(there[wrong] != 0):
+        if np.any(there[theirs] != 0):
             return None
     return (
         "meant so",
-        "the function is constant piece by piece: a backward with a slope can only be meant so, as a surrogate or straight "
-        "through. Say by of= whose gradient it should be",
+        f"by {', '.join(names)} the function is constant piece by piece: a backward with a slope can only be meant so, as a "
+        "surrogate or straight through. Say by of= whose gradient it should be",
     )
+
+
+def _owners(subject: Subject) -> np.ndarray:
+    """The name of the argument that each component is of, in the order in which JAX flattens a dict."""
+    lengths = {name: x.size for name, x in zip(subject.names, subject.arrays[0], strict=True)}
+    return np.repeat(sorted(lengths), [lengths[name] for name in sorted(lengths)])
 
 
 def without_power(subject: Subject, value: dict[str, np.ndarray], cotangents: list[np.ndarray]) -> list[str]:
@@ -284,11 +292,9 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
 def _quotient(subject: Subject, pair: Pair, by: list[np.ndarray], data: list[np.ndarray], k: int, step: float) -> float:
     """A central difference quotient of ⟨cotangent, function⟩, run for real, along one entry."""
     cotangents = pair.call.args[2]
-    order = sorted(range(len(by)), key=lambda j: subject.names[j])  # as JAX flattens a dict
-    ends = np.cumsum([by[j].size for j in order])
-    found = int(np.searchsorted(ends, k, side="right"))
-    which = order[found]
-    place = np.unravel_index(k - (int(ends[found]) - by[which].size), by[which].shape)
+    owners = _owners(subject)
+    which = subject.names.index(owners[k])
+    place = np.unravel_index(k - int(np.argmax(owners == owners[k])), by[which].shape)
     values: list[float] = []
     h = step * max(1.0, abs(float(by[which][place])))
     for sign in (1, -1):

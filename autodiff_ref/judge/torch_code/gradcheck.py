@@ -10,6 +10,7 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from autodiff_ref.judge.assertion.undecided import decided, undecided
+from autodiff_ref.judge.torch_code.drawing import seeded
 from autodiff_ref.judge.torch_code.examining import (
     Judged,
     Verdict,
@@ -18,7 +19,7 @@ from autodiff_ref.judge.torch_code.examining import (
     label_of_function,
     without_power,
 )
-from autodiff_ref.judge.torch_code.program import Subject, seeded
+from autodiff_ref.judge.torch_code.program import Subject
 from autodiff_ref.judge.torch_code.trials import DOUBLE, Base, Trial, double, trials
 from autodiff_ref.judge.torch_code.values import is_float
 

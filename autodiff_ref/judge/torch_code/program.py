@@ -18,13 +18,11 @@ from autodiff_ref.judge.assertion.symmetric import is_read_as_symmetric
 from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.numpy_code import Assumption
 from autodiff_ref.judge.program import pairs
+from autodiff_ref.judge.torch_code.drawing import seeded
 from autodiff_ref.judge.torch_code.tracing import tracing
 from autodiff_ref.judge.torch_code.values import FLOATS, NotFollowedError, apart, in_reals, is_float, to_torch
 
 Function = Callable[..., Any]
-
-SEED = 0
-"""PyTorch's random numbers start from it at each run, so that a function that draws some is a function of its arguments"""
 
 
 def label_of_function(func: Any) -> str:
@@ -358,19 +356,6 @@ def as_cotangent(out: torch.Tensor, value: Any) -> torch.Tensor:
     return to_torch(value, out).to(out.dtype).reshape(out.shape).clone()
 
 
-class seeded:  # noqa: N801 (used as a function)
-    """PyTorch's random numbers from the seed on; afterwards they go on as if nothing had been drawn."""
-
-    def __enter__(self) -> None:
-        """Sets the seed."""
-        self._state = torch.random.get_rng_state()
-        torch.random.manual_seed(SEED)
-
-    def __exit__(self, *_: Any) -> None:
-        """Puts back the state."""
-        torch.random.set_rng_state(self._state)
-
-
 @dataclass
 class Reference:
     """⟨cotangent, function⟩: what JAX differentiates."""
@@ -448,5 +433,4 @@ __all__ = [
     "label_of_function",
     "like",
     "outputs_of",
-    "seeded",
 ]

@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.numpy_code.run import MOST_ASSUMED, Assumption, user_place
+from autodiff_ref.judge.torch_code.drawing import CONSTANT, FILLING
 from autodiff_ref.judge.torch_code.memory import as_block, block_order, read, written
 from autodiff_ref.judge.torch_code.values import NotFollowedError, apart, as_dtype, dtype_of, in_reals, to_numpy
 
@@ -39,10 +40,13 @@ DECIDING = {"nonzero", "nonzero_static", "unique_dim", "unique_consecutive", "_u
 OF_A_TRIANGLE = {"linalg_cholesky_ex", "cholesky", "_linalg_eigh", "linalg_eigh", "cholesky_inverse", "linalg_ldl_factor_ex"}
 """operations that read one triangle of a matrix, and take the other one to be its mirror"""
 
-COMPARING = {"lt", "le", "gt", "ge"}
+OF_A_SHAPE = {"rand_like", "randn_like", "randint_like", "bernoulli.p"}
+"""operations that take a tensor, and draw random numbers by nothing but its shape"""
 
-RANDOM = {"bernoulli_", "uniform_", "normal_", "exponential_", "random_", "log_normal_", "geometric_", "cauchy_"}
-"""operations that fill a tensor with random numbers: what they drew is a constant"""
+DRAWN_COUNTS = {"multinomial", "poisson", "binomial"}
+"""operations that draw whole numbers: as long as the input changes little they draw the same"""
+
+COMPARING = {"lt", "le", "gt", "ge"}
 
 ESCAPES = {
     torch.Tensor.numpy: "numpy()",
@@ -174,7 +178,9 @@ class Trace(TorchDispatchMode):
             return self._number(func, args[0])
         if name in DECIDING:
             return self._decided(func, name, args, keywords)
-        if name in RANDOM:
+        if name in CONSTANT:
+            return func(*args, **keywords)
+        if name in FILLING:
             return self._drawn(func, name, args, keywords)
         if name in ("resize_", "resize_as_"):
             return self._resized(func, args, keywords)
@@ -258,7 +264,8 @@ class Trace(TorchDispatchMode):
         return func(*args, **keywords)
 
     def _drawn(self, func: Any, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if any(isinstance(part, torch.Tensor) and self.is_traced(part) for part in tree_leaves((args[1:], keywords))):
+        told = [part for part in tree_leaves((args[1:], keywords)) if isinstance(part, torch.Tensor)]
+        if name != "bernoulli_" and any(map(self.is_traced, told)):
             raise NotFollowedError(name, "how it draws depends on the input")
         out = func(*args, **keywords)
         self.define(args[0], to_numpy(args[0]))

@@ -18,8 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from autodiff_ref.judge.errors import first_line
+from autodiff_ref.judge.torch_code.drawing import seeded
 from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
-from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of, seeded
+from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of
 from autodiff_ref.judge.torch_code.tracing import id_of_storage
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals, is_float, to_torch
 
@@ -204,7 +205,10 @@ def _again(base: Base) -> Iterator[Trial]:
     except Exception as error:
         yield _failed(name, "raises", error)
         return
-    yield _alike(name, found, base.grads, "when it runs first: it writes into what the forward kept. Write into a copy")
+    changed = (
+        "it changes what the forward kept. Write into a copy; torch.autograd.grad in the place of .backward() keeps none"
+    )
+    yield _alike(name, found, base.grads, f"when it runs first: {changed}")
 
 
 NEAR = 2.0**-6
@@ -259,7 +263,18 @@ def _sizes(base: Base) -> Iterator[Trial]:
             if any(out.numel() for out in outs):  # a sum over nothing, whose other gradients may be anything
                 continue
             right = all(np.all(grad == 0) for grad in grads)
+            if not right and _meets_no_number(subject, cotangents_for(outs)):
+                continue
             yield Trial(name, "right" if right else "WRONG", "" if right else "  there is no output, and a gradient not 0")
+
+
+def _meets_no_number(subject: Subject, cotangents: list[np.ndarray]) -> bool:
+    """Whether a step of the forward has no value, as the mean of nothing: what autograd makes of it has none either."""
+    with suppress(Exception):
+        written = subject.written(None, cotangents, keep=True)
+        steps = [value for value in written.kept[: written.own_steps] if value.dtype.kind == "f"]
+        return not all(np.all(np.isfinite(value)) for value in steps)
+    return False
 
 
 def _own_lengths(base: Base) -> set[int]:
