@@ -42,7 +42,7 @@ def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> 
         [x.astype(dtype) if dtype is not None and x.dtype.kind in "fV" else x for x in part] for part in subject.arrays
     )
     checked = 0
-    for near in _neighbours(by):
+    for near in map(subject.held, _neighbours(by)):
         if checked > NEIGHBOURS:
             break
         flat = [*near, *data, *[c.astype(by[0].dtype) if dtype is not None else c for c in cotangents]]

@@ -144,13 +144,22 @@ class Subject:
         """The numbers of what it is differentiated by, and of its data: reals, complex ones as their parts."""
         return [in_reals(self.inputs[k]) for k in self.by], [in_reals(self.inputs[k]) for k in self.data]
 
-    def given(self, by: Sequence[Any], data: Sequence[Any]) -> list[Any]:
-        """Arguments with these numbers in the tensors, laid out in memory as the subject's own."""
+    def given(self, by: Sequence[Any], data: Sequence[Any], *, apart: bool = False) -> list[Any]:
+        """Arguments with these numbers in the tensors, laid out in memory as the subject's own.
+
+        With `apart` each entry has memory of its own, in expanded tensors too.
+        """
         made = list(self.inputs)
         for places, values, differentiated in ((self.by, by, True), (self.data, data, False)):
             for k, value in zip(places, values, strict=True):
-                made[k] = like(self.inputs[k], to_torch(value, self.inputs[k])).requires_grad_(differentiated)
+                laid = like(self.inputs[k], to_torch(value, self.inputs[k]))
+                laid = laid.contiguous() if apart and is_expanded(laid) else laid
+                made[k] = laid.requires_grad_(differentiated)
         return made
+
+    def held(self, by: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Numbers as its arguments can hold them: equal along axes that are expanded."""
+        return [in_reals(like(self.inputs[k], to_torch(x, self.inputs[k]))) for k, x in zip(self.by, by, strict=True)]
 
     def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, **how: Any) -> Run:
         """Runs it for real."""
@@ -249,7 +258,7 @@ class Subject:
         )
 
     def _traced(self, values: list[list[np.ndarray]], traced: Sequence[Any], keep: bool) -> dict[str, Any]:
-        given = self.given(*values[:2])
+        given = self.given(*values[:2], apart=True)
         with tracing(keep=keep) as trace:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
@@ -280,7 +289,7 @@ class Subject:
     def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
         """The outputs of the function whose gradient is meant."""
         assert self.of is not None
-        given = self.given(*values[:2])
+        given = self.given(*values[:2], apart=True)
         with tracing() as trace:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
@@ -332,12 +341,17 @@ def _in_reals(closed: Any) -> Any:
         raise NotFollowedError("complex numbers", str(error)) from error
 
 
+def is_expanded(x: torch.Tensor) -> bool:
+    """Whether entries share memory."""
+    return any(step == 0 and n > 1 for step, n in zip(x.stride(), x.shape, strict=True))
+
+
 def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """A new tensor with these numbers, and the strides of another: expanded where that one is."""
     shape, stride = tuple(model.shape), model.stride()
     if model.is_contiguous() or not model.numel():
         return value.contiguous().clone()
-    if 0 in [s for s, n in zip(stride, shape, strict=True) if n > 1]:
+    if is_expanded(model):
         first = value
         for axis, (n, s) in enumerate(zip(shape, stride, strict=True)):
             first = first.narrow(axis, 0, 1) if n > 1 and s == 0 else first

@@ -180,7 +180,16 @@ def _near(name: str, subject: Subject, cotangents: list[torch.Tensor], wanted: l
         found = subject.gradients(cotangents)
     except Exception as error:
         return _failed(name, "raises", error)
-    return _alike(name, found, wanted, "for a contiguous cotangent of the same numbers")
+    trial = _alike(name, found, wanted, "for a contiguous cotangent of the same numbers")
+    if trial.verdict == "WRONG" and _is_of_rounding(subject, [in_reals(c) for c in cotangents], found):
+        return Trial(name, "right")
+    return trial
+
+
+def _is_of_rounding(subject: Subject, cotangents: list[np.ndarray], found: list[np.ndarray]) -> bool:
+    """Whether rounding explains what a run returned, as where all of a gradient is 0 and floats make it nearly so."""
+    pair = examine(subject, cotangents, None).pair
+    return pair is not None and pair.settle(dict(zip(subject.names, found, strict=True)), lambda _: None) is None
 
 
 def _alike(name: str, found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], where: str) -> Trial:
