@@ -122,6 +122,29 @@ def test_a_function_that_overwrites_its_argument_unseen():
     assert report.verdict == "WRONG", str(report)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_an_expanded_argument_is_judged_as_one_with_memory_for_each_entry(dtype):
+    def rounded_by_layout(x):
+        turned = x if x.is_contiguous() else x.mT.contiguous().mT
+        return torch.softmax(turned, 0) * (x.sum() if x.is_contiguous() else sum(x.unbind(0)).sum())
+
+    x = torch.tensor([[0.3, -0.7, 1.1]], dtype=dtype).expand(5, 3).detach().requires_grad_()
+    assert judge(rounded_by_layout, (x,)).ok
+    assert judge(rounded_by_layout, (x_of(5, 3, dtype=dtype).detach().requires_grad_(),)).ok
+    halved = function(lambda x: x**2, lambda g, x: g * x * (2 if x.is_contiguous() else 1))
+    assert "input_0 expanded" in wrong_trials(judge(halved.apply, (x_of(5, 3, dtype=dtype).detach().requires_grad_(),)))
+
+
+def test_a_gradient_that_is_0_but_for_rounding_may_differ_by_the_layout_of_its_cotangent():
+    def softmaxed(g, x):
+        p = torch.softmax(x, -1)
+        slack = 1e-17 if 0 in g.stride() else 2e-17
+        return p * (g - (p * g).sum(-1, keepdim=True)) + slack * p
+
+    made = function(lambda x: torch.softmax(x, -1), softmaxed)
+    assert not wrong_trials(judge(made.apply, (x_of(2, 3),)))
+
+
 def test_a_cotangent_read_by_its_memory():
     made = function(
         lambda x: x * 2, lambda g, x: 2 * torch.as_strided(g.contiguous() if g.stride(0) > 3 else g, (2, 3), (3, 1))

@@ -1,6 +1,7 @@
 """Random numbers that are the same in each run, and in each precision: so a function that draws some is a function."""
 
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Self
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -22,19 +23,32 @@ DRAWING = FILLING | CONSTANT | OF_A_DTYPE
 
 
 class seeded:  # noqa: N801 (used as a function)
-    """PyTorch's random numbers from the seed on; afterwards they go on as if nothing had been drawn."""
+    """PyTorch's random numbers from the seed on; afterwards they go on as if nothing had been drawn.
 
-    def __enter__(self) -> None:
+    Args:
+        alike: whether to draw the same in each precision. Code that draws nothing is spared the mode that this takes.
+    """
+
+    def __init__(self, *, alike: bool = False) -> None:
+        self._mode = _Alike() if alike else nullcontext()
+
+    def __enter__(self) -> Self:
         """Sets the seed."""
-        self._state = torch.random.get_rng_state()
+        self._before = torch.random.get_rng_state()
         torch.random.manual_seed(SEED)
-        self._alike = _Alike()
-        self._alike.__enter__()
+        self._first = torch.random.get_rng_state()
+        self._mode.__enter__()
+        return self
+
+    @property
+    def drew(self) -> bool:
+        """Whether a number has been drawn."""
+        return not torch.equal(torch.random.get_rng_state(), self._first)
 
     def __exit__(self, *why: Any) -> None:
         """Puts back the state."""
-        self._alike.__exit__(*why)
-        torch.random.set_rng_state(self._state)
+        self._mode.__exit__(*why)
+        torch.random.set_rng_state(self._before)
 
 
 class _Alike(TorchDispatchMode):

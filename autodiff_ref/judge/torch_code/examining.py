@@ -13,6 +13,7 @@ from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.torch_code.following import inexact_operation, last_change, not_followed
 from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays, label_of_function
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
@@ -75,8 +76,8 @@ def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None
         call = Call.of(args)
         ours = trace_reference(reference, None, call)
         theirs = trace_candidate(candidate, None, call, ours.labels, ours.variable)
-    except NotFollowedError as error:
-        return Judged("undecided", f"not followed ({error})")
+    except TypeError as error:  # JAX cannot differentiate it, or it is not followed
+        return Judged("undecided", f"not followed ({error if isinstance(error, NotFollowedError) else first_line(error)})")
     if ours.plan is None or theirs.plan is None:
         return Judged("undecided", f"not followed ({ours.reason or theirs.reason})")
     pair = _pair(call, ours, theirs, within)

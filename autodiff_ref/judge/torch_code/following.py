@@ -42,15 +42,15 @@ def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> 
         [x.astype(dtype) if dtype is not None and x.dtype.kind in "fV" else x for x in part] for part in subject.arrays
     )
     checked = 0
-    for near in map(subject.held, _neighbours(by)):
+    for near in _neighbours(by):
         if checked > NEIGHBOURS:
             break
         flat = [*near, *data, *[c.astype(by[0].dtype) if dtype is not None else c for c in cotangents]]
         found, errors = values(flat)
         if not _holds(written, found):
             continue
-        outs = subject.value_of(near, data)
-        grads = as_arrays(subject.run(near, data, cotangents).grads, near)
+        outs = subject.value_of(near, data, apart=True)
+        grads = as_arrays(subject.run(near, data, cotangents, apart=True).grads, near)
         for k, real in enumerate([*outs, *grads]):
             if not _alike(found[k], real, errors[k], values.close):
                 return _first_wrong(subject, dtype, cotangents, near, data, values.close)
@@ -188,7 +188,7 @@ def _first_wrong(
     """The first operation whose result differs at the neighbour, and why."""
     written = subject.written(dtype, cotangents, keep=True)
     there = Subject(subject.func, subject.inputs, subject.by)
-    moved = there.given(near, data)
+    moved = there.given(near, data, apart=True)
     for k in subject.by:
         there.inputs[k] = moved[k].detach()
     beside = there.written(dtype, cotangents, keep=True)

@@ -10,7 +10,6 @@ import torch
 from torch.autograd.gradcheck import GradcheckError
 
 from autodiff_ref.judge.assertion.undecided import decided, undecided
-from autodiff_ref.judge.torch_code.drawing import seeded
 from autodiff_ref.judge.torch_code.examining import (
     Judged,
     Verdict,
@@ -113,7 +112,7 @@ def judge(
     if not outs:
         raise ValueError(f"{name}: none of what it returns requires a gradient")
     cotangents = cotangents_for(outs)
-    subject.gradients(cotangents)  # so that an error of the backward is raised as its own
+    subject.note_draws(cotangents)  # an error of the backward is raised as its own
     subject, judged, said = examine_either(subject, cotangents, within)
     notes += said
     found: list[Trial] = []
@@ -240,11 +239,11 @@ def gradgradcheck(
     if not by:
         raise ValueError("gradgradcheck expects at least one tensor that requires a gradient among the inputs")
     subject = Subject(func, [x.detach() if isinstance(x, torch.Tensor) else x for x in given], by)
-    with seeded():
-        cotangents = cotangents_for(subject.run(*subject.arrays, None).outs)
+    cotangents = cotangents_for(subject.run(*subject.arrays, None).outs)
     if grad_outputs is not None:
         chosen = [grad_outputs] if isinstance(grad_outputs, torch.Tensor) else list(grad_outputs)
         cotangents = [c.detach().cpu().numpy() for c in chosen]
+    subject.note_draws(cotangents)
     subject, first, _ = examine_either(subject, cotangents, within)
     if first.verdict != "right":
         return _concluded(name, first.verdict, first.text, raise_exception)

@@ -133,6 +133,17 @@ class Subject:
         self.func, self.inputs, self.by, self.of = func, list(inputs), list(by), of
         self.data = [k for k, x in enumerate(inputs) if isinstance(x, torch.Tensor) and k not in self.by]
         self._written: dict[Any, Written] = {}
+        self.draws = False
+        """whether it draws random numbers"""
+
+    def seeded(self) -> seeded:
+        """Random numbers as each of its runs gets them."""
+        return seeded(alike=self.draws)
+
+    def drawing_as(self, other: "Subject") -> "Subject":
+        """Itself, known to draw random numbers where another one does."""
+        self.draws = other.draws
+        return self
 
     @property
     def names(self) -> list[str]:
@@ -152,19 +163,21 @@ class Subject:
         made = list(self.inputs)
         for places, values, differentiated in ((self.by, by, True), (self.data, data, False)):
             for k, value in zip(places, values, strict=True):
-                laid = like(self.inputs[k], to_torch(value, self.inputs[k]))
-                laid = laid.contiguous() if apart and is_expanded(laid) else laid
+                numbers, model = to_torch(value, self.inputs[k]), self.inputs[k]
+                laid = numbers.contiguous() if apart and is_expanded(model) else like(model, numbers)
                 made[k] = laid.requires_grad_(differentiated)
         return made
 
-    def held(self, by: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Numbers as its arguments can hold them: equal along axes that are expanded."""
-        return [in_reals(like(self.inputs[k], to_torch(x, self.inputs[k]))) for k, x in zip(self.by, by, strict=True)]
-
-    def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, **how: Any) -> Run:
+    def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, *, apart: bool = False) -> Run:
         """Runs it for real."""
-        with seeded():
-            return self.run_at(self.given(by, data), cotangents, **how)
+        with self.seeded():
+            return self.run_at(self.given(by, data, apart=apart), cotangents)
+
+    def note_draws(self, cotangents: Sequence[Any]) -> None:
+        """Runs it once, and notes whether it draws random numbers."""
+        with seeded() as state:
+            self.run_at(self.given(*self.arrays), cotangents)
+            self.draws = state.drew
 
     def gradients(self, cotangents: Sequence[Any]) -> list[np.ndarray]:
         """What its backward returns at its own input, as arrays."""
@@ -195,7 +208,7 @@ class Subject:
     def _reads_as_symmetric(self, k: int) -> bool:
         def value(x: np.ndarray) -> np.ndarray:
             moved = [torch.from_numpy(x) if j == k else given for j, given in enumerate(self.inputs)]
-            with torch.no_grad(), seeded():
+            with torch.no_grad(), self.seeded():
                 outs = outputs_of((self.of or self.func)(*moved))
             return np.concatenate([out.numpy().ravel() for out in outs])
 
@@ -218,7 +231,7 @@ class Subject:
             return of_symmetric
 
         of = None if self.of is None else made(self.of)
-        return Subject(made(self.func), self.inputs, self.by, of, self.called)
+        return Subject(made(self.func), self.inputs, self.by, of, self.called).drawing_as(self)
 
     def written(self, dtype: Any, cotangents: Sequence[np.ndarray], *, keep: bool = False) -> Written:
         """The run written down: with all floats of a dtype, or each of its own for None."""
@@ -242,7 +255,7 @@ class Subject:
             told.update(made)
             return [*made["outs"], *made["grads"], *[a.array for a in made["assumed"]], *[s.array for s in made["steps"]]]
 
-        with jax.enable_x64(True), seeded():
+        with jax.enable_x64(True), self.seeded():
             closed = _in_reals(jax.make_jaxpr(flat)(*[x for part in values for x in part]))
         return Written(
             closed,
@@ -301,10 +314,10 @@ class Subject:
             raise ValueError(f"`of` returns shapes {[tuple(x.shape) for x in read]}, and the function {shapes}")
         return read, list(trace.assumptions)
 
-    def value_of(self, by: Sequence[Any], data: Sequence[Any]) -> list[np.ndarray]:
+    def value_of(self, by: Sequence[Any], data: Sequence[Any], *, apart: bool = False) -> list[np.ndarray]:
         """What the function whose gradient is meant returns, for real."""
-        with seeded():
-            outs = outputs_of((self.of or self.func)(*self.given(by, data)))
+        with self.seeded():
+            outs = outputs_of((self.of or self.func)(*self.given(by, data, apart=apart)))
         return [in_reals(out) for out in outs if is_float(out) and (self.of is not None or out.requires_grad)]
 
 

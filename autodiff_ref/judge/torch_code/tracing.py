@@ -48,6 +48,9 @@ DRAWN_COUNTS = {"multinomial", "poisson", "binomial"}
 
 COMPARING = {"lt", "le", "gt", "ge"}
 
+OF_SHAPES = {"_has_same_storage_numel", "is_same_size"}
+"""operations that ask for no numbers, and return none"""
+
 ESCAPES = {
     torch.Tensor.numpy: "numpy()",
     torch.Tensor.tolist: "tolist()",
@@ -157,6 +160,8 @@ class Trace(TorchDispatchMode):
         keywords = dict(kwargs or {})
         tensors = [part for part in tree_leaves((args, keywords)) if isinstance(part, torch.Tensor)]
         name = func._schema.name.split("::")[-1]
+        if name == "_efficientzerotensor":  # one without memory
+            return torch.zeros(*args, **keywords)
         strided = [t for t in tensors if t.layout is torch.strided]
         if not any(map(self.is_traced, strided)):
             return func(*args, **keywords)
@@ -178,7 +183,7 @@ class Trace(TorchDispatchMode):
             return self._number(func, args[0])
         if name in DECIDING:
             return self._decided(func, name, args, keywords)
-        if name in CONSTANT:
+        if name in CONSTANT or name in OF_SHAPES:
             return func(*args, **keywords)
         if name in FILLING:
             return self._drawn(func, name, args, keywords)

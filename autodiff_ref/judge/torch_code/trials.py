@@ -18,7 +18,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from autodiff_ref.judge.errors import first_line
-from autodiff_ref.judge.torch_code.drawing import seeded
 from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
 from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of
 from autodiff_ref.judge.torch_code.tracing import id_of_storage
@@ -63,11 +62,12 @@ class Base:
     def other(self, inputs: Sequence[Any] | None = None, by: Sequence[int] | None = None) -> Subject:
         """The same function at other inputs, or differentiated by others."""
         base = self.subject
-        return Subject(base.func, base.inputs if inputs is None else inputs, base.by if by is None else by, base.of)
+        inputs, by = base.inputs if inputs is None else inputs, base.by if by is None else by
+        return Subject(base.func, inputs, by, base.of).drawing_as(base)
 
     def judged_again(self, subject: Subject) -> Judged:
         """Another subject, by the judge."""
-        with seeded():
+        with subject.seeded():
             outs = subject.run(*subject.arrays, None).outs
         if [in_reals(out.detach()).shape for out in outs] == [c.shape for c in self.cotangents]:
             return examine(subject, self.cotangents, self.within)
@@ -205,11 +205,11 @@ def _again(base: Base) -> Iterator[Trial]:
     subject, name = base.subject, "backward run again"
     given = subject.given(base.by, base.data)
     try:
-        with seeded():
+        with subject.seeded():
             outs = subject.run_at(given, None).outs
-        with seeded():
+        with subject.seeded():
             subject.backward(outs, given, base.cotangents, again=True)
-        with seeded():
+        with subject.seeded():
             found = as_arrays(subject.backward(outs, given, base.cotangents), base.by)
     except Exception as error:
         yield _failed(name, "raises", error)
@@ -229,11 +229,11 @@ def _between(base: Base) -> Iterator[Trial]:
     subject, name = base.subject, "another call before the backward"
 
     def call() -> None:
-        with seeded(), suppress(Exception):  # not its domain
+        with subject.seeded(), suppress(Exception):  # not its domain
             subject.func(*subject.given([np.asarray(x * (1 + NEAR) + NEAR, x.dtype) for x in base.by], base.data))
 
     try:
-        with seeded():
+        with subject.seeded():
             found = as_arrays(subject.run_at(subject.given(base.by, base.data), base.cotangents, call).grads, base.by)
     except Exception as error:
         yield _failed(name, "raises", error)
@@ -245,12 +245,14 @@ def _sizes(base: Base) -> Iterator[Trial]:
     """Axes of length 1 and 0, wherever the arguments have one length."""
     tensors = [x for x in base.subject.inputs if isinstance(x, torch.Tensor)]
     lengths = list(dict.fromkeys(n for x in tensors for n in x.shape if n > 1))[:MOST_SIZES]
-    own = _own_lengths(base) if lengths else set[int]()
+    watch = _watched(base)
     for length in lengths:
         for short in (1, 0):
             name = f"axes of {length} shortened to {short}"
-            if length in own:
-                yield Trial(name, "not tried", f"  it holds a tensor of its own with an axis of {length}")
+            if watch.unchecked or length in watch.lengths:
+                unchecked = f"{watch.unchecked} does not check what it is told of lengths and labels"
+                why = unchecked if watch.unchecked else f"it holds a tensor of its own with an axis of {length}"
+                yield Trial(name, "not tried", f"  {why}")
                 continue
             subject = base.other([_shortened(x, length, short) for x in base.subject.inputs])
             at, data = subject.arrays
@@ -286,13 +288,17 @@ def _meets_no_number(subject: Subject, cotangents: list[np.ndarray]) -> bool:
     return False
 
 
-def _own_lengths(base: Base) -> set[int]:
-    """The lengths of axes of tensors that the forward holds itself, as a target: they stay when arguments are shortened."""
+def _watched(base: Base) -> "_Watch":
+    """What the forward holds that stays when arguments are shortened, as a target."""
     given = base.subject.given(base.by, base.data)
-    with seeded(), _Watch() as watch:
+    with base.subject.seeded(), _Watch() as watch:
         watch.know(given)
         base.subject.func(*given)
-    return watch.lengths
+    return watch
+
+
+UNCHECKED = {"_ctc_loss": "ctc_loss"}
+"""operations of PyTorch that read and write outside of memory where a label or a length is too large"""
 
 
 class _Watch(TorchDispatchMode):
@@ -301,6 +307,8 @@ class _Watch(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.lengths = set[int]()
+        self.unchecked = ""
+        """an operation that would not notice that an axis is too short"""
         self._known = dict[int, torch.UntypedStorage]()
         """the storages themselves: as long as they live, no other has their id"""
 
@@ -313,6 +321,7 @@ class _Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs an operation."""
         del types
+        self.unchecked = self.unchecked or UNCHECKED.get(func._schema.name.split("::")[-1], "")
         for x in tree_leaves((args, kwargs)):
             if isinstance(x, torch.Tensor) and id_of_storage(x) not in self._known:
                 self.lengths.update(x.shape)
@@ -324,7 +333,7 @@ class _Watch(TorchDispatchMode):
 def _overwritten(base: Base) -> Iterator[Trial]:
     """Arguments and cotangents stay what they were; one that is overwritten after the forward is noticed."""
     subject = base.subject
-    with seeded():
+    with subject.seeded():
         given = subject.given(base.by, base.data)
         cotangents = [to_torch(c, out) for c, out in zip(base.cotangents, base.outs, strict=True)]
         subject.run_at(given, cotangents)
@@ -337,7 +346,7 @@ def _overwritten(base: Base) -> Iterator[Trial]:
             "the cotangent is overwritten by the backward", "WRONG", "  autograd may use it again: write into a copy"
         )
     for k, name in zip(subject.by, base.names, strict=True):
-        with seeded():
+        with subject.seeded():
             given = subject.given(base.by, base.data)
 
             def overwrite(t: torch.Tensor = given[k]) -> None:
@@ -371,7 +380,7 @@ def double(base: Base) -> Trial:
 
     backward.__name__ = f"{label_of_function(subject.func)}.backward"
     called = [*subject.called, *[f"upstream_{k}" if k else "upstream" for k in range(len(base.cotangents))]]
-    twice = Subject(backward, inputs, by, called=called)
+    twice = Subject(backward, inputs, by, called=called).drawing_as(subject)
     try:
         outs = twice.run(*twice.arrays, None).outs
         if not outs:
