@@ -168,7 +168,8 @@ def _off(found: Finding, pair: Pair) -> float:
     """The largest share by which a component is off, rounded up to a power of 10."""
     wrong = list(found.components)
     with np.errstate(all="ignore"):
-        share = float(np.max((np.abs(found.computed - found.expected) / pair.sizes(found.expected))[wrong]))
+        gap = np.maximum(np.abs(found.computed - found.expected), float(found.certified or 0))
+        share = float(np.max((gap / pair.sizes(found.expected))[wrong]))
     return 10.0 ** np.ceil(np.log10(share)) if np.isfinite(share) and share > 0 else np.inf
 
 

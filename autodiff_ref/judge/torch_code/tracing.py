@@ -48,8 +48,8 @@ DRAWN_COUNTS = {"multinomial", "poisson", "binomial"}
 
 COMPARING = {"lt", "le", "gt", "ge"}
 
-OF_SHAPES = {"_has_same_storage_numel", "is_same_size"}
-"""operations that ask for no numbers, and return none"""
+OF_MEMORY = {"_has_same_storage_numel", "is_same_size", "set_"}
+"""operations that ask for no numbers, and return none: one says which memory a tensor reads"""
 
 ESCAPES = {
     torch.Tensor.numpy: "numpy()",
@@ -183,7 +183,7 @@ class Trace(TorchDispatchMode):
             return self._number(func, args[0])
         if name in DECIDING:
             return self._decided(func, name, args, keywords)
-        if name in CONSTANT or name in OF_SHAPES:
+        if name in CONSTANT or name in OF_MEMORY:
             return func(*args, **keywords)
         if name in FILLING:
             return self._drawn(func, name, args, keywords)
@@ -295,8 +295,8 @@ class Trace(TorchDispatchMode):
             if found is not NotImplemented:
                 return found
             table = torch._decomp.decomposition_table
-            if func in table:
-                return table[func](*args, **keywords)
+            if func in table and (found := table[func](*args, **keywords)) is not NotImplemented:
+                return found
             packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
             if packet is not None and not name.startswith("_foreach"):
                 args[0].copy_(packet(*args, **keywords))

@@ -254,7 +254,8 @@ def _sizes(base: Base) -> Iterator[Trial]:
                 why = unchecked if watch.unchecked else f"it holds a tensor of its own with an axis of {length}"
                 yield Trial(name, "not tried", f"  {why}")
                 continue
-            subject = base.other([_shortened(x, length, short) for x in base.subject.inputs])
+            by, given = base.subject.by, base.subject.inputs
+            subject = base.other([_shortened(x, length, short, data=k not in by) for k, x in enumerate(given)])
             at, data = subject.arrays
             try:
                 outs = subject.run(at, data, None).outs
@@ -426,10 +427,25 @@ def _turned(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(-1, -2).contiguous().transpose(-1, -2) if x.ndim > 1 else x
 
 
-def _shortened(x: Any, length: int, short: int) -> Any:
+def _shortened(x: Any, length: int, short: int, *, data: bool) -> Any:
+    """A tensor with axes of another length; data of which each row adds up to 1, or has length 1, do so still."""
     if not isinstance(x, torch.Tensor):
         return x
     made = x.detach()
     for axis, n in enumerate(x.shape):
-        made = made.narrow(axis, 0, short) if n == length else made
+        if n == length:
+            kept = _unit(made, axis) if data and short else None
+            made = made.narrow(axis, 0, short) if kept is None else kept
     return made.clone()
+
+
+def _unit(x: torch.Tensor, axis: int) -> torch.Tensor | None:
+    """The sum of each row, or its length, where these are 1."""
+    wide = x.to(torch.float64) if x.dtype != torch.bool and not x.is_complex() else None
+    if wide is None:
+        return None
+    slack = 8 * x.shape[axis] * torch.finfo(x.dtype if x.is_floating_point() else torch.float64).eps
+    for size in (wide.sum(axis, keepdim=True), wide.norm(dim=axis, keepdim=True)):
+        if size.numel() and torch.all((size - 1).abs() <= slack):
+            return size.to(x.dtype)
+    return None

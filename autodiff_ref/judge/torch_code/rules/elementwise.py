@@ -170,6 +170,8 @@ _FUNCTIONS: dict[str, Rule] = {
     "__and__": jnp.bitwise_and,
     "__or__": jnp.bitwise_or,
     "__xor__": jnp.bitwise_xor,
+    **dict.fromkeys(("__lshift__", "bitwise_left_shift"), jnp.left_shift),
+    **dict.fromkeys(("__rshift__", "bitwise_right_shift"), jnp.right_shift),
     **dict.fromkeys(("hardshrink_backward", "softshrink_backward"), lambda g, x, size: jnp.where(jnp.abs(x) > size, g, 0)),
     "addcmul": lambda x, a, b, value=1: x + value * a * b,
     "addcdiv": lambda x, a, b, value=1: x + value * a / b,
