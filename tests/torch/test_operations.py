@@ -170,6 +170,8 @@ BATTERY = {
     "replication_pad": (lambda x: F.pad(x, (1, 2), mode="replicate") ** 2, normal(1, 1, 3)),
     "adaptive_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, (2, 3)), normal(1, 2, 5, 4)),
     "multi_margin_loss": (lambda x: F.multi_margin_loss(x, torch.tensor([0, 2])), normal(2, 3)),
+    "shifts": (lambda x: x * ((x * 64).to(torch.int64) >> 2 << 1), normal(3)),
+    "set_": (lambda x: x + torch.zeros_like(x).set_().numel(), normal(3)),
     "Hessian": (torch.func.hessian(lambda x: (x**3).sum() * x[0]), normal(3)),
     "forward mode": (lambda x: torch.func.jvp(lambda y: y**3, (x,), (x,))[1], normal(3)),
     "item": (lambda x: x * x.abs().max().item() if x.numel() > 9 else x / 2, normal(3)),

@@ -109,6 +109,50 @@ def test_a_gradient_that_leaks_to_entries_the_function_does_not_use_is_wrong_and
     assert judge(made.function(*LEAKS[name]).apply, (tensor([0.3, -0.75, 2.5], torch.float64),)).verdict == "WRONG"
 
 
+@pytest.mark.parametrize("factor", [-1, 1 + 1e-6])
+@pytest.mark.parametrize(
+    ("forward", "others"),
+    [
+        (lambda x: x.clamp(min=0), ()),
+        (lambda x: x.clamp(0, 30), ()),
+        (lambda x, m: x * m, (torch.ones(3, dtype=torch.float64),)),
+    ],
+    ids=["ReLU", "clamp", "a mask of ones"],
+)
+def test_what_returns_its_argument_at_this_input_alone_is_wrong_and_not_meant_so(forward, others, factor):
+    planted = made.function(forward, lambda g, *_: factor * g)
+    assert judge(planted.apply, (tensor([0.3, 0.75, 2.5], torch.float64), *others)).verdict == "WRONG"
+
+
+def test_a_parameter_that_is_read_from_a_module_is_named():
+    layer = torch.nn.Linear(3, 2).double()
+
+    def backward(g, x, weight):
+        return g @ layer.weight, g.T @ x
+
+    report = judge(
+        made.function(lambda x, _: layer(x), backward).apply, (tensor([[0.3, 0.75, 2.5]], torch.float64), layer.weight)
+    )
+    assert (report.verdict, "does not use input_1" in report.text) == ("meant so", True)
+
+
+@pytest.mark.parametrize("share", [1e-9, 1e-12])
+def test_a_share_that_is_added_is_seen_where_masks_are_used_again_and_again(share):
+    def masked(x):
+        out = torch.zeros_like(x)
+        near = x.abs() < 1
+        out[near] = x[near] ** 2 + x[near]
+        out[~near] = x[~near].exp() * x[~near]
+        return out
+
+    def backward(g, x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(masked(x), x, g)[0] * (1 + share)
+
+    assert judge(made.function(masked, backward).apply, (tensor([0.3, -1.75, 2.5], torch.float64),)).verdict == "WRONG"
+
+
 @pytest.mark.parametrize("factor", [1, 2])
 def test_a_straight_through_gradient_beside_one_that_is_right_is_meant_so_and_beside_a_wrong_one_wrong(factor):
     def rounded(x, step):

@@ -145,6 +145,49 @@ def test_a_gradient_that_is_0_but_for_rounding_may_differ_by_the_layout_of_its_c
     assert not wrong_trials(judge(made.apply, (x_of(2, 3),)))
 
 
+def test_a_cotangent_that_is_expanded_along_one_axis():
+    def softmaxed(g, x):
+        p = torch.softmax(x, -1)
+        return p * (g - (p * g).sum(-1, keepdim=True)) * (2 if g.stride()[0] == 0 else 1)
+
+    made = function(lambda x: torch.softmax(x, -1), softmaxed)
+    assert wrong_trials(judge(made.apply, (x_of(2, 3),))) == ["cotangent expanded along an axis"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [[0.0, 1, 0], [1, 0, 0]],
+        [[0, 1, 0], [0, 0, 1]],
+        [[0.25, 0.5, 0.25], [0.125, 0.375, 0.5]],
+        [[0.6, 0.8, 0], [0, 0.28, 0.96]],
+    ],
+    ids=["one-hot", "one-hot, integers", "probabilities", "of length 1"],
+)
+def test_data_that_add_up_to_1_or_are_of_length_1_stay_so_where_axes_are_shortened(data):
+    y = torch.tensor(data, dtype=torch.float64 if isinstance(data[0][0], float) else torch.int64)
+    if torch.all(y.sum(-1) == 1):
+        made = function(lambda x, y: (x.logsumexp(-1, keepdim=True) * y).sum(), lambda g, x, y: g * torch.softmax(x, -1))
+    else:
+        made = function(lambda x, y: x * (y * y).sum(-1, keepdim=True), lambda g, x, y: g)
+    report = judge(made.apply, (x_of(2, 3), y), within=1e-12)
+    assert (report.verdict, wrong_trials(report)) == ("right", [])
+
+
+def test_fewer_digits_than_the_argument_has_are_noted_with_the_operation():
+    made = function(lambda x: x**3, lambda g, x: (3 * g * x**2).half().to(x.dtype))
+    report = judge(made.apply, (x_of(3),))
+    assert report.ok
+    assert "in float16" in report.notes[0]
+    assert not judge(function(lambda x: x**3, lambda g, x: 3 * g * x**2).apply, (x_of(3),)).notes
+
+
+def test_of_many_operations_the_second_derivative_is_left_to_gradgradcheck(monkeypatch):
+    monkeypatch.setattr("autodiff_ref.judge.torch_code.gradcheck.MOST_STEPS", 2)
+    assert judge(Swish.apply, (x_of(3),)).double_backward.verdict == "not tried"
+    assert gradgradcheck(Swish.apply, (x_of(3),))
+
+
 def test_a_cotangent_read_by_its_memory():
     made = function(
         lambda x: x * 2, lambda g, x: 2 * torch.as_strided(g.contiguous() if g.stride(0) > 3 else g, (2, 3), (3, 1))

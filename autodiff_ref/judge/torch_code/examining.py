@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -39,6 +40,9 @@ OF_ROUNDED_CONSTANTS = 1e-6
 """the largest share of a component by which rounded constants are off: with seven digits or more"""
 
 OTHER_INPUTS = 4
+
+FEW = 2.0**6
+"""times the spacing of floats at 1, a gradient is off whose digits are fewer than its argument's"""
 
 
 @dataclass(frozen=True)
@@ -201,9 +205,7 @@ def _precision(subject: Subject, cotangents: list[np.ndarray]) -> Any:
 def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
     if subject.of is not None:
         return None
-    by, data = subject.arrays
-    outs = subject.value_of(by, data)
-    if all(any(out.shape == x.shape and np.array_equal(out, x) for x in by) for out in outs):
+    if _returns_its_arguments(subject):
         return (
             "meant so",
             "the function returns its argument as it is: a backward that changes the gradient can only be meant so. "
@@ -226,11 +228,41 @@ def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, st
             return None
         if np.any(there[theirs] != 0):
             return None
+    unused = [name for name in names if name not in subject.used(pair.call.args[2])]
+    if unused:
+        return (
+            "meant so",
+            f"the function does not use {', '.join(unused)}. Where that is a parameter which it reads from a module, judge "
+            "it by its other arguments; where it stands for something else, say by of= whose gradient it should be",
+        )
     return (
         "meant so",
         f"by {', '.join(names)} the function is constant piece by piece: a backward with a slope can only be meant so, as a "
         "surrogate or straight through. Say by of= whose gradient it should be",
     )
+
+
+def _returns_its_arguments(subject: Subject) -> bool:
+    """Whether each result is an argument as it is, and at other inputs and data too: where none is negative, a ReLU's is."""
+    by, data = subject.arrays
+    rng = np.random.default_rng(0)
+
+    def drawn(arrays: list[np.ndarray], size: float) -> list[np.ndarray]:
+        return [np.asarray(size * rng.standard_normal(x.shape), x.dtype) if x.dtype.kind == "f" else x for x in arrays]
+
+    for arrays, fixed in [(by, data), *[(drawn(by, 4.0**k), drawn(data, 4.0**k)) for k in range(OTHER_INPUTS)]]:
+        try:
+            outs = subject.value_of(arrays, fixed)
+        except Exception:  # not its domain
+            continue
+        if not all(any(out.shape == x.shape and np.array_equal(out, x) for x in arrays) for out in outs):
+            return False
+    return True
+
+
+def steps_of(subject: Subject, cotangents: list[np.ndarray]) -> int:
+    """How many operations it and its backward take."""
+    return len(subject.written(_precision(subject, cotangents), cotangents).closed.jaxpr.eqns)
 
 
 def _owners(subject: Subject) -> np.ndarray:
@@ -257,6 +289,38 @@ def without_power(subject: Subject, value: dict[str, np.ndarray], cotangents: li
     return [name for name in zero if name in found]
 
 
+def of_few_digits(subject: Subject, judged: Judged, cotangents: list[np.ndarray]) -> list[str]:
+    """What is right as a real function, and has fewer digits than its argument, since a step has a narrower dtype."""
+    widest = max(jnp.finfo(x.dtype).nmant for x in subject.arrays[0])
+
+    def is_narrow(dtype: Any) -> bool:
+        return jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).nmant < widest
+
+    dtype = _precision(subject, cotangents)
+    if judged.pair is None or not any(map(is_narrow, subject.written(dtype, cotangents).dtypes)):
+        return []
+    written = subject.written(dtype, cotangents, keep=True)
+    (operation, place), narrow = next(
+        (step, value.dtype) for step, value in zip(written.names, written.kept, strict=True) if is_narrow(value.dtype)
+    )
+    try:
+        expected = judged.pair.reference.plainly(judged.pair.of_arrays)
+    except NotImplementedError:
+        return []
+    found, owners = np.concatenate([np.ravel(judged.value[name]) for name in sorted(judged.value)]), _owners(subject)
+    said: list[str] = []
+    for name, x in zip(subject.names, subject.arrays[0], strict=True):
+        exact = expected[owners == name]
+        with np.errstate(all="ignore"):
+            off = float(np.max(np.abs(found[owners == name] - exact), initial=0.0) / np.max(np.abs(exact), initial=0.0))
+        if np.isfinite(off) and off > FEW * float(jnp.finfo(x.dtype).eps):
+            said.append(
+                f"the gradient by {name} is off by {off:.0e} of its largest entry, though {x.dtype} has more digits: "
+                f"{operation}{f' at {place}' if place else ''} is in {narrow}"
+            )
+    return said
+
+
 def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
     """Whether the function iterates to a solution: then its steps have another derivative than the solution has."""
     if subject.of is not None:
@@ -264,7 +328,7 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
     k = found.components[0]
     computed, expected = float(found.computed[k]), float(found.expected[k])
     size = max(abs(computed), abs(expected))
-    places = [a.place for a in pair.reference.assumptions if a.place]
+    places = [a.place for a in pair.reference.assumptions if a.place and np.ndim(a.value) == 0]  # branches, and no masks
     iterates = len(places) > len(set(places))
     text = "the function iterates to a solution, and its steps have another derivative than the solution. " + (
         "Say by of= what it solves, in closed form, or by within= how close the solution is"

@@ -125,7 +125,7 @@ class _Values:
 
     def __init__(self, written: Written) -> None:
         self._closed = written.closed
-        kinds = {str(var.aval.dtype) for eqn in written.closed.jaxpr.eqns for var in eqn.outvars}
+        kinds = set(map(str, written.dtypes))
         self.close = CLOSE_IN_FLOAT32 if kinds & {"float32", "float16", "bfloat16"} else CLOSE
         self._compiled = jax.jit(core.jaxpr_as_fun(written.closed))
         try:

@@ -16,6 +16,8 @@ from autodiff_ref.judge.torch_code.examining import (
     cotangents_for,
     examine_either,
     label_of_function,
+    of_few_digits,
+    steps_of,
     without_power,
 )
 from autodiff_ref.judge.torch_code.program import Subject
@@ -35,6 +37,10 @@ MISSING = (
     "masked",
 )
 """options that ask for what is not judged here"""
+
+
+MOST_STEPS = 3000
+"""up to so many operations the second derivative is tried beside the first: it has some five times as many"""
 
 
 class GradcheckNote(UserWarning):
@@ -119,7 +125,9 @@ def judge(
     if judged.verdict == "right" and beside:
         base = Base(subject, cotangents, within)
         found = list(trials(base))
-        found += [double(base)] if of is None else []
+        steps = steps_of(subject, cotangents)
+        large = Trial(DOUBLE, "not tried", f"  it takes {steps} steps: gradgradcheck tries it")
+        found += [] if of is not None else [large if steps > MOST_STEPS else double(base)]
     if judged.verdict == "right":
         blind = without_power(subject, judged.value, cotangents)
         notes += tuple(
@@ -127,6 +135,7 @@ def judge(
             "Choose an input where it is not 0"
             for each in blind
         )
+        notes += tuple(of_few_digits(subject, judged, cotangents))
     verdict, text = _together(judged, found)
     return FunctionReport(name, verdict, text, tuple(found), notes, time.monotonic() - start)
 

@@ -93,6 +93,11 @@ class Written:
     own_steps: int = 0
     """how many of them are of the function itself; the others are its backward's"""
 
+    @property
+    def dtypes(self) -> set[Any]:
+        """Those of the numbers on the way."""
+        return {var.aval.dtype for eqn in self.closed.jaxpr.eqns for var in eqn.outvars}
+
     def part(self, first: int, count: int) -> Any:
         """A jaxpr of some of its results."""
         jaxpr = self.closed.jaxpr
@@ -239,6 +244,13 @@ class Subject:
         if key not in self._written:
             self._written[key] = self._write(dtype, cotangents, keep)
         return self._written[key]
+
+    def used(self, cotangents: Sequence[np.ndarray]) -> set[str]:
+        """The names of the arguments that the function itself reads."""
+        written = self.written(None, cotangents)
+        jaxpr = written.part(0, written.outs).jaxpr
+        read = {id(var) for eqn in jaxpr.eqns for var in eqn.invars} | {id(var) for var in jaxpr.outvars}
+        return {name for name, var in zip(self.names, jaxpr.invars, strict=False) if id(var) in read}
 
     def _write(self, dtype: Any, cotangents: Sequence[np.ndarray], keep: bool) -> Written:
         def wide(array: np.ndarray) -> np.ndarray:

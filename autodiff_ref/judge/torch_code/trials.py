@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.torch_code.examining import Judged, cotangents_for, examine, label_of_function
-from autodiff_ref.judge.torch_code.program import Subject, as_arrays, outputs_of
+from autodiff_ref.judge.torch_code.program import Subject, as_arrays, is_expanded, outputs_of
 from autodiff_ref.judge.torch_code.tracing import id_of_storage
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals, is_float, to_torch
 
@@ -168,10 +168,26 @@ def _expanded(base: Base) -> Iterator[Trial]:
         except Exception:  # equal entries are not its domain
             continue
         yield _tried(f"{name} expanded", base, wanted, base.other(thin))
-    numbers = [np.full_like(c, 1.25) for c in base.cotangents]
-    if any(c.size > 1 for c in numbers):
-        thin = [to_torch(c.reshape(-1)[:1]).reshape(()).expand(c.shape) if c.size else to_torch(c) for c in numbers]
-        yield _near("cotangent expanded", subject, thin, subject.gradients(numbers))
+    yield from _expanded_cotangents(base)
+
+
+def _expanded_cotangents(base: Base) -> Iterator[Trial]:
+    """As sums hand them back: over all entries, and over the first axis. Of a softmax the former shows nothing."""
+    whole = [to_torch(c, out) for c, out in zip(base.cotangents, base.outs, strict=True)]
+    for name, kept in (("cotangent expanded", 0), ("cotangent expanded along an axis", 1)):
+        thin = [_repeated(c, kept) for c in whole]
+        if any(map(is_expanded, thin)):
+            numbers = [in_reals(c).copy(order="C") for c in thin]
+            yield _near(name, base.subject, thin, base.subject.gradients(numbers))
+
+
+def _repeated(x: torch.Tensor, kept: int) -> torch.Tensor:
+    """The first entry of a tensor wherever it has entries; with axes kept, that of the first axis."""
+    if x.ndim <= kept or not x.numel():
+        return x
+    axes = 1 if kept else x.ndim
+    first = x[(slice(0, 1),) * axes]
+    return first.expand(x.shape)
 
 
 def _near(name: str, subject: Subject, cotangents: list[torch.Tensor], wanted: list[np.ndarray]) -> Trial:
