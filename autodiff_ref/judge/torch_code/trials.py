@@ -185,8 +185,7 @@ def _repeated(x: torch.Tensor, kept: int) -> torch.Tensor:
     """The first entry of a tensor wherever it has entries; with axes kept, that of the first axis."""
     if x.ndim <= kept or not x.numel():
         return x
-    axes = 1 if kept else x.ndim
-    first = x[(slice(0, 1),) * axes]
+    first = x.narrow(0, 0, 1) if kept else x.reshape(-1)[0]
     return first.expand(x.shape)
 
 
