@@ -98,10 +98,21 @@ class Written:
         """Those of the numbers on the way."""
         return {var.aval.dtype for eqn in self.closed.jaxpr.eqns for var in eqn.outvars}
 
-    def part(self, first: int, count: int) -> Any:
-        """A jaxpr of some of its results."""
+    @property
+    def function(self) -> Any:
+        """A jaxpr of the outputs, and of what the function itself took for granted."""
+        taken = self.outs + self.grads
+        return self._part([*range(self.outs), *range(taken, taken + self.before)])
+
+    @property
+    def backward(self) -> Any:
+        """A jaxpr of the gradients, and of all that was taken for granted."""
+        return self._part(range(self.outs, self.outs + self.grads + len(self.assumed)))
+
+    def _part(self, places: Iterable[int]) -> Any:
         jaxpr = self.closed.jaxpr
-        return core.ClosedJaxpr(_needed(jaxpr.replace(outvars=jaxpr.outvars[first : first + count])), self.closed.consts)
+        chosen = jaxpr.replace(outvars=[jaxpr.outvars[k] for k in places])
+        return core.ClosedJaxpr(_needed(chosen), self.closed.consts)
 
 
 def _needed(jaxpr: Any) -> Any:
@@ -248,7 +259,7 @@ class Subject:
     def used(self, cotangents: Sequence[np.ndarray]) -> set[str]:
         """The names of the arguments that the function itself reads."""
         written = self.written(None, cotangents)
-        jaxpr = written.part(0, written.outs).jaxpr
+        jaxpr = written.function.jaxpr
         read = {id(var) for eqn in jaxpr.eqns for var in eqn.invars} | {id(var) for var in jaxpr.outvars}
         return {name for name, var in zip(self.names, jaxpr.invars, strict=False) if id(var) in read}
 
@@ -412,8 +423,8 @@ class Reference:
             return sum(np.sum(out * c) for out, c in zip(outs, upstream, strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
         flat = [*values, *data, *upstream]
-        found = _evaluated(written.part(0, written.outs), flat)
-        taken = _evaluated(written.part(written.outs + written.grads, written.before), flat)
+        both = _evaluated(written.function, flat)
+        found, taken = both[: written.outs], both[written.outs :]
         self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=False)]
         return sum((jnp.sum(out * c) for out, c in zip(found, upstream, strict=True)), jnp.zeros(()))
 
@@ -435,8 +446,8 @@ class Candidate:
             return dict(zip(self.subject.names, as_arrays(run.grads, values), strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
         flat = [*values, *data, *upstream]
-        grads = _evaluated(written.part(written.outs, written.grads), flat)
-        taken = _evaluated(written.part(written.outs + written.grads, len(written.assumed)), flat)
+        both = _evaluated(written.backward, flat)
+        grads, taken = both[: written.grads], both[written.grads :]
         self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=True)]
         return dict(zip(self.subject.names, grads, strict=True))
 
