@@ -135,7 +135,7 @@ def judge(
             "Choose an input where it is not 0"
             for each in blind
         )
-        notes += tuple(of_few_digits(subject, judged, cotangents))
+        notes += tuple(of_few_digits(subject, judged, cotangents)) if within is None else ()
     verdict, text = _together(judged, found)
     return FunctionReport(name, verdict, text, tuple(found), notes, time.monotonic() - start)
 
