@@ -144,10 +144,41 @@ BATTERY = {
     "unfold": (lambda x: F.unfold(x, 2) ** 2, normal(1, 1, 3, 3)),
     "lgamma": (torch.lgamma, normal(3).abs() + 0.5),
     "erf": (torch.erf, normal(3)),
+    "triangular_solve": (
+        lambda b, a: torch.triangular_solve(b, a.tril(), upper=False)[0],
+        normal(3, 2),
+        positive_definite(3),
+    ),
+    "triangular_solve, turned": (
+        lambda b, a: torch.triangular_solve(b, a, transpose=True)[0],
+        normal(3, 2),
+        positive_definite(3),
+    ),
+    "pinv": (torch.linalg.pinv, normal(4, 3)),
+    "lstsq": (lambda a, b: torch.linalg.lstsq(a, b).solution, normal(4, 3), normal(4, 2)),
+    "lstsq, wide": (lambda a, b: torch.linalg.lstsq(a, b).solution, normal(2, 3), normal(2, 2)),
+    "bilinear": (F.bilinear, normal(2, 3), normal(2, 2), normal(4, 3, 2)),
+    "median": (lambda x: x.median(), normal(2, 3)),
+    "median along an axis": (lambda x: x.median(0)[0], normal(4, 3)),
+    "kthvalue": (lambda x: x.kthvalue(2, 1, keepdim=True)[0], normal(2, 4)),
+    "searchsorted": (lambda x: x * torch.searchsorted(torch.tensor([-0.5, 0, 0.5], dtype=x.dtype), x), normal(5)),
+    "take": (lambda x: x.take(torch.tensor([0, 5, 0])), normal(2, 3)),
+    "masked_scatter": (lambda x, y: x.masked_scatter(x > 0, y), normal(2, 3), normal(7)),
+    "sgn": (lambda x: torch.sgn(x) * x**2, normal(4)),
+    "hardshrink": (F.hardshrink, normal(5)),
+    "softshrink": (F.softshrink, normal(5)),
+    "replication_pad": (lambda x: F.pad(x, (1, 2), mode="replicate") ** 2, normal(1, 1, 3)),
+    "adaptive_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, (2, 3)), normal(1, 2, 5, 4)),
+    "multi_margin_loss": (lambda x: F.multi_margin_loss(x, torch.tensor([0, 2])), normal(2, 3)),
+    "shifts": (lambda x: x * ((x * 64).to(torch.int64) >> 2 << 1), normal(3)),
+    "set_": (lambda x: x + torch.zeros_like(x).set_().numel(), normal(3)),
+    "Hessian": (torch.func.hessian(lambda x: (x**3).sum() * x[0]), normal(3)),
+    "forward mode": (lambda x: torch.func.jvp(lambda y: y**3, (x,), (x,))[1], normal(3)),
     "item": (lambda x: x * x.abs().max().item() if x.numel() > 9 else x / 2, normal(3)),
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")
 @pytest.mark.parametrize("name", BATTERY)
 def test_autograds_own_derivative_is_followed_and_right(name):
     f, *inputs = BATTERY[name]
@@ -228,6 +259,23 @@ def test_axes_are_not_shortened_where_the_function_holds_a_target_of_that_length
     assert [trial.verdict for trial in report.trials if "shortened" in trial.name] == ["not tried"] * 2
     wrong = function(loss, lambda g, x: g * (x - target)).apply
     assert judge(wrong, (normal(3).requires_grad_(),)).verdict == "WRONG"
+
+
+def test_axes_are_not_shortened_where_pytorch_would_read_outside_of_memory():
+    def loss(x, targets):
+        return F.ctc_loss(x.log_softmax(-1), targets, torch.tensor([4]), torch.tensor([2]))
+
+    report = judge(loss, (normal(4, 1, 3).requires_grad_(), torch.tensor([[1, 2]])))
+    assert report.ok
+    assert {trial.verdict for trial in report.trials if "shortened" in trial.name} == {"not tried"}
+
+
+def test_an_operation_that_jax_cannot_differentiate_is_not_followed():
+    def product(x, y):
+        return x.scatter_reduce(0, torch.tensor([[0, 1, 2]]), y, "prod")
+
+    report = judge(product, (normal(3, 3).requires_grad_(), normal(1, 3).requires_grad_()))
+    assert (report.verdict, "not followed (" in report.text) == ("undecided", True)
 
 
 def test_a_derivative_that_ends_with_a_number_taken_out_is_wrong():

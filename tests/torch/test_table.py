@@ -93,6 +93,80 @@ def test_what_is_meant_so_is_neither_wrong_nor_passed(forward, backward):
         gradcheck(function.apply, (x,))
 
 
+MASK = torch.tensor([1.0, 0, 1], dtype=torch.float64)
+LEAKS = {
+    "a mask forgotten": (lambda x: x * MASK, lambda g, x: g),
+    "entries that are not used": (lambda x: x[:2], lambda g, x: torch.cat([g, g[:1]])),
+    "rows that are not looked up": (
+        lambda x: x[[0, 2, 2]],
+        lambda g, x: torch.full_like(x, 0.5).index_add(0, torch.tensor([0, 2, 2]), g - 0.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_gradient_that_leaks_to_entries_the_function_does_not_use_is_wrong_and_not_meant_so(name):
+    assert judge(made.function(*LEAKS[name]).apply, (tensor([0.3, -0.75, 2.5], torch.float64),)).verdict == "WRONG"
+
+
+@pytest.mark.parametrize("factor", [-1, 1 + 1e-6])
+@pytest.mark.parametrize(
+    ("forward", "others"),
+    [
+        (lambda x: x.clamp(min=0), ()),
+        (lambda x: x.clamp(0, 30), ()),
+        (lambda x, m: x * m, (torch.ones(3, dtype=torch.float64),)),
+    ],
+    ids=["ReLU", "clamp", "a mask of ones"],
+)
+def test_what_returns_its_argument_at_this_input_alone_is_wrong_and_not_meant_so(forward, others, factor):
+    planted = made.function(forward, lambda g, *_: factor * g)
+    assert judge(planted.apply, (tensor([0.3, 0.75, 2.5], torch.float64), *others)).verdict == "WRONG"
+
+
+def test_a_parameter_that_is_read_from_a_module_is_named():
+    layer = torch.nn.Linear(3, 2).double()
+
+    def backward(g, x, weight):
+        return g @ layer.weight, g.T @ x
+
+    report = judge(
+        made.function(lambda x, _: layer(x), backward).apply, (tensor([[0.3, 0.75, 2.5]], torch.float64), layer.weight)
+    )
+    assert (report.verdict, "does not use input_1" in report.text) == ("meant so", True)
+
+
+@pytest.mark.parametrize("share", [1e-9, 1e-12])
+def test_a_share_that_is_added_is_seen_where_masks_are_used_again_and_again(share):
+    def masked(x):
+        out = torch.zeros_like(x)
+        near = x.abs() < 1
+        out[near] = x[near] ** 2 + x[near]
+        out[~near] = x[~near].exp() * x[~near]
+        return out
+
+    def backward(g, x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(masked(x), x, g)[0] * (1 + share)
+
+    assert judge(made.function(masked, backward).apply, (tensor([0.3, -1.75, 2.5], torch.float64),)).verdict == "WRONG"
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_straight_through_gradient_beside_one_that_is_right_is_meant_so_and_beside_a_wrong_one_wrong(factor):
+    def rounded(x, step):
+        return torch.round(x / step) * step
+
+    def backward(g, x, step):
+        return g, factor * (g * torch.round(x / step)).sum()
+
+    x, step = tensor([0.3, -0.75, 2.5], torch.float64), tensor(0.7, torch.float64)
+    report = judge(made.function(rounded, backward).apply, (x, step))
+    assert report.verdict == ("meant so" if factor == 1 else "WRONG")
+    assert ("by input_0 the function is constant" in report.text) == (factor == 1)
+
+
 RIGHT = {
     "swish": (lambda x: x * torch.sigmoid(x), lambda g, x: g * torch.sigmoid(x) * (1 + x * (1 - torch.sigmoid(x)))),
     "mish": (

@@ -122,6 +122,72 @@ def test_a_function_that_overwrites_its_argument_unseen():
     assert report.verdict == "WRONG", str(report)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_an_expanded_argument_is_judged_as_one_with_memory_for_each_entry(dtype):
+    def rounded_by_layout(x):
+        turned = x if x.is_contiguous() else x.mT.contiguous().mT
+        return torch.softmax(turned, 0) * (x.sum() if x.is_contiguous() else sum(x.unbind(0)).sum())
+
+    x = torch.tensor([[0.3, -0.7, 1.1]], dtype=dtype).expand(5, 3).detach().requires_grad_()
+    assert judge(rounded_by_layout, (x,)).ok
+    assert judge(rounded_by_layout, (x_of(5, 3, dtype=dtype).detach().requires_grad_(),)).ok
+    halved = function(lambda x: x**2, lambda g, x: g * x * (2 if x.is_contiguous() else 1))
+    assert "input_0 expanded" in wrong_trials(judge(halved.apply, (x_of(5, 3, dtype=dtype).detach().requires_grad_(),)))
+
+
+def test_a_gradient_that_is_0_but_for_rounding_may_differ_by_the_layout_of_its_cotangent():
+    def softmaxed(g, x):
+        p = torch.softmax(x, -1)
+        slack = 1e-17 if 0 in g.stride() else 2e-17
+        return p * (g - (p * g).sum(-1, keepdim=True)) + slack * p
+
+    made = function(lambda x: torch.softmax(x, -1), softmaxed)
+    assert not wrong_trials(judge(made.apply, (x_of(2, 3),)))
+
+
+def test_a_cotangent_that_is_expanded_along_one_axis():
+    def softmaxed(g, x):
+        p = torch.softmax(x, -1)
+        return p * (g - (p * g).sum(-1, keepdim=True)) * (2 if g.stride()[0] == 0 else 1)
+
+    made = function(lambda x: torch.softmax(x, -1), softmaxed)
+    assert wrong_trials(judge(made.apply, (x_of(2, 3),))) == ["cotangent expanded along an axis"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [[0.0, 1, 0], [1, 0, 0]],
+        [[0, 1, 0], [0, 0, 1]],
+        [[0.25, 0.5, 0.25], [0.125, 0.375, 0.5]],
+        [[0.6, 0.8, 0], [0, 0.28, 0.96]],
+    ],
+    ids=["one-hot", "one-hot, integers", "probabilities", "of length 1"],
+)
+def test_data_that_add_up_to_1_or_are_of_length_1_stay_so_where_axes_are_shortened(data):
+    y = torch.tensor(data, dtype=torch.float64 if isinstance(data[0][0], float) else torch.int64)
+    if torch.all(y.sum(-1) == 1):
+        made = function(lambda x, y: (x.logsumexp(-1, keepdim=True) * y).sum(), lambda g, x, y: g * torch.softmax(x, -1))
+    else:
+        made = function(lambda x, y: x * (y * y).sum(-1, keepdim=True), lambda g, x, y: g)
+    report = judge(made.apply, (x_of(2, 3), y), within=1e-12)
+    assert (report.verdict, wrong_trials(report)) == ("right", [])
+
+
+def test_fewer_digits_than_the_argument_has_are_noted_with_the_operation():
+    made = function(lambda x: x**3, lambda g, x: (3 * g * x**2).half().to(x.dtype))
+    report = judge(made.apply, (x_of(3),))
+    assert report.ok
+    assert "in float16" in report.notes[0]
+    assert not judge(function(lambda x: x**3, lambda g, x: 3 * g * x**2).apply, (x_of(3),)).notes
+
+
+def test_of_many_operations_the_second_derivative_is_left_to_gradgradcheck(monkeypatch):
+    monkeypatch.setattr("autodiff_ref.judge.torch_code.gradcheck.MOST_STEPS", 2)
+    assert judge(Swish.apply, (x_of(3),)).double_backward.verdict == "not tried"
+    assert gradgradcheck(Swish.apply, (x_of(3),))
+
+
 def test_a_cotangent_read_by_its_memory():
     made = function(
         lambda x: x * 2, lambda g, x: 2 * torch.as_strided(g.contiguous() if g.stride(0) > 3 else g, (2, 3), (3, 1))
@@ -241,6 +307,28 @@ def test_a_backward_that_raises_an_error_for_axes_of_1_is_loud_and_no_more():
     strict = function(lambda x: x * 2, lambda g, x: 2 * g.reshape(-1, 3).view(*x.shape))
     report = judge(strict.apply, (x_of(2, 3),))
     assert [trial.verdict for trial in report.trials if trial.name == "axes of 3 shortened to 1"] == ["raises"]
+
+
+@pytest.mark.parametrize(
+    ("forward", "verdicts"),
+    [
+        (lambda x, w: x * w / x.abs().mean(-1, keepdim=True), {"axes of 3 shortened to 0": "not its domain"}),
+        (lambda x, w: x * w, {"axes of 3 shortened to 0": "WRONG"}),
+    ],
+    ids=["a mean of nothing on the way", "none"],
+)
+def test_where_a_step_of_the_forward_has_no_value_nothing_is_asked_of_the_backward(forward, verdicts):
+    def backward(g, x, w):
+        with torch.enable_grad():
+            x, w = (t.detach().requires_grad_() for t in (x, w))
+            by_x, by_w = torch.autograd.grad(forward(x, w), (x, w), g)
+        return by_x, by_w + 0 * x.mean().detach()
+
+    report = judge(
+        function(forward, backward).apply, (x_of(2, 3), torch.tensor(0.5, dtype=torch.float64, requires_grad=True))
+    )
+    found = {trial.name: trial.verdict for trial in report.trials}
+    assert {name: found.get(name, "not its domain") for name in verdicts} == verdicts
 
 
 def test_random_numbers_of_the_program_go_on_as_if_nothing_had_been_drawn():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -13,6 +14,7 @@ from autodiff_ref.judge.assertion.finding import Finding
 from autodiff_ref.judge.assertion.message import failure
 from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trace_reference
 from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.torch_code.following import inexact_operation, last_change, not_followed
 from autodiff_ref.judge.torch_code.program import Candidate, Reference, Subject, as_arrays, label_of_function
 from autodiff_ref.judge.torch_code.values import NotFollowedError, in_reals
@@ -38,6 +40,9 @@ OF_ROUNDED_CONSTANTS = 1e-6
 """the largest share of a component by which rounded constants are off: with seven digits or more"""
 
 OTHER_INPUTS = 4
+
+FEW = 2.0**6
+"""times the spacing of floats at 1, a gradient is off whose digits are fewer than its argument's"""
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,8 @@ def examine(subject: Subject, cotangents: list[np.ndarray], within: float | None
         call = Call.of(args)
         ours = trace_reference(reference, None, call)
         theirs = trace_candidate(candidate, None, call, ours.labels, ours.variable)
-    except NotFollowedError as error:
-        return Judged("undecided", f"not followed ({error})")
+    except TypeError as error:  # JAX cannot differentiate it, or it is not followed
+        return Judged("undecided", f"not followed ({error if isinstance(error, NotFollowedError) else first_line(error)})")
     if ours.plan is None or theirs.plan is None:
         return Judged("undecided", f"not followed ({ours.reason or theirs.reason})")
     pair = _pair(call, ours, theirs, within)
@@ -167,7 +172,8 @@ def _off(found: Finding, pair: Pair) -> float:
     """The largest share by which a component is off, rounded up to a power of 10."""
     wrong = list(found.components)
     with np.errstate(all="ignore"):
-        share = float(np.max((np.abs(found.computed - found.expected) / pair.sizes(found.expected))[wrong]))
+        gap = np.maximum(np.abs(found.computed - found.expected), float(found.certified or 0))
+        share = float(np.max((gap / pair.sizes(found.expected))[wrong]))
     return 10.0 ** np.ceil(np.log10(share)) if np.isfinite(share) and share > 0 else np.inf
 
 
@@ -199,16 +205,16 @@ def _precision(subject: Subject, cotangents: list[np.ndarray]) -> Any:
 def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
     if subject.of is not None:
         return None
-    by, data = subject.arrays
-    outs = subject.value_of(by, data)
-    if all(any(out.shape == x.shape and np.array_equal(out, x) for x in by) for out in outs):
+    if _returns_its_arguments(subject):
         return (
             "meant so",
             "the function returns its argument as it is: a backward that changes the gradient can only be meant so. "
             "Say by of= whose gradient it should be",
         )
-    wrong = list(found.components)
-    if np.any(np.asarray(found.expected)[wrong] != 0):
+    owners = _owners(subject)
+    names = sorted({owners[k] for k in found.components})
+    theirs = np.isin(owners, names)
+    if np.any(np.asarray(found.expected)[theirs] != 0):
         return None
     rng = np.random.default_rng(0)
     for k in range(OTHER_INPUTS):
@@ -220,13 +226,49 @@ def _meant_so(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, st
             there = pair.reference.plainly(arrays)
         except NotImplementedError:
             return None
-        if np.any(there[wrong] != 0):
+        if np.any(there[theirs] != 0):
             return None
+    unused = [name for name in names if name not in subject.used(pair.call.args[2])]
+    if unused:
+        return (
+            "meant so",
+            f"the function does not use {', '.join(unused)}. Where that is a parameter which it reads from a module, judge "
+            "it by its other arguments; where it stands for something else, say by of= whose gradient it should be",
+        )
     return (
         "meant so",
-        "the function is constant piece by piece: a backward with a slope can only be meant so, as a surrogate or straight "
-        "through. Say by of= whose gradient it should be",
+        f"by {', '.join(names)} the function is constant piece by piece: a backward with a slope can only be meant so, as a "
+        "surrogate or straight through. Say by of= whose gradient it should be",
     )
+
+
+def _returns_its_arguments(subject: Subject) -> bool:
+    """Whether each result is an argument as it is, and at other inputs and data too: where none is negative, a ReLU's is."""
+    by, data = subject.arrays
+    rng = np.random.default_rng(0)
+
+    def drawn(arrays: list[np.ndarray], size: float) -> list[np.ndarray]:
+        return [np.asarray(size * rng.standard_normal(x.shape), x.dtype) if x.dtype.kind == "f" else x for x in arrays]
+
+    for arrays, fixed in [(by, data), *[(drawn(by, 4.0**k), drawn(data, 4.0**k)) for k in range(OTHER_INPUTS)]]:
+        try:
+            outs = subject.value_of(arrays, fixed)
+        except Exception:  # not its domain
+            continue
+        if not all(any(out.shape == x.shape and np.array_equal(out, x) for x in arrays) for out in outs):
+            return False
+    return True
+
+
+def steps_of(subject: Subject, cotangents: list[np.ndarray]) -> int:
+    """How many operations it and its backward take."""
+    return len(subject.written(_precision(subject, cotangents), cotangents).closed.jaxpr.eqns)
+
+
+def _owners(subject: Subject) -> np.ndarray:
+    """The name of the argument that each component is of, in the order in which JAX flattens a dict."""
+    lengths = {name: x.size for name, x in zip(subject.names, subject.arrays[0], strict=True)}
+    return np.repeat(sorted(lengths), [lengths[name] for name in sorted(lengths)])
 
 
 def without_power(subject: Subject, value: dict[str, np.ndarray], cotangents: list[np.ndarray]) -> list[str]:
@@ -247,6 +289,38 @@ def without_power(subject: Subject, value: dict[str, np.ndarray], cotangents: li
     return [name for name in zero if name in found]
 
 
+def of_few_digits(subject: Subject, judged: Judged, cotangents: list[np.ndarray]) -> list[str]:
+    """What is right as a real function, and has fewer digits than its argument, since a step has a narrower dtype."""
+    widest = max(jnp.finfo(x.dtype).nmant for x in subject.arrays[0])
+
+    def is_narrow(dtype: Any) -> bool:
+        return jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).nmant < widest
+
+    dtype = _precision(subject, cotangents)
+    if judged.pair is None or not any(map(is_narrow, subject.written(dtype, cotangents).dtypes)):
+        return []
+    written = subject.written(dtype, cotangents, keep=True)
+    (operation, place), narrow = next(
+        (step, value.dtype) for step, value in zip(written.names, written.kept, strict=True) if is_narrow(value.dtype)
+    )
+    try:
+        expected = judged.pair.reference.plainly(judged.pair.of_arrays)
+    except NotImplementedError:
+        return []
+    found, owners = np.concatenate([np.ravel(judged.value[name]) for name in sorted(judged.value)]), _owners(subject)
+    said: list[str] = []
+    for name, x in zip(subject.names, subject.arrays[0], strict=True):
+        exact = expected[owners == name]
+        with np.errstate(all="ignore"):
+            off = float(np.max(np.abs(found[owners == name] - exact), initial=0.0) / np.max(np.abs(exact), initial=0.0))
+        if np.isfinite(off) and off > FEW * float(jnp.finfo(x.dtype).eps):
+            said.append(
+                f"the gradient by {name} is off by {off:.0e} of its largest entry, though {x.dtype} has more digits: "
+                f"{operation}{f' at {place}' if place else ''} is in {narrow}"
+            )
+    return said
+
+
 def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict, str] | None:
     """Whether the function iterates to a solution: then its steps have another derivative than the solution has."""
     if subject.of is not None:
@@ -254,7 +328,7 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
     k = found.components[0]
     computed, expected = float(found.computed[k]), float(found.expected[k])
     size = max(abs(computed), abs(expected))
-    places = [a.place for a in pair.reference.assumptions if a.place]
+    places = [a.place for a in pair.reference.assumptions if a.place and np.ndim(a.value) == 0]  # branches, and no masks
     iterates = len(places) > len(set(places))
     text = "the function iterates to a solution, and its steps have another derivative than the solution. " + (
         "Say by of= what it solves, in closed form, or by within= how close the solution is"
@@ -284,11 +358,9 @@ def _is_iterative(subject: Subject, pair: Pair, found: Finding) -> tuple[Verdict
 def _quotient(subject: Subject, pair: Pair, by: list[np.ndarray], data: list[np.ndarray], k: int, step: float) -> float:
     """A central difference quotient of ⟨cotangent, function⟩, run for real, along one entry."""
     cotangents = pair.call.args[2]
-    order = sorted(range(len(by)), key=lambda j: subject.names[j])  # as JAX flattens a dict
-    ends = np.cumsum([by[j].size for j in order])
-    found = int(np.searchsorted(ends, k, side="right"))
-    which = order[found]
-    place = np.unravel_index(k - (int(ends[found]) - by[which].size), by[which].shape)
+    owners = _owners(subject)
+    which = subject.names.index(owners[k])
+    place = np.unravel_index(k - int(np.argmax(owners == owners[k])), by[which].shape)
     values: list[float] = []
     h = step * max(1.0, abs(float(by[which][place])))
     for sign in (1, -1):

@@ -49,8 +49,8 @@ def not_followed(subject: Subject, dtype: Any, cotangents: list[np.ndarray]) -> 
         found, errors = values(flat)
         if not _holds(written, found):
             continue
-        outs = subject.value_of(near, data)
-        grads = as_arrays(subject.run(near, data, cotangents).grads, near)
+        outs = subject.value_of(near, data, apart=True)
+        grads = as_arrays(subject.run(near, data, cotangents, apart=True).grads, near)
         for k, real in enumerate([*outs, *grads]):
             if not _alike(found[k], real, errors[k], values.close):
                 return _first_wrong(subject, dtype, cotangents, near, data, values.close)
@@ -125,7 +125,7 @@ class _Values:
 
     def __init__(self, written: Written) -> None:
         self._closed = written.closed
-        kinds = {str(var.aval.dtype) for eqn in written.closed.jaxpr.eqns for var in eqn.outvars}
+        kinds = set(map(str, written.dtypes))
         self.close = CLOSE_IN_FLOAT32 if kinds & {"float32", "float16", "bfloat16"} else CLOSE
         self._compiled = jax.jit(core.jaxpr_as_fun(written.closed))
         try:
@@ -188,7 +188,7 @@ def _first_wrong(
     """The first operation whose result differs at the neighbour, and why."""
     written = subject.written(dtype, cotangents, keep=True)
     there = Subject(subject.func, subject.inputs, subject.by)
-    moved = there.given(near, data)
+    moved = there.given(near, data, apart=True)
     for k in subject.by:
         there.inputs[k] = moved[k].detach()
     beside = there.written(dtype, cotangents, keep=True)

@@ -16,9 +16,11 @@ from autodiff_ref.judge.torch_code.examining import (
     cotangents_for,
     examine_either,
     label_of_function,
+    of_few_digits,
+    steps_of,
     without_power,
 )
-from autodiff_ref.judge.torch_code.program import Subject, seeded
+from autodiff_ref.judge.torch_code.program import Subject
 from autodiff_ref.judge.torch_code.trials import DOUBLE, Base, Trial, double, trials
 from autodiff_ref.judge.torch_code.values import is_float
 
@@ -35,6 +37,10 @@ MISSING = (
     "masked",
 )
 """options that ask for what is not judged here"""
+
+
+MOST_STEPS = 3000
+"""up to so many operations the second derivative is tried beside the first: it has some five times as many"""
 
 
 class GradcheckNote(UserWarning):
@@ -112,14 +118,16 @@ def judge(
     if not outs:
         raise ValueError(f"{name}: none of what it returns requires a gradient")
     cotangents = cotangents_for(outs)
-    subject.gradients(cotangents)  # so that an error of the backward is raised as its own
+    subject.note_draws(cotangents)  # an error of the backward is raised as its own
     subject, judged, said = examine_either(subject, cotangents, within)
     notes += said
     found: list[Trial] = []
     if judged.verdict == "right" and beside:
         base = Base(subject, cotangents, within)
         found = list(trials(base))
-        found += [double(base)] if of is None else []
+        steps = steps_of(subject, cotangents)
+        large = Trial(DOUBLE, "not tried", f"  it takes {steps} steps: gradgradcheck tries it")
+        found += [] if of is not None else [large if steps > MOST_STEPS else double(base)]
     if judged.verdict == "right":
         blind = without_power(subject, judged.value, cotangents)
         notes += tuple(
@@ -127,6 +135,7 @@ def judge(
             "Choose an input where it is not 0"
             for each in blind
         )
+        notes += tuple(of_few_digits(subject, judged, cotangents)) if within is None else ()
     verdict, text = _together(judged, found)
     return FunctionReport(name, verdict, text, tuple(found), notes, time.monotonic() - start)
 
@@ -239,11 +248,11 @@ def gradgradcheck(
     if not by:
         raise ValueError("gradgradcheck expects at least one tensor that requires a gradient among the inputs")
     subject = Subject(func, [x.detach() if isinstance(x, torch.Tensor) else x for x in given], by)
-    with seeded():
-        cotangents = cotangents_for(subject.run(*subject.arrays, None).outs)
+    cotangents = cotangents_for(subject.run(*subject.arrays, None).outs)
     if grad_outputs is not None:
         chosen = [grad_outputs] if isinstance(grad_outputs, torch.Tensor) else list(grad_outputs)
         cotangents = [c.detach().cpu().numpy() for c in chosen]
+    subject.note_draws(cotangents)
     subject, first, _ = examine_either(subject, cotangents, within)
     if first.verdict != "right":
         return _concluded(name, first.verdict, first.text, raise_exception)

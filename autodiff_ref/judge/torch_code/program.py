@@ -18,13 +18,11 @@ from autodiff_ref.judge.assertion.symmetric import is_read_as_symmetric
 from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.numpy_code import Assumption
 from autodiff_ref.judge.program import pairs
+from autodiff_ref.judge.torch_code.drawing import seeded
 from autodiff_ref.judge.torch_code.tracing import tracing
 from autodiff_ref.judge.torch_code.values import FLOATS, NotFollowedError, apart, in_reals, is_float, to_torch
 
 Function = Callable[..., Any]
-
-SEED = 0
-"""PyTorch's random numbers start from it at each run, so that a function that draws some is a function of its arguments"""
 
 
 def label_of_function(func: Any) -> str:
@@ -95,10 +93,26 @@ class Written:
     own_steps: int = 0
     """how many of them are of the function itself; the others are its backward's"""
 
-    def part(self, first: int, count: int) -> Any:
-        """A jaxpr of some of its results."""
+    @property
+    def dtypes(self) -> set[Any]:
+        """Those of the numbers on the way."""
+        return {var.aval.dtype for eqn in self.closed.jaxpr.eqns for var in eqn.outvars}
+
+    @property
+    def function(self) -> Any:
+        """A jaxpr of the outputs, and of what the function itself took for granted."""
+        taken = self.outs + self.grads
+        return self._part([*range(self.outs), *range(taken, taken + self.before)])
+
+    @property
+    def backward(self) -> Any:
+        """A jaxpr of the gradients, and of all that was taken for granted."""
+        return self._part(range(self.outs, self.outs + self.grads + len(self.assumed)))
+
+    def _part(self, places: Iterable[int]) -> Any:
         jaxpr = self.closed.jaxpr
-        return core.ClosedJaxpr(_needed(jaxpr.replace(outvars=jaxpr.outvars[first : first + count])), self.closed.consts)
+        chosen = jaxpr.replace(outvars=[jaxpr.outvars[k] for k in places])
+        return core.ClosedJaxpr(_needed(chosen), self.closed.consts)
 
 
 def _needed(jaxpr: Any) -> Any:
@@ -135,6 +149,17 @@ class Subject:
         self.func, self.inputs, self.by, self.of = func, list(inputs), list(by), of
         self.data = [k for k, x in enumerate(inputs) if isinstance(x, torch.Tensor) and k not in self.by]
         self._written: dict[Any, Written] = {}
+        self.draws = False
+        """whether it draws random numbers"""
+
+    def seeded(self) -> seeded:
+        """Random numbers as each of its runs gets them."""
+        return seeded(alike=self.draws)
+
+    def drawing_as(self, other: "Subject") -> "Subject":
+        """Itself, known to draw random numbers where another one does."""
+        self.draws = other.draws
+        return self
 
     @property
     def names(self) -> list[str]:
@@ -146,18 +171,29 @@ class Subject:
         """The numbers of what it is differentiated by, and of its data: reals, complex ones as their parts."""
         return [in_reals(self.inputs[k]) for k in self.by], [in_reals(self.inputs[k]) for k in self.data]
 
-    def given(self, by: Sequence[Any], data: Sequence[Any]) -> list[Any]:
-        """Arguments with these numbers in the tensors, laid out in memory as the subject's own."""
+    def given(self, by: Sequence[Any], data: Sequence[Any], *, apart: bool = False) -> list[Any]:
+        """Arguments with these numbers in the tensors, laid out in memory as the subject's own.
+
+        With `apart` each entry has memory of its own, in expanded tensors too.
+        """
         made = list(self.inputs)
         for places, values, differentiated in ((self.by, by, True), (self.data, data, False)):
             for k, value in zip(places, values, strict=True):
-                made[k] = like(self.inputs[k], to_torch(value, self.inputs[k])).requires_grad_(differentiated)
+                numbers, model = to_torch(value, self.inputs[k]), self.inputs[k]
+                laid = numbers.contiguous() if apart and is_expanded(model) else like(model, numbers)
+                made[k] = laid.requires_grad_(differentiated)
         return made
 
-    def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, **how: Any) -> Run:
+    def run(self, by: Sequence[Any], data: Sequence[Any], cotangents: Sequence[Any] | None, *, apart: bool = False) -> Run:
         """Runs it for real."""
-        with seeded():
-            return self.run_at(self.given(by, data), cotangents, **how)
+        with self.seeded():
+            return self.run_at(self.given(by, data, apart=apart), cotangents)
+
+    def note_draws(self, cotangents: Sequence[Any]) -> None:
+        """Runs it once, and notes whether it draws random numbers."""
+        with seeded() as state:
+            self.run_at(self.given(*self.arrays), cotangents)
+            self.draws = state.drew
 
     def gradients(self, cotangents: Sequence[Any]) -> list[np.ndarray]:
         """What its backward returns at its own input, as arrays."""
@@ -188,7 +224,7 @@ class Subject:
     def _reads_as_symmetric(self, k: int) -> bool:
         def value(x: np.ndarray) -> np.ndarray:
             moved = [torch.from_numpy(x) if j == k else given for j, given in enumerate(self.inputs)]
-            with torch.no_grad(), seeded():
+            with torch.no_grad(), self.seeded():
                 outs = outputs_of((self.of or self.func)(*moved))
             return np.concatenate([out.numpy().ravel() for out in outs])
 
@@ -211,7 +247,7 @@ class Subject:
             return of_symmetric
 
         of = None if self.of is None else made(self.of)
-        return Subject(made(self.func), self.inputs, self.by, of, self.called)
+        return Subject(made(self.func), self.inputs, self.by, of, self.called).drawing_as(self)
 
     def written(self, dtype: Any, cotangents: Sequence[np.ndarray], *, keep: bool = False) -> Written:
         """The run written down: with all floats of a dtype, or each of its own for None."""
@@ -219,6 +255,13 @@ class Subject:
         if key not in self._written:
             self._written[key] = self._write(dtype, cotangents, keep)
         return self._written[key]
+
+    def used(self, cotangents: Sequence[np.ndarray]) -> set[str]:
+        """The names of the arguments that the function itself reads."""
+        written = self.written(None, cotangents)
+        jaxpr = written.function.jaxpr
+        read = {id(var) for eqn in jaxpr.eqns for var in eqn.invars} | {id(var) for var in jaxpr.outvars}
+        return {name for name, var in zip(self.names, jaxpr.invars, strict=False) if id(var) in read}
 
     def _write(self, dtype: Any, cotangents: Sequence[np.ndarray], keep: bool) -> Written:
         def wide(array: np.ndarray) -> np.ndarray:
@@ -235,7 +278,7 @@ class Subject:
             told.update(made)
             return [*made["outs"], *made["grads"], *[a.array for a in made["assumed"]], *[s.array for s in made["steps"]]]
 
-        with jax.enable_x64(True), seeded():
+        with jax.enable_x64(True), self.seeded():
             closed = _in_reals(jax.make_jaxpr(flat)(*[x for part in values for x in part]))
         return Written(
             closed,
@@ -251,7 +294,7 @@ class Subject:
         )
 
     def _traced(self, values: list[list[np.ndarray]], traced: Sequence[Any], keep: bool) -> dict[str, Any]:
-        given = self.given(*values[:2])
+        given = self.given(*values[:2], apart=True)
         with tracing(keep=keep) as trace:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
@@ -282,7 +325,7 @@ class Subject:
     def _traced_of(self, values: Any, traced: Any, outs: list[torch.Tensor]) -> tuple[list[Any], list[Assumption]]:
         """The outputs of the function whose gradient is meant."""
         assert self.of is not None
-        given = self.given(*values[:2])
+        given = self.given(*values[:2], apart=True)
         with tracing() as trace:
             for places, arrays in zip((self.by, self.data), traced, strict=False):
                 for k, array in zip(places, arrays, strict=True):
@@ -294,10 +337,10 @@ class Subject:
             raise ValueError(f"`of` returns shapes {[tuple(x.shape) for x in read]}, and the function {shapes}")
         return read, list(trace.assumptions)
 
-    def value_of(self, by: Sequence[Any], data: Sequence[Any]) -> list[np.ndarray]:
+    def value_of(self, by: Sequence[Any], data: Sequence[Any], *, apart: bool = False) -> list[np.ndarray]:
         """What the function whose gradient is meant returns, for real."""
-        with seeded():
-            outs = outputs_of((self.of or self.func)(*self.given(by, data)))
+        with self.seeded():
+            outs = outputs_of((self.of or self.func)(*self.given(by, data, apart=apart)))
         return [in_reals(out) for out in outs if is_float(out) and (self.of is not None or out.requires_grad)]
 
 
@@ -334,12 +377,17 @@ def _in_reals(closed: Any) -> Any:
         raise NotFollowedError("complex numbers", str(error)) from error
 
 
+def is_expanded(x: torch.Tensor) -> bool:
+    """Whether entries share memory."""
+    return any(step == 0 and n > 1 for step, n in zip(x.stride(), x.shape, strict=True))
+
+
 def like(model: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """A new tensor with these numbers, and the strides of another: expanded where that one is."""
     shape, stride = tuple(model.shape), model.stride()
     if model.is_contiguous() or not model.numel():
         return value.contiguous().clone()
-    if 0 in [s for s, n in zip(stride, shape, strict=True) if n > 1]:
+    if is_expanded(model):
         first = value
         for axis, (n, s) in enumerate(zip(shape, stride, strict=True)):
             first = first.narrow(axis, 0, 1) if n > 1 and s == 0 else first
@@ -356,19 +404,6 @@ def as_cotangent(out: torch.Tensor, value: Any) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return torch.view_as_complex(value.contiguous()) if out.is_complex() and not value.is_complex() else value
     return to_torch(value, out).to(out.dtype).reshape(out.shape).clone()
-
-
-class seeded:  # noqa: N801 (used as a function)
-    """PyTorch's random numbers from the seed on; afterwards they go on as if nothing had been drawn."""
-
-    def __enter__(self) -> None:
-        """Sets the seed."""
-        self._state = torch.random.get_rng_state()
-        torch.random.manual_seed(SEED)
-
-    def __exit__(self, *_: Any) -> None:
-        """Puts back the state."""
-        torch.random.set_rng_state(self._state)
 
 
 @dataclass
@@ -388,8 +423,8 @@ class Reference:
             return sum(np.sum(out * c) for out, c in zip(outs, upstream, strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
         flat = [*values, *data, *upstream]
-        found = _evaluated(written.part(0, written.outs), flat)
-        taken = _evaluated(written.part(written.outs + written.grads, written.before), flat)
+        both = _evaluated(written.function, flat)
+        found, taken = both[: written.outs], both[written.outs :]
         self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=False)]
         return sum((jnp.sum(out * c) for out, c in zip(found, upstream, strict=True)), jnp.zeros(()))
 
@@ -411,8 +446,8 @@ class Candidate:
             return dict(zip(self.subject.names, as_arrays(run.grads, values), strict=True))
         written = self.subject.written(_dtype_for(self.subject, values), self.cotangents)
         flat = [*values, *data, *upstream]
-        grads = _evaluated(written.part(written.outs, written.grads), flat)
-        taken = _evaluated(written.part(written.outs + written.grads, len(written.assumed)), flat)
+        both = _evaluated(written.backward, flat)
+        grads, taken = both[: written.grads], both[written.grads :]
         self.assumed = [Assumption(x, a.value, a.place) for x, a in zip(taken, written.assumed, strict=True)]
         return dict(zip(self.subject.names, grads, strict=True))
 
@@ -448,5 +483,4 @@ __all__ = [
     "label_of_function",
     "like",
     "outputs_of",
-    "seeded",
 ]

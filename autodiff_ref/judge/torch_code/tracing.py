@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from autodiff_ref.judge.errors import first_line
 from autodiff_ref.judge.numpy_code.run import MOST_ASSUMED, Assumption, user_place
+from autodiff_ref.judge.torch_code.drawing import CONSTANT, FILLING
 from autodiff_ref.judge.torch_code.memory import as_block, block_order, read, written
 from autodiff_ref.judge.torch_code.values import NotFollowedError, apart, as_dtype, dtype_of, in_reals, to_numpy
 
@@ -39,10 +40,16 @@ DECIDING = {"nonzero", "nonzero_static", "unique_dim", "unique_consecutive", "_u
 OF_A_TRIANGLE = {"linalg_cholesky_ex", "cholesky", "_linalg_eigh", "linalg_eigh", "cholesky_inverse", "linalg_ldl_factor_ex"}
 """operations that read one triangle of a matrix, and take the other one to be its mirror"""
 
+OF_A_SHAPE = {"rand_like", "randn_like", "randint_like", "bernoulli.p"}
+"""operations that take a tensor, and draw random numbers by nothing but its shape"""
+
+DRAWN_COUNTS = {"multinomial", "poisson", "binomial"}
+"""operations that draw whole numbers: as long as the input changes little they draw the same"""
+
 COMPARING = {"lt", "le", "gt", "ge"}
 
-RANDOM = {"bernoulli_", "uniform_", "normal_", "exponential_", "random_", "log_normal_", "geometric_", "cauchy_"}
-"""operations that fill a tensor with random numbers: what they drew is a constant"""
+OF_MEMORY = {"_has_same_storage_numel", "is_same_size", "set_"}
+"""operations that ask for no numbers, and return none: one says which memory a tensor reads"""
 
 ESCAPES = {
     torch.Tensor.numpy: "numpy()",
@@ -153,6 +160,8 @@ class Trace(TorchDispatchMode):
         keywords = dict(kwargs or {})
         tensors = [part for part in tree_leaves((args, keywords)) if isinstance(part, torch.Tensor)]
         name = func._schema.name.split("::")[-1]
+        if name == "_efficientzerotensor":  # one without memory
+            return torch.zeros(*args, **keywords)
         strided = [t for t in tensors if t.layout is torch.strided]
         if not any(map(self.is_traced, strided)):
             return func(*args, **keywords)
@@ -174,7 +183,9 @@ class Trace(TorchDispatchMode):
             return self._number(func, args[0])
         if name in DECIDING:
             return self._decided(func, name, args, keywords)
-        if name in RANDOM:
+        if name in CONSTANT or name in OF_MEMORY:
+            return func(*args, **keywords)
+        if name in FILLING:
             return self._drawn(func, name, args, keywords)
         if name in ("resize_", "resize_as_"):
             return self._resized(func, args, keywords)
@@ -258,7 +269,8 @@ class Trace(TorchDispatchMode):
         return func(*args, **keywords)
 
     def _drawn(self, func: Any, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if any(isinstance(part, torch.Tensor) and self.is_traced(part) for part in tree_leaves((args[1:], keywords))):
+        told = [part for part in tree_leaves((args[1:], keywords)) if isinstance(part, torch.Tensor)]
+        if name != "bernoulli_" and any(map(self.is_traced, told)):
             raise NotFollowedError(name, "how it draws depends on the input")
         out = func(*args, **keywords)
         self.define(args[0], to_numpy(args[0]))
@@ -283,8 +295,8 @@ class Trace(TorchDispatchMode):
             if found is not NotImplemented:
                 return found
             table = torch._decomp.decomposition_table
-            if func in table:
-                return table[func](*args, **keywords)
+            if func in table and (found := table[func](*args, **keywords)) is not NotImplemented:
+                return found
             packet = getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") else None
             if packet is not None and not name.startswith("_foreach"):
                 args[0].copy_(packet(*args, **keywords))

@@ -50,7 +50,8 @@ def dtype_of(dtype: torch.dtype) -> Any:
 
 def to_numpy(t: torch.Tensor) -> np.ndarray:
     """A copy of a tensor's numbers."""
-    plain = t.detach().cpu().resolve_conj().resolve_neg()
+    whole = torch.zeros(t.shape, dtype=t.dtype) if t._is_zerotensor() else t  # one without memory
+    plain = whole.detach().cpu().resolve_conj().resolve_neg()
     if plain.dtype == torch.bfloat16:
         return np.array(plain.contiguous().view(torch.int16).numpy()).view(ml_dtypes.bfloat16)
     return np.array(plain.numpy())

@@ -123,6 +123,28 @@ def _cholesky_solve(b: Any, factor: Any, upper: bool = False) -> Any:
     return lax.linalg.triangular_solve(lower, half, left_side=True, lower=True, transpose_a=True)
 
 
+def _triangular_solve(b: Any, a: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> Any:
+    """The one of old, which takes the matrix last and gives it back."""
+    return _triangular(turned(a) if transpose else a, b, upper != transpose, unitriangular=unitriangular), a
+
+
+def _least_squares(a: Any, b: Any, *_: Any, **__: Any) -> Any:
+    """The solution, where the matrix has full rank: of least squares for a tall one, the shortest for a wide one."""
+    t = turned(a)
+    found = jnp.linalg.solve(t @ a, t @ b) if a.shape[-2] >= a.shape[-1] else t @ jnp.linalg.solve(a @ t, b)
+    return found, None, None, None
+
+
+def _pseudo_inverse(a: Any, *_: Any, **__: Any) -> Any:
+    return _least_squares(a, jnp.eye(a.shape[-2], dtype=a.dtype))[0]
+
+
+def _trilinear(a: Any, b: Any, c: Any, *expanded: Any) -> Any:
+    *new, summed = expanded[:4]
+    a, b, c = (jnp.expand_dims(x, tuple(axes)) for x, axes in zip((a, b, c), new, strict=True))
+    return jnp.sum(a * b * c, axis=tuple(summed))
+
+
 def _distances(a: Any, b: Any, p: float, mode: Any = None) -> Any:
     del mode
     gaps = jnp.abs(a[..., :, None, :] - b[..., None, :, :])
@@ -156,6 +178,10 @@ ALGEBRA: dict[str, Rule] = {
     "cholesky": lambda a, upper=False: _cholesky(a, upper)[0],
     "cholesky_solve": _cholesky_solve,
     "linalg_solve_triangular": _triangular,
+    "triangular_solve": _triangular_solve,
+    "linalg_lstsq": _least_squares,
+    "linalg_pinv": _pseudo_inverse,
+    "_trilinear": _trilinear,
     "linalg_lu_solve": _lu_solve,
     "_cdist_forward": _distances,
     "_cdist_backward": _distances_backward,

@@ -111,6 +111,19 @@ def _masked_scatter(operation: Operation) -> Any:
     return out.at[np.nonzero(where)].set(operation.arrays[2].reshape(-1)[: int(where.sum())])
 
 
+def _masked_scatter_backward(operation: Operation) -> Any:
+    _, mask, shape = operation.args
+    operation.assume(mask)
+    g, size = operation.arrays[0], int(np.prod(tuple(shape)))
+    picked = g[np.nonzero(np.broadcast_to(mask.numpy(), g.shape))]
+    return jnp.pad(picked, (0, size - picked.shape[0])).reshape(tuple(shape))
+
+
+def _put(x: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    at = x.reshape(-1).at[index.reshape(-1)]
+    return (at.add if accumulate else at.set)(source.reshape(-1)).reshape(x.shape)
+
+
 def _padded(x: Any, widths: Any, value: Any = 0) -> Any:
     pairs = [(widths[2 * k], widths[2 * k + 1], 0) for k in range(len(widths) // 2)][::-1]
     return lax.pad(x, jnp.asarray(value, x.dtype), [(0, 0, 0)] * (x.ndim - len(pairs)) + pairs)
@@ -144,6 +157,7 @@ INDEXING: dict[str, Rule] = {
     "index_copy": lambda x, dim, index, src: x.at[_rows(x, dim, index)].set(src),
     "index_fill": lambda x, dim, index, value: x.at[_rows(x, dim, index)].set(value),
     "index_reduce": _index_reduce_self,
+    "put": _put,
     "take": lambda x, index: x.reshape(-1)[index],
     "embedding": _embedding,
     "cat": _joined,
@@ -163,4 +177,5 @@ INDEXING_WHOLE: dict[str, Rule] = {
     **dict.fromkeys(("index_put", "_index_put_impl", "_unsafe_index_put"), _index_put),
     "masked_select": _masked_select,
     "masked_scatter": _masked_scatter,
+    "masked_scatter_backward": _masked_scatter_backward,
 }

@@ -297,7 +297,33 @@ def _adaptive_backward(operation: Operation) -> Any:
     return _pulled_back(forward, (0,), lambda _: [x, list(g.shape[-2:])])(operation)[0]
 
 
+def _adaptive_max_pool(x: Any, size: Sequence[int]) -> Any:
+    """The largest of each window, and not where it is: nothing but its own backward asks."""
+
+    def windows(n: int, count: int) -> list[slice]:
+        return [slice(k * n // count, -(-(k + 1) * n // count)) for k in range(count)]
+
+    rows, columns = (windows(n, count) for n, count in zip(x.shape[-2:], size, strict=True))
+    made = [jnp.stack([jnp.max(x[..., i, j], axis=(-2, -1)) for j in columns], axis=-1) for i in rows]
+    return jnp.stack(made, axis=-2), None
+
+
+def _of_the_forward(name: str) -> Rule:
+    """By the first argument, where the backward operation takes all that the forward one does."""
+    return lambda operation: _pulled_back(getattr(torch.ops.aten, name), (0,), lambda o: list(o.args[1:]))(operation)[0]
+
+
+def _adaptive_max_pool_backward(operation: Operation) -> Any:
+    g, x, _ = operation.args
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.adaptive_max_pool2d(x, list(g.shape[-2:]))[0]
+
+    return _pulled_back(forward, (0,), lambda _: [x])(operation)[0]
+
+
 LAYERS: dict[str, Rule] = {
+    "adaptive_max_pool2d": _adaptive_max_pool,
     "convolution": convolution,
     "convolution_backward": _convolution_backward,
     "_scaled_dot_product_flash_attention_for_cpu": _attention_forward,
@@ -312,6 +338,9 @@ LAYERS_WHOLE: dict[str, Rule] = {
     "native_dropout": _dropout,
     "_ctc_loss": _ctc_loss,
     "_ctc_loss_backward": _ctc_loss_backward,
+    **{f"replication_pad{count}d_backward": _of_the_forward(f"replication_pad{count}d") for count in (1, 2, 3)},
+    "adaptive_max_pool2d_backward": _adaptive_max_pool_backward,
+    "multi_margin_loss_backward": _of_the_forward("multi_margin_loss"),
     "_adaptive_avg_pool2d_backward": _adaptive_backward,
     "grid_sampler_2d_backward": _grid_sample_backward,
     **{

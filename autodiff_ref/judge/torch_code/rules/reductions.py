@@ -61,6 +61,30 @@ def _sorted(x: Any, *settings: Any, dim: int = -1, descending: bool = False, sta
     return jnp.take_along_axis(x, order, axis=dim), order
 
 
+def _of_rank(x: Any, rank: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """The entry of a rank, the smallest being the first, and its place."""
+    found = [jnp.take(each, jnp.array([rank - 1]), axis=dim) if x.ndim else each for each in _sorted(x, dim)]
+    return found if keepdim or not x.ndim else [jnp.squeeze(each, dim) for each in found]
+
+
+def _median(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """The lower one of two."""
+    if dim is None:
+        return _of_rank(x.reshape(-1), (x.size + 1) // 2)[0]
+    return _of_rank(x, (x.shape[dim] + 1) // 2 if x.ndim else 1, dim, keepdim)
+
+
+def _places_among(
+    ordered: Any, x: Any, out_int32: bool = False, right: bool = False, side: Any = None, sorter: Any = None
+) -> Any:
+    """How many of the ordered numbers are less."""
+    del out_int32
+    ordered = ordered if sorter is None else jnp.take_along_axis(ordered, sorter, axis=-1)
+    below = jnp.less_equal if right or side == "right" else jnp.less
+    x = jnp.asarray(x)
+    return jnp.sum(below(ordered[..., None, :] if ordered.ndim > 1 else ordered, x[..., None]), axis=-1)
+
+
 def _largest(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     del sorted
     _, order = lax.top_k(jnp.moveaxis(x if largest else -x, dim, -1), k)
@@ -128,6 +152,10 @@ REDUCTIONS: dict[str, Rule] = {
     "argmin": _place(jnp.argmin),
     "sort": _sorted,
     "argsort": lambda *args, **keywords: _sorted(*args, **keywords)[1],
+    "kthvalue": _of_rank,
+    "median": _median,
+    "searchsorted": _places_among,
+    "bucketize": lambda x, ordered, **keywords: _places_among(ordered, x, **keywords),
     "topk": _largest,
     "cumsum": _running(jnp.cumsum),
     "cumprod": _running(jnp.cumprod),
