@@ -75,7 +75,8 @@ def fulfilled(condition: Function | None, said: str, derivation: Derivation, bat
     if condition is None:
         return np.ones(len(batch), dtype=bool)
     try:
-        answers = np.asarray(jax.vmap(condition)(*jax.tree.unflatten(batch.structure, batch.leaves)))
+        with jax.enable_x64(True):
+            answers = np.asarray(jax.vmap(condition)(*jax.tree.unflatten(batch.structure, batch.leaves)))
     except Exception:  # it has an `if`, or is NumPy's: nothing that is wrong with it
         answers = np.empty(0)
     if answers.shape == (len(batch),):
