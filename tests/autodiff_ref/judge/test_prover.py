@@ -405,11 +405,13 @@ def small_limit() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_limit")
 @settings(max_examples=60)
-@given(graphs(), st.lists(st.integers(-24, 24), min_size=2, max_size=2), st.integers(1, 24))
-def test_a_normal_form_has_the_value_of_its_expression(nodes: list[list[Any]], first: list[int], last: int) -> None:
+@given(graphs(), st.lists(st.integers(-24, 24), min_size=2, max_size=2), st.integers(1, 24), st.booleans())
+def test_a_normal_form_has_the_value_of_its_expression(
+    nodes: list[list[Any]], first: list[int], last: int, adds_angles: bool
+) -> None:
     at = [arb(fmpq(k, 8)) + arb(fmpq(1, 37)) for k in (*first, last)]
     values = direct(nodes, at)
-    graph = Graph()
+    graph = Graph(adds_angles=adds_angles)
     graph.nodes = nodes
     for k, value in enumerate(values):
         if not value.is_finite():

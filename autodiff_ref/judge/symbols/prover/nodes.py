@@ -24,9 +24,9 @@ class Graph:
     known than what it was picked from. Without cases proofs are fast that do not need more.
     """
 
-    def __init__(self, nodes: list[Node] | None = None, *, by_cases: bool = True) -> None:
+    def __init__(self, nodes: list[Node] | None = None, *, by_cases: bool = True, adds_angles: bool = False) -> None:
         """Starts with some nodes; more may be added to the list later."""
-        self.ring = Functions()
+        self.ring = Functions(adds_angles=adds_angles)
         self.nodes: list[Node] = [] if nodes is None else nodes
         self.by_cases = by_cases
         self._compared = Trail()

@@ -53,12 +53,12 @@ def _messages(lines: "queue.SimpleQueue[str]") -> Iterator[dict[str, Any]]:
 
 
 class Prover:
-    """Nodes, and what is known of them: first without looking into what labels pick, then by cases."""
+    """Nodes, and what is known of them: first without what labels pick, then by cases, last with angles added."""
 
     def __init__(self) -> None:
         """Starts without nodes."""
         self.nodes: list[Node] = []
-        self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes)]
+        self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes), Graph(self.nodes, adds_angles=True)]
 
     def answer(self, pairs: list[list[int]], work: int) -> dict[str, object]:
         """Why some pair is not proved equal, empty where all are; what the proof rests on; and how much work was done.
@@ -68,8 +68,9 @@ class Prover:
             work: how much may be done. Where it is tried without cases first, half of it is left for cases.
         """
         picks = any(node[0] == "pick" for node in self.nodes)
+        turns = any(node[0] == "tan" or node[1:2] in (["sin"], ["cos"]) for node in self.nodes)
         reason, done, trail = "", 0, Trail()
-        for graph in self._graphs if picks else self._graphs[1:]:
+        for graph in self._graphs[0 if picks else 1 : 3 if turns else 2]:
             budget = graph.ring.budget = Budget(work - done if graph.by_cases else work // 2)
             before = budget.left
             reason = answered(graph, pairs)
