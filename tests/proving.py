@@ -31,7 +31,6 @@ def proofs_of(derivation: Derivation, *, traces: Traces | None = None, **options
 def unproved(derivation: Derivation, **options: Any) -> dict[str, str]:
     """Why steps are not proved, by the line they lead to; nothing for those that are."""
     proofs = proofs_of(derivation, **options)
-    proofs.begin()
     found = {}
     above = None
     for line, label in zip(derivation.lines, derivation.labels, strict=True):

@@ -193,7 +193,6 @@ def test_nobody_waits_for_proofs_beyond_the_time_limit(monkeypatch: pytest.Monke
 def test_after_the_time_limit_the_prover_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "PROVER", prover := NeverAnswers())
     late = proofs_of(notes.RESIDUAL, until=time.monotonic(), over="it is late")
-    late.begin()
     assert late.proof(notes.RESIDUAL.lines[0], None).reason == "it is late"
     assert prover.questions == 0
 
