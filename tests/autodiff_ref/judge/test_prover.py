@@ -103,7 +103,7 @@ def test_lines_that_take_too_much_work_together_say_so() -> None:
 def test_a_step_that_takes_too_much_work_is_proved_at_the_smallest_shape() -> None:
     """The first step leaves too little for the second one, but where that is small."""
     first, second, *_ = three_layers.THREE_LAYERS.lines
-    for total, shape in ((600_000, "n=2 p=2 d=2 q=2"), (sys.maxsize, "n=3 p=4 d=5 q=2")):
+    for total, shape in ((400_000, "n=2 p=2 d=2 q=2"), (sys.maxsize, "n=3 p=4 d=5 q=2")):
         proofs = proofs_of(three_layers.THREE_LAYERS, total=total)
         assert not proofs.proof(first, None).reason
         found = proofs.proof(second, first)
@@ -149,15 +149,15 @@ def test_a_slow_machine_gives_the_same_report(monkeypatch: pytest.MonkeyPatch) -
 def test_what_the_prover_knows_already_costs_nothing_and_answers_alike() -> None:
     """Its caches hold nothing half made where it ran out of work: with more, it goes on from there."""
     nodes: list[list[Any]] = [["symbol", k, None, None] for k in range(4)]
-    nodes += [["add", 0, 1, 2, 3], ["add", 3, 2, 1, 0], ["pow", 4, "5"], ["mul", 6, 6], ["pow", 5, "10"]]
+    nodes += [["add", *range(4)], ["pow", 4, "5"], ["mul", 5, 5], ["pow", 4, "10"]]
     at_once, again = worker.Prover(), worker.Prover()
     at_once.nodes[:] = again.nodes[:] = nodes
-    answer = at_once.answer([[7, 8]], 10**9)
+    answer = at_once.answer([[6, 7]], 10**9)
     work = answer["work"]
     assert answer["reason"] == ""
-    assert again.answer([[7, 8]], work // 4)["reason"] == "ran out of its budget of work"
-    assert again.answer([[7, 8]], work)["reason"] == ""
-    assert again.answer([[7, 8]], work)["work"] < work // 4
+    assert again.answer([[6, 7]], work // 4)["reason"] == "ran out of its budget of work"
+    assert again.answer([[6, 7]], work)["reason"] == ""
+    assert again.answer([[6, 7]], work)["work"] < work // 4
 
 
 def test_a_prover_that_hangs_is_stopped_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:

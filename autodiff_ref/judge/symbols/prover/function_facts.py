@@ -278,7 +278,7 @@ class Functions(Conditions):
                 sign = fmpq(-1 if parity == "odd" else 1)
         key = (name, symmetry, tuple(frozenset(p.items()) for p in arguments))
         if name in ("sin", "cos"):
-            if self._adds_angles and (first := _first_angle(arguments[0])) != arguments[0]:
+            if self._adds_angles and arguments[0] and (first := _first_angle(arguments[0])) != arguments[0]:
                 return self.multiply(constant(sign), self._of_angles(name, first, self.subtract(arguments[0], first)))
             kind, key = ("sine" if name == "sin" else "cosine"), ("angle", None, key[2])
         else:
