@@ -132,7 +132,7 @@ def _said(search: Search, repair: Repair, others: Sequence[Repair]) -> Diagnosis
         users = [node for node in program.nodes if repair.slot in node.sources and not node.origin.is_nabla]
         found = [frame.place for node in users if (frame := program.frame(node.targets[0])) is not None]
     places = tuple(dict.fromkeys(filter(None, found)))[:PLACES]
-    return Diagnosis(repair.kind, repair.sentence, places)
+    return Diagnosis(repair.kind, repair.sentence + repair.where, places)
 
 
 def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:

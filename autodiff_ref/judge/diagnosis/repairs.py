@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from autodiff_ref.judge.diagnosis.backends import REDUCTIONS, WRONG, Backend, Expression, Value
 from autodiff_ref.judge.diagnosis.occurrences import PASSING, Repair, Site, Texts, number_in
+from autodiff_ref.judge.diagnosis.terms import bracketed
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 
 
@@ -22,10 +23,13 @@ def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
         yield from _other_index(site)
     yield site.repair("sign", f"the sign of {site.text} is wrong", 1.3, lambda b: b.f("neg", b.slot(WRONG, site.slot)))
     for name, factor in [("2", lambda _: 2.0), *[(n, lambda sizes, n=n: float(sizes[n])) for n in sizes]]:
-        yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor))
-        yield site.repair("constant", f"the factor 1/{name} is missing", 1.5, _times(site, "div", factor))
-    for name, text in (("add", "1"), ("sub", "−1")):
-        yield site.repair("term", f"the term {text} is missing beside {site.text}", 1.25, _times(site, name, lambda _: 1.0))
+        yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor), where=site.at)
+        yield site.repair("constant", f"the factor 1/{name} is missing", 1.5, _times(site, "div", factor), where=site.at)
+    for name, text, one in (("add", "1", 1), ("sub", "−1", -1)):
+        number = site.texts.number(site.slot)
+        beside = f"the term {text} is missing beside {site.text}"
+        sentence = beside if number is None else f"{number:.12g} stands where {number + one:.12g} should"
+        yield site.repair("term" if number is None else "constant", sentence, 1.25, _times(site, name, lambda _: 1.0))
 
 
 OfSizes = Callable[[Mapping[str, int]], float]
@@ -74,14 +78,23 @@ def _without_operation(site: Site) -> Iterator[Repair]:
                 sentence = f"of {site.texts.of(kept)} only some entries count"
                 yield site.repair("sum", sentence, 1.2, _as(site.slot, kept, negated=False))
     elif name in ("rev", "transpose") and site.program.shapes[a] == site.shape:
-        yield site.repair("index", f"{site.text}: an index is turned round that should not be", 1.0, _operand(a))
+        yield site.repair("index", _turned(site, site.texts.of(a)), 1.0, _operand(a))
     elif name in _UNARY or name in ("integer_pow", "square"):
         yield site.repair(
             "function",
             f"{site.text} stands where {site.texts.of(a)} should: {_called(name)} is one too many",
-            1.2,
+            1.15,
             _operand(a),
         )
+
+
+def _turned(site: Site, source: str) -> str:
+    """What is said of an index that is turned round and should not be; a function may do that last by itself."""
+    if source != site.text:
+        return f"{site.text} stands where {source} should"
+    if site.node.name == "transpose":
+        return f"{source} stands where {bracketed(source)}ᵀ should"
+    return f"the entries of {source} are in the wrong order"
 
 
 def _as(slot: int, kept: int, negated: bool) -> Expression:

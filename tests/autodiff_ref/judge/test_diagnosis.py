@@ -45,7 +45,7 @@ SAID = {
     "probability_clipped": None,  # seen by no ordinary input
     "other_weight_w12": "index 0 stands where 1 should, in w.w21[0]",
     "slope_where_there_is_none": "the factor 1 - h is one too many",
-    "hidden_units_swapped": "an index is turned round that should not be",
+    "hidden_units_swapped": "hidden(w, x)[:, ::-1] stands where hidden(w, x) should",
 }
 """what is to be said of each of the hand-written wrong lines, as far as the mistake itself goes; None for nothing"""
 
