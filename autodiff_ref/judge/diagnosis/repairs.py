@@ -149,6 +149,10 @@ def _other_operation(site: Site) -> Iterator[Repair]:
     if name in _COMPARISONS:
         sentence = f"{_SIGNS[name]} stands where {_SIGNS[_COMPARISONS[name]]} should, in {site.text}"
         yield site.repair("operation", sentence, 1.15, _operation(site, _COMPARISONS[name], *node.sources))
+        for j, source in enumerate(node.sources):
+            if site.program.is_real(source) and site.texts.number(source) != 0:
+                sentence = f"the sign of {site.texts.of(source)} is wrong, in {site.text}"
+                yield site.repair("sign", sentence, 1.3, _with_sign_changed(site, j))
     if name in _UNARY:
         for other in sorted(_UNARY - {name}):
             sentence = f"{_called(name)} stands where {_called(other)} should, in {site.text}"
@@ -162,6 +166,15 @@ def _other_operation(site: Site) -> Iterator[Repair]:
 
 def _operation(site: Site, name: str, *slots: int) -> Expression:
     return lambda b: b.like(b.f(name, *[b.slot(WRONG, slot) for slot in slots]), site.slot)
+
+
+def _with_sign_changed(site: Site, j: int) -> Expression:
+    def expression(b: Backend) -> Value:
+        operands = [b.slot(WRONG, slot) for slot in site.node.sources]
+        operands[j] = b.f("neg", operands[j])
+        return b.like(b.f(site.node.name, *operands), site.slot)
+
+    return expression
 
 
 def _power(slot: int, power: int) -> Expression:

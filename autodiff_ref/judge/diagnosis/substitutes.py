@@ -116,8 +116,8 @@ def _operand_repair(site: Site, j: int, terms: list[Term], old: str, *, widened:
         sentence = f"{old} stands where {term.text} should"
         # of two that are as likely, the one whose text stands in the line's own file says more
         cost = 1.6 + _cost(term) + 0.001 * site.texts.away(site.node.sources[j])
-        # u² or uᵀ in the place of u is likelier than another value, and no factor of it that is missing
-        is_own, swaps = term.text in (f"{bracketed(old)}²", f"{bracketed(old)}ᵀ"), site.node.sources[j]
+        # u², uᵀ or u⁻¹ in the place of u is likelier than another value, and no factor of it that is missing
+        is_own, swaps = term.text in [f"{bracketed(old)}{power}" for power in ("²", "ᵀ", "⁻¹")], site.node.sources[j]
         return site.repair(
             _kind_of_swap(old, term, widened),
             sentence,

@@ -175,7 +175,7 @@ def written_out(z: Any, nabla: Any) -> Any:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (squared, "step(z) stands where 1 - step(z) should"),
+        (squared, "step(z) stands where 1 - step(z) should, in step(z) * step(z)"),
         (written_out, "the minus in -z is one too many"),  # the right line does not call `turned`
     ],
 )
