@@ -155,6 +155,13 @@ class Site:
         return f", in {self.text}" if self.texts.uses_of(operand) > 1 and operand != self.text else ""
 
     @property
+    def within(self) -> str:
+        """What its value stands in, where the line has its text more than once."""
+        users = [node.targets[0] for node in self.program.nodes if self.slot in node.sources]
+        texts = [self.texts.of(slot) for slot in users if slot in self.texts.written]
+        return f", in {texts[0]}" if self.texts.uses_of(self.text) > 1 and texts else ""
+
+    @property
     def at(self) -> str:
         """Which value a factor or a term is missing at, where that is not the same as at the whole line."""
         return "" if self.program.is_factor(self.slot) else f" at {self.text}"

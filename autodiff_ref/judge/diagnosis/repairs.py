@@ -58,14 +58,15 @@ def _without_operand(site: Site) -> Iterator[Repair]:
         negated = name == "sub" and kept == b
         is_term = name in ("add", "add_any", "sub")
         kind, sentence = _too_many(site.texts, "term" if is_term else name, other)
-        yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated))
+        where = site.where(site.texts.of(other))
+        yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated), where=where)
 
 
 def _without_operation(site: Site) -> Iterator[Repair]:
     node, name = site.node, site.node.name
     a = node.sources[0] if node.sources else -1
     if name == "neg":
-        yield site.repair("sign", f"the minus in {site.text} is one too many", 1.0, _operand(a))
+        yield site.repair("sign", f"the minus in {site.text} is one too many", 1.0, _operand(a), where=site.within)
     elif name in ("max", "min", "clamp"):
         for kept in node.sources:
             if site.fits(kept):
@@ -137,11 +138,13 @@ _OPERATORS = {"add": "+", "add_any": "+", "sub": "−", "mul": "·", "div": "/"}
 def _other_operation(site: Site) -> Iterator[Repair]:
     node, name = site.node, site.node.name
     if name in _OPPOSITE:
-        a, b = node.sources
-        instead = f"{_OPERATORS.get(name, name)} stands where {_OPERATORS.get(_OPPOSITE[name], _OPPOSITE[name])} should"
-        yield site.repair("operation", f"{instead}, in {site.text}", 1.1, _operation(site, _OPPOSITE[name], a, b))
+        (a, b), sign = node.sources, _OPERATORS.get(name, name)
+        # a text that is cut short may have lost the sign that is meant
+        text = f"… {sign} {site.texts.of(b)}" if "…" in site.text and name in _OPERATORS else site.text
+        instead = f"{sign} stands where {_OPERATORS.get(_OPPOSITE[name], _OPPOSITE[name])} should, in {text}"
+        yield site.repair("operation", instead, 1.1, _operation(site, _OPPOSITE[name], a, b))
         if name == "mul":
-            yield site.repair("operation", f"{instead}, in {site.text}", 1.11, _operation(site, "div", b, a))
+            yield site.repair("operation", instead, 1.11, _operation(site, "div", b, a))
         if name == "div":
             yield site.repair(
                 "operands", f"the operands of / are swapped in {site.text}", 1.11, _operation(site, name, b, a)

@@ -112,7 +112,7 @@ def _operand_repair(site: Site, j: int, terms: list[Term], old: str, *, widened:
         term = terms[k]
         surplus = None if term.slot is None else surplus_of(site, site.node.sources[j], term.slot)
         if surplus is not None and term.text == site.texts.of(term.slot or 0):
-            return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term.expression))
+            return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term.expression), where=site.where(old))
         sentence = f"{old} stands where {term.text} should"
         # of two that are as likely, the one whose text stands in the line's own file says more
         cost = 1.6 + _cost(term) + 0.001 * site.texts.away(site.node.sources[j])
