@@ -164,7 +164,8 @@ class Site:
     @property
     def at(self) -> str:
         """Which value a factor or a term is missing at, where that is not the same as at the whole line."""
-        return "" if self.program.is_factor(self.slot) else f" at {self.text}"
+        is_a_number = self.texts.number(self.slot) is not None
+        return "" if is_a_number or self.program.is_factor(self.slot) else f" at {self.text}"
 
     @property
     def shape(self) -> tuple[int, ...]:
