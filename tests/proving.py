@@ -15,8 +15,7 @@ from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.proving.proofs import Proofs
 from autodiff_ref.judge.proving.writing import proof_sizes
 from autodiff_ref.judge.symbols.expressions import Context, Expressions, symbolic_arguments
-from autodiff_ref.judge.symbols.prover.nodes import Graph
-from autodiff_ref.judge.symbols.prover.worker import answered
+from autodiff_ref.judge.symbols.prover.worker import Prover
 from autodiff_ref.judge.symbols.table import SYMBOLS
 from manual_grad import Derivation
 from manual_grad.derivation import Line, label_of
@@ -32,7 +31,6 @@ def proofs_of(derivation: Derivation, *, traces: Traces | None = None, **options
 def unproved(derivation: Derivation, **options: Any) -> dict[str, str]:
     """Why steps are not proved, by the line they lead to; nothing for those that are."""
     proofs = proofs_of(derivation, **options)
-    proofs.begin()
     found = {}
     above = None
     for line, label in zip(derivation.lines, derivation.labels, strict=True):
@@ -107,6 +105,6 @@ def compared_in_symbols(left: Any, right: Any, domain: tuple[Domain, ...], sizes
         except NotImplementedError as error:
             return str(error)
         outputs.append([node.id for out in made for node in np.ravel(out)])
-    graph = Graph()
-    graph.nodes = expressions.nodes
-    return answered(graph, list(zip(*outputs, strict=True)))
+    prover = Prover()
+    prover.nodes.extend(expressions.nodes)
+    return str(prover.answer([list(pair) for pair in zip(*outputs, strict=True)], 10**9)["reason"])

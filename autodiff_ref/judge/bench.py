@@ -109,6 +109,13 @@ class Relation:
         return bool(self.equal) and not doubtful and self.informative < wanted
 
 
+def _is_met(condition: Plan, args: Arguments) -> bool:
+    """Whether a condition holds at an input for certain."""
+    at = evaluator(condition, args)
+    found = next((made for bits in PRECISIONS if not (made := at(bits, "exact", "exact")).unresolved), None)
+    return found is not None and all(value == 1 for value in found.values)
+
+
 class Bench:
     """The inputs of a derivation, and its lines at them."""
 
@@ -171,6 +178,8 @@ class Bench:
         try:
             start = self._bits.get(k) or min(self._bits.get(k - 1, 0), self._bits.get(k - 2, 0))
             compared = self._compared(ours, theirs, given.args, lambda traced: self.evaluator(traced, k), start)
+            if not self._is_meant(compared, line, other, given.args):
+                return True
         except Exception as error:  # the judge's own, or flint's: never a verdict on the line
             found.no_rule = f"the judge failed at an input: {type(error).__name__}: {error}"
             return False
@@ -227,9 +236,21 @@ class Bench:
         if ours.plan is None or theirs.plan is None:
             return None
         try:
-            return self._compared(ours, theirs, args, lambda traced: evaluator(cast("Plan", traced.plan), args))
+            found = self._compared(ours, theirs, args, lambda traced: evaluator(cast("Plan", traced.plan), args))
+            return found if self._is_meant(found, line, other, args) else None
         except Exception:  # while shrinking: another input will do
             return None
+
+    def _is_meant(self, found: Comparison, line: Line, other: Line | None, args: Arguments) -> bool:
+        """Whether what was found counts: no mistake does where a condition is not met for certain.
+
+        Floats may say that it is met, where they round. Where balls cannot compute it, what floats say counts.
+        """
+        if found.outcome not in ("different", "undefined in one"):
+            return True
+        conditions = [self.derivation.where, *(getattr(each, "valid", None) for each in (line, other))]
+        plans = [self.traces.condition(condition, args) for condition in conditions if condition is not None]
+        return all(_is_met(made, args) for made in plans if made is not None)
 
     def _compared(
         self, ours: Traced, theirs: Traced, args: Arguments, at: Callable[[Traced], Evaluator], start: int = 0

@@ -100,8 +100,6 @@ def verify(
     except NoInputError as error:
         return _undecided(report, str(error))
     proofs = Proofs(bench, until=until, over=over) if prove else None
-    if proofs is not None:
-        proofs.begin()  # the prover works beside the balls
     branches = Branches(bench)
     if inputs is None:
         traced = [*[bench.traced(line, tried[0].args) for line in derivation.lines], bench.traces.of(tried[0].args)]
@@ -114,7 +112,7 @@ def verify(
     check_reference(bench)
     floated = Sweep(bench, seed=seed) if floats and inputs is None else None
     again = Again(bench.traces, tried[0].args)
-    judged = _Judged(bench, branches if inputs is None else None, floated, examples if inputs is None else 1)
+    judged = _Judged(bench, branches if inputs is None else None, floated, proofs, examples if inputs is None else 1)
     for k, (line, entry) in enumerate(zip(derivation.lines, report.lines, strict=True)):
         tell(k + 1, len(report.lines) + 1, entry.label)
         judged.show(watch, report, k)
@@ -186,6 +184,7 @@ class _Judged:
     branches: Branches | None
     """None where the inputs are given: then they are all that is asked for"""
     floated: Sweep | None
+    proofs: Proofs | None
     wanted: int
     """inputs with information that each verdict needs"""
     ladder: list[_Rung] = field(default_factory=list[_Rung])
@@ -220,6 +219,8 @@ class _Judged:
         relation = self.bench.relation(line, against.line, self.wanted)
         swept = None
         by_jax = against.line is None and self.bench.derivation.is_gradient
+        if self.proofs is not None and not relation.differences:
+            self.proofs.ask(line, against.line)
         if self.floated is not None and not relation.differences and not relation.no_rule:
             if by_jax and not all(self.bench.truth(given.args).confirmed for given in self.bench.inputs):
                 swept = Swept(reason="JAX's gradient is not the gradient at some inputs")

@@ -102,7 +102,8 @@ def fulfils(condition: Function, said: str, derivation: Derivation, args: Argume
         LineError: it raises, or says neither yes nor no.
     """
     try:
-        answer = condition(*args)
+        with jax.enable_x64(True):
+            answer = condition(*args)
         if answer is not None and np.size(answer) == 1:
             return bool(answer)
     except Exception as error:
@@ -119,7 +120,8 @@ def fulfils(condition: Function, said: str, derivation: Derivation, args: Argume
 def is_admitted(derivation: Derivation, args: Arguments) -> bool:
     """Whether arguments that a search tries fulfil `where`; those at which it raises do not."""
     try:
-        return derivation.where is None or bool(derivation.where(*args))
+        with jax.enable_x64(True):
+            return derivation.where is None or bool(derivation.where(*args))
     except Exception:
         return False
 

@@ -11,6 +11,7 @@ from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_nump
 from autodiff_ref.judge.accuracy.paths import exact_in_float32
 from autodiff_ref.judge.accuracy.survey import Survey, Surveyor
 from autodiff_ref.judge.accuracy.ulps import DTYPES, Truth, true_value, worst_component
+from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.inputs import STRATA, Input, NoInputError, draw_inputs
 from autodiff_ref.judge.lines.trace import ShapeKey, claims_to_hold, shape_key
 from autodiff_ref.judge.lines.traces import Traces
@@ -84,8 +85,7 @@ def accuracy(
     """
     chosen = _of_one_shape(derivation, seed, examples) if inputs is None else _largest_group(inputs)
     tried = [replace(given, args=exact_in_float32(given.args)) for given in chosen]
-    where = derivation.where
-    tried = [given for given in tried if where is None or bool(where(*given.args))]
+    tried = [given for given in tried if is_admitted(derivation, given.args)]
     if not tried:
         raise NoInputError("no input fulfils `where` once it is rounded to float32")
     args = [given.args for given in tried]

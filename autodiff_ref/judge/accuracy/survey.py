@@ -8,6 +8,7 @@ from autodiff_ref.judge.accuracy.computing import Compiled, Values, Way, by_nump
 from autodiff_ref.judge.accuracy.paths import Path, paths_of
 from autodiff_ref.judge.accuracy.regions import Region, find_regions
 from autodiff_ref.judge.accuracy.ulps import LOST, Truth, true_value, worst_component
+from autodiff_ref.judge.errors import is_admitted
 from autodiff_ref.judge.lines.trace import ShapeKey, Traced, claims_to_hold, shape_key
 from autodiff_ref.judge.lines.traces import Traces
 from autodiff_ref.trees import Arguments, JsonObject
@@ -172,8 +173,7 @@ class Surveyor:
     def _error(
         self, line: Line, place: tuple[str, int, float], args: Arguments, computed: Values, dtype: str
     ) -> float | None:
-        where = self.derivation.where
-        if (where is not None and not where(*args)) or not claims_to_hold(line, self.derivation, args):
+        if not is_admitted(self.derivation, args) or not claims_to_hold(line, self.derivation, args):
             return None
         key = (label_of(line), *place)
         if key not in self._truths:

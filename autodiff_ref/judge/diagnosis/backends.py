@@ -74,6 +74,10 @@ class Backend(Protocol):
         """The last two axes swapped."""
         ...
 
+    def inverse(self, value: Value) -> Value:
+        """Of each matrix along the last two axes; NaN where there is none."""
+        ...
+
     def flip(self, value: Value, axis: int) -> Value:
         """An axis backwards."""
         ...
@@ -132,6 +136,13 @@ class Floats:
         """The last two axes swapped."""
         return np.swapaxes(value, -1, -2)
 
+    def inverse(self, value: Value) -> Value:
+        """Of each matrix along the last two axes; NaN where there is none."""
+        try:
+            return np.linalg.inv(value)
+        except np.linalg.LinAlgError:
+            return np.full(value.shape, np.nan)
+
     def flip(self, value: Value, axis: int) -> Value:
         """An axis backwards, counted without the axes in front."""
         return np.flip(value, axis + LEAD)
@@ -188,6 +199,10 @@ class Traced:
     def transpose(self, value: Value) -> Value:
         """The last two axes swapped."""
         return jnp.swapaxes(value, -1, -2)
+
+    def inverse(self, value: Value) -> Value:
+        """Of each matrix along the last two axes."""
+        return jnp.linalg.inv(value)
 
     def flip(self, value: Value, axis: int) -> Value:
         """An axis backwards."""

@@ -5,6 +5,7 @@ one to 30 digits at every input tried, of two shapes where there are two.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import jax
 
@@ -28,6 +29,9 @@ WORK = 3e8
 
 INPUTS = 4
 """at so many inputs of each shape candidates are filtered, and the likeliest certified"""
+
+TELLING = 3
+"""at so many of these the lines are to differ, where they seldom do"""
 
 PLACES = 3
 """at most so many are named"""
@@ -132,7 +136,7 @@ def _said(search: Search, repair: Repair, others: Sequence[Repair]) -> Diagnosis
         users = [node for node in program.nodes if repair.slot in node.sources and not node.origin.is_nabla]
         found = [frame.place for node in users if (frame := program.frame(node.targets[0])) is not None]
     places = tuple(dict.fromkeys(filter(None, found)))[:PLACES]
-    return Diagnosis(repair.kind, repair.sentence, places)
+    return Diagnosis(repair.kind, repair.sentence + repair.where, places)
 
 
 def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
@@ -143,7 +147,16 @@ def _scenes(bench: Bench, line: Line, right: Line | None) -> list[Scene | None]:
             by_shape.setdefault(shape_key(given.args), []).append(given.args)
     largest = sorted(by_shape.values(), key=len, reverse=True)[:2]
     sizes = [bench.sizes(inputs[0]) for inputs in largest]
-    return [_scene(bench, line, right, inputs[: INPUTS + 1], sizes) for inputs in largest]
+    return [_scene(bench, line, right, _telling(bench, line, right, inputs), sizes) for inputs in largest]
+
+
+def _telling(bench: Bench, line: Line, right: Line | None, ordinary: Sequence[Arguments]) -> Sequence[Arguments]:
+    """Some ordinary inputs of one shape; where the lines are equal at all of these, others at which they differ as well."""
+    chosen = ordinary[: INPUTS + 1]
+    if any(bench.differ(line, right, args) for args in chosen):
+        return chosen
+    alike = (each.args for each in bench.inputs if each.exact and shape_key(each.args) == shape_key(chosen[0]))
+    return [*islice((args for args in alike if bench.differ(line, right, args)), TELLING), *chosen][: INPUTS + 1]
 
 
 def _scene(

@@ -1,7 +1,9 @@
 """The places where a wrong line may be repaired, what the source calls their values, and what a repair is."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +23,8 @@ class Repair:
     cost: float
     """the less, the likelier: what stands in the line and should not comes before what does not stand there"""
     expression: Expression
+    where: str = ""
+    """what is said after it of the place in the line, where that has several"""
     swaps: int | None = None
     """a value in the place of which another one is put"""
     joins: int | None = None
@@ -39,6 +43,8 @@ class Texts:
         self.named = {slot: text for slot, (text, _) in found.items()}
         self._away = {slot: depth for slot, (_, depth) in found.items()}
         self.inputs = dict(zip(program.inputs, names, strict=True))
+        self.written = {at for slot in found for at in _before_passing(program, slot)}
+        """the values that a text stands for; one that is brought into shape by it among them, as the slice in w[1]"""
 
     def of(self, slot: int) -> str:
         """The source text of a value: a name, a number, an expression."""
@@ -52,6 +58,15 @@ class Texts:
             return self.of(node.sources[0])
         frame = self.program.frame(slot)
         return self.program.nodes[self.program.maker[slot]].origin.text_of(frame) if frame and frame.text else "a value"
+
+    def uses_of(self, text: str) -> int:
+        """How often the line has a text as an operand."""
+        return self._uses[text]
+
+    @cached_property
+    def _uses(self) -> Counter[str]:
+        nodes = [node for node in self.program.nodes if self.written.intersection(node.targets)]
+        return Counter(self.of(source) for node in nodes if node.name not in PASSING for source in node.sources)
 
     def away(self, slot: int) -> int:
         """How many calls further in than the line's own file the text of a value stands."""
@@ -80,6 +95,14 @@ PASSING = {"broadcast_in_dim", "convert_element_type", "reshape", "squeeze", "co
 """what only brings a value into shape"""
 
 
+def _before_passing(program: Program, slot: int) -> Iterator[int]:
+    """A value, and what is only brought into shape to be it."""
+    yield slot
+    while slot in program.maker and (node := program.nodes[program.maker[slot]]).name in PASSING:
+        (slot,) = node.sources[:1]
+        yield slot
+
+
 @dataclass(frozen=True)
 class Site:
     """An equation of the wrong line that may be repaired."""
@@ -104,14 +127,19 @@ class Site:
         return self.node.targets[0]
 
     @property
+    def is_a_step(self) -> bool:
+        """Whether its value is computed on the way to the one that its text stands for, as the mean in a variance is."""
+        return self.slot not in self.texts.written
+
+    @property
     def is_open(self) -> bool:
         """Whether its operation may be the mistake: not inside of a function that is right."""
-        return not self.calls.is_inside(self.slot)
+        return not self.is_a_step and not self.calls.is_inside(self.slot)
 
     @property
     def has_value(self) -> bool:
         """Whether its value is one that the line sees."""
-        return not self.calls.is_hidden(self.slot)
+        return not self.is_a_step and not self.calls.is_hidden(self.slot)
 
     def sees(self, j: int) -> bool:
         """Whether an operand is a value that the line sees, and may be what is wrong."""
@@ -121,6 +149,23 @@ class Site:
     def text(self) -> str:
         """Its value, as the source writes it."""
         return self.texts.of(self.slot)
+
+    def where(self, operand: str) -> str:
+        """What an operand stands in, where the line has its text more than once."""
+        return f", in {self.text}" if self.texts.uses_of(operand) > 1 and operand != self.text else ""
+
+    @property
+    def within(self) -> str:
+        """What its value stands in, where the line has its text more than once."""
+        users = [node.targets[0] for node in self.program.nodes if self.slot in node.sources]
+        texts = [self.texts.of(slot) for slot in users if slot in self.texts.written]
+        return f", in {texts[0]}" if self.texts.uses_of(self.text) > 1 and texts else ""
+
+    @property
+    def at(self) -> str:
+        """Which value a factor or a term is missing at, where that is not the same as at the whole line."""
+        is_a_number = self.texts.number(self.slot) is not None
+        return "" if is_a_number or self.program.is_factor(self.slot) else f" at {self.text}"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -143,8 +188,9 @@ class Site:
         cost: float,
         expression: Expression,
         *,
+        where: str = "",
         swaps: int | None = None,
         joins: int | None = None,
     ) -> Repair:
         """A repair of this equation; in the line itself it is a little likelier than in what the line calls."""
-        return Repair(kind, sentence, self.slot, cost + 0.01 * min(self.depth, 5), expression, swaps, joins)
+        return Repair(kind, sentence, self.slot, cost + 0.01 * min(self.depth, 5), expression, where, swaps, joins)

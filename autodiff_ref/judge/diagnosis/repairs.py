@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from autodiff_ref.judge.diagnosis.backends import REDUCTIONS, WRONG, Backend, Expression, Value
 from autodiff_ref.judge.diagnosis.occurrences import PASSING, Repair, Site, Texts, number_in
+from autodiff_ref.judge.diagnosis.terms import bracketed
 from autodiff_ref.judge.diagnosis.variant import Node, Program
 
 
@@ -22,10 +23,13 @@ def repairs_of(site: Site, sizes: Sequence[str]) -> Iterator[Repair]:
         yield from _other_index(site)
     yield site.repair("sign", f"the sign of {site.text} is wrong", 1.3, lambda b: b.f("neg", b.slot(WRONG, site.slot)))
     for name, factor in [("2", lambda _: 2.0), *[(n, lambda sizes, n=n: float(sizes[n])) for n in sizes]]:
-        yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor))
-        yield site.repair("constant", f"the factor 1/{name} is missing", 1.5, _times(site, "div", factor))
-    for name, text in (("add", "1"), ("sub", "−1")):
-        yield site.repair("term", f"the term {text} is missing beside {site.text}", 1.25, _times(site, name, lambda _: 1.0))
+        yield site.repair("constant", f"the factor {name} is missing", 1.5, _times(site, "mul", factor), where=site.at)
+        yield site.repair("constant", f"the factor 1/{name} is missing", 1.5, _times(site, "div", factor), where=site.at)
+    for name, text, one in (("add", "1", 1), ("sub", "−1", -1)):
+        number = site.texts.number(site.slot)
+        beside = f"the term {text} is missing beside {site.text}"
+        sentence = beside if number is None else f"{number:.12g} stands where {number + one:.12g} should"
+        yield site.repair("term" if number is None else "constant", sentence, 1.25, _times(site, name, lambda _: 1.0))
 
 
 OfSizes = Callable[[Mapping[str, int]], float]
@@ -54,14 +58,15 @@ def _without_operand(site: Site) -> Iterator[Repair]:
         negated = name == "sub" and kept == b
         is_term = name in ("add", "add_any", "sub")
         kind, sentence = _too_many(site.texts, "term" if is_term else name, other)
-        yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated))
+        where = site.where(site.texts.of(other))
+        yield site.repair(kind, sentence, 1.03 if is_term else 1.0, _as(site.slot, kept, negated), where=where)
 
 
 def _without_operation(site: Site) -> Iterator[Repair]:
     node, name = site.node, site.node.name
     a = node.sources[0] if node.sources else -1
     if name == "neg":
-        yield site.repair("sign", f"the minus in {site.text} is one too many", 1.0, _operand(a))
+        yield site.repair("sign", f"the minus in {site.text} is one too many", 1.0, _operand(a), where=site.within)
     elif name in ("max", "min", "clamp"):
         for kept in node.sources:
             if site.fits(kept):
@@ -74,14 +79,23 @@ def _without_operation(site: Site) -> Iterator[Repair]:
                 sentence = f"of {site.texts.of(kept)} only some entries count"
                 yield site.repair("sum", sentence, 1.2, _as(site.slot, kept, negated=False))
     elif name in ("rev", "transpose") and site.program.shapes[a] == site.shape:
-        yield site.repair("index", f"{site.text}: an index is turned round that should not be", 1.0, _operand(a))
+        yield site.repair("index", _turned(site, site.texts.of(a)), 1.0, _operand(a))
     elif name in _UNARY or name in ("integer_pow", "square"):
         yield site.repair(
             "function",
             f"{site.text} stands where {site.texts.of(a)} should: {_called(name)} is one too many",
-            1.2,
+            1.15,
             _operand(a),
         )
+
+
+def _turned(site: Site, source: str) -> str:
+    """What is said of an index that is turned round and should not be; a function may do that last by itself."""
+    if source != site.text:
+        return f"{site.text} stands where {source} should"
+    if site.node.name == "transpose":
+        return f"{source} stands where {bracketed(source)}ᵀ should"
+    return f"the entries of {source} are in the wrong order"
 
 
 def _as(slot: int, kept: int, negated: bool) -> Expression:
@@ -124,11 +138,13 @@ _OPERATORS = {"add": "+", "add_any": "+", "sub": "−", "mul": "·", "div": "/"}
 def _other_operation(site: Site) -> Iterator[Repair]:
     node, name = site.node, site.node.name
     if name in _OPPOSITE:
-        a, b = node.sources
-        instead = f"{_OPERATORS.get(name, name)} stands where {_OPERATORS.get(_OPPOSITE[name], _OPPOSITE[name])} should"
-        yield site.repair("operation", f"{instead}, in {site.text}", 1.1, _operation(site, _OPPOSITE[name], a, b))
+        (a, b), sign = node.sources, _OPERATORS.get(name, name)
+        # a text that is cut short may have lost the sign that is meant
+        text = f"… {sign} {site.texts.of(b)}" if "…" in site.text and name in _OPERATORS else site.text
+        instead = f"{sign} stands where {_OPERATORS.get(_OPPOSITE[name], _OPPOSITE[name])} should, in {text}"
+        yield site.repair("operation", instead, 1.1, _operation(site, _OPPOSITE[name], a, b))
         if name == "mul":
-            yield site.repair("operation", f"{instead}, in {site.text}", 1.11, _operation(site, "div", b, a))
+            yield site.repair("operation", instead, 1.11, _operation(site, "div", b, a))
         if name == "div":
             yield site.repair(
                 "operands", f"the operands of / are swapped in {site.text}", 1.11, _operation(site, name, b, a)
@@ -136,6 +152,10 @@ def _other_operation(site: Site) -> Iterator[Repair]:
     if name in _COMPARISONS:
         sentence = f"{_SIGNS[name]} stands where {_SIGNS[_COMPARISONS[name]]} should, in {site.text}"
         yield site.repair("operation", sentence, 1.15, _operation(site, _COMPARISONS[name], *node.sources))
+        for j, source in enumerate(node.sources):
+            if site.program.is_real(source) and site.texts.number(source) != 0:
+                sentence = f"the sign of {site.texts.of(source)} is wrong, in {site.text}"
+                yield site.repair("sign", sentence, 1.3, _with_sign_changed(site, j))
     if name in _UNARY:
         for other in sorted(_UNARY - {name}):
             sentence = f"{_called(name)} stands where {_called(other)} should, in {site.text}"
@@ -149,6 +169,15 @@ def _other_operation(site: Site) -> Iterator[Repair]:
 
 def _operation(site: Site, name: str, *slots: int) -> Expression:
     return lambda b: b.like(b.f(name, *[b.slot(WRONG, slot) for slot in slots]), site.slot)
+
+
+def _with_sign_changed(site: Site, j: int) -> Expression:
+    def expression(b: Backend) -> Value:
+        operands = [b.slot(WRONG, slot) for slot in site.node.sources]
+        operands[j] = b.f("neg", operands[j])
+        return b.like(b.f(site.node.name, *operands), site.slot)
+
+    return expression
 
 
 def _power(slot: int, power: int) -> Expression:

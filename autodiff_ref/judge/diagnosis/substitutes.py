@@ -112,12 +112,19 @@ def _operand_repair(site: Site, j: int, terms: list[Term], old: str, *, widened:
         term = terms[k]
         surplus = None if term.slot is None else surplus_of(site, site.node.sources[j], term.slot)
         if surplus is not None and term.text == site.texts.of(term.slot or 0):
-            return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term.expression))
+            return site.repair(*surplus, 1.55 + _cost(term), _with(site, j, term.expression), where=site.where(old))
         sentence = f"{old} stands where {term.text} should"
         # of two that are as likely, the one whose text stands in the line's own file says more
         cost = 1.6 + _cost(term) + 0.001 * site.texts.away(site.node.sources[j])
+        # u², uᵀ or u⁻¹ in the place of u is likelier than another value, and no factor of it that is missing
+        is_own, swaps = term.text in [f"{bracketed(old)}{power}" for power in ("²", "ᵀ", "⁻¹")], site.node.sources[j]
         return site.repair(
-            _kind_of_swap(old, term, widened), sentence, cost, _with(site, j, term.expression), swaps=site.node.sources[j]
+            _kind_of_swap(old, term, widened),
+            sentence,
+            cost - 0.05 * is_own,
+            _with(site, j, term.expression),
+            where=site.where(old),
+            swaps=None if is_own else swaps,
         )
 
     return repair
@@ -259,6 +266,6 @@ def _joined_repair(site: Site, name: str, terms: list[Term], widen: bool) -> Cal
             sentence += f" at {site.texts.of(site.joined)}, in {site.text}"
             return site.repair(kind, sentence, more + _cost(term), _with(site, site.operand, expression))
         joins = site.joined if term.text != site.texts.of(site.joined) else None
-        return site.repair(kind, sentence, more + _cost(term), expression, joins=joins)
+        return site.repair(kind, sentence, more + _cost(term), expression, where=site.at, joins=joins)
 
     return repair

@@ -265,6 +265,7 @@ def _made_of(term: Term) -> Iterator[Term]:
     yield made(f"{text}²", 1, lambda b: b.f("mul", u(b), u(b)))
     if len(term.shape) == 2 and term.shape[0] == term.shape[1]:
         yield made(f"{text}ᵀ", 0.5, lambda b: b.transpose(u(b)))
+        yield made(f"{text}⁻¹", 1, lambda b: b.inverse(u(b)))
     if term.depth:  # the e^−z inside of σ squashes nothing
         return
     of_sigmoid, of_tanh = (

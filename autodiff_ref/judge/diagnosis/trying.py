@@ -246,7 +246,7 @@ def _scaled(site: Site, t: float, sizes: Mapping[str, int]) -> Iterator[Repair]:
         def times(b: Backend, f: OfSizes = f, surplus: bool = surplus) -> Value:
             return b.f("div" if surplus else "mul", b.slot(WRONG, site.slot), b.number(f(b.sizes)))
 
-        yield site.repair("constant", f"the factor {text} is {state}", 1.5, times)
+        yield site.repair("constant", f"the factor {text} is {state}", 1.5, times, where=site.at)
     if not simple:
         yield site.repair(
             "constant",

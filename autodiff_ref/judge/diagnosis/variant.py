@@ -14,6 +14,7 @@ from autodiff_ref.judge.diagnosis.source_places import Frame, Origin, origin_of,
 from autodiff_ref.judge.lines.jaxprs import Body, flattened
 from autodiff_ref.judge.program.plans import Params
 from autodiff_ref.judge.program.standins import settled
+from autodiff_ref.judge.program.structure import MOVEMENT
 
 Value = Any
 """An array: NumPy's, JAX's, or one that is being traced."""
@@ -33,6 +34,10 @@ class Node:
     def name(self) -> str:
         """The primitive's."""
         return self.primitive.name
+
+
+_LINEAR = {*MOVEMENT, "mul", "div", "neg", "dot_general", "reduce_sum", "convert_element_type", "copy"}
+"""what a factor comes out of"""
 
 
 @dataclass
@@ -72,6 +77,16 @@ class Program:
                 found.append(k)
                 reached.update(node.targets)
         return found
+
+    def is_factor(self, slot: int) -> bool:
+        """Whether the outputs are linear in a value, and nothing is added to it."""
+        reached = {slot}
+        for node in (self.nodes[k] for k in self.downstream(slot)):
+            taken = [source in reached for source in node.sources]
+            if sum(taken) > 1 or node.name not in _LINEAR or (node.name == "div" and taken[1]):
+                return False
+            reached.update(node.targets)
+        return True
 
     @property
     def signature(self) -> list[tuple[str, tuple[int, ...], tuple[int, ...]]]:

@@ -160,6 +160,15 @@ def _what_is_wanted(derivation: Derivation, shapes: PyTree) -> str:
     )
 
 
+def trace_condition(condition: Function, derivation: Derivation, args: Arguments) -> Traced:
+    """A condition of the user's at the shapes of `args`: its value is 1 where it holds.
+
+    Raises:
+        LineError: it cannot be traced, as one with an `if`.
+    """
+    return _trace(with_nabla(condition), label_of(condition), derivation, args, jax_nabla, record=False)
+
+
 def claims_to_hold(line: Line | None, derivation: Derivation, args: Arguments) -> bool:
     """Whether the condition under which a line claims to hold is met."""
     valid = getattr(line, "valid", None)

@@ -11,10 +11,19 @@ from jax.core import Tracer
 from autodiff_ref.judge.errors import LineError
 from autodiff_ref.judge.lines.in_numpy import in_numpy
 from autodiff_ref.judge.lines.reference import Differentiated
-from autodiff_ref.judge.lines.trace import ShapeKey, Traced, shape_key, trace_line, trace_of, trace_reference
+from autodiff_ref.judge.lines.trace import (
+    ShapeKey,
+    Traced,
+    shape_key,
+    trace_condition,
+    trace_line,
+    trace_of,
+    trace_reference,
+)
 from autodiff_ref.judge.numpy_code import reaches_more
 from autodiff_ref.judge.numpy_code.conversions import none_caught
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, uses_numpy, writes_in_place
+from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.nabla import Nabla, require_function, staged_nabla, with_functions_held
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Arguments, Function, PyTree
@@ -67,6 +76,17 @@ class Traces:
                 shapes = self.line(None, args).shapes
                 self._traced[key] = self.read(line, lambda line: trace_line(self.derivation, line, args, shapes, self.nabla))
         return self._traced[key]
+
+    def condition(self, condition: Function, args: Arguments) -> Plan | None:
+        """A condition of the user's at the shapes of `args`; None where balls cannot compute it."""
+        key = "condition", id(condition), shape_key(args)
+        if key not in self._found:
+            try:
+                traced = self.read(condition, lambda each: trace_condition(each, self.derivation, args))
+            except LineError:
+                traced = None
+            self._found[key] = traced and traced.plan
+        return self._found[key]
 
     def is_in_numpy(self, f: Function) -> bool:
         """Whether a function was traced as NumPy code."""

@@ -76,12 +76,9 @@ class Proofs:
         self._answers: dict[tuple[str, str, Writer, int], Future[Answer] | Answer] = {}
         self._others: dict[str, Writer] = {}
 
-    def begin(self) -> None:
-        """Puts each line and the one above it to the prover."""
-        above: Line | None = None
-        for line in self._bench.derivation.lines:
-            self._ask(line, above, self._writer, self._first)
-            above = line
+    def ask(self, line: Line, against: Line | None) -> None:
+        """Puts a step to the prover, which works beside the balls: one that is false would take all the work there is."""
+        self._ask(line, against, self._writer, self._first)
 
     def proof(self, line: Line, against: Line | None) -> Proof:
         """Whether a line is proved to be another one, or the reference: at the smallest shape, where others are too much."""

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource, draw
+from autodiff_ref.judge.errors import fulfils
 from autodiff_ref.judge.inputs import Input, Sizes, all_sizes, is_exact, strata_of
-from autodiff_ref.trees import Arguments, Domains, Structure
+from autodiff_ref.trees import Arguments, Domains, Function, Structure
 from manual_grad.derivation import Derivation
 from manual_grad.domains.domain import Values
 
@@ -57,7 +58,8 @@ def batches(derivation: Derivation, *, seed: int, size: int, count: int) -> Iter
     for k in range(count):
         sizes = shapes[k] if k < len(shapes) else main[k % len(main)]
         drawn = draw_batch(derivation.domain, sizes, strata, size, rng)
-        yield _fulfilling(derivation, replace(drawn, main=sizes in main))
+        meant = fulfilled(derivation.where, "`where`", derivation, drawn)
+        yield replace(drawn, main=sizes in main).only(np.flatnonzero(meant))
 
 
 def number_of_shapes(derivation: Derivation) -> int:
@@ -65,11 +67,21 @@ def number_of_shapes(derivation: Derivation) -> int:
     return sum(map(len, all_sizes(derivation).values()))
 
 
-def _fulfilling(derivation: Derivation, batch: Batch) -> Batch:
-    where = derivation.where
-    if where is None:
-        return batch
-    return batch.only(np.array([k for k in range(len(batch)) if bool(where(*batch.args(k)))], dtype=int))
+def fulfilled(condition: Function | None, said: str, derivation: Derivation, batch: Batch) -> Values:
+    """Which inputs of a batch fulfil a condition: asked once for all of them where JAX can map it, else one by one.
+
+    Asked for all, it may round otherwise than for one.
+    """
+    if condition is None:
+        return np.ones(len(batch), dtype=bool)
+    try:
+        with jax.enable_x64(True):
+            answers = np.asarray(jax.vmap(condition)(*jax.tree.unflatten(batch.structure, batch.leaves)))
+    except Exception:  # it has an `if`, or is NumPy's: nothing that is wrong with it
+        answers = np.empty(0)
+    if answers.shape == (len(batch),):
+        return answers.astype(bool)
+    return np.array([fulfils(condition, said, derivation, batch.args(k)) for k in range(len(batch))], dtype=bool)
 
 
 def draw_batch(domain: Domains, sizes: Sizes, strata: Sequence[str], count: int, rng: np.random.Generator) -> Batch:

@@ -19,7 +19,7 @@ from autodiff_ref.judge.floats.together import Result, Together
 from autodiff_ref.judge.inputs import Input
 from autodiff_ref.judge.lines.trace import REFERENCE, allowed_of, claims_to_hold, label_flags, shape_key
 from autodiff_ref.judge.program.plans import Array, Params
-from autodiff_ref.judge.search.batches import Batch, batches, number_of_shapes
+from autodiff_ref.judge.search.batches import Batch, batches, fulfilled, number_of_shapes
 from autodiff_ref.judge.search.climb import GENERATION, PARENTS, climb
 from autodiff_ref.judge.search.swept import Swept
 from autodiff_ref.trees import Arguments
@@ -139,15 +139,14 @@ class Sweep:
 
     def holds(self, line: Line | None, k: int) -> Array:
         """At which inputs of batch k a line claims to hold."""
-        if getattr(line, "valid", None) is None or line is None:
-            return np.ones(len(self.batches[k]), dtype=bool)
         key = _label(line), k
         if key not in self._holds:
-            batch = self.batches[k]
-            self._holds[key] = np.array(
-                [claims_to_hold(line, self.bench.derivation, batch.args(row)) for row in range(len(batch))], dtype=bool
-            )
+            self._holds[key] = self._claims(line, self.batches[k])
         return self._holds[key]
+
+    def _claims(self, line: Line | None, batch: Batch) -> Array:
+        """At which inputs of a batch a line claims to hold."""
+        return fulfilled(getattr(line, "valid", None), f"`valid` of {_label(line)}", self.derivation, batch)
 
     def _series(self, line: Line | None) -> frozenset[str]:
         """Functions whose meaning balls know, and whose program floats compute."""
@@ -201,6 +200,9 @@ class Sweep:
     def _ask(self, line: Line, other: Line | None, inputs: Iterable[Input], found: Swept, asked: Counter[str]) -> None:
         """What balls say of two lines at some inputs, up to one at which they differ."""
         for given in inputs:
+            if not self._is_meant(line, other, given.args):  # the condition of a whole batch may round otherwise
+                asked["not meant"] += 1
+                continue
             compared = self.bench.compared(line, other, given.args)
             asked[compared.outcome if compared else "unclear"] += 1
             if compared and compared.outcome == "different":
@@ -227,11 +229,9 @@ class Sweep:
             if isinstance(ours, str) or isinstance(theirs, str):
                 return np.full(len(batch), -1.0)
             ratio, informed = ratio_of(ours, theirs, _claimed(line))
-            ratio = np.where(informed & ~(our_ties | their_ties), ratio, -1.0)
-            for row in np.flatnonzero(ratio > 1) if self.derivation.where is None else range(len(batch)):
-                if not self._is_meant(line, other, batch.args(int(row))):
-                    ratio[row] = -1.0
-            return ratio
+            meant = self._claims(line, batch) & self._claims(other, batch)
+            meant &= fulfilled(self.derivation.where, "`where`", self.derivation, batch)
+            return np.where(informed & ~(our_ties | their_ties) & meant, ratio, -1.0)
 
         domain = jax.tree.leaves(self.derivation.domain)
         climbed = climb(domain, start, height, generations=self.generations, seed=self._seed)

@@ -26,7 +26,7 @@ class Swept:
     height: float = 0.0
     """how far apart the lines are, in units of their bounds, where that ended: below 1 for right ones"""
     asked: Counter[str] = field(default_factory=Counter[str])
-    """of the suspects, what balls said of them"""
+    """of the suspects, what balls said of them; some are not meant by the conditions, asked for one input"""
     differences: list[tuple[Input, Comparison]] = field(default_factory=list[tuple[Input, Comparison]])
     series: frozenset[str] = frozenset()
     """library functions in the lines that floats compute by a series, and balls by what is meant"""
@@ -40,7 +40,7 @@ class Swept:
         Where floats compute a series, each may be further from what is meant than rounding allows. The worst are asked, and
         where balls clear all of these, the others are no evidence.
         """
-        left = self.suspects - self.asked["equal"] - self.asked["different"]
+        left = self.suspects - sum(self.asked[said] for said in ("equal", "different", "not meant"))
         return 0 if self.is_by_series else left
 
     @property

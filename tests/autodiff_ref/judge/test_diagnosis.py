@@ -45,7 +45,7 @@ SAID = {
     "probability_clipped": None,  # seen by no ordinary input
     "other_weight_w12": "index 0 stands where 1 should, in w.w21[0]",
     "slope_where_there_is_none": "the factor 1 - h is one too many",
-    "hidden_units_swapped": "an index is turned round that should not be",
+    "hidden_units_swapped": "hidden(w, x)[:, ::-1] stands where hidden(w, x) should",
 }
 """what is to be said of each of the hand-written wrong lines, as far as the mistake itself goes; None for nothing"""
 
@@ -175,8 +175,11 @@ def written_out(z: Any, nabla: Any) -> Any:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (squared, "step(z) stands where 1 - step(z) should"),
-        (written_out, "the minus in -z is one too many"),  # the right line does not call `turned`
+        (squared, "step(z) stands where 1 - step(z) should, in step(z) * step(z)"),
+        (
+            written_out,
+            "the minus in -z is one too many, in jnp.where(z < 0, z, -z)",
+        ),  # the right line does not call `turned`
     ],
 )
 def test_nothing_is_suspected_inside_of_what_the_right_line_calls_too(line: Any, expected: str) -> None:
@@ -266,6 +269,73 @@ def test_what_is_said_is_in_the_words_of_the_line_and_so_is_the_place(line: Any,
     assert found.sentence == expected
     first = line.__code__.co_firstlineno
     assert first <= int(found.place.rpartition(":")[2]) <= first + 2
+
+
+def gram(k: Any, v: Any, s: Any) -> Any:
+    return k @ k.T + jnp.eye(2)
+
+
+SAID_WITH_ITS_PLACE: list[tuple[Any, Any, str]] = [
+    (lambda k, v, s: v * s / s + v * s, lambda k, v, s: v * s / s + v * s / s, "the factor s is one too many, in v * s"),
+    (lambda k, v, s: v / s + v * s, lambda k, v, s: v / s + 2 * v * s, "the factor 2 is missing at v * s"),
+    (lambda k, v, s: v * (s - 1) * (s + 1), lambda k, v, s: v * (s - 1) * (s**2 + 1), "s stands where s² should, in s + 1"),
+    (lambda k, v, s: -v * s + -v * jnp.sin(s), lambda k, v, s: v * s + -v * jnp.sin(s), "one too many, in -v * s"),
+    (
+        lambda k, v, s: v * jnp.sin(s * 1.0) + v * jnp.cos(s) - v * jnp.exp(s) + v * jnp.log(s),
+        lambda k, v, s: v * jnp.sin(s * 1.0) + v * jnp.cos(s) - v * jnp.exp(s) - v * jnp.log(s),
+        "+ stands where − should, in … + v * jnp.log(s)",
+    ),
+    (
+        lambda k, v, s: gram(k, v, s) @ v + v,
+        lambda k, v, s: jnp.linalg.solve(gram(k, v, s), v) + v,
+        "gram(k, v, s) stands where gram(k, v, s)⁻¹ should",
+    ),
+    (lambda k, v, s: k.T @ v + v, lambda k, v, s: k @ v + v, "k.T stands where k should"),
+    (
+        lambda k, v, s: 2 * jnp.linalg.inv(k),
+        lambda k, v, s: 2 * jnp.linalg.inv(k).T,
+        "inv(k) stands where jnp.linalg.inv(k)ᵀ",
+    ),
+    (lambda k, v, s: jnp.where(v > 0, v, 0.0), lambda k, v, s: jnp.where(v > 0, v, 1.0), "0 stands where 1 should"),
+    (lambda k, v, s: jnp.where(v < s, v, s), lambda k, v, s: jnp.where(v < -s, v, s), "the sign of s is wrong, in v < s"),
+    (lambda k, v, s: v * jnp.sqrt(v @ v), lambda k, v, s: v * (v @ v), "should: sqrt is one too many"),
+]
+"""A line of a matrix, a vector and a number, what it should be, and how what is said ends or where it stands."""
+
+
+@pytest.mark.parametrize(("line", "right", "expected"), SAID_WITH_ITS_PLACE)
+def test_what_is_said_has_one_meaning(line: Any, right: Any, expected: str) -> None:
+    def truth(k: Any, v: Any, s: Any) -> Any:
+        return right(k, v, s)
+
+    derivation = Derivation("several", equals=truth, domain=(reals(2, 2), reals(2), positives()), lines=[line])
+    found = diagnosed(derivation, derivation.labels[0])
+    assert found is not None
+    assert expected in found.sentence
+
+
+def test_a_mistake_that_few_inputs_show_is_found_where_they_do() -> None:
+    def hinge(v: Any, t: Any) -> Any:
+        return jnp.where(v @ v - t @ t + 0.125 > 0, v, t)
+
+    def without_its_margin(v: Any, t: Any) -> Any:
+        return jnp.where(v @ v - t @ t > 0, v, t)
+
+    derivation = Derivation("a margin", equals=hinge, domain=(reals("d"), reals("d")), lines=[without_its_margin])
+    found = verify(derivation, floats=False, prove=False).lines[0].diagnosis
+    assert found is None or "v @ v" in found.sentence
+
+
+def test_a_step_inside_of_a_functions_call_is_not_called_by_its_name() -> None:
+    def about(x: Any, m: Any) -> Any:
+        return jnp.mean((x - m) ** 2)
+
+    def variance(x: Any, m: Any) -> Any:
+        return jnp.var(x)
+
+    derivation = Derivation("about m", equals=about, domain=(reals("n"), reals()), lines=[variance])
+    found = diagnosed(derivation, "variance")
+    assert found is None or "jnp.var(x) stands" not in found.sentence
 
 
 def square(z: Any) -> Any:

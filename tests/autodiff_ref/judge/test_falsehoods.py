@@ -27,6 +27,10 @@ def taken(mode: str, place: int) -> Any:
     return lambda x: x.at[jnp.array([place])].get(mode=mode, fill_value=0)[0]
 
 
+def turn(x: Any) -> Any:
+    return jnp.stack([jnp.cos(x), -jnp.sin(x), jnp.sin(x), jnp.cos(x)]).reshape(2, 2)
+
+
 TRUE = {
     "√x² = |x|": (lambda x: jnp.sqrt(x * x), jnp.abs, R),
     "√x² = x for x > 0": (lambda x: jnp.sqrt(x * x), lambda x: x, positives()),
@@ -44,9 +48,42 @@ TRUE = {
     "slope of max(x, x)": (jax.grad(lambda x: jnp.maximum(x, x)), lambda x: 1 + 0 * x, R),
     "min of max": (lambda x: jnp.clip(x, -1, 2), lambda x: jnp.maximum(-1, jnp.minimum(2, x)), R),
     "Huber's slope": (lambda x: jnp.clip(x, -1, 1), lambda x: jnp.where(jnp.abs(x) <= 1, x, jnp.sign(x)), R),
+    "Huber's slope for any δ": (
+        lambda x, d: jnp.clip(x, -d, d),
+        lambda x, d: jnp.where(jnp.abs(x) <= d, x, d * jnp.sign(x)),
+        R,
+        positives(),
+    ),
+    "slope of the ε-insensitive loss": (
+        jax.grad(lambda x, e: jnp.maximum(jnp.abs(x) - e, 0.0)),
+        lambda x, e: jnp.where(x > e, 1.0, 0.0) - jnp.where(x < -e, 1.0, 0.0),
+        R,
+        positives(),
+    ),
+    "one of two": (
+        lambda x, d: jnp.where((d - x > 0) | (d + x > 0), 1.0, 2.0),
+        lambda x, d: 1 + 0 * x,
+        R,
+        positives(),
+    ),
+    "not both": (lambda x, d: jnp.where((x - d > 0) & (x + d < 0), 1.0, 2.0), lambda x, d: 2 + 0 * x, R, positives()),
     "one condition follows": (lambda x: jnp.where((x > 1) & (x > 0), 1.0, 0.0), lambda x: jnp.where(x > 1, 1.0, 0.0), R),
     "first of two equal": (lambda x: 1.0 * jnp.argmax(jnp.stack([x, x])), lambda x: 0 * x, R),
     "sin² + cos²": (lambda x: jnp.sin(x) ** 2 + jnp.cos(x) ** 2, lambda x: 1 + 0 * x, R),
+    "sin(x − y)": (
+        lambda x, y: jnp.sin(x - y),
+        lambda x, y: jnp.sin(x) * jnp.cos(y) - jnp.cos(x) * jnp.sin(y),
+        R,
+        R,
+    ),
+    "cos 3x": (lambda x: jnp.cos(3 * x), lambda x: 4 * jnp.cos(x) ** 3 - 3 * jnp.cos(x), R),
+    "tan 2x": (lambda x: jnp.tan(2 * x), lambda x: 2 * jnp.tan(x) / (1 - jnp.tan(x) ** 2), R),
+    "a turn by x, and one by y": (
+        lambda x, y: turn(x) @ turn(y),
+        lambda x, y: turn(x + y),
+        R,
+        R,
+    ),
     "1/(1 + sin)": (lambda x: jnp.cos(x) / (1 + jnp.sin(x)), lambda x: (1 - jnp.sin(x)) / jnp.cos(x), R),
     "log p/(1 − p)": (lambda p: jnp.log(p / (1 - p)), lambda p: jnp.log(p) - jnp.log1p(-p), intervals(0, 1)),
     "ψ(α + 2)": (lambda x: digamma(x + 2), lambda x: digamma(x) + 1 / x + 1 / (x + 1), positives()),
@@ -118,6 +155,20 @@ TRUE = {
 }
 
 FALSE = {
+    "sin(x + y) for sin(x − y)": (
+        lambda x, y: jnp.sin(x - y),
+        lambda x, y: jnp.sin(x) * jnp.cos(y) + jnp.cos(x) * jnp.sin(y),
+        R,
+        R,
+    ),
+    "cos x for cos 2x": (lambda x: jnp.cos(2 * x), lambda x: 2 * jnp.cos(x) ** 2 + 1, R),
+    "Huber's slope for a δ of any sign": (
+        lambda x, d: jnp.clip(x, -d, d),
+        lambda x, d: jnp.where(jnp.abs(x) <= d, x, d * jnp.sign(x)),
+        R,
+        R,
+    ),
+    "one of two, of any δ": (lambda x, d: jnp.where((d - x > 0) | (d + x > 0), 1.0, 2.0), lambda x, d: 1 + 0 * x, R, R),
     "√x² = x": (lambda x: jnp.sqrt(x * x), lambda x: x, R),
     "√x² = −x for x > 0": (lambda x: jnp.sqrt(x * x), lambda x: -x, positives()),
     "(x²)^1.5 = x³": (lambda x: (x * x) ** 1.5, lambda x: x**3, R),

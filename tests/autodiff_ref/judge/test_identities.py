@@ -120,7 +120,8 @@ def test_an_identity_with_a_condition_prints_it(name: str) -> None:
 
 def test_the_prover_names_rows_and_there_is_none_that_it_never_names() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in PROVER.glob("*.py") if path.name != "identities.py")
-    named = set(re.findall(r'self\.use\("([^"]+)"\)', sources)) | {row.name for row in identities.DEFINITIONS.values()}
+    assert set(re.findall(r'self\.use\("([^"]+)"\)', sources)) <= set(IDENTITIES)
+    named = {name for name in IDENTITIES if f'"{name}"' in sources} | {row.name for row in identities.DEFINITIONS.values()}
     assert named == set(IDENTITIES)
 
 
@@ -167,6 +168,19 @@ STEPS: dict[str, tuple[list[list[Any]], list[str]]] = {
             ["number", "0", "1"],
         ],
         ["sin is odd"],
+    ),
+    "cos(x + y) = cos x cos y − sin x sin y": (
+        [
+            X,
+            Y,
+            *[["call", name, symmetry, k] for k in (0, 1) for name, symmetry in (("sin", "odd 0"), ("cos", "even 1"))],
+            ["mul", 3, 5],
+            ["mul", 2, 4],
+            ["add", 0, 1],
+            ["call", "cos", "even 1", 8],
+            ["sub", 6, 7],
+        ],
+        ["cosine of a sum"],
     ),
     "log(p e^x) = log p + x": (
         [X, POSITIVE, ["exp", 0], ["mul", 1, 2], ["log", 3], ["log", 1], ["add", 5, 0], ["sub", 4, 6], ["number", "0", "1"]],

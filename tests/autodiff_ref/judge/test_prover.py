@@ -19,8 +19,10 @@ from autodiff_ref.judge.symbols import expressions, process
 from autodiff_ref.judge.symbols.prover import ring, worker
 from autodiff_ref.judge.symbols.prover.nodes import Graph
 from autodiff_ref.judge.symbols.prover.polynomials import Poly, UnprovableError
+from autodiff_ref.judge.symbols.prover.shared import with_shared_closed
+from autodiff_ref.judge.symbols.prover.worker import answered
 from autodiff_ref.verify import verify
-from manual_grad import Derivation, notes, reals
+from manual_grad import Derivation, intervals, notes, positives, reals
 from tests.derivations import (
     batch_norm,
     hessian,
@@ -193,7 +195,6 @@ def test_nobody_waits_for_proofs_beyond_the_time_limit(monkeypatch: pytest.Monke
 def test_after_the_time_limit_the_prover_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "PROVER", prover := NeverAnswers())
     late = proofs_of(notes.RESIDUAL, until=time.monotonic(), over="it is late")
-    late.begin()
     assert late.proof(notes.RESIDUAL.lines[0], None).reason == "it is late"
     assert prover.questions == 0
 
@@ -271,6 +272,86 @@ def test_a_power_that_would_never_end_is_given_up_soon() -> None:
     graph.nodes = nodes
     with pytest.raises(UnprovableError, match="too large"):
         graph.value(4)
+
+
+# What both sides share
+
+
+def kalman(a: Any, q: Any, y: Any) -> tuple[Any, Any]:
+    """What a filter of three steps did not expect, and how much it might have been off."""
+    mean, variance, found = 0.0, 1.0, []
+    for k in range(3):
+        mean, variance = a * mean, a * a * variance + q
+        off, scale = y[k] - mean, variance + 1
+        found.append((off, scale))
+        mean, variance = mean + variance / scale * off, variance / scale
+    return jnp.stack([off for off, _ in found]), jnp.stack([scale for _, scale in found])
+
+
+def off(a: Any, q: Any, y: Any) -> Any:
+    return kalman(a, q, y)[0]
+
+
+def scale(a: Any, q: Any, y: Any) -> Any:
+    return kalman(a, q, y)[1]
+
+
+def likelihood(a: Any, q: Any, y: Any) -> Any:
+    v, s = kalman(a, q, y)
+    return -0.5 * jnp.sum(jnp.log(s) + v * v / s)
+
+
+def by_off_and_scale(a: Any, q: Any, y: Any, nabla: Any) -> Any:
+    """−½ Σ (1/s − v²/s²) ∇s − Σ v/s ∇v"""
+    v, s = kalman(a, q, y)
+    by_scale, by_off = nabla(scale)(a, q, y), nabla(off)(a, q, y)
+    return -0.5 * jnp.sum((1 / s - v * v / s**2) * by_scale) - jnp.sum(v / s * by_off)
+
+
+def hidden(w: Any, m: Any, u: Any, x: Any) -> Any:
+    return jnp.tanh(x @ w)
+
+
+def reconstruction(w: Any, m: Any, u: Any, x: Any) -> Any:
+    z = hidden(w, m, u, x) @ m
+    return -0.5 * jnp.sum((x - z @ u) ** 2) - 0.5 * jnp.sum(z * z)
+
+
+def by_hidden(w: Any, m: Any, u: Any, x: Any, nabla: Any) -> Any:
+    """⟨((x − zU)Uᵀ − z)Mᵀ, ∇h⟩"""
+    z = hidden(w, m, u, x) @ m
+    return jnp.tensordot(((x - z @ u) @ u.T - z) @ m.T, nabla(hidden)(w, m, u, x), axes=2)
+
+
+def in_full(w: Any, m: Any, u: Any, x: Any) -> Any:
+    """Xᵀ(((x − zU)Uᵀ − z)Mᵀ ∘ (1 − h²))"""
+    h = hidden(w, m, u, x)
+    return x.T @ ((((x - h @ m @ u) @ u.T - h @ m) @ m.T) * (1 - h * h))
+
+
+KALMAN = Derivation("∂ll/∂a", likelihood, "a", (intervals(-1, 1), positives(), reals(3)), [by_off_and_scale])
+ENCODER = Derivation(
+    "∇_W of an autoencoder",
+    reconstruction,
+    "w",
+    (reals("d", "h"), reals("h", "k"), reals("k", "d"), reals("n", "d")),
+    [by_hidden, in_full],
+)
+
+
+@pytest.mark.parametrize("derivation", [KALMAN, ENCODER], ids=["Kalman", "encoder"])
+def test_what_both_sides_share_need_not_be_multiplied_out(derivation: Derivation) -> None:
+    assert unproved(derivation, work=500_000) == {}
+
+
+def test_what_both_sides_share_is_closed_and_opened_where_a_part_of_it_stands_elsewhere() -> None:
+    x, y = ["symbol", 0, None, None], ["symbol", 1, None, None]
+    nodes = [x, y, ["add", 0, 1], ["mul", 2, 2], ["exp", 3], ["mul", 4, 2], ["mul", 2, 4]]
+    largest, alone = with_shared_closed(nodes, [(5, 6)])
+    assert largest[2] == alone[2] == ["call", "node 2", None, 0, 1]
+    assert largest[3] == ["call", "node 3", None, 0, 1]
+    assert alone[3] == ["mul", 2, 2]
+    assert with_shared_closed([x, y, ["add", 0, 1], ["add", 1, 0]], [(2, 3)]) == []
 
 
 # Random expressions: a normal form has the value of the expression
@@ -405,11 +486,13 @@ def small_limit() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_limit")
 @settings(max_examples=60)
-@given(graphs(), st.lists(st.integers(-24, 24), min_size=2, max_size=2), st.integers(1, 24))
-def test_a_normal_form_has_the_value_of_its_expression(nodes: list[list[Any]], first: list[int], last: int) -> None:
+@given(graphs(), st.lists(st.integers(-24, 24), min_size=2, max_size=2), st.integers(1, 24), st.booleans())
+def test_a_normal_form_has_the_value_of_its_expression(
+    nodes: list[list[Any]], first: list[int], last: int, adds_angles: bool
+) -> None:
     at = [arb(fmpq(k, 8)) + arb(fmpq(1, 37)) for k in (*first, last)]
     values = direct(nodes, at)
-    graph = Graph()
+    graph = Graph(adds_angles=adds_angles)
     graph.nodes = nodes
     for k, value in enumerate(values):
         if not value.is_finite():
@@ -419,3 +502,17 @@ def test_a_normal_form_has_the_value_of_its_expression(nodes: list[list[Any]], f
         except UnprovableError:
             continue
         assert not found.is_finite() or found.overlaps(value), (nodes[: k + 1], at, str(graph.value(k)), found, value)
+
+
+@pytest.mark.usefixtures("small_limit")
+@settings(max_examples=60)
+@given(st.data())
+def test_what_is_equal_whatever_its_shared_parts_are_is_equal(data: st.DataObject) -> None:
+    nodes = data.draw(graphs(), label="nodes")
+    pairs = [(a, b) for a in range(len(nodes)) for b in range(a)]
+    at = [arb(fmpq(k, 8)) + arb(fmpq(1, 37)) for k in (3, -11, 6)]
+    values = direct(nodes, at)
+    for a, b in pairs:
+        for closed in with_shared_closed(nodes, [(a, b)]):
+            if answered(Graph(closed), [(a, b)]) == "" and values[a].is_finite() and values[b].is_finite():
+                assert values[a].overlaps(values[b]), (nodes, closed, a, b)

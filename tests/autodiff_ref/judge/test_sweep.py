@@ -98,6 +98,47 @@ def test_inputs_that_do_not_fulfil_where_are_not_swept() -> None:
     assert np.all(made[0].leaves[0] > 0)
 
 
+def with_an_if(x: Any) -> bool:
+    if x[0] > x[1]:
+        return bool(x[0] > 1)
+    return bool(x[1] < 1)
+
+
+MAPPED = [lambda x: jnp.sum(x * x) > 1, lambda x: x[0] > x[1], lambda x: (x > 0).any() & (x @ x > 0.5), lambda x: True]
+
+
+@pytest.mark.parametrize("condition", [*MAPPED, lambda x: float(np.linalg.norm(x)) > 1, with_an_if])
+def test_a_condition_is_asked_once_for_a_batch_where_jax_maps_it(condition: Any) -> None:
+    asked = list[Any]()
+
+    def where(x: Any) -> Any:
+        asked.append(x)
+        return condition(x)
+
+    derivation = Derivation("∇", of=half_square, wrt="x", domain=(reals(2),), lines=[identity])
+    (every,) = batches(derivation, seed=0, size=100, count=1)
+    with jax.enable_x64(True):
+        (kept,) = batches(replace(derivation, where=where), seed=0, size=100, count=1)
+    assert (len(asked) == 1) == (condition in MAPPED)
+    assert kept.leaves[0].tolist() == [x.tolist() for x in every.leaves[0] if condition(x)]
+
+
+def test_no_line_is_wrong_at_an_input_that_a_condition_admits_only_in_a_batch() -> None:
+    """As where it rounds otherwise."""
+
+    def line(x: Any, nabla: Any = by_hand) -> Any:
+        """x, but 2 x above 1.5"""
+        return jnp.where(x > 1.5, 2.0, 1.0) * x
+
+    def limited(x: Any) -> Any:
+        return jnp.all(x < (1.5 if isinstance(x, np.ndarray) else 5))
+
+    derivation = Derivation("∇ ½ x²", of=half_square, wrt="x", domain=(reals(2),), lines=[line], where=limited)
+    report = verify(derivation, prove=False)
+    assert report.lines[0].verdict == "undecided", str(report)
+    assert "takes the branch “> 1.5”" in report.lines[0].reason
+
+
 def grant_too_little_to_exp(monkeypatch: pytest.MonkeyPatch) -> None:
     exp, little = FUNCTIONS["exp"], Granted(1e-3)
     assert exp.ulps is not None

@@ -37,8 +37,7 @@ class Conditions(Ring):
             return f(*arguments)
         self.use("case by case")
         bit = min(bits)
-        at_0 = self._split(f, tuple(self.with_bit(p, bit, 0) for p in arguments), left)
-        at_1 = self._split(f, tuple(self.with_bit(p, bit, 1) for p in arguments), left)
+        at_0, at_1 = (self._split(f, tuple(self._in_case(p, bit, value) for p in arguments), left) for value in (0, 1))
         difference = self.subtract(at_1, at_0)
         if self.is_zero(difference):
             self.use("equal in both cases")
@@ -46,6 +45,14 @@ class Conditions(Ring):
         result = self.multiply({((bit, 1),): fmpq(1)}, difference)
         add_into(result, at_0)
         return result
+
+    def _in_case(self, p: Poly, bit: int, value: int) -> Poly:
+        """p where a bit is 0 or 1, and others are what follows from that: a case that cannot be may divide by zero."""
+        p = self.with_bit(p, bit, value)
+        for other in self.bits_in(p):
+            known = self.implied(bit, value, other)
+            p = p if known is None else self._in_case(p, other, known)
+        return p
 
     def divided(self, p: Poly, by: Monomial) -> Poly:
         """p divided by a monomial."""

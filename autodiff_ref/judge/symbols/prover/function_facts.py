@@ -29,11 +29,30 @@ STEPS = 8
 """how far from 0 an argument of digamma is brought back to [0, 1)"""
 
 
+_SINE, _COSINE = ("sin", "odd 0"), ("cos", "even 1")
+
+MULTIPLES = 8
+"""the largest multiple of an angle whose sine is expressed by that of the angle"""
+
+
+def _first_angle(p: Poly) -> Poly:
+    """The part of an angle that is split off first: its first term, of a whole multiple of one only the one.
+
+    Example:
+        >>> _first_angle({((0, 1),): fmpq(3), ((1, 1),): fmpq(1, 2)}), _first_angle({((0, 1),): fmpq(3)})
+        ({((1, 1),): 1/2}, {((0, 1),): 1})
+    """
+    m = leading(p)
+    return {m: p[m] / abs(p[m].p) if abs(p[m].p) <= MULTIPLES else p[m]}
+
+
 class Functions(Conditions):
     """A ring whose polynomials can be put into functions."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, adds_angles: bool = False) -> None:
+        """With `adds_angles` the sine and cosine of a sum are those of its terms: most proofs are shorter without."""
         super().__init__()
+        self._adds_angles = adds_angles
         self._pivots: dict[Monomial, int] = {}
         """of each exponential's exponent the monomial that the ones after it do not have"""
 
@@ -259,10 +278,22 @@ class Functions(Conditions):
                 sign = fmpq(-1 if parity == "odd" else 1)
         key = (name, symmetry, tuple(frozenset(p.items()) for p in arguments))
         if name in ("sin", "cos"):
+            if self._adds_angles and arguments[0] and (first := _first_angle(arguments[0])) != arguments[0]:
+                return self.multiply(constant(sign), self._of_angles(name, first, self.subtract(arguments[0], first)))
             kind, key = ("sine" if name == "sin" else "cosine"), ("angle", None, key[2])
         else:
             kind = "function"
         return {((self.generator(kind, key), 1),): sign}
+
+    def _of_angles(self, name: str, p: Poly, q: Poly) -> Poly:
+        """The sine or cosine of p + q."""
+        self.use("sine of a sum" if name == "sin" else "cosine of a sum")
+        sines, cosines = ([self._named(*function, (angle,)) for angle in (p, q)] for function in (_SINE, _COSINE))
+        if name == "sin":
+            result = self.multiply(sines[0], cosines[1])
+            add_into(result, self.multiply(cosines[0], sines[1]))
+            return result
+        return self.subtract(self.multiply(*cosines), self.multiply(*sines))
 
     def _digamma(self, p: Poly) -> Poly:
         """ψ(p), by ψ(q + n) = ψ(q) + Σ 1/(q + j), j from 0 to n − 1, so that the number in its argument is in [0, 1)."""

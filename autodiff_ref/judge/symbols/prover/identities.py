@@ -161,6 +161,12 @@ IDENTITIES = {
             {"p": -2, "r": 2},
         ),
         # Other functions
+        Identity(
+            "sine of a sum", "sin(p + q) = sin p cos q + cos p sin q", "sin(p + q)", "sin(p)*cos(q) + cos(p)*sin(q)", _REAL
+        ),
+        Identity(
+            "cosine of a sum", "cos(p + q) = cos p cos q − sin p sin q", "cos(p + q)", "cos(p)*cos(q) - sin(p)*sin(q)", _REAL
+        ),
         Identity("sine squared", "sin² x = 1 − cos² x", "sin(x)*sin(x)", "1 - cos(x)*cos(x)", {"x": "real"}),
         Identity(
             "digamma's recurrence",
@@ -188,6 +194,24 @@ IDENTITIES = {
             _REAL,
             "p - q > 0",
             {"p": -1, "q": 1},
+        ),
+        Identity(
+            "one of two conditions holds",
+            "[p > 0] [q > 0] = [p > 0] + [q > 0] − 1",
+            "above(p)*above(q)",
+            "above(p) + above(q) - 1",
+            _REAL,
+            "p + q > 0",
+            {"p": -1, "q": -1},
+        ),
+        Identity(
+            "conditions exclude each other",
+            "[p > 0] [q > 0] = 0",
+            "above(p)*above(q)",
+            "0",
+            _REAL,
+            "p + q < 0",
+            {"p": 1, "q": 1},
         ),
         Identity(
             "case by case",

@@ -18,17 +18,12 @@ Node = list[Any]
 
 
 class Graph:
-    """Nodes, and the normal forms of those that were asked for.
+    """Nodes, and the normal forms of those that were asked for."""
 
-    What a label picks from several entries is one of them in each case, or, without cases, one number of which no more is
-    known than what it was picked from. Without cases proofs are fast that do not need more.
-    """
-
-    def __init__(self, nodes: list[Node] | None = None, *, by_cases: bool = True) -> None:
+    def __init__(self, nodes: list[Node] | None = None, *, adds_angles: bool = False) -> None:
         """Starts with some nodes; more may be added to the list later."""
-        self.ring = Functions()
+        self.ring = Functions(adds_angles=adds_angles)
         self.nodes: list[Node] = [] if nodes is None else nodes
-        self.by_cases = by_cases
         self._compared = Trail()
         self._values: dict[int, Poly] = {}
         self._inverses: dict[int, tuple[Poly, Trail]] = {}
@@ -85,8 +80,8 @@ class Graph:
 
     def _made(self, node: Node) -> Poly:
         operation, *rest = node
-        if operation in _LEAVES:
-            return _LEAVES[operation](self.ring, *rest)
+        if operation in LEAVES:
+            return LEAVES[operation](self.ring, *rest)
         if operation == "div":
             return self.ring.multiply(self._values[rest[0]], self._inverse(rest[1]))
         if operation == "pow":
@@ -96,8 +91,7 @@ class Graph:
             return self.ring.power(self._values[base], exponent)
         if operation == "pick":
             index, places, *entries = rest
-            picked = _picked_by_cases if self.by_cases else _picked_unseen
-            return picked(self.ring, self._values[index], places, *[self._values[k] for k in entries])
+            return _picked(self.ring, self._values[index], places, *[self._values[k] for k in entries])
         if operation == "call":
             name, symmetry, *arguments = rest
             return self.ring.named(name, symmetry, *[self._values[k] for k in arguments])
@@ -122,7 +116,7 @@ class Graph:
 
 def operands_of(node: Node) -> list[int]:
     """The nodes that a node is made of."""
-    if node[0] in _LEAVES:
+    if node[0] in LEAVES:
         return []
     if node[0] == "pow":
         return [node[1]]
@@ -154,7 +148,7 @@ def _outcome(ring: Functions, group: int, k: int, of: int) -> Poly:
     return result
 
 
-_LEAVES: dict[str, Callable[..., Poly]] = {"number": _number, "symbol": _symbol, "outcome": _outcome}
+LEAVES: dict[str, Callable[..., Poly]] = {"number": _number, "symbol": _symbol, "outcome": _outcome}
 
 
 # Operations
@@ -245,20 +239,10 @@ def _place_of_greatest(ring: Functions, *values: Poly) -> Poly:
     return _sum(*[_scaled(is_it, k) for k, is_it in enumerate(ring.first_greatest(*values))])
 
 
-def _picked_by_cases(ring: Functions, index: Poly, places: str, *entries: Poly) -> Poly:
+def _picked(ring: Functions, index: Poly, places: str, *entries: Poly) -> Poly:
     """The entry whose place the index is."""
     at = [ring.is_null(ring.subtract(index, constant(int(place)))) for place in places.split()]
     return _sum(*[ring.multiply(here, entry) for here, entry in zip(at, entries, strict=True)])
-
-
-def _picked_unseen(ring: Functions, index: Poly, places: str, *entries: Poly) -> Poly:
-    """A number that is known only by what it is picked from."""
-    if all(entry == entries[0] for entry in entries):
-        return entries[0]
-    if list(index) in ([], [()]):  # a number
-        return _picked_by_cases(ring, index, places, *entries)
-    key = ("pick", places, tuple(frozenset(p.items()) for p in (index, *entries)))
-    return {((ring.generator("function", key), 1),): fmpq(1)}
 
 
 def _whole(name: str, round_number: Callable[[Fraction], int]) -> Callable[[Functions, Poly], Poly]:

@@ -6,6 +6,7 @@ form are one function. The converse is not claimed: what is not proved may be tr
 
 from collections.abc import Hashable
 from fractions import Fraction
+from itertools import permutations
 from random import Random
 
 from flint import fmpq
@@ -22,6 +23,7 @@ from .polynomials import (
     constant,
     gcd_of,
     inverse_term,
+    negative,
     power_of_one,
     require_small_power,
     shifted,
@@ -48,6 +50,11 @@ _ROOTS = 2**4 * 9 * 5 * 7
 """the residue of e^m is drawn as this power of another one, so that it has roots"""
 
 
+_IMPLIES, _COVER, _EXCLUDE = "a condition implies another", "one of two conditions holds", "conditions exclude each other"
+_OF_BOTH: dict[str, tuple[int, ...]] = {_IMPLIES: (1,), _COVER: (1, 1, -1), _EXCLUDE: ()}
+"""what the product of two bits is: so many times the second, the first, and 1"""
+
+
 class Ring(Generators):
     """Generators, and arithmetic on polynomials over them."""
 
@@ -56,7 +63,7 @@ class Ring(Generators):
         self._reduced: dict[Monomial, tuple[Poly | None, Trail | None]] = {}
         self._residues: dict[int, int] = {}
         self._angles: dict[Hashable, int] = {}
-        self._follows: dict[tuple[int, int], bool] = {}
+        self._relations: dict[tuple[int, int], str] = {}
         self._random = Random(0)
 
     # Arithmetic
@@ -163,18 +170,32 @@ class Ring(Generators):
                 step = self._rewritten_power(generator, number, exponent, m, rest)
                 if step is not None:
                     return step
-        for number in signs if len(signs) > 1 else ():
-            if any(self.follows(number, other) for other in signs if other != number):
-                self.use("a condition implies another")
-                return {tuple(pair for pair in m if pair[0] != number): fmpq(1)}
+        for number, other in permutations(signs, 2):
+            relation = self.relation(number, other)
+            if relation:
+                self.use(relation)
+                without = [tuple(pair for pair in m if pair[0] not in left) for left in ({number}, {other}, {number, other})]
+                return dict(zip(without, map(fmpq, _OF_BOTH[relation]), strict=False))
         return None
 
-    def follows(self, bit: int, other: int) -> bool:
-        """Whether p > 0 follows from q > 0, for the bits of p and q: where p − q > 0, it does."""
-        if (bit, other) not in self._follows:
+    def implied(self, bit: int, value: int, other: int) -> int | None:
+        """What another bit is where a bit is 0 or 1; None where it may be either."""
+        if any(self.generators[number].key[0] != "above" for number in (bit, other)):
+            return None
+        known = {_IMPLIES: 1, _EXCLUDE: 0} if value else {_IMPLIES: 0, _COVER: 1}
+        relation = self.relation(other, bit) if value else self.relation(bit, other)
+        if relation in known:
+            self.use(relation)
+        return known.get(relation)
+
+    def relation(self, bit: int, other: int) -> str:
+        """The identity by which the product of two bits, of p > 0 and of q > 0, is a sum; empty where none is known."""
+        if (bit, other) not in self._relations:
             p, q = (dict(self.generators[number].key[1]) for number in (bit, other))
-            self._follows[bit, other] = self.is_positive(self.subtract(p, q))
-        return self._follows[bit, other]
+            added = self.subtract(p, negative(q))
+            known = zip(_OF_BOTH, (self.subtract(p, q), added, negative(added)), strict=True)
+            self._relations[bit, other] = next((name for name, r in known if self.is_positive(r)), "")
+        return self._relations[bit, other]
 
     def _rewritten_power(
         self, generator: Generator, number: int, exponent: Exponent, m: Monomial, rest: Monomial

@@ -23,6 +23,13 @@ from typing import Any
 from .identities import IDENTITIES, Trail
 from .nodes import Graph, Node
 from .polynomials import Budget, UnprovableError
+from .shared import with_shared_closed
+
+LITTLE = 400_000
+"""how much work is done before anything else is tried: a tenth of a second"""
+
+SHARE_OF_CLOSED = 8
+"""the part of the work that may be done without looking into what both sides share"""
 
 
 def main() -> None:
@@ -53,38 +60,49 @@ def _messages(lines: "queue.SimpleQueue[str]") -> Iterator[dict[str, Any]]:
 
 
 class Prover:
-    """Nodes, and what is known of them: first without looking into what labels pick, then by cases."""
+    """Nodes, and what is known of them."""
 
     def __init__(self) -> None:
         """Starts without nodes."""
         self.nodes: list[Node] = []
-        self._graphs = [Graph(self.nodes, by_cases=False), Graph(self.nodes)]
+        self._graph, self._with_angles = Graph(self.nodes), Graph(self.nodes, adds_angles=True)
 
     def answer(self, pairs: list[list[int]], work: int) -> dict[str, object]:
         """Why some pair is not proved equal, empty where all are; what the proof rests on; and how much work was done.
 
+        What is no little work is tried without looking into what both sides share first; last, with the sines of sums.
+
         Args:
             pairs: numbers of nodes.
-            work: how much may be done. Where it is tried without cases first, half of it is left for cases.
+            work: how much may be done.
         """
-        picks = any(node[0] == "pick" for node in self.nodes)
+        asked = [(a, b) for a, b in pairs if a != b]
         reason, done, trail = "", 0, Trail()
-        for graph in self._graphs if picks else self._graphs[1:]:
-            budget = graph.ring.budget = Budget(work - done if graph.by_cases else work // 2)
+        for graph, most in self._ways(asked, work) if asked else ():
+            budget = graph.ring.budget = Budget(min(most, work - done))
             before = budget.left
-            reason = answered(graph, pairs)
-            done += before - budget.left
+            reason = answered(graph, asked)
+            done += before - max(budget.left, 0)
             if not reason:
-                trail = graph.trail_of([(a, b) for a, b in pairs])
+                trail = graph.trail_of(asked)
                 break
         uses = [*(name for name in IDENTITIES if name in trail.identities), *sorted(trail.identities - IDENTITIES.keys())]
         return {"reason": reason, "work": done, "uses": uses, "left_out": sorted(trail.left_out)}
 
+    def _ways(self, pairs: list[tuple[int, int]], work: int) -> Iterator[tuple[Graph, int]]:
+        """Graphs in which it may be proved that nodes are equal, and how much work each is worth."""
+        yield self._graph, LITTLE
+        for nodes in with_shared_closed(self.nodes, pairs) if self._graph.ring.budget.left < 0 else ():
+            yield Graph(nodes), work // SHARE_OF_CLOSED
+        yield self._graph, work
+        if any(node[0] == "tan" or node[1:2] in (["sin"], ["cos"]) for node in self.nodes):
+            yield self._with_angles, work
 
-def answered(graph: Graph, pairs: list[list[int]]) -> str:
+
+def answered(graph: Graph, pairs: list[tuple[int, int]]) -> str:
     """Why some pair is not proved equal; empty where all are."""
     try:
-        if graph.are_equal([(a, b) for a, b in pairs]):
+        if graph.are_equal(pairs):
             return ""
     except UnprovableError as error:
         return str(error)
