@@ -18,7 +18,7 @@ from autodiff_ref.judge.assertion.calling import check_arrays
 from autodiff_ref.judge.assertion.complex_arguments import has_complex
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError, require_the_same_again
-from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree
 from manual_grad.derivation import argument_names, label_of
 
@@ -92,7 +92,7 @@ class _Call(NamedTuple):
 def _calls(forward: Function, backward: Function, args: Arguments, keywords: Keywords) -> list[_Call]:
     """The ways in which the two can be called, the likeliest first. An (h, c) may be two outputs, or one and what was kept."""
     found, refused = list[_Call](), list[Exception]()
-    for has_cache in _may_have_cache(forward(*_copies(args), **keywords), backward):
+    for has_cache in _may_have_cache(forward(*_copies(args), **keywords)):
         try:
             outs, cache = _outputs(forward(*_copies(args), **keywords), has_cache)
             ones = [jax.tree.map(_ones, out, is_leaf=_is_list_of_numbers) for out in outs]
@@ -102,19 +102,23 @@ def _calls(forward: Function, backward: Function, args: Arguments, keywords: Key
             refused.append(error)
     if not found:
         raise refused[0]
+    if len(found) == 2 and _is_upstream(argument_names(backward), len(found[1].outs)):
+        # where the value of the last is not used, its upstream gradient was forgotten
+        return found[1:] if not differ(found[0].returned, found[1].returned) else found[::-1]
     return found
 
 
-def _may_have_cache(returned: PyTree, backward: Function) -> list[bool]:
-    """Whether the last of what forward returned may be a cache, or an output, the likelier first: `backward` names it."""
+def _may_have_cache(returned: PyTree) -> list[bool]:
+    """Whether the last of several things that forward returned may be a cache; where it is made of floats, or an output."""
     if not isinstance(returned, tuple):
         return [False]
-    *_, last = several = cast("tuple[PyTree, ...]", returned)
-    leaves = jax.tree.leaves(last)
-    if not leaves or not all(map(_is_float, leaves)):
-        return [True]
-    names = (argument_names(backward) or [])[len(several) - 1 :]
-    return [False, True] if names and names[0].startswith(("d", "g")) else [True, False]
+    leaves = jax.tree.leaves(cast("tuple[PyTree, ...]", returned)[-1])
+    return [True, False] if leaves and all(map(_is_float, leaves)) else [True]
+
+
+def _is_upstream(names: list[str] | None, place: int) -> bool:
+    """Whether backward names the last of so many arguments like an upstream gradient: dc, dcell, grad_c."""
+    return names is not None and len(names) >= place and bool(re.match(r"d(?!ata|ict)|grad", names[place - 1]))
 
 
 def _assert_call(forward: Function, backward: Function, args: Arguments, keywords: Keywords, call: _Call) -> None:

@@ -69,10 +69,11 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
     leaves, structure = jax.tree.flatten(value)
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
-        if isinstance(value, bytes | str):
+        if any(isinstance(leaf, bytes | str | float | complex) for leaf in leaves):
             if level == VARIES:
                 raise NotFollowedError(
-                    f"`{name}` writes down numbers that are differentiated by", "leave them in their array"
+                    f"`{name}` takes numbers that are differentiated by out of their array",
+                    "leave them in it, and use functions of NumPy's, or np.vectorize for one of your own",
                 )
             fixed((args, keywords))
         return value

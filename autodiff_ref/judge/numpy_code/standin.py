@@ -44,13 +44,31 @@ from autodiff_ref.judge.numpy_code.mapping import (
 )
 from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount, of_any_sign
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
-from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user, is_writing
+from autodiff_ref.judge.numpy_code.run import (
+    CONSTANT,
+    MOST_ASSUMED,
+    VARIES,
+    NotFollowedError,
+    called_by_user,
+    is_writing,
+)
 
 INSTEAD_OF = {
     "pandas.": "make an array of it before, by `.to_numpy()`",
+    "numpy.ma.": "hand in an array and its mask, and write np.where(mask, 0, …)",
     "scipy.sparse.": "fill a dense matrix, A = np.zeros(shape) and A[i, j] = v, and compute with it",
 }
 """what to do where code of a package cannot be followed"""
+
+
+IS_NO_NUMBER: dict[Any, bool] = {np.isnan: False, np.isinf: False, np.isfinite: True}
+"""what asks whether numbers are missing, and what it says where none is: reals know of no NaN, and data may hold some"""
+
+
+def _assume_finite(of: Any) -> None:
+    """Takes for granted which numbers are finite."""
+    if level_of(of) > CONSTANT:
+        running_now().assume(jnp.isfinite(bare(of)), np.isfinite(real_of(of)), level_of(of))
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -224,6 +242,11 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         if method == "at":
             return scatter(ufunc, *inputs)
         where, inputs = keywords.pop("where", True), tuple(map(densely, inputs))
+        if method == "__call__" and ufunc in IS_NO_NUMBER and where is True and target is None:
+            found = ufunc(real_of(inputs[0]), **keywords)
+            if np.size(found) <= MOST_ASSUMED or np.any(found != IS_NO_NUMBER[ufunc]):
+                _assume_finite(inputs[0])
+                return StandIn(found, None, CONSTANT)
         f = jax_ufunc(ufunc, method)
         computed = getattr(ufunc, method)
         if where is not True:
