@@ -90,7 +90,7 @@ class _Call(NamedTuple):
 
 
 def _calls(forward: Function, backward: Function, args: Arguments, keywords: Keywords) -> list[_Call]:
-    """The ways in which the two can be called, the likeliest first. An (h, c) may be two outputs, or one and what was kept."""
+    """The ways to call the two, the likeliest first: an (h, c) may be two outputs, or one and what was kept of it."""
     found, refused = list[_Call](), list[Exception]()
     for has_cache in _may_have_cache(forward(*_copies(args), **keywords)):
         try:

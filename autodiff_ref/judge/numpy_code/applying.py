@@ -98,7 +98,7 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         discrete = all(np.asarray(leaf).dtype.kind in "biu" for leaf in leaves)
         if (level < VARIES or discrete) and source is None:
             for held in held_in((args, keywords)):
-                fixed(held)
+                fixed(held, is_computed_with=not discrete)
             return jax.tree.unflatten(structure, [Standing.made(leaf, None, CONSTANT) for leaf in leaves])
         why = _why(error)
         raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error

@@ -17,9 +17,10 @@ from typing import Any, cast
 import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
-from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_of, with_arrays
+from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_for, stand_ins_of, with_arrays
 from autodiff_ref.judge.numpy_code.holding import (
     AROUND,
+    Exchange,
     arrays_among,
     exchanged,
     held_exchanged,
@@ -29,7 +30,7 @@ from autodiff_ref.judge.numpy_code.holding import (
 )
 from autodiff_ref.judge.numpy_code.mapping import copied, fixed, level_of, real_of, stacked
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
-from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, Run, current, is_followed, running
+from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError, Run, current, is_followed, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 
 MADE = (
@@ -354,34 +355,33 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 
 @contextmanager
 def following(
-    f: Callable[..., Any], *, thoroughly: bool, changed: Collection[int] = ()
+    f: Callable[..., Any], *, thoroughly: bool, changed: Collection[int] = (), data: Sequence[tuple[Any, Any, np.dtype]] = ()
 ) -> Generator[tuple[Callable[..., Any], Run]]:
     """(f, or what stands for it, for stand-ins; its run); `thoroughly` as for `through_numpy`.
 
-    Of the arrays that f reaches, those of the ids in `changed` hold other numbers.
+    Of the arrays that f reaches, those of the ids in `changed` hold other numbers, and those in `data` are inputs of the
+    trace: each as (traced, real), and in which dtype the real values are to be.
     """
     reached = visited(f, into_libraries=thoroughly)
     run = Run(followed=libraries_among(reached))
     arrays = arrays_among(reached) if thoroughly else ()
-    with _replaced(f, reached, arrays, changed) as followed, running(run), np.errstate(all="ignore"):
+    inputs = zip(data, stand_ins_for(data, DATA), strict=True)
+    by_id = {**stand_ins_of(arrays, changed), **{id(real): (real, made) for (_, real, _), made in inputs}}
+    with _replaced(f, reached, by_id) as followed, running(run), np.errstate(all="ignore"):
         yield followed, run
 
 
 @contextmanager
-def _replaced(
-    f: Callable[..., Any], reached: list[Any], arrays: Sequence[np.ndarray], changed: Collection[int]
-) -> Generator[Callable[..., Any]]:
+def _replaced(f: Callable[..., Any], reached: list[Any], outside: Exchange) -> Generator[Callable[..., Any]]:
     """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
 
     Args:
         f: a function.
         reached: what it reaches.
-        arrays: those for which stand-ins are put in place too, wherever it is that they are held.
-        changed: the ids of those that are to hold other numbers.
+        outside: arrays for which stand-ins are put in place too, wherever it is that they are held.
     """
     scipy_code.load(reached)
     with _LOCK:
-        outside = stand_ins_of(arrays, changed)
         by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods(), **outside}
         back: list[tuple[dict[str, Any], str, Any]] = []
         try:

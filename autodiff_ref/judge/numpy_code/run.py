@@ -60,6 +60,8 @@ class Assumption:
     """at this input"""
     place: str
     """where in the user's code"""
+    is_computed_with: bool = False
+    """whether code that is not followed computes with it, so that floats made what came of it"""
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Run:
     asked: Counter[tuple[FrameType, tuple[Any, ...]]] = field(default_factory=Counter[Any])
     """by a call of such a library, and the way to a place in it: how often numbers decided there what is done"""
 
-    def assume(self, array: Any, value: Any, level: int) -> None:
+    def assume(self, array: Any, value: Any, level: int, *, is_computed_with: bool = False) -> None:
         """Takes a value for granted, and notes it unless it depends on nothing."""
         if level == CONSTANT:
             return
@@ -85,7 +87,7 @@ class Run:
                 "use functions of arrays, or try smaller shapes",
             )
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
-        self.assumptions.append(Assumption(array, known.copy(), place))
+        self.assumptions.append(Assumption(array, known.copy(), place, is_computed_with))
 
     def note_written(self, outside: np.ndarray) -> None:
         """Notes that an array is written into that was made outside, and may hold what an earlier call has written."""

@@ -1,11 +1,13 @@
-"""What NumPy code makes of numbers that are differentiated by is followed, or refused: it is never a constant of the trace."""
+"""What NumPy code makes of numbers is followed or refused: what is differentiated by never becomes a constant of a trace."""
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import jv
 
 from autodiff_ref import UndecidedError, assert_backward_agrees, assert_gradients_agree
 
@@ -124,7 +126,7 @@ def test_comparisons_that_cannot_be_told_apart_and_change_nothing_are_no_kink():
     def entropy(z):
         return -np.sum(onehot * np.log(softmax(z) + 1e-7))
 
-    with pytest.raises(AssertionError, match="1e-07 at .* were 0"):
+    with pytest.raises(AssertionError, match=r"1e-07 at .* were 0"):
         assert_gradients_agree(lambda z: softmax(z) - onehot, entropy, x)
 
 
@@ -194,3 +196,72 @@ def test_a_quarter_of_a_circle_by_math():
 def test_nothing_is_said_where_data_are_missing_in_the_gradient_alone():
     with pytest.raises((AssertionError, UndecidedError)):
         assert_gradients_agree(lambda p, ratings: -2 * (ratings - p @ Q.T) @ Q, masked, P, RATINGS[1])
+
+
+# Data of the module and of objects: what floats compute from these alone is off by their rounding
+
+_rng = np.random.default_rng(0)
+DATA = _rng.standard_normal((50, 4))
+_drawn = _rng.standard_normal(50)
+NEARLY_ORTHOGONAL = _drawn - DATA @ np.linalg.lstsq(DATA, _drawn, rcond=None)[0] * (1 - 1e-9)
+
+
+class Holder:
+    def __init__(self):
+        self.held = {"pair": [(DATA, NEARLY_ORTHOGONAL)]}
+
+
+HOLDER = Holder()
+
+
+def linear(w):
+    return np.sum(NEARLY_ORTHOGONAL * (DATA @ w))
+
+
+def of_linear(w):
+    return DATA.T @ NEARLY_ORTHOGONAL
+
+
+def of_linear_held(w):
+    x, y = HOLDER.held["pair"][0]
+    return x.T @ y
+
+
+def of_linear_in_jax(w):
+    return jnp.dot(DATA.T, NEARLY_ORTHOGONAL)
+
+
+@pytest.mark.parametrize("gradient", [of_linear, of_linear_held, of_linear_in_jax])
+def test_what_floats_compute_from_data_alone_is_no_difference(gradient):
+    w = np.array([0.5, -1.0, 2.0, 0.25])
+    assert_gradients_agree(gradient, linear, w)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda w: gradient(w) * (1 + 1e-6), linear, w)
+
+
+def test_a_mistake_of_1e_12_beside_data_of_the_module_is_seen():
+    def loss(w):
+        return np.sum((DATA @ w - NEARLY_ORTHOGONAL) ** 2)
+
+    def gradient(w):
+        return 2 * (DATA.T @ DATA @ w - DATA.T @ NEARLY_ORTHOGONAL)
+
+    w = np.array([0.5, -1.0, 2.0, 0.25])
+    assert_gradients_agree(gradient, loss, w)
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: gradient(w) * (1 + 1e-12), loss, w)
+
+
+def test_what_code_that_is_not_followed_makes_of_data_is_rounded():
+    """JAX has no Bessel functions of the first kind; J₀(x) + J₂(x) = 2 J₁(x)/x, near a zero of J₁."""
+
+    def loss(w, x):
+        return w @ (2 * jv(1, x) / x)
+
+    def gradient(w, x):
+        return jv(0, x) + jv(2, x)
+
+    w, x = np.array([1.0, 2.0]), np.array([3.8317, 7.0156])
+    assert_gradients_agree(gradient, loss, w, x)
+    with pytest.raises(AssertionError):
+        assert_gradients_agree(lambda w, x: gradient(w, x) * (1 + 1e-8), loss, w, x)
