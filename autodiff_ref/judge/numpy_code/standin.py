@@ -380,7 +380,7 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             )
             raise NotFollowedError(f"{who} asks for the numbers of an array that is differentiated by", way_on)
         if self.level > CONSTANT:  # whole numbers and masks are taken for granted, whatever they depend on
-            running_now().assume(self.array, self.held, self.level, is_computed_with=True)
+            running_now().assume(self.array, self.held, self.level)
         made = np.array(self.held)
         return made if dtype is None else made.astype(dtype)
 
