@@ -87,7 +87,10 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     try:
         if f is None:
             raise LookupError(name)
-        arrays = _by_jax(f, args, keywords, leaves)
+        arrays = [
+            array.reshape(leaf.shape) if isinstance(leaf, np.matrix) and array.size == leaf.size else array
+            for array, leaf in zip(_by_jax(f, args, keywords, leaves), leaves, strict=True)
+        ]
         if [np.shape(array) for array in arrays] != [np.shape(leaf) for leaf in leaves]:
             raise LookupError(name)
     except NotFollowedError:

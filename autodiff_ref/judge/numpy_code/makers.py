@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import jax
 import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
@@ -117,8 +118,14 @@ def _converter(real: Callable[..., Any], copies: bool) -> Callable[..., Any]:
     def made(given: Any, *args: Any, **keywords: Any) -> Any:
         if not _is_tracing():
             return real(given, *args, **keywords)
+        if sys._getframe(1).f_code.co_name == "__array__" and level_of(given) == CONSTANT:  # pyright: ignore[reportPrivateUsage]
+            return real(real_of(given), *args, **keywords)  # compiled code may have asked for it
         dtype = args[0] if args else keywords.get("dtype")
+        if not isinstance(given, np.ndarray | np.generic | jax.Array) and hasattr(type(given), "__array__"):
+            given = given.__array__()  # a class of the user's, around an array
         if type(given) is StandIn:
+            if isinstance(given, np.matrix) and real.__name__ != "asanyarray":
+                given = given.view(np.ndarray)
             is_array = isinstance(real_of(given), np.ndarray)
             asked = keywords.get("copy", copies)  # True, False, or one of NumPy's own words
             is_copy = copies and (asked is True or getattr(asked, "name", "") == "ALWAYS")

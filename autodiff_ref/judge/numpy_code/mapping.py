@@ -59,7 +59,7 @@ def running_now() -> Run:
 
 def copied(a: Standing) -> Any:
     """A copy, with memory of its own."""
-    return Standing.made(np.array(a.held), None if a.level == CONSTANT else a.array, a.level)
+    return Standing.made(np.array(a.held, subok=True), None if a.level == CONSTANT else a.array, a.level)
 
 
 def bare(value: Any) -> Any:

@@ -98,6 +98,7 @@ def _item(a: Any, *index: Any) -> Any:
 
 
 def _tolist(a: Any) -> Any:
+    a = a.view(np.ndarray) if isinstance(a, np.matrix) else a
     return [_tolist(part) for part in a] if np.ndim(a.held) else a[()] if isinstance(a.held, np.ndarray) else a
 
 

@@ -71,6 +71,15 @@ def _assume_finite(of: Any) -> None:
         running_now().assume(jnp.isfinite(bare(of)), np.isfinite(real_of(of)), level_of(of))
 
 
+OF_MATRICES: dict[str, Callable[[Any], Any]] = {
+    "A": lambda m: m.view(np.ndarray),
+    "A1": lambda m: m.view(np.ndarray).ravel(),
+    "H": lambda m: m.conj().T,
+    "I": np.linalg.inv,
+}
+"""attributes of matrices"""
+
+
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
     """An array, or a number of NumPy's, that is traced."""
 
@@ -216,6 +225,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         return self._in_place(operator.sub, np.subtract, other)
 
     def __imul__(self, other: Any) -> Any:
+        if self._multiplies_matrices(other):
+            self[...] = self * other
+            return self
         return self._in_place(operator.mul, np.multiply, other)
 
     def __itruediv__(self, other: Any) -> Any:
@@ -226,6 +238,21 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __imatmul__(self, other: Any) -> Any:
         return self._in_place(operator.matmul, np.matmul, other)
+
+    # Matrices, whose `*` and `**` are products of matrices
+
+    def _multiplies_matrices(self, other: Any) -> bool:
+        either = isinstance(self.held, np.matrix) or isinstance(real_of(other), np.matrix)
+        return either and np.ndim(real_of(self)) > 0 and np.ndim(real_of(other)) > 0
+
+    def __mul__(self, other: Any) -> Any:
+        return np.dot(self, other) if self._multiplies_matrices(other) else np.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return np.dot(other, self) if self._multiplies_matrices(other) else np.multiply(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return np.linalg.matrix_power(self, other) if isinstance(self.held, np.matrix) else np.power(self, other)
 
     # Functions of it
 
@@ -286,6 +313,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return lambda **_: np
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in OF_MATRICES and isinstance(self.held, np.matrix):
+            return OF_MATRICES[name](self)
         found = getattr(self.held, name)
         if isinstance(found, np.ndarray | np.generic) or name == "flat":
             if name == "flat":
@@ -310,12 +339,16 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         dynamic = level_of(index) > CONSTANT and not shares(value, self.held)
         if dynamic and not has_masks(index):
             level = max(self.level, level_of(index))
-            return StandIn(value, self.array[indices(index)], level)
+            return StandIn(value, self.array[indices(index)].reshape(np.shape(value)), level)
         known = fixed(index)
+
+        def taken(a: Any) -> Any:
+            return a[known].reshape(np.shape(value))  # parts of a matrix are matrices
+
         if isinstance(value, np.ndarray) and shares(value, self.held):
-            return StandIn(value, None, self.level, parent=self, steps=(lambda a: a[known], lambda p: p[known]))
+            return StandIn(value, None, self.level, parent=self, steps=(taken, taken))
         level = max(self.level, level_of(index))
-        return StandIn(value, None if level == CONSTANT else self.array[known], level)
+        return StandIn(value, None if level == CONSTANT else taken(self.array), level)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[k] for k in range(len(self)))

@@ -266,3 +266,46 @@ def test_what_code_that_is_not_followed_makes_of_data_is_rounded():
         assert_gradients_agree(gradient, loss, w, x)
     with pytest.raises(AssertionError):
         assert_gradients_agree(lambda w, x: gradient(w, x) * 1.01, loss, w, x)
+
+
+# np.matrix, whose `*` is a product of matrices, and of which each part is a matrix
+
+SQUARE = np.array([[2.0, -1.0, 0.5], [0.25, 3.0, 1.0], [1.0, -0.5, 4.0]])
+
+OF_MATRICES = {
+    "products": (lambda x: np.sum(np.power(np.matrix(SQUARE) * np.matrix(x), 2)), lambda x: 2 * SQUARE.T @ SQUARE @ x),
+    "powers": (lambda x: np.trace(np.matrix(x) ** 3), lambda x: 3 * np.asarray(np.matrix(x) ** 2).T),
+    "inverses": (lambda x: np.trace(np.matrix(x).I), lambda x: -np.asarray(np.matrix(x).I ** 2).T),
+    "a row": (lambda x: (np.matrix(x)[0] * np.matrix(x)[0].T)[0, 0], lambda x: 2 * x * np.eye(3)[:, [0]]),
+    "a sum": (lambda x: (np.matrix(x).sum(axis=0) * np.matrix(SQUARE)).sum(), lambda x: np.tile(SQUARE.sum(axis=1), (3, 1))),
+    "scaled": (lambda x: (2 * np.matrix(x)).A1.sum(), lambda x: np.full_like(x, 2)),
+    "multiplied": (lambda x: np.multiply(np.matrix(x), np.matrix(x)).sum(), lambda x: 2 * x),
+    "a list": (lambda x: sum(np.matrix(x).flatten().tolist()[0]), np.ones_like),
+    "a product in place": (
+        lambda x: (np.matrix(x).copy().__imul__(np.matrix(SQUARE))).sum(),
+        lambda x: np.ones((3, 3)) @ SQUARE.T,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_matrices(name):
+    loss, gradient = OF_MATRICES[name]
+    assert_gradients_agree(gradient, loss, SQUARE + 1)
+    with pytest.raises(AssertionError, match="2 times what it should be"):
+        assert_gradients_agree(lambda x: 2 * gradient(x), loss, SQUARE + 1)
+
+
+class Wrapped:
+    """A class of the user's around an array"""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array)
+
+
+def test_a_class_around_an_array():
+    assert_gradients_agree(lambda w: 2 * w, lambda w: np.sum(np.asarray(Wrapped(w)) ** 2), A)
+    assert_gradients_agree(lambda w: np.asarray(Wrapped(A)), lambda w: np.sum(w * np.add(Wrapped(A), 0)), A)
