@@ -288,6 +288,7 @@ OF_MATRICES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", OF_MATRICES)
 def test_matrices(name):
     loss, gradient = OF_MATRICES[name]
