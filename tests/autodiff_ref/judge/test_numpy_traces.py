@@ -310,3 +310,17 @@ class Wrapped:
 def test_a_class_around_an_array():
     assert_gradients_agree(lambda w: 2 * w, lambda w: np.sum(np.asarray(Wrapped(w)) ** 2), A)
     assert_gradients_agree(lambda w: np.asarray(Wrapped(A)), lambda w: np.sum(w * np.add(Wrapped(A), 0)), A)
+
+
+def test_a_branch_without_what_is_differentiated_by_is_named():
+    def rotated(w):
+        angle = np.linalg.norm(w)
+        if angle < 1e-8:
+            return np.array([1.0, 0.0])
+        return np.array([np.cos(angle), np.sin(angle)])
+
+    with pytest.raises(AssertionError, match=r"after what rotated decides at test_numpy_traces.py:\d+, it does not depend on"):
+        assert_gradients_agree(lambda w: np.ones((2, 2)), rotated, np.zeros(2))
+    with pytest.raises(AssertionError) as failed:
+        assert_gradients_agree(lambda w: np.ones((2, 2)), rotated, np.ones(2))
+    assert "decides" not in str(failed.value)
