@@ -300,7 +300,9 @@ def _without_it(pair: Pair, of: str) -> list[str]:
         return []
     if any(k in reference.of.depends_on for k, fixed in enumerate(reference.labels) if not fixed):
         return []
-    return [f"  after what {of} decides at {reference.assumptions[-1].place}, it does not depend on what is differentiated by"]
+    return [
+        f"  after what {of} decides at {reference.assumptions[-1].place}, it does not depend on what is differentiated by"
+    ]
 
 
 def _factor(times: float, more: float, call: Call, of: Function) -> str:

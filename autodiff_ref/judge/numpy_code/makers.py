@@ -362,15 +362,20 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 
 @contextmanager
 def following(
-    f: Callable[..., Any], *, thoroughly: bool, changed: Collection[int] = (), data: Sequence[tuple[Any, Any, np.dtype]] = ()
+    f: Callable[..., Any],
+    *,
+    thoroughly: bool,
+    for_all_inputs: bool = False,
+    changed: Collection[int] = (),
+    data: Sequence[tuple[Any, Any, np.dtype]] = (),
 ) -> Generator[tuple[Callable[..., Any], Run]]:
-    """(f, or what stands for it, for stand-ins; its run); `thoroughly` as for `through_numpy`.
+    """(f, or what stands for it, for stand-ins; its run); `thoroughly` and `for_all_inputs` as for `through_numpy`.
 
     Of the arrays that f reaches, those of the ids in `changed` hold other numbers, and those in `data` are inputs of the
     trace: each as (traced, real), and in which dtype the real values are to be.
     """
     reached = visited(f, into_libraries=thoroughly)
-    run = Run(followed=libraries_among(reached))
+    run = Run(for_all_inputs, libraries_among(reached))
     arrays = arrays_among(reached) if thoroughly else ()
     inputs = zip(data, stand_ins_for(data, DATA), strict=True)
     by_id = {**stand_ins_of(arrays, changed), **{id(real): (real, made) for (_, real, _), made in inputs}}

@@ -68,9 +68,11 @@ class Assumption:
 class Run:
     """One call of a function with stand-ins."""
 
-    assumptions: list[Assumption] = field(default_factory=list[Assumption])
+    for_all_inputs: bool = False
+    """whether the trace is to hold for all inputs of these shapes: then nothing may be taken for granted"""
     followed: frozenset[str] = frozenset()
     """libraries whose code is followed like a user's"""
+    assumptions: list[Assumption] = field(default_factory=list[Assumption])
     written_outside: dict[int, str] = field(default_factory=dict[int, str])
     """by the id of an array that was made outside of what is traced: where it was written into"""
     asked: Counter[tuple[FrameType, tuple[Any, ...]]] = field(default_factory=Counter[Any])

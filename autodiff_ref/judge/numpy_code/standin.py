@@ -271,7 +271,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         where, inputs = keywords.pop("where", True), tuple(map(densely, inputs))
         if method == "__call__" and ufunc in IS_NO_NUMBER and where is True and target is None:
             found = ufunc(real_of(inputs[0]), **keywords)
-            if np.size(found) <= MOST_ASSUMED or np.any(found != IS_NO_NUMBER[ufunc]):
+            is_missing = bool(np.any(found != IS_NO_NUMBER[ufunc]))
+            if not running_now().for_all_inputs and (is_missing or np.size(found) <= MOST_ASSUMED):
                 _assume_finite(inputs[0])
                 return StandIn(found, None, CONSTANT)
         f = jax_ufunc(ufunc, method)
