@@ -52,6 +52,7 @@ from autodiff_ref.judge.numpy_code.run import (
     called_by_user,
     is_writing,
 )
+from autodiff_ref.judge.numpy_code.selected import Selected, made_of
 
 INSTEAD_OF = {
     "pandas.": "make an array of it before, by `.to_numpy()`",
@@ -97,6 +98,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         self.held, self._array, self._level = value, array, level
         self._parent, self._steps, self._outside = parent, steps, outside
         self.is_number = is_number
+        self.made_of: tuple[str, tuple[Any, ...], list[int]] | None = None
+        """of a mask, how it was computed"""
         self.written, self._seen = 0, None
         """how often a root was written to; and of a view, what it was when it was last read"""
 
@@ -176,7 +179,21 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             flat, new = flat[kept], jnp.ravel(new)[kept]
         root._array = jnp.ravel(old).at[flat].set(jnp.ravel(new)).reshape(old.shape)
 
+    def _write_selected(self, mask: Any, value: Selected) -> None:
+        if not value.is_of(mask):
+            raise NotFollowedError(
+                "entries that one mask selects are written where another one does", "choose by np.where, of whole arrays"
+            )
+        old = self.snapshot()
+        self.held[mask.held] = value.whole.held[mask.held]
+        self.materialise(old)
+        new = value.whole.array.astype(self.array.dtype)
+        self.write(jnp.where(mask_of(mask, self), new, self.array), max(mask.level, value.whole.level))
+
     def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, Selected):
+            self._write_selected(index, value)
+            return
         plain, level = real_of(index), max(level_of(index), level_of(value))
         old = self.snapshot()
         self.held[plain] = real_of(value)
@@ -268,6 +285,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         target = out[0] if isinstance(out, tuple) else out  # pyright: ignore[reportUnknownVariableType]
         if method == "at":
             return scatter(ufunc, *inputs)
+        if any(isinstance(each, Selected) for each in inputs):
+            return NotImplemented
         where, inputs = keywords.pop("where", True), tuple(map(densely, inputs))
         if method == "__call__" and ufunc in IS_NO_NUMBER and where is True and target is None:
             found = ufunc(real_of(inputs[0]), **keywords)
@@ -280,7 +299,10 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         if where is not True:
             return computed_where(computed, f, inputs, keywords, where, target)
         if target is None:
-            return applied(computed, f, inputs, keywords, ufunc.__name__)
+            made = applied(computed, f, inputs, keywords, ufunc.__name__)
+            if type(made) is StandIn and made.held.dtype == bool:
+                made.made_of = made_of(ufunc.__name__, inputs)
+            return made
         old = target.snapshot() if is_standing(target) else None
         made = applied(computed, f, inputs, keywords, ufunc.__name__)
         return into(target, made, old)
@@ -336,6 +358,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         return method
 
     def __getitem__(self, index: Any) -> Any:
+        if running_now().for_all_inputs and level_of(index) > CONSTANT and mask_of(index, self) is not None:
+            return Selected.of(self, index)
         value = self.held[real_of(index)]
         dynamic = level_of(index) > CONSTANT and not shares(value, self.held)
         if dynamic and not has_masks(index):
