@@ -419,5 +419,5 @@ def test_what_one_mask_reads_is_not_written_where_another_is():
 
     domain = reals("d"), reals("n", "d"), reals("n")
     for line in (elsewhere, overwritten):
-        with pytest.raises(LineError, match=r"one mask selects are written where another one does at test_numpy_lines\.py"):
+        with pytest.raises(LineError, match=r"mask selects .* at test_numpy_lines\.py"):
             verify(Derivation("∇", huber, "w", domain, [line]), prove=False, floats=False)
