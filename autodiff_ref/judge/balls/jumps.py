@@ -36,8 +36,8 @@ def _comparison(name: str) -> Rule:
 
         def step(context: Context, a: Array, b: Array) -> Array:
             if a is b:  # NaN is what `x != x` asks for: data may hold some, and no real is
-                is_missing = np.frompyfunc(lambda u: label and u.is_nan(), 1, 1)(a)
-                return np.where(is_missing.astype(bool), name == "ne", outcome(0))
+                is_missing = np.asarray(np.frompyfunc(lambda u: label and u.is_nan(), 1, 1)(a), dtype=bool)
+                return np.where(is_missing, name == "ne", outcome(0))
             decided = np.frompyfunc(lambda u, v: outcome(context.compare(u, v, label=label)), 2, 1)(a, b)
             return np.asarray(decided, dtype=bool)
 

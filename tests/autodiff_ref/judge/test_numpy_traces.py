@@ -319,7 +319,9 @@ def test_a_branch_without_what_is_differentiated_by_is_named():
             return np.array([1.0, 0.0])
         return np.array([np.cos(angle), np.sin(angle)])
 
-    with pytest.raises(AssertionError, match=r"after what rotated decides at test_numpy_traces.py:\d+, it does not depend on"):
+    with pytest.raises(
+        AssertionError, match=r"after what rotated decides at test_numpy_traces.py:\d+, it does not depend on"
+    ):
         assert_gradients_agree(lambda w: np.ones((2, 2)), rotated, np.zeros(2))
     with pytest.raises(AssertionError) as failed:
         assert_gradients_agree(lambda w: np.ones((2, 2)), rotated, np.ones(2))
