@@ -237,6 +237,7 @@ class Pair:
             AtInput(gradient.by_jax),
             truth=gradient.truth,
             by_quotients=gradient.by_quotients,
+            has_rounded_constants=self.reference.of is None or not gradient.by_jax.constants <= self.reference.of.constants,
             allowed=self.allowed,
             is_confirmed=not self.fresh,
         )

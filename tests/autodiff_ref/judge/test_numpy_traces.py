@@ -326,3 +326,22 @@ def test_a_branch_without_what_is_differentiated_by_is_named():
     with pytest.raises(AssertionError) as failed:
         assert_gradients_agree(lambda w: np.ones((2, 2)), rotated, np.ones(2))
     assert "decides" not in str(failed.value)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_data_of_float32_that_an_object_holds_hide_no_mistake_of_float64(seed):
+    rng = np.random.default_rng(seed)
+
+    class Fit:
+        x, y = rng.standard_normal((6, 3)).astype(np.float32), rng.standard_normal(6).astype(np.float32)
+
+        def loss(self, w):
+            return np.sum((self.x @ w - self.y) ** 2)
+
+        def gradient(self, w):
+            return 2 * self.x.T @ (self.x @ w - self.y)
+
+    fit, w = Fit(), rng.standard_normal(3)
+    assert_gradients_agree(fit.gradient, fit.loss, w)
+    with pytest.raises(AssertionError, match="certified"):
+        assert_gradients_agree(lambda w: fit.gradient(w) * (1 + 1e-9), fit.loss, w)
