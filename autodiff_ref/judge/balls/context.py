@@ -12,7 +12,7 @@ from flint import arb
 
 from autodiff_ref.judge.functions.enclosing import NAN, ZERO
 from autodiff_ref.judge.program.comparisons import Site
-from autodiff_ref.judge.program.plans import Array, Constant, as_objects, entrywise, is_short, loose
+from autodiff_ref.judge.program.plans import Array, Constant, as_objects, entrywise, is_short, loose, short_ones
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ def exact(values: Array) -> Array:
 
 
 _BALL = np.frompyfunc(arb, 1, 1)
+_WIDE_BALL = np.frompyfunc(lambda value, width: (arb(value, width) if width else arb(value)) if value else ZERO, 2, 1)
 
 
 def constant(value: float, context: Context | None, dtype: np.dtype[np.floating] | type[np.floating] = np.float64) -> arb:
@@ -163,7 +164,13 @@ def constant(value: float, context: Context | None, dtype: np.dtype[np.floating]
 
 def constants(values: Array, context: Context | None) -> Array:
     """Float constants as balls."""
-    if context is None or context.constants != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
+    reading = "exact" if context is None else context.constants
+    with np.errstate(over="ignore"):
+        ulps = np.spacing(np.abs(values)).astype(np.float64)
+    if reading in ("exact", "balls") and np.all(np.isfinite(ulps)):
+        widths = np.where((reading == "exact") | short_ones(values), 0.0, ulps)
+        return as_objects(_WIDE_BALL(values.astype(np.float64), widths))
+    if reading != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
         return entrywise(lambda value: constant(value, context, values.dtype), values)
     largest = _ulp(np.max(np.abs(values))) * values.size
 
