@@ -42,7 +42,7 @@ OF_LISTS = {
 
 
 WRITTEN_OUTSIDE = (
-    "an array that was made outside of what is traced is written into",
+    "an array that was made outside of what is traced, or by np.ndarray(…), is written into",
     "make it within, by np.zeros, np.empty or np.array",
 )
 """what happened, and what to do"""

@@ -185,6 +185,9 @@ def called_by_user(frame: FrameType | None) -> str:
 
 
 def _name_of(frame: FrameType) -> str:
+    decorated = [value for value in frame.f_locals.values() if isinstance(value, types.FunctionType)]
+    if "<locals>" in frame.f_code.co_qualname and decorated:  # what a decorator has put around a function
+        return f"{decorated[0].__module__}.{decorated[0].__qualname__}"
     return f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}"
 
 

@@ -345,3 +345,19 @@ def test_data_of_float32_that_an_object_holds_hide_no_mistake_of_float64(seed):
     assert_gradients_agree(fit.gradient, fit.loss, w)
     with pytest.raises(AssertionError, match="certified"):
         assert_gradients_agree(lambda w: fit.gradient(w) * (1 + 1e-9), fit.loss, w)
+
+
+def test_a_function_of_scipy_within_a_decorator_is_named():
+    linalg = pytest.importorskip("scipy.linalg")
+    with pytest.raises(TypeError, match=r"scipy\.linalg\._solvers\.solve_sylvester asks for the numbers"):
+        assert_gradients_agree(lambda a: a, lambda a: np.sum(linalg.solve_sylvester(a, SQUARE, SQUARE)), SQUARE)
+
+
+def test_arrays_made_by_the_class_are_refused_with_what_to_write():
+    def loss(w):
+        made = np.ndarray((2, 3))
+        made[...] = w
+        return np.sum(made**2)
+
+    with pytest.raises(TypeError, match=r"or by np\.ndarray\(…\), is written into at .*: make it within, by np\.zeros"):
+        assert_gradients_agree(lambda w: 4 * w, loss, np.ones(3))
