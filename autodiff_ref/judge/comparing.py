@@ -135,7 +135,14 @@ def has_no_kink(program: Evaluator) -> bool:
         at = program(bits, "exact", "exact")
         if not at.unresolved and all(value.is_finite() for value in at.values):
             return _variants(program, at, bits) is not None
+        if at.unresolved and all(_are_exactly(program(bits, "exact", ties).values, at.values) for ties in _DECIDED):
+            return True
     return False
+
+
+def _are_exactly(values: tuple[arb, ...], others: tuple[arb, ...]) -> bool:
+    """Whether values are known exactly, as outcomes of comparisons are, and equal."""
+    return all(bool(u == v) for u, v in zip(values, others, strict=True))  # a ball that is wider equals nothing
 
 
 def _judged(

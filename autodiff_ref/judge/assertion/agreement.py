@@ -40,6 +40,7 @@ from autodiff_ref.judge.assertion.sides import Call, Side, trace_candidate, trac
 from autodiff_ref.judge.assertion.steering import steer
 from autodiff_ref.judge.claim import AtInput, Claim, decide
 from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Comparison, Evaluation, Evaluator, evaluator, has_no_kink
+from autodiff_ref.judge.numpy_code.holding import data_of
 from autodiff_ref.judge.program.equations import bits_of
 from autodiff_ref.judge.program.plans import Array
 from autodiff_ref.trees import Function, PyTree
@@ -236,6 +237,7 @@ class Pair:
             AtInput(gradient.by_jax),
             truth=gradient.truth,
             by_quotients=gradient.by_quotients,
+            has_rounded_constants=self.reference.of is None or not gradient.by_jax.constants <= self.reference.of.constants,
             allowed=self.allowed,
             is_confirmed=not self.fresh,
         )
@@ -443,26 +445,40 @@ MOST_VARIANTS = 32
 """of one of them, for inputs at which it takes other branches"""
 
 
-def pair_of(candidate: Function, of: Function, wrt: str | None, call: Call, *, afresh: bool = False) -> Pair:
+def pair_of(
+    candidate: Function, of: Function, wrt: str | None, call: Call, *, afresh: bool = False, with_data: bool = False
+) -> Pair:
     """Both sides, traced or known from an earlier call.
+
+    Args:
+        candidate: the gradient as it was written.
+        of: what it is to be the gradient of.
+        wrt: what is differentiated by.
+        call: the arguments.
+        afresh: whether they are traced in any case.
+        with_data: whether arrays in their modules and objects are inputs of the trace, so that what is computed from these
+            alone is computed in balls, and not by floats once and for all.
 
     Raises:
         TypeError: `of` cannot be differentiated.
     """
     given = call.key
     (of_key, held_of), (own_key, held_own) = captured(of), captured(candidate)
-    of_arrays, own_arrays = call.as_numpy(held_of), call.as_numpy(held_own)
-    reference, new = _kept(("∇", of_key, wrt, given), lambda: trace_reference(of, wrt, call), of_arrays, afresh)
+    data_of_of, data_of_own = (data_of(f, held) if with_data else [] for f, held in ((of, held_of), (candidate, held_own)))
+    of_arrays, own_arrays = call.as_numpy([*held_of, *data_of_of]), call.as_numpy([*held_own, *data_of_own])
+    reference, new = _kept(
+        ("∇", of_key, wrt, given, len(data_of_of)), lambda: trace_reference(of, wrt, call, data_of_of), of_arrays, afresh
+    )
     assert isinstance(reference, Side)
     labels = reference.labels
 
     def traced() -> Side | str:
         try:
-            return trace_candidate(candidate, wrt, call, labels, reference.variable)
+            return trace_candidate(candidate, wrt, call, labels, reference.variable, data_of_own)
         except TypeError as error:
             return str(error)
 
-    ours, also_new = _kept((own_key, wrt, given, tuple(labels)), traced, own_arrays, afresh)
+    ours, also_new = _kept((own_key, wrt, given, tuple(labels), len(data_of_own)), traced, own_arrays, afresh)
     return Pair(reference, ours if isinstance(ours, Side) else None, call, of_arrays, own_arrays, new or also_new)
 
 

@@ -4,9 +4,11 @@ Backward is linear in the upstream gradient: `forward` times a fixed array of nu
 `backward` returns for these. So each is judged as a gradient, at upstream gradients that are drawn.
 """
 
+import inspect
+import math
 import re
 from contextlib import nullcontext
-from typing import cast
+from typing import NamedTuple, cast
 
 import jax
 import numpy as np
@@ -16,7 +18,7 @@ from autodiff_ref.judge.assertion.calling import check_arrays
 from autodiff_ref.judge.assertion.complex_arguments import has_complex
 from autodiff_ref.judge.assertion.sides import Call
 from autodiff_ref.judge.assertion.undecided import UndecidedError, require_the_same_again
-from autodiff_ref.judge.state import kept_as_it_was
+from autodiff_ref.judge.state import differ, kept_as_it_was
 from autodiff_ref.trees import Arguments, Function, Keywords, PyTree
 from manual_grad.derivation import argument_names, label_of
 
@@ -61,7 +63,7 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
     wide = jax.enable_x64(True) if Call.of(args, keywords).wide else nullcontext()
     with kept_as_it_was(forward), kept_as_it_was(backward), wide:
         try:
-            outs, ones, returned = _called(forward, backward, args, keywords)
+            likeliest, *others = _calls(forward, backward, args, keywords)
         except Exception as error:
             if not _are_swapped(forward, backward, args, keywords):
                 raise
@@ -70,23 +72,73 @@ def assert_backward_agrees(forward: Function, backward: Function, *args: PyTree,
                 f"`{first}` stands first and looks like the backward pass, and `{second}` like the forward pass: "
                 f"write assert_backward_agrees({second}, {first}, …)"
             ) from error
-    if has_complex(args, outs):
+    try:
+        _assert_call(forward, backward, args, keywords, likeliest)
+    except (AssertionError, UndecidedError, TypeError):
+        if not any(_is_right(forward, backward, args, keywords, call) for call in others):
+            raise
+
+
+class _Call(NamedTuple):
+    """How forward and backward fit together, and what they gave for ones as upstream gradients."""
+
+    has_cache: bool
+    """whether the last of several things that forward returns is no output, but what backward needs"""
+    outs: list[PyTree]
+    ones: list[PyTree]
+    returned: PyTree
+
+
+def _calls(forward: Function, backward: Function, args: Arguments, keywords: Keywords) -> list[_Call]:
+    """The ways to call the two, the likeliest first: an (h, c) may be two outputs, or one and what was kept of it."""
+    found, refused = list[_Call](), list[Exception]()
+    for has_cache in _may_have_cache(forward(*_copies(args), **keywords)):
+        try:
+            outs, cache = _outputs(forward(*_copies(args), **keywords), has_cache)
+            ones = [jax.tree.map(_ones, out, is_leaf=_is_list_of_numbers) for out in outs]
+            returned = backward(*ones, *_beside(backward, len(outs), cache, _copies(args)))
+            found.append(_Call(has_cache, outs, ones, returned))
+        except Exception as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    if len(found) == 2 and _is_upstream(argument_names(backward), len(found[1].outs)):
+        # where the value of the last is not used, its upstream gradient was forgotten
+        return found[1:] if not differ(found[0].returned, found[1].returned) else found[::-1]
+    return found
+
+
+def _may_have_cache(returned: PyTree) -> list[bool]:
+    """Whether the last of several things that forward returned may be a cache; where it is made of floats, or an output."""
+    if not isinstance(returned, tuple):
+        return [False]
+    leaves = jax.tree.leaves(cast("tuple[PyTree, ...]", returned)[-1])
+    return [True, False] if leaves and all(map(_is_float, leaves)) else [True]
+
+
+def _is_upstream(names: list[str] | None, place: int) -> bool:
+    """Whether backward names the last of so many arguments like an upstream gradient: dc, dcell, grad_c."""
+    return names is not None and len(names) >= place and bool(re.match(r"d(?!ata|ict)|grad", names[place - 1]))
+
+
+def _assert_call(forward: Function, backward: Function, args: Arguments, keywords: Keywords, call: _Call) -> None:
+    __tracebackhide__ = True
+    if has_complex(args, call.outs):
         raise TypeError("complex arguments and outputs are not judged here: hand in and return real and imaginary part")
     names = _names(forward, len(args))
-    chosen = _chosen(returned, args, names, backward)
+    chosen = _chosen(call.returned, args, names, backward)
     rng = np.random.default_rng(SEED)
     for _ in range(UPSTREAM):
-        upstream = jax.tree.map(lambda one: rng.standard_normal(one.shape).astype(one.dtype), ones)
-        _assert_at(forward, backward, args, keywords, upstream, chosen, names)
+        upstream = jax.tree.map(lambda one: rng.standard_normal(one.shape).astype(one.dtype), call.ones)
+        _assert_at(forward, backward, args, keywords, upstream, chosen, names, call.has_cache)
 
 
-def _called(
-    forward: Function, backward: Function, args: Arguments, keywords: Keywords
-) -> tuple[list[PyTree], list[PyTree], PyTree]:
-    """(outputs of forward, ones of their shapes, what backward returns for these as upstream gradients)."""
-    outs, cached = _outputs(forward(*_copies(args), **keywords))
-    ones = [jax.tree.map(_ones, out, is_leaf=_is_list_of_numbers) for out in outs]
-    return outs, ones, backward(*ones, *_beside(backward, len(outs), cached, _copies(args)))
+def _is_right(forward: Function, backward: Function, args: Arguments, keywords: Keywords, call: _Call) -> bool:
+    try:
+        _assert_call(forward, backward, args, keywords, call)
+    except (AssertionError, UndecidedError, TypeError):
+        return False
+    return True
 
 
 def _ones(out: PyTree) -> np.ndarray:
@@ -105,14 +157,23 @@ def _arrays(outs: list[PyTree]) -> list[PyTree]:
 
 def _beside(backward: Function, upstream: int, cached: list[PyTree], args: Arguments | list[PyTree]) -> list[PyTree]:
     """What backward takes beside the upstream gradients: the cache or the arguments; nothing, as a layer that kept them."""
-    names = argument_names(backward)
-    return [] if names is not None and len(names) == upstream else cached or [*args]
+    least, most = _counts(backward)
+    return [] if (most if cached else least) <= upstream else cached or [*args]
+
+
+def _counts(f: Function) -> tuple[float, float]:
+    """(the least, the largest) number of arguments that f takes in order, without names."""
+    names = argument_names(f)
+    if names is None:
+        return math.inf, math.inf
+    parameters = inspect.signature(f).parameters
+    return sum(parameters[name].default is inspect.Parameter.empty for name in names), len(names)
 
 
 def _are_swapped(forward: Function, backward: Function, args: Arguments, keywords: Keywords) -> bool:
     """Whether two functions that cannot be called as they stand can be called the other way round."""
     try:
-        _called(backward, forward, args, keywords)
+        _calls(backward, forward, args, keywords)
     except Exception:
         return False
     return True
@@ -130,6 +191,7 @@ def _assert_at(
     upstream: list[PyTree],
     chosen: dict[int, GradientKey],
     names: list[str],
+    has_cache: bool,
 ) -> None:
     __tracebackhide__ = True
 
@@ -138,12 +200,12 @@ def _assert_at(
         return [by[names[k]] if k in chosen else next(rest) for k in range(len(args))]
 
     def of(by: Keywords, upstream: list[PyTree], others: list[PyTree]) -> PyTree:
-        outs, _ = _outputs(forward(*filled(by, others), **keywords))
+        outs, _ = _outputs(forward(*filled(by, others), **keywords), has_cache)
         return sum((out * d).sum() for out, d in zip(_arrays(outs), jax.tree.leaves(upstream), strict=True))
 
     def gradients(by: Keywords, upstream: list[PyTree], others: list[PyTree]) -> PyTree:
         given = filled(by, others)
-        outs, cached = _outputs(forward(*given, **keywords))
+        outs, cached = _outputs(forward(*given, **keywords), has_cache)
         returned = backward(*upstream, *_beside(backward, len(outs), cached, given))
         return {names[k]: _picked(returned, key) for k, key in chosen.items()}
 
@@ -154,7 +216,7 @@ def _assert_at(
         assert_gradients_agree(gradients, of, by, upstream, others)
     except (AssertionError, UndecidedError, TypeError) as error:
         with jax.enable_x64(True) if Call.of(args, keywords).wide else nullcontext(), kept_as_it_was(forward):
-            first, second = (_arrays(_outputs(forward(*_copies(args), **keywords))[0]) for _ in range(2))
+            first, second = (_arrays(_outputs(forward(*_copies(args), **keywords), has_cache)[0]) for _ in range(2))
         require_the_same_again(first, second, forward, label_of(backward))
         raise type(error)(renamed(str(error))) from None
 
@@ -164,14 +226,14 @@ def renamed(said: str) -> str:
     return re.sub(r"(?:\bby)?\['(\w+)'\]", r"\1", said).replace(" by the first argument", "")
 
 
-def _outputs(returned: PyTree) -> tuple[list[PyTree], list[PyTree]]:
+def _outputs(returned: PyTree, has_cache: bool) -> tuple[list[PyTree], list[PyTree]]:
     """(outputs, [cache] or nothing) of what forward returned."""
     if not isinstance(returned, tuple):
         return [returned], []
-    *outs, cache = cast("tuple[PyTree, ...]", returned)
-    if not outs:
+    outs = [*cast("tuple[PyTree, ...]", returned)]
+    if len(outs) == 1:
         raise TypeError("forward returns a tuple of one: it must be (out, cache)")
-    return outs, [cache]
+    return (outs[:-1], outs[-1:]) if has_cache else (outs, [])
 
 
 def _copies(args: Arguments) -> Arguments:

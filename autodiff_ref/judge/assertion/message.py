@@ -159,6 +159,7 @@ def failure(found: Finding, pair: Pair, candidate: Function, of: Function, wrt: 
         *others(found.components[1:], names, found.open),
         f"  at {_input(pair.call, of)}",
         *_hints(found, pair, wrt, of, again),
+        *_without_it(pair, label_of(of)),
         '  next: check_intermediates(loss, {"dz": dz, …}, …) names the first step of it that is wrong'
         if numpy_code and is_a_loss
         else "  next: write its steps as lines of a Derivation; verify(…) then names the first wrong one",
@@ -290,6 +291,18 @@ def _hints(found: Finding, pair: Pair, wrt: str | None, of: Function, again: Aga
         if epsilon is not None:
             rows.append(f"  equal if {epsilon[0]:g}{f' at {epsilon[1]}' if epsilon[1] else ''} were 0")
     return rows
+
+
+def _without_it(pair: Pair, of: str) -> list[str]:
+    """That the loss takes a branch in which it does not depend on what is differentiated by."""
+    reference = pair.reference
+    if reference.of is None or not reference.assumptions:
+        return []
+    if any(k in reference.of.depends_on for k, fixed in enumerate(reference.labels) if not fixed):
+        return []
+    return [
+        f"  after what {of} decides at {reference.assumptions[-1].place}, it does not depend on what is differentiated by"
+    ]
 
 
 def _factor(times: float, more: float, call: Call, of: Function) -> str:

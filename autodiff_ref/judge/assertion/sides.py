@@ -28,6 +28,7 @@ from autodiff_ref.judge.counterexample import leaf_names
 from autodiff_ref.judge.floats.table import Bounded, BoundedProgram, bounded
 from autodiff_ref.judge.numpy_code import Assumption, IterationError, Levels, reaches_more, through_numpy
 from autodiff_ref.judge.numpy_code.conversions import none_caught
+from autodiff_ref.judge.numpy_code.holding import everywhere_exchanged, visited
 from autodiff_ref.judge.numpy_code.written_for import uses_jax, writes_in_place
 from autodiff_ref.judge.program.equations import bits_in
 from autodiff_ref.judge.program.pairs import where_followed
@@ -237,7 +238,10 @@ class Side:
         return all(np.array_equal(np.asarray(a), b.value) for a, b in zip(found, self.assumptions, strict=True))
 
     def rounded_at(self, arrays: list[Array]) -> str:
-        """Where code that is not followed was handed numbers that floats computed, off by more than an ulp: net.py:12."""
+        """Where floats made numbers that the trace takes for exact: net.py:12.
+
+        There code that is not followed computes with data, or is handed numbers that are off by more than an ulp.
+        """
         floats = [np.asarray(each.value).dtype.kind == "f" for each in self.assumptions]
         if not any(floats):
             return ""
@@ -247,6 +251,8 @@ class Side:
             balls = [next(exact, None) for _ in known]
             if not is_float:
                 continue
+            if assumption.is_computed_with:
+                return assumption.place
             slack = np.where(short_ones(known), EXACTLY * np.abs(known), np.spacing(np.abs(known)))
             if not all(
                 ball is not None and abs(ball - float(c)) <= float(d) for ball, c, d in zip(balls, known, slack, strict=True)
@@ -340,8 +346,8 @@ def _flat(parts: Sequence[Bounded]) -> tuple[Array, Array]:
     )
 
 
-def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
-    """The gradient of `of`, by JAX.
+def trace_reference(of: Function, wrt: str | None, call: Call, data: Sequence[Array] = ()) -> Side:
+    """The gradient of `of`, by JAX; the arrays `data` of its module and its objects are inputs too.
 
     Raises:
         TypeError: `of` has no argument `wrt`, nor a first argument with such a field; that is not made of floats; or `of`
@@ -362,13 +368,15 @@ def trace_reference(of: Function, wrt: str | None, call: Call) -> Side:
         shapes = shapes_of(variable_of(f, wrt, args, keywords))
         return gradient_of(f, wrt, args, keywords), first_of(value_of(f, wrt, args, keywords), shapes)
 
-    side = _trace(gradient_and_value, of, call, [k not in variables for k in call.arrays])
+    side = _trace(gradient_and_value, of, call, [k not in variables for k in call.arrays], data)
     side.variable = shapes_of(variable_of(of, wrt, call.args, call.keywords))
     return side
 
 
-def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: list[bool], variable: Shapes) -> Side:
-    """A gradient as someone wrote it; `variable` has the shapes of what is differentiated by.
+def trace_candidate(
+    candidate: Function, wrt: str | None, call: Call, labels: list[bool], variable: Shapes, data: Sequence[Array] = ()
+) -> Side:
+    """A gradient as someone wrote it; `variable` has the shapes of what is differentiated by. `data` as for the reference.
 
     Raises:
         TypeError: it cannot be traced.
@@ -377,12 +385,12 @@ def trace_candidate(candidate: Function, wrt: str | None, call: Call, labels: li
     def gradient(f: Function, args: Arguments, keywords: Keywords) -> tuple[PyTree, PyTree]:
         return second_of(value_of(f, wrt, args, keywords), variable), None
 
-    side = _trace(gradient, candidate, call, labels)
+    side = _trace(gradient, candidate, call, labels, data)
     side.asks_for_nabla = asks_for_nabla(candidate)
     return side
 
 
-def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
+def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool], data: Sequence[Array]) -> Side:
     """Traces f by JAX, or with stand-ins for NumPy's arrays, in float64 or, where that fails, in its own precision.
 
     Last, Python code of libraries is followed too: what the judge knows of them serves before how they are written.
@@ -395,13 +403,13 @@ def _trace(apply: _Apply, f: Function, call: Call, labels: list[bool]) -> Side:
     for numpy_code, own, thoroughly in _ways(f):
         if not numpy_code and any(isinstance(error, jax.errors.TracerArrayConversionError) for _, error in errors):
             continue  # a function of NumPy's is one in its own precision too
-        traced = partial(_jaxpr, apply, f, call, held, labels, numpy_code=numpy_code, thoroughly=thoroughly)
+        traced = partial(_jaxpr, apply, f, call, held, data, labels, numpy_code=numpy_code, thoroughly=thoroughly)
         try:
             closed, (shapes, others, _), assumptions = traced(own=own)
         except Exception as error:  # whatever it does with a tracer
             errors.append((numpy_code, error))
             continue
-        count, flags = len(jax.tree.leaves(shapes)), labels + [True] * len(held)
+        count, flags = len(jax.tree.leaves(shapes)), labels + [True] * (len(held) + len(data))
         side = Side(
             labels,
             shapes,
@@ -438,6 +446,7 @@ def _jaxpr(
     f: Function,
     call: Call,
     held: Sequence[ArrayLike],
+    data: Sequence[Array],
     labels: list[bool],
     *,
     own: bool,
@@ -448,10 +457,13 @@ def _jaxpr(
     taken: list[Assumption] = []
     refused: list[Exception] = []
 
-    def flat(values: list[jax.Array], traced_held: list[jax.Array]) -> tuple[PyTree, PyTree, list[jax.Array]]:
+    def flat(
+        values: list[jax.Array], traced_held: list[jax.Array], traced_data: list[jax.Array]
+    ) -> tuple[PyTree, PyTree, list[jax.Array]]:
         if not numpy_code:
             try:
-                with none_caught():
+                by_id = {id(real): (real, x) for x, real in zip(traced_data, data, strict=True)}
+                with none_caught(), everywhere_exchanged(visited(f) if data else [], by_id):
                     gradient, value = apply(with_arrays(f, list(traced_held)), *call.rebuilt(values))
             except jax.errors.TracerArrayConversionError as error:  # JAX takes long to shorten its traceback
                 refused.append(error)
@@ -461,14 +473,18 @@ def _jaxpr(
             return gradient, value, [assumption.array for assumption in taken]
         reals = [_real(leaf, own or not call.wide) for leaf in call.values]
         levels = Levels(*call.rebuilt(reals), *call.rebuilt(labels))
-        each = [(x, real, np.asarray(_real(real, own)).dtype) for x, real in zip(traced_held, held, strict=True)]
-        function, assumptions = through_numpy(f, each, levels, partial(with_arrays, f), thoroughly=thoroughly)
+        each, reached = (
+            [(x, real, np.asarray(_real(real, own)).dtype) for x, real in zip(traced, reals, strict=True)]
+            for traced, reals in ((traced_held, held), (traced_data, data))
+        )
+        function, assumptions = through_numpy(f, each, levels, partial(with_arrays, f), thoroughly=thoroughly, data=reached)
         gradient, value = apply(function, *call.rebuilt(values))
         taken[:] = assumptions
         return gradient, value, [assumption.array for assumption in assumptions]
 
     with jax.enable_x64(call.wide if own else True), kept_as_it_was(f):
-        given = (call.values, held) if own else jax.tree.map(_widened, (call.values, held))
+        inputs = call.values, held, list(data)
+        given = inputs if own else jax.tree.map(_widened, inputs)
         closed, shapes = jax.make_jaxpr(flat, return_shape=True)(*given)
     if refused:
         raise refused[0]

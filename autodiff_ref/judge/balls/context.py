@@ -23,6 +23,7 @@ from autodiff_ref.judge.program.plans import (
     entrywise,
     is_short,
     loose,
+    short_ones,
 )
 
 
@@ -176,6 +177,7 @@ def exact(values: Array) -> Array:
 
 
 _BALL = np.frompyfunc(arb, 1, 1)
+_WIDE_BALL = np.frompyfunc(lambda value, width: (arb(value, width) if width else arb(value)) if value else ZERO, 2, 1)
 
 
 def constant(value: float, context: Context | None, dtype: np.dtype[np.floating] | type[np.floating] = np.float64) -> arb:
@@ -197,7 +199,13 @@ def constant(value: float, context: Context | None, dtype: np.dtype[np.floating]
 
 def constants(values: Array, context: Context | None) -> Array:
     """Float constants as balls."""
-    if context is None or context.constants != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
+    reading = "exact" if context is None else context.constants
+    with np.errstate(over="ignore"):
+        ulps = np.spacing(np.abs(values)).astype(np.float64)
+    if reading in ("exact", "balls") and np.all(np.isfinite(ulps)):
+        widths = np.where((reading == "exact") | short_ones(values), 0.0, ulps)
+        return as_objects(_WIDE_BALL(values.astype(np.float64), widths))
+    if reading != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
         return entrywise(lambda value: constant(value, context, values.dtype), values)
     largest = _ulp(np.max(np.abs(values))) * values.size
 

@@ -35,8 +35,9 @@ def _comparison(name: str) -> Rule:
             return OnOneEntry(lambda context, a, b: yes if outcome(context.compare(a, b, label=label)) else no, asks=True)
 
         def step(context: Context, a: Array, b: Array) -> Array:
-            if a is b:  # NaN is what `x != x` asks for, and no real is
-                return np.full(np.shape(a), outcome(0))
+            if a is b:  # NaN is what `x != x` asks for: data may hold some, and no real is
+                is_missing = np.asarray(np.frompyfunc(lambda u: label and u.is_nan(), 1, 1)(a), dtype=bool)
+                return np.where(is_missing, name == "ne", outcome(0))
             decided = np.frompyfunc(lambda u, v: outcome(context.compare(u, v, label=label)), 2, 1)(a, b)
             return np.asarray(decided, dtype=bool)
 

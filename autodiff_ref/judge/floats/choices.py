@@ -29,8 +29,8 @@ def _comparison(name: str) -> Rule:
         exact = equation.label
 
         def step(context: Context, x: Bounded, y: Bounded) -> Discrete:
-            if x is y:  # NaN is what `x != x` asks for, and no real is
-                return surely(np.full(x.value.shape, bool(compare(0, 0))))
+            if x is y:  # NaN is what `x != x` asks for: data may hold some, and no real is
+                return surely(compare(x.value, x.value) if exact else np.full(x.value.shape, bool(compare(0, 0))))
             chosen = context.choice(x, y) if name in ("eq", "ne") else None
             if chosen is not None:
                 return Discrete(chosen.value if name == "eq" else ~chosen.value, chosen.sure)

@@ -30,14 +30,15 @@ def in_numpy(f: Function, *, thoroughly: bool = False) -> Function:
             return f(*args, **keywords)
         numbers = jax.tree.map(_some_numbers, args)
         levels = Levels(numbers, {}, _is_data(numbers), {})
-        function, assumptions = through_numpy(f, [], levels, lambda held: f, thoroughly=thoroughly)
+        function, assumptions = through_numpy(f, [], levels, lambda held: f, thoroughly=thoroughly, for_all_inputs=True)
         if "nabla" in keywords:
             keywords["nabla"] = _for_numpy(keywords["nabla"])
         value = function(*jax.tree.map(jax.numpy.asarray, args), **keywords)
         if assumptions:
             raise NotFollowedError(
-                f"numbers that are handed in decide what is computed at {assumptions[0].place}",
-                "a line is traced once for all inputs of a shape: choose by masks, np.where or an array of indices",
+                "numbers that are handed in decide what is computed",
+                "a line is traced once for all inputs of a shape: choose by np.where, or multiply by a mask",
+                place=assumptions[0].place,
             )
         return value
 

@@ -42,7 +42,7 @@ OF_LISTS = {
 
 
 WRITTEN_OUTSIDE = (
-    "an array that was made outside of what is traced is written into",
+    "an array that was made outside of what is traced, or by np.ndarray(…), is written into",
     "make it within, by np.zeros, np.empty or np.array",
 )
 """what happened, and what to do"""
@@ -69,10 +69,11 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         raise NotFollowedError(f"`{name}` writes into an array, which is not followed", "write with `a[…] = …`")
     leaves, structure = jax.tree.flatten(value)
     if not any(isinstance(leaf, np.ndarray | np.generic) for leaf in leaves):
-        if isinstance(value, bytes | str):
+        if any(isinstance(leaf, bytes | str | float | complex) for leaf in leaves):
             if level == VARIES:
                 raise NotFollowedError(
-                    f"`{name}` writes down numbers that are differentiated by", "leave them in their array"
+                    f"`{name}` takes numbers that are differentiated by out of their array",
+                    "leave them in it, and use functions of NumPy's, or np.vectorize for one of your own",
                 )
             fixed((args, keywords))
         return value
@@ -86,7 +87,10 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
     try:
         if f is None:
             raise LookupError(name)
-        arrays = _by_jax(f, args, keywords, leaves)
+        arrays = [
+            array.reshape(leaf.shape) if isinstance(leaf, np.matrix) and array.size == leaf.size else array
+            for array, leaf in zip(_by_jax(f, args, keywords, leaves), leaves, strict=True)
+        ]
         if [np.shape(array) for array in arrays] != [np.shape(leaf) for leaf in leaves]:
             raise LookupError(name)
     except NotFollowedError:
@@ -97,7 +101,7 @@ def applied(real: Any, f: Any, args: Any, keywords: Any, name: str) -> Any:
         discrete = all(np.asarray(leaf).dtype.kind in "biu" for leaf in leaves)
         if (level < VARIES or discrete) and source is None:
             for held in held_in((args, keywords)):
-                fixed(held)
+                fixed(held, is_computed_with=not discrete)
             return jax.tree.unflatten(structure, [Standing.made(leaf, None, CONSTANT) for leaf in leaves])
         why = _why(error)
         raise NotFollowedError(f"`{name}` cannot be followed ({why})", "write it with other functions of NumPy") from error

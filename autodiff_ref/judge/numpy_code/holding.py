@@ -6,7 +6,7 @@ trace runs, another one is put in its place there.
 
 import functools
 import types
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -87,8 +87,10 @@ def _exchange_within(value: Any, by_id: Exchange, back: list[Callable[[], None]]
         _exchange_items(vars(value), by_id, back)
 
 
-def _exchange_items(held: dict[Any, Any], by_id: Exchange, back: list[Callable[[], None]]) -> None:
-    for key, item in list(held.items())[:MOST_HELD]:
+def _exchange_items(
+    held: dict[Any, Any], by_id: Exchange, back: list[Callable[[], None]], most: int | None = MOST_HELD
+) -> None:
+    for key, item in list(held.items())[:most]:
         _set(functools.partial(held.__setitem__, key), item, by_id, back)
 
 
@@ -138,6 +140,26 @@ def arrays_among(reached: list[Any]) -> list[np.ndarray]:
     of_libraries = {id(value) for space in spaces for value in space.values()}
     arrays = [value for value in reached if type(value) is np.ndarray and value.dtype.kind in "fciub"]
     return [array for array in arrays if id(array) not in of_libraries]
+
+
+def data_of(f: Any, but: Iterable[Any]) -> list[np.ndarray]:
+    """The arrays of floats that a function finds in its module and in objects, but for some."""
+    known = {id(array) for array in but}
+    return [array for array in arrays_among(visited(f)) if array.dtype.kind == "f" and array.ndim and id(array) not in known]
+
+
+@contextmanager
+def everywhere_exchanged(reached: list[Any], by_id: Exchange) -> Generator[None]:
+    """The same in modules too."""
+    back: list[Callable[[], None]] = []
+    try:
+        for space in spaces_of(reached):
+            _exchange_items(space, by_id, back, most=None)
+        with held_exchanged(reached, by_id):
+            yield
+    finally:
+        for restore in reversed(back):
+            restore()
 
 
 def reaches_more(f: Any) -> bool:

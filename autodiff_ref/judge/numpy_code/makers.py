@@ -10,16 +10,18 @@ import functools
 import math
 import sys
 import threading
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import jax
 import numpy as np
 
 from autodiff_ref.judge.numpy_code import scipy_code
-from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_of, with_arrays
+from autodiff_ref.judge.numpy_code.applying import applied, stand_ins_for, stand_ins_of, with_arrays
 from autodiff_ref.judge.numpy_code.holding import (
     AROUND,
+    Exchange,
     arrays_among,
     exchanged,
     held_exchanged,
@@ -27,9 +29,9 @@ from autodiff_ref.judge.numpy_code.holding import (
     spaces_of,
     visited,
 )
-from autodiff_ref.judge.numpy_code.mapping import copied, level_of, real_of, stacked
+from autodiff_ref.judge.numpy_code.mapping import copied, fixed, level_of, real_of, stacked
 from autodiff_ref.judge.numpy_code.numpy_functions import OF_MATH, OF_MATH_IN_JAX
-from autodiff_ref.judge.numpy_code.run import CONSTANT, Run, current, is_followed, running
+from autodiff_ref.judge.numpy_code.run import CONSTANT, DATA, VARIES, NotFollowedError, Run, current, is_followed, running
 from autodiff_ref.judge.numpy_code.standin import StandIn
 
 MADE = (
@@ -37,10 +39,6 @@ MADE = (
     *("full_like",),
 )
 CONVERTED = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
-OF_LISTS = (
-    *("sum", "mean", "max", "min", "amax", "amin", "prod", "std", "var", "dot", "vdot", "median", "average", "argmax"),
-    *("argmin", "cumsum", "cumprod", "outer", "inner", "diag", "reshape", "transpose", "append"),
-)
 OF_PARTS = ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack")
 
 DRAWN = ("rand", "randn", "random", "normal", "uniform", "randint", "choice", "permutation", "binomial", "standard_normal")
@@ -64,10 +62,40 @@ def _maker(real: Callable[..., Any], like: bool) -> Callable[..., Any]:
             array = StandIn(np.array(real(*real_of(args), **real_of(keywords))), None, CONSTANT)
             array[...] = args[1] if len(args) > 1 else keywords["fill_value"]
             return array
+        if real.__name__ in OF_ENDS and level_of((args, keywords)) > CONSTANT:
+            return OF_ENDS[real.__name__](*args, **keywords)
         plain = [StandIn.__index__(arg) if _is_size(arg) else arg for arg in args] if not like else args
         return StandIn(np.array(real(*_sizes(plain), **_sizes(keywords))), None, CONSTANT)
 
     return made
+
+
+def _linspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, *, axis: int = 0
+) -> Any:
+    """`np.linspace`, between ends that were computed."""
+    count = int(num)
+    steps = count - 1 if endpoint else count
+    step = (stop - start) / steps if steps else np.zeros_like(stop - start) * np.nan
+    along = np.arange(count).reshape(-1, *(1,) * np.ndim(real_of(step)))
+    made = np.moveaxis(start + along * (step if steps else 0), 0, axis)
+    made = made if dtype is None else made.astype(dtype)
+    return (made, step) if retstep else made
+
+
+def _arange(*ends: Any, start: Any = 0, stop: Any = None, step: Any = 1, dtype: Any = None, **_: Any) -> Any:
+    """`np.arange`, between ends that were computed: their distance, in steps, is taken for granted."""
+    if ends:
+        start, stop, step = (start, *ends, step) if len(ends) == 1 else (*ends, step)[:3]
+    elif stop is None:
+        start, stop = 0, start
+    count = max(int(fixed(np.ceil((stop - start) / step))), 0)
+    made = start + np.arange(count) * step
+    return made if dtype is None else made.astype(dtype)
+
+
+OF_ENDS: dict[str, Callable[..., Any]] = {"linspace": _linspace, "arange": _arange}
+"""what makes arrays of numbers, and not of sizes alone"""
 
 
 def _is_size(arg: Any) -> bool:
@@ -90,8 +118,14 @@ def _converter(real: Callable[..., Any], copies: bool) -> Callable[..., Any]:
     def made(given: Any, *args: Any, **keywords: Any) -> Any:
         if not _is_tracing():
             return real(given, *args, **keywords)
+        if sys._getframe(1).f_code.co_name == "__array__" and level_of(given) == CONSTANT:  # pyright: ignore[reportPrivateUsage]
+            return real(real_of(given), *args, **keywords)  # compiled code may have asked for it
         dtype = args[0] if args else keywords.get("dtype")
+        if not isinstance(given, np.ndarray | np.generic | jax.Array) and hasattr(type(given), "__array__"):
+            given = given.__array__()  # a class of the user's, around an array
         if type(given) is StandIn:
+            if isinstance(given, np.matrix) and real.__name__ != "asanyarray":
+                given = given.view(np.ndarray)
             is_array = isinstance(real_of(given), np.ndarray)
             asked = keywords.get("copy", copies)  # True, False, or one of NumPy's own words
             is_copy = copies and (asked is True or getattr(asked, "name", "") == "ALWAYS")
@@ -137,15 +171,25 @@ def _any_held(value: Any) -> bool:
 
 
 def _of_lists(real: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is handed a list of numbers: NumPy asks no number in it who computes."""
+    """A function of NumPy's that may be handed a list of numbers, in which NumPy asks no number who computes."""
 
     @functools.wraps(real)
     def of(*args: Any, **keywords: Any) -> Any:
-        if current() is None or not any(isinstance(arg, list | tuple) and _any_held(arg) for arg in args):
+        if current() is None or not any(_is_of_numbers(arg) for arg in args):
             return real(*args, **keywords)
-        return real(*[stacked(list(arg)) if isinstance(arg, list | tuple) else arg for arg in args], **keywords)
+        return real(*[stacked(arg) if _is_of_numbers(arg) else arg for arg in args], **keywords)
 
     return of
+
+
+def _is_of_numbers(arg: Any) -> bool:
+    """Whether an argument is a list of numbers, or of lists of these, some of them stand-ins."""
+    return isinstance(arg, list | tuple) and _any_held(arg) and all(np.ndim(real_of(part)) == 0 for part in _leaves(arg))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    for part in cast("list[Any]", value):
+        yield from _leaves(part) if isinstance(part, list | tuple) else (part,)
 
 
 def _of_parts(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -236,7 +280,12 @@ def _drawn(real: Callable[..., Any]) -> Callable[..., Any]:
     def of(*args: Any, **keywords: Any) -> Any:
         if not _is_tracing():
             return real(*args, **keywords)
-        plain, named = _sizes(args), _sizes(keywords)
+        if level_of((args, keywords)) == VARIES:
+            raise NotFollowedError(
+                f"`{real.__name__}` draws numbers by some that are differentiated by",
+                "draw by fixed numbers, and compute with what was drawn: mu + sigma * np.random.standard_normal(n)",
+            )
+        plain, named = _sizes(fixed(args)), _sizes(fixed(keywords))
         with running(None):
             made = real(*plain, **named)
         return StandIn(made, None, CONSTANT) if isinstance(made, np.ndarray) else made
@@ -274,7 +323,7 @@ class _RandomState(_Drawing, _RANDOM_STATE, metaclass=_AnyRandomState):
 
 def _default_rng(seed: Any = None) -> Any:
     """`np.random.default_rng`"""
-    made = _DEFAULT_RNG(real_of(seed))
+    made = _DEFAULT_RNG(fixed(seed))
     return _Generator(made.bit_generator) if _is_tracing() else made
 
 
@@ -298,10 +347,10 @@ class Float(builtins.float, metaclass=_IsNumber):
 def _replacements() -> dict[int, tuple[Any, Any]]:
     """The originals by their ids, and what stands for them."""
     pairs: list[tuple[Any, Any]] = []
+    pairs += [(f, _of_lists(f)) for f in vars(np).values() if hasattr(f, "_implementation")]
     pairs += [(getattr(np, name), _maker(getattr(np, name), name.endswith("_like"))) for name in MADE]
     pairs += [(getattr(np, name), _converter(getattr(np, name), name == "array")) for name in CONVERTED]
     pairs += [(getattr(math, name), _of_numbers(getattr(math, name), name)) for name in (*OF_MATH, *OF_MATH_IN_JAX)]
-    pairs += [(getattr(np, name), _of_lists(getattr(np, name))) for name in OF_LISTS]
     pairs += [(getattr(np, name), _of_parts(getattr(np, name))) for name in OF_PARTS]
     pairs += [(np.lib.stride_tricks.as_strided, _of_views(np.lib.stride_tricks.as_strided))]
     pairs += [(np.ndenumerate, _enumerated), (np.fromiter, _collected), (np.isscalar, _is_scalar)]
@@ -313,34 +362,38 @@ def _replacements() -> dict[int, tuple[Any, Any]]:
 
 @contextmanager
 def following(
-    f: Callable[..., Any], *, thoroughly: bool, changed: Collection[int] = ()
+    f: Callable[..., Any],
+    *,
+    thoroughly: bool,
+    for_all_inputs: bool = False,
+    changed: Collection[int] = (),
+    data: Sequence[tuple[Any, Any, np.dtype]] = (),
 ) -> Generator[tuple[Callable[..., Any], Run]]:
-    """(f, or what stands for it, for stand-ins; its run); `thoroughly` as for `through_numpy`.
+    """(f, or what stands for it, for stand-ins; its run); `thoroughly` and `for_all_inputs` as for `through_numpy`.
 
-    Of the arrays that f reaches, those of the ids in `changed` hold other numbers.
+    Of the arrays that f reaches, those of the ids in `changed` hold other numbers, and those in `data` are inputs of the
+    trace: each as (traced, real), and in which dtype the real values are to be.
     """
     reached = visited(f, into_libraries=thoroughly)
-    run = Run(followed=libraries_among(reached))
+    run = Run(for_all_inputs, libraries_among(reached))
     arrays = arrays_among(reached) if thoroughly else ()
-    with _replaced(f, reached, arrays, changed) as followed, running(run), np.errstate(all="ignore"):
+    inputs = zip(data, stand_ins_for(data, DATA), strict=True)
+    by_id = {**stand_ins_of(arrays, changed), **{id(real): (real, made) for (_, real, _), made in inputs}}
+    with _replaced(f, reached, by_id) as followed, running(run), np.errstate(all="ignore"):
         yield followed, run
 
 
 @contextmanager
-def _replaced(
-    f: Callable[..., Any], reached: list[Any], arrays: Sequence[np.ndarray], changed: Collection[int]
-) -> Generator[Callable[..., Any]]:
+def _replaced(f: Callable[..., Any], reached: list[Any], outside: Exchange) -> Generator[Callable[..., Any]]:
     """Makes arrays stand-ins in the code that f reaches, in this thread; gives f, or what stands for it.
 
     Args:
         f: a function.
         reached: what it reaches.
-        arrays: those for which stand-ins are put in place too, wherever it is that they are held.
-        changed: the ids of those that are to hold other numbers.
+        outside: arrays for which stand-ins are put in place too, wherever it is that they are held.
     """
     scipy_code.load(reached)
     with _LOCK:
-        outside = stand_ins_of(arrays, changed)
         by_id = {**_replacements(), **scipy_code.functions(), **scipy_code.methods(), **outside}
         back: list[tuple[dict[str, Any], str, Any]] = []
         try:

@@ -59,7 +59,7 @@ def running_now() -> Run:
 
 def copied(a: Standing) -> Any:
     """A copy, with memory of its own."""
-    return Standing.made(np.array(a.held), None if a.level == CONSTANT else a.array, a.level)
+    return Standing.made(np.array(a.held, subok=True), None if a.level == CONSTANT else a.array, a.level)
 
 
 def bare(value: Any) -> Any:
@@ -78,21 +78,26 @@ def as_handed(value: Any) -> Any:
 
 
 def bare_beside(value: Any, dtype: np.dtype) -> Any:
-    """JAX's arrays in the places of stand-ins, where NumPy's result has this dtype: a number of Python's takes it on."""
+    """JAX's arrays in the places of stand-ins, where NumPy's result has this dtype: a number of Python's takes it on.
+
+    Whole numbers that depend on nothing, as axes do not, are those of NumPy.
+    """
 
     def array(s: Standing) -> Any:
+        if s.level == CONSTANT and s.held.dtype.kind in "iu":
+            return np.array(s.held)
         takes = s.is_number and dtype.kind in "fc" and s.held.dtype.kind in "iuf"
         return s.array.astype(canonical(dtype)) if takes else s.array
 
     return mapped(value, array)
 
 
-def fixed(index: Any) -> Any:
+def fixed(index: Any, *, is_computed_with: bool = False) -> Any:
     """An index as NumPy has it, taken for granted where it depends on what is handed in."""
 
     def known(s: Standing) -> Any:
         if s.level > CONSTANT:
-            running_now().assume(s.array, s.held, s.level)
+            running_now().assume(s.array, s.held, s.level, is_computed_with=is_computed_with)
         return s.held
 
     return mapped(without_ranges(index), known)

@@ -98,6 +98,7 @@ def _item(a: Any, *index: Any) -> Any:
 
 
 def _tolist(a: Any) -> Any:
+    a = a.view(np.ndarray) if isinstance(a, np.matrix) else a
     return [_tolist(part) for part in a] if np.ndim(a.held) else a[()] if isinstance(a.held, np.ndarray) else a
 
 
@@ -105,7 +106,13 @@ def _astype(a: Any, dtype: Any, **keywords: Any) -> Any:
     wanted = np.dtype(dtype)
     if keywords.get("copy") is False and a.held.dtype == wanted:
         return a
-    return applied(lambda v: v.astype(wanted), lambda x: x.astype(canonical(wanted)), (a,), {}, "astype")
+    return applied(
+        lambda v: np.asarray(v).astype(wanted) if isinstance(v, np.ndarray) else wanted.type(v),
+        lambda x: x.astype(canonical(wanted)),
+        (a,),
+        {},
+        "astype",
+    )
 
 
 IN_PLACE: dict[str, Callable[..., None]] = {
@@ -133,6 +140,22 @@ def _array_equiv(a: Any, b: Any) -> Any:
     return bool(np.all(np.equal(a, b)))
 
 
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    most = np.finfo(np.float64).max
+    x = np.where(np.isnan(x), nan, x)
+    x = np.where(np.isposinf(real_of(x)), most if posinf is None else posinf, x)
+    return np.where(np.isneginf(real_of(x)), -most if neginf is None else neginf, x)
+
+
+def _nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.nansum(a, axis=axis, keepdims=keepdims) / np.sum(~np.isnan(a), axis=axis, keepdims=keepdims)
+
+
+def _nanvar(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    counted = np.sum(~np.isnan(a), axis=axis, keepdims=keepdims)
+    return np.nansum((a - _nanmean(a, axis, keepdims=True)) ** 2, axis=axis, keepdims=keepdims) / (counted - ddof)
+
+
 REWRITTEN: dict[str, Callable[..., Any]] = {
     "compress": _compress,
     "choose": _choose,
@@ -140,6 +163,15 @@ REWRITTEN: dict[str, Callable[..., Any]] = {
     "apply_along_axis": along_axis,
     "array_equal": _array_equal,
     "array_equiv": _array_equiv,
+    "nan_to_num": _nan_to_num,
+    "nansum": lambda a, **keywords: np.sum(np.where(np.isnan(a), 0, a), **keywords),
+    "nanprod": lambda a, **keywords: np.prod(np.where(np.isnan(a), 1, a), **keywords),
+    "nanmax": lambda a, **keywords: np.max(np.where(np.isnan(a), -np.inf, a), **keywords),
+    "nanmin": lambda a, **keywords: np.min(np.where(np.isnan(a), np.inf, a), **keywords),
+    "nanmean": _nanmean,
+    "nanvar": _nanvar,
+    "nanstd": lambda a, *args, **keywords: np.sqrt(_nanvar(a, *args, **keywords)),
+    "count_nonzero": lambda a, axis=None, keepdims=False: np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims),
     "allclose": lambda *args, **keywords: bool(np.all(np.isclose(*args, **keywords))),
 }
 """functions that are others of NumPy's"""

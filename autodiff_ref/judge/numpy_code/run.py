@@ -60,21 +60,25 @@ class Assumption:
     """at this input"""
     place: str
     """where in the user's code"""
+    is_computed_with: bool = False
+    """whether code that is not followed computes with it, so that floats made what came of it"""
 
 
 @dataclass
 class Run:
     """One call of a function with stand-ins."""
 
-    assumptions: list[Assumption] = field(default_factory=list[Assumption])
+    for_all_inputs: bool = False
+    """whether the trace is to hold for all inputs of these shapes: then nothing may be taken for granted"""
     followed: frozenset[str] = frozenset()
     """libraries whose code is followed like a user's"""
+    assumptions: list[Assumption] = field(default_factory=list[Assumption])
     written_outside: dict[int, str] = field(default_factory=dict[int, str])
     """by the id of an array that was made outside of what is traced: where it was written into"""
     asked: Counter[tuple[FrameType, tuple[Any, ...]]] = field(default_factory=Counter[Any])
     """by a call of such a library, and the way to a place in it: how often numbers decided there what is done"""
 
-    def assume(self, array: Any, value: Any, level: int) -> None:
+    def assume(self, array: Any, value: Any, level: int, *, is_computed_with: bool = False) -> None:
         """Takes a value for granted, and notes it unless it depends on nothing."""
         if level == CONSTANT:
             return
@@ -85,7 +89,7 @@ class Run:
                 "use functions of arrays, or try smaller shapes",
             )
         place = user_place(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
-        self.assumptions.append(Assumption(array, known.copy(), place))
+        self.assumptions.append(Assumption(array, known.copy(), place, is_computed_with))
 
     def note_written(self, outside: np.ndarray) -> None:
         """Notes that an array is written into that was made outside, and may hold what an earlier call has written."""
@@ -181,6 +185,9 @@ def called_by_user(frame: FrameType | None) -> str:
 
 
 def _name_of(frame: FrameType) -> str:
+    decorated = [value for value in frame.f_locals.values() if isinstance(value, types.FunctionType)]
+    if "<locals>" in frame.f_code.co_qualname and decorated:  # what a decorator has put around a function
+        return f"{decorated[0].__module__}.{decorated[0].__qualname__}"
     return f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}"
 
 

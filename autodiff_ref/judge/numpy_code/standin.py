@@ -44,13 +44,41 @@ from autodiff_ref.judge.numpy_code.mapping import (
 )
 from autodiff_ref.judge.numpy_code.methods import IN_PLACE, METHODS, OF_VALUES, ORDERED, REWRITTEN, bincount, of_any_sign
 from autodiff_ref.judge.numpy_code.numpy_functions import jax_function, jax_ufunc
-from autodiff_ref.judge.numpy_code.run import CONSTANT, VARIES, NotFollowedError, called_by_user, is_writing
+from autodiff_ref.judge.numpy_code.run import (
+    CONSTANT,
+    MOST_ASSUMED,
+    VARIES,
+    NotFollowedError,
+    called_by_user,
+    is_writing,
+)
+from autodiff_ref.judge.numpy_code.selected import Selected, made_of
 
 INSTEAD_OF = {
     "pandas.": "make an array of it before, by `.to_numpy()`",
+    "numpy.ma.": "hand in an array and its mask, and write np.where(mask, 0, …)",
     "scipy.sparse.": "fill a dense matrix, A = np.zeros(shape) and A[i, j] = v, and compute with it",
 }
 """what to do where code of a package cannot be followed"""
+
+
+IS_NO_NUMBER: dict[Any, bool] = {np.isnan: False, np.isinf: False, np.isfinite: True}
+"""what asks whether numbers are missing, and what it says where none is: reals know of no NaN, and data may hold some"""
+
+
+def _assume_finite(of: Any) -> None:
+    """Takes for granted which numbers are finite."""
+    if level_of(of) > CONSTANT:
+        running_now().assume(jnp.isfinite(bare(of)), np.isfinite(real_of(of)), level_of(of))
+
+
+OF_MATRICES: dict[str, Callable[[Any], Any]] = {
+    "A": lambda m: m.view(np.ndarray),
+    "A1": lambda m: m.view(np.ndarray).ravel(),
+    "H": lambda m: m.conj().T,
+    "I": np.linalg.inv,
+}
+"""attributes of matrices"""
 
 
 class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
@@ -70,6 +98,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         self.held, self._array, self._level = value, array, level
         self._parent, self._steps, self._outside = parent, steps, outside
         self.is_number = is_number
+        self.made_of: tuple[str, tuple[Any, ...], list[int]] | None = None
+        """of a mask, how it was computed"""
         self.written, self._seen = 0, None
         """how often a root was written to; and of a view, what it was when it was last read"""
 
@@ -149,7 +179,21 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             flat, new = flat[kept], jnp.ravel(new)[kept]
         root._array = jnp.ravel(old).at[flat].set(jnp.ravel(new)).reshape(old.shape)
 
+    def _write_selected(self, mask: Any, value: Selected) -> None:
+        if not value.is_of(mask):
+            raise NotFollowedError(
+                "entries that one mask selects are written where another one does", "choose by np.where, of whole arrays"
+            )
+        old = self.snapshot()
+        self.held[mask.held] = value.whole.held[mask.held]
+        self.materialise(old)
+        new = value.whole.array.astype(self.array.dtype)
+        self.write(jnp.where(mask_of(mask, self), new, self.array), max(mask.level, value.whole.level))
+
     def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, Selected):
+            self._write_selected(index, value)
+            return
         plain, level = real_of(index), max(level_of(index), level_of(value))
         old = self.snapshot()
         self.held[plain] = real_of(value)
@@ -198,6 +242,9 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         return self._in_place(operator.sub, np.subtract, other)
 
     def __imul__(self, other: Any) -> Any:
+        if self._multiplies_matrices(other):
+            self[...] = self * other
+            return self
         return self._in_place(operator.mul, np.multiply, other)
 
     def __itruediv__(self, other: Any) -> Any:
@@ -208,6 +255,21 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __imatmul__(self, other: Any) -> Any:
         return self._in_place(operator.matmul, np.matmul, other)
+
+    # Matrices, whose `*` and `**` are products of matrices
+
+    def _multiplies_matrices(self, other: Any) -> bool:
+        either = isinstance(self.held, np.matrix) or isinstance(real_of(other), np.matrix)
+        return either and np.ndim(real_of(self)) > 0 and np.ndim(real_of(other)) > 0
+
+    def __mul__(self, other: Any) -> Any:
+        return np.dot(self, other) if self._multiplies_matrices(other) else np.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return np.dot(other, self) if self._multiplies_matrices(other) else np.multiply(other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return np.linalg.matrix_power(self, other) if isinstance(self.held, np.matrix) else np.power(self, other)
 
     # Functions of it
 
@@ -223,13 +285,24 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         target = out[0] if isinstance(out, tuple) else out  # pyright: ignore[reportUnknownVariableType]
         if method == "at":
             return scatter(ufunc, *inputs)
+        if any(isinstance(each, Selected) for each in inputs):
+            return NotImplemented
         where, inputs = keywords.pop("where", True), tuple(map(densely, inputs))
+        if method == "__call__" and ufunc in IS_NO_NUMBER and where is True and target is None:
+            found = ufunc(real_of(inputs[0]), **keywords)
+            is_missing = bool(np.any(found != IS_NO_NUMBER[ufunc]))
+            if not running_now().for_all_inputs and (is_missing or np.size(found) <= MOST_ASSUMED):
+                _assume_finite(inputs[0])
+                return StandIn(found, None, CONSTANT)
         f = jax_ufunc(ufunc, method)
         computed = getattr(ufunc, method)
         if where is not True:
             return computed_where(computed, f, inputs, keywords, where, target)
         if target is None:
-            return applied(computed, f, inputs, keywords, ufunc.__name__)
+            made = applied(computed, f, inputs, keywords, ufunc.__name__)
+            if type(made) is StandIn and made.held.dtype == bool:
+                made.made_of = made_of(ufunc.__name__, inputs)
+            return made
         old = target.snapshot() if is_standing(target) else None
         made = applied(computed, f, inputs, keywords, ufunc.__name__)
         return into(target, made, old)
@@ -263,6 +336,8 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
             return lambda **_: np
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in OF_MATRICES and isinstance(self.held, np.matrix):
+            return OF_MATRICES[name](self)
         found = getattr(self.held, name)
         if isinstance(found, np.ndarray | np.generic) or name == "flat":
             if name == "flat":
@@ -283,16 +358,22 @@ class StandIn(Standing, np.lib.mixins.NDArrayOperatorsMixin):
         return method
 
     def __getitem__(self, index: Any) -> Any:
+        if running_now().for_all_inputs and level_of(index) > CONSTANT and mask_of(index, self) is not None:
+            return Selected.of(self, index)
         value = self.held[real_of(index)]
         dynamic = level_of(index) > CONSTANT and not shares(value, self.held)
         if dynamic and not has_masks(index):
             level = max(self.level, level_of(index))
-            return StandIn(value, self.array[indices(index)], level)
+            return StandIn(value, self.array[indices(index)].reshape(np.shape(value)), level)
         known = fixed(index)
+
+        def taken(a: Any) -> Any:
+            return a[known].reshape(np.shape(value))  # parts of a matrix are matrices
+
         if isinstance(value, np.ndarray) and shares(value, self.held):
-            return StandIn(value, None, self.level, parent=self, steps=(lambda a: a[known], lambda p: p[known]))
+            return StandIn(value, None, self.level, parent=self, steps=(taken, taken))
         level = max(self.level, level_of(index))
-        return StandIn(value, None if level == CONSTANT else self.array[known], level)
+        return StandIn(value, None if level == CONSTANT else taken(self.array), level)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[k] for k in range(len(self)))

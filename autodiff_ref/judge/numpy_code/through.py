@@ -33,6 +33,8 @@ def through_numpy(
     with_held: Callable[[list[Any]], Callable[..., Any]],
     *,
     thoroughly: bool = False,
+    for_all_inputs: bool = False,
+    data: Sequence[tuple[Any, Any, np.dtype]] = (),
 ) -> tuple[Callable[..., Any], list[Assumption]]:
     """f, written for NumPy, as a function of the same arguments that JAX can trace.
 
@@ -43,6 +45,8 @@ def through_numpy(
         with_held: f, with other arrays in its closures.
         thoroughly: whether Python code of SciPy, scikit-learn and pandas that f reaches is followed like a user's, and so
             are arrays of its module and its objects: their methods then take stand-ins, and copies may be written into.
+        for_all_inputs: whether it is traced for all inputs of these shapes, so that nothing should be taken for granted.
+        data: as `held`, for arrays of its module and its objects that are inputs of the trace.
 
     Returns:
         The function, and what its latest call took for granted.
@@ -61,7 +65,13 @@ def through_numpy(
                 name: standing(value, levels.keywords[name], levels.data_keywords[name]) for name, value in keywords.items()
             }
             function = with_held(stand_ins_for(held, DATA))
-            with kept_as_it_was(f), following(function, thoroughly=thoroughly, changed=changed) as (g, run):
+            with (
+                kept_as_it_was(f),
+                following(function, thoroughly=thoroughly, for_all_inputs=for_all_inputs, changed=changed, data=data) as (
+                    g,
+                    run,
+                ),
+            ):
                 returned = g(*stand_in, **named, **nabla)
                 return (bare(returned), real_of(returned)), run
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import jax
@@ -406,8 +407,25 @@ Constant = tuple[float, str]
 def loose(values: ArrayLike) -> frozenset[Constant]:
     """The constants among floats that are not surely meant as written."""
     array = np.asarray(values)
+    if array.size <= FEW:
+        return _loose(array)
+    key = array.dtype.str, blake2b(np.ascontiguousarray(array).tobytes()).digest()
+    found = _LOOSE.get(key)
+    if found is None:
+        if len(_LOOSE) >= MOST_KEPT:
+            _LOOSE.clear()
+        found = _LOOSE[key] = _loose(array)
+    return found
+
+
+def _loose(array: Array) -> frozenset[Constant]:
     mantissas = np.frexp(np.abs(array[~short_ones(array)].astype(np.float64)))[0]
     return frozenset((float(mantissa), array.dtype.str) for mantissa in np.unique(mantissas))
+
+
+_LOOSE: dict[tuple[str, bytes], frozenset[Constant]] = {}
+FEW, MOST_KEPT = 1_000, 4
+"""numbers of an array whose constants are not kept, and arrays of which they are: data stand in many a plan"""
 
 
 class Shaped(Protocol):

@@ -63,8 +63,9 @@ def test_one_minus_sigmoid_is_never_refused(right: Any, dtype: Any):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("z", [5, 20, 30, 50, 300])
-def test_zero_for_it_is_refused_everywhere(z: float, dtype: Any):
-    assert outcome(zero, dtype(z)) == "AssertionError"
+def test_zero_for_it_is_refused_where_it_is_not_what_floats_make_of_it(z: float, dtype: Any):
+    is_lost = math.exp(-z) < np.finfo(dtype).smallest_subnormal
+    assert outcome(zero, dtype(z)) == ("UndecidedError" if is_lost else "AssertionError")
 
 
 def test_a_mistake_in_saturation_alone_is_refused_where_the_code_has_digits():

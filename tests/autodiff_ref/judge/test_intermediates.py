@@ -285,3 +285,39 @@ def test_what_is_computed_in_float32_is_held_to_that():
 
     dwide = 2 * (x @ w).astype(np.float64)
     check_intermediates(loss, {"dwide": dwide, "dz": dwide, "dw": x.T @ dwide}, w)
+
+
+POOLED = np.array([[0.5, -1.0, -2.0, -0.25], [1.5, 2.0, -1.0, -0.5]])
+
+
+def pooled(z):
+    """The second window holds four zeros."""
+    a = np.maximum(z, 0)
+    p = a.reshape(1, 2, 2, 2).max(axis=(1, 3))
+    return np.sum(p**2 + p)
+
+
+def pooled_gradients(z, at_zeros=1.0):
+    a = np.maximum(z, 0)
+    p = a.reshape(1, 2, 2, 2).max(axis=(1, 3))
+    dp, da = 2 * p + 1, np.zeros_like(a)
+    for j in range(2):
+        window = a[:, 2 * j : 2 * j + 2]
+        da[:, 2 * j : 2 * j + 2] = (window == window.max()) * dp[0, j]
+    da[:, 2:] *= at_zeros
+    return {"dp": dp, "da": da, "dz": da * (z > 0)}
+
+
+@pytest.mark.parametrize("at_zeros", [0.0, 0.25, 1.0])
+def test_where_zeros_are_pooled_any_derivative_between_those_of_either_side_is_right(at_zeros):
+    check_intermediates(pooled, pooled_gradients(POOLED, at_zeros), POOLED)
+    wrong = pooled_gradients(POOLED, at_zeros)
+    wrong["da"][1, 1] *= 1 + 1e-9
+    with pytest.raises(AssertionError, match="da is not"):
+        check_intermediates(pooled, wrong, POOLED)
+
+
+@pytest.mark.parametrize("at_zeros", [-1.0, 2.0])
+def test_where_zeros_are_pooled_others_are_wrong(at_zeros):
+    with pytest.raises(AssertionError, match="da is not"):
+        check_intermediates(pooled, pooled_gradients(POOLED, at_zeros), POOLED)
