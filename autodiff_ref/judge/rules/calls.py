@@ -12,10 +12,10 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.program.comparisons import users_code
-from autodiff_ref.judge.program.control import scan_widths
-from autodiff_ref.judge.program.equations import alone, equations_in, primitives_in
-from autodiff_ref.judge.program.plans import Plan, aval_of
+from autodiff_ref.judge.program.equations import alone, equations_in
+from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import CALLS, Planner
+from autodiff_ref.judge.rules.iterating import iterates
 from autodiff_ref.judge.rules.naming import name_at
 
 CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
@@ -207,8 +207,8 @@ def _written_names(eqn: core.JaxprEqn) -> list[str]:
     captured = eqn.params.get("num_consts", 0)
     count = len(eqn.invars) - captured
     keeps = eqn.params.get("fwd_jaxpr_thunk") or _body(eqn)
-    kept = list(keeps.debug_info.arg_names or ())[-count:] if count else []  # defaults, which come last, have none
-    kept = _short(kept)
+    kept = _short([name for name in keeps.debug_info.arg_names or () if name])  # defaults, which come last, have none
+    kept = kept if len(kept) <= count else []  # an axis by keyword is no argument, and has one
     names = [*kept, *(f"argument {k}" for k in range(len(kept), count))]
     if len(set(kept)) < len(kept) or not all(re.match(r"(?!args\[)\w+", name) for name in kept):
         names = [f"argument {k}" for k in range(count)] if count > 1 else ["x"] * count
@@ -279,56 +279,6 @@ def named_calls_in(eqn: Any) -> Iterator[tuple[Named, bool]]:
     """All functions with rules within an equation."""
     for body in core.jaxprs_in_params(eqn.params):
         yield from named_calls(body)
-
-
-def iterates(jaxpr: core.Jaxpr) -> bool:
-    """Whether a program holds a loop that decides by comparisons when to end, or what of its state to keep.
-
-    So do an iteration to a tolerance, and a bisection of so many steps.
-    """
-    return any(
-        eqn.primitive.name == "while" or (eqn.primitive.name == "scan" and _keeps_or_replaces(eqn))
-        for eqn in equations_in(jaxpr)
-    )
-
-
-ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "regularized_incomplete_beta"}
-"""primitives that XLA computes by series which it adds up until a term is small"""
-
-
-def is_added_up(jaxpr: core.Jaxpr) -> bool:
-    """Whether a program holds a series of XLA's own."""
-    return not ADDED_UP_BY_XLA.isdisjoint(primitives_in(jaxpr))
-
-
-def _keeps_or_replaces(scan: core.JaxprEqn) -> bool:
-    """Whether a loop's body hands on a real of its state as it is, or another one in its place, by a condition."""
-    body: core.Jaxpr = scan.params["jaxpr"].jaxpr
-    widths = scan_widths(scan.params)
-    carried = set(body.invars[widths[0] : sum(widths)])
-    return any(
-        isinstance(choice, core.Var) and choice in carried
-        for var in body.outvars[: widths[1]]
-        for choice in _choices(body, var)
-        if jax.numpy.issubdtype(aval_of(var).dtype, np.floating)
-    )
-
-
-def _choices(jaxpr: core.Jaxpr, result: core.Var | core.Literal) -> Sequence[core.Var | core.Literal]:
-    """The atoms of which a condition takes one as a result; none where it is computed otherwise."""
-    for eqn in jaxpr.eqns:
-        place = next((k for k, var in enumerate(eqn.outvars) if var is result), None)
-        if place is None:
-            continue
-        if eqn.primitive.name == "select_n":
-            return eqn.invars[1:]
-        if eqn.primitive.name in CALLS:
-            inner = eqn.params[CALLS[eqn.primitive.name]]
-            body: core.Jaxpr = getattr(inner, "jaxpr", inner)
-            outside = dict(zip(body.invars, eqn.invars, strict=True))
-            chosen = _choices(body, body.outvars[place])
-            return [outside.get(atom, atom) if isinstance(atom, core.Var) else atom for atom in chosen]
-    return ()
 
 
 def has_symbolic_zeros(jaxpr: Any) -> bool:

@@ -15,6 +15,7 @@ from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
+from autodiff_ref.judge.rules.iterating import ITERATES
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
 from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
@@ -48,7 +49,6 @@ NOR_ITS_VALUE = "float64 has no value of the function here: it may not be meant 
 NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
 """JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
-ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
 
 ITERATED = max(of.double.units for name in ("lgamma", "digamma") if (of := FUNCTIONS[name].ulps) is not None) * ULP / 2

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from autodiff_ref.judge.rules.iterating import ITERATES
+
 Kind = Literal[
     "right",
     "WRONG",
@@ -170,9 +172,16 @@ class RuleReport:
 
     @property
     def _is_open(self) -> bool:
-        """Whether no entry at all is decided, or none of the function as a whole, or of one of the rules."""
+        """Whether no entry at all is decided, or none of the function as a whole, or of one of the rules.
+
+        So it is where the rule of an iteration is off at more entries than it is right at.
+        """
         decided = {(entry.rule, entry.order) for entry in self.entries if entry.kind != "undecided"}
-        return not decided or any((entry.rule, entry.order) not in decided for entry in self.entries)
+        off = Counter((entry.rule, entry.order) for entry in self.entries if ITERATES in entry.note)
+        right = Counter((entry.rule, entry.order) for entry in self.entries if entry.kind in ("right", "within"))
+        return (
+            not decided or any((e.rule, e.order) not in decided for e in self.entries) or any(off[k] > right[k] for k in off)
+        )
 
     @property
     def ok(self) -> bool:

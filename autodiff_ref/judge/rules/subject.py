@@ -25,11 +25,10 @@ from autodiff_ref.judge.rules.calls import (
     Constant,
     has_stops,
     has_symbolic_zeros,
-    is_added_up,
-    iterates,
     named_calls,
     stops_of,
 )
+from autodiff_ref.judge.rules.iterating import is_added_up, iterates
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values, by_some
 from autodiff_ref.judge.truth import Truth, truth_of
