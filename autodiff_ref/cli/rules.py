@@ -20,11 +20,12 @@ from rich.text import Text
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
 from autodiff_ref.cli.judging import exit_code
+from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.html import of_rule
 from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
 from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport, exit_code_of
 from autodiff_ref.judge.rules.judging import Relative
-from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten, reason_of
+from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten
 from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
 from autodiff_ref.judge.rules.statics import RULED
 from autodiff_ref.judge.rules.written import constructors_in, domain_of, inputs_of

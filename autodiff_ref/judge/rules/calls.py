@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.errors import shown_place
 from autodiff_ref.judge.program.comparisons import users_code
 from autodiff_ref.judge.program.equations import alone, equations_in
 from autodiff_ref.judge.program.plans import Plan
@@ -70,11 +70,6 @@ def _split(source: str) -> tuple[str, str]:
     """(name, place) of a text as `swish at mine.py:2`"""
     name, _, place = source.partition(" at ")
     return name, place
-
-
-def shown_place(place: str) -> str:
-    """A place as seen from where you are, or within the installed packages."""
-    return place.rpartition("site-packages/")[2].removeprefix(f"{Path.cwd()}/")
 
 
 def named_calls(jaxpr: Any) -> Iterator[tuple[Named, bool]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digits, share_of
+from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digits, share_of, shown_number
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions.enclosing import ZERO
@@ -303,8 +303,8 @@ def _convention(by_jax: arb, known: Known) -> str:
         return "no linear map"
     if bool(abs(left - right) <= (abs(left).max(abs(right)) * arb(10) ** -20)):
         return "there are partial derivatives, and no gradient: quotients along mixed directions are no linear map"
-    digits = next((many for many in (8, 15) if left.str(many, radius=False) != right.str(many, radius=False)), 22)
-    sides = f"from the left {left.str(digits, radius=False)}, from the right {right.str(digits, radius=False)}"
+    digits = next((many for many in (8, 15) if shown_number(left, many) != shown_number(right, many)), 22)
+    sides = f"from the left {shown_number(left, digits)}, from the right {shown_number(right, digits)}"
     if not by_jax.is_finite():
         return f"{sides}; JAX has no value"
     near = (abs(left).max(abs(right)) * arb(10) ** -20).max(arb(10) ** -20)
@@ -312,7 +312,7 @@ def _convention(by_jax: arb, known: Known) -> str:
         if bool(abs(by_jax - value) <= near):
             return f"{sides}; JAX takes {name}"
     inside = bool(by_jax > left.min(right)) and bool(by_jax < left.max(right))
-    return f"{sides}; JAX takes {by_jax.str(digits, radius=False)}, {'between them' if inside else OUTSIDE}"
+    return f"{sides}; JAX takes {shown_number(by_jax, digits)}, {'between them' if inside else OUTSIDE}"
 
 
 def _resolved(by_mode: Evaluator) -> tuple[arb, ...]:

@@ -109,7 +109,8 @@ class Finding:
         if self.jax or self.true:
             gap = f", relative difference {self.gap:.2g}" if 0 < self.gap < float("inf") else ""
             told = ("by the rule", "by the function") if self.kind == "value" else ("JAX", "true")
-            lines.append(f"  {self.name}: {told[0]} {self.jax}, {told[1]} {self.true}{gap}")
+            true = f"{told[1]} {self.true}{gap}" if self.true else f"{told[1]} not known"
+            lines.append(f"  {self.name}: {told[0]} {self.jax}, {true}")
         if self.floats:
             lines.append(f"  as computed: {self.floats}")
         return "\n".join(lines)

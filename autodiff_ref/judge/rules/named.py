@@ -13,8 +13,9 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
+from autodiff_ref.judge.errors import shown_place
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
-from autodiff_ref.judge.rules.calls import named_calls, shown_place
+from autodiff_ref.judge.rules.calls import named_calls
 from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
-from autodiff_ref.judge.errors import first_line
+from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
-from autodiff_ref.judge.rules.statics import merged, static_values, with_values
+from autodiff_ref.judge.program.equations import primitives_in, reads_beyond
+from autodiff_ref.judge.rules.statics import in_single_precision, merged, static_values, with_values
 from manual_grad.domains import Domain
 from manual_grad.domains.labels import Classes, Constants, constants
 from manual_grad.domains.matrices import PositiveDefinite
@@ -118,13 +119,13 @@ def probed(f: Callable[..., Any]) -> Args | None:
 def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
     """Matrices that a function multiplies, the second as it is or transposed, and what stands beside; then square ones.
 
-    It does if it takes the second matrix one way round alone.
+    It does if it takes the second matrix one way round alone: so does x[0] − y[0], which multiplies none.
     """
     first, found = Reals(("n", "m")), list[Args]()
     beside = (Reals(("k",)), Reals(()), Reals(("k", "l")))  # what is added, what scales, and the values of an attention
     for rest in itertools.product(beside, repeat=count - 2) if count > 1 else ():
         both = [(first, Reals(dims), *rest) for dims in (("m", "k"), ("k", "m"))]
-        taken = [domain for domain in both if _takes(f, domain)]
+        taken = [domain for domain in both if _takes(f, domain) and "dot_general" in _primitives(f, domain)]
         found += taken if len(taken) == 1 else []
     return [*found, *(tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in domain) for domain in found)]
 
@@ -148,7 +149,7 @@ def error_at_numbers(f: Callable[..., Any]) -> str:
     try:
         f(*given)
     except Exception as error:
-        return f"{type(error).__name__}: {first_line(error)}"
+        return reason_of(error)
     return ""
 
 
@@ -212,19 +213,26 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
         tuple(scalars[k] for k in kinds) for kinds in of_scalars if not all(scalars[k].__class__ is Classes for k in kinds)
     ]
     vectors: list[Args] = [(kind,) * count for kind in (Reals(("n",)), Positives(("n",)), Intervals(("n",), 0.0, 1.0))]
-    matrices: list[Args] = [(Reals(("n", "n")),) * count, (Reals(("n", "m")),) * count]
+    small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
+    matrices: list[Args] = [(Reals(("n", "n")),) * count, (Reals(("n", "m")),) * count, *small]
     if count > 1:
         beside = [*scalars[:-1], Classes((), "n")]  # a place in the vector, if it is one
         vectors += [(Reals(("n",)), *rest) for rest in itertools.product(beside, repeat=count - 1)][:12]
         vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
-        matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
+        matrices += [*_beside_vectors(count), (Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
     matrices += [
         (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
     ]
-    small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
-    matrices += [*small, *((Reals((size, size)),) * count for size in (2, 4))]
+    matrices += [(Reals((size, size)),) * count for size in (2, 4)]
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])
+
+
+def _beside_vectors(count: int) -> Iterator[Args]:
+    """A matrix, the first argument or the last, and vectors: of a layer's weights, its bias and its input, or its scales."""
+    for dims in itertools.product("mn", repeat=count - 1):
+        vectors = tuple(Reals((dim,)) for dim in dims)
+        yield from ((Reals(("n", "m")), *vectors), (*vectors, Reals(("n", "m"))))
 
 
 def _small_sizes(count: int) -> Iterator[tuple[int, ...]]:
@@ -267,9 +275,18 @@ def _ordinary(domain: Args) -> Args:
 
 
 def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
-    """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing."""
+    """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing.
+
+    It raises nothing either if it does so in single precision.
+    """
     args = _ordinary(domain)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f" and not domain[k].known)
+    error = _raised(f, args, by)
+    return error if error and _raised(in_single_precision(f), args, by) else ""
+
+
+def _raised(f: Callable[..., Any], args: Args, by: tuple[int, ...]) -> str:
+    """What JAX raises where its derivative by some arguments is traced; empty where it raises nothing."""
 
     def total(*xs: Any) -> Any:
         outs = [out for out in jax.tree.leaves(f(*xs)) if jax.numpy.issubdtype(out.dtype, np.floating)]
@@ -280,8 +297,13 @@ def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
         try:
             jax.eval_shape(jax.grad(total, by), *args)
         except Exception as error:
-            return f"{type(error).__name__}: {first_line(error)}"
+            return reason_of(error)
     return ""
+
+
+def _primitives(f: Callable[..., Any], domain: Args) -> set[str]:
+    with jax.enable_x64(True):
+        return primitives_in(jax.make_jaxpr(f)(*_ordinary(domain)).jaxpr)
 
 
 def _takes(f: Callable[..., Any], domain: Args) -> bool:
@@ -294,8 +316,10 @@ def _takes(f: Callable[..., Any], domain: Args) -> bool:
         for k, args in enumerate([*drawn, *_at_ends(domain, drawn[0])]):
             try:
                 if k == 0:
-                    shapes = jax.tree.leaves(jax.eval_shape(f, *args))
-                    if not any(jax.numpy.issubdtype(s.dtype, np.floating) and s.size for s in shapes):
+                    closed = jax.make_jaxpr(f)(*args)
+                    if reads_beyond(closed.jaxpr):
+                        return False
+                    if not any(jax.numpy.issubdtype(s.dtype, np.floating) and s.size for s in closed.out_avals):
                         return False
                 values = [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, args)))]
             except Exception:  # whatever a function raises at arguments that are not for it

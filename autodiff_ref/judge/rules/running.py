@@ -17,6 +17,7 @@ from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
+from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.program.plans import ending_by
 from autodiff_ref.judge.rules.calls import Call
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
@@ -33,6 +34,8 @@ _IDENTITY = "the function returns its argument as it is: a rule for it can only 
 _CONSTANT = "the function is constant piece by piece: a rule with a slope can only be meant so"
 _CONSTANT_ENOUGH = 5
 """entries that are 0 in truth, before a function is taken to be constant"""
+
+_BEYOND = "it reads a place that its argument has not, as x[3] of three: JAX takes the last one. Say the size by domain="
 
 _WRONG_ENOUGH = 6
 """inputs at which a rule is wrong, after which no more are tried"""
@@ -123,6 +126,8 @@ class Run:
                 self.notes.setdefault("the time was up before all inputs were judged")
                 return
             made = self.preparation.prepare(args, order)
+            if self.first is None and reads_beyond(made.program):
+                self.notes[_BEYOND] = None
             self.first = self.first or (args, made)
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)

@@ -67,6 +67,23 @@ def with_values(f: Callable[..., Any], values: Mapping[int, Any], count: int) ->
     return called
 
 
+def in_single_precision(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the reals among its arguments cast to float32, for a rule that takes no others."""
+
+    def cast(x: Any) -> Any:
+        is_real = jax.numpy.issubdtype(getattr(x, "dtype", None) or np.asarray(x).dtype, np.floating)
+        return jax.numpy.asarray(x).astype(np.float32) if is_real else x
+
+    @functools.wraps(f, updated=())
+    def called(*args: Any) -> Any:
+        return f(*jax.tree.map(cast, args))
+
+    called.__name__ = shown_name(f)
+    opens, name = source_of(f)
+    called.written = [*opens, "single = lambda x: jnp.asarray(x).astype('float32')"], f"lambda *xs: {name}(*map(single, xs))"  # pyright: ignore[reportAttributeAccessIssue]
+    return called
+
+
 def bound(
     f: Callable[..., Any], domain: tuple[Any, ...] | None, at: Sequence[Any]
 ) -> tuple[Callable[..., Any], tuple[Any, ...] | None, Sequence[Any]]:

@@ -1,0 +1,117 @@
+"""Rules as strangers write them: single precision, fixed places, matrices beside vectors, arguments by keyword."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flint import arb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autodiff_ref import judge_rule
+from autodiff_ref.judge.comparing import shown_number
+from autodiff_ref.judge.program.equations import reads_beyond
+from autodiff_ref.judge.rules.judging import found_domain
+from manual_grad import reals
+from tests.combinations import few_or_many
+
+
+def in_single(factor, form):
+    """x² in float32, whose rule hands back float32: in double precision JAX refuses that."""
+    if form == "jvp":
+        square = jax.custom_jvp(lambda x: jnp.float32(x) ** 2)
+        square.defjvps(lambda t, y, x: 2 * factor * x * t)
+    else:
+        square = jax.custom_vjp(lambda x: x.astype(jnp.float32) ** 2)
+        square.defvjp(lambda x: (square(x), x.astype(jnp.float32)), lambda x, g: ((2 * factor * x * g).astype(jnp.float32),))
+    return square
+
+
+@settings(max_examples=few_or_many(3, 20), deadline=None)
+@given(st.sampled_from(["jvp", "vjp"]), st.sampled_from([None, (reals("n"),)]), st.integers(-6, -1))
+def test_a_rule_for_float32_alone_is_judged_in_that(form, domain, power):
+    report = judge_rule(in_single(1.0, form), domain=domain)
+    assert report.ok, report
+    assert any("cast to float32" in note for note in report.notes) == (form == "jvp")  # a custom_vjp may hand back float32
+    wrong = judge_rule(in_single(1 + 10.0**power, form), domain=domain)
+    assert wrong.verdict == "WRONG"
+
+
+@given(st.integers(-5, 4), st.integers(1, 4))
+def test_a_fixed_place_that_an_array_has_not(place, size):
+    """JAX takes the last entry for x[3] of three."""
+    for f in (lambda x: x[place] * 2, jax.jit(lambda x: x[place] * 2)):
+        assert reads_beyond(jax.make_jaxpr(f)(np.ones(size)).jaxpr) == (not -size <= place < size)
+
+
+def turned(q, v):
+    """v turned by a quaternion that need not have length 1: a function of four numbers, and of three."""
+    w, u = q[0], jnp.stack([q[1], q[2], q[3]])
+    return jnp.stack([v[0], v[1], v[2]]) * (w**2 - u @ u) + 2 * u * (u @ v) + 2 * w * jnp.cross(u, v)
+
+
+def test_arrays_have_the_places_that_a_function_reads():
+    turn = jax.custom_vjp(turned)
+    turn.defvjp(lambda q, v: (turned(q, v), (q, v)), lambda kept, g: jax.vjp(turned, *kept)[1](g))
+    assert "reals(4), reals(3)" in found_domain(turn)[1]
+
+
+def test_a_finding_is_not_shortened_to_places_that_are_not_there():
+    product = jax.custom_jvp(lambda x: x[0] * x[2])
+    product.defjvps(lambda t, y, x: t[0] * x[2] - x[0] * t[2])
+    (finding,) = judge_rule(product, domain=(reals("n"),)).findings
+    assert finding.at.count(" ") == 2
+
+
+def test_sizes_that_are_too_small_are_told():
+    third = jax.custom_jvp(lambda x: x[0] * x[3])
+    third.defjvps(lambda t, y, x: t[0] * x[3] + x[0] * t[3])
+    report = judge_rule(third, domain=(reals("n"),))
+    assert any("x[3] of three" in note for note in report.notes)
+
+
+def test_a_layer_is_tried_with_a_matrix_that_is_not_square():
+    """A square or a symmetric one would not show that w stands for its transpose."""
+    layer = jax.custom_vjp(lambda w, b, x: jnp.tanh(w @ x + b))
+
+    def bwd(kept, g):
+        w, y, x = kept
+        d = g * (1 - y * y)
+        return jnp.outer(d, x), d, w.T @ d
+
+    layer.defvjp(lambda w, b, x: (layer(w, b, x), (w, layer(w, b, x), x)), bwd)
+    assert "reals('n', 'm'), reals('n'), reals('m')" in found_domain(layer)[1]
+
+
+def test_columns_that_only_look_like_a_product():
+    """size[0] of a matrix is a row: as it broadcasts, the function takes matrices, and its derivative does not."""
+    box = jax.custom_jvp(lambda pos, size: jnp.abs(pos[0]) - size[0] + jnp.abs(pos[1]) - size[1])
+    box.defjvp(lambda p, t: (box(*p), jnp.sign(p[0][:2]) @ t[0][:2] - jnp.ones(2) @ t[1][:2]))
+    assert judge_rule(box).ok
+
+
+@pytest.mark.parametrize("given_as", ["position", "keyword"])
+def test_an_argument_is_not_called_by_the_name_of_an_axis(given_as):
+    @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+    def length(x, axis=None, keepdims=False):
+        return jnp.sqrt(jnp.sum(x * x, axis=axis, keepdims=keepdims))
+
+    @length.defjvp
+    def rule(axis, keepdims, primals, tangents):
+        (x,), (t,) = primals, tangents
+        y = length(x, axis, keepdims)
+        return y, 2 * jnp.sum(x * t, axis=axis, keepdims=keepdims) / y
+
+    called = (
+        (lambda x: length(x, 0, True) * 2) if given_as == "position" else (lambda x: length(x, axis=0, keepdims=True) * 2)
+    )
+    names = {entry.name for entry in judge_rule(called, domain=(reals(2),)).entries if entry.rule == "length"}
+    assert names
+    assert not any("keepdims" in name for name in names)
+
+
+def test_a_ball_around_nothing_is_shown_as_0():
+    assert shown_number(arb(0, 1e-300), 30) == "0"
+    assert shown_number(arb("0.25"), 5) == "0.25000"
