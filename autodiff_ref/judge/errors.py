@@ -31,8 +31,9 @@ def reason_of(error: BaseException, most: int = 300) -> str:
     """What an error is and says, in one line; of one that says nothing, where it was raised."""
     first = first_line(error, most)
     if not first and error.__traceback__ is not None:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        first = f"raised at {shown_place(f'{frame.filename}:{frame.lineno}')}"
+        frames = traceback.extract_tb(error.__traceback__)
+        theirs = [frame for frame in frames if _LIBRARY[0] not in Path(frame.filename).parents]
+        first = f"raised at {shown_place('{0.filename}:{0.lineno}'.format((theirs or frames)[-1]))}"
     return f"{type(error).__name__}: {first}"
 
 

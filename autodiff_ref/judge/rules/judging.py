@@ -13,9 +13,10 @@ import numpy as np
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.findings import RuleReport
+from autodiff_ref.judge.rules.hints import annotated
 from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.preparing import Args
-from autodiff_ref.judge.rules.probing import annotated, batches, probed
+from autodiff_ref.judge.rules.probing import batches, probed
 from autodiff_ref.judge.rules.reporting import report_of
 from autodiff_ref.judge.rules.running import Run
 from autodiff_ref.judge.rules.statics import bound, in_single_precision

@@ -1,8 +1,6 @@
-"""Domains that nobody gave: from jaxtyping's annotations, or by trying which arguments a function takes."""
+"""Domains that nobody gave, found by trying which arguments a function takes."""
 
-import inspect
 import itertools
-import typing
 import warnings
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
@@ -15,10 +13,11 @@ from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.program.equations import primitives_in, reads_beyond
-from autodiff_ref.judge.rules.statics import in_single_precision, merged, static_values, with_values
+from autodiff_ref.judge.rules.hints import LABELS, as_named, is_computed_with, parameters_of, said_to_be_numbers
+from autodiff_ref.judge.rules.statics import hinted_values, in_single_precision, merged, static_values, with_values
 from manual_grad.domains import Domain
-from manual_grad.domains.labels import Classes, Constants, constants
-from manual_grad.domains.matrices import PositiveDefinite
+from manual_grad.domains.labels import Classes, Constants
+from manual_grad.domains.matrices import PositiveDefinite, Symmetric
 from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Reals
 
 Args = tuple[Any, ...]
@@ -26,53 +25,7 @@ Args = tuple[Any, ...]
 MOST_ARGUMENTS = 4
 MOST_TRIES = 90
 MOST_BATCHES = 2
-LABELS = {"label", "labels", "target", "targets", "index", "indices", "idx", "id", "ids", "classes", "class_ids"}
-"""names of arguments that are integers, if a function takes integers there"""
-
 _STRATA = ("ordinary", "small", "saturated")
-
-
-def annotated(f: Callable[..., Any]) -> Args | None:
-    """The domain that a function's annotations say; None where they do not say it of every argument without a default."""
-    try:
-        hints = typing.get_type_hints(f, include_extras=True)
-    except Exception:  # names that are not there at run time
-        return None
-    found = list[Domain]()
-    for name, has_default in _parameters(f) or ():
-        domain = _of_hint(hints.get(name))
-        if domain is None:
-            if has_default:
-                break
-            return None
-        found.append(domain)
-    return tuple(found) or None
-
-
-def _of_hint(hint: Any) -> Domain | None:
-    if hint is float:
-        return Reals(())
-    dims, dtypes = getattr(hint, "dim_str", None), getattr(hint, "dtypes", ())
-    if dims is None or not isinstance(dims, str):
-        return None
-    parts = tuple(int(part) if part.isdigit() else part for part in dims.split() if part != "...")
-    if not all(isinstance(part, int) or part.isidentifier() for part in parts):
-        return None
-    if any(str(dtype).startswith("float") for dtype in dtypes):
-        return Reals(parts)
-    return Classes(parts, 4) if any(str(dtype).startswith(("int", "uint")) for dtype in dtypes) else None
-
-
-def _parameters(f: Callable[..., Any]) -> list[tuple[str, bool]] | None:
-    """(name, whether it has a default) of what can be passed by position; None where that cannot be told."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
-        return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [(p.name, p.default is not p.empty) for p in parameters if p.kind in positional]
 
 
 def probed(f: Callable[..., Any]) -> Args | None:
@@ -81,19 +34,19 @@ def probed(f: Callable[..., Any]) -> Args | None:
     Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one. Matrices that the
     function multiplies go before all others: a product of numbers, which it takes as well, shows no transpose.
     """
-    parameters = _parameters(f)
+    parameters = parameters_of(f)
     if parameters is None:
         return None
     count = sum(not has_default for _, has_default in parameters) or min(len(parameters), 1)
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
-    said = _said_to_be_numbers(f)
+    said = said_to_be_numbers(f)
     numbers = [k for k, (name, _) in enumerate(parameters) if name in said]
-    labels = [k for k, (name, _) in enumerate(parameters[:count]) if name in LABELS]
     first: Args | None = None
-    for values in static_values(f, count):
+    for values in [*static_values(f, count), *hinted_values(f, count)]:
         left = [k for k in range(count) if k not in values]
+        names = [parameters[k][0] for k in left]
         of_rest = with_values(f, values, count) if values else f
 
         def fits(domain: Args, numbers: Container[int] = numbers, left: Sequence[int] = left) -> bool:
@@ -101,19 +54,27 @@ def probed(f: Callable[..., Any]) -> Args | None:
 
         multiplied = [domain for domain in _multiplied(of_rest, len(left)) if fits(domain)]
         fitting = multiplied or (list(filter(fits, _candidates(len(left), along and not values))) if left else [])
-        named = [d for d in fitting if labels and all(isinstance(d[left.index(k)], Classes) for k in labels if k in left)]
-        for domain in [*named, *fitting][:MOST_TRIES]:
+        labels = [k for k, name in enumerate(names) if name in LABELS]
+        named = [d for d in fitting if labels and all(isinstance(d[k], Classes) for k in labels)]
+        for domain in [*named, *as_named(fitting, names)][:MOST_TRIES]:
             if not _takes(of_rest, domain):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
-            if has_derivative or first is None:
-                found = _along_an_axis(
-                    of_rest, _widened(of_rest, domain), [place for place, k in enumerate(left) if k in numbers]
-                )
-                first = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
-            if has_derivative:
+            is_spare = domain in named and _computes_with(of_rest, domain, labels)
+            if first is None or (has_derivative and not is_spare):
+                found = _symmetric(of_rest, _widened(of_rest, domain))
+                found = _along_an_axis(of_rest, found, [place for place, k in enumerate(left) if k in numbers])
+                first = tuple(merged(found, {k: Constants((), value) for k, value in values.items()}))
+            if has_derivative and not is_spare:
                 return first
     return first
+
+
+def _computes_with(f: Callable[..., Any], domain: Args, places: Sequence[int]) -> bool:
+    """Whether some integers are numbers to a function, so that it has a derivative by them as well."""
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(f)(*_ordinary(domain)).jaxpr
+    return is_computed_with(jaxpr, {jaxpr.invars[k] for k in places})
 
 
 def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
@@ -128,6 +89,26 @@ def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
         taken = [domain for domain in both if _takes(f, domain) and "dot_general" in _primitives(f, domain)]
         found += taken if len(taken) == 1 else []
     return [*found, *(tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in domain) for domain in found)]
+
+
+def _symmetric(f: Callable[..., Any], domain: Args) -> Args:
+    """Symmetric matrices for those of which a function decomposes nothing but the symmetric part, as eigh does."""
+    squares = [
+        k for k, kind in enumerate(domain) if isinstance(kind, Reals) and len(kind.dims) == 2 and len({*kind.dims}) == 1
+    ]
+    if not squares or "eigh" not in _primitives(f, domain):
+        return domain
+    args = _ordinary(domain)
+    for k in squares:
+        turned = (*args[:k], np.swapaxes(args[k], -1, -2), *args[k + 1 :])
+        if all(np.allclose(x, y) for x, y in zip(_values(f, turned), _values(f, args), strict=True)):
+            domain = (*domain[:k], Symmetric(domain[k].dims), *domain[k + 1 :])
+    return domain
+
+
+def _values(f: Callable[..., Any], args: Args) -> list[np.ndarray]:
+    with jax.enable_x64(True):
+        return [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, args)))]
 
 
 def _along_an_axis(f: Callable[..., Any], domain: Args, numbers: Container[int]) -> Args:
@@ -145,7 +126,7 @@ def _along_an_axis(f: Callable[..., Any], domain: Args, numbers: Container[int])
 
 def error_at_numbers(f: Callable[..., Any]) -> str:
     """The error that a function raises where each of its arguments is a number; empty where it raises none."""
-    given = [jax.numpy.ones(()) for _, has_default in _parameters(f) or () if not has_default]
+    given = [jax.numpy.ones(()) for _, has_default in parameters_of(f) or () if not has_default]
     try:
         f(*given)
     except Exception as error:
@@ -183,26 +164,17 @@ def _doubled(kind: Any) -> Domain:
 
 def _maps(f: Callable[..., Any], args: Args, of: Container[int]) -> bool:
     """Whether a function does to the first and the second of some of its arguments what it does to each alone."""
-
-    def values(*xs: Any) -> list[np.ndarray]:
-        return [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, xs)))]
-
-    with jax.enable_x64(True), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            both = values(*args)
-            alone = [values(*(x[row] if k in of else x for k, x in enumerate(args))) for row in (0, 1)]
+            both = _values(f, args)
+            alone = [_values(f, tuple(x[row] if k in of else x for k, x in enumerate(args))) for row in (0, 1)]
             return all(
                 np.shape(x) == (2, *np.shape(first)) and np.allclose(x, (first, second))
                 for x, first, second in zip(both, *alone, strict=True)
             )
         except Exception:  # whatever a function raises at arguments that are not for it
             return False
-
-
-def _said_to_be_numbers(f: Callable[..., Any]) -> list[str]:
-    """The arguments that the annotations call a number: no vector is meant there, though a function may take one."""
-    return [name for name, hint in getattr(f, "__annotations__", {}).items() if hint in (float, int, "float", "int")]
 
 
 def _candidates(count: int, along: bool) -> Iterator[Args]:
@@ -218,7 +190,7 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
     if count > 1:
         beside = [*scalars[:-1], Classes((), "n")]  # a place in the vector, if it is one
         vectors += [(Reals(("n",)), *rest) for rest in itertools.product(beside, repeat=count - 1)][:12]
-        vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
+        vectors += [(Reals(("n",)), kind, *(Reals(()),) * (count - 2)) for kind in (Reals(("n",)), Classes(("n",), "n"))]
         matrices += [*_beside_vectors(count), (Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
     matrices += [

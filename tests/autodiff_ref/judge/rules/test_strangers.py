@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from autodiff_ref import judge_rule
 from autodiff_ref.judge.comparing import shown_number
 from autodiff_ref.judge.program.equations import reads_beyond
+from autodiff_ref.judge.rules.hints import is_computed_with
 from autodiff_ref.judge.rules.judging import found_domain
 from manual_grad import reals
 from tests.combinations import few_or_many
@@ -115,3 +116,83 @@ def test_an_argument_is_not_called_by_the_name_of_an_axis(given_as):
 def test_a_ball_around_nothing_is_shown_as_0():
     assert shown_number(arb(0, 1e-300), 30) == "0"
     assert shown_number(arb("0.25"), 5) == "0.25000"
+
+
+def squared(sign):
+    """(x − target)² / 2, whose rule says something of the target too."""
+    loss = jax.custom_vjp(lambda x, target: (x - target) ** 2 / 2)
+    loss.defvjp(lambda x, target: (loss(x, target), x - target), lambda d, g: (d * g, sign * d * g))
+    return loss
+
+
+def cross_entropy(factor):
+    """−Σ label log p, whose rule takes the labels to sum to 1, as they do."""
+    loss = jax.custom_vjp(lambda logits, label: -jnp.sum(label * jax.nn.log_softmax(logits)))
+
+    def bwd(kept, g):
+        logits, label = kept
+        return g * (jax.nn.softmax(logits) - label), -factor * g * jax.nn.log_softmax(logits)
+
+    loss.defvjp(lambda logits, label: (loss(logits, label), (logits, label)), bwd)
+    return loss
+
+
+def test_a_target_that_is_computed_with_has_a_derivative():
+    """It was tried as an integer for its name, by which nobody asks for a derivative."""
+    assert judge_rule(squared(-1.0)).ok
+    assert judge_rule(squared(1.0)).verdict == "WRONG"
+    assert "simplex" in judge_rule(cross_entropy(1.0)).domain
+    assert judge_rule(cross_entropy(1.0)).ok
+    assert judge_rule(cross_entropy(1 + 1e-6)).verdict == "WRONG"
+
+
+@given(st.sampled_from(["index", "one hot", "compare", "multiply", "within a call"]))
+def test_integers_that_are_computed_with(use):
+    uses = {
+        "index": lambda x, label: x[label],
+        "one hot": lambda x, label: x @ jax.nn.one_hot(label, 3),
+        "compare": lambda x, label: jnp.where(label + 1 > 1, x, -x),
+        "multiply": lambda x, label: x * (label - 1),
+        "within a call": lambda x, label: jax.jit(lambda k: jnp.sum(x * k))(label),
+    }
+    jaxpr = jax.make_jaxpr(uses[use])(np.ones(3), 1).jaxpr
+    assert is_computed_with(jaxpr, {jaxpr.invars[1]}) == (use in ("multiply", "within a call"))
+
+
+def test_a_mask_is_zeros_and_ones():
+    mean = jax.custom_vjp(lambda x, mask: jnp.sum(x * mask) / jnp.maximum(jnp.sum(mask), 1))
+    mean.defvjp(lambda x, mask: (mean(x, mask), mask), lambda mask, g: (g * mask / jnp.maximum(mask.sum(), 1), None))
+    report = judge_rule(mean)
+    assert report.ok
+    assert "bits('n')" in report.domain
+
+
+def test_a_matrix_that_is_decomposed_is_symmetric():
+    """The rule takes it so; entries that move alone would leave it to a rule to add up over both halves."""
+    largest = jax.custom_jvp(lambda a: jnp.linalg.eigh(a)[0][-1])
+
+    @largest.defjvp
+    def rule(primals, tangents):
+        v = jnp.linalg.eigh(primals[0])[1][:, -1]
+        return largest(*primals), v @ jnp.tril(tangents[0] * (2 - jnp.eye(len(v)))) @ v
+
+    report = judge_rule(largest)
+    assert report.ok
+    assert "symmetric('n')" in report.domain
+    assert "reals('n', 'n')" in found_domain(lambda a: jnp.linalg.eigh(a @ a.T)[0] + a[0, 1])[1]
+
+
+def test_texts_and_whole_numbers_are_handed_over_as_they_are():
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+    def reduced(x, reduction: str):
+        return x.sum() if reduction == "sum" else x.mean()
+
+    reduced.defvjp(lambda x, how: (reduced(x, how), x), lambda how, x, g: (jnp.full_like(x, g / (how != "sum" or 2)),))
+    report = judge_rule(reduced)
+    assert report.verdict == "WRONG"
+    assert "constants('sum')" in report.domain
+
+    def powers(x, count: int):
+        return jnp.stack([x**k for k in range(count)])
+
+    assert "constants(3)" in found_domain(powers)[1]
