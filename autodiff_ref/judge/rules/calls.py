@@ -28,6 +28,7 @@ MOST_CALLS = 12
 """calls of one program that are judged alone"""
 
 _JAXS_OWN = "jax/_src/custom_derivatives.py"
+_INSTALLED = "site-packages/"
 _RULES = ("jvp_jaxpr_fun", "jvp_jaxpr_thunk", "bwd", "fwd_jaxpr_thunk")
 
 
@@ -59,9 +60,11 @@ def name_of(eqn: Any) -> Named:
             if _JAXS_OWN not in where:  # `defjvps` makes one
                 rule, place = found, where
             break
-    if _JAXS_OWN in place:  # `custom_gradient` makes one
+    by_jax, by_others = _JAXS_OWN in place, _INSTALLED in place and f"{_INSTALLED}jax/" not in place
+    if by_jax or by_others:  # `custom_gradient` makes one, and so do the decorators of other libraries
         code = next(filter(None, map(users_code, [*_body(eqn).eqns, eqn])), None)
-        function, place = (function, place) if code is None else (code.co_name, f"{code.co_filename}:{code.co_firstlineno}")
+        if code is not None and (by_jax or _INSTALLED not in code.co_filename):
+            function, place = code.co_name, f"{code.co_filename}:{code.co_firstlineno}"
     kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
     return Named(function or "?", rule, shown_place(place) or "an unknown place", kind)
 

@@ -48,7 +48,7 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
             if is_own or not own:
                 found.append(name)
         elif not name.startswith("_") and callable(value) and not inspect.isclass(value) and not _is_type(value):
-            found += [name] if not own or getattr(value, "__module__", None) == module.__name__ else []
+            found += [name] if not own or getattr(as_written(value), "__module__", None) == module.__name__ else []
         elif inspect.isclass(value) and value.__module__ == module.__name__:
             found += [
                 f"{name}.{each}" for each, held in vars(value).items() if isinstance(getattr(held, "__func__", held), RULED)

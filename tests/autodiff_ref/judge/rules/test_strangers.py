@@ -1,6 +1,7 @@
 """Rules as strangers write them: single precision, fixed places, matrices beside vectors, arguments by keyword."""
 
 import functools
+import importlib
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from autodiff_ref.judge.comparing import shown_number
 from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.rules.hints import is_computed_with
 from autodiff_ref.judge.rules.judging import found_domain
+from autodiff_ref.judge.rules.named import functions_of, judge_named
 from manual_grad import reals
 from tests.combinations import few_or_many
 
@@ -196,3 +198,50 @@ def test_texts_and_whole_numbers_are_handed_over_as_they_are():
         return jnp.stack([x**k for k in range(count)])
 
     assert "constants(3)" in found_domain(powers)[1]
+
+
+DECORATING = """
+import jax
+
+class ruled:
+    '''A decorator that makes an object of a function, with a rule to come, as libraries have them.'''
+
+    def __init__(self, fn):
+        def wrapped(*args):
+            return fn(*args)
+
+        self.call = jax.custom_jvp(wrapped)
+
+    def rule(self, rule):
+        self.call.defjvp(lambda primals, tangents: rule(primals, tangents))
+
+    def __call__(self, *args):
+        return self.call(*args)
+"""
+
+DECORATED = """
+from decorating import ruled
+
+@ruled
+def cube(x):
+    return x**3
+
+@cube.rule
+def cube_rule(primals, tangents):
+    return cube(*primals), 2 * primals[0] ** 2 * tangents[0]
+"""
+
+
+def test_what_a_decorator_of_another_library_made_is_not_left_out(tmp_path, monkeypatch):
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "decorating.py").write_text(DECORATING)
+    (tmp_path / "decorated.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("decorated")
+    assert functions_of(module, own=True) == ["cube"]
+    report = judge_named(module, "cube", {}, always=False)
+    assert report.verdict == "WRONG"
+    (rule,) = report.rules
+    assert rule.name == "cube"
+    assert rule.place.endswith("decorated.py:4")
