@@ -26,7 +26,7 @@ from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
 from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport, exit_code_of
 from autodiff_ref.judge.rules.judging import Relative
 from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten
-from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
+from autodiff_ref.judge.rules.named import MAKES_ONE, NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
 from autodiff_ref.judge.rules.statics import RULED
 from autodiff_ref.judge.rules.written import constructors_in, domain_of, inputs_of
 
@@ -48,6 +48,8 @@ class Done:
     row: str = ""
     left: bool = False
     """whether no arguments were found that it takes"""
+    makes: bool = False
+    """whether it is one that makes a function with a rule"""
 
     @property
     def verdict(self) -> str:
@@ -64,7 +66,7 @@ class Done:
 def _done(job: Job, found: Found) -> Done:
     if isinstance(found, RuleReport):
         return Done(job, found.to_dict(), str(found), found.row)
-    return Done(job, None, left=found == NOT_CALLED)
+    return Done(job, None, left=found in (NOT_CALLED, MAKES_ONE), makes=found == MAKES_ONE)
 
 
 def run(
@@ -109,6 +111,9 @@ def run(
         print(json.dumps(told, ensure_ascii=False, indent=1))
     elif jobs:
         _summary(jobs, judged, left, every=every)
+        if makes := [each.name for each in done if each.makes]:
+            said = f'manual-grad rules "{makes[0].replace(".py:", ".")}(…)(reals(n))"'
+            print(f"to judge a function that {', '.join(makes[:4])} gives a rule, write the call: {said}")
     not_judged = [3 if left else 0]
     codes = [exit_code_of(each.verdict) for each in judged] or not_judged
     return exit_code([*codes, *[2 for _ in lacking]])

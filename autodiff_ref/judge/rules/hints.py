@@ -1,9 +1,10 @@
 """What the names and the annotations of a function's arguments say of what they take."""
 
+import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -75,6 +76,62 @@ def parameters_of(f: Callable[..., Any]) -> list[tuple[str, bool]] | None:
 def said_to_be_numbers(f: Callable[..., Any]) -> list[str]:
     """The arguments that the annotations call a number: no vector is meant there, though a function may take one."""
     return [name for name, hint in getattr(f, "__annotations__", {}).items() if hint in (float, int, "float", "int")]
+
+
+def structures_of(f: Callable[..., Any]) -> dict[str, Any]:
+    """The structure of each argument that is annotated as a named tuple, or as a dataclass that JAX takes apart."""
+    try:
+        hints = typing.get_type_hints(f)
+    except Exception:  # names that are not there at run time
+        return {}
+    made = dict[str, Any]()
+    for name, hint in hints.items():
+        structure = _structure(hint) if inspect.isclass(hint) and name != "return" else None
+        made |= {} if structure is None else {name: structure}
+    return made
+
+
+def _structure(kind: type[Any]) -> Any:
+    if dataclasses.is_dataclass(kind):
+        needed = [each.name for each in dataclasses.fields(kind) if each.init and _is_needed(each)]
+    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        needed = [name for name in kind._fields if name not in kind._field_defaults]
+    else:
+        return None
+    try:
+        structure = jax.tree.structure(kind(**dict.fromkeys(needed, 1.0)))
+    except Exception:  # whatever a class raises at numbers
+        return None
+    return None if jax.tree_util.treedef_is_leaf(structure) else structure
+
+
+def _is_needed(each: "dataclasses.Field[Any]") -> bool:
+    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
+
+
+def of_leaves(f: Callable[..., Any], structures: Mapping[str, Any]) -> tuple[Callable[..., Any], Callable[[Args], Args]]:
+    """A function of the leaves of its arguments; and how the arguments are put together of these.
+
+    It has those arguments alone that have no default.
+    """
+    names = [name for name, has_default in parameters_of(f) or () if not has_default]
+    counts = [structures[name].num_leaves if name in structures else 1 for name in names]
+
+    def together(leaves: Args) -> Args:
+        rest = iter(leaves)
+        parts = [[next(rest) for _ in range(count)] for count in counts]
+        return tuple(
+            jax.tree.unflatten(structures[name], part) if name in structures else part[0]
+            for name, part in zip(names, parts, strict=True)
+        )
+
+    def called(*leaves: Any) -> Any:
+        return f(*together(leaves))
+
+    leaves = [f"{name}_{k}" if name in structures else name for name, n in zip(names, counts, strict=True) for k in range(n)]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in leaves]
+    called.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    return called, together
 
 
 def as_named(domains: Sequence[Args], names: Sequence[str]) -> Iterator[Args]:

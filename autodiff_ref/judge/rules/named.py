@@ -27,6 +27,8 @@ from manual_grad.domains.labels import Constants
 
 NOT_CALLED = "no arguments were found that it takes"
 
+MAKES_ONE = "it makes a function with a rule"
+
 
 def functions_of(module: ModuleType, *, own: bool) -> list[str]:
     """The names of a module's public functions, and of those with a rule of their own, in the order they stand in.
@@ -84,14 +86,22 @@ def judge_named(
     if options.get("domain") is None and options.get("at") is None:
         domain, _ = found_domain(function)
         if domain is None:
-            return not_reached(function, shown) if is_ruled else NOT_CALLED
+            return not_reached(function, shown) if is_ruled else MAKES_ONE if _makes_a_rule(function) else NOT_CALLED
         met = meets_a_rule(function, domain)
+        if met is None and _makes_a_rule(function):
+            return MAKES_ONE
         if met is None and not always and not is_ruled:
             return NOT_CALLED
         if not always and not every and not met:
             return None
     report = judge_rule(function, **options)
     return dataclasses.replace(report, name=shown)
+
+
+def _makes_a_rule(function: Callable[..., Any]) -> bool:
+    """Whether its code gives a function a rule."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not {"custom_jvp", "custom_vjp", "custom_gradient"}.isdisjoint(code.co_names)
 
 
 def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
@@ -123,7 +133,8 @@ def _how_to_call(function: Callable[..., Any], name: str) -> str:
         return f'{NOT_CALLED} ({are}): write the call, as "{name}({call})"'
     error = error_at_numbers(function)
     raised = f" (at numbers it raises {error})" if error else ""
-    return f'{NOT_CALLED}{raised}: say what each is drawn from, as by --domain "{call}"'
+    apart = "; an argument that is a dict or a tuple is written as one of domains" if error else ""
+    return f'{NOT_CALLED}{raised}: say what each is drawn from, as by --domain "{call}"{apart}'
 
 
 def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport | None:

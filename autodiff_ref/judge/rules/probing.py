@@ -13,7 +13,15 @@ from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
 from autodiff_ref.judge.program.equations import primitives_in, reads_beyond
-from autodiff_ref.judge.rules.hints import LABELS, as_named, is_computed_with, parameters_of, said_to_be_numbers
+from autodiff_ref.judge.rules.hints import (
+    LABELS,
+    as_named,
+    is_computed_with,
+    of_leaves,
+    parameters_of,
+    said_to_be_numbers,
+    structures_of,
+)
 from autodiff_ref.judge.rules.statics import hinted_values, in_single_precision, merged, static_values, with_values
 from manual_grad.domains import Domain
 from manual_grad.domains.labels import Classes, Constants
@@ -37,6 +45,10 @@ def probed(f: Callable[..., Any]) -> Args | None:
     parameters = parameters_of(f)
     if parameters is None:
         return None
+    if structures := structures_of(f):
+        flat, together = of_leaves(f, structures)
+        leaves = probed(flat)
+        return None if leaves is None else together(leaves)
     count = sum(not has_default for _, has_default in parameters) or min(len(parameters), 1)
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
@@ -80,14 +92,20 @@ def _computes_with(f: Callable[..., Any], domain: Args, places: Sequence[int]) -
 def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
     """Matrices that a function multiplies, the second as it is or transposed, and what stands beside; then square ones.
 
-    It does if it takes the second matrix one way round alone: so does x[0] − y[0], which multiplies none.
+    It does if it takes the second matrix one way round alone: so does x[0] − y[0], which multiplies none. The matrices are
+    the first two arguments, or the first and the last, if JAX's derivative raises nothing there.
     """
-    first, found = Reals(("n", "m")), list[Args]()
+    found = list[Args]()
     beside = (Reals(("k",)), Reals(()), Reals(("k", "l")))  # what is added, what scales, and the values of an attention
-    for rest in itertools.product(beside, repeat=count - 2) if count > 1 else ():
-        both = [(first, Reals(dims), *rest) for dims in (("m", "k"), ("k", "m"))]
-        taken = [domain for domain in both if _takes(f, domain) and "dot_general" in _primitives(f, domain)]
-        found += taken if len(taken) == 1 else []
+    pairs = [(0, 1), (0, count - 1), (count - 1, 0)][: 1 if count == 2 else 3] if count > 1 else []
+    for (one, other), rest in itertools.product(pairs, itertools.product(beside, repeat=max(count - 2, 0))):
+        taken = list[Args]()
+        for dims in (("m", "k"), ("k", "m")):
+            matrices, others = {one: Reals(("n", "m")), other: Reals(dims)}, iter(rest)
+            domain = tuple(matrices[k] if k in matrices else next(others) for k in range(count))
+            taken += [domain] if _takes(f, domain) and "dot_general" in _primitives(f, domain) else []
+        is_meant = len(taken) == 1 and (other == 1 or not _error_of_derivative(f, taken[0]))
+        found += taken if is_meant else []
     return [*found, *(tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in domain) for domain in found)]
 
 
@@ -142,7 +160,8 @@ def batches(f: Callable[..., Any], domain: Args) -> tuple[list[Args], list[str]]
     Returns:
         The inputs at which JAX can be asked for the derivative; and what is to be said of the others.
     """
-    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)]
+    is_flat = all(isinstance(kind, Domain) for kind in domain)
+    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)] if is_flat else []
     chosen = [{k} for k in places] + ([set(places)] if len(places) > 1 else [])
     wide = [tuple(_doubled(kind) if k in of else kind for k, kind in enumerate(domain)) for of in chosen]
     found, raising = list[Args](), list[str]()

@@ -1,7 +1,10 @@
 """Rules as strangers write them: single precision, fixed places, matrices beside vectors, arguments by keyword."""
 
+import dataclasses
 import functools
 import importlib
+import sys
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +13,16 @@ import pytest
 from flint import arb
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from autodiff_ref import judge_rule
+from autodiff_ref.cli.app import app
 from autodiff_ref.judge.comparing import shown_number
 from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.rules.hints import is_computed_with
 from autodiff_ref.judge.rules.judging import found_domain
 from autodiff_ref.judge.rules.named import functions_of, judge_named
+from autodiff_ref.judge.rules.written import constructors_in, domain_of
 from manual_grad import reals
 from tests.combinations import few_or_many
 
@@ -245,3 +251,53 @@ def test_what_a_decorator_of_another_library_made_is_not_left_out(tmp_path, monk
     (rule,) = report.rules
     assert rule.name == "cube"
     assert rule.place.endswith("decorated.py:4")
+
+
+class Layer(NamedTuple):
+    """A layer's parameters, as an argument."""
+
+    w: Any
+    b: Any
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["position", "speed"], meta_fields=["name"])
+@dataclasses.dataclass
+class State:
+    """A state of which one field is no array."""
+
+    position: Any
+    speed: Any
+    name: str = "ball"
+
+
+def test_named_tuples_and_dataclasses_are_tried_by_their_fields():
+    def affine(layer: Layer, x):
+        return x @ layer.w + layer.b
+
+    def energy(state: State):
+        return state.speed**2 / 2 + state.position * (state.name == "ball")
+
+    domain, how = found_domain(affine)
+    assert isinstance(domain[0], Layer)
+    assert "reals('m', 'k'), reals('k'), reals('n', 'm')" in how
+    assert judge_rule(energy).ok
+    wrong = jax.custom_jvp(energy)
+    wrong.defjvp(lambda p, t: (energy(*p), p[0].speed * t[0].speed - t[0].position))
+    assert {finding.name for finding in judge_rule(wrong).findings} == {"∂f/∂position"}
+
+
+def test_a_named_tuple_of_domains_is_written_by_its_name():
+    (layer, x) = domain_of("Layer(reals(m, k), b=reals(k)), reals(n, m)", constructors_in(sys.modules[__name__]))
+    assert layer == Layer(reals("m", "k"), reals("k"))
+    assert x == reals("n", "m")
+
+
+def test_what_makes_a_rule_is_told_from_what_has_none(tmp_path, monkeypatch):
+    (tmp_path / "making.py").write_text(
+        "import jax\n\n\ndef made(k: float = 2.0):\n"
+        "    f = jax.custom_jvp(lambda x: k * x)\n    f.defjvps(lambda t, y, x: k * t)\n    return f\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["rules", "making.py"])
+    assert told.exit_code == 3
+    assert 'manual-grad rules "making.made(…)(reals(n))"' in told.output
