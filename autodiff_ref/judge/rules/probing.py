@@ -31,7 +31,7 @@ from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Real
 Args = tuple[Any, ...]
 
 MOST_ARGUMENTS = 4
-MOST_TRIES = 90
+MOST_TRIES = 110
 MOST_BATCHES = 2
 _STRATA = ("ordinary", "small", "saturated")
 
@@ -220,10 +220,10 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
 
 
 def _beside_vectors(count: int) -> Iterator[Args]:
-    """A matrix, the first argument or the last, and vectors: of a layer's weights, its bias and its input, or its scales."""
+    """A matrix and vectors: of a layer's weights, its bias and its input; or rows of inputs, and their scales."""
     for dims in itertools.product("mn", repeat=count - 1):
         vectors = tuple(Reals((dim,)) for dim in dims)
-        yield from ((Reals(("n", "m")), *vectors), (*vectors, Reals(("n", "m"))))
+        yield from ((*vectors[:k], Reals(("n", "m")), *vectors[k:]) for k in range(count))
 
 
 def _small_sizes(count: int) -> Iterator[tuple[int, ...]]:
@@ -249,6 +249,8 @@ def _wider(kind: Domain) -> Iterator[Domain]:
     elif isinstance(kind, Intervals):
         for low in (kind.low, -1.0):
             yield Intervals(kind.dims, low, kind.high, closed=True)
+    if isinstance(kind, Positives | Intervals):
+        yield Reals(kind.dims)
 
 
 def _at_ends(domain: Args, args: Args) -> Iterator[Args]:

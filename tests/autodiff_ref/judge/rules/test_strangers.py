@@ -13,6 +13,7 @@ import pytest
 from flint import arb
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import lax
 from typer.testing import CliRunner
 
 from autodiff_ref import judge_rule
@@ -301,3 +302,10 @@ def test_what_makes_a_rule_is_told_from_what_has_none(tmp_path, monkeypatch):
     told = CliRunner().invoke(app, ["rules", "making.py"])
     assert told.exit_code == 3
     assert 'manual-grad rules "making.made(…)(reals(n))"' in told.output
+
+
+def test_kinds_that_differ_from_argument_to_argument():
+    assert "positives('n'), reals('n')" in found_domain(lambda d, u: jnp.log(d).sum() + jnp.log1p(u @ (u / d)))[1]
+    recurrent = jax.custom_vjp(lambda u, x, h: lax.scan(lambda h, row: (jnp.tanh(u * h + row),) * 2, h, x)[1])
+    recurrent.defvjp(lambda u, x, h: (recurrent(u, x, h), (u, x, h)), lambda kept, g: (g[0], g, g[0]))  # for rows alone
+    assert "reals('m'), reals('n', 'm'), reals('m')" in found_domain(recurrent)[1]
