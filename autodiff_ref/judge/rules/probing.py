@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.errors import reason_of
@@ -282,12 +283,13 @@ def _raised(f: Callable[..., Any], args: Args, by: tuple[int, ...]) -> str:
     """What JAX raises where its derivative by some arguments is traced; empty where it raises nothing."""
 
     def total(*xs: Any) -> Any:
-        outs = [out for out in jax.tree.leaves(f(*xs)) if jax.numpy.issubdtype(out.dtype, np.floating)]
+        outs = [out for out in traced(*xs) if jax.numpy.issubdtype(out.dtype, np.floating)]
         return sum(jax.numpy.sum(out) for out in outs)
 
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            traced = core.jaxpr_as_fun(jax.make_jaxpr(f)(*args))  # as it is judged: what a rule closes over is seen
             jax.eval_shape(jax.grad(total, by), *args)
         except Exception as error:
             return reason_of(error)

@@ -24,7 +24,10 @@ _TRIED = (3, 2, 0, 1, 0.5, -1)
 
 _MOST_TRIED = 12
 
-_WHOLE, _TEXT = (int, "int"), (str, "str")
+_FEW = 3
+"""where an annotation alone says so"""
+
+_WHOLE, _TEXT, _REAL = (int, "int"), (str, "str"), (float, "float")
 
 
 def static_places(f: Any) -> tuple[int, ...]:
@@ -38,15 +41,16 @@ def static_values(f: Callable[..., Any], count: int) -> Iterator[dict[int, Any]]
 
 
 def hinted_values(f: Callable[..., Any], count: int) -> Iterator[dict[int, Any]]:
-    """The same for those positions too that the annotations say hold a whole number or a text; none where there are none."""
+    """The same for those positions too that the annotations say hold a number or a text; none where there are none."""
     places, hinted = static_places(f), hinted_places(f)
-    return _values(f, [k for k in range(count) if k in places or k in hinted]) if {*hinted} - {*places} else iter(())
+    tried = _values(f, [k for k in range(count) if k in places or k in hinted])
+    return itertools.islice(tried, _FEW if {*hinted} - {*places} else 0)
 
 
 def hinted_places(f: Callable[..., Any]) -> list[int]:
-    """The positions of a function's arguments that its annotations say hold a whole number or a text."""
+    """The positions of a function's arguments that its annotations say hold a number or a text."""
     hints = getattr(f, "__annotations__", {})
-    return [place for place, name in enumerate(argument_names(f) or []) if hints.get(name) in (*_WHOLE, *_TEXT)]
+    return [place for place, name in enumerate(argument_names(f) or []) if hints.get(name) in (*_WHOLE, *_TEXT, *_REAL)]
 
 
 def _values(f: Callable[..., Any], places: Sequence[int]) -> Iterator[dict[int, Any]]:
