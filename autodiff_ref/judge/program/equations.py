@@ -51,13 +51,14 @@ def reads_beyond(jaxpr: core.Jaxpr) -> bool:
         return np.asarray(atom.val).item() if isinstance(atom, core.Literal) and np.ndim(atom.val) == 0 else known.get(atom)
 
     for eqn in equations_in(jaxpr):
-        given = [number(atom) for atom in eqn.invars]
-        if eqn.primitive.name == "dynamic_slice":
-            places = zip(given[1:], eqn.params["slice_sizes"], eqn.invars[0].aval.shape, strict=True)
+        name = eqn.primitive.name
+        if name == "dynamic_slice":
+            array, *starts = eqn.invars
+            places = zip(map(number, starts), eqn.params["slice_sizes"], jax.numpy.shape(array.aval), strict=True)
             if any(start is not None and not 0 <= start <= size - width for start, width, size in places):
                 return True
-        elif eqn.primitive.name in _OF_PLACES and None not in given:
-            known[eqn.outvars[0]] = _OF_PLACES[eqn.primitive.name](*given)
+        elif name in _OF_PLACES and None not in (given := [number(atom) for atom in eqn.invars]):
+            known[eqn.outvars[0]] = _OF_PLACES[name](*given)
     return False
 
 

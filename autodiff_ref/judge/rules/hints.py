@@ -95,7 +95,8 @@ def _structure(kind: type[Any]) -> Any:
     if dataclasses.is_dataclass(kind):
         needed = [each.name for each in dataclasses.fields(kind) if each.init and _is_needed(each)]
     elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        needed = [name for name in kind._fields if name not in kind._field_defaults]
+        named: Any = kind
+        needed = [name for name in named._fields if name not in named._field_defaults]
     else:
         return None
     try:
