@@ -115,8 +115,22 @@ def run(
             said = f'manual-grad rules "{makes[0].replace(".py:", ".")}(…)(reals(n))"'
             print(f"to judge a function that {', '.join(makes[:4])} gives a rule, write the call: {said}")
     not_judged = [3 if left else 0]
-    codes = [exit_code_of(each.verdict) for each in judged] or not_judged
+    elsewhere = _judged_elsewhere(judged)
+    if elsewhere and not as_json:
+        print(f"judged where it is called: {', '.join(each.name for each in elsewhere)}")
+    codes = [exit_code_of(each.verdict) for each in judged if each not in elsewhere] or not_judged
     return exit_code([*codes, *[2 for _ in lacking]])
+
+
+def _judged_elsewhere(judged: Sequence[Done]) -> list[Done]:
+    """Those of which no arguments were found, whose rules were judged in another function that calls them."""
+    reports = [(each, each.report) for each in judged if each.report is not None]
+    met = {(rule["name"], rule["place"]) for _, report in reports for rule in report["rules"] if rule["judged"]}
+    return [
+        each
+        for each, report in reports
+        if report["rules"] and not report["inputs"] and all((rule["name"], rule["place"]) in met for rule in report["rules"])
+    ]
 
 
 def _all_jobs(every: Sequence[str], domain: str | None) -> tuple[list[Job], dict[str, str]]:

@@ -53,8 +53,8 @@ def reads_beyond(jaxpr: core.Jaxpr) -> bool:
     for eqn in equations_in(jaxpr):
         name = eqn.primitive.name
         if name == "dynamic_slice":
-            array, *starts = eqn.invars
-            places = zip(map(number, starts), eqn.params["slice_sizes"], jax.numpy.shape(array.aval), strict=True)
+            shaped: Any = eqn.invars[0].aval
+            places = zip(map(number, eqn.invars[1:]), eqn.params["slice_sizes"], shaped.shape, strict=True)
             if any(start is not None and not 0 <= start <= size - width for start, width, size in places):
                 return True
         elif name in _OF_PLACES and None not in (given := [number(atom) for atom in eqn.invars]):

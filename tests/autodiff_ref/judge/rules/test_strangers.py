@@ -315,3 +315,31 @@ def test_kinds_that_differ_from_argument_to_argument():
     recurrent = jax.custom_vjp(lambda u, x, h: lax.scan(lambda h, row: (jnp.tanh(u * h + row),) * 2, h, x)[1])
     recurrent.defvjp(lambda u, x, h: (recurrent(u, x, h), (u, x, h)), lambda kept, g: (g[0], g, g[0]))  # for rows alone
     assert "reals('m'), reals('n', 'm'), reals('m')" in found_domain(recurrent)[1]
+
+
+CALLED_BY_ANOTHER = """
+import functools
+import jax
+import jax.numpy as jnp
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def einsum(eq, x, y):
+    return jnp.einsum(eq, x, y)
+
+@einsum.defjvp
+def einsum_jvp(eq, xs, dots):
+    (x, y), (dx, dy) = xs, dots
+    return einsum(eq, x, y), einsum(eq, dx, y) + FACTOR * einsum(eq, x, dy)
+
+def product(x, y):
+    return einsum("i,i->", x, y)
+"""
+
+
+@pytest.mark.parametrize(("factor", "exit_code"), [("1", 0), ("2", 1)])
+def test_a_rule_that_is_judged_where_it_is_called_is_not_missing(factor, exit_code, tmp_path, monkeypatch):
+    (tmp_path / "called.py").write_text(CALLED_BY_ANOTHER.replace("FACTOR", factor))
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["rules", "called.py", "--seconds", "1"])
+    assert told.exit_code == exit_code
+    assert "judged where it is called: called.py:einsum" in told.output
