@@ -3,7 +3,7 @@
 import inspect
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.probing import batches, probed
 from autodiff_ref.judge.rules.reporting import report_of
 from autodiff_ref.judge.rules.running import Run
-from autodiff_ref.judge.rules.statics import bound, in_single_precision
+from autodiff_ref.judge.rules.statics import bound, in_single_precision, texts_of
 from manual_grad.claims import Within
 from manual_grad.derivation import argument_names
 from manual_grad.domains import Domain
@@ -104,6 +104,7 @@ def judge_rule(
         intent = intent or row.intent
         within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
+    texts = list(_one_text_alone(f, chosen or ()))
     f, chosen, inputs = bound(f, chosen, at or [])
     of: dict[str, Any] = {"allowed": allowed, "truth": truth, "solves": solves, "seed": seed, "seconds": seconds}
     is_probed = chosen is not None and "by probing" in how
@@ -114,10 +115,20 @@ def judge_rule(
         if again.judged:
             run = again
             run.notes[f"{_SINGLE}; in double precision JAX raises {raising[0]}"] = None
+    run.notes.update(dict.fromkeys(texts))
     run.constants_are_meant()
     if intent:
         run.all_is_meant(intent)
     return report_of(run, how, time.monotonic() - start)
+
+
+def _one_text_alone(f: Callable[..., Any], domain: Args) -> Iterator[str]:
+    """A note on each argument that is a text, of which one is tried: how to judge the others."""
+    for name, kind in zip(argument_names(f) or (), domain, strict=False):
+        if isinstance(kind, Constants) and isinstance(kind.value, str):
+            other = next((text for text in texts_of(f) if text != kind.value), "…")
+            call = f'"{shown_name(f)}(…, {other!r})"'
+            yield f"of {name} {kind.value!r} alone is tried: for another one write the call, as {call}"
 
 
 def _run(

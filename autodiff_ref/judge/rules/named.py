@@ -21,7 +21,7 @@ from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
 from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.probing import error_at_numbers
-from autodiff_ref.judge.rules.statics import RULED, static_places
+from autodiff_ref.judge.rules.statics import RULED, bound, static_places
 from manual_grad.derivation import argument_names
 from manual_grad.domains.labels import Constants
 
@@ -158,6 +158,8 @@ def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool 
     """Whether a function's program calls one with a rule of its own; None where it cannot be traced."""
     if isinstance(function, RULED):
         return True
+    function, rest, _ = bound(function, domain, [])
+    domain = rest or ()
     sizes = main_sizes(domain, {})[0]
     leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
     args = [

@@ -57,14 +57,14 @@ def _values(f: Callable[..., Any], places: Sequence[int]) -> Iterator[dict[int, 
     hints, names = getattr(f, "__annotations__", {}), argument_names(f) or []
     said = [hints.get(names[place]) if place < len(names) else None for place in places]
     tried = [
-        _texts(f) if hint in _TEXT else [value for value in _TRIED if hint not in _WHOLE or isinstance(value, int)]
+        texts_of(f) if hint in _TEXT else [value for value in _TRIED if hint not in _WHOLE or isinstance(value, int)]
         for hint in said
     ]
     for values in itertools.islice(itertools.product(*tried), _MOST_TRIED):
         yield dict(zip(places, values, strict=True))
 
 
-def _texts(f: Callable[..., Any]) -> list[str]:
+def texts_of(f: Callable[..., Any]) -> list[str]:
     """The words that stand in a function's code, other than in its docstring."""
     code = getattr(inspect.unwrap(f), "__code__", None)
     words = [] if code is None else [each for each in code.co_consts if isinstance(each, str) and each.isidentifier()]

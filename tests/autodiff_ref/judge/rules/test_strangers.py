@@ -22,7 +22,7 @@ from autodiff_ref.judge.comparing import shown_number
 from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.rules.hints import is_computed_with
 from autodiff_ref.judge.rules.judging import found_domain
-from autodiff_ref.judge.rules.named import functions_of, judge_named
+from autodiff_ref.judge.rules.named import functions_of, judge_named, meets_a_rule
 from autodiff_ref.judge.rules.written import constructors_in, domain_of
 from manual_grad import reals
 from tests.combinations import few_or_many
@@ -200,6 +200,7 @@ def test_texts_and_whole_numbers_are_handed_over_as_they_are():
     report = judge_rule(reduced)
     assert report.verdict == "WRONG"
     assert "constants('sum')" in report.domain
+    assert any("of reduction 'sum' alone is tried" in note for note in report.notes)
 
     def powers(x, count: int):
         return jnp.stack([x**k for k in range(count)])
@@ -209,7 +210,9 @@ def test_texts_and_whole_numbers_are_handed_over_as_they_are():
         through.defvjp(lambda x: (through(x), None), lambda kept, g: (g,))
         return through(x)
 
-    assert "constants(3)" in found_domain(powers)[1]
+    domain, how = found_domain(powers)
+    assert "constants(3)" in how
+    assert meets_a_rule(powers, domain) is False
     assert judge_rule(rounded).verdict == "meant so"
 
 
