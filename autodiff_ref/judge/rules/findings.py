@@ -1,5 +1,6 @@
 """What is found of derivative rules: entries, findings and the report, as data that print themselves."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -77,6 +78,11 @@ class Entry:
     note: str = ""
     """the mode, the convention at a kink, or what was missing"""
     order: int = 1
+
+    @property
+    def argument(self) -> str:
+        """The argument that it is the derivative by."""
+        return re.split(r"[\[.]", self.name.partition("/∂")[2])[0]
 
 
 @dataclass(frozen=True)
@@ -175,14 +181,13 @@ class RuleReport:
     def _is_open(self) -> bool:
         """Whether no entry at all is decided, or none of the function as a whole, or of one of the rules.
 
-        So it is where the rule of an iteration is off at more entries than it is right at.
+        So it is where the rule of an iteration is off by an argument at more entries than it is right at.
         """
         decided = {(entry.rule, entry.order) for entry in self.entries if entry.kind != "undecided"}
-        off = Counter((entry.rule, entry.order) for entry in self.entries if ITERATES in entry.note)
-        right = Counter((entry.rule, entry.order) for entry in self.entries if entry.kind in ("right", "within"))
-        return (
-            not decided or any((e.rule, e.order) not in decided for e in self.entries) or any(off[k] > right[k] for k in off)
-        )
+        lacks = {(entry.rule, entry.order) for entry in self.entries} - decided
+        off = Counter((e.rule, e.order, e.argument) for e in self.entries if ITERATES in e.note)
+        right = Counter((e.rule, e.order, e.argument) for e in self.entries if e.kind in ("right", "within"))
+        return not decided or bool(lacks) or any(off[whose] > right[whose] for whose in off)
 
     @property
     def ok(self) -> bool:

@@ -1,7 +1,6 @@
 """f and the rules within, judged at one input after the other."""
 
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -223,7 +222,7 @@ class Run:
     def is_flat(self, entry: Entry, *, by_jax: bool = False) -> bool:
         """Whether the derivative by an entry's argument, the true one or JAX's, is 0 at all inputs, enough of them."""
         others = (judged.entry for judged in self.judged)
-        alike = [e for e in others if (e.rule, e.order, _argument(e)) == (entry.rule, entry.order, _argument(entry))]
+        alike = [e for e in others if (e.rule, e.order, e.argument) == (entry.rule, entry.order, entry.argument)]
         values = [value for e in alike if (value := e.jax if by_jax else e.true)]
         return len(values) >= _CONSTANT_ENOUGH and set(values) == {"0"}
 
@@ -240,11 +239,6 @@ class Run:
     def _is_open(self, which: int, order: int, only: int | None) -> bool:
         """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""
         return only == which or (only is None and self.wrong[which, order] < _WRONG_ENOUGH)
-
-
-def _argument(entry: Entry) -> str:
-    """The argument that an entry is the derivative by."""
-    return re.split(r"[\[.]", entry.name.partition("/∂")[2])[0]
 
 
 def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
