@@ -25,7 +25,7 @@ from autodiff_ref.judge.rules.hints import (
 )
 from autodiff_ref.judge.rules.statics import hinted_values, in_single_precision, merged, static_values, with_values
 from manual_grad.domains import Domain
-from manual_grad.domains.labels import Classes, Constants
+from manual_grad.domains.labels import Bits, Classes, Constants
 from manual_grad.domains.matrices import PositiveDefinite, Symmetric
 from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Reals
 
@@ -70,7 +70,7 @@ def probed(f: Callable[..., Any]) -> Args | None:
         labels = [k for k, name in enumerate(names) if name in LABELS]
         named = [d for d in fitting if labels and all(isinstance(d[k], Classes) for k in labels)]
         for domain in [*named, *as_named(fitting, names)][:MOST_TRIES]:
-            if not _takes(of_rest, domain):
+            if not _takes(of_rest, domain) or _has_slope_by_labels(of_rest, domain):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
             is_spare = domain in named and _computes_with(of_rest, domain, labels)
@@ -81,6 +81,19 @@ def probed(f: Callable[..., Any]) -> Args | None:
             if has_derivative and not is_spare:
                 return first
     return first
+
+
+def _has_slope_by_labels(f: Callable[..., Any], domain: Args) -> bool:
+    """Whether JAX has another derivative than 0 by zeros and ones that a name called a mask: it is to be judged then."""
+    places, args = tuple(k for k, kind in enumerate(domain) if isinstance(kind, Bits)), _ordinary(domain)
+
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            slopes = jax.grad(_total(f), places)(*map(jax.numpy.asarray, args)) if places else ()
+        except Exception:  # what JAX raises is said where the derivative is judged
+            return False
+    return any(np.any(slope) for slope in slopes)
 
 
 def _computes_with(f: Callable[..., Any], domain: Args, places: Sequence[int]) -> bool:
@@ -281,19 +294,24 @@ def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
 
 def _raised(f: Callable[..., Any], args: Args, by: tuple[int, ...]) -> str:
     """What JAX raises where its derivative by some arguments is traced; empty where it raises nothing."""
-
-    def total(*xs: Any) -> Any:
-        outs = [out for out in traced(*xs) if jax.numpy.issubdtype(out.dtype, np.floating)]
-        return sum(jax.numpy.sum(out) for out in outs)
-
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             traced = core.jaxpr_as_fun(jax.make_jaxpr(f)(*args))  # as it is judged: what a rule closes over is seen
-            jax.eval_shape(jax.grad(total, by), *args)
+            jax.eval_shape(jax.grad(_total(traced), by), *args)
         except Exception as error:
             return reason_of(error)
     return ""
+
+
+def _total(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The sum of all reals that a function returns."""
+
+    def total(*xs: Any) -> Any:
+        outs = [out for out in jax.tree.leaves(f(*xs)) if jax.numpy.issubdtype(out.dtype, np.floating)]
+        return sum(jax.numpy.sum(out) for out in outs)
+
+    return total
 
 
 def _primitives(f: Callable[..., Any], domain: Args) -> set[str]:

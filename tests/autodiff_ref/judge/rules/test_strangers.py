@@ -168,12 +168,15 @@ def test_integers_that_are_computed_with(use):
     assert is_computed_with(jaxpr, {jaxpr.invars[1]}) == (use in ("multiply", "within a call"))
 
 
-def test_a_mask_is_zeros_and_ones():
+def test_a_mask_is_zeros_and_ones_unless_a_rule_says_more_of_it():
     mean = jax.custom_vjp(lambda x, mask: jnp.sum(x * mask) / jnp.maximum(jnp.sum(mask), 1))
     mean.defvjp(lambda x, mask: (mean(x, mask), mask), lambda mask, g: (g * mask / jnp.maximum(mask.sum(), 1), None))
     report = judge_rule(mean)
     assert report.ok
     assert "bits('n')" in report.domain
+    gated = jax.custom_vjp(lambda x, mask: jnp.sum(x * mask))
+    gated.defvjp(lambda x, mask: (gated(x, mask), (x, mask)), lambda kept, g: (g * kept[1], g * kept[0] * 2))
+    assert judge_rule(gated).verdict == "WRONG"
 
 
 def test_a_matrix_that_is_decomposed_is_symmetric():
