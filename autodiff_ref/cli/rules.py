@@ -20,12 +20,13 @@ from rich.text import Text
 from autodiff_ref.cli import targets
 from autodiff_ref.cli.html import write_page
 from autodiff_ref.cli.judging import exit_code
+from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.html import of_rule
 from autodiff_ref.judge.rules.catalogue import row_of_text, rows_under
 from autodiff_ref.judge.rules.findings import FAILS, Finding, RuleReport, exit_code_of
 from autodiff_ref.judge.rules.judging import Relative
-from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten, reason_of
-from autodiff_ref.judge.rules.named import NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
+from autodiff_ref.judge.rules.library import Found, Job, failed, judge_all, quieten
+from autodiff_ref.judge.rules.named import MAKES_ONE, NOT_CALLED, functions_of, judge_named, judge_row, module_names_in
 from autodiff_ref.judge.rules.statics import RULED
 from autodiff_ref.judge.rules.written import constructors_in, domain_of, inputs_of
 
@@ -47,6 +48,8 @@ class Done:
     row: str = ""
     left: bool = False
     """whether no arguments were found that it takes"""
+    makes: bool = False
+    """whether it is one that makes a function with a rule"""
 
     @property
     def verdict(self) -> str:
@@ -63,7 +66,7 @@ class Done:
 def _done(job: Job, found: Found) -> Done:
     if isinstance(found, RuleReport):
         return Done(job, found.to_dict(), str(found), found.row)
-    return Done(job, None, left=found == NOT_CALLED)
+    return Done(job, None, left=found in (NOT_CALLED, MAKES_ONE), makes=found == MAKES_ONE)
 
 
 def run(
@@ -108,9 +111,26 @@ def run(
         print(json.dumps(told, ensure_ascii=False, indent=1))
     elif jobs:
         _summary(jobs, judged, left, every=every)
+        if makes := [each.name for each in done if each.makes]:
+            said = f'manual-grad rules "{makes[0].replace(".py:", ".")}(…)(reals(n))"'
+            print(f"to judge a function that {', '.join(makes[:4])} gives a rule, write the call: {said}")
     not_judged = [3 if left else 0]
-    codes = [exit_code_of(each.verdict) for each in judged] or not_judged
+    elsewhere = _judged_elsewhere(judged)
+    if elsewhere and not as_json:
+        print(f"judged where it is called: {', '.join(each.name for each in elsewhere)}")
+    codes = [exit_code_of(each.verdict) for each in judged if each not in elsewhere] or not_judged
     return exit_code([*codes, *[2 for _ in lacking]])
+
+
+def _judged_elsewhere(judged: Sequence[Done]) -> list[Done]:
+    """Those of which no arguments were found, whose rules were judged in another function that calls them."""
+    reports = [(each, each.report) for each in judged if each.report is not None]
+    met = {(rule["name"], rule["place"]) for _, report in reports for rule in report["rules"] if rule["judged"]}
+    return [
+        each
+        for each, report in reports
+        if report["rules"] and not report["inputs"] and all((rule["name"], rule["place"]) in met for rule in report["rules"])
+    ]
 
 
 def _all_jobs(every: Sequence[str], domain: str | None) -> tuple[list[Job], dict[str, str]]:

@@ -27,6 +27,21 @@ def first_line(error: BaseException, most: int = 160) -> str:
     return (str(error).strip().splitlines() or [""])[0][:most]
 
 
+def reason_of(error: BaseException, most: int = 300) -> str:
+    """What an error is and says, in one line; of one that says nothing, where it was raised."""
+    first = first_line(error, most)
+    if not first and error.__traceback__ is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        theirs = [frame for frame in frames if _LIBRARY[0] not in Path(frame.filename).parents]
+        first = f"raised at {shown_place('{0.filename}:{0.lineno}'.format((theirs or frames)[-1]))}"
+    return f"{type(error).__name__}: {first}"
+
+
+def shown_place(place: str) -> str:
+    """A place as seen from where you are, or within the installed packages."""
+    return place.rpartition("site-packages/")[2].removeprefix(f"{Path.cwd()}/")
+
+
 _TRACED = ". Lines are traced by JAX: use `where` for `if` on values, and array functions that JAX knows."
 _NUMPY = ". Lines are traced by JAX: use jax.numpy in place of numpy, or an argument's own x.__array_namespace__()."
 _LIBRARY = (Path(__file__).parent, Path(__file__).parents[1] / "nabla.py")

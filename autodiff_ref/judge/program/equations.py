@@ -1,5 +1,6 @@
 """The equations of a jaxpr: one alone; and what all of them say, those of loops, branches and calls within it too."""
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,3 +41,31 @@ def bits_in(jaxpr: core.Jaxpr) -> int:
 def bits_of(dtype: DTypeLike) -> int:
     """The significant bits of a kind of floats."""
     return int(jax.numpy.finfo(dtype).nmant) + 1
+
+
+def reads_beyond(jaxpr: core.Jaxpr) -> bool:
+    """Whether a program reads an array at a fixed place that it has not: JAX takes the last entry for x[3] of three."""
+    known: dict[Any, Any] = {}
+
+    def number(atom: Any) -> Any:
+        return np.asarray(atom.val).item() if isinstance(atom, core.Literal) and np.ndim(atom.val) == 0 else known.get(atom)
+
+    for eqn in equations_in(jaxpr):
+        name = eqn.primitive.name
+        if name == "dynamic_slice":
+            shaped: Any = eqn.invars[0].aval
+            places = zip(map(number, eqn.invars[1:]), eqn.params["slice_sizes"], shaped.shape, strict=True)
+            if any(start is not None and not 0 <= start <= size - width for start, width, size in places):
+                return True
+        elif name in _OF_PLACES and None not in (given := [number(atom) for atom in eqn.invars]):
+            known[eqn.outvars[0]] = _OF_PLACES[name](*given)
+    return False
+
+
+_OF_PLACES: dict[str, Callable[..., Any]] = {
+    "lt": operator.lt,
+    "add": operator.add,
+    "select_n": lambda which, *cases: cases[int(which)],
+    "convert_element_type": lambda place: place,
+}
+"""primitives by which JAX computes the place of x[-1]"""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,11 +10,12 @@ import numpy as np
 from jax.extend import core
 
 from autodiff_ref.judge.balls import BALLS
+from autodiff_ref.judge.errors import shown_place
 from autodiff_ref.judge.program.comparisons import users_code
-from autodiff_ref.judge.program.control import scan_widths
-from autodiff_ref.judge.program.equations import alone, equations_in, primitives_in
-from autodiff_ref.judge.program.plans import Plan, aval_of
+from autodiff_ref.judge.program.equations import alone, equations_in
+from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import CALLS, Planner
+from autodiff_ref.judge.rules.iterating import iterates
 from autodiff_ref.judge.rules.naming import name_at
 
 CUSTOM = {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
@@ -28,6 +28,7 @@ MOST_CALLS = 12
 """calls of one program that are judged alone"""
 
 _JAXS_OWN = "jax/_src/custom_derivatives.py"
+_INSTALLED = "site-packages/"
 _RULES = ("jvp_jaxpr_fun", "jvp_jaxpr_thunk", "bwd", "fwd_jaxpr_thunk")
 
 
@@ -59,9 +60,11 @@ def name_of(eqn: Any) -> Named:
             if _JAXS_OWN not in where:  # `defjvps` makes one
                 rule, place = found, where
             break
-    if _JAXS_OWN in place:  # `custom_gradient` makes one
+    by_jax, by_others = _JAXS_OWN in place, _INSTALLED in place and f"{_INSTALLED}jax/" not in place
+    if by_jax or by_others:  # `custom_gradient` makes one, and so do the decorators of other libraries
         code = next(filter(None, map(users_code, [*_body(eqn).eqns, eqn])), None)
-        function, place = (function, place) if code is None else (code.co_name, f"{code.co_filename}:{code.co_firstlineno}")
+        if code is not None and (by_jax or _INSTALLED not in code.co_filename):
+            function, place = code.co_name, f"{code.co_filename}:{code.co_firstlineno}"
     kind = eqn.primitive.name.removesuffix("_jaxpr").removesuffix("_call")
     return Named(function or "?", rule, shown_place(place) or "an unknown place", kind)
 
@@ -70,11 +73,6 @@ def _split(source: str) -> tuple[str, str]:
     """(name, place) of a text as `swish at mine.py:2`"""
     name, _, place = source.partition(" at ")
     return name, place
-
-
-def shown_place(place: str) -> str:
-    """A place as seen from where you are, or within the installed packages."""
-    return place.rpartition("site-packages/")[2].removeprefix(f"{Path.cwd()}/")
 
 
 def named_calls(jaxpr: Any) -> Iterator[tuple[Named, bool]]:
@@ -207,8 +205,8 @@ def _written_names(eqn: core.JaxprEqn) -> list[str]:
     captured = eqn.params.get("num_consts", 0)
     count = len(eqn.invars) - captured
     keeps = eqn.params.get("fwd_jaxpr_thunk") or _body(eqn)
-    kept = list(keeps.debug_info.arg_names or ())[-count:] if count else []  # defaults, which come last, have none
-    kept = _short(kept)
+    kept = _short([name for name in keeps.debug_info.arg_names or () if name])  # defaults, which come last, have none
+    kept = kept if len(kept) <= count else []  # an axis by keyword is no argument, and has one
     names = [*kept, *(f"argument {k}" for k in range(len(kept), count))]
     if len(set(kept)) < len(kept) or not all(re.match(r"(?!args\[)\w+", name) for name in kept):
         names = [f"argument {k}" for k in range(count)] if count > 1 else ["x"] * count
@@ -279,64 +277,6 @@ def named_calls_in(eqn: Any) -> Iterator[tuple[Named, bool]]:
     """All functions with rules within an equation."""
     for body in core.jaxprs_in_params(eqn.params):
         yield from named_calls(body)
-
-
-def iterates(jaxpr: core.Jaxpr) -> bool:
-    """Whether a program holds a loop that decides by comparisons when to end, or what of its state to keep.
-
-    So do an iteration to a tolerance, and a bisection of so many steps.
-    """
-    return any(
-        eqn.primitive.name == "while" or (eqn.primitive.name == "scan" and _keeps_or_replaces(eqn))
-        for eqn in equations_in(jaxpr)
-    )
-
-
-def has_turns(jaxpr: core.Jaxpr) -> bool:
-    """Whether a program holds a loop that may go on: one that takes nothing but its own results."""
-    return any(
-        eqn.primitive.name == "while" or (eqn.primitive.name == "scan" and len(eqn.invars) == sum(scan_widths(eqn.params)))
-        for eqn in equations_in(jaxpr)
-    )
-
-
-ADDED_UP_BY_XLA = {"igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "regularized_incomplete_beta"}
-"""primitives that XLA computes by series which it adds up until a term is small"""
-
-
-def is_added_up(jaxpr: core.Jaxpr) -> bool:
-    """Whether a program holds a series of XLA's own."""
-    return not ADDED_UP_BY_XLA.isdisjoint(primitives_in(jaxpr))
-
-
-def _keeps_or_replaces(scan: core.JaxprEqn) -> bool:
-    """Whether a loop's body hands on a real of its state as it is, or another one in its place, by a condition."""
-    body: core.Jaxpr = scan.params["jaxpr"].jaxpr
-    widths = scan_widths(scan.params)
-    carried = set(body.invars[widths[0] : sum(widths)])
-    return any(
-        isinstance(choice, core.Var) and choice in carried
-        for var in body.outvars[: widths[1]]
-        for choice in _choices(body, var)
-        if jax.numpy.issubdtype(aval_of(var).dtype, np.floating)
-    )
-
-
-def _choices(jaxpr: core.Jaxpr, result: core.Var | core.Literal) -> Sequence[core.Var | core.Literal]:
-    """The atoms of which a condition takes one as a result; none where it is computed otherwise."""
-    for eqn in jaxpr.eqns:
-        place = next((k for k, var in enumerate(eqn.outvars) if var is result), None)
-        if place is None:
-            continue
-        if eqn.primitive.name == "select_n":
-            return eqn.invars[1:]
-        if eqn.primitive.name in CALLS:
-            inner = eqn.params[CALLS[eqn.primitive.name]]
-            body: core.Jaxpr = getattr(inner, "jaxpr", inner)
-            outside = dict(zip(body.invars, eqn.invars, strict=True))
-            chosen = _choices(body, body.outvars[place])
-            return [outside.get(atom, atom) if isinstance(atom, core.Var) else atom for atom in chosen]
-    return ()
 
 
 def has_symbolic_zeros(jaxpr: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digits, share_of
+from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digits, share_of, shown_number
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions.enclosing import ZERO
@@ -16,6 +16,7 @@ from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry, Kind
+from autodiff_ref.judge.rules.iterating import ITERATES
 from autodiff_ref.judge.rules.limits import LimitsOfRule
 from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
 from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
@@ -50,7 +51,6 @@ NOR_ITS_VALUE = "float64 has no value of the function here: it may not be meant 
 NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
 """JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
-ITERATES = "it iterates until a comparison says so, and the rule is not that of the iterate: say solves= or truth="
 RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
 
 ITERATED = max(of.double.units for name in ("lgamma", "digamma") if (of := FUNCTIONS[name].ulps) is not None) * ULP / 2
@@ -287,7 +287,7 @@ def _beside_limit(limits: LimitsOfRule, k: int, mode: str, where_it_stops: arb, 
     if agree(by_jax, slope, error):
         is_near = share < limits.coarse
         return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS) if is_near else None
-    if not limits.are_meant:
+    if not limits.decides:
         return None
     if gap > CLEAR * (limits.reach(k, mode) + stops_short):
         return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}")
@@ -354,8 +354,8 @@ def _convention(by_jax: arb, known: Known) -> str:
         return "no linear map"
     if bool(abs(left - right) <= (abs(left).max(abs(right)) * arb(10) ** -20)):
         return "there are partial derivatives, and no gradient: quotients along mixed directions are no linear map"
-    digits = next((many for many in (8, 15) if left.str(many, radius=False) != right.str(many, radius=False)), 22)
-    sides = f"from the left {left.str(digits, radius=False)}, from the right {right.str(digits, radius=False)}"
+    digits = next((many for many in (8, 15) if shown_number(left, many) != shown_number(right, many)), 22)
+    sides = f"from the left {shown_number(left, digits)}, from the right {shown_number(right, digits)}"
     if not by_jax.is_finite():
         return f"{sides}; JAX has no value"
     near = (abs(left).max(abs(right)) * arb(10) ** -20).max(arb(10) ** -20)
@@ -363,7 +363,7 @@ def _convention(by_jax: arb, known: Known) -> str:
         if bool(abs(by_jax - value) <= near):
             return f"{sides}; JAX takes {name}"
     inside = bool(by_jax > left.min(right)) and bool(by_jax < left.max(right))
-    return f"{sides}; JAX takes {by_jax.str(digits, radius=False)}, {'between them' if inside else OUTSIDE}"
+    return f"{sides}; JAX takes {shown_number(by_jax, digits)}, {'between them' if inside else OUTSIDE}"
 
 
 def _resolved(by_mode: Evaluator) -> tuple[arb, ...]:

@@ -1,5 +1,6 @@
 """What is found of derivative rules: entries, findings and the report, as data that print themselves."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -76,6 +77,11 @@ class Entry:
     """the mode, the convention at a kink, or what was missing"""
     order: int = 1
 
+    @property
+    def argument(self) -> str:
+        """The argument that it is the derivative by."""
+        return re.split(r"[\[.]", self.name.partition("/∂")[2])[0]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -107,7 +113,8 @@ class Finding:
         if self.jax or self.true:
             gap = f", relative difference {self.gap:.2g}" if 0 < self.gap < float("inf") else ""
             told = ("by the rule", "by the function") if self.kind == "value" else ("JAX", "true")
-            lines.append(f"  {self.name}: {told[0]} {self.jax}, {told[1]} {self.true}{gap}")
+            true = f"{told[1]} {self.true}{gap}" if self.true else f"{told[1]} not known"
+            lines.append(f"  {self.name}: {told[0]} {self.jax}, {true}")
         if self.floats:
             lines.append(f"  as computed: {self.floats}")
         return "\n".join(lines)
@@ -170,10 +177,10 @@ class RuleReport:
 
     @property
     def _is_open(self) -> bool:
-        """Whether most entries of the function as a whole, or of one of the rules, are not decided."""
-        every = Counter((entry.rule, entry.order) for entry in self.entries)
-        open_ = Counter((entry.rule, entry.order) for entry in self.entries if entry.kind == "undecided")
-        return not every or any(2 * open_[of] > count for of, count in every.items())
+        """Whether most entries by an argument, of the function as a whole or of one of the rules, are not decided."""
+        every = Counter((entry.rule, entry.order, entry.argument) for entry in self.entries)
+        open_ = Counter((entry.rule, entry.order, entry.argument) for entry in self.entries if entry.kind == "undecided")
+        return not every or any(2 * open_[by] > count for by, count in every.items())
 
     @property
     def ok(self) -> bool:

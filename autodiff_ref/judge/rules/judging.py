@@ -3,7 +3,7 @@
 import inspect
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,12 +13,13 @@ import numpy as np
 from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.rules.catalogue import row_of_function
 from autodiff_ref.judge.rules.findings import RuleReport
+from autodiff_ref.judge.rules.hints import annotated
 from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.preparing import Args
-from autodiff_ref.judge.rules.probing import annotated, batches, probed
+from autodiff_ref.judge.rules.probing import batches, probed
 from autodiff_ref.judge.rules.reporting import report_of
 from autodiff_ref.judge.rules.running import Run
-from autodiff_ref.judge.rules.statics import bound
+from autodiff_ref.judge.rules.statics import bound, in_single_precision, texts_of
 from manual_grad.claims import Within
 from manual_grad.derivation import argument_names
 from manual_grad.domains import Domain
@@ -27,6 +28,8 @@ from manual_grad.domains.matrices import LowerTriangular, PositiveDefinite, Symm
 
 SECONDS = 20.0
 """of processor time for one function, as the command has"""
+
+_SINGLE = "judged with its arguments cast to float32"
 
 _SQUARE = (Symmetric, PositiveDefinite, LowerTriangular)
 """kinds of matrices that are written with one size"""
@@ -101,16 +104,43 @@ def judge_rule(
         intent = intent or row.intent
         within = within or (Relative(row.within) if row.within else None)
     allowed = ULP if within is None else within.share if isinstance(within, Relative) else _share(within)
+    texts = list(_one_text_alone(f, chosen or ()))
     f, chosen, inputs = bound(f, chosen, at or [])
-    doubled, raising = batches(f, chosen) if chosen is not None and "by probing" in how else ([], [])
-    run = Run(f, chosen, inputs, allowed, truth, solves, seed, seconds, doubled)
-    run.notes.update(dict.fromkeys(raising))
-    for k in range(1, order + 1):
-        run.judge(k)
+    of: dict[str, Any] = {"allowed": allowed, "truth": truth, "solves": solves, "seed": seed, "seconds": seconds}
+    is_probed = chosen is not None and "by probing" in how
+    run = _run(f, chosen, inputs, order, is_probed=is_probed, **of)
+    raising = [why for kind, *_, why in run.missing if kind == "raises"]
+    if raising and not run.judged:
+        again = _run(in_single_precision(f), chosen, inputs, order, is_probed=is_probed, **of)
+        if again.judged:
+            run = again
+            run.notes[f"{_SINGLE}; in double precision JAX raises {raising[0]}"] = None
+    run.notes.update(dict.fromkeys(texts))
     run.constants_are_meant()
     if intent:
         run.all_is_meant(intent)
     return report_of(run, how, time.monotonic() - start)
+
+
+def _one_text_alone(f: Callable[..., Any], domain: Args) -> Iterator[str]:
+    """A note on each argument that is a text, of which one is tried: how to judge the others."""
+    for name, kind in zip(argument_names(f) or (), domain, strict=False):
+        if isinstance(kind, Constants) and isinstance(kind.value, str):
+            other = next((text for text in texts_of(f) if text != kind.value), "…")
+            call = f'"{shown_name(f)}(…, {other!r})"'
+            yield f"of {name} {kind.value!r} alone is tried: for another one write the call, as {call}"
+
+
+def _run(
+    f: Callable[..., Any], domain: Args | None, at: Sequence[Any], order: int, *, is_probed: bool, **options: Any
+) -> Run:
+    """A function judged up to an order, if its domain was found by trying at two in the place of one argument as well."""
+    doubled, raising = batches(f, domain) if domain is not None and is_probed else ([], [])
+    run = Run(f, domain, at, batches=doubled, **options)
+    run.notes.update(dict.fromkeys(raising))
+    for k in range(1, order + 1):
+        run.judge(k)
+    return run
 
 
 def found_domain(f: Callable[..., Any]) -> tuple[Args | None, str]:

@@ -9,15 +9,13 @@ import multiprocessing
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from autodiff_ref.judge.errors import first_line
-from autodiff_ref.judge.rules.calls import shown_place
+from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.rules.findings import Finding, RuleReport
 
 Job = tuple[str, str]
@@ -142,15 +140,6 @@ def _serve(pipe: Connection, judge: Callable[..., Found], options: dict[str, Any
 def quieten() -> None:
     """Keeps JAX from logging a traceback for each input at which a function calls Python back to raise an error."""
     logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
-
-
-def reason_of(error: BaseException) -> str:
-    """What an error says, in one line."""
-    first = first_line(error, 200)
-    if not first and error.__traceback__ is not None:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        first = f"raised at {shown_place(f'{frame.filename}:{frame.lineno}')}"
-    return f"{type(error).__name__}: {first}"
 
 
 def failed(job: Job, why: str) -> RuleReport:

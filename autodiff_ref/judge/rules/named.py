@@ -13,18 +13,21 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.domains import RandomSource
+from autodiff_ref.judge.errors import shown_place
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
-from autodiff_ref.judge.rules.calls import named_calls, shown_place
+from autodiff_ref.judge.rules.calls import named_calls
 from autodiff_ref.judge.rules.catalogue import Row
 from autodiff_ref.judge.rules.findings import Finding, Rule, RuleReport
 from autodiff_ref.judge.rules.judging import Relative, found_domain, judge_rule
 from autodiff_ref.judge.rules.naming import as_written, shown_name
 from autodiff_ref.judge.rules.probing import error_at_numbers
-from autodiff_ref.judge.rules.statics import RULED, static_places
+from autodiff_ref.judge.rules.statics import RULED, bound, static_places
 from manual_grad.derivation import argument_names
 from manual_grad.domains.labels import Constants
 
 NOT_CALLED = "no arguments were found that it takes"
+
+MAKES_ONE = "it makes a function with a rule"
 
 
 def functions_of(module: ModuleType, *, own: bool) -> list[str]:
@@ -47,7 +50,7 @@ def functions_of(module: ModuleType, *, own: bool) -> list[str]:
             if is_own or not own:
                 found.append(name)
         elif not name.startswith("_") and callable(value) and not inspect.isclass(value) and not _is_type(value):
-            found += [name] if not own or getattr(value, "__module__", None) == module.__name__ else []
+            found += [name] if not own or getattr(as_written(value), "__module__", None) == module.__name__ else []
         elif inspect.isclass(value) and value.__module__ == module.__name__:
             found += [
                 f"{name}.{each}" for each, held in vars(value).items() if isinstance(getattr(held, "__func__", held), RULED)
@@ -83,14 +86,22 @@ def judge_named(
     if options.get("domain") is None and options.get("at") is None:
         domain, _ = found_domain(function)
         if domain is None:
-            return not_reached(function, shown) if is_ruled else NOT_CALLED
+            return not_reached(function, shown) if is_ruled else MAKES_ONE if _makes_a_rule(function) else NOT_CALLED
         met = meets_a_rule(function, domain)
+        if met is None and _makes_a_rule(function):
+            return MAKES_ONE
         if met is None and not always and not is_ruled:
             return NOT_CALLED
         if not always and not every and not met:
             return None
     report = judge_rule(function, **options)
     return dataclasses.replace(report, name=shown)
+
+
+def _makes_a_rule(function: Callable[..., Any]) -> bool:
+    """Whether its code gives a function a rule."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not {"custom_jvp", "custom_vjp", "custom_gradient"}.isdisjoint(code.co_names)
 
 
 def not_reached(function: Callable[..., Any], name: str) -> RuleReport:
@@ -122,7 +133,8 @@ def _how_to_call(function: Callable[..., Any], name: str) -> str:
         return f'{NOT_CALLED} ({are}): write the call, as "{name}({call})"'
     error = error_at_numbers(function)
     raised = f" (at numbers it raises {error})" if error else ""
-    return f'{NOT_CALLED}{raised}: say what each is drawn from, as by --domain "{call}"'
+    apart = "; an argument that is a dict or a tuple is written as one of domains" if error else ""
+    return f'{NOT_CALLED}{raised}: say what each is drawn from, as by --domain "{call}"{apart}'
 
 
 def judge_row(row: Row, options: dict[str, Any], *, every: bool) -> RuleReport | None:
@@ -146,6 +158,8 @@ def meets_a_rule(function: Callable[..., Any], domain: tuple[Any, ...]) -> bool 
     """Whether a function's program calls one with a rule of its own; None where it cannot be traced."""
     if isinstance(function, RULED):
         return True
+    function, rest, _ = bound(function, domain, [])
+    domain = rest or ()
     sizes = main_sizes(domain, {})[0]
     leaves = [leaf.sized(sizes) for leaf in jax.tree.leaves(domain)]
     args = [

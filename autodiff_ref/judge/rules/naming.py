@@ -16,14 +16,14 @@ LAMBDA = "<lambda>"
 
 @functools.lru_cache(maxsize=64)
 def as_written(f: Callable[..., Any]) -> Callable[..., Any]:
-    """What `jax.custom_gradient` made, by the name and the arguments that its author wrote; any other function as it is.
+    """What a decorator made an object of, by the name and the arguments that its author wrote; a function as it is.
 
-    The attribute `ruled` is what it made.
+    So are `jax.custom_gradient`, and the decorators of libraries that make an object with a rule of its own. The attribute
+    `ruled` is what it made.
     """
-    made: Any = getattr(f, "__wrapped__", None)
-    if not isinstance(f, jax.custom_vjp) or getattr(made, "__code__", None) is not _MADE:
+    user = _held_by(f)
+    if user is None:
         return f
-    user: Any = inspect.getclosurevars(made).nonlocals["fun"]
 
     @functools.wraps(user)
     def called(*args: Any, **options: Any) -> Any:
@@ -32,6 +32,32 @@ def as_written(f: Callable[..., Any]) -> Callable[..., Any]:
     vars(called)["ruled"] = f
     return called
 
+
+def _held_by(f: Any) -> Callable[..., Any] | None:
+    """The author's function within an object that is called in its place; None for a function, and what JAX makes of it."""
+    made: Any = getattr(f, "__wrapped__", None)
+    if isinstance(f, jax.custom_vjp) and getattr(made, "__code__", None) is _MADE:
+        return inspect.getclosurevars(made).nonlocals["fun"]
+    library = type(f).__module__.partition(".")[0]
+    if inspect.isroutine(f) or inspect.isclass(f) or made is not None or library in _NO_DECORATORS:
+        return None
+    found, seen = [*getattr(f, "__dict__", {}).values()], set[int]()
+    while found:
+        each = found.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if inspect.isfunction(each):
+            if each.__module__.partition(".")[0] != library:
+                return each
+            found += [cell.cell_contents for cell in each.__closure__ or ()]
+        elif isinstance(each, jax.custom_jvp | jax.custom_vjp):
+            found.append(each.fun)
+    return None
+
+
+_NO_DECORATORS = {"jax", "jaxlib", "functools", "builtins", "types", "typing"}
+"""what JAX and Python make of a function says itself what that is"""
 
 _MADE: Any = vars(jax.custom_gradient(lambda x: (x, None)))["__wrapped__"].__code__
 

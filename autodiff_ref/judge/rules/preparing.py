@@ -11,7 +11,7 @@ from jax.extend import core
 
 from autodiff_ref.judge.balls.context import Context
 from autodiff_ref.judge.counterexample import leaf_names
-from autodiff_ref.judge.errors import first_line
+from autodiff_ref.judge.errors import first_line, reason_of
 from autodiff_ref.judge.lines.trace import shape_key
 from autodiff_ref.judge.rules.calls import Call, Named, calls_of, named_calls
 from autodiff_ref.judge.rules.findings import Kind, Rule
@@ -223,5 +223,5 @@ def _lack(error: BaseException) -> Kind:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, RaisesError | NotImplementedError) and str(error):
-        return str(error)[:200]
-    return f"{type(error).__name__}: {first_line(error, 200)}"
+        return str(error)[:400]
+    return reason_of(error)

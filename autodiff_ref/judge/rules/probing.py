@@ -1,8 +1,6 @@
-"""Domains that nobody gave: from jaxtyping's annotations, or by trying which arguments a function takes."""
+"""Domains that nobody gave, found by trying which arguments a function takes."""
 
-import inspect
 import itertools
-import typing
 import warnings
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
@@ -10,68 +8,33 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core
 
 from autodiff_ref.judge.domains import RandomSource
-from autodiff_ref.judge.errors import first_line
+from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
-from autodiff_ref.judge.rules.statics import merged, static_values, with_values
+from autodiff_ref.judge.program.equations import primitives_in, reads_beyond
+from autodiff_ref.judge.rules.hints import (
+    LABELS,
+    as_named,
+    is_computed_with,
+    of_leaves,
+    parameters_of,
+    said_to_be_numbers,
+    structures_of,
+)
+from autodiff_ref.judge.rules.statics import hinted_values, in_single_precision, merged, static_values, with_values
 from manual_grad.domains import Domain
-from manual_grad.domains.labels import Classes, Constants, constants
-from manual_grad.domains.matrices import PositiveDefinite
+from manual_grad.domains.labels import Bits, Classes, Constants
+from manual_grad.domains.matrices import PositiveDefinite, Symmetric
 from manual_grad.domains.numbers import Intervals, Nonnegatives, Positives, Reals
 
 Args = tuple[Any, ...]
 
 MOST_ARGUMENTS = 4
-MOST_TRIES = 90
+MOST_TRIES = 110
 MOST_BATCHES = 2
-LABELS = {"label", "labels", "target", "targets", "index", "indices", "idx", "id", "ids", "classes", "class_ids"}
-"""names of arguments that are integers, if a function takes integers there"""
-
 _STRATA = ("ordinary", "small", "saturated")
-
-
-def annotated(f: Callable[..., Any]) -> Args | None:
-    """The domain that a function's annotations say; None where they do not say it of every argument without a default."""
-    try:
-        hints = typing.get_type_hints(f, include_extras=True)
-    except Exception:  # names that are not there at run time
-        return None
-    found = list[Domain]()
-    for name, has_default in _parameters(f) or ():
-        domain = _of_hint(hints.get(name))
-        if domain is None:
-            if has_default:
-                break
-            return None
-        found.append(domain)
-    return tuple(found) or None
-
-
-def _of_hint(hint: Any) -> Domain | None:
-    if hint is float:
-        return Reals(())
-    dims, dtypes = getattr(hint, "dim_str", None), getattr(hint, "dtypes", ())
-    if dims is None or not isinstance(dims, str):
-        return None
-    parts = tuple(int(part) if part.isdigit() else part for part in dims.split() if part != "...")
-    if not all(isinstance(part, int) or part.isidentifier() for part in parts):
-        return None
-    if any(str(dtype).startswith("float") for dtype in dtypes):
-        return Reals(parts)
-    return Classes(parts, 4) if any(str(dtype).startswith(("int", "uint")) for dtype in dtypes) else None
-
-
-def _parameters(f: Callable[..., Any]) -> list[tuple[str, bool]] | None:
-    """(name, whether it has a default) of what can be passed by position; None where that cannot be told."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
-        return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [(p.name, p.default is not p.empty) for p in parameters if p.kind in positional]
 
 
 def probed(f: Callable[..., Any]) -> Args | None:
@@ -80,19 +43,23 @@ def probed(f: Callable[..., Any]) -> Args | None:
     Of these the first is taken at whose shapes JAX's derivative raises nothing, if there is such a one. Matrices that the
     function multiplies go before all others: a product of numbers, which it takes as well, shows no transpose.
     """
-    parameters = _parameters(f)
+    parameters = parameters_of(f)
     if parameters is None:
         return None
+    if structures := structures_of(f):
+        flat, together = of_leaves(f, structures)
+        leaves = probed(flat)
+        return None if leaves is None else together(leaves)
     count = sum(not has_default for _, has_default in parameters) or min(len(parameters), 1)
     if not 1 <= count <= MOST_ARGUMENTS:
         return None
     along = any(name in ("axis", "axes", "dim") for name, _ in parameters)
-    said = _said_to_be_numbers(f)
+    said = said_to_be_numbers(f)
     numbers = [k for k, (name, _) in enumerate(parameters) if name in said]
-    labels = [k for k, (name, _) in enumerate(parameters[:count]) if name in LABELS]
     first: Args | None = None
-    for values in static_values(f, count):
+    for values in [*static_values(f, count), *hinted_values(f, count)]:
         left = [k for k in range(count) if k not in values]
+        names = [parameters[k][0] for k in left]
         of_rest = with_values(f, values, count) if values else f
 
         def fits(domain: Args, numbers: Container[int] = numbers, left: Sequence[int] = left) -> bool:
@@ -100,33 +67,80 @@ def probed(f: Callable[..., Any]) -> Args | None:
 
         multiplied = [domain for domain in _multiplied(of_rest, len(left)) if fits(domain)]
         fitting = multiplied or (list(filter(fits, _candidates(len(left), along and not values))) if left else [])
-        named = [d for d in fitting if labels and all(isinstance(d[left.index(k)], Classes) for k in labels if k in left)]
-        for domain in [*named, *fitting][:MOST_TRIES]:
-            if not _takes(of_rest, domain):
+        labels = [k for k, name in enumerate(names) if name in LABELS]
+        named = [d for d in fitting if labels and all(isinstance(d[k], Classes) for k in labels)]
+        for domain in [*named, *as_named(fitting, names)][:MOST_TRIES]:
+            if not _takes(of_rest, domain) or _has_slope_by_labels(of_rest, domain):
                 continue
             has_derivative = not _error_of_derivative(of_rest, domain)
-            if has_derivative or first is None:
-                found = _along_an_axis(
-                    of_rest, _widened(of_rest, domain), [place for place, k in enumerate(left) if k in numbers]
-                )
-                first = tuple(merged(found, {k: constants(value) for k, value in values.items()}))
-            if has_derivative:
+            is_spare = domain in named and _computes_with(of_rest, domain, labels)
+            if first is None or (has_derivative and not is_spare):
+                found = _symmetric(of_rest, _widened(of_rest, domain))
+                found = _along_an_axis(of_rest, found, [place for place, k in enumerate(left) if k in numbers])
+                first = tuple(merged(found, {k: Constants((), value) for k, value in values.items()}))
+            if has_derivative and not is_spare:
                 return first
     return first
+
+
+def _has_slope_by_labels(f: Callable[..., Any], domain: Args) -> bool:
+    """Whether JAX has another derivative than 0 by zeros and ones that a name called a mask: it is to be judged then."""
+    places, args = tuple(k for k, kind in enumerate(domain) if isinstance(kind, Bits)), _ordinary(domain)
+
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            slopes = jax.grad(_total(f), places)(*map(jax.numpy.asarray, args)) if places else ()
+        except Exception:  # what JAX raises is said where the derivative is judged
+            return False
+    return any(np.any(slope) for slope in slopes)
+
+
+def _computes_with(f: Callable[..., Any], domain: Args, places: Sequence[int]) -> bool:
+    """Whether some integers are numbers to a function, so that it has a derivative by them as well."""
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(f)(*_ordinary(domain)).jaxpr
+    return is_computed_with(jaxpr, {jaxpr.invars[k] for k in places})
 
 
 def _multiplied(f: Callable[..., Any], count: int) -> list[Args]:
     """Matrices that a function multiplies, the second as it is or transposed, and what stands beside; then square ones.
 
-    It does if it takes the second matrix one way round alone.
+    It does if it takes the second matrix one way round alone: so does x[0] − y[0], which multiplies none. The matrices are
+    the first two arguments, or the first and the last, if JAX's derivative raises nothing there.
     """
-    first, found = Reals(("n", "m")), list[Args]()
+    found = list[Args]()
     beside = (Reals(("k",)), Reals(()), Reals(("k", "l")))  # what is added, what scales, and the values of an attention
-    for rest in itertools.product(beside, repeat=count - 2) if count > 1 else ():
-        both = [(first, Reals(dims), *rest) for dims in (("m", "k"), ("k", "m"))]
-        taken = [domain for domain in both if _takes(f, domain)]
-        found += taken if len(taken) == 1 else []
+    pairs = [(0, 1), (0, count - 1), (count - 1, 0)][: 1 if count == 2 else 3] if count > 1 else []
+    for (one, other), rest in itertools.product(pairs, itertools.product(beside, repeat=max(count - 2, 0))):
+        taken = list[Args]()
+        for dims in (("m", "k"), ("k", "m")):
+            matrices, others = {one: Reals(("n", "m")), other: Reals(dims)}, iter(rest)
+            domain = tuple(matrices[k] if k in matrices else next(others) for k in range(count))
+            taken += [domain] if _takes(f, domain) and "dot_general" in _primitives(f, domain) else []
+        is_meant = len(taken) == 1 and (other == 1 or not _error_of_derivative(f, taken[0]))
+        found += taken if is_meant else []
     return [*found, *(tuple(replace(kind, dims=("n",) * len(kind.dims)) for kind in domain) for domain in found)]
+
+
+def _symmetric(f: Callable[..., Any], domain: Args) -> Args:
+    """Symmetric matrices for those of which a function decomposes nothing but the symmetric part, as eigh does."""
+    squares = [
+        k for k, kind in enumerate(domain) if isinstance(kind, Reals) and len(kind.dims) == 2 and len({*kind.dims}) == 1
+    ]
+    if not squares or "eigh" not in _primitives(f, domain):
+        return domain
+    args = _ordinary(domain)
+    for k in squares:
+        turned = (*args[:k], np.swapaxes(args[k], -1, -2), *args[k + 1 :])
+        if all(np.allclose(x, y) for x, y in zip(_values(f, turned), _values(f, args), strict=True)):
+            domain = (*domain[:k], Symmetric(domain[k].dims), *domain[k + 1 :])
+    return domain
+
+
+def _values(f: Callable[..., Any], args: Args) -> list[np.ndarray]:
+    with jax.enable_x64(True):
+        return [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, args)))]
 
 
 def _along_an_axis(f: Callable[..., Any], domain: Args, numbers: Container[int]) -> Args:
@@ -144,11 +158,11 @@ def _along_an_axis(f: Callable[..., Any], domain: Args, numbers: Container[int])
 
 def error_at_numbers(f: Callable[..., Any]) -> str:
     """The error that a function raises where each of its arguments is a number; empty where it raises none."""
-    given = [jax.numpy.ones(()) for _, has_default in _parameters(f) or () if not has_default]
+    given = [jax.numpy.ones(()) for _, has_default in parameters_of(f) or () if not has_default]
     try:
         f(*given)
     except Exception as error:
-        return f"{type(error).__name__}: {first_line(error)}"
+        return reason_of(error)
     return ""
 
 
@@ -160,7 +174,8 @@ def batches(f: Callable[..., Any], domain: Args) -> tuple[list[Args], list[str]]
     Returns:
         The inputs at which JAX can be asked for the derivative; and what is to be said of the others.
     """
-    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)]
+    is_flat = all(isinstance(kind, Domain) for kind in domain)
+    places = [k for k, kind in enumerate(domain) if not isinstance(kind, Constants)] if is_flat else []
     chosen = [{k} for k in places] + ([set(places)] if len(places) > 1 else [])
     wide = [tuple(_doubled(kind) if k in of else kind for k, kind in enumerate(domain)) for of in chosen]
     found, raising = list[Args](), list[str]()
@@ -182,26 +197,17 @@ def _doubled(kind: Any) -> Domain:
 
 def _maps(f: Callable[..., Any], args: Args, of: Container[int]) -> bool:
     """Whether a function does to the first and the second of some of its arguments what it does to each alone."""
-
-    def values(*xs: Any) -> list[np.ndarray]:
-        return [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, xs)))]
-
-    with jax.enable_x64(True), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            both = values(*args)
-            alone = [values(*(x[row] if k in of else x for k, x in enumerate(args))) for row in (0, 1)]
+            both = _values(f, args)
+            alone = [_values(f, tuple(x[row] if k in of else x for k, x in enumerate(args))) for row in (0, 1)]
             return all(
                 np.shape(x) == (2, *np.shape(first)) and np.allclose(x, (first, second))
                 for x, first, second in zip(both, *alone, strict=True)
             )
         except Exception:  # whatever a function raises at arguments that are not for it
             return False
-
-
-def _said_to_be_numbers(f: Callable[..., Any]) -> list[str]:
-    """The arguments that the annotations call a number: no vector is meant there, though a function may take one."""
-    return [name for name, hint in getattr(f, "__annotations__", {}).items() if hint in (float, int, "float", "int")]
 
 
 def _candidates(count: int, along: bool) -> Iterator[Args]:
@@ -212,19 +218,26 @@ def _candidates(count: int, along: bool) -> Iterator[Args]:
         tuple(scalars[k] for k in kinds) for kinds in of_scalars if not all(scalars[k].__class__ is Classes for k in kinds)
     ]
     vectors: list[Args] = [(kind,) * count for kind in (Reals(("n",)), Positives(("n",)), Intervals(("n",), 0.0, 1.0))]
-    matrices: list[Args] = [(Reals(("n", "n")),) * count, (Reals(("n", "m")),) * count]
+    small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
+    matrices: list[Args] = [(Reals(("n", "n")),) * count, (Reals(("n", "m")),) * count, *small]
     if count > 1:
         beside = [*scalars[:-1], Classes((), "n")]  # a place in the vector, if it is one
         vectors += [(Reals(("n",)), *rest) for rest in itertools.product(beside, repeat=count - 1)][:12]
-        vectors += [(Reals(("n",)), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]
-        matrices += [(Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
+        vectors += [(Reals(("n",)), kind, *(Reals(()),) * (count - 2)) for kind in (Reals(("n",)), Classes(("n",), "n"))]
+        matrices += [*_beside_vectors(count), (Reals(("n", "n")), Reals(("n",)), *(Reals(()),) * (count - 2))]
         matrices += [(Reals(("n", "m")), Classes(("n",), "n"), *(Reals(()),) * (count - 2))]  # rows or columns: n < m
     matrices += [
         (PositiveDefinite(("n", "n")), *rest) for rest in ((Reals(("n",)),) * (count - 1), (Reals(()),) * (count - 1))
     ]
-    small = [tuple(Reals((size,)) for size in sizes) for sizes in _small_sizes(count)]
-    matrices += [*small, *((Reals((size, size)),) * count for size in (2, 4))]
+    matrices += [(Reals((size, size)),) * count for size in (2, 4)]
     yield from (*vectors, *whole, *matrices) if along else (*whole[:40], *vectors, *matrices, *whole[40:])
+
+
+def _beside_vectors(count: int) -> Iterator[Args]:
+    """A matrix and vectors: of a layer's weights, its bias and its input; or rows of inputs, and their scales."""
+    for dims in itertools.product("mn", repeat=count - 1):
+        vectors = tuple(Reals((dim,)) for dim in dims)
+        yield from ((*vectors[:k], Reals(("n", "m")), *vectors[k:]) for k in range(count))
 
 
 def _small_sizes(count: int) -> Iterator[tuple[int, ...]]:
@@ -250,6 +263,8 @@ def _wider(kind: Domain) -> Iterator[Domain]:
     elif isinstance(kind, Intervals):
         for low in (kind.low, -1.0):
             yield Intervals(kind.dims, low, kind.high, closed=True)
+    if isinstance(kind, Positives | Intervals):
+        yield Reals(kind.dims)
 
 
 def _at_ends(domain: Args, args: Args) -> Iterator[Args]:
@@ -267,21 +282,41 @@ def _ordinary(domain: Args) -> Args:
 
 
 def _error_of_derivative(f: Callable[..., Any], domain: Args) -> str:
-    """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing."""
+    """What JAX raises where its derivative is traced at the shapes of a domain; empty where it raises nothing.
+
+    It raises nothing either if it does so in single precision.
+    """
     args = _ordinary(domain)
     by = tuple(k for k, x in enumerate(args) if np.asarray(x).dtype.kind == "f" and not domain[k].known)
+    error = _raised(f, args, by)
+    return error if error and _raised(in_single_precision(f), args, by) else ""
+
+
+def _raised(f: Callable[..., Any], args: Args, by: tuple[int, ...]) -> str:
+    """What JAX raises where its derivative by some arguments is traced; empty where it raises nothing."""
+    with jax.enable_x64(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            traced = core.jaxpr_as_fun(jax.make_jaxpr(f)(*args))  # as it is judged: what a rule closes over is seen
+            jax.eval_shape(jax.grad(_total(traced), by), *args)
+        except Exception as error:
+            return reason_of(error)
+    return ""
+
+
+def _total(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The sum of all reals that a function returns."""
 
     def total(*xs: Any) -> Any:
         outs = [out for out in jax.tree.leaves(f(*xs)) if jax.numpy.issubdtype(out.dtype, np.floating)]
         return sum(jax.numpy.sum(out) for out in outs)
 
-    with jax.enable_x64(True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            jax.eval_shape(jax.grad(total, by), *args)
-        except Exception as error:
-            return f"{type(error).__name__}: {first_line(error)}"
-    return ""
+    return total
+
+
+def _primitives(f: Callable[..., Any], domain: Args) -> set[str]:
+    with jax.enable_x64(True):
+        return primitives_in(jax.make_jaxpr(f)(*_ordinary(domain)).jaxpr)
 
 
 def _takes(f: Callable[..., Any], domain: Args) -> bool:
@@ -294,8 +329,10 @@ def _takes(f: Callable[..., Any], domain: Args) -> bool:
         for k, args in enumerate([*drawn, *_at_ends(domain, drawn[0])]):
             try:
                 if k == 0:
-                    shapes = jax.tree.leaves(jax.eval_shape(f, *args))
-                    if not any(jax.numpy.issubdtype(s.dtype, np.floating) and s.size for s in shapes):
+                    closed = jax.make_jaxpr(f)(*args)
+                    if reads_beyond(closed.jaxpr):
+                        return False
+                    if not any(jax.numpy.issubdtype(s.dtype, np.floating) and s.size for s in closed.out_avals):
                         return False
                 values = [np.asarray(x) for x in jax.tree.leaves(f(*map(jax.numpy.asarray, args)))]
             except Exception:  # whatever a function raises at arguments that are not for it

@@ -7,10 +7,11 @@ import jax
 import numpy as np
 
 from autodiff_ref.judge.counterexample import readable
+from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.program.plans import ending_by
-from autodiff_ref.judge.rules.calls import iterates
 from autodiff_ref.judge.rules.examining import CLOSE
 from autodiff_ref.judge.rules.findings import FAILS, ORDER, Entry, Finding, Kind, RuleReport
+from autodiff_ref.judge.rules.iterating import iterates
 from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.reproducing import in_single, reproducer
@@ -187,7 +188,7 @@ def _there(run: Run, found: Judged, args: Args) -> Judged | None:
         made = run.preparation.prepare(args, order)
     except Exception:  # as a cross product, f may take arrays of some sizes alone
         return None
-    if which >= len(made.calls):
+    if which >= len(made.calls) or (reads_beyond(made.program) and not reads_beyond(found.prepared.program)):
         return None
     with ending_by(run.end(SHRINKING)):
         entries = [entry for _, some in run.examined(made, args, order, which) for entry in some]

@@ -1,7 +1,6 @@
 """f and the rules within, judged at one input after the other."""
 
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from autodiff_ref.judge.comparing import ULP
 from autodiff_ref.judge.domains import RandomSource
 from autodiff_ref.judge.evaluation import as_balls
 from autodiff_ref.judge.inputs import draw_arguments, main_sizes
+from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.program.plans import ending_by
 from autodiff_ref.judge.rules.calls import Call
 from autodiff_ref.judge.rules.edges import constants_of, edge_inputs
@@ -33,6 +33,8 @@ _IDENTITY = "the function returns its argument as it is: a rule for it can only 
 _CONSTANT = "the function is constant piece by piece: a rule with a slope can only be meant so"
 _CONSTANT_ENOUGH = 5
 """entries that are 0 in truth, before a function is taken to be constant"""
+
+_BEYOND = "it reads a place that its argument has not, as x[3] of three: JAX takes the last one. Say the size by domain="
 
 _WRONG_ENOUGH = 6
 """inputs at which a rule is wrong, after which no more are tried"""
@@ -123,6 +125,8 @@ class Run:
                 self.notes.setdefault("the time was up before all inputs were judged")
                 return
             made = self.preparation.prepare(args, order)
+            if self.first is None and reads_beyond(made.program):
+                self.notes[_BEYOND] = None
             self.first = self.first or (args, made)
             for rule in made.rules:
                 self.rules.setdefault((rule.name, rule.place), rule)
@@ -218,7 +222,7 @@ class Run:
     def is_flat(self, entry: Entry, *, by_jax: bool = False) -> bool:
         """Whether the derivative by an entry's argument, the true one or JAX's, is 0 at all inputs, enough of them."""
         others = (judged.entry for judged in self.judged)
-        alike = [e for e in others if (e.rule, e.order, _argument(e)) == (entry.rule, entry.order, _argument(entry))]
+        alike = [e for e in others if (e.rule, e.order, e.argument) == (entry.rule, entry.order, entry.argument)]
         values = [value for e in alike if (value := e.jax if by_jax else e.true)]
         return len(values) >= _CONSTANT_ENOUGH and set(values) == {"0"}
 
@@ -235,11 +239,6 @@ class Run:
     def _is_open(self, which: int, order: int, only: int | None) -> bool:
         """Whether it is still to be judged: what was wrong at a few inputs needs no more of them."""
         return only == which or (only is None and self.wrong[which, order] < _WRONG_ENOUGH)
-
-
-def _argument(entry: Entry) -> str:
-    """The argument that an entry is the derivative by."""
-    return re.split(r"[\[.]", entry.name.partition("/∂")[2])[0]
 
 
 def _received(call: Call, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:

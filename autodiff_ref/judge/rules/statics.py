@@ -24,6 +24,11 @@ _TRIED = (3, 2, 0, 1, 0.5, -1)
 
 _MOST_TRIED = 12
 
+_FEW = 3
+"""where an annotation alone says so"""
+
+_WHOLE, _TEXT, _REAL = (int, "int"), (str, "str"), (float, "float")
+
 
 def static_places(f: Any) -> tuple[int, ...]:
     """The positions of a function's arguments that its rule says are no arrays."""
@@ -31,14 +36,39 @@ def static_places(f: Any) -> tuple[int, ...]:
 
 
 def static_values(f: Callable[..., Any], count: int) -> Iterator[dict[int, Any]]:
-    """Values to try for these positions, among the first `count`."""
+    """Values to try for these positions, among the first `count`: of a text those that its function compares with."""
+    return _values(f, [place for place in static_places(f) if place < count])
+
+
+def hinted_values(f: Callable[..., Any], count: int) -> Iterator[dict[int, Any]]:
+    """The same for those positions too that the annotations say hold a number or a text; none where there are none."""
+    places, hinted = static_places(f), hinted_places(f)
+    tried = _values(f, [k for k in range(count) if k in places or k in hinted])
+    return itertools.islice(tried, _FEW if {*hinted} - {*places} else 0)
+
+
+def hinted_places(f: Callable[..., Any]) -> list[int]:
+    """The positions of a function's arguments that its annotations say hold a number or a text."""
     hints = getattr(f, "__annotations__", {})
-    names = argument_names(f) or []
-    places = [place for place in static_places(f) if place < count]
-    whole = [place < len(names) and hints.get(names[place]) in (int, "int") for place in places]
-    tried = [[value for value in _TRIED if not only or isinstance(value, int)] for only in whole]
+    return [place for place, name in enumerate(argument_names(f) or []) if hints.get(name) in (*_WHOLE, *_TEXT, *_REAL)]
+
+
+def _values(f: Callable[..., Any], places: Sequence[int]) -> Iterator[dict[int, Any]]:
+    hints, names = getattr(f, "__annotations__", {}), argument_names(f) or []
+    said = [hints.get(names[place]) if place < len(names) else None for place in places]
+    tried = [
+        texts_of(f) if hint in _TEXT else [value for value in _TRIED if hint not in _WHOLE or isinstance(value, int)]
+        for hint in said
+    ]
     for values in itertools.islice(itertools.product(*tried), _MOST_TRIED):
         yield dict(zip(places, values, strict=True))
+
+
+def texts_of(f: Callable[..., Any]) -> list[str]:
+    """The words that stand in a function's code, other than in its docstring."""
+    code = getattr(inspect.unwrap(f), "__code__", None)
+    words = [] if code is None else [each for each in code.co_consts if isinstance(each, str) and each.isidentifier()]
+    return [word for word in words if word != (inspect.unwrap(f).__doc__ or "")]
 
 
 def merged(rest: Sequence[Any], values: Mapping[int, Any]) -> list[Any]:
@@ -67,6 +97,23 @@ def with_values(f: Callable[..., Any], values: Mapping[int, Any], count: int) ->
     return called
 
 
+def in_single_precision(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the reals among its arguments cast to float32, for a rule that takes no others."""
+
+    def cast(x: Any) -> Any:
+        is_real = jax.numpy.issubdtype(getattr(x, "dtype", None) or np.asarray(x).dtype, np.floating)
+        return jax.numpy.asarray(x).astype(np.float32) if is_real else x
+
+    @functools.wraps(f, updated=())
+    def called(*args: Any) -> Any:
+        return f(*jax.tree.map(cast, args))
+
+    called.__name__ = shown_name(f)
+    opens, name = source_of(f)
+    called.written = [*opens, "single = lambda x: jnp.asarray(x).astype('float32')"], f"lambda *xs: {name}(*map(single, xs))"  # pyright: ignore[reportAttributeAccessIssue]
+    return called
+
+
 def bound(
     f: Callable[..., Any], domain: tuple[Any, ...] | None, at: Sequence[Any]
 ) -> tuple[Callable[..., Any], tuple[Any, ...] | None, Sequence[Any]]:
@@ -75,9 +122,10 @@ def bound(
     Raises:
         ValueError: such an argument is not one value.
     """
-    places = static_places(f)
+    hinted, said = hinted_places(f), domain or ()
+    places = {*static_places(f), *(k for k in hinted if k < len(said) and isinstance(said[k], Constants))}
     first = domain if domain is not None else at[0] if at and isinstance(at[0], tuple) else ()
-    places = [place for place in places if place < len(first)]
+    places = sorted(place for place in places if place < len(first))
     if not places:
         return f, domain, at
     values = {place: _value(f, place, first[place]) for place in places}

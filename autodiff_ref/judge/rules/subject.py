@@ -15,7 +15,7 @@ from jax.extend import core
 from autodiff_ref.judge.balls import BALLS, Context, precision
 from autodiff_ref.judge.balls.context import Reading
 from autodiff_ref.judge.comparing import ULP, Evaluator, evaluator
-from autodiff_ref.judge.errors import first_line
+from autodiff_ref.judge.errors import reason_of
 from autodiff_ref.judge.evaluation import FirstEvaluator, NextEvaluator, as_balls, at_limits, numbers_of
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.program.control import CONTROL
@@ -26,12 +26,10 @@ from autodiff_ref.judge.rules.calls import (
     Constant,
     has_stops,
     has_symbolic_zeros,
-    has_turns,
-    is_added_up,
-    iterates,
     named_calls,
     stops_of,
 )
+from autodiff_ref.judge.rules.iterating import has_turns, is_added_up, iterates
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values, by_some
 from autodiff_ref.judge.truth import Truth, truth_of
@@ -393,7 +391,7 @@ def subject(
             except Exception as error:  # custom_vjp has no forward mode; a rule may be one that raises
                 raised.append(error)
                 if mode != FORWARD or not isinstance(error, TypeError):
-                    notes.append(f"{mode}: {type(error).__name__}: {first_line(error)}")
+                    notes.append(f"{mode}: {reason_of(error)}")
                 continue
             traced[mode] = made
         for (mode, made), planned in zip(traced.items(), _plans(list(traced.values())), strict=True):
@@ -404,7 +402,7 @@ def subject(
     if not derivatives and lacking:
         raise lacking[0]
     if not derivatives:
-        raise RaisesError(f"{type(raised[0]).__name__}: {first_line(raised[0])}")
+        raise RaisesError(reason_of(raised[0]))
     stopped = None
     if truth is not None:
         value = truth

@@ -15,8 +15,9 @@ from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, digits, evaluato
 from autodiff_ref.judge.program.plans import OutOfTimeError, Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.readings import is_in_reach
-from autodiff_ref.judge.rules.calls import FOUND, iterates
+from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.findings import Entry
+from autodiff_ref.judge.rules.iterating import iterates
 
 _ROUNDED = 2.0**10 * ULP
 """so little may be put down to rounding"""

@@ -1,6 +1,7 @@
 """What is typed on the command line: domains and inputs, read without running anything."""
 
 import ast
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -9,16 +10,25 @@ from typing import Any, TypeAlias, get_type_hints
 from manual_grad import domains
 from manual_grad.domains import Domain
 
-Constructors: TypeAlias = Mapping[str, Callable[..., Domain]]
-"""Functions that make domains, by the names under which a text may call them."""
+Constructors: TypeAlias = Mapping[str, Callable[..., Any]]
+"""Functions that make domains, and classes that hold some, by the names under which a text may call them."""
 
 
 def constructors_in(module: ModuleType) -> Constructors:
-    """The functions of a module, its own or imported, that are annotated to return a domain."""
-    return {name: value for name, value in vars(module).items() if inspect.isfunction(value) and _makes_a_domain(value)}
+    """The functions of a module, its own or imported, that are annotated to return a domain, and its named tuples."""
+    return {name: value for name, value in vars(module).items() if _holds_domains(value) or _makes_a_domain(value)}
 
 
-def _makes_a_domain(function: Callable[..., Any]) -> bool:
+def _holds_domains(value: Any) -> bool:
+    """Whether it is a class of named tuples, or a dataclass that JAX takes apart, for arguments that are one."""
+    if not inspect.isclass(value) or issubclass(value, Domain):
+        return False
+    return (issubclass(value, tuple) and hasattr(value, "_fields")) or dataclasses.is_dataclass(value)
+
+
+def _makes_a_domain(function: Any) -> bool:
+    if not inspect.isfunction(function):
+        return False
     try:
         made = get_type_hints(function).get("return")
     except (NameError, TypeError, AttributeError):  # a hint that cannot be read
@@ -36,7 +46,7 @@ def domain_of(text: str, own: Constructors | None = None) -> tuple[Any, ...]:
 
     Args:
         text: calls of `manual_grad`'s constructors, or of others, with literals.
-        own: those others: constructors of a user's kinds.
+        own: those others: constructors of a user's kinds, and named tuples.
 
     Raises:
         ValueError: it holds anything else.
@@ -60,6 +70,10 @@ def _domains_of_node(node: ast.expr, text: str, own: Constructors | None) -> Any
     if isinstance(node, ast.Dict) and None not in node.keys:
         names = [_literal(key) for key in node.keys if key is not None]
         return dict(zip(names, (_domains_of_node(each, text, own) for each in node.values), strict=True))
+    held = (own or {}).get(node.func.id) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+    if isinstance(node, ast.Call) and held is not None and _holds_domains(held):
+        inner = {each.arg: _domains_of_node(each.value, text, own) for each in node.keywords if each.arg is not None}
+        return held(*(_domains_of_node(each, text, own) for each in node.args), **inner)
     return domain_of_node(node, text, own)
 
 

@@ -17,9 +17,10 @@ from autodiff_ref import judge_rule
 from autodiff_ref.cli.app import app
 from autodiff_ref.judge.rules.catalogue import catalogue, rows_of
 from autodiff_ref.judge.rules.findings import Entry, RuleReport
+from autodiff_ref.judge.rules.hints import annotated
 from autodiff_ref.judge.rules.judging import said
 from autodiff_ref.judge.rules.library import failed, judge_all
-from autodiff_ref.judge.rules.probing import annotated, batches, probed
+from autodiff_ref.judge.rules.probing import batches, probed
 from autodiff_ref.judge.rules.written import CONSTRUCTORS, domain_of, inputs_of
 from manual_grad import intervals, positives, reals
 from manual_grad.domains import classes, nonnegatives, positive_definite
