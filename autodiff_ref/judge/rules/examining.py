@@ -7,18 +7,16 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, Evaluator, digits, share_of, shown_number
+from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluator, digits, share_of, shown_number
 from autodiff_ref.judge.counterexample import readable
-from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.functions.enclosing import ZERO
-from autodiff_ref.judge.limits import agree
 from autodiff_ref.judge.program.plans import OutOfTimeError
 from autodiff_ref.judge.readings import is_in_reach
 from autodiff_ref.judge.rules.calls import FOUND
-from autodiff_ref.judge.rules.findings import Entry, Kind
+from autodiff_ref.judge.rules.findings import Entry, Kind, judged, shown_true
 from autodiff_ref.judge.rules.iterating import ITERATES
-from autodiff_ref.judge.rules.limits import LimitsOfRule
-from autodiff_ref.judge.rules.secants import Secant, beyond_guards, secants
+from autodiff_ref.judge.rules.iterations import CLEAR, CLOSE, Iterations
+from autodiff_ref.judge.rules.secants import beyond_guards
 from autodiff_ref.judge.rules.subject import MODERATE, RESOLVED, Subject, is_moderate
 from autodiff_ref.judge.rules.values import is_rounding, other_values
 from autodiff_ref.judge.truth import Entry as Known
@@ -51,27 +49,12 @@ NOR_ITS_VALUE = "float64 has no value of the function here: it may not be meant 
 NOR_IN_BALLS = "in float64; balls have no value either, which is taken to be overflow at such numbers"
 """JAX's derivative at huge and tiny arguments: it is not known to be right as a real function, nor to be missing there"""
 
-RULE_ITERATES = "the rule iterates until a comparison says so, and is off by more than rounding: say within="
-
-ITERATED = max(of.double.units for name in ("lgamma", "digamma") if (of := FUNCTIONS[name].ulps) is not None) * ULP / 2
-"""what is granted in float64 to functions that JAX computes by series: of a rule that iterates no more is asked"""
-
 BY_ITS_RULES = "the rules within are off by no more than is allowed, and digits cancel"
 
 BY_GUARDS = "the function has another slope within 1e-8 of this input alone, and the rule has the one around"
 
-BY_SECANTS = "an iteration, by quotients over steps far larger than its tolerance"
-
-BY_LIMITS = "an iteration, by what it goes to"
-
 GUARDED = 1e-5
 """and to so large a share a slope over steps of a millionth is known"""
-
-CLEAR = 16.0
-"""Quotients over large steps tell a difference of so many times what they may be off"""
-
-CLOSE = 1e-6
-"""and so large a share of the derivative they have to tell, to say that a rule is right"""
 
 _LONG = 80
 """letters of one argument that are shown"""
@@ -117,16 +100,10 @@ def _examined(
         _lacking_by_argument(subject, truth, made)
     if any(entry.kind == "NaN" for entry in made):
         _none_in_floats_either(subject, truth, leaves, made)
-    limits = LimitsOfRule(subject, leaves) if subject.has_turns else None
-    by_limits = set[int]() if limits is None else _by_limits(subject, truth, limits, made, allowed)
-    goes_on = by_limits
-    if subject.iterates:
-        goes_on = by_limits | _by_secants(subject, truth, leaves, made, by_limits)
-    elif subject.derivative_iterates:
-        is_meant_for = is_moderate(leaves)
-        made = [old if k in by_limits else _iterated(old, is_meant_for=is_meant_for) for k, old in enumerate(made)]
+    iterations = Iterations(subject, truth, leaves, allowed)
+    iterations.judge(made)
     if any(entry.kind == "WRONG" for entry in made):
-        _left_open_by_constants(subject, truth, leaves, main, made, by_limits)
+        _left_open_by_constants(subject, truth, leaves, main, made, iterations.by_limits)
     if any(entry.kind == "WRONG" for entry in made):
         _settled_by_floats(subject, truth, leaves, made)
     if any(entry.kind == "WRONG" and entry.gap >= LOST for entry in made) and all(
@@ -137,9 +114,9 @@ def _examined(
         _beyond_its_values(subject, leaves, made)
     for mode, by_mode in modes.items():
         if mode != main:
-            _beside(subject, truth, leaves, mode, by_mode, made, allowed, limits, goes_on)
+            _beside(subject, truth, leaves, mode, by_mode, made, allowed, iterations)
     if floats:
-        _in_floats(subject, truth, leaves, made, goes_on)
+        _in_floats(subject, truth, leaves, made, iterations.approximated)
     if subject.both is not None:
         made += other_values(subject.both, leaves, subject.out_sizes, rule, at, allowed=allowed)
     return made
@@ -219,16 +196,6 @@ def _moved(leaves: Sequence[np.ndarray], leaf: int, place: int, share: float) ->
     return made
 
 
-def _iterated(old: Entry, *, is_meant_for: bool) -> Entry:
-    """A rule that adds up a series until its terms are small is off by more than rounding, and by less than three digits.
-
-    So many terms may not be meant for huge and tiny arguments.
-    """
-    if old.kind != "WRONG" or (old.gap >= FOUND and is_meant_for):
-        return old
-    return replace(old, kind="within") if old.gap <= ITERATED else replace(old, kind="undecided", note=RULE_ITERATES)
-
-
 def is_faint(entry: Entry) -> bool:
     """Whether it is wrong by so little that rules which are right but for rounding may have made it so."""
     return entry.kind == "WRONG" and entry.gap < FOUND
@@ -258,94 +225,6 @@ def as_its_rules(
         else entry
         for k, entry in enumerate(made)
     ]
-
-
-def _by_limits(subject: Subject, truth: Truth, limits: LimitsOfRule, made: list[Entry], allowed: float) -> set[int]:
-    """Judges what is not the derivative of an iterate by what the iteration goes to; returns where that is known."""
-    found = {
-        k: entry
-        for k, old in enumerate(made)
-        if old.kind == "WRONG" and (entry := _beside_limit(limits, k, subject.main, truth.by_jax[k], old, allowed))
-    }
-    for k, entry in found.items():
-        made[k] = entry
-    return set(found)
-
-
-def _beside_limit(limits: LimitsOfRule, k: int, mode: str, where_it_stops: arb, old: Entry, allowed: float) -> Entry | None:
-    """An entry by what the loops go to; None where they go nowhere, or stop too early.
-
-    It is right where JAX's derivative goes to that of the function, and stops near it. Else it is wrong, if it is
-    farther off than loops stop short of that.
-    """
-    by_jax, (slope, error) = limits.given(k, mode), limits.slope(k)
-    gap, stops_short = abs(by_jax - slope), abs(by_jax - where_it_stops)
-    if not (gap.is_finite() and stops_short.is_finite()):
-        return None
-    kind, share = judged(where_it_stops, slope, allowed)
-    found = replace(old, jax=digits(where_it_stops), true=shown_true(slope), gap=share)
-    if agree(by_jax, slope, error):
-        is_near = share < limits.coarse
-        return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS) if is_near else None
-    if not limits.decides:
-        return None
-    if gap > CLEAR * (limits.reach(k, mode) + stops_short):
-        return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}")
-    return replace(found, kind="undecided", note=f"{mode}; {ITERATES}")
-
-
-def _by_secants(
-    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], known: set[int]
-) -> set[int]:
-    """Judges rules that are not those of an iterate by what the iteration approximates; returns where these tell.
-
-    Other than what is known by what the iteration goes to.
-    """
-    found = dict[tuple[int, int], list[Secant | None]]()
-    told = set[int]()
-    for k, old in enumerate(made):
-        # of a rule that has the slope of the iterate, as 0 of a bisection's, that says nothing
-        if k in known or (old.kind != "WRONG" and not (old.kind == "right" and subject.ruled)):
-            continue
-        if not is_moderate(leaves):  # so many steps, or a tolerance, may not be meant for it
-            made[k] = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
-            continue
-        row, leaf, place = subject.place(k)
-        if (leaf, place) not in found:
-            found[leaf, place] = secants(subject, leaves, leaf, place)
-        made[k] = _beside_secant(old, float(truth.by_jax[k]), found[leaf, place][row])
-        if made[k].note == BY_SECANTS:
-            told.add(k)
-    return told
-
-
-def _beside_secant(old: Entry, by_jax: float, found: Secant | None) -> Entry:
-    unknown = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
-    if found is None:
-        return unknown
-    gap, size = abs(by_jax - found.value), max(abs(found.value), abs(by_jax))
-    made = replace(old, true=f"{found.value:.10g}", gap=gap / abs(found.value) if found.value else gap, note=BY_SECANTS)
-    if gap > CLEAR * found.error + found.reach:
-        return replace(made, kind="WRONG")
-    if old.kind == "right":
-        return old
-    is_near = found.error <= CLOSE * size and gap <= CLEAR * max(found.error, min(found.scatter, CLOSE * size))
-    return replace(made, kind="within") if is_near else unknown
-
-
-def shown_true(value: arb) -> str:
-    """Its digits; 0 for what no float tells from it."""
-    return "0" if bool(abs(value) <= TINY) else digits(value)
-
-
-def judged(by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
-    """What a value is that is not the true one, and by what share it is off."""
-    gap = share_of(by_jax, true)
-    if bool(abs(by_jax - true) <= TINY):
-        return "right", 0.0
-    if gap <= allowed:
-        return "within", gap
-    return "WRONG", gap
 
 
 def _convention(by_jax: arb, known: Known) -> str:
@@ -385,12 +264,11 @@ def _beside(
     by_mode: Evaluator,
     made: list[Entry],
     allowed: float,
-    limits: LimitsOfRule | None,
-    goes_on: set[int],
+    iterations: Iterations,
 ) -> None:
     """Compares another mode's values with what is known; replaces entries that are wrong in that mode alone.
 
-    Entries of what `goes_on` to a limit are compared with that, or with the first mode's.
+    Entries of an iteration are compared with what that goes to, or with the first mode's.
     """
     try:
         values = _resolved(by_mode)
@@ -415,10 +293,10 @@ def _beside(
             continue
         if value.is_finite() and (value.overlaps(truth.by_jax[k]) or same(value, known)):
             continue
-        if limits is not None and (found := _beside_limit(limits, k, mode, value, made[k], allowed)):
+        if found := iterations.beside(k, mode, value, made[k]):
             made[k] = found if found.kind in ("WRONG", "undecided") else made[k]
             continue
-        if k in goes_on and value.is_finite():
+        if k in iterations.approximated and value.is_finite():
             gap = share_of(value, truth.by_jax[k])
             kind: Kind = "WRONG" if gap > FOUND else "undecided"
             if gap > CLOSE:
@@ -565,7 +443,9 @@ def _settled_beyond_guards(subject: Subject, truth: Truth, leaves: Sequence[np.n
             made[k] = replace(old, kind="accuracy", note=BY_GUARDS)
 
 
-def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], goes_on: set[int]) -> None:
+def _in_floats(
+    subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], made: list[Entry], approximated: set[int]
+) -> None:
     """Tells where a derivative that is right as a real function has no digits in float64."""
     right = [k for k, entry in enumerate(made) if entry.kind in ("right", "within")]
     if not right:
@@ -573,7 +453,7 @@ def _in_floats(subject: Subject, truth: Truth, leaves: Sequence[np.ndarray], mad
     values = subject.floats(leaves)
     if values is None or len(values) != len(made):
         return
-    true = [truth.entries[k].value if truth.entries and k not in goes_on else truth.by_jax[k] for k in range(len(made))]
+    true = [truth.entries[k].value if truth.entries and k not in approximated else truth.by_jax[k] for k in range(len(made))]
     sizes = [abs(float(v)) for k in right if (v := true[k]) is not None and v.is_finite()]
     largest = max((s for s in sizes if math.isfinite(s)), default=0.0)
     moderate = is_moderate(leaves)

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from flint import arb
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
+
+from autodiff_ref.judge.comparing import TINY, digits, share_of
 
 Kind = Literal[
     "right",
@@ -81,6 +84,21 @@ class Entry:
     def argument(self) -> str:
         """The argument that it is the derivative by."""
         return re.split(r"[\[.]", self.name.partition("/∂")[2])[0]
+
+
+def shown_true(value: arb) -> str:
+    """Its digits; 0 for what no float tells from it."""
+    return "0" if bool(abs(value) <= TINY) else digits(value)
+
+
+def judged(by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:
+    """What a value is that is not the true one, and by what share it is off."""
+    gap = share_of(by_jax, true)
+    if bool(abs(by_jax - true) <= TINY):
+        return "right", 0.0
+    if gap <= allowed:
+        return "within", gap
+    return "WRONG", gap
 
 
 @dataclass(frozen=True)

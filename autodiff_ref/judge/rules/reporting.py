@@ -9,9 +9,9 @@ import numpy as np
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.program.equations import reads_beyond
 from autodiff_ref.judge.program.plans import ending_by
-from autodiff_ref.judge.rules.examining import CLOSE
 from autodiff_ref.judge.rules.findings import FAILS, ORDER, Entry, Finding, Kind, RuleReport
 from autodiff_ref.judge.rules.iterating import iterates
+from autodiff_ref.judge.rules.iterations import CLOSE
 from autodiff_ref.judge.rules.naming import shown_name
 from autodiff_ref.judge.rules.preparing import Args
 from autodiff_ref.judge.rules.reproducing import in_single, reproducer
