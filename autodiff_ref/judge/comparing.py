@@ -248,10 +248,10 @@ def _equal(
 
 def digits(value: arb) -> str:
     """A ball's first 30 digits, fewer where it holds fewer."""
-    return shown_number(value, DIGITS)
+    return value.str(DIGITS, radius=False)
 
 
-def shown_number(value: arb, most: int) -> str:
+def shown_number(value: arb, most: int = DIGITS) -> str:
     """The digits of a ball's middle; 0 for a ball around 0 of which it has none, which would be shown as 0e-615."""
     text = str(value.str(most, radius=False))
     return "0" if text.startswith("0e") else text

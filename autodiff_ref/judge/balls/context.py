@@ -203,7 +203,7 @@ def constants(values: Array, context: Context | None) -> Array:
     with np.errstate(over="ignore"):
         ulps = np.spacing(np.abs(values)).astype(np.float64)
     if reading in ("exact", "balls") and np.all(np.isfinite(ulps)):
-        widths = np.where((reading == "exact") | short_ones(values), 0.0, ulps)
+        widths = 0.0 if reading == "exact" else np.where(short_ones(values), 0.0, ulps)
         return as_objects(_WIDE_BALL(values.astype(np.float64), widths))
     if reading != "tables" or values.size < 2 or not np.all(np.isfinite(values)):
         return entrywise(lambda value: constant(value, context, values.dtype), values)

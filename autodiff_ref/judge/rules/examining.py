@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluator, digits, share_of, shown_number
+from autodiff_ref.judge.comparing import PRECISIONS, ULP, Evaluator, share_of, shown_number
 from autodiff_ref.judge.counterexample import readable
 from autodiff_ref.judge.functions.enclosing import ZERO
 from autodiff_ref.judge.program.plans import OutOfTimeError
@@ -140,7 +140,7 @@ def _entry(subject: Subject, truth: Truth, k: int, rule: str, at: str, mode: str
     name = subject.entries[k]
     by_jax = truth.by_jax[k] if truth.by_jax else arb.nan()
     known = truth.entries[k] if truth.entries else Known("known", by_jax)
-    shown = digits(by_jax) if by_jax.is_finite() else "no value"
+    shown = shown_number(by_jax) if by_jax.is_finite() else "no value"
     match known.kind:
         case "known":
             assert known.value is not None
@@ -301,7 +301,7 @@ def _beside(
             kind: Kind = "WRONG" if gap > FOUND else "undecided"
             if gap > CLOSE:
                 note = mode if kind == "WRONG" else f"{mode}; {ITERATES}"
-                made[k] = replace(made[k], kind=kind, jax=digits(value), gap=gap, note=note)
+                made[k] = replace(made[k], kind=kind, jax=shown_number(value), gap=gap, note=note)
             continue
         # 0 · ∞ of another entry, that has no derivative, is no mistake
         excused = known.is_partial or not truth.by_jax[k].is_finite() or not is_moderate(leaves, RESOLVED)
@@ -313,7 +313,7 @@ def _beside(
         if kind == "WRONG" and _explained_by_constants(subject, leaves, mode, k, known):
             continue
         old = made[k]
-        shown = digits(value) if value.is_finite() else "no value"
+        shown = shown_number(value) if value.is_finite() else "no value"
         if kind != "right" and (old.kind != "WRONG" or gap > old.gap / CLOSE):
             made[k] = Entry(kind, old.rule, old.name, old.at, shown, old.true, gap, mode, old.order)
 

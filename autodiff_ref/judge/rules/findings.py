@@ -10,7 +10,7 @@ from flint import arb
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from autodiff_ref.judge.comparing import TINY, digits, share_of
+from autodiff_ref.judge.comparing import TINY, share_of, shown_number
 
 Kind = Literal[
     "right",
@@ -88,7 +88,7 @@ class Entry:
 
 def shown_true(value: arb) -> str:
     """Its digits; 0 for what no float tells from it."""
-    return "0" if bool(abs(value) <= TINY) else digits(value)
+    return "0" if bool(abs(value) <= TINY) else shown_number(value)
 
 
 def judged(by_jax: arb, true: arb, allowed: float) -> tuple[Kind, float]:

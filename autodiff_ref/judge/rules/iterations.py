@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb
 
-from autodiff_ref.judge.comparing import ULP, digits
+from autodiff_ref.judge.comparing import ULP, shown_number
 from autodiff_ref.judge.functions import FUNCTIONS
 from autodiff_ref.judge.limits import agree
 from autodiff_ref.judge.rules.calls import FOUND
@@ -71,7 +71,7 @@ class Iterations:
         if not (gap.is_finite() and stops_short.is_finite()):
             return None
         kind, share = judged(where_it_stops, slope, self._allowed)
-        found = replace(old, jax=digits(where_it_stops), true=shown_true(slope), gap=share)
+        found = replace(old, jax=shown_number(where_it_stops), true=shown_true(slope), gap=share)
         if agree(by_jax, slope, error):
             is_near = share < self._limits.coarse
             return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS) if is_near else None

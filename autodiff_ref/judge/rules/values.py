@@ -11,7 +11,7 @@ import numpy as np
 from flint import arb
 
 from autodiff_ref.judge.balls import BALLS
-from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, digits, evaluator, share_of
+from autodiff_ref.judge.comparing import PRECISIONS, TINY, ULP, evaluator, share_of, shown_number
 from autodiff_ref.judge.program.plans import OutOfTimeError, Plan
 from autodiff_ref.judge.program.walk import plan
 from autodiff_ref.judge.readings import is_in_reach
@@ -107,7 +107,7 @@ def other_values(
             continue
         if is_rounding(gap, share, rounded[k].rad() + rounded[k + half].rad()):
             continue
-        entries.append(Entry("value", rule, names[k], at, digits(other), digits(value), share))
+        entries.append(Entry("value", rule, names[k], at, shown_number(other), shown_number(value), share))
     return entries
 
 
