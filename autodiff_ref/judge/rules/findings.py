@@ -195,9 +195,12 @@ class RuleReport:
 
     @property
     def _is_open(self) -> bool:
-        """Whether most entries by an argument, of the function as a whole or of one of the rules, are not decided."""
-        every = Counter((entry.rule, entry.order, entry.argument) for entry in self.entries)
-        open_ = Counter((entry.rule, entry.order, entry.argument) for entry in self.entries if entry.kind == "undecided")
+        """Whether most entries of the function as a whole, or of one of the rules, or most by an argument, are open."""
+        every, open_ = Counter[tuple[str, int, str]](), Counter[tuple[str, int, str]]()
+        for entry in self.entries:
+            for argument in {"", entry.argument}:
+                every[entry.rule, entry.order, argument] += 1
+                open_[entry.rule, entry.order, argument] += entry.kind == "undecided"
         return not every or any(2 * open_[by] > count for by, count in every.items())
 
     @property

@@ -62,7 +62,7 @@ class Iterations:
         """An entry by what the loops go to; None where they go nowhere, or stop too early.
 
         It is right where JAX's derivative goes to that of the function, and stops near it. Else it is wrong, if it is
-        farther off than loops stop short of that.
+        farther off than loops stop short of that, as one is that stops too early.
         """
         if self._limits is None:
             return None
@@ -72,13 +72,17 @@ class Iterations:
             return None
         kind, share = judged(where_it_stops, slope, self._allowed)
         found = replace(old, jax=shown_number(where_it_stops), true=shown_true(slope), gap=share)
-        if agree(by_jax, slope, error):
-            is_near = share < self._limits.coarse
-            return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS) if is_near else None
+        is_met = agree(by_jax, slope, error)
+        if is_met and share < self._limits.coarse:
+            return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS)
         if not self._limits.decides:
             return None
-        if gap > CLEAR * (self._limits.reach(k, mode) + stops_short):
+        off = abs(where_it_stops - slope) if is_met else gap  # one that goes to the right one may stop too early
+        open_ = self._limits.reach(k, mode) + (arb(0) if is_met else stops_short)
+        if off > CLEAR * open_:
             return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}")
+        if is_met:
+            return None
         return replace(found, kind="undecided", note=f"{mode}; {ITERATES}")
 
     def _beside_secant(self, k: int, old: Entry) -> Entry:
