@@ -16,7 +16,7 @@ from autodiff_ref.judge.balls import Context, exact, precision
 from autodiff_ref.judge.balls.context import AllMoved, Reading
 from autodiff_ref.judge.evaluation import Evaluator, as_balls, at_limits, numbers_of
 from autodiff_ref.judge.program.plans import Plan
-from autodiff_ref.judge.truth import Truth, places
+from autodiff_ref.judge.truth import Truth, place_of
 
 BITS = 384
 """Half of them settle a loop."""
@@ -40,6 +40,12 @@ Values = Callable[[Sequence[Any], str, Reading], list[arb]]
 def agree(u: arb, v: arb, error: arb | int = 0) -> bool:
     """Whether what two iterations go to is the same, to 20 digits."""
     return bool(abs(u - v) <= (abs(v) * arb(10) ** -20).max(arb(error)))
+
+
+def scale_of(leaf: np.ndarray, place: int) -> float:
+    """The power of 2 to which steps of an entry are relative: 1 for 0."""
+    x = abs(float(np.ravel(leaf)[place]))
+    return float(2.0 ** np.floor(np.log2(x))) if x else 1.0
 
 
 class Limits:
@@ -109,8 +115,7 @@ class Limits:
             return [sum((abs(a - b) for a, b in zip(stop, limit, strict=True)), arb(0)) / wide for stop, limit in rows]
 
     def _scale(self, leaf: int, place: int) -> arb:
-        x = abs(float(np.ravel(self._arguments[leaf])[place]))
-        return arb(2.0 ** np.floor(np.log2(x)) if x else 1.0)
+        return arb(scale_of(self._arguments[leaf], place))
 
     def _moved(self, leaf: int, place: int, step: arb) -> list[list[Any]]:
         """The arguments, with one entry moved by a step to either side."""
@@ -128,15 +133,10 @@ def with_limits(
     if not (truth.wrong and function.iterates):
         return truth
     leaves = [np.asarray(leaf) for leaf in arguments]
-    table = places(out_sizes, [leaves[k].size for k in by])
 
     def place(k: int) -> tuple[int, int, int]:
-        ((row, column),) = np.argwhere(table == k)
-        for leaf in by:
-            if column < leaves[leaf].size:
-                return int(row), leaf, int(column)
-            column -= leaves[leaf].size
-        raise IndexError(k)
+        row, which, entry = place_of(k, out_sizes, [leaves[leaf].size for leaf in by])
+        return row, by[which], entry
 
     limits = Limits(
         lambda at, mode, constants: gradient.at_limits() if mode else at_limits(function, at, constants),
@@ -144,7 +144,6 @@ def with_limits(
         place,
         leaves,
     )
-
     entries, wrong = list(truth.entries), list[int]()
     for k in truth.wrong:
         given, (slope, error) = limits.given(k), limits.slope(k)

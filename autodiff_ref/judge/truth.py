@@ -619,6 +619,18 @@ def places(out_sizes: Sequence[int], in_sizes: Sequence[int]) -> np.ndarray:
     return table
 
 
+def place_of(k: int, out_sizes: Sequence[int], in_sizes: Sequence[int]) -> tuple[int, int, int]:
+    """(the output, the leaf, the entry of the leaf) of which the flat gradient holds the derivative at a place."""
+    row = 0
+    for rows in out_sizes:
+        for leaf, columns in enumerate(in_sizes):
+            if k < rows * columns:
+                return row + k // columns, leaf, k % columns
+            k -= rows * columns
+        row += rows
+    raise IndexError(k)
+
+
 def _grouped(pattern: np.ndarray) -> dict[tuple[bool, ...], list[int]]:
     """The rows of each pattern of truth values."""
     groups: dict[tuple[bool, ...], list[int]] = {}

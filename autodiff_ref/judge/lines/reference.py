@@ -18,7 +18,7 @@ from autodiff_ref.judge.limits import with_limits
 from autodiff_ref.judge.lines.trace import MakeNabla, NablaCall
 from autodiff_ref.judge.program.equations import bits_in, equations_in, primitives_in
 from autodiff_ref.judge.program.walk import Plan, plan
-from autodiff_ref.judge.truth import Truth, truth_of
+from autodiff_ref.judge.truth import Truth, place_of, truth_of
 from autodiff_ref.nabla import Nabla, split_arguments
 from autodiff_ref.nabla import nabla as jax_nabla
 from autodiff_ref.trees import Arguments, Function, PyTree
@@ -114,17 +114,11 @@ class Differentiated:
     def entry_name(self, args: Arguments, flat: int) -> str:
         """The name of an entry of the Jacobian: by w[0] of output 2."""
         leaves = jax.tree.leaves(args)
-        position = 0
-        for rows in self.out_sizes:
-            for k in self.by:
-                shape = np.shape(leaves[k])
-                columns = int(np.prod(shape))
-                if flat < position + rows * columns:
-                    row, column = divmod(flat - position, columns)
-                    index = "".join(f"[{i}]" for i in np.unravel_index(column, shape)) if shape else ""
-                    return f"by {self.names[k]}{index}" + (f" of output {row}" if sum(self.out_sizes) > 1 else "")
-                position += rows * columns
-        raise AssertionError("an entry beyond the Jacobian")
+        row, which, entry = place_of(flat, self.out_sizes, [np.size(leaves[k]) for k in self.by])
+        leaf = self.by[which]
+        shape = np.shape(leaves[leaf])
+        index = "".join(f"[{i}]" for i in np.unravel_index(entry, shape)) if shape else ""
+        return f"by {self.names[leaf]}{index}" + (f" of output {row}" if sum(self.out_sizes) > 1 else "")
 
     def wrong(self, truth: Truth, args: Arguments) -> WrongReference | None:
         """What JAX gets wrong at an input that is no tie; None where it is right there, or that is not known."""

@@ -52,11 +52,11 @@ class Iterations:
             if by_limit is not None:
                 made[k] = by_limit
                 self.by_limits.add(k)
+                self.approximated.add(k)
             elif self._subject.iterates:
                 made[k] = self._beside_secant(k, old)
             elif self._subject.derivative_iterates:
                 made[k] = self._added_up(old)
-        self.approximated = self.by_limits | {k for k, entry in enumerate(made) if entry.note == BY_SECANTS}
 
     def beside(self, k: int, mode: str, where_it_stops: arb, old: Entry) -> Entry | None:
         """An entry by what the loops go to; None where they go nowhere, or stop too early.
@@ -72,22 +72,22 @@ class Iterations:
             return None
         kind, share = judged(where_it_stops, slope, self._allowed)
         found = replace(old, jax=shown_number(where_it_stops), true=shown_true(slope), gap=share)
-        is_met = agree(by_jax, slope, error)
-        if is_met and share < self._limits.coarse:
-            return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS)
+        if agree(by_jax, slope, error):
+            if share < self._limits.coarse:
+                return replace(found, kind="right" if kind == "right" else "within", note=BY_LIMITS)
+            off, open_, unless = abs(where_it_stops - slope), arb(0), None  # it stops too early
+        else:
+            off, open_, unless = gap, stops_short, replace(found, kind="undecided", note=f"{mode}; {ITERATES}")
         if not self._limits.decides:
             return None
-        off = abs(where_it_stops - slope) if is_met else gap  # one that goes to the right one may stop too early
-        open_ = self._limits.reach(k, mode) + (arb(0) if is_met else stops_short)
-        if off > CLEAR * open_:
-            return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}")
-        if is_met:
-            return None
-        return replace(found, kind="undecided", note=f"{mode}; {ITERATES}")
+        is_wrong = off > CLEAR * (self._limits.reach(k, mode) + open_)
+        return replace(found, kind="WRONG", note=f"{mode}; {BY_LIMITS}") if is_wrong else unless
 
     def _beside_secant(self, k: int, old: Entry) -> Entry:
-        """An entry by quotients over large steps; they say nothing of one that is right without a rule of its own."""
-        # of a rule that has the slope of the iterate, as 0 of a bisection's, that says nothing
+        """An entry by quotients over large steps.
+
+        That a rule has the slope of the iterate, as 0 of a bisection's, says nothing; where there is no rule, it is right.
+        """
         if old.kind != "WRONG" and not (old.kind == "right" and self._subject.ruled):
             return old
         unknown = old if old.kind == "right" else replace(old, kind="undecided", note=ITERATES)
@@ -103,12 +103,12 @@ class Iterations:
         gap, size = abs(by_jax - found.value), max(abs(found.value), abs(by_jax))
         share = gap / abs(found.value) if found.value else gap
         made = replace(old, true=f"{found.value:.10g}", gap=share, note=BY_SECANTS)
-        if gap > CLEAR * found.error + found.reach:
-            return replace(made, kind="WRONG")
-        if old.kind == "right":
-            return old
+        is_wrong = gap > CLEAR * found.error + found.reach
         is_near = found.error <= CLOSE * size and gap <= CLEAR * max(found.error, min(found.scatter, CLOSE * size))
-        return replace(made, kind="within") if is_near else unknown
+        if not is_wrong and (old.kind == "right" or not is_near):
+            return unknown
+        self.approximated.add(k)
+        return replace(made, kind="WRONG" if is_wrong else "within")
 
     def _added_up(self, old: Entry) -> Entry:
         """By the rule of a series, which is added up until terms are small: off by more than rounding, by less than 1e-3.

@@ -27,8 +27,9 @@ class LimitsOfRule(Limits):
     def __init__(self, subject: Subject, leaves: Sequence[np.ndarray]) -> None:
         super().__init__(self._tried, lambda at: subject.run(at, leaves)[0], subject.place, leaves)
         self._subject, self._leaves = subject, leaves
+        self._is_meant = is_moderate(leaves)
         self._is_endless = len(subject.endless) >= _TRIED
-        self.decides = is_moderate(leaves) and (subject.iterates or subject.derivative_iterates)
+        self.decides = self._is_meant and (subject.iterates or subject.derivative_iterates)
         """whether a derivative that goes to another one is wrong: at such arguments a tolerance is meant"""
         self.coarse = _COARSE if subject.iterates else FOUND
         """the share by which a derivative is off that stops too early: a function that does not iterate has none to spare"""
@@ -39,6 +40,6 @@ class LimitsOfRule(Limits):
         values = self._subject.at_limits(leaves, self._leaves, mode, constants)
         if not any(value.is_finite() for value in values):
             self._is_endless = True
-            if is_moderate(leaves):
+            if self._is_meant:
                 self._subject.endless.append(self._leaves)
         return values

@@ -12,6 +12,7 @@ import numpy as np
 
 from autodiff_ref.judge.balls import precision
 from autodiff_ref.judge.comparing import ULP
+from autodiff_ref.judge.limits import scale_of
 from autodiff_ref.judge.rules.calls import FOUND
 from autodiff_ref.judge.rules.subject import Subject
 
@@ -43,11 +44,10 @@ class Secant:
 
 def secants(subject: Subject, leaves: Sequence[np.ndarray], leaf: int, place: int) -> list[Secant | None]:
     """The derivative of each output by one entry of a leaf; None where the function has no value nearby."""
-    x = float(np.ravel(leaves[leaf])[place])
-    scale = 2.0 ** np.floor(np.log2(abs(x))) if x else 1.0
+    scale = scale_of(leaves[leaf], place)
     found: list[Secant | None] = [None] * sum(subject.out_sizes)
     for widest in _WIDEST:
-        steps = [float(scale) * 2.0 ** -(widest + k) for k in range(_LEVELS)]
+        steps = [scale * 2.0 ** -(widest + k) for k in range(_LEVELS)]
         values = [[_values(subject, leaves, leaf, place, sign * step) for sign in (1, -1)] for step in steps]
         every = np.array([value for pair in values for end in pair for value in end])
         largest = float(

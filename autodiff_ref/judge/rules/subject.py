@@ -32,7 +32,7 @@ from autodiff_ref.judge.rules.calls import (
 from autodiff_ref.judge.rules.iterating import has_turns, is_added_up, iterates
 from autodiff_ref.judge.rules.reproducing import FORWARD, SCALED
 from autodiff_ref.judge.rules.values import both_values, by_some
-from autodiff_ref.judge.truth import Truth, truth_of
+from autodiff_ref.judge.truth import Truth, place_of, truth_of
 
 Function = Callable[..., Any]
 """of the leaves of its arguments; returns a list of arrays"""
@@ -131,15 +131,8 @@ class Subject:
 
     def place(self, k: int) -> tuple[int, int, int]:
         """Of an entry of the Jacobian: the output, the leaf, and the entry of that."""
-        row = 0
-        for rows in self.out_sizes:
-            for leaf in self.by:
-                columns = int(np.prod(self.shapes[leaf]))
-                if k < rows * columns:
-                    return row + k // columns, leaf, k % columns
-                k -= rows * columns
-            row += rows
-        raise IndexError(k)
+        row, which, entry = place_of(k, self.out_sizes, [int(np.prod(self.shapes[leaf])) for leaf in self.by])
+        return row, self.by[which], entry
 
     @cached_property
     def bits(self) -> int:

@@ -1,6 +1,5 @@
 """Lines that hold for what an iteration goes to, and not where it stops."""
 
-import jax
 import jax.numpy as jnp
 import pytest
 from hypothesis import given, settings
@@ -10,24 +9,12 @@ from jax import lax
 from autodiff_ref import verify
 from manual_grad import Derivation, intervals
 from tests.combinations import few_or_many
+from tests.iterations import by_newton, of_the_equation
 
 
 def implicitly(tolerance, factor=1.0, of_rule=1.0):
     """∇ of x² where x + exp(x) = a; the last line puts a − x for exp(x), times a factor."""
-
-    @jax.custom_jvp
-    def solution(a):
-        def turn(state):
-            x, _ = state
-            step = (x + jnp.exp(x) - a) / (1 + jnp.exp(x))
-            return x - step, step
-
-        return lax.while_loop(lambda s: jnp.abs(s[1]) > tolerance, turn, (jnp.zeros_like(a), jnp.ones_like(a)))[0]
-
-    @solution.defjvp
-    def its_rule(primals, tangents):
-        x = solution(*primals)
-        return x, of_rule * tangents[0] / (1 + jnp.exp(x))
+    solution = of_the_equation(by_newton, tolerance, of_rule)
 
     def line_1(a, nabla):
         """2 x ∇x"""

@@ -13,7 +13,7 @@ from autodiff_ref.judge.balls import BALLS
 from autodiff_ref.judge.comparing import evaluator
 from autodiff_ref.judge.program.plans import Plan
 from autodiff_ref.judge.program.walk import plan
-from autodiff_ref.judge.truth import Truth, truth_of
+from autodiff_ref.judge.truth import Truth, place_of, places, truth_of
 from manual_grad import Derivation, nonnegatives, reals
 
 
@@ -235,3 +235,15 @@ def test_at_the_end_of_a_domain_the_one_sided_derivative_is_the_truth(power, slo
 
     derivation = Derivation("∇ Σ x^p", lambda x: jnp.sum(x**power), "x", (nonnegatives("n"),), [slope])
     assert verify(derivation, floats=False, prove=False).ok == right
+
+
+SIZES = st.lists(st.integers(0, 3), min_size=1, max_size=3)
+
+
+@given(SIZES, SIZES)
+def test_each_entry_stands_in_one_place_of_the_flat_gradient(out_sizes, in_sizes):
+    table = places(out_sizes, in_sizes)
+    starts = np.cumsum([0, *in_sizes])
+    for k in range(table.size):
+        row, leaf, entry = place_of(k, out_sizes, in_sizes)
+        assert table[row, starts[leaf] + entry] == k
